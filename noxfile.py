@@ -1,0 +1,112 @@
+# /// script
+# dependencies = ["nox[uv]>=2025.5.1"]
+# ///
+"""The workshop: ``nox`` runs tests, lint and types; ``nox -l`` lists the other sessions.
+
+The block above lets nox fetch uv for itself; without it (``NOX_SCRIPT_MODE=none``) pip does the same, slower.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+import tempfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"  # the first with requires=
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["tests", "lint", "types"]
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PROJECT = ("--editable", ".[offline-weights]")
+TOOLS = nox.project.dependency_groups(PYPROJECT, "test", "lint", "types")
+TESTED = ("--constraint", "constraints.txt")
+WHOLE_SUITE = ("--cov", "--durations=15")
+MAIN_JOB_ACCURACY = 0.95
+
+
+@nox.session(reuse_venv=True, default=False)
+def environment(session: nox.Session) -> None:
+    """Make or refresh the one environment, on the interpreter at hand, in which the others run."""
+    session.install(*PROJECT, *TOOLS, *TESTED)
+
+
+@nox.session(requires=["environment"], venv_backend="none")
+def tests(session: nox.Session) -> None:
+    """Run the tests with coverage, or those that are named: ``nox -s tests -- tests/evaluation``."""
+    _python(session, "-m", "pytest", *(session.posargs or WHOLE_SUITE))
+
+
+@nox.session(requires=["environment"], venv_backend="none")
+def lint(session: nox.Session) -> None:
+    """Check rules and format."""
+    _python(session, "-m", "ruff", "check")
+    _python(session, "-m", "ruff", "format", "--check")
+
+
+@nox.session(requires=["environment"], venv_backend="none")
+def types(session: nox.Session) -> None:
+    """Check the types of sources, tests, benchmarks and this file."""
+    _python(session, "-m", "mypy", *session.posargs)
+
+
+@nox.session(requires=["environment"], venv_backend="none", default=False)
+def bench(session: nox.Session) -> None:
+    """Measure what reading, drawing and augmenting tiles cost."""
+    _python(session, "benchmarks/reading.py", *session.posargs)
+
+
+@nox.session(requires=["environment"], venv_backend="none", default=False)
+def real(session: nox.Session) -> None:
+    """Run what needs the real images beside the project: its tests, then the acceptance rows."""
+    _python(session, "-m", "pytest", "-m", "real_data")
+    _python(session, "benchmarks/rows.py", "foundation", *session.posargs)
+
+
+@nox.session(name="tests-all", python=nox.project.python_versions(PYPROJECT), default=False)
+def tests_all(session: nox.Session) -> None:
+    """Run the tests on every Python that the classifiers name."""
+    session.install(*PROJECT, *TOOLS, *TESTED)
+    session.run("python", "-m", "pytest", *(session.posargs or WHOLE_SUITE))
+
+
+@nox.session(default=False)
+def newest(session: nox.Session) -> None:
+    """Run the tests with the newest versions of everything, which may not work yet."""
+    session.install("--upgrade", *PROJECT, *TOOLS)
+    session.run("python", "-m", "pytest", *(session.posargs or WHOLE_SUITE))
+
+
+@nox.session(requires=["environment"], default=False)
+def wheel(session: nox.Session) -> None:
+    """Install the wheel in an environment of its own and run the main job from an empty folder."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _python(session, "-m", "hatchling", "build", "--target", "wheel", "--directory", name)
+        session.install(*map(str, folder.glob("*.whl")), *TESTED)
+        empty = folder / "empty"
+        empty.mkdir()
+        with session.chdir(empty):
+            session.run(
+                *("python", "-m", "crack_lightning.train", *(session.posargs or ["model=mobilenetv2"])),
+                env={"CRACK_LIGHTNING_CACHE": str(folder / "cache"), "PYTHONPATH": None},
+            )
+        accuracy = _accuracy(empty)
+    session.log(f"test accuracy {accuracy:.2%}")
+    if not session.posargs and accuracy < MAIN_JOB_ACCURACY:
+        session.error(f"the main job gave {accuracy:.2%}, expected {MAIN_JOB_ACCURACY:.0%} or more")
+
+
+def _python(session: nox.Session, *arguments: str) -> None:
+    programs = "Scripts" if sys.platform == "win32" else "bin"
+    python = session.env_dir.parent / "environment" / programs / "python"
+    session.run(python, *arguments, external=True)
+
+
+def _accuracy(folder: Path) -> float:
+    (path,) = folder.rglob("predictions.csv")
+    with path.open(encoding="utf-8", newline="") as file:
+        right = [bool(row["label"] == row["predicted"]) for row in csv.DictReader(file)]
+    return sum(right) / len(right)

@@ -1,0 +1,258 @@
+"""The only assembler: configuration to tiles, DataModule, classifier and Trainer."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import pytorch_lightning as pl
+
+from crack_lightning.data.augmentation import Augmentation
+from crack_lightning.data.datamodule import CrackDataModule
+from crack_lightning.data.reading import readable, with_splits
+from crack_lightning.data.sources import load_source
+from crack_lightning.errors import DataError
+from crack_lightning.hardware import HardwarePlan, configure_process, plan_hardware
+from crack_lightning.model.backbones import normalisation
+from crack_lightning.model.classifier import DIGEST_BYTES, CrackClassifier, digests
+from crack_lightning.model.losses import balanced_class_weights
+from crack_lightning.model.weights import load_weights
+from crack_lightning.run_folder import cache_folder
+from crack_lightning.targets import build_targets
+from crack_lightning.training.checkpoints import WholeCheckpointIO
+
+if TYPE_CHECKING:
+    from crack_lightning.config import TrainConfig
+    from crack_lightning.config.data import DataConfig, SplitConfig
+    from crack_lightning.config.trainer import TrainerConfig
+    from crack_lightning.data.table import TileTable
+
+log = logging.getLogger(__name__)
+_MIXING = {"mixup_alpha": "mixup_alpha", "cutmix_alpha": "cutmix_alpha", "mix_probability": "probability"}
+
+
+def hardware_plan(trainer: TrainerConfig, *, num_workers: int | None) -> HardwarePlan:
+    """Plan for this machine and set this process up for it."""
+    plan = plan_hardware(
+        accelerator=trainer.accelerator,
+        precision=trainer.precision,
+        threads=trainer.threads,
+        num_workers=num_workers,
+    )
+    configure_process(plan.threads)
+    return plan
+
+
+def read_tiles(
+    data: DataConfig, *, plan: HardwarePlan, progress: bool
+) -> tuple[TileTable, list[dict[str, str]]]:
+    """Return the tiles of the configured source and those that were skipped."""
+    table = load_source(
+        data.source,
+        seed=data.seed,
+        root=Path(data.root) if data.root else None,
+        archive=Path(data.archive) if data.archive else None,
+        download=data.download,
+        class_names=data.class_names,
+        positive_class=data.positive_class,
+        group_pattern=data.group_pattern,
+        drawn=asdict(data.drawn),
+        num_workers=plan.threads,
+        cache=cache_folder(),
+        show_progress=progress,
+    )
+    return readable(table, on_unreadable=data.on_unreadable, num_workers=plan.threads, show_progress=progress)
+
+
+def split_tiles(table: TileTable, split: SplitConfig, *, kept: Path) -> TileTable:
+    """Decide who is in which split; ``kept`` is the run's ``splits.csv``."""
+    return with_splits(
+        table,
+        seed=split.seed,
+        fractions=split.fractions,
+        file=Path(split.file) if split.file else None,
+        kept=kept,
+    )
+
+
+def build_datamodule(config: TrainConfig, table: TileTable, *, plan: HardwarePlan) -> CrackDataModule:
+    """Build the loaders of a run."""
+    settings = asdict(config.augmentation)
+    mixing = {name: settings.pop(key) for key, name in _MIXING.items()}
+    return CrackDataModule(
+        table,
+        image_size=config.model.image_size,
+        batch_size=config.data.batch_size,
+        num_workers=plan.num_workers,
+        timeout_s=config.data.timeout_s,
+        seed=config.seed,
+        sampler=config.data.sampler,
+        augmentation=Augmentation(**settings),
+        mixing=mixing if mixing["mixup_alpha"] or mixing["cutmix_alpha"] else {},
+        max_train_batches=config.trainer.max_train_batches,
+        max_val_batches=config.trainer.max_val_batches,
+        pin_memory=plan.accelerator == "gpu",
+    )
+
+
+def build_classifier(config: TrainConfig, table: TileTable) -> CrackClassifier:
+    """Build the model, with the weights to start from."""
+    model, recipe = config.model, config.recipe
+    mean, std = normalisation(model.name)
+    counts = np.bincount(table.label[table.split == "train"], minlength=len(table.class_names))
+    balanced = recipe.loss.class_weights == "balanced"
+    classifier = CrackClassifier(
+        name=model.name,
+        class_names=list(table.class_names),
+        positive_class=table.positive_class,
+        image_size=model.image_size,
+        mean=list(mean),
+        std=list(std),
+        drop_rate=model.drop_rate,
+        drop_path_rate=model.drop_path_rate,
+        recipe=recipe.name,
+        backbone_lr_scale=recipe.backbone_lr_scale,
+        loss={
+            **asdict(recipe.loss),
+            "class_weights": balanced_class_weights(counts.tolist()) if balanced else None,
+        },
+        optimizer=asdict(config.optimizer),
+        scheduler=asdict(config.scheduler),
+    )
+    notes = load_weights(
+        classifier.backbone, name=model.name, weights=model.weights, image_size=model.image_size
+    )
+    for note in notes:
+        log.info("weights: %s", note)
+    known = (table.split == "train") | (table.split == "val")
+    classifier.seen_tiles = digests(table.sha256[known].tolist())
+    return classifier
+
+
+def build_trainer(
+    config: TrainConfig,
+    *,
+    folder: Path,
+    plan: HardwarePlan,
+    callbacks: list[pl.Callback],
+    purge_step: int | None,
+) -> pl.Trainer:
+    """Build Lightning's Trainer, with the configured callbacks and loggers beside the run's own."""
+    defaults = {
+        "monitor": config.trainer.monitor,
+        "mode": "min" if config.trainer.monitor.endswith("loss") else "max",
+        "save_dir": folder,
+        "name": "",
+        "version": "tensorboard",
+        "default_hp_metric": False,
+    }
+    nodes = {
+        name: node for name, node in config.callbacks.items() if config.progress or "progress" not in name
+    }
+    if not config.logger:
+        nodes = {name: node for name, node in nodes.items() if not str(node).count("LearningRateMonitor")}
+    chosen = build_targets("callbacks", nodes, defaults=defaults, plugins=config.plugins)
+    loggers = build_targets(
+        "logger", config.logger, defaults=defaults | {"purge_step": purge_step}, plugins=config.plugins
+    )
+    if config.recipe.ema_decay:
+        chosen.append(pl.callbacks.EMAWeightAveraging(decay=config.recipe.ema_decay))
+    return pl.Trainer(
+        accelerator=plan.accelerator,
+        devices=1,
+        precision=cast("Any", plan.lightning_precision),
+        max_epochs=config.trainer.max_epochs,
+        callbacks=[*chosen, *callbacks],
+        logger=loggers or False,
+        plugins=[WholeCheckpointIO()],
+        default_root_dir=folder,
+        gradient_clip_val=config.recipe.gradient_clip or None,
+        log_every_n_steps=config.trainer.log_every,
+        num_sanity_val_steps=0,
+        enable_progress_bar=config.progress and any("progress" in name for name in nodes),
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+
+
+def unseen_tiles(table: TileTable, classifier: CrackClassifier) -> tuple[TileTable, int]:
+    """Return what a model may be tested on, as split ``test``, and how many known tiles were left out.
+
+    Where folders decided the splits, their test split alone counts; everywhere a tile is left out whose bytes
+    the model was trained or validated on.
+
+    Raises:
+        DataError: If the set's classes are not the model's, or nothing is left.
+    """
+    if (table.split == "test").any():
+        table = table.select(table.split == "test")
+    known = {row.tobytes() for row in classifier.seen_tiles.numpy()}
+    fresh = np.array(
+        [bytes.fromhex(digest)[:DIGEST_BYTES] not in known for digest in table.sha256], dtype=bool
+    )
+    if not fresh.any():
+        raise DataError(
+            f"data: all {len(table)} tiles were in this model's training or validation; "
+            "give a set that is new to it."
+        )
+    kept = table.select(fresh)
+    split = np.full(len(kept), "test")
+    return in_classes_of(kept, classifier).with_columns(split=split), int((~fresh).sum())
+
+
+def in_classes_of(table: TileTable, classifier: CrackClassifier) -> TileTable:
+    """Return the table with the model's classes in the model's order.
+
+    Raises:
+        DataError: If the table has a class that the model has not.
+    """
+    names = tuple(classifier.hparams["class_names"])
+    if foreign := [name for name in table.class_names if name not in names]:
+        raise DataError(
+            f"data.class_names: the model knows {', '.join(names)}, and the set has {', '.join(foreign)}; "
+            "map its folders with data.class_names={folder: class}."
+        )
+    order = np.array([names.index(name) for name in table.class_names], dtype=np.int64)
+    return replace(
+        table,
+        class_names=names,
+        positive_class=classifier.hparams["positive_class"],
+        label=order[table.label],
+    )
+
+
+def build_test_datamodule(
+    data: DataConfig, classifier: CrackClassifier, table: TileTable, *, plan: HardwarePlan
+) -> CrackDataModule:
+    """Build the loader of an evaluation."""
+    return CrackDataModule(
+        table,
+        image_size=int(classifier.hparams["image_size"]),
+        batch_size=data.batch_size,
+        num_workers=plan.num_workers,
+        timeout_s=data.timeout_s,
+        seed=0,
+        sampler="shuffled",
+        augmentation=Augmentation(),
+        mixing={},
+        pin_memory=plan.accelerator == "gpu",
+    )
+
+
+def build_test_trainer(folder: Path, *, plan: HardwarePlan, progress: bool) -> pl.Trainer:
+    """Build Lightning's Trainer for an evaluation."""
+    return pl.Trainer(
+        accelerator=plan.accelerator,
+        devices=1,
+        precision=cast("Any", plan.lightning_precision),
+        logger=False,
+        callbacks=[pl.callbacks.RichProgressBar()] if progress else [],
+        enable_progress_bar=progress,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+        use_distributed_sampler=False,
+    )

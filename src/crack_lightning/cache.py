@@ -1,0 +1,42 @@
+"""``crack-lightning cache``: what is kept between runs, and how to be rid of it."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+from crack_lightning.errors import CrackLightningError
+from crack_lightning.run_folder import cache_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+def run(arguments: Sequence[str]) -> int:
+    """List the cache, or empty it with ``clear``.
+
+    Raises:
+        CrackLightningError: For any other argument.
+    """
+    folder = cache_folder()
+    if list(arguments) not in ([], ["list"], ["clear"]):
+        raise CrackLightningError(f"cache: expected list or clear, got '{' '.join(arguments)}'.")
+    entries = sorted(
+        entry for kind in folder.glob("*") if kind.is_dir() for entry in kind.iterdir() if entry.is_dir()
+    )
+    sizes = {entry: _size(entry) for entry in entries}
+    for entry, size in sizes.items():
+        print(f"{size / 2**20:10.1f} MiB  {entry.relative_to(folder).as_posix()}")
+    total = f"{sum(sizes.values()) / 2**20:.1f} MiB in {len(entries)} entries under {folder}"
+    if list(arguments) == ["clear"]:
+        for kind in folder.glob("*"):
+            shutil.rmtree(kind) if kind.is_dir() else kind.unlink()
+        print(f"cleared {total}")
+    else:
+        print(total)
+    return 0
+
+
+def _size(entry: Path) -> int:
+    return sum(file.stat().st_size for file in entry.rglob("*") if file.is_file())

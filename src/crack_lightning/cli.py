@@ -1,0 +1,227 @@
+"""The one error boundary: finds a command by name, imports it then, and turns mistakes into sentences."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crack_lightning.errors import CrackLightningError, FailedJobsError, Interrupted, nearest
+from crack_lightning.hardware import share_cores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from omegaconf import DictConfig
+
+COMMANDS = {
+    "train": "fit a model, test its best checkpoint, write the report",
+    "evaluate": "report on a checkpoint over another set",
+    "predict": "say what a checkpoint sees in files",
+    "cache": "list what is kept between runs; 'cache clear' empties it",
+}
+PATH_KEYS = (
+    "source",
+    "checkpoint",
+    "resume",
+    "outputs",
+    "data.root",
+    "data.archive",
+    "data.split.file",
+    "model.weights",
+)
+OK, BUG, MISTAKE, FAILED_JOBS = 0, 1, 2, 3
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Args:
+        argv: The command's name and its overrides; the process's own by default.
+
+    Returns:
+        0 done · 1 our bug · 2 the user's mistake · 3 a sweep with failed jobs · 130 or 143 interrupted.
+    """
+    share_cores()
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_usage())
+        return OK if arguments else MISTAKE
+    name, *rest = arguments
+    if name == "--version":
+        from crack_lightning import __version__
+
+        print(__version__)
+        return OK
+    return guarded(lambda: _dispatch(name, rest))
+
+
+def guarded(action: Callable[[], int]) -> int:
+    """Run an action; print one sentence for a mistake and a traceback for a bug.
+
+    Returns:
+        The action's own exit code, or the code of what went wrong.
+    """
+    try:
+        return action()
+    except CrackLightningError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED_JOBS if isinstance(error, FailedJobsError) else MISTAKE
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except Interrupted as stop:
+        print(stop, file=sys.stderr)
+        return 128 + stop.signal_number
+    except Exception:  # noqa: BLE001  # the boundary: whatever else arrives here is ours
+        traceback.print_exc()
+        print(
+            "error: this is a fault of crack_lightning; please report it with the text above.",
+            file=sys.stderr,
+        )
+        return BUG
+
+
+def _dispatch(name: str, arguments: list[str]) -> int:
+    if name not in COMMANDS:
+        match = nearest(name, COMMANDS)
+        hint = f"did you mean {match}?" if match else f"expected one of {', '.join(COMMANDS)}."
+        raise CrackLightningError(f"no command '{name}'; {hint}")
+    command = importlib.import_module(f"crack_lightning.{name}")
+    if not hasattr(command, "SCHEMA"):
+        return int(command.run(arguments))
+    return _run_with_hydra(name, command, arguments)
+
+
+def _run_with_hydra(name: str, command: Any, arguments: list[str]) -> int:
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from crack_lightning.config import conf_dir, register_schemas
+    from crack_lightning.config.suggest import explain
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    register_schemas()
+    outcome: list[int | BaseException] = []
+
+    def task(composed: DictConfig) -> None:
+        try:
+            outcome.append(command.run(composed, overrides=list(HydraConfig.get().overrides.task)))
+        except BaseException as error:  # noqa: BLE001  # Hydra would print a line of its own
+            outcome.append(error)
+
+    sys.argv = [f"crack-lightning {name}", *hydra_arguments(name, arguments)]
+    try:
+        hydra.main(config_path=str(conf_dir()), config_name=name, version_base="1.3")(task)()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise CrackLightningError(explain(error, schema=command.SCHEMA, conf=conf_dir())) from error
+    ended = outcome[0] if outcome else OK
+    if isinstance(ended, BaseException):
+        raise ended
+    return ended
+
+
+def hydra_arguments(name: str, arguments: Sequence[str]) -> list[str]:
+    """Turn what a person types into what Hydra's grammar takes.
+
+    Flags move before overrides; plain paths become ``checkpoint=`` and ``source=``; paths are quoted.
+
+    Args:
+        name: The command.
+        arguments: Its arguments.
+
+    Returns:
+        The arguments for Hydra.
+
+    Raises:
+        CrackLightningError: For ``--experimental-rerun``, which would run what a file says.
+    """
+    flags: list[str] = []
+    overrides: list[str] = []
+    paths: list[str] = []
+    waiting = iter(arguments)
+    for argument in waiting:
+        if argument.startswith("--experimental-rerun"):
+            raise CrackLightningError(f"{argument}: refused, because it runs whatever the file says.")
+        if argument.startswith("-"):
+            flags.append(argument)
+            if argument in _FLAGS_WITH_VALUE:
+                flags.append(next(waiting, ""))
+        elif _is_override(argument):
+            overrides.append(_quoted_override(argument))
+        else:
+            paths.append(argument)
+    return [*flags, *overrides, *_path_overrides(name, paths)]
+
+
+_OVERRIDE = re.compile(r"[+]{0,2}[\w.:/@-]+=")
+_FLAGS_WITH_VALUE = (
+    "--cfg",
+    "-c",
+    "--package",
+    "-p",
+    "--config-name",
+    "-cn",
+    "--config-dir",
+    "-cd",
+    "--info",
+    "-i",
+)
+
+
+def _is_override(argument: str) -> bool:
+    if Path(argument).exists():
+        return False
+    return argument.startswith("~") or _OVERRIDE.match(argument) is not None
+
+
+def _quoted_override(argument: str) -> str:
+    key, equals, value = argument.partition("=")
+    if key.lstrip("+") not in PATH_KEYS or not equals or value in ("", "null"):
+        return argument
+    if key == "source":
+        return f"{key}=[{_quoted(value)}]" if not value.startswith("[") or Path(value).exists() else argument
+    return f"{key}={_quoted(value)}" if not _is_quoted(value) else argument
+
+
+def _path_overrides(name: str, paths: list[str]) -> list[str]:
+    if not paths:
+        return []
+    if name != "predict":
+        raise CrackLightningError(f"'{paths[0]}': expected key=value, as in model=resnet18; see --help.")
+    checkpoints = [path for path in paths if path.endswith(".ckpt")]
+    sources = [path for path in paths if not path.endswith(".ckpt")]
+    found = [f"checkpoint={_quoted(path)}" for path in checkpoints[:1]]
+    return found + ([f"source=[{','.join(map(_quoted, sources))}]"] if sources else [])
+
+
+def _is_quoted(value: str) -> bool:
+    return len(value) >= 2 and value[0] == value[-1] and value[0] in "'\""
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\'", "\\\\'").replace("'", "\\'")
+    if escaped.endswith("\\"):
+        escaped += "\\"
+    return f"'{escaped}'"
+
+
+def _usage() -> str:
+    lines = [f"  {name:<10}{purpose}" for name, purpose in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: crack-lightning <command> [key=value …]",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "<command> --help lists its keys.",
+        ]
+    )

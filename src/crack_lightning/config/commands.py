@@ -1,0 +1,104 @@
+"""One schema a command: the nodes that its primary config composes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+from crack_lightning.config.augmentation import AugmentationConfig
+from crack_lightning.config.data import DataConfig
+from crack_lightning.config.model import ModelConfig
+from crack_lightning.config.optimizer import OptimizerConfig, SchedulerConfig
+from crack_lightning.config.recipe import RecipeConfig
+from crack_lightning.config.trainer import TrainerConfig
+
+
+@dataclass
+class TrainConfig:
+    """``train``: fit, test the best checkpoint, report.
+
+    Attributes:
+        seed: Weights, order and augmentation.
+        outputs: Folder of all runs.
+        resume: A run's folder to go on with instead of making a new one.
+        progress: Show progress bars.
+        plugins: The user's own modules, imported before anything is built.
+    """
+
+    seed: int = 0
+    outputs: str = "outputs"
+    resume: str | None = None
+    progress: bool = True
+    plugins: list[str] = field(default_factory=list)
+    data: DataConfig = field(default_factory=DataConfig)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    recipe: RecipeConfig = field(default_factory=RecipeConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    callbacks: dict[str, Any] = field(default_factory=dict)
+    logger: dict[str, Any] = field(default_factory=dict)
+
+    def problems(self) -> list[str]:
+        """List every contradiction between the nodes."""
+        found = [*self.data.problems(), *self.recipe.problems(), *self.trainer.problems()]
+        mixing = self.augmentation.mixup_alpha > 0 or self.augmentation.cutmix_alpha > 0
+        if mixing and self.recipe.loss.name == "focal":
+            found.append(
+                "recipe.loss.name: focal needs whole labels, and MixUp or CutMix shares them; "
+                "use recipe.loss.name=cross_entropy, or set both alphas of augmentation to 0."
+            )
+        return found
+
+
+@dataclass
+class EvaluateConfig:
+    """``evaluate``: a checkpoint's report on another set.
+
+    Attributes:
+        checkpoint: A run's ``best.ckpt``.
+        outputs: Folder of all runs.
+        progress: Show progress bars.
+        data: The set; tiles that the model was trained or validated on are left out.
+        trainer: Only ``accelerator``, ``precision`` and ``threads`` are read.
+    """
+
+    checkpoint: str = MISSING
+    outputs: str = "outputs"
+    progress: bool = True
+    data: DataConfig = field(default_factory=DataConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+
+    def problems(self) -> list[str]:
+        """List every contradiction between the nodes."""
+        return [*self.data.problems(), *self.trainer.problems()]
+
+
+@dataclass
+class PredictConfig:
+    """``predict``: a checkpoint's answers for files.
+
+    Attributes:
+        checkpoint: A run's ``best.ckpt``.
+        source: Files, folders or glob patterns.
+        outputs: Folder of all runs.
+        annotate: Also write each picture with its class and probability on it.
+        batch_size: Tiles at once.
+        progress: Show progress bars.
+        trainer: Only ``accelerator``, ``precision`` and ``threads`` are read.
+    """
+
+    checkpoint: str = MISSING
+    source: list[str] = MISSING
+    outputs: str = "outputs"
+    annotate: bool = False
+    batch_size: int = 32
+    progress: bool = True
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+
+    def problems(self) -> list[str]:
+        """List every contradiction between the nodes."""
+        return self.trainer.problems()

@@ -1,0 +1,142 @@
+"""Which images, classes, groups and splits."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from crack_lightning.config.checks import require_choice, require_range
+from crack_lightning.errors import ConfigError
+
+SOURCES = ("synthetic", "metu", "sdnet2018", "image_folder")
+_READ_BY = {
+    "root": ("metu", "sdnet2018", "image_folder"),
+    "archive": ("metu", "sdnet2018"),
+    "download": ("metu", "sdnet2018"),
+    "class_names": ("image_folder",),
+    "positive_class": ("image_folder",),
+    "group_pattern": ("image_folder", "metu"),
+    "drawn": ("synthetic",),
+    "seed": ("synthetic",),
+}
+
+
+@dataclass
+class SplitConfig:
+    """Who is in which split.
+
+    Attributes:
+        seed: Decides who is where.
+        fractions: Shares of train, val and test; they sum to 1.
+        file: A ``splits.csv`` of an earlier run to follow instead.
+    """
+
+    seed: int = 0
+    fractions: list[float] = field(default_factory=lambda: [0.70, 0.15, 0.15])
+    file: str | None = None
+
+    def __post_init__(self) -> None:
+        shares = list(self.fractions)
+        if len(shares) != 3 or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
+            raise ConfigError(
+                "data.split.fractions: expected three shares above 0 that sum to 1 (train, val, test), "
+                f"got {shares}."
+            )
+
+
+@dataclass
+class DrawnConfig:
+    """What ``data=synthetic`` draws.
+
+    Attributes:
+        num_tiles: How many tiles; half of them cracked.
+        tile_px: Side of a tile in pixels.
+        photo_tiles: Tiles along each side of a photo.
+    """
+
+    num_tiles: int = 4000
+    tile_px: int = 227
+    photo_tiles: int = 4
+
+    def __post_init__(self) -> None:
+        require_range("data.drawn.num_tiles", self.num_tiles, low=40)
+        require_range("data.drawn.tile_px", self.tile_px, low=64, high=1024)
+        require_range("data.drawn.photo_tiles", self.photo_tiles, low=1, high=32)
+
+
+@dataclass
+class DataConfig:
+    """A source of labelled tiles and how a run reads them.
+
+    Attributes:
+        source: ``synthetic``, ``metu``, ``sdnet2018`` or ``image_folder``.
+        seed: Which photos are drawn.
+        root: Folder of the images.
+        archive: The published archive, to be unpacked into the cache.
+        download: Fetch the published archive.
+        class_names: Class by folder name, where the folders do not say it themselves.
+        positive_class: The class that means "crack".
+        group_pattern: Regular expression on the relative path; its first group names the photo.
+        batch_size: Tiles a step.
+        num_workers: Processes that read ahead; ``None`` suits them to the machine.
+        timeout_s: Seconds to wait for a worker before the run ends.
+        on_unreadable: ``error`` ends the run at files that cannot be decoded, ``skip`` leaves them out.
+        sampler: ``shuffled``, or ``balanced`` for as many draws from every class.
+    """
+
+    source: str = "synthetic"
+    seed: int = 0
+    root: str | None = None
+    archive: str | None = None
+    download: bool = False
+    class_names: dict[str, str] | None = None
+    positive_class: str = "crack"
+    group_pattern: str | None = None
+    batch_size: int = 32
+    num_workers: int | None = None
+    timeout_s: int = 120
+    on_unreadable: str = "error"
+    sampler: str = "shuffled"
+    split: SplitConfig = field(default_factory=SplitConfig)
+    drawn: DrawnConfig = field(default_factory=DrawnConfig)
+
+    def __post_init__(self) -> None:
+        require_choice("data.source", self.source, SOURCES)
+        require_range("data.batch_size", self.batch_size, low=1)
+        require_range("data.num_workers", self.num_workers or 0, low=0)
+        require_range("data.timeout_s", self.timeout_s, low=1)
+        require_choice("data.on_unreadable", self.on_unreadable, ("error", "skip"))
+        require_choice("data.sampler", self.sampler, ("shuffled", "balanced"))
+        if self.group_pattern is not None:
+            _check_pattern(self.group_pattern)
+
+    def problems(self) -> list[str]:
+        """List the keys that are set and that the chosen source does not read."""
+        found = []
+        for key, default in _defaults().items():
+            if self.source not in _READ_BY[key] and getattr(self, key) != default:
+                readers = " or ".join(f"data={source}" for source in _READ_BY[key])
+                found.append(
+                    f"data.{key}: data={self.source} does not read it; use {readers}, or leave it out."
+                )
+        return found
+
+
+def _defaults() -> dict[str, Any]:
+    plain = DataConfig()
+    return {item.name: getattr(plain, item.name) for item in fields(plain) if item.name in _READ_BY}
+
+
+def _check_pattern(pattern: str) -> None:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ConfigError(
+            f"data.group_pattern: '{pattern}' is not a regular expression ({error}); mend it."
+        ) from None
+    if groups < 1:
+        raise ConfigError(
+            f"data.group_pattern: '{pattern}' has no group; "
+            "put the photo's name in parentheses, as in (\\d+)-."
+        )

@@ -1,0 +1,58 @@
+"""How steps are taken, and how their size changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crack_lightning.config.checks import require_choice, require_range
+from crack_lightning.errors import ConfigError
+
+
+@dataclass
+class OptimizerConfig:
+    """How a step is taken.
+
+    Attributes:
+        name: ``adamw``, ``adam``, ``sgd`` (with Nesterov's momentum) or ``rmsprop``.
+        lr: The head's learning rate at its peak; with ``recipe=scratch`` everybody's.
+        weight_decay: Pull of weights to zero; biases and normalisation are spared.
+        momentum: ``sgd`` and ``rmsprop`` only; ``None`` is 0.9.
+    """
+
+    name: str = "adamw"
+    lr: float = 1e-3
+    weight_decay: float = 0.01
+    momentum: float | None = None
+
+    def __post_init__(self) -> None:
+        require_choice("optimizer.name", self.name, ("adamw", "adam", "sgd", "rmsprop"))
+        require_range("optimizer.lr", self.lr, low=0, high=1e3)
+        require_range("optimizer.weight_decay", self.weight_decay, low=0, high=1e3)
+        if self.lr == 0:
+            raise ConfigError("optimizer.lr: expected a number above 0, got 0; set optimizer.lr=1e-3.")
+        if self.momentum is None:
+            return
+        require_range("optimizer.momentum", self.momentum, low=0, high=0.9999)
+        if self.name in ("adamw", "adam"):
+            raise ConfigError(
+                f"optimizer.momentum: {self.name} does not read it, got {self.momentum}; "
+                "use optimizer=sgd, or leave it out."
+            )
+
+
+@dataclass
+class SchedulerConfig:
+    """How the learning rate changes from step to step.
+
+    Attributes:
+        name: ``one_cycle`` (up and down along half cosines), ``cosine`` (down along one), ``constant``, or
+            ``step`` (a tenth at half and again at three quarters of the training).
+        warmup_fraction: Share of all steps in which the rate rises.
+    """
+
+    name: str = "one_cycle"
+    warmup_fraction: float = 0.3
+
+    def __post_init__(self) -> None:
+        require_choice("scheduler.name", self.name, ("one_cycle", "cosine", "constant", "step"))
+        require_range("scheduler.warmup_fraction", self.warmup_fraction, low=0, high=0.9)

@@ -1,0 +1,73 @@
+"""From what Hydra composed to checked dataclasses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from crack_lightning.config.commands import EvaluateConfig, PredictConfig, TrainConfig
+from crack_lightning.config.suggest import explain
+from crack_lightning.errors import ConfigError
+from crack_lightning.run_folder import write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SCHEMAS: Mapping[str, type[Any]] = {
+    "train": TrainConfig,
+    "evaluate": EvaluateConfig,
+    "predict": PredictConfig,
+}
+
+
+class _Checked(Protocol):
+    def problems(self) -> list[str]: ...
+
+
+T = TypeVar("T", bound=_Checked)
+
+
+def conf_dir() -> Path:
+    """Return the folder of option files: inside the installed package, else the checkout's."""
+    packaged = Path(__file__).parents[1] / "conf"
+    return packaged if packaged.is_dir() else Path(__file__).parents[3] / "conf"
+
+
+def register_schemas() -> None:
+    """Make each command's schema known to Hydra as ``<command>_schema``."""
+    store = ConfigStore.instance()
+    for command, schema in SCHEMAS.items():
+        store.store(name=f"{command}_schema", node=schema)
+
+
+def parse(composed: DictConfig, schema: type[T]) -> T:
+    """Check a composed configuration against its schema, once more from plain values.
+
+    Args:
+        composed: What Hydra composed, or a run's ``config.yaml``.
+        schema: The command's dataclass.
+
+    Returns:
+        The dataclass with every node built and checked.
+
+    Raises:
+        ConfigError: With every problem found.
+    """
+    try:
+        plain = OmegaConf.to_container(composed, resolve=True)
+        merged = OmegaConf.merge(OmegaConf.structured(schema), plain)
+        config = cast("T", OmegaConf.to_object(merged))
+    except OmegaConfBaseException as error:
+        raise ConfigError(explain(error, schema=schema)) from error
+    if problems := config.problems():
+        raise ConfigError("\n".join(problems))
+    return config
+
+
+def write_config(config: object, path: Path) -> None:
+    """Write a command's dataclass, with every value resolved, as YAML."""
+    write_text(path, OmegaConf.to_yaml(OmegaConf.structured(config)))

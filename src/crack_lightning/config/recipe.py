@@ -1,0 +1,75 @@
+"""How the weights are learnt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from crack_lightning.config.checks import require_choice, require_range
+
+
+@dataclass
+class LossConfig:
+    """What training makes small.
+
+    Attributes:
+        name: ``cross_entropy`` or ``focal``.
+        label_smoothing: Share of each target spread over all classes; cross entropy only.
+        focal_gamma: How much easy tiles are quieted; focal only.
+        class_weights: ``none``, or ``balanced`` for weights inverse to the classes' frequencies.
+    """
+
+    name: str = "cross_entropy"
+    label_smoothing: float = 0.0
+    focal_gamma: float = 2.0
+    class_weights: str = "none"
+
+    def __post_init__(self) -> None:
+        require_choice("recipe.loss.name", self.name, ("cross_entropy", "focal"))
+        require_range("recipe.loss.label_smoothing", self.label_smoothing, low=0, high=0.5)
+        require_range("recipe.loss.focal_gamma", self.focal_gamma, low=0)
+        require_choice("recipe.loss.class_weights", self.class_weights, ("none", "balanced"))
+
+
+@dataclass
+class RecipeConfig:
+    """Which weights move, and how fast.
+
+    Attributes:
+        name: ``scratch`` moves all alike, ``finetune`` the backbone more slowly, ``probe`` the head alone.
+        backbone_lr_scale: The backbone's learning rate as a share of the head's; ``finetune`` only.
+        ema_decay: Decay a step of the weights' moving average, which is then what is kept; ``0`` is off.
+        gradient_clip: Largest norm of the gradient; ``0`` is off.
+        loss: What training makes small.
+    """
+
+    name: str = "scratch"
+    backbone_lr_scale: float = 0.1
+    ema_decay: float = 0.0
+    gradient_clip: float = 0.0
+    loss: LossConfig = field(default_factory=LossConfig)
+
+    def __post_init__(self) -> None:
+        require_choice("recipe.name", self.name, ("scratch", "finetune", "probe"))
+        require_range("recipe.backbone_lr_scale", self.backbone_lr_scale, low=0, high=1)
+        require_range("recipe.ema_decay", self.ema_decay, low=0, high=0.99999)
+        require_range("recipe.gradient_clip", self.gradient_clip, low=0)
+
+    def problems(self) -> list[str]:
+        """List the keys that are set and that this recipe does not read."""
+        found = []
+        if self.name != "finetune" and self.backbone_lr_scale != RecipeConfig.backbone_lr_scale:
+            found.append(
+                f"recipe.backbone_lr_scale: recipe={self.name} does not read it; "
+                "use recipe=finetune, or leave it out."
+            )
+        if self.loss.name != "focal" and self.loss.focal_gamma != LossConfig.focal_gamma:
+            found.append(
+                f"recipe.loss.focal_gamma: recipe.loss.name={self.loss.name} does not read it; "
+                "use recipe.loss.name=focal, or leave it out."
+            )
+        if self.loss.name == "focal" and self.loss.label_smoothing:
+            found.append(
+                "recipe.loss.label_smoothing: recipe.loss.name=focal does not read it; "
+                "use recipe.loss.name=cross_entropy, or leave it out."
+            )
+        return found

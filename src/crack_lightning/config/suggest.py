@@ -1,0 +1,150 @@
+"""A wrong key, option or value in one sentence that names the nearest valid one and where it is defined."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from hydra.errors import MissingConfigException
+from omegaconf import OmegaConf
+from omegaconf.errors import (
+    ConfigKeyError,
+    InterpolationResolutionError,
+    MissingMandatoryValue,
+    ValidationError,
+)
+
+from crack_lightning.errors import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_OPEN_KEYS = ("callbacks", "logger", "hydra")
+_KINDS = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
+
+
+def schema_keys(schema: type[Any], prefix: str = "") -> Iterator[tuple[str, type[Any]]]:
+    """Yield every full key of a schema with the dataclass that defines it."""
+    hints = get_type_hints(schema)
+    for item in fields(schema):
+        yield prefix + item.name, schema
+        if is_dataclass(hints[item.name]):
+            yield from schema_keys(hints[item.name], f"{prefix}{item.name}.")
+
+
+def nearest_key(key: str, schema: type[Any]) -> str:
+    """Name the valid key most like ``key``, and where it is defined.
+
+    Args:
+        key: A full key that the schema lacks, for example ``model.lr``.
+        schema: The command's dataclass.
+
+    Returns:
+        The end of a sentence, for example ``did you mean optimizer.lr (config/optimizer.py)?``.
+    """
+    keys = dict(schema_keys(schema))
+    node, _, leaf = key.rpartition(".")
+    siblings = {name.removeprefix(f"{node}."): name for name in keys if name.rpartition(".")[0] == node}
+    namesakes = [name for name in keys if name.rpartition(".")[2] == leaf]
+    sibling = siblings.get(nearest(leaf, siblings) or "")
+    match = sibling or next(iter(namesakes), None) or nearest(key, keys) or nearest(key, keys, cutoff=0)
+    assert match is not None, "a schema without keys"
+    return f"did you mean {match} ({_where(keys[match])})?"
+
+
+def explain(error: BaseException, *, schema: type[Any], conf: Path | None = None) -> str:
+    """Turn an error of Hydra or OmegaConf into one sentence.
+
+    Args:
+        error: What composing or checking raised.
+        schema: The command's dataclass.
+        conf: The folder of option files, to name the nearest option and its file.
+
+    Returns:
+        The sentence: full key, what is expected, what was got, the next step.
+    """
+    if match := re.match(r"Could not override '([^']+)'", str(error)):
+        return _unknown_key(match[1], schema, conf)
+    if isinstance(error.__cause__, ValidationError | ConfigKeyError):
+        error = error.__cause__
+    match error:
+        case MissingConfigException():
+            sentence = _missing_option(error, conf)
+        case MissingMandatoryValue():
+            sentence = f"{error.full_key}: expected a value, got none; give {error.full_key}=…."
+        case ConfigKeyError():
+            sentence = f"{error.full_key}: no such key; {nearest_key(str(error.full_key), schema)}"
+        case ValidationError():
+            sentence = _wrong_value(error, schema)
+        case InterpolationResolutionError():
+            sentence = f"{error.full_key}: {_first_line(error)}; mend the reference."
+        case _:
+            sentence = _first_line(error)
+    return sentence
+
+
+def _missing_option(error: MissingConfigException, conf: Path | None) -> str:
+    group, _, option = str(error.missing_cfg_file or "").rpartition("/")
+    options = sorted(name for name in error.options or [] if not name.startswith("_"))
+    if not group:
+        return _first_line(error)
+    match = nearest(option, options)
+    if match is None:
+        return f"{group}: no option '{option}'; expected one of {', '.join(options)}."
+    place = f" (conf/{group}/{match}.yaml)" if conf is not None else ""
+    return f"{group}: no option '{option}'; did you mean {group}={match}{place}? All: {', '.join(options)}."
+
+
+def _unknown_key(key: str, schema: type[Any], conf: Path | None) -> str:
+    groups = sorted(path.name for path in conf.iterdir() if path.is_dir()) if conf else []
+    if "." not in key and (match := nearest(key, groups)):
+        return f"{key}: no such group; did you mean {match}=… (conf/{match}/)?"
+    if key.partition(".")[0] in _OPEN_KEYS and conf:
+        return _unknown_open_key(key, conf)
+    return f"{key}: no such key; {nearest_key(key, schema)}"
+
+
+def _unknown_open_key(key: str, conf: Path) -> str:
+    group = key.partition(".")[0]
+    known = {
+        f"{group}.{name}": path.name
+        for path in sorted((conf / group).glob("*.yaml"))
+        for name in _flat_keys(OmegaConf.to_container(OmegaConf.load(path)))
+    }
+    match = nearest(key, known)
+    if match is None:
+        return f"{key}: no such key; to add one write +{key}=…."
+    return f"{key}: no such key; did you mean {match} (conf/{group}/{known[match]})?"
+
+
+def _flat_keys(node: Any, prefix: str = "") -> Iterator[str]:
+    for name, value in node.items():
+        yield prefix + name
+        if isinstance(value, dict):
+            yield from _flat_keys(value, f"{prefix}{name}.")
+
+
+def _wrong_value(error: ValidationError, schema: type[Any]) -> str:
+    keys = dict(schema_keys(schema))
+    key = str(error.full_key)
+    if match := re.match(r"Value '(.*)' of type '\w+' could not be converted to (\w+)", str(error)):
+        kind = _KINDS.get(match[2], match[2])
+        return f"{key}: expected {kind}, got '{match[1]}'{_defined(keys.get(key))}."
+    return f"{key}: {_first_line(error)}{_defined(keys.get(key))}."
+
+
+def _defined(owner: type[Any] | None) -> str:
+    return f" ({_where(owner)})" if owner else ""
+
+
+def _where(owner: type[Any]) -> str:
+    module = inspect.getmodule(owner)
+    assert module is not None
+    return f"{owner.__name__} in config/{module.__name__.rpartition('.')[2]}.py"
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".")

@@ -1,0 +1,53 @@
+"""Where and how long a run computes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crack_lightning.config.checks import require_choice, require_range
+
+PRECISIONS = ("auto", "32", "bf16", "16")
+
+
+@dataclass
+class TrainerConfig:
+    """The machine's side of a run.
+
+    Attributes:
+        accelerator: ``auto``, ``cpu`` or ``gpu``.
+        precision: ``auto``, ``32``, ``bf16`` or ``16``; ``auto`` is 32 bits on a CPU and bf16 on a GPU.
+        threads: Compute threads on the CPU; ``None`` takes every core. One or two give different weights.
+        max_epochs: Passes over the training tiles.
+        max_train_batches: Batches an epoch at the most; ``None`` is all of them.
+        max_val_batches: Validation batches at the most; ``None`` is all of them.
+        monitor: The validation figure that chooses the best checkpoint.
+        checkpoint_every: Seconds of work that a crash may cost at the most.
+        log_every: Steps between two points of the training curves.
+    """
+
+    accelerator: str = "auto"
+    precision: str = "auto"
+    threads: int | None = None
+    max_epochs: int = 8
+    max_train_batches: int | None = None
+    max_val_batches: int | None = None
+    monitor: str = "val/loss"
+    checkpoint_every: float = 120.0
+    log_every: int = 10
+
+    def __post_init__(self) -> None:
+        require_choice("trainer.accelerator", self.accelerator, ("auto", "cpu", "gpu"))
+        require_choice("trainer.precision", self.precision, PRECISIONS)
+        for key in ("threads", "max_train_batches", "max_val_batches"):
+            if (value := getattr(self, key)) is not None:
+                require_range(f"trainer.{key}", value, low=1)
+        require_range("trainer.max_epochs", self.max_epochs, low=1)
+        require_range("trainer.checkpoint_every", self.checkpoint_every, low=0)
+        require_range("trainer.log_every", self.log_every, low=1)
+        require_choice("trainer.monitor", self.monitor, ("val/loss", "val/accuracy"))
+
+    def problems(self) -> list[str]:
+        """List settings that contradict each other."""
+        if self.accelerator == "cpu" and self.precision == "16":
+            return ["trainer.precision: 16 needs a GPU, and trainer.accelerator is cpu; use 32 or bf16."]
+        return []

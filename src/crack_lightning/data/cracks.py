@@ -1,0 +1,202 @@
+"""Cracks: where they run, how wide they are, and how they look on any image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from crack_lightning.data.strokes import Stroke, centre_lines, coverage, wander
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+STEP_PX = 2.0
+WIDTH_RANGE_PX = (0.7, 12.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrackLook:
+    """How the cracks of one wall look.
+
+    Attributes:
+        light_angle: Where the light comes from, radians.
+        darkness: How much light a deep crack swallows, in ``[0, 1]``.
+        rim: Brightness of the edge that faces the light, and half the shadow of the other.
+        soiling: Darkening of the concrete beside the crack.
+        tint: What remains of red, green and blue inside, about 1 each.
+    """
+
+    light_angle: float
+    darkness: float
+    rim: float
+    soiling: float
+    tint: tuple[float, float, float]
+
+
+def random_look(rng: np.random.Generator, light_angle: float) -> CrackLook:
+    """Draw how the cracks of one wall look."""
+    warm = float(rng.normal(0.03, 0.05))
+    return CrackLook(
+        light_angle=light_angle,
+        darkness=float(rng.uniform(0.75, 0.97)),
+        rim=float(rng.uniform(0.05, 0.35)),
+        soiling=float(rng.uniform(0.0, 0.25) * (rng.random() < 0.6)),
+        tint=(1 + warm, 1.0, 1 - warm),
+    )
+
+
+def random_cracks(rng: np.random.Generator, height: int, width: int, *, num_cracks: int) -> list[Stroke]:
+    """Draw cracks that cross or end in an image, each with its branches.
+
+    Args:
+        rng: Source of every draw.
+        height: Of the image, pixels.
+        width: Of the image, pixels.
+        num_cracks: Main cracks; branches come on top.
+
+    Returns:
+        Centre lines with edges; the widest local width is at most 12 px.
+    """
+    cracks: list[Stroke] = []
+    for _ in range(num_cracks):
+        trunk = _main_crack(rng, height, width)
+        cracks.append(trunk)
+        num_branches = int(rng.choice([0, 1, 2, 3], p=[0.55, 0.27, 0.12, 0.06]))
+        cracks.extend(_branch(rng, trunk) for _ in range(num_branches))
+    return cracks
+
+
+def paint_cracks(
+    image: NDArray[np.float32], cracks: list[Stroke], rng: np.random.Generator, *, look: CrackLook
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Paint cracks onto an image.
+
+    Args:
+        image: Linear or display light in ``[0, 1]``, float ``(H, W, 3)``, RGB; left as it is.
+        cracks: Where the cracks run.
+        rng: Source of the texture inside.
+        look: How they look.
+
+    Returns:
+        The painted image, float ``(H, W, 3)``, and the mask, bool ``(H, W)``: pixels at least half covered
+        and pixels under a centre line, so that a hairline has a mask too.
+    """
+    height, width = image.shape[:2]
+    if not cracks:
+        return image, np.zeros((height, width), np.bool_)
+    covered = coverage(cracks, height, width)
+    mask = (covered >= 0.5) | centre_lines(cracks, height, width)
+    lost, kept = _swallowed(covered, rng, look), 1 + _rim(covered, look)
+    factors = cv2.merge([np.maximum(kept - lost * np.float32(2 - share), 0) for share in look.tint])
+    return np.asarray(cv2.multiply(image, factors), np.float32), mask
+
+
+def length_inside(cracks: list[Stroke], left: float, top: float, size_px: float) -> float:
+    """Return the length of all centre lines in a square, pixels."""
+    return sum(STEP_PX * int(crack.inside(left, top, size_px).sum()) for crack in cracks)
+
+
+def width_inside(cracks: list[Stroke], left: float, top: float, size_px: float) -> float:
+    """Return the 95th percentile of the local width along the centre lines in a square, pixels; NaN if none."""
+    widths = np.concatenate([crack.width_px[crack.inside(left, top, size_px)] for crack in cracks] or [[]])
+    return float(np.percentile(widths, 95)) if len(widths) else float("nan")
+
+
+def _main_crack(rng: np.random.Generator, height: int, width: int) -> Stroke:
+    size = np.array([width, height])
+    through = rng.uniform(0.1, 0.9, 2) * size
+    heading = float(rng.uniform(0, 2 * np.pi))
+    reach = float(np.hypot(*size))
+    back = reach if rng.random() < 0.85 else rng.uniform(0, 0.25) * reach
+    start = through - back * np.array([np.cos(heading), np.sin(heading)])
+    points = _walk(rng, start, heading, back + reach, tortuosity=float(rng.uniform(0.25, 0.65)))
+    return _with_edges(rng, points, _random_width(rng), ends=(back < reach, False))
+
+
+def _branch(rng: np.random.Generator, trunk: Stroke) -> Stroke:
+    at = int(rng.integers(len(trunk.points) // 4, 3 * len(trunk.points) // 4))
+    ahead = trunk.points[min(at + 5, len(trunk.points) - 1)] - trunk.points[at]
+    turn = rng.uniform(0.4, 1.3) * rng.choice([-1, 1])
+    heading = float(np.arctan2(ahead[1], ahead[0]) + turn)
+    points = _walk(
+        rng, trunk.points[at], heading, float(rng.uniform(80, 500)), tortuosity=float(rng.uniform(0.3, 0.65))
+    )
+    width = float(np.clip(trunk.width_px[at] * rng.uniform(0.5, 0.9), *WIDTH_RANGE_PX))
+    return _with_edges(rng, points, width, ends=(False, True))
+
+
+def _random_width(rng: np.random.Generator) -> float:
+    """Draw a crack's typical width in pixels: a few hairlines, most 3 to 9."""
+    if rng.random() < 0.06:
+        return float(rng.uniform(0.7, 1.1))
+    return float(np.exp(rng.uniform(np.log(2.8), np.log(9.5))))
+
+
+def _walk(
+    rng: np.random.Generator,
+    start: NDArray[np.float64],
+    heading: float,
+    length_px: float,
+    *,
+    tortuosity: float,
+) -> NDArray[np.float64]:
+    """Walk at random with a heading that wanders at every scale, float ``(P, 2)`` in steps of ``STEP_PX``."""
+    num_points = max(int(length_px / STEP_PX), 8)
+    drift = wander(rng, num_points, coarsest=rng.uniform(30, 150), roughness=0.7)
+    facets = np.repeat(rng.standard_normal(num_points), rng.integers(2, 14, num_points))[:num_points]
+    angle = heading + tortuosity * (drift + rng.uniform(0.3, 1.3) * facets)
+    steps = STEP_PX * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    return np.asarray(start + np.cumsum(steps, axis=0))
+
+
+def _with_edges(
+    rng: np.random.Generator, points: NDArray[np.float64], width_px: float, *, ends: tuple[bool, bool]
+) -> Stroke:
+    """Give a line its width: slow changes, rough edges, and a point where it ends in the concrete."""
+    num_points = len(points)
+    slow = np.exp(rng.uniform(0.1, 0.35) * wander(rng, num_points, coarsest=80, roughness=0.6))
+    local = width_px * slow
+    taper_points = min(num_points // 2, int(rng.uniform(15, 60)))
+    ramp = np.minimum(1, (np.arange(num_points) + 1) / taper_points)
+    local *= (ramp if ends[0] else 1.0) * (ramp[::-1] if ends[1] else 1.0)
+    half = 0.5 * local[:, None] * np.stack([_edge(rng, num_points) for _ in range(2)], axis=1)
+    return Stroke(points=points, half_width_px=np.clip(half, WIDTH_RANGE_PX[0] / 2, WIDTH_RANGE_PX[1] / 2))
+
+
+def _edge(rng: np.random.Generator, num_points: int) -> NDArray[np.float64]:
+    """Return how far an edge is from the centre line, relative to its mean: rough, with pieces broken out."""
+    rough = rng.uniform(0.15, 0.4) * wander(rng, num_points, coarsest=10, roughness=0.9)
+    broken = np.maximum(wander(rng, num_points, coarsest=12, roughness=0.5) - 1.4, 0)
+    return np.asarray(1 + rough + rng.uniform(0, 1.5) * broken)
+
+
+def _swallowed(
+    covered: NDArray[np.float32], rng: np.random.Generator, look: CrackLook
+) -> NDArray[np.float32]:
+    """Return the share of light lost at each pixel: most in the middle of a wide crack, little in a hairline."""
+    deep = cv2.GaussianBlur(covered, (0, 0), 1.8)
+    lit_wall = np.maximum(covered - _shifted(covered, look.light_angle, 2.0), 0)
+    patches = cv2.resize(
+        rng.uniform(0.75, 1.0, (covered.shape[0] // 12 + 2, covered.shape[1] // 12 + 2)).astype(np.float32),
+        covered.shape[::-1],
+        interpolation=cv2.INTER_LINEAR,
+    )
+    inside = covered * (0.35 + 0.65 * deep) * (1 - 0.45 * lit_wall) * patches
+    beside = look.soiling * cv2.GaussianBlur(covered, (0, 0), 7) * (1 - covered)
+    return np.asarray(look.darkness * inside + beside, np.float32)
+
+
+def _rim(covered: NDArray[np.float32], look: CrackLook) -> NDArray[np.float32]:
+    """Return the brightening (or shading) of the concrete along the two edges."""
+    outside = 1 - covered
+    bright = _shifted(covered, look.light_angle, 1.6) * outside
+    dark = _shifted(covered, look.light_angle + np.pi, 1.6) * outside
+    return np.asarray(look.rim * (bright - 0.5 * dark), np.float32)
+
+
+def _shifted(values: NDArray[np.float32], angle: float, distance_px: float) -> NDArray[np.float32]:
+    move = np.array([[1, 0, distance_px * np.cos(angle)], [0, 1, distance_px * np.sin(angle)]], np.float32)
+    return np.asarray(cv2.warpAffine(values, move, values.shape[::-1], borderMode=cv2.BORDER_REPLICATE))

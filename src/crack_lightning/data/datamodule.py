@@ -1,0 +1,174 @@
+"""Batches for every stage: rows in, uint8 out, augmented on the device."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from pytorch_lightning import LightningDataModule
+from torch.utils.data import DataLoader, Dataset
+
+from crack_lightning.data.loading import read_batch
+from crack_lightning.data.mixing import mix_batch
+from crack_lightning.data.sampling import TrainBatches
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from crack_lightning.data.augmentation import Augmentation
+    from crack_lightning.data.table import TileTable
+
+    Batch = dict[str, Tensor]
+
+
+class TileDataset(Dataset[Any]):
+    """Reads the tiles of a table, a whole batch at a time.
+
+    Args:
+        table: Any tiles; an item's key is its row.
+        image_size: Side in pixels that tiles are resized to.
+    """
+
+    def __init__(self, table: TileTable, *, image_size: int) -> None:
+        self.paths = [table.root / path for path in table.path]
+        self.labels = torch.from_numpy(table.label)
+        self.image_size = image_size
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitems__(self, rows: Sequence[int]) -> Batch:
+        """Return ``image`` uint8 ``(N, 3, S, S)``, ``target`` and ``index`` int64 ``(N,)``."""
+        index = torch.as_tensor(rows, dtype=torch.int64)
+        images = read_batch([self.paths[row] for row in rows], size=self.image_size)
+        return {"image": images, "target": self.labels[index], "index": index}
+
+
+class CrackDataModule(LightningDataModule):
+    """The splits of a table as loaders.
+
+    Args:
+        table: Tiles with their splits.
+        image_size: Side in pixels that tiles are resized to.
+        batch_size: Tiles a step.
+        num_workers: Processes that read ahead; 0 reads in the run's own.
+        timeout_s: Seconds to wait for a worker.
+        seed: Decides order and augmentation.
+        sampler: ``shuffled`` or ``balanced``.
+        augmentation: Random changes of training tiles.
+        mixing: Arguments of :func:`~crack_lightning.data.mixing.mix_batch`; empty is off.
+        max_train_batches: Batches an epoch at the most.
+        max_val_batches: Validation batches at the most.
+        pin_memory: Copy to the device asynchronously.
+    """
+
+    def __init__(
+        self,
+        table: TileTable,
+        *,
+        image_size: int,
+        batch_size: int,
+        num_workers: int,
+        timeout_s: int,
+        seed: int,
+        sampler: str,
+        augmentation: Augmentation,
+        mixing: Mapping[str, float],
+        max_train_batches: int | None = None,
+        max_val_batches: int | None = None,
+        pin_memory: bool = False,
+    ) -> None:
+        super().__init__()
+        self.table = table
+        self.dataset = TileDataset(table, image_size=image_size)
+        self.batch_size, self.num_workers, self.timeout_s = batch_size, num_workers, timeout_s
+        self.seed, self.sampler = seed, sampler
+        self.augmentation, self.mixing = augmentation, mixing
+        self.max_train_batches, self.max_val_batches = max_train_batches, max_val_batches
+        self.pin_memory = pin_memory
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Return the training batches, from where the trainer stands in its epoch."""
+        rows = self.table.rows("train")
+        batches = TrainBatches(
+            rows,
+            labels=self.table.label[rows],
+            batch_size=self.batch_size,
+            seed=self.seed,
+            sampler=self.sampler,
+            max_batches=self.max_train_batches,
+            steps_done=lambda: int(self.trainer.global_step) if self.trainer else 0,
+        )
+        return self._loader(batches)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Return the validation batches in table order."""
+        return self._loader(self.batches_of("val")[: self.max_val_batches])
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        """Return every test tile in table order."""
+        return self._loader(self.batches_of("test"))
+
+    def batches_of(self, split: str) -> list[NDArray[np.int64]]:
+        """Return the rows of a split, a batch an entry."""
+        rows = self.table.rows(split)
+        return [rows[start : start + self.batch_size] for start in range(0, len(rows), self.batch_size)]
+
+    def _loader(self, batches: Any) -> DataLoader[Any]:
+        return DataLoader(
+            self.dataset,
+            batch_sampler=batches,
+            collate_fn=_as_it_is,
+            num_workers=self.num_workers,
+            timeout=self.timeout_s if self.num_workers else 0,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=self.pin_memory,
+        )
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Augment and mix training batches where they are."""
+        if self.trainer is None or not self.trainer.training:
+            return batch
+        images = self.augmentation(
+            batch["image"], batch["index"], seed=self.seed, epoch=self.trainer.current_epoch
+        )
+        batch = {**batch, "image": images}
+        if self.mixing:
+            batch["image"], batch["soft_target"] = mix_batch(
+                images,
+                batch["target"],
+                num_classes=len(self.table.class_names),
+                seed=self.seed,
+                step=self.trainer.global_step,
+                **self.mixing,
+            )
+        return batch
+
+    def example_rows(self, number: int) -> NDArray[np.int64]:
+        """Choose training tiles to show, the classes in turn, by ``seed``; int64 ``(number,)`` or fewer."""
+        rows = self.table.rows("train")
+        rng = np.random.default_rng([self.seed, number])
+        by_class = [
+            rng.permutation(rows[self.table.label[rows] == label])
+            for label in range(len(self.table.class_names))
+        ]
+        depth = -(-number // len(by_class))
+        turns = [chosen[turn] for turn in range(depth) for chosen in by_class if turn < len(chosen)]
+        return np.array(turns[:number], dtype=np.int64)
+
+    def augmented(self, row: int, number: int) -> Tensor:
+        """Return one tile as the first ``number`` epochs would see it, uint8 ``(number, 3, S, S)``."""
+        batch = self.dataset.__getitems__([row])
+        views = [
+            self.augmentation(batch["image"], batch["index"], seed=self.seed, epoch=epoch)
+            for epoch in range(number)
+        ]
+        return (torch.cat(views) * 255).round().clamp(0, 255).to(torch.uint8)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch

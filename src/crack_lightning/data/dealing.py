@@ -1,0 +1,155 @@
+"""Dealing tiles to splits: groups whole, classes in proportion."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_CLOSE_ENOUGH = 0.002
+_MAX_ROUNDS = 50
+
+
+def deal(
+    path: NDArray[np.str_],
+    label: NDArray[np.int64],
+    group: NDArray[np.str_],
+    *,
+    seed: int,
+    shares: NDArray[np.float64],
+) -> NDArray[np.int64]:
+    """Choose a split for each of N tiles.
+
+    Groups come in an order of chance, each to the split that it brings nearest to its share of every class;
+    then groups move, and where that is not enough change places, as long as it helps. Single tiles fill what
+    is missing. "Nearest" is the squared difference in tiles over the tiles wanted, summed over splits and
+    classes. Chance is a hash of ``seed`` and the name of the group or tile, so that neither the order of the
+    rows nor the versions of libraries matter.
+
+    Args:
+        path: Names of the tiles, all different, str ``(N,)``.
+        label: Class indices in ``[0, K)``, int64 ``(N,)``.
+        group: Names of the groups, str ``(N,)``; an empty name is no group.
+        seed: Any integer.
+        shares: Shares of the S splits, with the sum 1, float ``(S,)``.
+
+    Returns:
+        Split of each tile in ``[0, S)``, int64 ``(N,)``.
+    """
+    num_classes = int(label.max(initial=0)) + 1
+    target = shares[:, None] * np.bincount(label, minlength=num_classes)
+    names, member_of, sizes = np.unique(group, return_inverse=True, return_counts=True)
+    whole = (names != "") & (sizes > 1)
+    grouped = whole[member_of]
+    counts = np.zeros((len(names), num_classes))
+    np.add.at(counts, (member_of, label), 1)
+    groups = _Groups.deal(counts[whole], target, order=_chance_order(names[whole], seed))
+    chosen = np.full(len(path), -1, dtype=np.int64)
+    chosen[grouped] = groups.split[(np.cumsum(whole) - 1)[member_of[grouped]]]
+    singles = _chance_order(path, seed)
+    singles = singles[~grouped[singles]]
+    for index in range(num_classes):
+        tiles = singles[label[singles] == index]
+        amounts = round_to(np.maximum(target - groups.filled, 0)[:, index], len(tiles))
+        chosen[tiles] = np.repeat(np.arange(len(amounts)), amounts)
+    return chosen
+
+
+def round_to(amounts: NDArray[np.float64], total: int) -> NDArray[np.int64]:
+    """Scale amounts ``(S,)`` to whole numbers of the given sum, the largest remainders up.
+
+    Examples:
+        >>> round_to(np.array([0.7, 0.15, 0.15]), 10).tolist()
+        [7, 2, 1]
+    """
+    exact = amounts * (total / max(float(amounts.sum()), 1e-12))
+    whole = np.floor(exact + 1e-9)
+    largest = np.argsort(whole - exact, kind="stable")
+    whole[largest[: total - int(whole.sum())]] += 1
+    result: NDArray[np.int64] = whole.astype(np.int64)
+    return result
+
+
+def _chance_order(names: NDArray[np.str_], seed: int) -> NDArray[np.int64]:
+    digests = [hashlib.sha256(f"{seed}\0{name}".encode()).digest() for name in names.tolist()]
+    return np.array(sorted(range(len(digests)), key=digests.__getitem__), dtype=np.int64)
+
+
+@dataclass
+class _Groups:
+    """G groups on their way to S splits.
+
+    Attributes:
+        counts: Tiles by group and class, ``(G, K)``.
+        target: Tiles wanted by split and class, ``(S, K)``.
+        filled: Tiles dealt by split and class, ``(S, K)``.
+        split: Split of each group, int64 ``(G,)``.
+    """
+
+    counts: NDArray[np.float64]
+    target: NDArray[np.float64]
+    filled: NDArray[np.float64]
+    split: NDArray[np.int64]
+
+    @classmethod
+    def deal(
+        cls, counts: NDArray[np.float64], target: NDArray[np.float64], *, order: NDArray[np.int64]
+    ) -> _Groups:
+        """Deal all groups in the given order, then better the result."""
+        # Where single tiles will fill the rest, the groups take no split beyond its share of them
+        share = counts.sum(0) / np.maximum(target.sum(0), 1)
+        self = cls(counts, target * share, np.zeros_like(target), np.zeros(len(counts), dtype=np.int64))
+        for group in order:
+            self._put(group, self._best_split(group))
+        for step in (self._move, self._move_or_swap):
+            for _ in range(_MAX_ROUNDS):
+                if self._is_close() or sum(step(group) for group in order) == 0:
+                    break
+        return self
+
+    def _is_close(self) -> bool:
+        return bool((np.abs(self.filled - self.target) <= _CLOSE_ENOUGH * self.target.sum(0) + 0.5).all())
+
+    def _put(self, group: int, split: int) -> None:
+        self.split[group] = split
+        self.filled[split] += self.counts[group]
+
+    def _cost(self, split: NDArray[np.int64] | slice, change: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return how the distance grows when splits ``(M,)`` change by so many tiles ``(M, K)``."""
+        surplus = self.filled[split] - self.target[split]
+        cost: NDArray[np.float64] = ((2 * surplus + change) * change / np.maximum(self.target[split], 1)).sum(
+            -1
+        )
+        return cost
+
+    def _best_split(self, group: int) -> int:
+        return int(self._cost(slice(None), self.counts[group]).argmin())
+
+    def _move(self, group: int) -> bool:
+        """Move a group to the split that suits it best; say whether it moved."""
+        old = int(self.split[group])
+        self.filled[old] -= self.counts[group]
+        self._put(group, self._best_split(group))
+        return bool(self.split[group] != old)
+
+    def _move_or_swap(self, group: int) -> bool:
+        """Move a group, or let it change places with the group that this helps most; say whether it did."""
+        if self._move(group):
+            return True
+        here = np.full(len(self.counts), self.split[group])
+        change = self.counts - self.counts[group]
+        cost = self._cost(here, change) + self._cost(self.split, -change)
+        cost[self.split == here] = 0
+        other = int(cost.argmin())
+        if cost[other] > -1e-9:
+            return False
+        there = int(self.split[other])
+        self.filled[here[0]] += change[other]
+        self.filled[there] -= change[other]
+        self.split[group], self.split[other] = there, here[0]
+        return True

@@ -1,0 +1,231 @@
+"""What looks like a crack and is none: joints, board edges, cables, scratches, shadows, stains, pores."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from crack_lightning.data.strokes import Stroke, coverage, normals, wander
+from crack_lightning.data.walls import dimmed, octave_noise
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Image = NDArray[np.float32]
+    Painter = Callable[[np.random.Generator, Image, float], tuple[Image, NDArray[np.float32]]]
+
+
+def paint_distractor(
+    kind: str, image: Image, rng: np.random.Generator, *, light_angle: float
+) -> tuple[Image, NDArray[np.bool_]]:
+    """Paint one kind of distractor onto an image.
+
+    Args:
+        kind: One of ``KINDS``.
+        image: Light in ``[0, 1]``, float ``(H, W, 3)``, RGB; left as it is.
+        rng: Source of every draw.
+        light_angle: Where the light comes from, radians.
+
+    Returns:
+        The painted image, float ``(H, W, 3)``, and where the distractor is, bool ``(H, W)``.
+    """
+    painted, covered = _PAINTERS[kind](rng, image, light_angle)
+    return painted, covered > 0.25
+
+
+def _straight(rng: np.random.Generator, image: Image, half_px: float, *, tilt: float = 0.03) -> Stroke:
+    """Return a straight line across the image, upright or level but for a small tilt."""
+    height, width = image.shape[:2]
+    angle = rng.choice([0, np.pi / 2]) + rng.normal(0, tilt)
+    through = rng.uniform(0.05, 0.95, 2) * (width, height)
+    reach = float(np.hypot(height, width))
+    along = np.arange(-reach, reach, 4.0)[:, None]
+    points = through + along * np.array([[np.cos(angle), np.sin(angle)]])
+    return Stroke(points=points, half_width_px=np.full((len(points), 2), half_px))
+
+
+def _moved(stroke: Stroke, shift: NDArray[np.float64]) -> Stroke:
+    return Stroke(points=stroke.points + shift, half_width_px=stroke.half_width_px)
+
+
+def _darkened(image: Image, covered: NDArray[np.float32], amount: float) -> Image:
+    """Darken (or, for a negative amount, brighten) the covered part by a share of its light."""
+    return dimmed(image, 1 - np.float32(amount) * covered)
+
+
+def _uneven(rng: np.random.Generator, covered: NDArray[np.float32], low: float) -> NDArray[np.float32]:
+    """Let a mark come and go along its way."""
+    height, width = covered.shape
+    patches = octave_noise(rng, height, width, coarsest_px=60, finest_px=8, persistence=0.7)
+    return np.asarray(covered * np.clip(0.75 + 0.35 * patches, low, 1), np.float32)
+
+
+def _formwork(
+    rng: np.random.Generator, image: Image, _light_angle: float
+) -> tuple[Image, NDArray[np.float32]]:
+    """Board edges: parallel straight lines, a step of tone at some."""
+    first = _straight(rng, image, float(rng.uniform(0.5, 2.2)))
+    side = normals(first.points)[0]
+    gaps = np.cumsum(rng.uniform(60, 240, int(rng.integers(1, 4))))
+    boards = [first, *(_moved(first, side * gap) for gap in gaps[:-1])]
+    for board in boards:
+        board.half_width_px[:] *= (
+            1 + 0.3 * wander(rng, len(board.points), coarsest=20, roughness=0.7)[:, None]
+        )
+        board.points[:] += side * 0.6 * wander(rng, len(board.points), coarsest=30, roughness=0.6)[:, None]
+    covered = coverage(boards, *image.shape[:2])
+    amount = float(rng.uniform(0.12, 0.5)) * (1.0 if rng.random() < 0.8 else -0.5)
+    image = _stepped(rng, image, first)
+    edge = coverage([_moved(board, 1.5 * side) for board in boards], *image.shape[:2]) * (1 - covered)
+    image = _darkened(image, edge, float(rng.uniform(-0.15, 0.05)))
+    return _darkened(image, _uneven(rng, covered, 0.15), amount), covered
+
+
+def _stepped(rng: np.random.Generator, image: Image, line: Stroke) -> Image:
+    """Change the tone on one side of a line a little, as between two boards."""
+    side = normals(line.points)[0]
+    y, x = np.ogrid[: image.shape[0], : image.shape[1]]
+    beyond = (x - line.points[0, 0]) * side[0] + (y - line.points[0, 1]) * side[1] > 0
+    return _darkened(image, beyond.astype(np.float32), float(rng.normal(0, 0.04)))
+
+
+def _joint(rng: np.random.Generator, image: Image, light_angle: float) -> tuple[Image, NDArray[np.float32]]:
+    """Paint a construction joint: a straight groove with a shaded and a lit wall, perhaps sealed."""
+    half = float(rng.uniform(1.5, 7))
+    line = _straight(rng, image, half, tilt=0.05)
+    line.half_width_px[:] += 0.05 * half * wander(rng, len(line.points), coarsest=20, roughness=0.8)[:, None]
+    covered = coverage([line], *image.shape[:2])
+    toward = np.array([np.cos(light_angle), np.sin(light_angle)]) * half
+    shade = coverage([_moved(line, toward)], *image.shape[:2]) * covered
+    image = _darkened(image, _uneven(rng, covered, 0.6), float(rng.uniform(0.15, 0.5)))
+    image = _darkened(image, shade, float(rng.uniform(0.0, 0.5)))
+    rim = coverage([_moved(line, toward / half * 2)], *image.shape[:2]) * (1 - covered)
+    return _darkened(image, rim, float(rng.uniform(-0.2, 0))), covered
+
+
+def _shadow(rng: np.random.Generator, image: Image, _light_angle: float) -> tuple[Image, NDArray[np.float32]]:
+    """Cast a shadow: half of the wall, or a band as of a pole, with soft edges."""
+    height, width = image.shape[:2]
+    angle, softness = rng.uniform(0, 2 * np.pi), rng.uniform(0.6, 6)
+    through = rng.uniform(0.15, 0.85, 2) * (width, height)
+    y, x = np.ogrid[:height, :width]
+    distance = (x - through[0]) * np.cos(angle) + (y - through[1]) * np.sin(angle)
+    bend = rng.normal(0, 0.15) / width
+    distance = distance + bend * ((x - through[0]) * np.sin(angle) - (y - through[1]) * np.cos(angle)) ** 2
+    shade = np.clip(0.5 + distance / (2 * softness), 0, 1)
+    if rng.random() < 0.5:
+        shade *= np.clip(0.5 + (rng.uniform(4, 60) - distance) / (2 * softness), 0, 1)
+    edge = (shade > 0.02) & (shade < 0.98)
+    painted = _darkened(image, shade.astype(np.float32), float(rng.uniform(0.2, 0.6)))
+    return painted, edge.astype(np.float32)
+
+
+def _cable(rng: np.random.Generator, image: Image, light_angle: float) -> tuple[Image, NDArray[np.float32]]:
+    """Hang a cable: a smooth curve of constant width, round in its shading, with a shadow on the wall."""
+    half = float(rng.uniform(1.0, 6))
+    line = _straight(rng, image, half, tilt=0.5)
+    slow = wander(rng, len(line.points), coarsest=rng.uniform(60, 200), roughness=0.25)
+    kernel = np.hanning(41) / np.hanning(41).sum()
+    bow = np.convolve(np.pad(slow, 20, mode="edge"), kernel, mode="valid")
+    line.points[:] += normals(line.points) * (rng.uniform(5, 30) * bow)[:, None]
+    size = image.shape[:2]
+    covered = coverage([line], *size)
+    away = rng.uniform(0.5, 3) * half * np.array([np.cos(light_angle), np.sin(light_angle)])
+    cast = cv2.GaussianBlur(coverage([_moved(line, away)], *size), (0, 0), float(rng.uniform(0.6, 2.5)))
+    image = _darkened(image, cast, float(rng.uniform(0, 0.5)))
+    gloss = Stroke(points=line.points - away / 8, half_width_px=line.half_width_px * 0.35)
+    shine = cv2.GaussianBlur(coverage([gloss], *size), (0, 0), 0.3 * half + 0.3) * covered
+    colour, gleam = (
+        rng.uniform(0.03, 0.9) ** 1.8 * rng.uniform(0.85, 1.15, 3),
+        np.float32(rng.uniform(0.02, 0.3)),
+    )
+    sheath = cv2.merge([covered * np.float32(share) + gleam * shine for share in colour])
+    return np.asarray(cv2.add(dimmed(image, 1 - covered), sheath), np.float32), covered
+
+
+def _scratches(
+    rng: np.random.Generator, image: Image, _light_angle: float
+) -> tuple[Image, NDArray[np.float32]]:
+    """Scratch or pencil the wall: thin, smooth, short lines, some side by side."""
+    height, width = image.shape[:2]
+    strokes, angle = [], float(rng.uniform(0, np.pi))
+    for _ in range(int(rng.integers(2, 9))):
+        num_points = int(rng.uniform(15, 110))
+        bend = np.linspace(0, rng.normal(0, 0.3), num_points)
+        heading = angle + rng.normal(0, 0.12) + bend
+        steps = 2.5 * np.stack([np.cos(heading), np.sin(heading)], axis=1)
+        points = rng.uniform(0, 1, 2) * (width, height) + np.cumsum(steps, axis=0)
+        thin = rng.uniform(0.35, 1.5) * np.sin(np.linspace(0.15, np.pi - 0.15, num_points))
+        strokes.append(Stroke(points=points, half_width_px=np.repeat(thin[:, None], 2, axis=1)))
+    covered = coverage(strokes, height, width)
+    amount = float(rng.uniform(0.15, 0.6)) * (1.0 if rng.random() < 0.35 else -0.6)
+    return _darkened(image, _uneven(rng, covered, 0.1), amount), covered
+
+
+def _stain(rng: np.random.Generator, image: Image, _light_angle: float) -> tuple[Image, NDArray[np.float32]]:
+    """Stain the wall: damp patches, rust, and what has run down."""
+    height, width = image.shape[:2]
+    noise = octave_noise(
+        rng,
+        height,
+        width,
+        coarsest_px=np.exp(rng.uniform(np.log(14), np.log(140))),
+        finest_px=3,
+        persistence=rng.uniform(0.4, 0.7),
+        stretch=float(rng.choice([1.0, 1.0, 5.0])),
+    )
+    covered = np.clip((noise - np.float32(rng.uniform(1.2, 2.0))) * np.float32(rng.uniform(0.6, 4)), 0, 1)
+    covered = _uneven(rng, covered, 0.4)
+    strength = rng.uniform(0.2, 0.85)
+    rust = np.array([0.35, 0.7, 1.0]) if rng.random() < 0.3 else np.ones(3)
+    left = cv2.merge([1 - covered * np.float32(strength * share) for share in rust])
+    return np.asarray(cv2.multiply(image, left), np.float32), covered
+
+
+def _pores(rng: np.random.Generator, image: Image, light_angle: float) -> tuple[Image, NDArray[np.float32]]:
+    """Leave air voids: dark round holes whose far edge catches the light."""
+    height, width = image.shape[:2]
+    largest = rng.uniform(2.5, 9)
+    radius = np.exp(rng.uniform(np.log(0.8), np.log(largest), 4000))
+    crowd = np.exp(rng.uniform(np.log(0.001), np.log(0.035))) * height * width
+    number = min(int(np.searchsorted(np.cumsum(2.3 * radius**2), crowd)) + 1, len(radius))
+    radius = radius[:number]
+    centre = rng.uniform(0, 1, (number, 2)) * (width, height)
+    shape, spin = rng.uniform(0.5, 1, number), rng.uniform(0, 180, number)
+    toward = np.array([np.cos(light_angle), np.sin(light_angle)])
+    covered, shade = (
+        _discs(centre + move, (radius, shape, spin), height, width) for move in (0 * toward, toward)
+    )
+    image = _darkened(image, covered, float(rng.uniform(0.3, 0.95)))
+    return _darkened(image, shade * (1 - covered), float(rng.uniform(-0.35, -0.05))), covered
+
+
+def _discs(
+    centre: NDArray[np.float64],
+    ellipses: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]],
+    height: int,
+    width: int,
+) -> NDArray[np.float32]:
+    """Return the coverage of ellipses, given by radius, flatness and rotation in degrees, float ``(H, W)``."""
+    radius, shape, spin = ellipses
+    canvas = np.zeros((height * 2, width * 2), np.uint8)
+    for (x, y), major, minor, angle in zip(centre * 2, radius * 2, radius * shape * 2, spin, strict=True):
+        fixed = (round(x * 16), round(y * 16)), (round(major * 16), round(minor * 16))
+        cv2.ellipse(canvas, *fixed, angle, 0, 360, 255, cv2.FILLED, cv2.LINE_8, 4)
+    return np.asarray(cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA) / np.float32(255))
+
+
+_PAINTERS: dict[str, Painter] = {
+    "stain": _stain,
+    "formwork": _formwork,
+    "pores": _pores,
+    "scratch": _scratches,
+    "joint": _joint,
+    "cable": _cable,
+    "shadow": _shadow,
+}
+KINDS = tuple(_PAINTERS)

@@ -1,0 +1,166 @@
+"""The published data sets: where they are, and the one front door that turns them into a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from crack_lightning.data.archive import naming_disk, unpack
+from crack_lightning.data.fetch import fetch
+from crack_lightning.data.rar import require_tool
+from crack_lightning.errors import ConfigError, DataError
+from crack_lightning.run_folder import write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedSet:
+    """A data set that others publish, and how to get at it.
+
+    Attributes:
+        name: Short name, also of its entry in the cache.
+        page: The page for a person to visit.
+        url: The file itself.
+        file_name: What the publisher calls that file.
+        sha256: Hex digest of that file; ``None`` where the publisher gives none.
+        doi: Identifier to cite.
+        licence: Terms of use.
+    """
+
+    name: str
+    page: str
+    url: str
+    file_name: str
+    sha256: str | None
+    doi: str
+    licence: str
+
+
+METU = PublishedSet(
+    name="metu",
+    page="https://data.mendeley.com/datasets/5y9wdsg2zt/2",
+    url=(
+        "https://data.mendeley.com/public-files/datasets/5y9wdsg2zt/files/"
+        "8a70d8a5-bce9-4291-bab9-b48cfb3e87c3/file_downloaded"
+    ),
+    file_name="Concrete Crack Images for Classification.rar",
+    sha256="08d7dc505a4f5a0330cee2fa2a1ae4b5b4f98bcffd0549b774caf7959bb1f02f",
+    doi="10.17632/5y9wdsg2zt.2",
+    licence="CC BY 4.0",
+)
+SDNET2018 = PublishedSet(
+    name="sdnet2018",
+    page="https://digitalcommons.usu.edu/all_datasets/48/",
+    url=(
+        "https://digitalcommons.usu.edu/cgi/viewcontent.cgi"
+        "?filename=2&article=1047&context=all_datasets&type=additional"
+    ),
+    file_name="SDNET2018.zip",
+    sha256=None,
+    doi="10.15142/T3TD19",
+    licence="CC BY 4.0",
+)
+
+
+def obtain(
+    published: PublishedSet,
+    *,
+    root: Path | None,
+    archive: Path | None,
+    download: bool,
+    cache: Path,
+    show_progress: bool = False,
+    timeout_s: float = 10,
+) -> Path:
+    """Return the folder that holds a published data set, by the first way that is given.
+
+    Args:
+        published: Which data set.
+        root: A folder that holds it already, used as it is.
+        archive: The published file; unpacked once into the cache.
+        download: Whether to fetch that file; fetched and unpacked once.
+        cache: Folder of everything that can be made again.
+        show_progress: Whether to draw bars on standard error.
+        timeout_s: Seconds to wait for a server's answer.
+
+    Returns:
+        ``root``, or a folder in the cache.
+
+    Raises:
+        ConfigError: If none of the three ways is given.
+        DataError: If the folder or the file is missing, or the file cannot be fetched or unpacked.
+    """
+    if root is not None:
+        return _checked_root(root, published)
+    if archive is not None:
+        return _unpacked(archive, published, cache, show_progress=show_progress)
+    if download:
+        return _downloaded(published, cache, show_progress=show_progress, timeout_s=timeout_s)
+    raise ConfigError(
+        f"data: '{published.name}' needs its images; set data.root=<folder that holds them>, "
+        f"data.archive=<the file published at {published.page}>, or data.download=true."
+    )
+
+
+def _checked_root(root: Path, published: PublishedSet) -> Path:
+    if root.is_dir():
+        return root
+    what = "is a file; set data.archive to it" if root.is_file() else "does not exist"
+    raise DataError(
+        f"data.root: '{root}' {what}, or set data.root=<folder that holds '{published.name}'>; "
+        f"its page is {published.page}."
+    )
+
+
+def _unpacked(archive: Path, published: PublishedSet, cache: Path, *, show_progress: bool) -> Path:
+    if not archive.is_file():
+        what = "is a folder; set data.root to it" if archive.is_dir() else "does not exist"
+        raise DataError(
+            f"data.archive: '{archive}' {what}, or set data.archive=<the file published at {published.page}>."
+        )
+    facts = archive.stat()
+    made_from: dict[str, str | int] = {
+        "archive": archive.name,
+        "bytes": facts.st_size,
+        "modified_ns": facts.st_mtime_ns,
+    }
+    entry = _entry(published, made_from, cache)
+    return unpack(archive, entry / "files", show_progress=show_progress)
+
+
+def _downloaded(published: PublishedSet, cache: Path, *, show_progress: bool, timeout_s: float) -> Path:
+    entry = _entry(published, {"url": published.url, "sha256": published.sha256}, cache)
+    files = entry / "files"
+    if files.is_dir():
+        return files
+    if published.file_name.endswith(".rar"):
+        require_tool(file_name=published.file_name)
+    file = fetch(
+        published.url,
+        entry / published.file_name,
+        sha256=published.sha256,
+        page=published.page,
+        show_progress=show_progress,
+        timeout_s=timeout_s,
+    )
+    unpack(file, files, show_progress=show_progress)
+    file.unlink(missing_ok=True)
+    return files
+
+
+def _entry(published: PublishedSet, made_from: Mapping[str, str | int | None], cache: Path) -> Path:
+    """Return the cache entry that such a file is unpacked in, with a note of what made it."""
+    note = json.dumps(
+        {"data_set": published.name, "doi": published.doi, "licence": published.licence, **made_from}
+    )
+    digest = hashlib.sha256(note.encode()).hexdigest()[:16]
+    entry = cache / "published" / f"{published.name}-{digest}"
+    if not (entry / "entry.json").is_file():
+        with naming_disk(entry):
+            write_text(entry / "entry.json", note + "\n")
+    return entry

@@ -1,0 +1,69 @@
+"""Which picture files are read, and what the others are called; imports no torch and no decoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+
+_HEIC = "a HEIC or HEIF picture, which is not read; export it as JPEG"
+RAW_ADVICE = "a raw camera file, which is not read; develop it to JPEG or TIFF"
+_PDF = "a PDF document, which is not read; export its pictures as PNG or JPEG"
+_OTHER = "a picture in a format that is not read; save it as PNG or JPEG"
+_ADVICE_BY_SUFFIX = {
+    **dict.fromkeys((".heic", ".heif", ".hif"), _HEIC),
+    **dict.fromkeys((".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"), RAW_ADVICE),
+    **dict.fromkeys((".avif", ".gif", ".jp2", ".jxl"), _OTHER),
+    ".pdf": _PDF,
+}
+_SIGNATURES = (b"\xff\xd8", b"\x89PNG", b"RIFF", b"BM", b"II*\x00", b"MM\x00*")
+_ADVICE_BY_START = {
+    b"%PDF": _PDF,
+    b"GIF8": _OTHER,
+    b"\x00\x00\x00\x0cjP  ": _OTHER,
+    b"\xff\x0a": _OTHER,
+    b"<!DOCTYPE": "a web page, not a picture; download the picture again",
+    b"<HTML": "a web page, not a picture; download the picture again",
+    b"<?XML": "XML text, not a picture",
+    b"<SVG": "a drawing in SVG, which is not read; export it as PNG",
+    b"VERSION HTTPS://GIT-LFS": "a pointer of Git LFS, not the picture itself; run git lfs pull",
+    b"PK\x03\x04": "a zip archive, not a picture; unpack it",
+    b"RAR!": "a rar archive, not a picture; unpack it",
+}
+
+
+def is_image_name(path: Path) -> bool:
+    """Tell whether a file's suffix, in any case, is one that is read."""
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def is_picture_name(path: Path) -> bool:
+    """Tell whether a file's suffix is read, or is a picture's that must be named with what to do about it."""
+    return is_image_name(path) or path.suffix.lower() in _ADVICE_BY_SUFFIX
+
+
+def suffix_problem(path: Path) -> str | None:
+    """Say why a file of this name is not read; ``None`` when it is."""
+    suffix = path.suffix.lower()
+    if suffix in IMAGE_SUFFIXES:
+        return None
+    unknown = f"the suffix '{path.suffix}' is not read; expected {', '.join(IMAGE_SUFFIXES)}"
+    return _ADVICE_BY_SUFFIX.get(suffix, unknown)
+
+
+def describe_content(data: bytes) -> str:
+    """Say what bytes are that no decoder recognised, as the reason in an error."""
+    if not data.strip(b"\x00"):
+        return "an empty file" if not data else "nothing but zero bytes; copy or download it again"
+    if data[4:8] == b"ftyp":
+        return _HEIC if data[8:12] in {b"heic", b"heix", b"hevc", b"mif1", b"msf1"} else _OTHER
+    if data.startswith(_SIGNATURES):
+        return "a picture whose header is truncated or damaged; copy or download it again"
+    start = data[:64].lstrip(b"\xef\xbb\xbf \r\n\t").upper()
+    for magic, advice in _ADVICE_BY_START.items():
+        if start.startswith(magic.upper()):
+            return advice
+    return f"no picture in a format that is read ({', '.join(IMAGE_SUFFIXES)})"

@@ -1,0 +1,148 @@
+"""A drawn photo of a concrete wall, and the tiles cut from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from crack_lightning.data.cracks import length_inside, paint_cracks, random_cracks, random_look, width_inside
+from crack_lightning.data.distractors import KINDS, paint_distractor
+from crack_lightning.data.walls import draw_wall, light, photograph
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from crack_lightning.data.strokes import Stroke
+
+DRAWING_VERSION = 1
+"""Raise this whenever the same seed gives other pixels: cached tiles are then drawn anew."""
+
+MIN_CRACK_LENGTH_PX = 48.0
+MIN_DISTRACTOR_PX = 40
+_SHARE_OF_PHOTOS = {
+    "stain": 0.6,
+    "formwork": 0.25,
+    "pores": 0.8,
+    "scratch": 0.3,
+    "joint": 0.2,
+    "cable": 0.2,
+    "shadow": 0.25,
+}
+_ON_TOP = ("cable", "shadow")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Photo:
+    """A drawn photo and what is on it.
+
+    Attributes:
+        image: uint8 ``(H, W, 3)``, RGB.
+        mask: Crack pixels, bool ``(H, W)``.
+        cracks: Centre lines and widths.
+        distractors: Where each kind is, bool ``(H, W)``.
+        jpeg_quality: What the camera saves it with, ``[0, 100]``.
+    """
+
+    image: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+    cracks: list[Stroke]
+    distractors: dict[str, NDArray[np.bool_]]
+    jpeg_quality: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """A tile cut from a photo, encoded.
+
+    Attributes:
+        position: Row and column in its photo.
+        jpeg: The picture.
+        mask_png: The crack's pixels, 255 on 0.
+        crack_width_px: 95th percentile of the local width along the centre lines; NaN where intact.
+        distractors: Kinds joined by ``+``.
+    """
+
+    position: tuple[int, int]
+    jpeg: bytes
+    mask_png: bytes
+    crack_width_px: float
+    distractors: str
+
+    @property
+    def cracked(self) -> bool:
+        """Whether there is a crack on it."""
+        return not np.isnan(self.crack_width_px)
+
+
+def draw_photo(rng: np.random.Generator, height: int, width: int) -> Photo:
+    """Draw a photo of a concrete wall, cracked or not.
+
+    Args:
+        rng: Source of every draw; the same state gives the same pixels on any number of threads.
+        height: Pixels.
+        width: Pixels.
+    """
+    light_angle = float(rng.uniform(0, 2 * np.pi))
+    share = rng.beta(2, 1.5) * 1.6
+    kinds = [kind for kind in KINDS if rng.random() < share * _SHARE_OF_PHOTOS[kind]]
+    cracks = random_cracks(rng, height, width, num_cracks=_number_of_cracks(rng, height * width))
+    scene = draw_wall(rng, height, width, light_angle=light_angle)
+    distractors = {}
+    for kind in (kind for kind in kinds if kind not in _ON_TOP):
+        scene, distractors[kind] = paint_distractor(kind, scene, rng, light_angle=light_angle)
+    scene, mask = paint_cracks(scene, cracks, rng, look=random_look(rng, light_angle))
+    for kind in (kind for kind in kinds if kind in _ON_TOP):
+        scene, distractors[kind] = paint_distractor(kind, scene, rng, light_angle=light_angle)
+    image = photograph(rng, light(rng, scene))
+    quality = int(rng.integers(60, 96))
+    return Photo(image=image, mask=mask, cracks=cracks, distractors=distractors, jpeg_quality=quality)
+
+
+def cut_tiles(photo: Photo, *, tile_px: int) -> Iterator[Tile]:
+    """Cut a photo into square tiles, row by row, leaving out those with a mere corner of a crack.
+
+    Args:
+        photo: What ``draw_photo`` returned.
+        tile_px: Side of a tile, pixels; what does not fill a tile at the right and the bottom is left out.
+    """
+    height, width = photo.mask.shape
+    for row in range(height // tile_px):
+        for column in range(width // tile_px):
+            top, left = row * tile_px, column * tile_px
+            length = length_inside(photo.cracks, left, top, tile_px)
+            window = (slice(top, top + tile_px), slice(left, left + tile_px))
+            if length < MIN_CRACK_LENGTH_PX and photo.mask[window].any():
+                continue
+            kinds = [
+                kind for kind, area in photo.distractors.items() if area[window].sum() >= MIN_DISTRACTOR_PX
+            ]
+            yield Tile(
+                position=(row, column),
+                jpeg=_encoded(
+                    ".jpg", photo.image[window][..., ::-1], cv2.IMWRITE_JPEG_QUALITY, photo.jpeg_quality
+                ),
+                mask_png=_encoded(
+                    ".png", photo.mask[window].astype(np.uint8) * 255, cv2.IMWRITE_PNG_COMPRESSION, 1
+                ),
+                crack_width_px=width_inside(photo.cracks, left, top, tile_px),
+                distractors="+".join(kinds),
+            )
+
+
+def _number_of_cracks(rng: np.random.Generator, area_px: int) -> int:
+    """Draw how many main cracks a photo has: none on some, more on a large one."""
+    if rng.random() < 0.15:
+        return 0
+    usual = int(rng.choice([1, 2, 3], p=[0.6, 0.3, 0.1]))
+    return max(usual, round(usual * np.sqrt(area_px) / 900))
+
+
+def _encoded(suffix: str, pixels: NDArray[np.uint8], setting: int, value: int) -> bytes:
+    done, data = cv2.imencode(suffix, np.ascontiguousarray(pixels), [setting, value])
+    assert done, f"cv2 cannot encode {suffix} of {pixels.shape}"
+    return bytes(data)

@@ -1,0 +1,89 @@
+"""From a source to a checked table: unreadable files named, digests known, splits kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crack_lightning.data.loading import find_unreadable, hash_files
+from crack_lightning.data.splits import apply_splits, split_table
+from crack_lightning.data.table import SPLITS, TileTable, read_splits
+from crack_lightning.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_NAMED = 5
+
+
+def readable(
+    table: TileTable, *, on_unreadable: str, num_workers: int, show_progress: bool
+) -> tuple[TileTable, list[dict[str, str]]]:
+    """Decode every file once, and hash it.
+
+    Args:
+        table: Tiles of a source.
+        on_unreadable: ``error`` or ``skip``.
+        num_workers: Threads that read.
+        show_progress: Whether to show a bar.
+
+    Returns:
+        The tiles that can be decoded, ``sha256`` filled in, and ``{"path", "reason"}`` of every other.
+
+    Raises:
+        DataError: If a file cannot be decoded and ``on_unreadable`` is ``error``, or none can.
+    """
+    paths = [table.root / path for path in table.path]
+    reasons = find_unreadable(paths, num_workers=num_workers, show_progress=show_progress)
+    bad = np.array([path in reasons for path in paths], dtype=bool)
+    skipped = [{"path": str(name), "reason": reasons[table.root / name]} for name in table.path[bad]]
+    if skipped and (on_unreadable == "error" or bad.all()):
+        named = "; ".join(f"{item['path']} ({item['reason']})" for item in skipped[:_NAMED])
+        more = f"; and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
+        raise DataError(
+            f"data.root: {len(skipped)} of {len(table)} files under '{table.root}' cannot be decoded: "
+            f"{named}{more}. Mend or remove them, or set data.on_unreadable=skip."
+        )
+    kept = table.select(~bad)
+    digests = hash_files([table.root / path for path in kept.path], num_workers=num_workers)
+    return kept.with_columns(sha256=digests), skipped
+
+
+def with_splits(
+    table: TileTable, *, seed: int, fractions: Sequence[float], file: Path | None, kept: Path
+) -> TileTable:
+    """Decide who is in which split, write it down, and hold a resumed run to what was written.
+
+    Args:
+        table: Tiles with their digests.
+        seed: Decides who is where.
+        fractions: Shares of train, val and test.
+        file: An earlier run's ``splits.csv`` to follow.
+        kept: Where this run's ``splits.csv`` is, or is to be.
+
+    Raises:
+        DataError: If the tiles are no longer those of ``kept``, or not those of ``file``.
+    """
+    if kept.exists():
+        return apply_splits(table, read_splits(kept), file=kept)
+    if file is not None:
+        table = apply_splits(table, read_splits(file), file=file)
+    else:
+        table = split_table(table, seed=seed, fractions=tuple(fractions))
+    table.write_csv(kept)
+    return table
+
+
+def describe(table: TileTable) -> str:
+    """Say in one line how many tiles each split has of each class."""
+    parts = []
+    for split in SPLITS:
+        labels = table.label[table.split == split]
+        counts = np.bincount(labels, minlength=len(table.class_names))
+        classes = ", ".join(
+            f"{count:,} {name}" for count, name in zip(counts, table.class_names, strict=True)
+        )
+        parts.append(f"{split} {len(labels):,} ({classes})")
+    return "; ".join(parts)

@@ -1,0 +1,72 @@
+"""The order of training tiles: from (seed, epoch) alone, and from any step on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch.utils.data import Sampler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+
+class TrainBatches(Sampler[list[int]]):
+    """Batches of rows, an epoch an iteration, beginning where the run stands.
+
+    A resumed run thus goes on with the batch after its last step. An incomplete last batch is left out,
+    unless it is the only one.
+
+    Args:
+        rows: Rows of the training tiles, int64 ``(N,)``.
+        labels: Their classes, int64 ``(N,)``.
+        batch_size: Rows a batch.
+        seed: Decides the order, with the epoch.
+        sampler: ``shuffled`` takes every row once an epoch; ``balanced`` draws every class equally often, N
+            rows in all, a small class several times.
+        max_batches: Batches an epoch at the most.
+        steps_done: Asked at the start of an iteration: how many steps the run has made.
+    """
+
+    def __init__(
+        self,
+        rows: NDArray[np.int64],
+        *,
+        labels: NDArray[np.int64],
+        batch_size: int,
+        seed: int,
+        sampler: str,
+        max_batches: int | None,
+        steps_done: Callable[[], int],
+    ) -> None:
+        self.rows, self.labels = rows, labels
+        self.batch_size, self.seed, self.sampler = batch_size, seed, sampler
+        self.steps_done = steps_done
+        whole = max(1, len(rows) // batch_size)
+        self.num_batches = whole if max_batches is None else min(whole, max_batches)
+
+    def __len__(self) -> int:
+        return self.num_batches
+
+    def __iter__(self) -> Iterator[list[int]]:
+        epoch, first = divmod(self.steps_done(), self.num_batches)
+        order = self.order(epoch)
+        for batch in range(first, self.num_batches):
+            yield order[batch * self.batch_size : (batch + 1) * self.batch_size].tolist()
+
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """Return the rows of an epoch in their order, int64 ``(N,)``."""
+        rng = np.random.default_rng([self.seed, epoch])
+        if self.sampler == "shuffled":
+            return rng.permutation(self.rows)
+        classes = np.unique(self.labels)
+        share = -(-len(self.rows) // len(classes))
+        drawn = [_cycled(rng, self.rows[self.labels == label], share) for label in classes]
+        return rng.permutation(np.concatenate(drawn))[: len(self.rows)]
+
+
+def _cycled(rng: np.random.Generator, rows: NDArray[np.int64], number: int) -> NDArray[np.int64]:
+    rounds = -(-number // len(rows))
+    return np.concatenate([rng.permutation(rows) for _ in range(rounds)])[:number]

@@ -1,0 +1,79 @@
+"""One file a source: files on disk, or drawn, to a TileTable."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from crack_lightning.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from crack_lightning.data.table import TileTable
+
+
+def load_source(
+    source: str,
+    *,
+    seed: int,
+    root: Path | None,
+    archive: Path | None,
+    download: bool,
+    class_names: Mapping[str, str] | None,
+    positive_class: str,
+    group_pattern: str | None,
+    drawn: Mapping[str, Any],
+    num_workers: int,
+    cache: Path,
+    show_progress: bool,
+) -> TileTable:
+    """Return the tiles of a source; arguments are the keys of ``data`` that it reads.
+
+    Args:
+        source: ``synthetic``, ``metu``, ``sdnet2018`` or ``image_folder``.
+        seed: Which photos are drawn.
+        root: Folder of the images.
+        archive: The published archive.
+        download: Fetch the published archive.
+        class_names: Class by folder name.
+        positive_class: The class that means "crack".
+        group_pattern: Regular expression on the relative path; its first group names the photo.
+        drawn: Arguments of the drawn source.
+        num_workers: Processes that draw.
+        cache: The cache folder.
+        show_progress: Whether to show bars.
+
+    Raises:
+        ConfigError: If the settings do not lead to a folder.
+        DataError: If the folder is not what the source expects.
+    """
+    if source == "synthetic":
+        from crack_lightning.data.sources import synthetic
+
+        return synthetic.load(
+            seed=seed, num_workers=num_workers, cache=cache, show_progress=show_progress, **drawn
+        )
+    if source == "image_folder":
+        from crack_lightning.data.sources import image_folder
+
+        if root is None:
+            raise ConfigError(
+                "data.root: expected a folder with one folder a class, got none; set data.root=<folder>."
+            )
+        return image_folder.load(
+            root, class_names=class_names, positive_class=positive_class, group_pattern=group_pattern
+        )
+    from crack_lightning.data import download as published
+    from crack_lightning.data.sources import metu, sdnet2018
+
+    ways: dict[str, Any] = {
+        "root": root,
+        "archive": archive,
+        "download": download,
+        "cache": cache,
+        "show_progress": show_progress,
+    }
+    if source == "metu":
+        return metu.load(published.obtain(published.METU, **ways), group_pattern=group_pattern)
+    return sdnet2018.load(published.obtain(published.SDNET2018, **ways))

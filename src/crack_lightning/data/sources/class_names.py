@@ -1,0 +1,103 @@
+"""From folder names to classes: what is certain is mapped, what is not is asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crack_lightning.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+CRACK, INTACT = "crack", "intact"
+
+_COMMON_NAMES = {
+    CRACK: "positive pos crack cracks cracked withcrack withcracks cd cw cp",
+    INTACT: (
+        "negative neg intact uncracked uncrack nocrack nocracks noncrack noncracks noncracked notcracked "
+        "crackfree withoutcrack withoutcracks background normal undamaged sound ud uw up"
+    ),
+}
+_CLASS_BY_NAME = {name: class_name for class_name, names in _COMMON_NAMES.items() for name in names.split()}
+
+
+def common_class(folder: str) -> str | None:
+    """Return the class that a folder's name commonly stands for, ``None`` where it is not certain.
+
+    Examples:
+        >>> common_class("Non-Crack"), common_class("CD"), common_class("wall")
+        ('intact', 'crack', None)
+    """
+    return _CLASS_BY_NAME.get("".join(filter(str.isalnum, folder.casefold())))
+
+
+def name_classes(
+    folders: Sequence[str], *, class_names: Mapping[str, str] | None, positive_class: str
+) -> dict[str, str]:
+    """Map class folders to classes.
+
+    Two folders that are a common pair become ``crack`` and ``intact``. Otherwise folders keep their names; of
+    two, one must then be the positive class.
+
+    Args:
+        folders: Names of the folders that hold images.
+        class_names: What the user said, class by folder; ``None`` to go by the names.
+        positive_class: The class that means "crack".
+
+    Returns:
+        Class by folder, in the order of ``folders``.
+
+    Raises:
+        ConfigError: If ``class_names`` does not fit the folders, or neither of its two classes is positive.
+        DataError: If two folders do not say which is which.
+    """
+    if class_names is not None:
+        return _as_told(folders, class_names, positive_class)
+    spelled = _one_spelling(folders, positive_class)
+    classes = set(spelled.values())
+    if len(classes) != 2:
+        return spelled
+    common = {folder: name for folder in folders if (name := common_class(folder)) is not None}
+    if len(common) == len(folders) and set(common.values()) == {CRACK, INTACT} >= {positive_class}:
+        return common
+    if positive_class not in classes:
+        first, second = sorted(classes)
+        raise DataError(
+            f"data.root: it is not certain which of the folders '{first}' and '{second}' "
+            f"means '{positive_class}'. "
+            f"Set data.class_names={{{first}: {positive_class}, {second}: {INTACT}}}, or the other way round."
+        )
+    return spelled
+
+
+def order_classes(classes: Sequence[str], positive_class: str) -> tuple[tuple[str, ...], str | None]:
+    """Return the classes by index, of two the positive last, and the positive one if it is among them."""
+    names = sorted(set(classes))
+    if len(names) == 2:
+        names.sort(key=lambda name: name == positive_class)
+    return tuple(names), positive_class if positive_class in names else None
+
+
+def _one_spelling(folders: Sequence[str], positive_class: str) -> dict[str, str]:
+    spelling = {positive_class.casefold(): positive_class}
+    return {folder: spelling.setdefault(folder.casefold(), folder) for folder in folders}
+
+
+def _as_told(folders: Sequence[str], class_names: Mapping[str, str], positive_class: str) -> dict[str, str]:
+    listed = ", ".join(f"'{folder}'" for folder in folders)
+    for folder in class_names:
+        if folder not in folders:
+            raise ConfigError(f"data.class_names: no folder '{folder}' with images; expected {listed}.")
+    for folder in folders:
+        if folder not in class_names:
+            raise ConfigError(
+                f"data.class_names: the folder '{folder}' is missing; name a class for each of {listed}."
+            )
+    told = {folder: class_names[folder] for folder in folders}
+    classes = sorted(set(told.values()))
+    if len(classes) == 2 and positive_class not in classes:
+        raise ConfigError(
+            f"data.positive_class: '{positive_class}' is neither '{classes[0]}' nor '{classes[1]}'; "
+            "set it to the one that means a crack."
+        )
+    return told

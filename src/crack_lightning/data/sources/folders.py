@@ -1,0 +1,202 @@
+"""What all sources on disk share: finding folders and pictures, and making a table of them."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from crack_lightning.data.formats import IMAGE_SUFFIXES, is_image_name, is_picture_name
+from crack_lightning.data.table import TileTable
+from crack_lightning.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+_IGNORED = frozenset({"__MACOSX", "@eaDir", "Thumbs.db"})
+
+
+class Tile(NamedTuple):
+    """A picture file that was found: its POSIX path relative to the root, and what its place says."""
+
+    path: str
+    class_name: str
+    group: str = ""
+    split: str = ""
+
+
+def check_root(root: Path) -> None:
+    """Refuse a root that is no folder.
+
+    Raises:
+        DataError: If it is missing or a file.
+    """
+    if not root.is_dir():
+        what = "is a file" if root.is_file() else "does not exist"
+        raise DataError(
+            f"data.root: '{root}' {what}; expected a folder of images. "
+            "Set data.root=<folder>, or use data=synthetic."
+        )
+
+
+def no_images(folder: Path) -> DataError:
+    """Compose the error about a folder without a picture that is read."""
+    others = sum(is_picture_name(path) for path in list_pictures(folder))
+    hint = (
+        f" Its {others} files in other formats (HEIC, raw, PDF …) need exporting as JPEG." if others else ""
+    )
+    return DataError(
+        f"data.root: no images under '{folder}' (looked for {', '.join(IMAGE_SUFFIXES)}).{hint} "
+        "Set data.root=<folder>, or use data=synthetic."
+    )
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """List the folders directly in a folder by name, without hidden ones and what archives leave behind."""
+    return [path for path in _entries(folder) if path.is_dir()]
+
+
+def find_home(root: Path, names: Iterable[str], *, expected: str) -> tuple[Path, dict[str, Path]]:
+    """Find the folder that holds folders of given names, at the root or one level below.
+
+    Args:
+        root: Where to look.
+        names: Names of which one at least must be there; case does not matter.
+        expected: The layout in words, for the error.
+
+    Returns:
+        The folder, and the named folders that it has, by their names as given.
+
+    Raises:
+        DataError: If the root is missing, or no folder there has any of the names.
+    """
+    check_root(root)
+    for home in (root, *subfolders(root)):
+        present = {child.name.casefold(): child for child in subfolders(home)}
+        found = {name: present[name.casefold()] for name in names if name.casefold() in present}
+        if found:
+            return home, found
+    raise DataError(
+        f"data.root: '{root}' has not {expected}, nor has a folder in it. "
+        "Set data.root=<the published folder>, or use data=image_folder."
+    )
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """List the pictures in a folder and below, also those in formats that will be named as unreadable.
+
+    Links are followed, except into a folder that was seen already or that the folder lies in. A folder with
+    the name of a picture is listed too, so that the check of the files names it.
+
+    Raises:
+        DataError: If a folder below cannot be listed, or a name is not valid UTF-8.
+    """
+    return list(_walk(folder, seen={folder.resolve(), *folder.resolve().parents}))
+
+
+def has_images(paths: Iterable[Path]) -> bool:
+    """Tell whether one of the files at least has a suffix that is read."""
+    return any(is_image_name(path) for path in paths)
+
+
+def group_by_photo(tiles: Sequence[Tile], pattern: str | None) -> list[Tile]:
+    r"""Take the photo's name from each tile's path.
+
+    Args:
+        tiles: N tiles.
+        pattern: Regular expression, searched anywhere in the relative path; its first group is the photo.
+            ``None`` leaves the tiles as they are.
+
+    Returns:
+        N tiles with their groups.
+
+    Raises:
+        ConfigError: If the pattern is wrong, has no group, or leaves a tile without a photo.
+
+    Examples:
+        >>> group_by_photo([Tile("crack/7001-12.jpg", "crack")], r"(\d+)-")[0].group
+        '7001'
+    """
+    if pattern is None:
+        return list(tiles)
+    key = f"data.group_pattern: '{pattern}'"
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise ConfigError(f"{key} is not a regular expression ({error}); mend it.") from None
+    if compiled.groups < 1:
+        raise ConfigError(f"{key} has no group; put the photo's name in parentheses, as in (\\d+)-.")
+    matches = [compiled.search(tile.path) for tile in tiles]
+    photos = [(match.group(1) or "") if match else "" for match in matches]
+    if "" in photos:
+        raise ConfigError(
+            f"{key} finds no photo in {photos.count('')} of {len(tiles)} paths, the first "
+            f"'{tiles[photos.index('')].path}'; its first group must match in every path below data.root."
+        )
+    return [tile._replace(group=photo) for tile, photo in zip(tiles, photos, strict=True)]
+
+
+def make_table(
+    root: Path,
+    tiles: Iterable[Tile],
+    *,
+    class_names: tuple[str, ...],
+    positive_class: str | None,
+    source: str,
+) -> TileTable:
+    """Make the table of the tiles found, sorted by path.
+
+    Args:
+        root: The folder that the paths are relative to.
+        tiles: N tiles in any order.
+        class_names: The K classes in order of their index.
+        positive_class: One of them, or ``None``.
+        source: Name of the source.
+    """
+    ordered = sorted(tiles)
+    index = {name: number for number, name in enumerate(class_names)}
+    return TileTable(
+        root=root,
+        class_names=class_names,
+        positive_class=positive_class,
+        path=np.array([tile.path for tile in ordered], dtype=np.str_),
+        label=np.array([index[tile.class_name] for tile in ordered], dtype=np.int64),
+        group=np.array([tile.group for tile in ordered], dtype=np.str_),
+        source=np.full(len(ordered), source),
+        split=np.array([tile.split for tile in ordered], dtype=np.str_),
+        sha256=np.full(len(ordered), ""),
+    )
+
+
+def _walk(folder: Path, *, seen: set[Path]) -> Iterator[Path]:
+    for path in _entries(folder):
+        if is_picture_name(path):
+            yield path
+        elif path.is_dir() and (real := path.resolve()) not in seen:
+            seen.add(real)
+            yield from _walk(path, seen=seen)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        paths = sorted(folder.iterdir(), key=lambda path: path.name)
+    except OSError as error:
+        raise DataError(
+            f"data.root: cannot list '{folder}' ({error.strerror}); mend its permissions, or move it away."
+        ) from None
+    kept = [path for path in paths if not path.name.startswith(".") and path.name not in _IGNORED]
+    for path in kept:
+        if not _is_utf8(path.name):
+            raise DataError(f"data.root: {os.fsencode(path)!r} is not named in UTF-8; rename it.")
+    return kept
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -1,0 +1,59 @@
+"""The METU set: 20,000 cracked and 20,000 intact tiles of 227 px, cut from 458 photos of 4032 x 3024.
+
+Özgenel, Ç. F. (2019), "Concrete Crack Images for Classification", Mendeley Data, V2,
+doi 10.17632/5y9wdsg2zt.2, CC BY 4.0. The publisher did not keep which photo a tile is from.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from crack_lightning.data.sources.class_names import CRACK, INTACT
+from crack_lightning.data.sources.folders import (
+    Tile,
+    find_home,
+    group_by_photo,
+    has_images,
+    list_pictures,
+    make_table,
+    no_images,
+)
+from crack_lightning.errors import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from crack_lightning.data.table import TileTable
+
+_CLASS_BY_FOLDER = {"Negative": INTACT, "Positive": CRACK}
+
+
+def load(root: Path, *, group_pattern: str | None = None) -> TileTable:
+    """Read the published layout, folders ``Positive`` and ``Negative``.
+
+    Args:
+        root: The folder that holds both, or the one above it.
+        group_pattern: Regular expression on the relative path, where the photo is known after all; its first
+            group names the photo.
+
+    Returns:
+        The tiles, sorted by path, classes ``intact`` and ``crack``; paths begin with ``Positive`` or
+        ``Negative`` wherever the two folders were found.
+
+    Raises:
+        ConfigError: If ``group_pattern`` does not fit the paths.
+        DataError: If a folder is missing or holds no image.
+    """
+    home, folders = find_home(root, _CLASS_BY_FOLDER, expected="the folders Positive and Negative")
+    tiles = []
+    for name, class_name in _CLASS_BY_FOLDER.items():
+        if name not in folders:
+            raise DataError(
+                f"data.root: '{home}' has no folder {name}; set data.root=<the published folder>."
+            )
+        paths = list_pictures(folders[name])
+        if not has_images(paths):
+            raise no_images(folders[name])
+        tiles += [Tile(path.relative_to(home).as_posix(), class_name) for path in paths]
+    tiles = group_by_photo(tiles, group_pattern)
+    return make_table(home, tiles, class_names=(INTACT, CRACK), positive_class=CRACK, source="metu")

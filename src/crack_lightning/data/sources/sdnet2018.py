@@ -1,0 +1,82 @@
+"""SDNET2018: 56,092 tiles of 256 px, cut from 230 photos of bridge decks, walls and pavements.
+
+Dorafshan, Thomas, Maguire (2018), "SDNET2018: An annotated image dataset for non-contact concrete crack
+detection using deep convolutional neural networks", Data in Brief 21, doi 10.15142/T3TD19, CC BY 4.0.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from crack_lightning.data.sources.class_names import CRACK, INTACT, common_class
+from crack_lightning.data.sources.folders import (
+    Tile,
+    find_home,
+    has_images,
+    list_pictures,
+    make_table,
+    no_images,
+    subfolders,
+)
+from crack_lightning.errors import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from crack_lightning.data.table import TileTable
+
+_PLACE_BY_FOLDER = {"D": "D", "W": "W", "P": "P", "Decks": "D", "Walls": "W", "Pavements": "P"}
+_PHOTO_AND_TILE = re.compile(r"(\d+)-\d+")
+
+
+def load(root: Path) -> TileTable:
+    """Read the published layout ``D/CD``, ``D/UD``, ``W/CW``, … with names ``7001-115.jpg``, photo and tile.
+
+    Whole words (``Decks/Cracked``) are read too, and some of the three places are enough.
+
+    Args:
+        root: The folder that holds ``D``, ``W`` and ``P``, or the one above it.
+
+    Returns:
+        The tiles, sorted by path, classes ``intact`` and ``crack``; the group is the photo, as ``D/7001``.
+
+    Raises:
+        DataError: If no place is there, a class is missing in one, or a name says no photo.
+    """
+    home, places = find_home(root, _PLACE_BY_FOLDER, expected="the folders D, W and P")
+    tiles = [
+        tile for name, folder in places.items() for tile in _read_place(folder, home, _PLACE_BY_FOLDER[name])
+    ]
+    return make_table(home, tiles, class_names=(INTACT, CRACK), positive_class=CRACK, source="sdnet2018")
+
+
+def _read_place(place: Path, home: Path, letter: str) -> list[Tile]:
+    folders = {
+        name: folder for folder in subfolders(place) if (name := common_class(folder.name)) is not None
+    }
+    if len(folders) < 2:
+        raise DataError(
+            f"data.root: '{place}' has not the folders C{letter} (cracked) and U{letter} (intact); "
+            "set data.root=<the published folder>."
+        )
+    tiles = []
+    for class_name, folder in folders.items():
+        paths = list_pictures(folder)
+        if not has_images(paths):
+            raise no_images(folder)
+        tiles += [
+            Tile(path.relative_to(home).as_posix(), class_name, group=f"{letter}/{_photo(path)}")
+            for path in paths
+        ]
+    return tiles
+
+
+def _photo(path: Path) -> str:
+    match = _PHOTO_AND_TILE.fullmatch(path.stem)
+    if match is None:
+        raise DataError(
+            f"data.root: '{path}' is not named photo-tile like 7001-115.jpg, so its photo is unknown; "
+            "remove or rename it, or use data=image_folder."
+        )
+    return match.group(1)

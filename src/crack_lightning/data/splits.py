@@ -1,0 +1,119 @@
+"""Who trains, who chooses, who tests: stratified, grouped, the same for the same seed."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crack_lightning.data.dealing import deal
+from crack_lightning.data.table import SPLITS
+from crack_lightning.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from crack_lightning.data.table import TileTable
+
+_log = logging.getLogger(__name__)
+
+
+def split_table(table: TileTable, *, seed: int, fractions: Sequence[float] = (0.70, 0.15, 0.15)) -> TileTable:
+    """Decide who is in which split.
+
+    Tiles of one group stay together, and every class has nearly the shares asked for in every split
+    (:func:`crack_lightning.data.dealing.deal`). Splits that folders decided stay as they are; those that are
+    missing are cut from their ``train`` part.
+
+    Args:
+        table: N tiles; ``split`` is empty everywhere or nowhere.
+        seed: Any integer.
+        fractions: Shares of ``train``, ``val`` and ``test``, each above 0, together 1.
+
+    Returns:
+        The same tiles in the same order, with ``split`` filled.
+
+    Raises:
+        ConfigError: If the fractions are not three shares above 0 with the sum 1.
+        DataError: If a split would lack a class.
+    """
+    shares = _checked_fractions(fractions)
+    ready = [split for split in SPLITS if (table.split == split).any()]
+    rows = table.rows("train") if ready else np.arange(len(table))
+    open_splits = [split for split in SPLITS if split not in ready or split == "train"]
+    split = table.split.astype("U5")
+    if len(open_splits) > 1:
+        wanted = np.array([shares[name] for name in open_splits])
+        chosen = deal(
+            table.path[rows], table.label[rows], table.group[rows], seed=seed, shares=wanted / wanted.sum()
+        )
+        split[rows] = np.array(open_splits)[chosen]
+    done = replace(table, split=split)
+    _check_classes(done)
+    _warn_of_shared_groups(done)
+    return done
+
+
+def apply_splits(table: TileTable, mapping: Mapping[str, str], *, file: Path) -> TileTable:
+    """Follow the splits of an earlier run.
+
+    Args:
+        table: N tiles.
+        mapping: Split by relative path, from :func:`crack_lightning.data.table.read_splits`.
+        file: Where the mapping was read, for the errors.
+
+    Returns:
+        The same tiles with ``split`` filled.
+
+    Raises:
+        DataError: If a tile is missing in the file or on disk, or a split lacks a class.
+    """
+    paths = table.path.tolist()
+    _check_same(sorted(set(paths) - mapping.keys()), f"are not in '{file}'")
+    _check_same(sorted(mapping.keys() - set(paths)), f"are in '{file}', but not under '{table.root}'")
+    done = replace(table, split=np.array([mapping[path] for path in paths], dtype="U5"))
+    _check_classes(done)
+    return done
+
+
+def _checked_fractions(fractions: Sequence[float]) -> dict[str, float]:
+    shares = list(fractions)
+    if len(shares) != len(SPLITS) or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
+        raise ConfigError(
+            "data.split.fractions: expected three shares above 0 that sum to 1 (train, val, test), "
+            f"got {shares}; for example [0.7,0.15,0.15]."
+        )
+    return dict(zip(SPLITS, shares, strict=True))
+
+
+def _check_classes(table: TileTable) -> None:
+    for split in SPLITS:
+        for index, name in enumerate(table.class_names):
+            if not ((table.split == split) & (table.label == index)).any():
+                of_class = table.label == index
+                groups = len(np.unique(table.group[of_class & (table.group != "")]))
+                known = f" from {groups} photos" if groups else ""
+                raise DataError(
+                    f"data.split: the {split} split has no tile of '{name}'; there are {int(of_class.sum())} "
+                    f"such tiles{known}, and each of train, val and test needs one. Add images, change "
+                    "data.split.fractions or data.split.seed, or give whole splits as folders."
+                )
+
+
+def _warn_of_shared_groups(table: TileTable) -> None:
+    known = np.unique(np.stack([table.group, table.split])[:, table.group != ""], axis=1)
+    shared = known.shape[1] - len(np.unique(known[0]))
+    if shared:
+        _log.warning("data.root: the ready-made splits have tiles of %d photos on more than one side", shared)
+
+
+def _check_same(missing: list[str], where: str) -> None:
+    if missing:
+        some = ", ".join(f"'{path}'" for path in missing[:3]) + (" …" if len(missing) > 3 else "")
+        raise DataError(
+            f"data.split.file: {len(missing)} tiles {where}: {some}. "
+            "Use the images of that run, or leave data.split.file out."
+        )

@@ -1,0 +1,127 @@
+"""A row a tile: what every other room knows about the images."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crack_lightning.errors import DataError
+from crack_lightning.run_folder import whole_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileTable:
+    """Tiles by row; a prediction's ``index`` is a row number here.
+
+    Attributes:
+        root: The folder that ``path`` is relative to.
+        class_names: Names by class index, K of them.
+        positive_class: The class that means "crack"; ``None`` when there is no such class.
+        path: Relative POSIX paths, str ``(N,)``.
+        label: Class indices, int64 ``(N,)``.
+        group: The photo or place that a tile was cut from, str ``(N,)``; empty where unknown.
+        source: Name of the data source, str ``(N,)``.
+        split: ``train``, ``val`` or ``test``, str ``(N,)``; empty where not decided.
+        sha256: Hex digests of the files, str ``(N,)``; empty where not computed.
+        extra: What only some sources know, each ``(N,)``: ``crack_width_px`` (float, NaN where unknown),
+            ``distractors`` (str, kinds joined by ``+``), ``mask`` (str, a path relative to ``root``).
+    """
+
+    root: Path
+    class_names: tuple[str, ...]
+    positive_class: str | None
+    path: NDArray[np.str_]
+    label: NDArray[np.int64]
+    group: NDArray[np.str_]
+    source: NDArray[np.str_]
+    split: NDArray[np.str_]
+    sha256: NDArray[np.str_]
+    extra: dict[str, NDArray[np.generic]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, column in self._columns().items():
+            assert column.shape == (len(self.path),), f"{name}: {column.shape} for {len(self.path)} tiles"
+
+    def __len__(self) -> int:
+        return len(self.path)
+
+    def _columns(self) -> dict[str, NDArray[np.generic]]:
+        named: dict[str, NDArray[np.generic]] = {
+            "path": self.path,
+            "label": self.label,
+            "group": self.group,
+            "source": self.source,
+            "split": self.split,
+            "sha256": self.sha256,
+        }
+        return named | self.extra
+
+    @property
+    def positive_index(self) -> int | None:
+        """Index of the positive class, or ``None``."""
+        return None if self.positive_class is None else self.class_names.index(self.positive_class)
+
+    def rows(self, split: str) -> NDArray[np.int64]:
+        """Return the row numbers of one split, ascending, int64 ``(M,)``."""
+        return np.flatnonzero(self.split == split).astype(np.int64)
+
+    def select(self, rows: NDArray[np.generic]) -> TileTable:
+        """Return the table of the given rows (a mask ``(N,)`` or row numbers ``(M,)``)."""
+        columns = {name: column[rows] for name, column in self._columns().items()}
+        extra = {name: columns.pop(name) for name in self.extra}
+        return replace(self, **columns, extra=extra)
+
+    def with_columns(self, **columns: NDArray[np.generic]) -> TileTable:
+        """Return the table with some of its own columns replaced, each ``(N,)``."""
+        return replace(self, **columns)  # type: ignore[arg-type]
+
+    def write_csv(self, path: Path) -> None:
+        """Write every column, labels by name, one row a tile."""
+        columns = self._columns() | {"label": np.array(self.class_names)[self.label]}
+        with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+
+
+def read_splits(path: Path) -> dict[str, str]:
+    """Read who is in which split from a ``splits.csv``.
+
+    Args:
+        path: A file with at least the columns ``path`` and ``split``.
+
+    Returns:
+        Split by relative path.
+
+    Raises:
+        DataError: If the file cannot be read, lacks a column, or names a split that does not exist.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"data.split.file: cannot read '{path}' ({error}); give a splits.csv of a run."
+        ) from None
+    if rows and not {"path", "split"} <= rows[0].keys():
+        raise DataError(
+            f"data.split.file: '{path}' has the columns {', '.join(rows[0])}; "
+            "expected path and split among them."
+        )
+    for row in rows:
+        if row["split"] not in SPLITS:
+            raise DataError(
+                f"data.split.file: '{path}' puts '{row['path']}' in '{row['split']}'; "
+                "expected train, val or test."
+            )
+    return {row["path"]: row["split"] for row in rows}

@@ -1,0 +1,43 @@
+"""The errors that a user can cause; the command line turns each into one sentence and exit code 2."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class CrackLightningError(Exception):
+    """A mistake that the user can mend; its text says what was expected, what was got and the next step."""
+
+
+class ConfigError(CrackLightningError, ValueError):
+    """A configuration that cannot run."""
+
+
+class DataError(CrackLightningError):
+    """Images, tables or archives that cannot be used as asked."""
+
+
+class CheckpointError(CrackLightningError):
+    """A checkpoint or a file of weights that cannot be used as asked."""
+
+
+class FailedJobsError(CrackLightningError):
+    """A sweep of which some jobs failed; the others were run."""
+
+
+class Interrupted(BaseException):
+    """A request to stop that was granted; ``signal_number`` is what asked for it."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(f"interrupted by signal {signal_number}")
+        self.signal_number = signal_number
+
+
+def nearest(word: str, choices: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """Return the choice that is spelt most like ``word``, or ``None`` when none is as near as ``cutoff``."""
+    close = difflib.get_close_matches(word, list(choices), n=1, cutoff=cutoff)
+    return close[0] if close else None

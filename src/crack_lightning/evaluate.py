@@ -1,0 +1,45 @@
+"""``python -m crack_lightning.evaluate``: a checkpoint's report on another set."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+from crack_lightning.cli import main
+from crack_lightning.config import EvaluateConfig, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from omegaconf import DictConfig
+
+SCHEMA = EvaluateConfig
+
+
+def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None = None) -> int:
+    """Evaluate as configured.
+
+    Args:
+        composed: What Hydra composed.
+        overrides: What the user typed, ``key=value`` each.
+        folder: The run's folder, made already; a new one under ``outputs`` by default.
+
+    Returns:
+        The exit code.
+    """
+    config = parse(composed, EvaluateConfig)
+    from rich import print as show
+
+    from crack_lightning.experiment import run_evaluation
+    from crack_lightning.report.console import closing_table
+
+    command = shlex.join(["python", "-m", "crack_lightning.evaluate", *overrides])
+    result = run_evaluation(config, folder=folder, command=command)
+    show(closing_table(result.contents, report_path=result.report))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(["evaluate", *sys.argv[1:]]))

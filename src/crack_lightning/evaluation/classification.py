@@ -1,0 +1,182 @@
+"""How good a set of predictions is, in plain numbers.
+
+Where a figure would divide by zero (precision of a class that is never called, recall of one that has no
+tile) it is 0, as in scikit-learn's ``zero_division=0``; a figure that has no value at all is ``None``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crack_lightning.evaluation.curves import auroc, average_precision, pr_curve, roc_curve, thin_curve
+from crack_lightning.evaluation.predictions import Predictions, predicted_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+
+def evaluate_predictions(
+    predictions: Predictions,
+    *,
+    class_names: Sequence[str],
+    positive_class: str | None,
+    threshold: float = 0.5,
+) -> dict[str, Any]:
+    """Compute every figure of a set of predictions.
+
+    Args:
+        predictions: Labels and probabilities of N tiles.
+        class_names: K names by class index.
+        positive_class: The class whose misses and false alarms count; ``None`` when there is none.
+        threshold: With two classes the positive one is called from this probability on.
+
+    Returns:
+        ``metrics`` (flat: name to number), ``classes`` (by name: precision, recall, f1, support, auroc,
+        average_precision), ``macro`` and ``weighted`` averages, ``confusion_matrix`` (rows: truth),
+        ``threshold``, and ``curves`` (``roc`` and ``pr`` by class name, at most 200 points, the positive
+        class alone where two classes have one).
+    """
+    names = list(class_names)
+    positive = None if positive_class is None else names.index(positive_class)
+    label, probability = predictions.label, predictions.probability
+    predicted = predicted_labels(probability, positive_index=positive, threshold=threshold)
+    confusion = confusion_matrix(label, predicted, num_classes=len(names))
+    ranking = _ranking(label, probability, names)
+    figures = class_figures(confusion, names)
+    for name in names:
+        figures["classes"][name] |= ranking["areas"][name]
+    metrics = _overall_metrics(confusion, figures, ranking["areas"])
+    metrics |= {"log_loss": log_loss(label, probability), "brier_score": brier_score(label, probability)}
+    if positive_class is not None and positive is not None:
+        metrics |= _positive_metrics(confusion, figures, positive_class, positive)
+    shown = [positive_class] if positive_class is not None and len(names) == 2 else names
+    return {
+        "metrics": metrics,
+        "threshold": threshold if len(names) == 2 and positive is not None else None,
+        "confusion_matrix": confusion.tolist(),
+        **figures,
+        "curves": {kind: {name: ranking[kind][name] for name in shown} for kind in ("roc", "pr")},
+    }
+
+
+def confusion_matrix(
+    label: NDArray[np.int64], predicted: NDArray[np.int64], *, num_classes: int
+) -> NDArray[np.int64]:
+    """Count tiles by true class (row) and predicted class (column), int64 ``(K, K)``."""
+    cells = np.bincount(label * num_classes + predicted, minlength=num_classes**2)
+    return cells.reshape(num_classes, num_classes).astype(np.int64)
+
+
+def class_figures(confusion: NDArray[np.int64], class_names: Sequence[str]) -> dict[str, Any]:
+    """Compute precision, recall, F1 and support by class, and their plain and weighted averages.
+
+    Args:
+        confusion: Counts by true and predicted class, int64 ``(K, K)``.
+        class_names: K names by class index.
+
+    Returns:
+        ``classes`` (by name), ``macro`` and ``weighted``, each with precision, recall, f1 and support.
+    """
+    right, support, called = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    columns = {
+        "precision": _ratio(right, called),
+        "recall": _ratio(right, support),
+        "f1": _ratio(2 * right, support + called),
+    }
+
+    def averaged(weight: NDArray[np.floating]) -> dict[str, float]:
+        means = {key: float(column @ weight) for key, column in columns.items()}
+        return means | {"support": int(support.sum())}
+
+    by_class = {
+        name: {key: float(column[k]) for key, column in columns.items()} | {"support": int(support[k])}
+        for k, name in enumerate(class_names)
+    }
+    equal = np.full(len(support), 1 / len(support))
+    return {"classes": by_class, "macro": averaged(equal), "weighted": averaged(support / support.sum())}
+
+
+def log_loss(label: NDArray[np.int64], probability: NDArray[np.floating]) -> float:
+    """Return the mean negative log probability of the truth, in nats; clipped at its type's precision."""
+    floor = float(np.finfo(probability.dtype).eps)
+    truth = probability[np.arange(len(label)), label].astype(np.float64)
+    return float(-np.log(np.clip(truth, floor, 1.0 - floor)).mean())
+
+
+def brier_score(label: NDArray[np.int64], probability: NDArray[np.floating]) -> float:
+    """Return the mean squared error of the probabilities.
+
+    Args:
+        label: True classes, int64 ``(N,)``.
+        probability: Class probabilities, float ``(N, K)``.
+
+    Returns:
+        The error of one class of two, in ``[0, 1]``; with more classes their sum, in ``[0, 2]``.
+
+    References:
+        Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 1950.
+    """
+    truth = np.eye(probability.shape[1])[label]
+    squared = np.square(probability.astype(np.float64) - truth).sum(axis=1).mean()
+    return float(squared / 2 if probability.shape[1] == 2 else squared)
+
+
+def _ranking(
+    label: NDArray[np.int64], probability: NDArray[np.floating], names: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Rank each class against the rest: areas in full, curves thinned."""
+    result: dict[str, dict[str, Any]] = {"areas": {}, "roc": {}, "pr": {}}
+    for k, name in enumerate(names):
+        score, positive = probability[:, k], label == k
+        result["areas"][name] = {
+            "auroc": auroc(score, positive),
+            "average_precision": average_precision(score, positive),
+        }
+        for kind, trace in (("roc", roc_curve), ("pr", pr_curve)):
+            curve = trace(score, positive)
+            thinned = curve and thin_curve(curve)
+            result[kind][name] = thinned and {key: column.tolist() for key, column in thinned.items()}
+    return result
+
+
+def _overall_metrics(
+    confusion: NDArray[np.int64], figures: dict[str, Any], areas: dict[str, Any]
+) -> dict[str, float | None]:
+    support = confusion.sum(axis=1)
+    recalls = [row["recall"] for row in figures["classes"].values() if row["support"]]
+    return {
+        "tiles": int(support.sum()),
+        "errors": int(support.sum() - np.trace(confusion)),
+        "accuracy": float(np.trace(confusion) / support.sum()),
+        "accuracy_of_largest_class": float(support.max() / support.sum()),
+        "balanced_accuracy": float(np.mean(recalls)),
+        **{f"{key}_macro": figures["macro"][key] for key in ("recall", "precision", "f1")},
+        "auroc_macro": _mean([row["auroc"] for row in areas.values()]),
+        "average_precision_macro": _mean([row["average_precision"] for row in areas.values()]),
+    }
+
+
+def _positive_metrics(
+    confusion: NDArray[np.int64], figures: dict[str, Any], name: str, positive: int
+) -> dict[str, float | None]:
+    row = figures["classes"][name]
+    called = int(confusion[:, positive].sum())
+    found = int(confusion[positive, positive])
+    return {
+        "misses": row["support"] - found,
+        "false_alarms": called - found,
+        **{f"{key}_{name}": row[key] for key in ("recall", "precision", "f1", "auroc", "average_precision")},
+    }
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None
+
+
+def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
+    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)

@@ -1,0 +1,65 @@
+"""Predictions and labels that travel together, so that no reshuffling can part them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """What a model said about tiles, a row a tile.
+
+    Attributes:
+        index: The tile's row in its table, each at most once, int64 ``(N,)``.
+        label: The true class, in ``[0, K)``, int64 ``(N,)``.
+        probability: Class probabilities in ``[0, 1]``, float32 or float64 ``(N, K)``.
+    """
+
+    index: NDArray[np.int64]
+    label: NDArray[np.int64]
+    probability: NDArray[np.floating]
+
+    def __post_init__(self) -> None:
+        tiles, classes = self.probability.shape
+        assert tiles > 0, "no predictions"
+        assert self.index.shape == self.label.shape == (tiles,), (self.index.shape, self.label.shape, tiles)
+        assert len(np.unique(self.index)) == tiles, "a tile was predicted twice"
+        assert self.label.min() >= 0, self.label.min()
+        assert self.label.max() < classes, (self.label.max(), classes)
+        assert np.isfinite(self.probability).all(), "a probability is not finite"
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def in_table_order(self) -> Predictions:
+        """Return the same rows by ascending ``index``."""
+        order = np.argsort(self.index)
+        return Predictions(
+            index=self.index[order], label=self.label[order], probability=self.probability[order]
+        )
+
+
+def predicted_labels(
+    probability: NDArray[np.floating], *, positive_index: int | None = None, threshold: float = 0.5
+) -> NDArray[np.int64]:
+    """Decide a class for each tile.
+
+    Args:
+        probability: Class probabilities, ``(N, K)``.
+        positive_index: The class that the threshold is for; ``None`` takes the most probable class.
+        threshold: With two classes the positive one is called from this probability on, in ``[0, 1]``;
+            with more classes it is not used.
+
+    Returns:
+        Class indices, int64 ``(N,)``.
+    """
+    if probability.shape[1] != 2 or positive_index is None:
+        return np.asarray(probability.argmax(axis=1), dtype=np.int64)
+    called = probability[:, positive_index] >= threshold
+    return np.where(called, positive_index, 1 - positive_index).astype(np.int64)

@@ -1,0 +1,244 @@
+"""A run from its folder to its report, and on again after a break."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytorch_lightning as pl
+import torch
+
+from crack_lightning import assembly
+from crack_lightning.config import write_config
+from crack_lightning.data.reading import describe
+from crack_lightning.evaluation.predictions import Predictions
+from crack_lightning.model.backbones import count_parameters
+from crack_lightning.model.checkpoints import load_classifier, read_checkpoint
+from crack_lightning.report.provenance import provenance
+from crack_lightning.report.tensorboard import hparams_session, log_report
+from crack_lightning.report.write import ReportTiles, write_report
+from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer
+from crack_lightning.training.checkpoints import RunCheckpoints
+from crack_lightning.training.guards import FiniteLoss, StopRequests
+from crack_lightning.training.seeds import StepSeeds
+from crack_lightning.training.state import RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from crack_lightning.config import EvaluateConfig, TrainConfig
+    from crack_lightning.data.datamodule import CrackDataModule
+    from crack_lightning.hardware import HardwarePlan
+    from crack_lightning.model.classifier import CrackClassifier
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentResult:
+    """What a run left behind.
+
+    Attributes:
+        folder: The run's folder.
+        report: Its ``report.md``.
+        contents: What its ``report.json`` holds.
+    """
+
+    folder: Path
+    report: Path
+    contents: dict[str, Any]
+
+
+def run_training(config: TrainConfig, *, folder: Path | None = None, command: str = "") -> ExperimentResult:
+    """Fit a model, test its best checkpoint on the whole test split, and write the report.
+
+    Args:
+        config: Checked settings; the folder's own where a run is resumed.
+        folder: The run's folder; an unfinished run in it goes on where it stopped. A new one by default.
+        command: What the user typed, for the report.
+
+    Returns:
+        The run's folder, report and figures.
+
+    Raises:
+        CrackLightningError: For whatever the user can mend.
+    """
+    folder = folder or create_run_folder(Path(config.outputs), f"{config.model.label}_{config.data.source}")
+    with open_run(config, folder), StopRequests() as requests:
+        plan = assembly.hardware_plan(config.trainer, num_workers=config.data.num_workers)
+        config.trainer.threads = plan.threads
+        write_config(config, folder / "config.yaml")
+        log.info("run: %s", folder)
+        log.info("machine: %s", plan.reason)
+        return _run(config, folder=folder, plan=plan, requests=requests, command=command)
+
+
+@contextmanager
+def open_run(config: TrainConfig, folder: Path) -> Iterator[None]:
+    """Hold a run's folder: its lock, its log, its row in TensorBoard's HPARAMS tab."""
+    with ExitStack() as stack:
+        stack.enter_context(sole_writer(folder))
+        stack.enter_context(logging_to(folder / "run.log"))
+        if "tensorboard" in config.logger:
+            log_dir = folder / "tensorboard"
+            stack.enter_context(hparams_session(log_dir, asdict(config), name=folder.name))
+        yield
+
+
+def _run(
+    config: TrainConfig, *, folder: Path, plan: HardwarePlan, requests: StopRequests, command: str
+) -> ExperimentResult:
+    state = RunState.read(folder)
+    with state.timed("data"):
+        table, skipped = assembly.read_tiles(config.data, plan=plan, progress=config.progress)
+        table = assembly.split_tiles(table, config.data.split, kept=folder / "splits.csv")
+    log.info("data: %s", describe(table))
+    pl.seed_everything(config.seed, verbose=False)
+    datamodule = assembly.build_datamodule(config, table, plan=plan)
+    checkpoints = RunCheckpoints(
+        folder / "checkpoints",
+        monitor=config.trainer.monitor,
+        every_s=config.trainer.checkpoint_every,
+        requests=requests,
+    )
+    last = read_checkpoint(checkpoints.last_path) if checkpoints.last_path.exists() else None
+    trainer = assembly.build_trainer(
+        config,
+        folder=folder,
+        plan=plan,
+        callbacks=[StepSeeds(config.seed), FiniteLoss(table.path), checkpoints],
+        purge_step=None if last is None else int(last["global_step"]),
+    )
+    if state.phase == "fit":
+        with state.timed("training"):
+            classifier = assembly.build_classifier(config, table)
+            fit(trainer, classifier, datamodule, last=checkpoints.last_path)
+        state.advance("test", folder, history=checkpoints.history)
+    with state.timed("test"):
+        classifier = load_classifier(checkpoints.best_path)
+        predictions = test(trainer, classifier, datamodule)
+    with state.timed("report"):
+        tiles = report_tiles(datamodule)
+        best = read_checkpoint(checkpoints.best_path)
+        report = write_report(
+            folder,
+            title=f"{config.model.label} on {config.data.source}",
+            predictions=predictions,
+            table=table,
+            history=state.history,
+            provenance=provenance(
+                command=command,
+                settings=reproducible(config),
+                num_parameters=count_parameters(classifier),
+                plan=plan,
+                skipped=skipped,
+                seconds=state.seconds,
+                kept_epoch=best["epoch"],
+            ),
+            tiles=tiles,
+            threshold=float(classifier.hparams["threshold"]),
+        )
+        contents = json.loads((report.parent / "report.json").read_text(encoding="utf-8"))
+        if "tensorboard" in config.logger:
+            step = best["global_step"]
+            log_report(folder / "tensorboard", contents, predictions=predictions, tiles=tiles, step=step)
+    state.advance("finished", folder)
+    checkpoints.last_path.unlink(missing_ok=True)
+    return ExperimentResult(folder=folder, report=report, contents=contents)
+
+
+def fit(trainer: pl.Trainer, classifier: CrackClassifier, datamodule: CrackDataModule, *, last: Path) -> None:
+    """Train, from ``last`` on where there is one."""
+    with warnings.catch_warnings():
+        # Our sampler begins where the checkpoint stopped, which Lightning cannot know.
+        warnings.filterwarnings(
+            "ignore", message="You're resuming from a checkpoint that ended before the epoch"
+        )
+        trainer.fit(classifier, datamodule=datamodule, ckpt_path=str(last) if last.exists() else None)
+
+
+def test(trainer: pl.Trainer, classifier: CrackClassifier, datamodule: CrackDataModule) -> Predictions:
+    """Return the classifier's predictions for every test tile."""
+    trainer.test(classifier, dataloaders=datamodule.test_dataloader(), verbose=False)
+    index, label, probability = (
+        torch.cat(column).numpy() for column in zip(*classifier.predictions, strict=True)
+    )
+    return Predictions(index=index, label=label, probability=probability)
+
+
+def report_tiles(datamodule: CrackDataModule) -> ReportTiles:
+    """Return the training tiles that a report shows."""
+    rows = datamodule.example_rows(16)
+    batch = datamodule.dataset.__getitems__(rows.tolist())
+    views = torch.cat([batch["image"][:1], datamodule.augmented(int(rows[0]), 9)])
+    return ReportTiles(
+        example_image=batch["image"].numpy(),
+        example_label=batch["target"].numpy(),
+        augmented_image=views.numpy(),
+    )
+
+
+def reproducible(config: TrainConfig) -> dict[str, Any]:
+    """Return the settings that decide the result: not where a run is, nor how it shows itself."""
+    settings = asdict(config)
+    for key in ("outputs", "resume", "progress"):
+        del settings[key]
+    return settings
+
+
+def run_evaluation(
+    config: EvaluateConfig, *, folder: Path | None = None, command: str = ""
+) -> ExperimentResult:
+    """Report on a checkpoint over another set, without the tiles that it was trained or validated on.
+
+    Args:
+        config: Checked settings.
+        folder: The evaluation's folder; a new one by default.
+        command: What the user typed, for the report.
+
+    Returns:
+        The folder, its report and figures.
+
+    Raises:
+        CheckpointError: If the checkpoint cannot be used.
+        DataError: If the set cannot be read, has other classes, or holds nothing new.
+    """
+    classifier = load_classifier(Path(config.checkpoint))
+    folder = folder or create_run_folder(Path(config.outputs), f"evaluate_{config.data.source}")
+    state = RunState()
+    with sole_writer(folder), logging_to(folder / "run.log"):
+        plan = assembly.hardware_plan(config.trainer, num_workers=config.data.num_workers)
+        config.trainer.threads = plan.threads
+        write_config(config, folder / "config.yaml")
+        log.info("machine: %s", plan.reason)
+        with state.timed("data"):
+            table, skipped = assembly.read_tiles(config.data, plan=plan, progress=config.progress)
+            table, left_out = assembly.unseen_tiles(table, classifier)
+        log.info("data: %s; left out: %d that the model knows", describe(table), left_out)
+        with state.timed("test"):
+            datamodule = assembly.build_test_datamodule(config.data, classifier, table, plan=plan)
+            trainer = assembly.build_test_trainer(folder, plan=plan, progress=config.progress)
+            predictions = test(trainer, classifier, datamodule)
+        made = provenance(
+            command=command,
+            settings=asdict(config),
+            num_parameters=count_parameters(classifier),
+            plan=plan,
+            skipped=skipped,
+            seconds=state.seconds,
+        )
+        report = write_report(
+            folder,
+            title=f"{classifier.hparams['name']} on {config.data.source}",
+            predictions=predictions,
+            table=table,
+            provenance={"checkpoint": config.checkpoint, "known_tiles_left_out": left_out, **made},
+            threshold=float(classifier.hparams["threshold"]),
+        )
+    contents = json.loads((report.parent / "report.json").read_text(encoding="utf-8"))
+    return ExperimentResult(folder=folder, report=report, contents=contents)

@@ -1,0 +1,140 @@
+"""The run behind ``predict``: files in, a table, a CSV and annotated pictures out."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+from rich.text import Text
+
+from crack_lightning.config import write_config
+from crack_lightning.errors import DataError
+from crack_lightning.hardware import configure_process, plan_hardware
+from crack_lightning.inference.pictures import annotate, find_pictures
+from crack_lightning.inference.predictor import Predictor
+from crack_lightning.model.checkpoints import load_classifier
+from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer, whole_file
+
+if TYPE_CHECKING:
+    from crack_lightning.config import PredictConfig
+    from crack_lightning.inference.predictor import Answers
+
+log = logging.getLogger(__name__)
+_SHOWN = 20
+
+
+def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path:
+    """Classify files and write ``predictions.csv``, and ``annotated/`` where asked for.
+
+    Args:
+        config: Checked settings.
+        folder: The run's folder; a new one by default.
+
+    Returns:
+        The folder.
+
+    Raises:
+        CheckpointError: If the checkpoint cannot be used.
+        DataError: If a source means no file, or not one picture can be read.
+    """
+    trainer = config.trainer
+    plan = plan_hardware(
+        accelerator=trainer.accelerator, precision=trainer.precision, threads=trainer.threads, num_workers=0
+    )
+    configure_process(plan.threads)
+    classifier = load_classifier(Path(config.checkpoint))
+    pictures = find_pictures(config.source)
+    predictor = Predictor(
+        classifier, device="cuda" if plan.accelerator == "gpu" else "cpu", precision=plan.precision
+    )
+    folder = folder or create_run_folder(Path(config.outputs), "predict")
+    with sole_writer(folder), logging_to(folder / "run.log"):
+        write_config(config, folder / "config.yaml")
+        log.info("machine: %s", plan.reason)
+        answers = _answers(predictor, pictures, config)
+        if all(answers.problems):
+            raise DataError(f"source: none of {len(answers)} files can be read: {_named(answers)}.")
+        write_predictions(answers, folder / "predictions.csv", positive_class=predictor.positive_class)
+        if config.annotate:
+            write_annotated(answers, folder / "annotated", positive_class=predictor.positive_class)
+        Console().print(summary(answers, positive_class=predictor.positive_class))
+        if any(answers.problems):
+            log.warning("not read: %s", _named(answers))
+        log.info("predictions: %s", folder / "predictions.csv")
+    return folder
+
+
+def _answers(predictor: Predictor, pictures: list[Path], config: PredictConfig) -> Answers:
+    with Progress(disable=not config.progress, transient=True) as progress:
+        tiles = progress.add_task("Predicting", total=len(pictures))
+        return predictor.predict(
+            pictures,
+            batch_size=config.batch_size,
+            on_batch=lambda done: progress.update(tiles, advance=done),
+        )
+
+
+def write_predictions(answers: Answers, path: Path, *, positive_class: str | None) -> None:
+    """Write ``path,predicted,probability_crack,problem``, with more classes a probability each."""
+    names = answers.class_names
+    shown = [positive_class] if positive_class is not None and len(names) == 2 else list(names)
+    columns = [names.index(name) for name in shown]
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["path", "predicted", *(f"probability_{name}" for name in shown), "problem"])
+        for name, label, row, problem in zip(
+            answers.names, answers.labels, answers.probabilities, answers.problems, strict=True
+        ):
+            values = [""] * len(columns) if problem else [str(row[column]) for column in columns]
+            writer.writerow([name, label, *values, problem])
+
+
+def write_annotated(answers: Answers, folder: Path, *, positive_class: str | None) -> None:
+    """Write each picture with its class on it; folders below their common one are kept."""
+    readable = [row for row, problem in enumerate(answers.problems) if not problem]
+    paths = {row: Path(answers.names[row]).absolute() for row in readable}
+    base = Path(os.path.commonpath([path.parent for path in paths.values()]))
+    for row, path in paths.items():
+        label = answers.labels[row]
+        annotate(
+            path,
+            folder / path.relative_to(base).with_name(f"{path.name}.annotated.jpg"),
+            label=label,
+            probability=float(answers.probabilities[row, answers.class_names.index(label)]),
+            positive=label == positive_class,
+        )
+
+
+def summary(answers: Answers, *, positive_class: str | None) -> Table:
+    """Build a console table: the likeliest of the positive class first, and a count of each class."""
+    column = answers.class_names.index(positive_class) if positive_class is not None else 0
+    name = answers.class_names[column]
+    probability = np.where(np.isnan(answers.probabilities[:, column]), -1, answers.probabilities[:, column])
+    order = np.argsort(-probability, kind="stable")
+    counts = ", ".join(f"{answers.labels.count(label):,} {label}" for label in answers.class_names)
+    unread = sum(map(bool, answers.problems))
+    table = Table(title=counts + (f", {unread:,} not read" if unread else ""), title_justify="left")
+    for heading in ("picture", "predicted", f"probability of {name}"):
+        table.add_column(heading, overflow="fold", justify="right" if heading.startswith("prob") else "left")
+    for row in order[:_SHOWN]:
+        value = "" if answers.problems[row] else f"{answers.probabilities[row, column]:.4f}"
+        table.add_row(Text(answers.names[row]), answers.labels[row] or "not read", value)
+    if len(order) > _SHOWN:
+        table.add_row(f"… and {len(order) - _SHOWN:,} more in predictions.csv", "", "")
+    return table
+
+
+def _named(answers: Answers) -> str:
+    bad = [
+        f"{name} ({problem})"
+        for name, problem in zip(answers.names, answers.problems, strict=True)
+        if problem
+    ]
+    return "; ".join(bad[:5]) + (f"; and {len(bad) - 5} more" if len(bad) > 5 else "")

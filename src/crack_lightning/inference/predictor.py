@@ -1,0 +1,164 @@
+"""A trained model for pictures that are not in any table."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from crack_lightning.data.loading import UnreadableImageError, decode_image, resized
+from crack_lightning.evaluation.predictions import predicted_labels
+from crack_lightning.model.checkpoints import load_classifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from crack_lightning.model.classifier import CrackClassifier
+
+    Picture = str | Path | NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What a model says about pictures, in their order.
+
+    Attributes:
+        names: Paths, or ``array 0``, ``array 1``, …; N of them.
+        labels: Class names; empty where a picture cannot be read.
+        probabilities: Class probabilities, float32 ``(N, K)``; NaN where a picture cannot be read.
+        class_names: Names by column, K of them.
+        problems: Why a picture cannot be read; empty where it can.
+    """
+
+    names: list[str]
+    labels: list[str]
+    probabilities: NDArray[np.float32]
+    class_names: tuple[str, ...]
+    problems: list[str]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+class Predictor:
+    """A trained classifier with everything that its checkpoint knows.
+
+    Args:
+        classifier: The model, in evaluation mode.
+        device: Where it computes, for example ``cpu`` or ``cuda``.
+        precision: ``32``, ``bf16`` or ``16``.
+    """
+
+    def __init__(self, classifier: CrackClassifier, *, device: str = "cpu", precision: str = "32") -> None:
+        self.classifier = classifier.to(device).eval()
+        self.device = torch.device(device)
+        self.dtype = {"32": None, "bf16": torch.bfloat16, "16": torch.float16}[precision]
+        self.class_names: tuple[str, ...] = tuple(classifier.hparams["class_names"])
+        self.positive_class: str | None = classifier.hparams["positive_class"]
+        self.image_size = int(classifier.hparams["image_size"])
+        self.threshold = float(classifier.hparams["threshold"])
+
+    @classmethod
+    def load(cls, path: str | Path, *, device: str = "cpu") -> Predictor:
+        """Read a checkpoint.
+
+        Args:
+            path: A run's ``checkpoints/best.ckpt``.
+            device: Where to compute.
+
+        Raises:
+            CheckpointError: If the file is missing, damaged, or no checkpoint of ours.
+        """
+        return cls(load_classifier(Path(path)), device=device)
+
+    def predict(
+        self,
+        pictures: Sequence[Picture],
+        *,
+        batch_size: int = 32,
+        on_batch: Callable[[int], object] | None = None,
+    ) -> Answers:
+        """Classify pictures of any size; each is squashed to the model's square.
+
+        Args:
+            pictures: Paths, or RGB arrays uint8 ``(H, W, 3)``.
+            batch_size: Pictures at once.
+            on_batch: Called after each batch with the number of its pictures.
+
+        Returns:
+            A label and probabilities a picture; what cannot be read is named in ``problems``.
+
+        Raises:
+            TypeError: If an array is not uint8 ``(H, W, 3)``.
+        """
+        batches = []
+        for batch in self.stream(pictures, batch_size=batch_size):
+            batches.append(batch)
+            if on_batch is not None:
+                on_batch(len(batch))
+        no_rows = np.empty((0, len(self.class_names)), dtype=np.float32)
+        return Answers(
+            names=[name for batch in batches for name in batch.names],
+            labels=[label for batch in batches for label in batch.labels],
+            probabilities=np.concatenate([no_rows, *(batch.probabilities for batch in batches)]),
+            class_names=self.class_names,
+            problems=[problem for batch in batches for problem in batch.problems],
+        )
+
+    def stream(self, pictures: Sequence[Picture], *, batch_size: int = 32) -> Iterator[Answers]:
+        """Yield the answers batch by batch, reading one batch ahead."""
+        starts = range(0, len(pictures), batch_size)
+        with ThreadPoolExecutor(1) as reader:
+            waiting = None
+            for start in starts:
+                coming = reader.submit(self._read, pictures[start : start + batch_size], start)
+                if waiting is not None:
+                    yield self._answer(*waiting.result())
+                waiting = coming
+            if waiting is not None:
+                yield self._answer(*waiting.result())
+
+    def _read(self, pictures: Sequence[Picture], start: int) -> tuple[list[str], torch.Tensor, list[str]]:
+        names = [
+            f"array {start + row}" if isinstance(picture, np.ndarray) else str(picture)
+            for row, picture in enumerate(pictures)
+        ]
+        images = torch.zeros((len(pictures), 3, self.image_size, self.image_size), dtype=torch.uint8)
+        problems = [""] * len(pictures)
+        for row, picture in enumerate(pictures):
+            try:
+                images[row] = resized(_pixels(picture), size=self.image_size)
+            except UnreadableImageError as error:
+                problems[row] = error.reason
+        return names, images, problems
+
+    @torch.inference_mode()
+    def _answer(self, names: list[str], images: torch.Tensor, problems: list[str]) -> Answers:
+        with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not None):
+            probabilities = self.classifier.probabilities(images.to(self.device)).float().cpu().numpy()
+        positive = None if self.positive_class is None else self.class_names.index(self.positive_class)
+        called = predicted_labels(probabilities, positive_index=positive, threshold=self.threshold)
+        bad = np.array([bool(problem) for problem in problems])
+        probabilities[bad] = np.nan
+        labels = ["" if problem else self.class_names[k] for k, problem in zip(called, problems, strict=True)]
+        return Answers(
+            names=names,
+            labels=labels,
+            probabilities=probabilities,
+            class_names=self.class_names,
+            problems=problems,
+        )
+
+
+def _pixels(picture: Picture) -> NDArray[np.uint8]:
+    if not isinstance(picture, np.ndarray):
+        return decode_image(Path(picture))
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        raise TypeError(f"Expected an array uint8 (H, W, 3) but got {picture.dtype} {picture.shape}.")
+    return np.ascontiguousarray(picture)

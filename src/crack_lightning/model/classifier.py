@@ -1,0 +1,226 @@
+"""The LightningModule: uint8 batches to logits, one step for every stage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from pytorch_lightning import LightningModule
+from torchmetrics import MeanMetric, Metric
+
+from crack_lightning.evaluation.metrics import build_metrics
+from crack_lightning.model.backbones import build_backbone, freeze_backbone, split_parameters
+from crack_lightning.model.losses import build_loss
+from crack_lightning.model.optim import build_optimizer, build_scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+    from torchmetrics import MetricCollection
+
+DIGEST_BYTES = 16
+STAGES = ("train", "val", "test")
+
+
+def digests(sha256: Sequence[str]) -> Tensor:
+    """Pack hex digests into their first 16 bytes, uint8 ``(M, 16)``; enough to know a tile again."""
+    packed = b"".join(bytes.fromhex(digest)[:DIGEST_BYTES] for digest in sorted(set(sha256)))
+    return torch.frombuffer(bytearray(packed), dtype=torch.uint8).view(-1, DIGEST_BYTES)
+
+
+class CrackClassifier(LightningModule):
+    """A backbone with its classes, normalisation and input size; rebuilds itself from a checkpoint.
+
+    Every argument is a plain value, so that a checkpoint loads without running code.
+
+    Args:
+        name: ``plain_cnn`` or a timm model.
+        class_names: Names by class index, K of them.
+        positive_class: The class that means "crack", or ``None``.
+        image_size: Side of the square input in pixels.
+        mean: Channel means of the normalisation, of values in ``[0, 1]``.
+        std: Channel deviations, likewise.
+        drop_rate: Dropout before the head.
+        drop_path_rate: Stochastic depth.
+        recipe: ``scratch``, ``finetune`` or ``probe``.
+        backbone_lr_scale: The backbone's learning rate as a share of the head's, with ``finetune``.
+        loss: Arguments of :func:`~crack_lightning.model.losses.build_loss`.
+        optimizer: Arguments of :func:`~crack_lightning.model.optim.build_optimizer`.
+        scheduler: Arguments of :func:`~crack_lightning.model.optim.build_scheduler`.
+        temperature: What logits are divided by before they become probabilities.
+        threshold: The least probability of the positive class that is called so.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        class_names: list[str],
+        positive_class: str | None,
+        image_size: int,
+        mean: list[float],
+        std: list[float],
+        drop_rate: float,
+        drop_path_rate: float,
+        recipe: str,
+        backbone_lr_scale: float,
+        loss: dict[str, Any],
+        optimizer: dict[str, Any],
+        scheduler: dict[str, Any],
+        temperature: float = 1.0,
+        threshold: float = 0.5,
+    ) -> None:
+        super().__init__()
+        self.save_hyperparameters(logger=False)
+        self.backbone = build_backbone(
+            name,
+            num_classes=len(class_names),
+            drop_rate=drop_rate,
+            drop_path_rate=drop_path_rate,
+            image_size=image_size,
+        ).to(memory_format=torch.channels_last)
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self.loss = build_loss(**loss)
+        self.mean_losses = torch.nn.ModuleDict({_key(stage): MeanMetric() for stage in STAGES})
+        self.metrics = torch.nn.ModuleDict(
+            {
+                _key(stage): build_metrics(
+                    num_classes=len(class_names),
+                    class_names=class_names,
+                    positive_class=positive_class,
+                    prefix=f"{stage}/",
+                )
+                for stage in STAGES
+            }
+        )
+        self.seen_tiles = torch.empty((0, DIGEST_BYTES), dtype=torch.uint8)
+        self.predictions: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.last_loss: Tensor | None = None
+        self.last_index: Tensor | None = None
+        if recipe == "probe":
+            freeze_backbone(self.backbone)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Classify a batch.
+
+        Args:
+            images: uint8 ``(N, 3, H, W)``, or float ``(N, 3, H, W)`` in ``[0, 1]``.
+
+        Returns:
+            Logits, float ``(N, K)``.
+        """
+        if images.dtype == torch.uint8:
+            images = images.float() / 255
+        normalised = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        logits: Tensor = self.backbone(normalised)
+        return logits
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """Return calibrated class probabilities, float32 ``(N, K)``, for images as in :meth:`forward`."""
+        return torch.softmax(self(images).float() / float(self.hparams["temperature"]), dim=1)
+
+    def train(self, mode: bool = True) -> CrackClassifier:  # noqa: FBT001, FBT002
+        """Set the mode; a frozen backbone's normalisation and dropout stay as in evaluation."""
+        super().train(mode)
+        if mode and self.hparams["recipe"] == "probe":
+            freeze_backbone(self.backbone)
+        return self
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
+        """Return the loss of a batch, float scalar."""
+        loss = self._step(batch, "train")
+        self.last_loss, self.last_index = loss.detach(), batch["index"]
+        self.log("train/loss_step", self.last_loss)
+        return loss
+
+    def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Count one validation batch."""
+        self._step(batch, "val")
+
+    def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Count one test batch and keep its probabilities, in ``predictions``."""
+        self._step(batch, "test")
+
+    def _step(self, batch: dict[str, Tensor], stage: str) -> Tensor:
+        logits = self(batch["image"])
+        loss: Tensor = self.loss(logits, batch.get("soft_target", batch["target"]))
+        logits = logits.detach().float()
+        self._metrics(stage).update(logits, batch["target"])
+        self._mean_loss(stage).update(loss.detach().float(), len(logits))
+        if stage == "test":
+            probability = torch.softmax(logits / float(self.hparams["temperature"]), dim=1)
+            self.predictions.append((batch["index"].cpu(), batch["target"].cpu(), probability.cpu()))
+        return loss
+
+    def _log_epoch(self, stage: str) -> None:
+        figures = {
+            f"{stage}/loss": self._mean_loss(stage).compute(),
+            **self._metrics(stage).compute(),
+        }
+        self.log_dict(figures)
+        self._mean_loss(stage).reset()
+        self._metrics(stage).reset()
+
+    def on_train_epoch_end(self) -> None:
+        """Log the epoch's training figures."""
+        self._log_epoch("train")
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the validation figures."""
+        self._log_epoch("val")
+
+    def on_test_epoch_start(self) -> None:
+        """Forget the predictions of an earlier test."""
+        self.predictions = []
+
+    def on_test_epoch_end(self) -> None:
+        """Log the test figures."""
+        self._log_epoch("test")
+
+    def configure_optimizers(self) -> Any:
+        """Build the optimizer and a scheduler that moves at every step."""
+        chosen = dict(self.hparams["optimizer"])
+        backbone, head = split_parameters(self.backbone)
+        groups: list[dict[str, Any]] = [{"name": "head", "params": head, "lr": chosen["lr"]}]
+        if self.hparams["recipe"] != "probe":
+            scale = self.hparams["backbone_lr_scale"] if self.hparams["recipe"] == "finetune" else 1.0
+            groups.insert(0, {"name": "backbone", "params": backbone, "lr": chosen["lr"] * scale})
+        optimizer = build_optimizer(groups, **chosen)
+        steps = int(self.trainer.estimated_stepping_batches)
+        scheduler = build_scheduler(optimizer, total_steps=steps, **self.hparams["scheduler"])
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the known tiles' digests, and what the running epoch has counted so that it can go on."""
+        checkpoint["seen_tiles"] = self.seen_tiles
+        checkpoint["train_counts"] = {
+            name: dict(metric.metric_state) for name, metric in self._train_counts().items()
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take up the known tiles' digests and the counts of a broken epoch."""
+        self.seen_tiles = checkpoint.get("seen_tiles", self.seen_tiles)
+        for name, metric in self._train_counts().items():
+            for key, value in checkpoint.get("train_counts", {}).get(name, {}).items():
+                setattr(metric, key, value)
+
+    def _metrics(self, stage: str) -> MetricCollection:
+        return cast("MetricCollection", self.metrics[_key(stage)])
+
+    def _mean_loss(self, stage: str) -> MeanMetric:
+        return cast("MeanMetric", self.mean_losses[_key(stage)])
+
+    def _train_counts(self) -> dict[str, Metric]:
+        return {
+            "loss": self._mean_loss("train"),
+            **dict(self._metrics("train").items(keep_base=True, copy_state=False)),
+        }
+
+
+def _key(stage: str) -> str:
+    """Name a module of a stage; ``train`` is taken by the method."""
+    return f"in_{stage}"

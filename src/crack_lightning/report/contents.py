@@ -1,0 +1,162 @@
+"""What a report says, as plain values: the one source of ``report.json`` and ``report.md``."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crack_lightning.evaluation.classification import evaluate_predictions
+from crack_lightning.evaluation.predictions import Predictions, predicted_labels
+from crack_lightning.evaluation.strata import false_alarms_by_distractor, recall_by_width
+from crack_lightning.report.verdict import cautions, verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from crack_lightning.data.table import TileTable
+
+_LISTED_ERRORS = 10
+
+
+def report_contents(
+    *,
+    title: str,
+    predictions: Predictions,
+    table: TileTable,
+    history: Sequence[Mapping[str, float]],
+    provenance: Mapping[str, Any],
+    threshold: float,
+) -> dict[str, Any]:
+    """Gather everything that a report says; see ``write_report`` for the arguments.
+
+    Returns:
+        Values that JSON can hold, not-finite numbers as ``None``. Whatever differs between two equal runs
+        is under ``timing`` and ``made``.
+    """
+    figures = evaluate_predictions(
+        predictions,
+        class_names=table.class_names,
+        positive_class=table.positive_class,
+        threshold=threshold,
+    )
+    curves = figures.pop("curves")
+    contents = {
+        "title": title,
+        "verdict": verdict(figures, positive_class=table.positive_class),
+        "cautions": cautions(figures),
+        "class_names": table.class_names,
+        "positive_class": table.positive_class,
+        **figures,
+        "worst_errors": _worst_errors(predictions, table, threshold),
+        **_strata(predictions, table, threshold),
+        "data": data_statement(table),
+        "history": history,
+        "provenance": {key: value for key, value in provenance.items() if key not in {"timing", "made"}},
+        "timing": provenance.get("timing", {}),
+        "made": provenance.get("made"),
+        "curves": curves,
+    }
+    plain: dict[str, Any] = to_plain(contents)
+    return plain
+
+
+def to_plain(value: Any) -> Any:
+    """Return a value as strict JSON can hold it: not-finite numbers become ``None``, the rest text."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return value.as_posix() if isinstance(value, Path) else str(value)
+
+
+def to_json(contents: Mapping[str, Any]) -> str:
+    """Write contents as JSON with a line a value, but a curve's numbers in one line."""
+    without_curves = {key: value for key, value in contents.items() if key != "curves"}
+    head = json.dumps(without_curves, indent=2, ensure_ascii=False, allow_nan=False).removesuffix("\n}")
+    curves = json.dumps(contents["curves"], ensure_ascii=False, allow_nan=False)
+    return f'{head},\n  "curves": {curves}\n}}\n'
+
+
+def data_statement(table: TileTable) -> dict[str, Any]:
+    """Count tiles and groups by split and class, and groups that stand in several splits."""
+    splits = [split for split in ("train", "val", "test", "") if (table.split == split).any()]
+    known = table.group != ""
+    pairs = set(zip(table.group[known].tolist(), table.split[known].tolist(), strict=True))
+    splits_of_group = Counter(group for group, split in pairs if split)
+    return {
+        "sources": dict(sorted(Counter(table.source.tolist()).items())),
+        "splits": {split or "unused": _split_statement(table, table.split == split) for split in splits},
+        "tiles_without_group": int((~known).sum()),
+        "groups_in_several_splits": sum(count > 1 for count in splits_of_group.values()),
+    }
+
+
+def _split_statement(table: TileTable, rows: NDArray[np.bool_]) -> dict[str, Any]:
+    counts = np.bincount(table.label[rows], minlength=len(table.class_names))
+    groups = set(table.group[rows].tolist()) - {""}
+    return {
+        "tiles": int(rows.sum()),
+        "groups": len(groups),
+        "classes": dict(zip(table.class_names, counts.tolist(), strict=True)),
+    }
+
+
+def _worst_errors(predictions: Predictions, table: TileTable, threshold: float) -> list[dict[str, Any]]:
+    """List the surest errors of each kind: true class by true class, the surest first."""
+    predicted = predicted_labels(
+        predictions.probability, positive_index=table.positive_index, threshold=threshold
+    )
+    rows = np.flatnonzero(predicted != predictions.label)
+    errors = [
+        {
+            "path": str(table.path[predictions.index[row]]),
+            "group": str(table.group[predictions.index[row]]),
+            "label": table.class_names[predictions.label[row]],
+            "predicted": table.class_names[predicted[row]],
+            "probability": float(predictions.probability[row, predicted[row]]),
+        }
+        for row in rows
+    ]
+    errors.sort(key=lambda error: (-error["probability"], error["path"]))
+    return [
+        error
+        for name in _positive_first(table)
+        for error in [error for error in errors if error["label"] == name][:_LISTED_ERRORS]
+    ]
+
+
+def _positive_first(table: TileTable) -> list[str]:
+    return sorted(table.class_names, key=lambda name: name != table.positive_class)
+
+
+def _strata(predictions: Predictions, table: TileTable, threshold: float) -> dict[str, Any]:
+    """Break misses down by width and false alarms by distractor, each ``None`` where nothing is known."""
+    result: dict[str, Any] = {"recall_by_width": None, "false_alarms_by_distractor": None}
+    if table.positive_index is None:
+        return result
+    predicted = predicted_labels(
+        predictions.probability, positive_index=table.positive_index, threshold=threshold
+    )
+    called = predicted == table.positive_index
+    cracked = predictions.label == table.positive_index
+    tested = table.select(predictions.index).extra
+    if "crack_width_px" in tested:
+        width = tested["crack_width_px"].astype(np.float64)[cracked]
+        if not np.isnan(width).all():
+            result["recall_by_width"] = recall_by_width(width, called[cracked])
+    if "distractors" in tested and (~cracked).any():
+        kinds = tested["distractors"].astype(np.str_)[~cracked]
+        result["false_alarms_by_distractor"] = false_alarms_by_distractor(kinds, called[~cracked])
+    return result

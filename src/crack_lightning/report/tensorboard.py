@@ -1,0 +1,112 @@
+"""What a run adds to its TensorBoard log beyond the curves: pictures, PR curve, and the HPARAMS row."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
+from torch.utils.tensorboard import SummaryWriter
+
+from crack_lightning.report.figures import figure_to_array
+from crack_lightning.report.write import report_figures
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from crack_lightning.evaluation.predictions import Predictions
+    from crack_lightning.report.write import ReportTiles
+
+_PICTURES = ("example_tiles.png", "augmentations.png", "confusion_matrix.png")
+
+
+@contextmanager
+def hparams_session(log_dir: Path, settings: Mapping[str, Any], *, name: str) -> Iterator[None]:
+    """Tell the HPARAMS tab of a run, and of how it ended."""
+    begin_session(log_dir, settings, name=name)
+    try:
+        yield
+    except BaseException:
+        end_session(log_dir, succeeded=False)
+        raise
+    end_session(log_dir, succeeded=True)
+
+
+def begin_session(log_dir: Path, settings: Mapping[str, Any], *, name: str) -> None:
+    """Write a run's settings for the HPARAMS tab.
+
+    TensorBoard takes the tab's columns from one run's experiment summary; without any it gathers them from
+    every run's session, so none is written.
+
+    Args:
+        log_dir: The run's TensorBoard folder.
+        settings: The resolved configuration, nested.
+        name: The run's name in the tab.
+    """
+    start = plugin_data_pb2.SessionStartInfo(group_name=name, start_time_secs=time.time())
+    for key, value in flat(settings).items():
+        if isinstance(value, bool):
+            start.hparams[key].bool_value = value
+        elif isinstance(value, int | float):
+            start.hparams[key].number_value = value
+        else:
+            start.hparams[key].string_value = str(value)
+    data = plugin_data_pb2.HParamsPluginData(session_start_info=start)
+    _write_session(log_dir, metadata.SESSION_START_INFO_TAG, data)
+
+
+def end_session(log_dir: Path, *, succeeded: bool) -> None:
+    """Write how a run ended for the HPARAMS tab."""
+    status = api_pb2.STATUS_SUCCESS if succeeded else api_pb2.STATUS_FAILURE
+    end = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=time.time())
+    _write_session(
+        log_dir, metadata.SESSION_END_INFO_TAG, plugin_data_pb2.HParamsPluginData(session_end_info=end)
+    )
+
+
+def log_report(
+    log_dir: Path, contents: Mapping[str, Any], *, predictions: Predictions, tiles: ReportTiles, step: int
+) -> None:
+    """Write the final figures, the pictures and the PR curve.
+
+    Args:
+        log_dir: The run's TensorBoard folder.
+        contents: What ``report.json`` holds.
+        predictions: Of the tested tiles.
+        tiles: The tiles that the pictures show.
+        step: The run's last global step.
+    """
+    figures = report_figures(contents, tiles)
+    with SummaryWriter(str(log_dir)) as writer:
+        for name, value in contents["metrics"].items():
+            if isinstance(value, int | float):
+                writer.add_scalar(f"final/{name}", value, step)
+        for name in _PICTURES:
+            picture = figure_to_array(figures[name])
+            writer.add_image(name.removesuffix(".png"), picture, step, dataformats="HWC")
+        for label, name in enumerate(contents["class_names"]):
+            hit = (predictions.label == label).astype(np.int64)
+            writer.add_pr_curve(f"pr/{name}", hit, predictions.probability[:, label], step)
+
+
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flatten nested settings to full keys; lists become text, what is unset is left out."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            found |= flat(value, f"{prefix}{key}.")
+        elif value is not None:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def _write_session(log_dir: Path, tag: str, data: plugin_data_pb2.HParamsPluginData) -> None:
+    summary = Summary()
+    summary.value.add(tag=tag, metadata=metadata.create_summary_metadata(data))
+    with SummaryWriter(str(log_dir)) as writer:
+        assert writer.file_writer is not None
+        writer.file_writer.add_summary(summary)

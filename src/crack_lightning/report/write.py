@@ -1,0 +1,173 @@
+"""Writes a run's report: text, figures, pictures and every prediction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crack_lightning.report import figures as draw
+from crack_lightning.report.contents import report_contents, to_json
+from crack_lightning.report.markdown import report_markdown
+from crack_lightning.report.tables import classification_report, predictions_csv
+from crack_lightning.run_folder import write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from crack_lightning.data.table import TileTable
+    from crack_lightning.evaluation.predictions import Predictions
+
+_ALTERNATIVE_TEXTS = {
+    "confusion_matrix.png": "Confusion matrix: tiles by true and predicted class",
+    "roc_curve.png": "ROC curve: tiles found against false alarms",
+    "pr_curve.png": "Precision-recall curve",
+    "loss_curve.png": "Loss of training and validation by epoch",
+    "accuracy_curve.png": "Accuracy of training and validation by epoch",
+    "example_tiles.png": "Training tiles with their labels",
+    "augmentations.png": "One training tile and augmentations of it",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportTiles:
+    """Tiles for the pictures of a report.
+
+    Attributes:
+        example_image: Training tiles, uint8 ``(M, 3, H, W)``.
+        example_label: Their classes, int64 ``(M,)``.
+        augmented_image: One training tile and then augmentations of it, uint8 ``(A, 3, H, W)``.
+    """
+
+    example_image: NDArray[np.uint8]
+    example_label: NDArray[np.int64]
+    augmented_image: NDArray[np.uint8]
+
+
+def write_report(
+    folder: Path,
+    *,
+    title: str,
+    predictions: Predictions,
+    table: TileTable,
+    history: Sequence[Mapping[str, float]] = (),
+    provenance: Mapping[str, Any],
+    tiles: ReportTiles | None = None,
+    threshold: float = 0.5,
+) -> Path:
+    """Write ``predictions.csv`` and ``report/`` into a run's folder; ``report.md`` comes last.
+
+    Args:
+        folder: The run's folder.
+        title: Heading of the report.
+        predictions: Of the tested tiles, by row of ``table``.
+        table: All tiles of the run, not only the tested ones; its classes are the model's.
+        history: One mapping an epoch: ``epoch``, ``train/loss``, ``val/accuracy``, …; no times.
+        provenance: How the run was made, in the order in which it is to be read. Known keys: ``command``,
+            ``skipped`` (a list of ``{"path", "reason"}``), ``kept_epoch`` (counted as in ``history``),
+            ``settings`` (nested), ``timing`` (a mapping) and ``made`` (when); any other is written as it is.
+        tiles: Tiles to show; without them there are no pictures of tiles.
+        threshold: From this probability on the positive class of two is called.
+
+    Returns:
+        The path of ``report.md``.
+    """
+    report = folder / "report"
+    contents = report_contents(
+        title=title,
+        predictions=predictions,
+        table=table,
+        history=history,
+        provenance=provenance,
+        threshold=threshold,
+    )
+    figures = report_figures(contents, tiles)
+    write_text(folder / "predictions.csv", predictions_csv(predictions, table, threshold=threshold))
+    write_text(report / "classification_report.txt", classification_report(contents))
+    for name, figure in figures.items():
+        draw.save_figure(figure, report / name)
+    write_text(report / "report.json", to_json(contents))
+    pictures = {name: _ALTERNATIVE_TEXTS[name] for name in figures}
+    write_text(report / "report.md", report_markdown(contents, pictures=pictures))
+    return report / "report.md"
+
+
+def report_figures(contents: Mapping[str, Any], tiles: ReportTiles | None = None) -> dict[str, Figure]:
+    """Draw the pictures of a report.
+
+    Args:
+        contents: What ``report_contents`` returned.
+        tiles: Tiles to show, if there are any.
+
+    Returns:
+        Figures by file name.
+    """
+    names, positive_class = contents["class_names"], contents["positive_class"]
+    positive = None if positive_class is None else names.index(positive_class)
+    result = _test_figures(contents, None if positive is None or len(names) > 2 else positive)
+    if contents["history"]:
+        kept = contents["provenance"].get("kept_epoch")
+        for metric in ("loss", "accuracy"):
+            result[f"{metric}_curve.png"] = draw.history_figure(contents["history"], metric, kept_epoch=kept)
+    if tiles is not None:
+        colours = _class_colours(len(names), positive)
+        result["example_tiles.png"] = draw.tiles_figure(
+            tiles.example_image,
+            [names[k] for k in tiles.example_label],
+            [colours[k] for k in tiles.example_label],
+            title="Training tiles",
+        )
+        result["augmentations.png"] = augmentations_figure(tiles.augmented_image)
+    return result
+
+
+def augmentations_figure(augmented_image: NDArray[np.uint8]) -> Figure:
+    """Draw one tile and augmentations of it, uint8 ``(A, 3, H, W)``, the original first."""
+    captions = ["original", *(str(number) for number in range(1, len(augmented_image)))]
+    colours = [draw.GREEN] + [draw.GREY] * (len(augmented_image) - 1)
+    return draw.tiles_figure(augmented_image, captions, colours, title="One tile and its augmentations")
+
+
+def _class_colours(num_classes: int, positive: int | None) -> list[str]:
+    others = cycle([draw.BLUE, draw.GREEN, draw.PURPLE, draw.SKY, draw.GOLD])
+    return [draw.ORANGE if k == positive else next(others) for k in range(num_classes)]
+
+
+def _test_figures(contents: Mapping[str, Any], positive: int | None) -> dict[str, Figure]:
+    names, classes = contents["class_names"], contents["classes"]
+    confusion = np.array(contents["confusion_matrix"], dtype=np.int64)
+    curves = contents["curves"]
+    support = {name: row["support"] / contents["metrics"]["tiles"] for name, row in classes.items()}
+    roc_point, pr_point = _operating_points(contents, positive)
+    return {
+        "confusion_matrix.png": draw.confusion_figure(confusion, names),
+        "roc_curve.png": draw.roc_figure(
+            curves["roc"], {name: row["auroc"] for name, row in classes.items()}, roc_point
+        ),
+        "pr_curve.png": draw.pr_figure(
+            curves["pr"], {name: row["average_precision"] for name, row in classes.items()}, support, pr_point
+        ),
+    }
+
+
+def _operating_points(
+    contents: Mapping[str, Any], positive: int | None
+) -> tuple[draw.OperatingPoint | None, draw.OperatingPoint | None]:
+    """Return where the calls lie on the ROC curve and on the precision-recall curve, if they do."""
+    if positive is None:
+        return None, None
+    row = contents["classes"][contents["class_names"][positive]]
+    negatives = contents["metrics"]["tiles"] - row["support"]
+    if row["support"] == 0 or negatives == 0:
+        return None, None
+    alarms, threshold = contents["metrics"]["false_alarms"], contents["threshold"]
+    called = alarms + row["support"] - contents["metrics"]["misses"]
+    on_roc = draw.OperatingPoint(alarms / negatives, row["recall"], threshold)
+    on_pr = draw.OperatingPoint(row["recall"], row["precision"], threshold)
+    return on_roc, on_pr if called else None

@@ -1,0 +1,138 @@
+"""A run's folder, files written whole or not at all, and the cache folder."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+from platformdirs import user_cache_path
+
+from crack_lightning.errors import ConfigError, CrackLightningError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def create_run_folder(base: Path, name: str, *, now: datetime | None = None) -> Path:
+    """Create ``base/<date>/<time>_<name>`` for this process alone; without a name, ``base/<date>/<time>``.
+
+    Args:
+        base: Folder of all runs, for example ``outputs``.
+        name: What the run is, for example ``mobilenetv2_synthetic``.
+        now: Local time that names the folder; the present by default.
+
+    Returns:
+        The new, empty folder; ``_2``, ``_3``, … is appended when another run took the name.
+
+    Raises:
+        CrackLightningError: If the folder cannot be made there.
+    """
+    now = now or datetime.now().astimezone()
+    day = base / now.strftime("%Y-%m-%d")
+    stem = "_".join(filter(None, [now.strftime("%H-%M-%S"), name]))
+    attempt = 1
+    while True:
+        folder = day / (stem if attempt == 1 else f"{stem}_{attempt}")
+        try:
+            day.mkdir(parents=True, exist_ok=True)
+            folder.mkdir()
+        except FileExistsError:
+            if not day.is_dir():
+                raise CrackLightningError(f"outputs: '{day}' is a file; set outputs=<folder>.") from None
+            attempt += 1
+        except OSError as error:
+            raise CrackLightningError(
+                f"outputs: cannot create '{folder}' ({error.strerror}); set outputs=<another folder>."
+            ) from error
+        else:
+            return folder
+
+
+@contextmanager
+def sole_writer(folder: Path) -> Iterator[None]:
+    """Hold the lock of a run's folder; a killed process gives it back.
+
+    Raises:
+        ConfigError: If another process writes there now.
+    """
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ConfigError(
+            f"resume: '{folder}' is being written by another process; wait for it or stop it first."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path that becomes ``path`` when the block ends well, and vanishes when it does not.
+
+    Args:
+        path: The file to write; its folder is created.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 file whole or not at all."""
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+@contextmanager
+def logging_to(path: Path) -> Iterator[None]:
+    """Send what the package logs to a file and to the console."""
+    package = logging.getLogger("crack_lightning")
+    file, console = logging.FileHandler(path, encoding="utf-8"), logging.StreamHandler(sys.stdout)
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    package.setLevel(logging.INFO)
+    package.propagate = False
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for handler in (file, console):
+        package.addHandler(handler)
+    try:
+        yield
+    except Exception:
+        file.handle(
+            package.makeRecord(package.name, logging.ERROR, "", 0, "the run failed", (), sys.exc_info())
+        )
+        raise
+    finally:
+        for handler in (file, console):
+            package.removeHandler(handler)
+        file.close()
+
+
+def cache_folder() -> Path:
+    """Return the folder of everything that can be made again; ``CRACK_LIGHTNING_CACHE`` overrides it."""
+    override = os.environ.get("CRACK_LIGHTNING_CACHE")
+    return Path(override).expanduser().resolve() if override else user_cache_path("crack_lightning")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

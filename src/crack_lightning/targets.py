@@ -1,0 +1,115 @@
+"""The only call of Hydra's instantiate: other people's callbacks and loggers, by an allow-list."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from crack_lightning.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ALLOWED = ("pytorch_lightning.callbacks.", "pytorch_lightning.loggers.")
+
+
+def build_targets(
+    group: str, nodes: Mapping[str, Any], *, defaults: Mapping[str, Any], plugins: list[str]
+) -> list[Any]:
+    """Build every object of a group, after all of them were checked.
+
+    Args:
+        group: ``callbacks`` or ``logger``.
+        nodes: By name, each with a ``_target_`` and its arguments.
+        defaults: Arguments that the run supplies where a target takes them and the node does not.
+        plugins: The user's own modules, whose classes are allowed too.
+
+    Returns:
+        The objects, in the nodes' order.
+
+    Raises:
+        ConfigError: With every node that cannot be built: not allowed, unknown, or wrong arguments.
+    """
+    from hydra.utils import instantiate
+
+    for plugin in plugins:
+        _import_plugin(plugin)
+    allowed = (*ALLOWED, *(f"{plugin}." for plugin in plugins))
+    problems: list[str] = []
+    filled = []
+    for name, node in nodes.items():
+        if node is None:
+            continue
+        try:
+            filled.append((name, _fill(f"{group}.{name}", node, defaults, allowed)))
+        except ConfigError as error:
+            problems.append(str(error))
+    if problems:
+        raise ConfigError("\n".join(problems))
+    objects = []
+    for name, node in filled:
+        try:
+            objects.append(instantiate(node))
+        except Exception as error:
+            cause = error.__cause__ or error
+            raise ConfigError(
+                f"{group}.{name}: {node['_target_']} refused its arguments ({cause})."
+            ) from error
+    return objects
+
+
+def _fill(key: str, node: Any, defaults: Mapping[str, Any], allowed: tuple[str, ...]) -> dict[str, Any]:
+    if not isinstance(node, dict) or "_target_" not in node:
+        raise ConfigError(
+            f"{key}: expected a _target_ and its arguments, got {node!r}; or remove it with ~{key}."
+        )
+    target = str(node["_target_"])
+    if not target.startswith(allowed):
+        raise ConfigError(
+            f"{key}._target_: '{target}' is not allowed; expected {' or '.join(allowed)}…, "
+            "or your own module named in plugins=[module]."
+        )
+    nested = [name for name, value in node.items() if _names_target(value)]
+    if nested:
+        raise ConfigError(f"{key}.{nested[0]}: a _target_ within a target is not allowed; give plain values.")
+    parameters = _parameters(key, target)
+    arguments = {name: value for name, value in node.items() if not name.startswith("_")}
+    takes_any = any(item.kind is item.VAR_KEYWORD for item in parameters.values())
+    for name in arguments:
+        if name not in parameters and not takes_any:
+            raise ConfigError(
+                f"{key}.{name}: {target} takes no such argument{_did_you_mean(nearest(name, parameters))}"
+            )
+    supplied = {
+        name: value for name, value in defaults.items() if name in parameters and name not in arguments
+    }
+    return {"_target_": target, **supplied, **arguments}
+
+
+def _names_target(value: Any) -> bool:
+    if isinstance(value, dict):
+        return "_target_" in value or any(map(_names_target, value.values()))
+    return isinstance(value, list) and any(map(_names_target, value))
+
+
+def _did_you_mean(match: str | None) -> str:
+    return f"; did you mean {match}?" if match else "."
+
+
+def _parameters(key: str, target: str) -> Mapping[str, inspect.Parameter]:
+    module, _, name = target.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError):
+        raise ConfigError(f"{key}._target_: there is no '{target}'; see the names in {module}.") from None
+    if not inspect.isclass(found):
+        raise ConfigError(f"{key}._target_: expected a class, and '{target}' is none.")
+    return inspect.signature(found).parameters
+
+
+def _import_plugin(plugin: str) -> None:
+    try:
+        importlib.import_module(plugin)
+    except ImportError as error:
+        raise ConfigError(f"plugins: cannot import '{plugin}' ({error}); is it on PYTHONPATH?") from None

@@ -1,0 +1,49 @@
+"""``python -m crack_lightning.train``: fit a model, test its best checkpoint, write the report."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crack_lightning.cli import main
+from crack_lightning.config import TrainConfig, parse, resumed_config
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from omegaconf import DictConfig
+
+SCHEMA = TrainConfig
+
+
+def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None = None) -> int:
+    """Train as configured.
+
+    Args:
+        composed: What Hydra composed.
+        overrides: What the user typed, ``key=value`` each.
+        folder: The run's folder, made already; a new one under ``outputs`` by default.
+
+    Returns:
+        The exit code.
+    """
+    config = parse(composed, TrainConfig)
+    if config.resume:
+        folder = Path(config.resume)
+        config = resumed_config(folder, asked=config, overrides=overrides)
+    from rich import print as show
+
+    from crack_lightning.experiment import run_training
+    from crack_lightning.report.console import closing_table
+
+    result = run_training(
+        config, folder=folder, command=shlex.join(["python", "-m", "crack_lightning.train", *overrides])
+    )
+    show(closing_table(result.contents, report_path=result.report))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(["train", *sys.argv[1:]]))

@@ -1,0 +1,129 @@
+"""The best and the last checkpoint, and the history of epochs; a resumed run is the unbroken one."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from crack_lightning.errors import CrackLightningError, Interrupted
+from crack_lightning.model.checkpoints import read_checkpoint
+from crack_lightning.run_folder import whole_file
+
+if TYPE_CHECKING:
+    from pytorch_lightning import LightningModule, Trainer
+
+    from crack_lightning.training.guards import StopRequests
+
+BEST, LAST = "best.ckpt", "last.ckpt"
+_MODEL_KEYS = (
+    "state_dict",
+    "hyper_parameters",
+    "seen_tiles",
+    "epoch",
+    "global_step",
+    "pytorch-lightning_version",
+)
+log = logging.getLogger(__name__)
+
+
+class WholeCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint whole or not at all, and reads one without running what it holds."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write, flush to disk, rename; a failure is an error.
+
+        Of the best checkpoint only the model is kept: nothing of it is trained further.
+        """
+        if Path(path).name == BEST:
+            checkpoint = {name: value for name, value in checkpoint.items() if name in _MODEL_KEYS}
+        try:
+            with whole_file(Path(path)) as temporary:
+                torch.save(checkpoint, temporary)
+        except (OSError, RuntimeError) as error:
+            raise CrackLightningError(
+                f"checkpoint: cannot write '{path}' ({error}); is the disk full?"
+            ) from error
+
+    def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Read plain values and tensors only."""
+        return read_checkpoint(Path(path))
+
+
+class RunCheckpoints(Checkpoint):
+    """Writes ``best.ckpt`` (weights) and ``last.ckpt`` (everything), and keeps the history of epochs.
+
+    ``last.ckpt`` is written after a step (never the last of an epoch) and when an epoch has wholly ended:
+    at both places every counter, metric and state that the run goes on from is settled.
+
+    Attributes:
+        history: A dict an epoch, in order: ``epoch`` and every logged figure.
+    """
+
+    def __init__(self, folder: Path, *, monitor: str, every_s: float, requests: StopRequests) -> None:
+        self.best_path, self.last_path = folder / BEST, folder / LAST
+        self.monitor, self.sign = monitor, -1.0 if monitor.endswith("loss") else 1.0
+        self.every_s = every_s
+        self.requests = requests
+        self.history: list[dict[str, float]] = []
+        self.best_score: float | None = None
+        self.stopped = False
+        self._saved_at = self._epoch_began = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run needs."""
+        return {"history": self.history, "best_score": self.best_score, "stopped": self.stopped}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up an earlier run's state."""
+        self.history = [dict(row) for row in state_dict["history"]]
+        self.best_score, self.stopped = state_dict["best_score"], state_dict["stopped"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stay stopped, if the run had been stopped early."""
+        trainer.should_stop = trainer.should_stop or self.stopped
+        self._saved_at = self._epoch_began = time.monotonic()
+        self.requests.deferred = True
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let a stop be granted at once."""
+        self.requests.deferred = False
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save when it is time, or when a stop is asked for."""
+        if trainer.is_last_batch:
+            return
+        if self.requests.received is not None or time.monotonic() - self._saved_at >= self.every_s:
+            self._save_last(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note the epoch's figures; keep the weights if they are the best."""
+        figures = {
+            name: float(value) for name, value in trainer.callback_metrics.items() if "_step" not in name
+        }
+        self.history.append({"epoch": trainer.current_epoch, **figures})
+        score = self.sign * figures[self.monitor]
+        if self.best_score is None or score > self.best_score:
+            self.best_score = score
+            trainer.save_checkpoint(self.best_path)
+        self.stopped = bool(trainer.should_stop)
+        shown = ", ".join(
+            f"{name} {figures[name]:.4f}" for name in ("train/loss", "val/loss", "val/accuracy")
+        )
+        seconds = time.monotonic() - self._epoch_began
+        log.info("epoch %d of %d: %s (%.0f s)", trainer.current_epoch + 1, trainer.max_epochs, shown, seconds)
+        self._epoch_began = time.monotonic()
+        self._save_last(trainer)
+
+    def _save_last(self, trainer: Trainer) -> None:
+        trainer.save_checkpoint(self.last_path)
+        self._saved_at = time.monotonic()
+        if self.requests.received is not None:
+            raise Interrupted(self.requests.received)

@@ -1,0 +1,65 @@
+"""How far a run has come, in a file, so that every phase resumes."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+from crack_lightning.errors import DataError
+from crack_lightning.run_folder import write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@dataclass
+class RunState:
+    """A run's phase and what later phases need of earlier ones.
+
+    Attributes:
+        phase: ``fit`` while the weights move, ``test`` until the report stands, then ``finished``.
+        history: A dict an epoch, once fitted.
+        seconds: By phase, over all resumptions.
+    """
+
+    phase: str = "fit"
+    history: list[dict[str, float]] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def write(self, folder: Path) -> None:
+        """Write the state into a run's folder."""
+        write_text(folder / "state.json", json.dumps(asdict(self), indent=1))
+
+    @classmethod
+    def read(cls, folder: Path) -> RunState:
+        """Read the state from a run's folder; a folder without one has just begun.
+
+        Raises:
+            DataError: If the file is damaged.
+        """
+        path = folder / "state.json"
+        if not path.exists():
+            return cls()
+        try:
+            return cls(**json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise DataError(f"resume: '{path}' is damaged ({error}); start a new run.") from None
+
+    def advance(self, phase: str, folder: Path, *, history: list[dict[str, float]] | None = None) -> None:
+        """Enter the next phase and write it down."""
+        self.phase = phase
+        self.history = self.history if history is None else history
+        self.write(folder)
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Add the seconds that the block takes to ``seconds[name]``."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - began, 3)

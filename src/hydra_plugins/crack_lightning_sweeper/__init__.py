@@ -1,0 +1,36 @@
+"""Hands Hydra's sweeps over to crack_lightning.sweep; light, for Hydra loads it at every start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.plugins.sweeper import Sweeper
+
+if TYPE_CHECKING:
+    from hydra.types import HydraContext, TaskFunction
+    from omegaconf import DictConfig
+
+
+class CrackSweeper(Sweeper):
+    """Runs each job of a sweep in a process of its own."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what the sweep needs."""
+        self.context = hydra_context
+        self.config = config
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Run all jobs that ``arguments`` describe."""
+        from crack_lightning.sweep.grid import run_sweep
+
+        assert self.config is not None, "Hydra sets a sweeper up before it sweeps"
+        return run_sweep(arguments, context=self.context, config=self.config)
+
+
+ConfigStore.instance().store(
+    group="hydra/sweeper",
+    name="crack",
+    node={"_target_": "hydra_plugins.crack_lightning_sweeper.CrackSweeper"},
+    provider="crack_lightning",
+)

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import timm
+from omegaconf import DictConfig, OmegaConf
+
+from crack_lightning.config.model import ModelConfig, timm_model_names
+from crack_lightning.config.optimizer import OptimizerConfig, SchedulerConfig
+from crack_lightning.errors import ConfigError
+from crack_lightning.model.backbones import build_backbone
+from crack_lightning.model.optim import OPTIMIZERS
+
+CONF = Path(__file__).parents[2] / "conf"
+NODES = {"model": ModelConfig, "optimizer": OptimizerConfig, "scheduler": SchedulerConfig}
+OPTIONS = [(group, path) for group in NODES for path in sorted((CONF / group).rglob("*.yaml"))]
+
+
+def load(path: Path) -> DictConfig:
+    values = OmegaConf.load(path)
+    assert isinstance(values, DictConfig)
+    return values
+
+
+def read(group: str, path: Path) -> object:
+    values = load(path)
+    if OmegaConf.is_missing(values, "name"):
+        values["name"] = "resnet26"
+    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(NODES[group]), values))
+
+
+def test_the_names_read_from_timms_source_are_those_it_registers() -> None:
+    assert timm_model_names() == set(timm.list_models())
+
+
+def test_names_are_read_quickly_and_without_importing_timm_or_torch() -> None:
+    script = (
+        "import sys, time; begin = time.perf_counter()\n"
+        "from crack_lightning.config.model import ModelConfig\n"
+        "ModelConfig(name='resnet18'); seconds = time.perf_counter() - begin\n"
+        "heavy = {'torch', 'timm', 'torchvision', 'pytorch_lightning', 'numpy'} & set(sys.modules)\n"
+        "print(heavy or '', seconds)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "{" not in done.stdout
+    timm_model_names.cache_clear()
+    begin = time.perf_counter()
+    timm_model_names()
+    assert time.perf_counter() - begin < 0.3
+
+
+def test_the_option_files_are_those_of_the_house() -> None:
+    found = {group: {path.stem for g, path in OPTIONS if g == group} for group in NODES}
+    assert found["model"] == {
+        "mobilenetv2",
+        "mobilenetv3_small",
+        "mobilenetv4_conv_small",
+        "efficientnet_b0",
+        "efficientnet_lite0",
+        "resnet18",
+        "convnext_atto",
+        "plain_cnn",
+        "timm",
+    }
+    assert found["optimizer"] == {"adamw", "adam", "sgd"}
+    assert found["scheduler"] == {"one_cycle", "cosine", "constant"}
+
+
+@pytest.mark.parametrize(("group", "path"), OPTIONS, ids=lambda value: getattr(value, "stem", value))
+def test_an_option_file_opens_with_two_lines_and_holds_only_what_differs(group: str, path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert [line[:2] for line in lines[:2]] == ["# ", "# "]
+    assert lines[1].startswith(f"# python -m crack_lightning.train {group}={path.stem}")
+    assert read(group, path)
+    default = OmegaConf.structured(NODES[group])
+    values = load(path)
+    assert all(key == "name" or values[key] != default[key] for key in values)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for group, path in OPTIONS if group == "model" and path.stem != "timm"],
+    ids=lambda p: p.stem,
+)
+def test_the_parameter_count_in_a_models_header_is_true(path: Path) -> None:
+    config = read("model", path)
+    assert isinstance(config, ModelConfig)
+    model = build_backbone(
+        config.name, num_classes=2, drop_rate=0.0, drop_path_rate=0.0, image_size=config.image_size
+    )
+    millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    assert f"{millions:.1f} M parameters" in path.read_text(encoding="utf-8").splitlines()[0]
+
+
+def test_the_label_is_the_name_where_none_is_given() -> None:
+    assert ModelConfig(name="resnet26").label == "resnet26"
+    assert ModelConfig(name="mobilenetv2_100", label="mobilenetv2").label == "mobilenetv2"
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"name": "nosuchnet"}, r"model\.name: .*got 'nosuchnet'"),
+        ({"name": "mobilnetv2_100"}, r"got 'mobilnetv2_100'; did you mean mobilenetv2_100\?"),
+        ({"name": "repvgg_a0"}, "'repvgg_a0' is refused"),
+        ({"name": "hf-hub:timm/resnet18"}, "got 'hf-hub:timm/resnet18'"),
+        ({"name": "local-dir:x"}, "got 'local-dir:x'"),
+        ({"weights": "imagnet"}, r"got 'imagnet'; did you mean imagenet\?"),
+        ({"weights": "w.onnx"}, r"model\.weights: .*got 'w\.onnx'"),
+        ({"name": "plain_cnn", "weights": "imagenet"}, "plain_cnn has no ImageNet weights"),
+        ({"name": "plain_cnn", "drop_path_rate": 0.1}, r"drop_path_rate: plain_cnn .*got 0\.1"),
+        ({"label": "../x"}, r"model\.label: .*got '\.\./x'"),
+        ({"image_size": 8}, r"model\.image_size: .*got 8"),
+        ({"drop_rate": 1.0}, r"model\.drop_rate: .*got 1\.0"),
+        ({"drop_path_rate": -0.1}, r"model\.drop_path_rate: .*got -0\.1"),
+    ],
+)
+def test_a_network_that_cannot_be_is_refused(values: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        ModelConfig(**values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"name": "lion"}, r"optimizer\.name: .*got 'lion'"),
+        ({"lr": 0.0}, r"optimizer\.lr: .*got 0"),
+        ({"lr": -1.0}, r"optimizer\.lr: .*got -1\.0"),
+        ({"weight_decay": -0.1}, r"optimizer\.weight_decay: .*got -0\.1"),
+        ({"name": "sgd", "momentum": 1.0}, r"optimizer\.momentum: .*got 1\.0"),
+        ({"name": "adamw", "momentum": 0.8}, r"optimizer\.momentum: adamw does not read it, got 0\.8"),
+    ],
+)
+def test_an_optimizer_that_cannot_be_is_refused(values: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        OptimizerConfig(**values)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"name": "plateau"}, r"scheduler\.name: .*got 'plateau'"),
+        ({"warmup_fraction": 1.0}, r"scheduler\.warmup_fraction: .*got 1\.0"),
+    ],
+)
+def test_a_schedule_that_cannot_be_is_refused(values: dict[str, object], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        SchedulerConfig(**values)  # type: ignore[arg-type]
+
+
+def test_config_and_builder_know_the_same_optimizers() -> None:
+    assert [OptimizerConfig(name=name).name for name in OPTIMIZERS] == list(OPTIMIZERS)

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from crack_lightning.evaluation.classification import (
+    brier_score,
+    confusion_matrix,
+    evaluate_predictions,
+    log_loss,
+)
+from crack_lightning.evaluation.predictions import Predictions
+
+NAMES = ("crack", "intact", "spall", "rust")
+
+
+def drawn_predictions(num_classes: int, *, tiles: int = 400, absent: int | None = None) -> Predictions:
+    rng = np.random.default_rng(num_classes)
+    label = rng.integers(num_classes, size=tiles)
+    if absent is not None:
+        label[label == absent] = (absent + 1) % num_classes
+    logits = rng.normal(size=(tiles, num_classes))
+    logits[np.arange(tiles), label] += 1.0
+    odds = np.exp(logits)
+    probability = (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
+    return Predictions(index=np.arange(tiles), label=label, probability=probability)
+
+
+@pytest.mark.parametrize("num_classes", [2, 3, 4])
+@pytest.mark.parametrize("absent", [None, 1])
+def test_class_figures_equal_scikit_learns_classification_report(
+    num_classes: int, absent: int | None
+) -> None:
+    predictions = drawn_predictions(num_classes, absent=absent)
+    names = NAMES[:num_classes]
+    figures = evaluate_predictions(predictions, class_names=names, positive_class=None)
+    expected = reference.classification_report(
+        predictions.label,
+        predictions.probability.argmax(axis=1),
+        labels=range(num_classes),
+        target_names=names,
+        output_dict=True,
+        zero_division=0,
+    )
+    ours = figures["classes"] | {"macro avg": figures["macro"], "weighted avg": figures["weighted"]}
+    for name, row in ours.items():
+        for key in ("precision", "recall", "f1", "support"):
+            assert row[key] == pytest.approx(expected[name]["f1-score" if key == "f1" else key], abs=1e-12)
+    assert figures["metrics"]["accuracy"] == pytest.approx(expected["accuracy"])
+
+
+@pytest.mark.parametrize("positive_class", ["crack", "intact"])
+def test_two_class_metrics_equal_scikit_learns(positive_class: str) -> None:
+    predictions = drawn_predictions(2)
+    metrics = evaluate_predictions(predictions, class_names=NAMES[:2], positive_class=positive_class)[
+        "metrics"
+    ]
+    positive = NAMES.index(positive_class)
+    truth = predictions.label == positive
+    score = predictions.probability[:, positive].astype(np.float64)
+    called = score >= 0.5
+    expected = {
+        "accuracy": reference.accuracy_score(truth, called),
+        "balanced_accuracy": reference.balanced_accuracy_score(truth, called),
+        f"recall_{positive_class}": reference.recall_score(truth, called),
+        f"precision_{positive_class}": reference.precision_score(truth, called),
+        f"f1_{positive_class}": reference.f1_score(truth, called),
+        f"auroc_{positive_class}": reference.roc_auc_score(truth, score),
+        f"average_precision_{positive_class}": reference.average_precision_score(truth, score),
+        "log_loss": reference.log_loss(truth, score),
+        "brier_score": reference.brier_score_loss(truth, score),
+        "misses": int((truth & ~called).sum()),
+        "false_alarms": int((~truth & called).sum()),
+        "accuracy_of_largest_class": max(truth.mean(), 1 - truth.mean()),
+    }
+    assert {key: metrics[key] for key in expected} == pytest.approx(expected, abs=1e-6)
+
+
+def test_metrics_of_more_classes_are_averages_of_one_class_against_the_rest() -> None:
+    predictions = drawn_predictions(4)
+    metrics = evaluate_predictions(predictions, class_names=NAMES, positive_class=None)["metrics"]
+    probability = predictions.probability.astype(np.float64)
+    probability /= probability.sum(axis=1, keepdims=True)
+    truth = np.eye(4)[predictions.label]
+    expected = {
+        "auroc_macro": reference.roc_auc_score(predictions.label, probability, multi_class="ovr"),
+        "average_precision_macro": reference.average_precision_score(truth, probability),
+        "log_loss": reference.log_loss(predictions.label, probability),
+        "brier_score": float(np.mean(np.sum((probability - truth) ** 2, axis=1))),
+    }
+    assert {key: metrics[key] for key in expected} == pytest.approx(expected, abs=1e-6)
+    assert "misses" not in metrics
+
+
+def test_a_class_without_tiles_has_no_area_and_is_left_out_of_balanced_accuracy() -> None:
+    predictions = drawn_predictions(3, absent=2)
+    figures = evaluate_predictions(predictions, class_names=NAMES[:3], positive_class=None)
+    called = predictions.probability.argmax(axis=1)
+    recalls = [np.mean(called[predictions.label == k] == k) for k in (0, 1)]
+    assert figures["classes"]["spall"]["auroc"] is None
+    assert figures["curves"]["pr"]["spall"] is None
+    assert figures["metrics"]["balanced_accuracy"] == pytest.approx(np.mean(recalls))
+
+
+def test_the_threshold_moves_misses_to_false_alarms() -> None:
+    predictions = drawn_predictions(2)
+    low, high = (
+        evaluate_predictions(predictions, class_names=NAMES[:2], positive_class="crack", threshold=threshold)[
+            "metrics"
+        ]
+        for threshold in (0.1, 0.9)
+    )
+    assert low["misses"] < high["misses"]
+    assert low["false_alarms"] > high["false_alarms"]
+
+
+def test_figures_are_plain_values_but_for_the_first_thresholds_infinity() -> None:
+    figures = evaluate_predictions(drawn_predictions(2), class_names=NAMES[:2], positive_class="crack")
+    assert figures["curves"]["roc"]["crack"]["threshold"].pop(0) == np.inf
+    assert figures["curves"]["pr"]["crack"]["threshold"].pop(0) == np.inf
+    assert json.loads(json.dumps(figures, allow_nan=False)) == figures
+
+
+def test_a_sure_and_wrong_model_has_a_finite_log_loss() -> None:
+    label, probability = np.array([0, 1]), np.array([[0.0, 1.0], [0.0, 1.0]], dtype=np.float32)
+    assert log_loss(label, probability) == pytest.approx(-np.log(np.finfo(np.float32).eps) / 2, rel=1e-4)
+    assert brier_score(label, probability) == 0.5
+
+
+def test_rows_of_the_confusion_matrix_are_the_truth() -> None:
+    label, called = np.array([0, 0, 0, 1, 2]), np.array([0, 1, 1, 1, 0])
+    expected = reference.confusion_matrix(label, called)
+    assert confusion_matrix(label, called, num_classes=3).tolist() == expected.tolist()

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from crack_lightning.report.contents import data_statement, report_contents, to_json, to_plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from crack_lightning.data.table import TileTable
+    from crack_lightning.evaluation.predictions import Predictions
+
+    DrawRun = Callable[..., tuple[TileTable, Predictions]]
+
+
+def test_the_data_statement_counts_tiles_and_groups_of_each_split(draw_run: DrawRun) -> None:
+    table, _ = draw_run()
+    statement = data_statement(table)
+    for split, row in statement["splits"].items():
+        mine = table.select(table.split == split)
+        assert row["tiles"] == len(mine)
+        assert row["groups"] == len(np.unique(mine.group))
+        assert row["classes"] == {
+            name: int((mine.label == k).sum()) for k, name in enumerate(table.class_names)
+        }
+    assert sum(row["tiles"] for row in statement["splits"].values()) == len(table)
+    assert statement["groups_in_several_splits"] == 0
+
+
+def test_a_group_in_two_splits_is_counted_and_an_unknown_one_is_not(draw_run: DrawRun) -> None:
+    table, _ = draw_run()
+    group, split = table.group.copy(), table.split.copy()
+    split[0], split[1] = "train", "test"
+    group[20:] = ""
+    statement = data_statement(replace(table, group=group, split=split))
+    assert statement["groups_in_several_splits"] == 1
+    assert statement["tiles_without_group"] == len(table) - 20
+
+
+def test_the_worst_errors_are_the_surest_wrong_calls(draw_run: DrawRun) -> None:
+    table, predictions = draw_run()
+    contents = report_contents(
+        title="t", predictions=predictions, table=table, history=[], provenance={}, threshold=0.5
+    )
+    score = predictions.probability[:, 0]
+    missed = predictions.label == 0
+    missed &= score < 0.5
+    worst_miss = predictions.index[np.flatnonzero(missed)[np.argmin(score[missed])]]
+    assert contents["worst_errors"][0]["path"] == table.path[worst_miss]
+    assert contents["worst_errors"][0]["probability"] == pytest.approx(1 - score[missed].min())
+    assert all(error["label"] != error["predicted"] for error in contents["worst_errors"])
+
+
+def test_strata_cover_the_cracked_and_the_intact_test_tiles(draw_run: DrawRun) -> None:
+    table, predictions = draw_run()
+    contents = report_contents(
+        title="t", predictions=predictions, table=table, history=[], provenance={}, threshold=0.5
+    )
+    metrics, by_width = contents["metrics"], contents["recall_by_width"]
+    assert sum(row["tiles"] - row["found"] for row in by_width) == metrics["misses"]
+    assert sum(row["tiles"] for row in by_width) == (predictions.label == 0).sum()
+    assert {row["distractor"] for row in contents["false_alarms_by_distractor"]} == {"none", "joint", "stain"}
+
+
+@pytest.mark.parametrize("case", ["no positive class", "no such columns", "no width known"])
+def test_strata_are_absent_where_nothing_is_known(draw_run: DrawRun, case: str) -> None:
+    table, predictions = draw_run(positive=None if case == "no positive class" else "crack")
+    if case == "no such columns":
+        table = replace(table, extra={})
+    if case == "no width known":
+        table = replace(table, extra={"crack_width_px": np.full(len(table), np.nan)})
+    contents = report_contents(
+        title="t", predictions=predictions, table=table, history=[], provenance={}, threshold=0.5
+    )
+    assert contents["recall_by_width"] is None
+    assert contents["false_alarms_by_distractor"] is None
+
+
+def test_plain_values_hold_no_number_that_json_lacks() -> None:
+    value: dict[Any, Any] = {
+        "nan": float("nan"),
+        "array": np.array([1.5, np.inf]),
+        "numpy": np.int64(3),
+        "path": Path("a") / "b",
+        4: (True, None),
+    }
+    assert to_plain(value) == {
+        "nan": None,
+        "array": [1.5, None],
+        "numpy": 3,
+        "path": "a/b",
+        "4": [True, None],
+    }
+
+
+def test_json_holds_the_contents_unchanged() -> None:
+    contents = {"title": 'ünï "x"', "a": [1, {"b": None}], "curves": {"roc": {"crack": {"x": [0.1, 0.2]}}}}
+    assert json.loads(to_json(contents)) == contents

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from PIL import Image
+
+from crack_lightning.report.write import ReportTiles, write_report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from crack_lightning.data.table import TileTable
+    from crack_lightning.evaluation.predictions import Predictions
+
+    DrawRun = Callable[..., tuple[TileTable, Predictions]]
+
+TEST_PICTURES = {"confusion_matrix.png", "roc_curve.png", "pr_curve.png"}
+PICTURES = TEST_PICTURES | {
+    "loss_curve.png",
+    "accuracy_curve.png",
+    "example_tiles.png",
+    "augmentations.png",
+}
+TEXTS = {"classification_report.txt", "report.json", "report.md"}
+
+
+@pytest.fixture
+def arguments(
+    draw_run: DrawRun,
+    history: list[dict[str, float]],
+    provenance: dict[str, Any],
+    report_tiles: ReportTiles,
+) -> dict[str, Any]:
+    table, predictions = draw_run()
+    return {
+        "title": "plain_cnn on synthetic",
+        "predictions": predictions,
+        "table": table,
+        "history": history,
+        "provenance": provenance,
+        "tiles": report_tiles,
+    }
+
+
+@pytest.fixture
+def written(tmp_path: Path, arguments: dict[str, Any]) -> Path:
+    return write_report(tmp_path, **arguments)
+
+
+def read_strictly(path: Path) -> Any:
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
+
+
+def test_a_report_has_all_its_files_and_no_other(written: Path, tmp_path: Path) -> None:
+    assert written == tmp_path / "report" / "report.md"
+    assert {path.name for path in written.parent.iterdir()} == PICTURES | TEXTS
+    assert {path.name for path in tmp_path.iterdir()} == {"report", "predictions.csv"}
+
+
+def test_every_picture_opens_and_is_embedded(written: Path) -> None:
+    assert set(re.findall(r"!\[[^]]+\]\(([^)]+)\)", written.read_text(encoding="utf-8"))) == PICTURES
+    for name in PICTURES:
+        with Image.open(written.parent / name) as picture:
+            assert picture.format == "PNG"
+            assert min(picture.size) >= 200
+
+
+def test_every_link_of_the_report_leads_to_a_file(written: Path) -> None:
+    links = re.findall(r"\]\(([^)]+)\)", written.read_text(encoding="utf-8"))
+    assert len(links) > len(PICTURES)
+    assert [link for link in links if not (written.parent / link).is_file()] == []
+
+
+def test_the_json_is_strict_and_agrees_with_the_classification_report(written: Path) -> None:
+    contents = read_strictly(written.parent / "report.json")
+    text = (written.parent / "classification_report.txt").read_text(encoding="utf-8")
+    row = contents["classes"]["crack"]
+    expected = ["crack", *(f"{row[key]:.4f}" for key in ("precision", "recall", "f1")), str(row["support"])]
+    assert expected in [line.split() for line in text.splitlines()]
+    assert contents["history"][1]["val/loss"] is None
+    assert contents["curves"]["roc"]["crack"]["threshold"][0] is None
+
+
+def test_two_equal_runs_differ_in_nothing_but_their_times(
+    written: Path, tmp_path: Path, arguments: dict[str, Any]
+) -> None:
+    arguments["provenance"] |= {"timing": {"seconds": {"training": 99.0}}, "made": "later"}
+    again = write_report(tmp_path / "again", **arguments)
+    for name in (PICTURES | TEXTS) - {"report.json", "report.md"}:
+        assert (written.parent / name).read_bytes() == (again.parent / name).read_bytes(), name
+    first, second = (read_strictly(path.parent / "report.json") for path in (written, again))
+    assert first != second
+    for contents in (first, second):
+        del contents["timing"], contents["made"]
+    assert first == second
+    assert (tmp_path / "predictions.csv").read_bytes() == (
+        again.parent.parent / "predictions.csv"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize("absent", [None, 0, 1])
+@pytest.mark.parametrize(("num_classes", "positive"), [(2, "crack"), (2, None), (3, "crack"), (3, None)])
+def test_any_classes_give_a_report_even_where_one_is_not_tested(
+    tmp_path: Path, draw_run: DrawRun, num_classes: int, positive: str | None, absent: int | None
+) -> None:
+    table, predictions = draw_run(num_classes=num_classes, positive=positive, absent=absent)
+    report = write_report(tmp_path, title="t", predictions=predictions, table=table, provenance={})
+    assert {path.name for path in report.parent.iterdir()} == TEST_PICTURES | TEXTS
+    text = report.read_text(encoding="utf-8")
+    assert ("No tested tile is of class" in text) == (absent is not None)
+    assert "nan" not in text
+    read_strictly(report.parent / "report.json")
+
+
+def test_a_report_of_12000_tiles_takes_under_5_seconds(
+    tmp_path: Path, draw_run: DrawRun, arguments: dict[str, Any]
+) -> None:
+    table, predictions = draw_run(tiles=24_000)
+    assert len(predictions) == 12_000
+    began = time.process_time()
+    write_report(tmp_path, **arguments | {"table": table, "predictions": predictions})
+    assert time.process_time() - began < 5
+
+
+def test_writing_reports_needs_neither_pyplot_nor_torch() -> None:
+    code = (
+        "import sys, crack_lightning.report.write, crack_lightning.report.console; "
+        "print([name for name in ('matplotlib.pyplot', 'torch', 'pytorch_lightning') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

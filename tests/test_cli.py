@@ -1,0 +1,148 @@
+"""Mistakes are one sentence and exit code 2; paths survive Hydra's grammar."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from crack_lightning.cli import guarded, hydra_arguments, main
+from crack_lightning.errors import ConfigError, CrackLightningError, FailedJobsError, Interrupted
+
+MISTAKES = {
+    "model.lr=1": "model.lr: no such key; did you mean optimizer.lr (OptimizerConfig in config/",
+    "+tets=1": "tets: no such key; did you mean ",
+    "model=mobilnetv2": "did you mean model=mobilenetv2 (conf/model/mobilenetv2.yaml)?",
+    "modle=resnet18": "modle: no such group; did you mean model=… (conf/model/)?",
+    "trainer.max_epochs=ten": "trainer.max_epochs: expected a whole number, got 'ten'",
+    "trainer.max_epochs=-1": "trainer.max_epochs: expected a number at least 1, got -1.",
+    "data.batch_size=0": "data.batch_size: expected a number at least 1, got 0.",
+    "seed=abc": "seed: expected a whole number, got 'abc'",
+    "recipe.loss.nam=focal": "recipe.loss.nam: no such key; did you mean recipe.loss.name",
+    "++data.split.sed=3": "data.split.sed: no such key; did you mean data.split.seed",
+    "callbacks.early_stoping.patience=3": "did you mean callbacks.early_stopping.patience (conf/callbacks/",
+    "data.root=tiles": "data.root: data=synthetic does not read it; use data=metu",
+    "model.weights=imagnet": "model.weights: expected none, imagenet, or a path",
+    "data.split.fractions=[0.5,0.5,0.5]": "data.split.fractions: expected three shares above 0 that sum to 1",
+    "data.batch_size=[1": "no viable alternative at input '[1'",
+    "model": "'model': expected key=value",
+}
+
+
+@pytest.mark.parametrize(("argument", "sentence"), MISTAKES.items())
+def test_a_mistake_is_one_sentence(argument: str, sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", argument]) == 2
+    written = capsys.readouterr()
+    assert sentence in written.err
+    assert written.err.count("\n") == 1
+    assert not written.out
+
+
+def test_a_model_that_timm_lacks_is_refused_before_torch_is_imported() -> None:
+    command = [
+        sys.executable,
+        "-X",
+        "importtime",
+        "-m",
+        "crack_lightning.train",
+        "model=timm",
+        "model.name=nosuchnet",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "model.name: expected plain_cnn or a network of timm, got 'nosuchnet'; did you mean" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "| torch\n" not in done.stderr
+
+
+def test_problems_are_reported_all_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["recipe.backbone_lr_scale=0.2", "recipe.loss.focal_gamma=1.5", "data.archive=a.zip"]
+    assert main(["train", *arguments]) == 2
+    written = capsys.readouterr().err
+    for key in ("recipe.backbone_lr_scale", "recipe.loss.focal_gamma", "data.archive"):
+        assert f"{key}: " in written
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigError("x"), 2),
+        (FailedJobsError("x"), 3),
+        (Interrupted(15), 143),
+        (KeyboardInterrupt(), 130),
+        (ZeroDivisionError("x"), 1),
+    ],
+)
+def test_exit_codes_tell_who_must_act(
+    error: BaseException, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> int:
+        raise error
+
+    assert guarded(fail) == code
+    assert ("Traceback" in capsys.readouterr().err) == (code == 1)
+
+
+def test_an_unknown_command_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["trian"]) == 2
+    assert "no command 'trian'; did you mean train?" in capsys.readouterr().err
+
+
+def test_rerunning_a_pickle_is_refused() -> None:
+    with pytest.raises(CrackLightningError, match=r"--experimental-rerun.*refused"):
+        hydra_arguments("train", ["--experimental-rerun", "x"])
+
+
+AWKWARD = [
+    "site (1)/a.jpg",
+    "a=b.jpg",
+    "x#y.jpg",
+    "it's.jpg",
+    'say "no".jpg',
+    "~home.jpg",
+    "Öl Riß 裂缝.jpg",
+    "[1].jpg",
+    "back\\slash.jpg",
+]
+
+
+@pytest.mark.parametrize("path", AWKWARD)
+def test_a_path_survives_the_grammar_of_overrides(path: str) -> None:
+    for key in ("data.root", "checkpoint", "resume"):
+        [argument] = hydra_arguments("evaluate", [f"{key}={path}"])
+        assert OverridesParser.create().parse_override(argument).value() == path
+
+
+@pytest.mark.parametrize("path", AWKWARD)
+def test_predict_takes_plain_paths(path: str, tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pathlib import Path
+
+    monkeypatch.chdir(Path(str(tmp_path)))
+    Path(path).parent.mkdir(exist_ok=True)
+    Path(path).touch()
+    checkpoint, source = hydra_arguments("predict", ["model (2).ckpt", path])
+    assert OverridesParser.create().parse_override(checkpoint).value() == "model (2).ckpt"
+    assert OverridesParser.create().parse_override(source).value() == [path]
+
+
+def test_flags_may_stand_anywhere() -> None:
+    assert hydra_arguments("train", ["seed=1", "-m", "model=a,b", "--cfg", "job"]) == [
+        "-m",
+        "--cfg",
+        "job",
+        "seed=1",
+        "model=a,b",
+    ]
+
+
+@pytest.mark.parametrize("flags", [["--help"], ["--cfg", "job"]])
+def test_help_imports_no_torch(flags: list[str]) -> None:
+    began = time.monotonic()
+    command = [sys.executable, "-X", "importtime", "-m", "crack_lightning.train", *flags]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "max_epochs" in done.stdout
+    assert "| torch\n" not in done.stderr
+    assert time.monotonic() - began < 60

@@ -1,0 +1,78 @@
+"""Every option file is composed, parsed and bound."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from crack_lightning.config import conf_dir, parse, register_schemas
+from crack_lightning.config.parse import SCHEMAS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PRIMARIES = sorted(SCHEMAS)
+OPTIONS = sorted(
+    path.relative_to(conf_dir()).with_suffix("").as_posix()
+    for path in conf_dir().rglob("*.yaml")
+    if path.parent != conf_dir()
+)
+NEEDS = {"data/image_folder": ["data.root=tiles"], "model/timm": ["model.name=resnet10t"]}
+
+
+def composed(primary: str, *overrides: str) -> DictConfig:
+    register_schemas()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return compose(primary, overrides=list(overrides))
+
+
+def test_there_are_options_to_check() -> None:
+    assert len(OPTIONS) > 25
+    assert {"model/mobilenetv2", "data/synthetic", "trainer/smoke"} <= set(OPTIONS)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_option_composes_parses_and_keeps_its_rules(option: str) -> None:
+    group, name = option.split("/")
+    config = parse(composed("train", f"{group}={name}", *NEEDS.get(option, [])), SCHEMAS["train"])
+    assert OmegaConf.structured(config) is not None
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_option_opens_with_what_it_is_and_how_to_run_it(option: str) -> None:
+    first, second, *_ = (conf_dir() / f"{option}.yaml").read_text(encoding="utf-8").splitlines()
+    assert first.startswith("# ")
+    assert second.startswith("# python -m crack_lightning.")
+
+
+@pytest.mark.parametrize(
+    "option", [option for option in OPTIONS if option.startswith(("callbacks/", "logger/"))]
+)
+def test_targets_of_an_option_are_built(option: str, tmp_path: Path) -> None:
+    from crack_lightning.targets import build_targets
+
+    group, name = option.split("/")
+    config = parse(composed("train", f"{group}={name}"), SCHEMAS["train"])
+    defaults = {
+        "monitor": "val/loss",
+        "mode": "min",
+        "save_dir": tmp_path,
+        "name": "",
+        "version": "tensorboard",
+    }
+    nodes = getattr(config, group)
+    assert len(build_targets(group, nodes, defaults=defaults, plugins=[])) == len(nodes)
+
+
+@pytest.mark.parametrize("primary", PRIMARIES)
+def test_a_primary_composes(primary: str) -> None:
+    needs = {"evaluate": ["checkpoint=a.ckpt"], "predict": ["checkpoint=a.ckpt", "source=[a.jpg]"]}
+    parse(composed(primary, *needs.get(primary, [])), SCHEMAS[primary])
+
+
+def test_the_same_composes_from_the_packaged_folder() -> None:
+    assert (conf_dir() / "train.yaml").is_file()
+    assert conf_dir().is_absolute()

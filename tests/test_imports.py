@@ -1,0 +1,107 @@
+"""The arrows of the house, and what importing costs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "crack_lightning"
+FOUNDATION = {"errors", "hardware", "run_folder"}
+MAY_IMPORT = {
+    "errors": set(),
+    "hardware": {"errors"},
+    "run_folder": {"errors"},
+    "config": {"errors", "run_folder"},
+    "targets": {"errors"},
+    "data": FOUNDATION,
+    "evaluation": FOUNDATION,
+    "model": FOUNDATION | {"evaluation"},
+    "training": FOUNDATION | {"data", "model", "evaluation"},
+    "report": FOUNDATION | {"data", "model", "evaluation"},
+    "inference": FOUNDATION | {"config", "data", "model", "evaluation"},
+    "assembly": FOUNDATION | {"config", "data", "model", "evaluation", "training", "targets"},
+    "experiment": FOUNDATION | {"config", "data", "model", "evaluation", "training", "report", "assembly"},
+    "sweep": FOUNDATION | {"config", "cli", "experiment", "inference"},
+    "cli": {"errors", "hardware", "config", ""},
+    "train": {"cli", "config", "experiment", "report"},
+    "evaluate": {"cli", "config", "experiment", "report"},
+    "predict": {"cli", "config", "inference"},
+    "cache": {"errors", "run_folder"},
+    "": {"inference"},
+}
+CONFIGURED = {"config", "targets", "sweep", "cli", "train", "evaluate", "predict"}
+
+
+def imported(path: Path) -> set[str]:
+    """Every module that a file imports, at whatever place, but for type checking."""
+    names = set()
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    skipped: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            skipped |= set(ast.walk(node))
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def room(path: Path) -> str:
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py").replace("__init__", "")
+
+
+MODULES = sorted(SOURCE.rglob("*.py"))
+
+
+def test_every_module_is_in_a_known_room() -> None:
+    assert len(MODULES) > 40
+    assert {room(path) for path in MODULES} == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(SOURCE).as_posix())
+def test_a_module_follows_the_arrows(path: Path) -> None:
+    here = room(path)
+    rooms = {[*name.split("."), ""][1] for name in imported(path) if name.split(".")[0] == "crack_lightning"}
+    rooms = {name if name in MAY_IMPORT else "" for name in rooms}
+    assert rooms <= MAY_IMPORT[here] | {here}
+
+
+def test_the_model_imports_only_the_metrics_of_evaluation() -> None:
+    crossing = {
+        (path.name, name)
+        for path in MODULES
+        if room(path) == "model"
+        for name in imported(path)
+        if name.startswith("crack_lightning.evaluation")
+    }
+    assert crossing == {("classifier.py", "crack_lightning.evaluation.metrics.build_metrics")}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(SOURCE).as_posix())
+def test_hydra_stays_in_the_configured_rooms(path: Path) -> None:
+    if room(path) not in CONFIGURED:
+        assert not {name for name in imported(path) if name.split(".")[0] in ("hydra", "omegaconf")}
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "crack_lightning",
+        "crack_lightning.cli",
+        "crack_lightning.train",
+        "hydra_plugins.crack_lightning_sweeper",
+    ],
+)
+def test_importing_loads_nothing_heavy(module: str) -> None:
+    heavy = "torch", "timm", "pytorch_lightning", "torchvision", "optuna", "matplotlib", "cv2"
+    code = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
