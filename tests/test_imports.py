@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "evaluate": {"cli", "config", "experiment", "report"},
     "predict": {"cli", "config", "inference"},
     "cache": {"errors", "run_folder"},
-    "": {"inference"},
+    "": {"inference", ""},
 }
 CONFIGURED = {"config", "targets", "sweep", "cli", "train", "evaluate", "predict"}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import warnings
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import torch
 from crack_lightning import assembly
 from crack_lightning.config import write_config
 from crack_lightning.data.reading import describe
+from crack_lightning.errors import ConfigError
 from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.model.backbones import count_parameters
 from crack_lightning.model.checkpoints import load_classifier, read_checkpoint
@@ -25,6 +25,7 @@ from crack_lightning.report.write import ReportTiles, write_report
 from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer
 from crack_lightning.training.checkpoints import RunCheckpoints
 from crack_lightning.training.guards import FiniteLoss, StopRequests
+from crack_lightning.training.notices import settled_warnings
 from crack_lightning.training.seeds import StepSeeds
 from crack_lightning.training.state import RunState
 
@@ -69,13 +70,33 @@ def run_training(config: TrainConfig, *, folder: Path | None = None, command: st
         CrackLightningError: For whatever the user can mend.
     """
     folder = folder or create_run_folder(Path(config.outputs), f"{config.model.label}_{config.data.source}")
-    with open_run(config, folder), StopRequests() as requests:
+    if RunState.read(folder).phase == "finished":
+        return finished_run(config, folder)
+    with settled_warnings(), open_run(config, folder), StopRequests() as requests:
         plan = assembly.hardware_plan(config.trainer, num_workers=config.data.num_workers)
         config.trainer.threads = plan.threads
         write_config(config, folder / "config.yaml")
         log.info("run: %s", folder)
         log.info("machine: %s", plan.reason)
         return _run(config, folder=folder, plan=plan, requests=requests, command=command)
+
+
+def finished_run(config: TrainConfig, folder: Path) -> ExperimentResult:
+    """Return what a finished run left behind.
+
+    Raises:
+        ConfigError: If the run is asked to go on.
+    """
+    report = folder / "report" / "report.md"
+    contents = json.loads((folder / "report" / "report.json").read_text(encoding="utf-8"))
+    done = contents["provenance"]["settings"]["trainer"]["max_epochs"]
+    if config.trainer.max_epochs > done:
+        raise ConfigError(
+            f"trainer.max_epochs: got {config.trainer.max_epochs}, but the run in '{folder}' is finished, and what "
+            "it could go on from is gone; start a new run."
+        )
+    print(f"resume: the run in '{folder}' is finished; there is nothing to do.")
+    return ExperimentResult(folder=folder, report=report, contents=contents)
 
 
 @contextmanager
@@ -154,12 +175,7 @@ def _run(
 
 def fit(trainer: pl.Trainer, classifier: CrackClassifier, datamodule: CrackDataModule, *, last: Path) -> None:
     """Train, from ``last`` on where there is one."""
-    with warnings.catch_warnings():
-        # Our sampler begins where the checkpoint stopped, which Lightning cannot know.
-        warnings.filterwarnings(
-            "ignore", message="You're resuming from a checkpoint that ended before the epoch"
-        )
-        trainer.fit(classifier, datamodule=datamodule, ckpt_path=str(last) if last.exists() else None)
+    trainer.fit(classifier, datamodule=datamodule, ckpt_path=str(last) if last.exists() else None)
 
 
 def test(trainer: pl.Trainer, classifier: CrackClassifier, datamodule: CrackDataModule) -> Predictions:
@@ -211,7 +227,7 @@ def run_evaluation(
     classifier = load_classifier(Path(config.checkpoint))
     folder = folder or create_run_folder(Path(config.outputs), f"evaluate_{config.data.source}")
     state = RunState()
-    with sole_writer(folder), logging_to(folder / "run.log"):
+    with settled_warnings(), sole_writer(folder), logging_to(folder / "run.log"):
         plan = assembly.hardware_plan(config.trainer, num_workers=config.data.num_workers)
         config.trainer.threads = plan.threads
         write_config(config, folder / "config.yaml")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import cv2
 import numpy as np
 import pytest
@@ -19,6 +21,9 @@ from crack_lightning.data.strokes import Stroke, centre_lines, coverage
 SIZE = 160
 LOOK = CrackLook(light_angle=0.5, darkness=0.9, rim=0.2, soiling=0.2, tint=(1.0, 1.0, 1.0))
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 
 def level_stroke(width_px: float, *, y: float = 80.0, left: float = 20.0, right: float = 140.0) -> Stroke:
     x = np.arange(left, right + 0.1, 2.0)
@@ -26,7 +31,7 @@ def level_stroke(width_px: float, *, y: float = 80.0, left: float = 20.0, right:
     return Stroke(points=points, half_width_px=np.full((len(x), 2), width_px / 2))
 
 
-def grey_wall() -> np.ndarray:
+def grey_wall() -> NDArray[Any]:
     return np.full((SIZE, SIZE, 3), 0.6, np.float32)
 
 
@@ -119,7 +124,7 @@ def test_a_crack_is_one_unbroken_line() -> None:
 
 
 def test_the_same_seed_paints_the_same_pixels() -> None:
-    def paint() -> np.ndarray:
+    def paint() -> NDArray[Any]:
         rng = np.random.default_rng(7)
         cracks = random_cracks(rng, SIZE, SIZE, num_cracks=2)
         return paint_cracks(grey_wall(), cracks, rng, look=random_look(rng, 1.0))[0]

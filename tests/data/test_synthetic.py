@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from crack_lightning.data.table import TileTable
 
-SMALL = {"num_tiles": 12, "tile_px": 96, "photo_tiles": 3}
+SMALL: dict[str, Any] = {"num_tiles": 12, "tile_px": 96, "photo_tiles": 3}
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,12 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> TileTable:
 
 def entries(cache: Path) -> list[Path]:
     return [folder for folder in (cache / "synthetic").iterdir() if folder.is_dir()]
+
+
+def pixels(table: TileTable, path: object) -> NDArray[Any]:
+    image = cv2.imread(str(table.root / str(path)), cv2.IMREAD_UNCHANGED)
+    assert image is not None, path
+    return image
 
 
 def test_half_of_the_tiles_are_cracked_and_there_are_as_many_as_asked(table: TileTable) -> None:
@@ -53,12 +61,12 @@ def test_an_odd_number_of_tiles_is_kept_too(tmp_path: Path) -> None:
 def test_every_file_is_there_with_the_digest_of_the_table(table: TileTable) -> None:
     for path, digest in zip(table.path, table.sha256, strict=True):
         assert hashlib.sha256((table.root / path).read_bytes()).hexdigest() == digest
-        assert cv2.imread(str(table.root / path)).shape == (227, 227, 3)
+        assert pixels(table, path).shape == (227, 227, 3)
 
 
 def test_a_tile_is_cracked_exactly_when_its_mask_and_its_width_say_so(table: TileTable) -> None:
     for row, mask_path in enumerate(table.extra["mask"]):
-        mask = cv2.imread(str(table.root / str(mask_path)), cv2.IMREAD_UNCHANGED)
+        mask = pixels(table, mask_path)
         assert mask.shape == (227, 227)
         assert set(np.unique(mask)) <= {0, 255}
         assert (mask.sum() > 0) == (table.label[row] == 1)
@@ -67,14 +75,14 @@ def test_a_tile_is_cracked_exactly_when_its_mask_and_its_width_say_so(table: Til
 
 def test_no_tile_has_a_mere_corner_of_a_crack(table: TileTable) -> None:
     for mask_path in table.extra["mask"][table.label == 1]:
-        mask = cv2.imread(str(table.root / str(mask_path)), cv2.IMREAD_UNCHANGED)
+        mask = pixels(table, mask_path)
         assert np.count_nonzero(mask) >= 14
 
 
 def test_the_width_of_wide_cracks_agrees_with_their_masks(table: TileTable) -> None:
     measured, stated = [], []
-    for row in np.flatnonzero(table.extra["crack_width_px"] > 3):
-        mask = cv2.imread(str(table.root / str(table.extra["mask"][row])), cv2.IMREAD_UNCHANGED)
+    for row in np.flatnonzero(table.extra["crack_width_px"].astype(float) > 3):
+        mask = pixels(table, table.extra["mask"][row])
         measured.append(2 * cv2.distanceTransform(mask, cv2.DIST_L2, 5).max() - 1)
         stated.append(float(table.extra["crack_width_px"][row]))
     assert np.corrcoef(measured, stated)[0, 1] > 0.8
@@ -224,7 +232,7 @@ def test_a_number_out_of_range_is_refused_by_name(setting: str, value: int, tmp_
     settings = SMALL | {setting: value}
 
     with pytest.raises(ConfigError, match=rf"data\.{setting}: .* got {value}\."):
-        synthetic.load(seed=0, **settings, cache=tmp_path)  # type: ignore[arg-type]
+        synthetic.load(seed=0, **settings, cache=tmp_path)
 
 
 def test_a_worker_that_dies_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,8 +262,8 @@ class TestManyTiles:
         return synthetic.load(seed=11, num_tiles=1500, num_workers=2, cache=tmp_path_factory.mktemp("many"))
 
     @pytest.fixture(scope="class")
-    def images(self, many: TileTable) -> list[np.ndarray]:
-        return [cv2.imread(str(many.root / path)) for path in many.path]
+    def images(self, many: TileTable) -> list[NDArray[Any]]:
+        return [pixels(many, path) for path in many.path]
 
     def test_distractors_are_about_as_frequent_on_cracked_tiles_as_on_intact_ones(
         self, many: TileTable
@@ -274,20 +282,20 @@ class TestManyTiles:
         assert (widths > 3).mean() > 0.6
 
     def test_colour_statistics_alone_do_not_find_cracks(
-        self, many: TileTable, images: list[np.ndarray]
+        self, many: TileTable, images: list[NDArray[Any]]
     ) -> None:
         assert logistic_accuracy(np.array([colour_features(image) for image in images]), many) < 0.75
 
-    def test_line_filters_alone_do_not_find_cracks(self, many: TileTable, images: list[np.ndarray]) -> None:
+    def test_line_filters_alone_do_not_find_cracks(self, many: TileTable, images: list[NDArray[Any]]) -> None:
         assert logistic_accuracy(np.array([line_features(image) for image in images]), many) < 0.85
 
 
-def colour_features(image: np.ndarray) -> np.ndarray:
+def colour_features(image: NDArray[Any]) -> NDArray[Any]:
     bins = [np.histogram(image[..., channel], 16, (0, 256))[0] for channel in range(3)]
     return np.concatenate([image.mean(axis=(0, 1)), image.std(axis=(0, 1)), *bins])
 
 
-def line_features(image: np.ndarray) -> np.ndarray:
+def line_features(image: NDArray[Any]) -> NDArray[Any]:
     grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
     light = grey.astype(np.float32)
     maps = []
@@ -303,7 +311,7 @@ def line_features(image: np.ndarray) -> np.ndarray:
     return np.concatenate([*ranks, [values.mean() for values in maps]])
 
 
-def logistic_accuracy(features: np.ndarray, table: TileTable) -> float:
+def logistic_accuracy(features: NDArray[Any], table: TileTable) -> float:
     from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import GroupKFold, cross_val_predict
     from sklearn.pipeline import make_pipeline

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import cv2
 import numpy as np
 import pytest
 
 from crack_lightning.data.walls import dimmed, draw_wall, light, octave_noise, photograph
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @pytest.mark.parametrize("size", [(60, 200), (227, 227)])
@@ -59,7 +64,7 @@ def test_a_photograph_keeps_the_level_of_a_flat_wall_and_adds_noise() -> None:
 
 
 def test_the_same_seed_gives_the_same_picture_on_one_thread_and_on_two() -> None:
-    def picture(threads: int) -> np.ndarray:
+    def picture(threads: int) -> NDArray[Any]:
         before = cv2.getNumThreads()
         cv2.setNumThreads(threads)
         try:

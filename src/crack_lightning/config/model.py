@@ -32,7 +32,7 @@ class ModelConfig:
     name: str = "mobilenetv2_100"
     label: str = ""
     weights: str = "none"
-    image_size: int = 160
+    image_size: int = 96
     drop_rate: float = 0.0
     drop_path_rate: float = 0.0
 

@@ -100,9 +100,9 @@ def length_inside(cracks: list[Stroke], left: float, top: float, size_px: float)
 
 
 def width_inside(cracks: list[Stroke], left: float, top: float, size_px: float) -> float:
-    """Return the 95th percentile of the local width along the centre lines in a square, pixels; NaN if none."""
-    widths = np.concatenate([crack.width_px[crack.inside(left, top, size_px)] for crack in cracks] or [[]])
-    return float(np.percentile(widths, 95)) if len(widths) else float("nan")
+    """Return the 95th percentile of the width along the centre lines in a square, pixels; NaN if none."""
+    widths = [w for crack in cracks for w in crack.width_px[crack.inside(left, top, size_px)]]
+    return float(np.percentile(widths, 95)) if widths else float("nan")
 
 
 def _main_crack(rng: np.random.Generator, height: int, width: int) -> Stroke:
@@ -112,7 +112,7 @@ def _main_crack(rng: np.random.Generator, height: int, width: int) -> Stroke:
     reach = float(np.hypot(*size))
     back = reach if rng.random() < 0.85 else rng.uniform(0, 0.25) * reach
     start = through - back * np.array([np.cos(heading), np.sin(heading)])
-    points = _walk(rng, start, heading, back + reach, tortuosity=float(rng.uniform(0.25, 0.65)))
+    points = _walk(rng, start, heading, back + reach, tortuosity=float(rng.uniform(0.4, 0.75)))
     return _with_edges(rng, points, _random_width(rng), ends=(back < reach, False))
 
 
@@ -130,9 +130,9 @@ def _branch(rng: np.random.Generator, trunk: Stroke) -> Stroke:
 
 def _random_width(rng: np.random.Generator) -> float:
     """Draw a crack's typical width in pixels: a few hairlines, most 3 to 9."""
-    if rng.random() < 0.06:
+    if rng.random() < 0.03:
         return float(rng.uniform(0.7, 1.1))
-    return float(np.exp(rng.uniform(np.log(2.8), np.log(9.5))))
+    return float(np.exp(rng.uniform(np.log(3.2), np.log(9.5))))
 
 
 def _walk(
@@ -176,7 +176,7 @@ def _edge(rng: np.random.Generator, num_points: int) -> NDArray[np.float64]:
 def _swallowed(
     covered: NDArray[np.float32], rng: np.random.Generator, look: CrackLook
 ) -> NDArray[np.float32]:
-    """Return the share of light lost at each pixel: most in the middle of a wide crack, little in a hairline."""
+    """Return the share of light lost at each pixel: most amid a wide crack, little in a hairline."""
     deep = cv2.GaussianBlur(covered, (0, 0), 1.8)
     lit_wall = np.maximum(covered - _shifted(covered, look.light_angle, 2.0), 0)
     patches = cv2.resize(

@@ -68,7 +68,7 @@ def _formwork(
     rng: np.random.Generator, image: Image, _light_angle: float
 ) -> tuple[Image, NDArray[np.float32]]:
     """Board edges: parallel straight lines, a step of tone at some."""
-    first = _straight(rng, image, float(rng.uniform(0.5, 2.2)))
+    first = _straight(rng, image, float(rng.uniform(0.6, 2.6)), tilt=0.3)
     side = normals(first.points)[0]
     gaps = np.cumsum(rng.uniform(60, 240, int(rng.integers(1, 4))))
     boards = [first, *(_moved(first, side * gap) for gap in gaps[:-1])]
@@ -78,7 +78,7 @@ def _formwork(
         )
         board.points[:] += side * 0.6 * wander(rng, len(board.points), coarsest=30, roughness=0.6)[:, None]
     covered = coverage(boards, *image.shape[:2])
-    amount = float(rng.uniform(0.12, 0.5)) * (1.0 if rng.random() < 0.8 else -0.5)
+    amount = float(rng.uniform(0.2, 0.8)) * (1.0 if rng.random() < 0.85 else -0.4)
     image = _stepped(rng, image, first)
     edge = coverage([_moved(board, 1.5 * side) for board in boards], *image.shape[:2]) * (1 - covered)
     image = _darkened(image, edge, float(rng.uniform(-0.15, 0.05)))
@@ -94,17 +94,23 @@ def _stepped(rng: np.random.Generator, image: Image, line: Stroke) -> Image:
 
 
 def _joint(rng: np.random.Generator, image: Image, light_angle: float) -> tuple[Image, NDArray[np.float32]]:
-    """Paint a construction joint: a straight groove with a shaded and a lit wall, perhaps sealed."""
-    half = float(rng.uniform(1.5, 7))
-    line = _straight(rng, image, half, tilt=0.05)
-    line.half_width_px[:] += 0.05 * half * wander(rng, len(line.points), coarsest=20, roughness=0.8)[:, None]
-    covered = coverage([line], *image.shape[:2])
-    toward = np.array([np.cos(light_angle), np.sin(light_angle)]) * half
-    shade = coverage([_moved(line, toward)], *image.shape[:2]) * covered
-    image = _darkened(image, _uneven(rng, covered, 0.6), float(rng.uniform(0.15, 0.5)))
-    image = _darkened(image, shade, float(rng.uniform(0.0, 0.5)))
-    rim = coverage([_moved(line, toward / half * 2)], *image.shape[:2]) * (1 - covered)
-    return _darkened(image, rim, float(rng.uniform(-0.2, 0))), covered
+    """Cut joints: straight grooves as wide and as dark as cracks, a shaded and a lit wall, some sealed."""
+    marked = np.zeros(image.shape[:2], np.float32)
+    for _ in range(int(rng.choice([1, 2, 3], p=[0.35, 0.4, 0.25]))):
+        half = float(np.exp(rng.uniform(np.log(0.8), np.log(5.5))))
+        line = _straight(rng, image, half, tilt=0.6)
+        line.half_width_px[:] += (
+            0.06 * half * wander(rng, len(line.points), coarsest=20, roughness=0.8)[:, None]
+        )
+        covered = coverage([line], *image.shape[:2])
+        toward = np.array([np.cos(light_angle), np.sin(light_angle)]) * half
+        shade = coverage([_moved(line, toward)], *image.shape[:2]) * covered
+        image = _darkened(image, _uneven(rng, covered, 0.6), float(rng.uniform(0.3, 0.9)))
+        image = _darkened(image, shade, float(rng.uniform(0.0, 0.6)))
+        rim = coverage([_moved(line, toward / half * 2)], *image.shape[:2]) * (1 - covered)
+        image = _darkened(image, rim, float(rng.uniform(-0.25, 0)))
+        marked = np.maximum(marked, covered)
+    return image, marked
 
 
 def _shadow(rng: np.random.Generator, image: Image, _light_angle: float) -> tuple[Image, NDArray[np.float32]]:
@@ -136,7 +142,7 @@ def _cable(rng: np.random.Generator, image: Image, light_angle: float) -> tuple[
     covered = coverage([line], *size)
     away = rng.uniform(0.5, 3) * half * np.array([np.cos(light_angle), np.sin(light_angle)])
     cast = cv2.GaussianBlur(coverage([_moved(line, away)], *size), (0, 0), float(rng.uniform(0.6, 2.5)))
-    image = _darkened(image, cast, float(rng.uniform(0, 0.5)))
+    image = _darkened(image, np.asarray(cast, np.float32), float(rng.uniform(0, 0.5)))
     gloss = Stroke(points=line.points - away / 8, half_width_px=line.half_width_px * 0.35)
     shine = cv2.GaussianBlur(coverage([gloss], *size), (0, 0), 0.3 * half + 0.3) * covered
     colour, gleam = (
@@ -210,7 +216,7 @@ def _discs(
     height: int,
     width: int,
 ) -> NDArray[np.float32]:
-    """Return the coverage of ellipses, given by radius, flatness and rotation in degrees, float ``(H, W)``."""
+    """Return the coverage of ellipses by radius, flatness and rotation in degrees, float ``(H, W)``."""
     radius, shape, spin = ellipses
     canvas = np.zeros((height * 2, width * 2), np.uint8)
     for (x, y), major, minor, angle in zip(centre * 2, radius * 2, radius * shape * 2, spin, strict=True):

@@ -26,12 +26,12 @@ MIN_CRACK_LENGTH_PX = 48.0
 MIN_DISTRACTOR_PX = 40
 _SHARE_OF_PHOTOS = {
     "stain": 0.6,
-    "formwork": 0.25,
+    "formwork": 0.5,
     "pores": 0.8,
-    "scratch": 0.3,
-    "joint": 0.2,
-    "cable": 0.2,
-    "shadow": 0.25,
+    "scratch": 0.4,
+    "joint": 0.75,
+    "cable": 0.06,
+    "shadow": 0.4,
 }
 _ON_TOP = ("cable", "shadow")
 
@@ -139,7 +139,7 @@ def _number_of_cracks(rng: np.random.Generator, area_px: int) -> int:
     if rng.random() < 0.15:
         return 0
     usual = int(rng.choice([1, 2, 3], p=[0.6, 0.3, 0.1]))
-    return max(usual, round(usual * np.sqrt(area_px) / 900))
+    return max(usual, round(usual * float(np.sqrt(area_px)) / 900))
 
 
 def _encoded(suffix: str, pixels: NDArray[np.uint8], setting: int, value: int) -> bytes:

@@ -29,7 +29,7 @@ class Stroke:
     @property
     def width_px(self) -> NDArray[np.float64]:
         """Local width along the line, float ``(P,)``."""
-        return self.half_width_px.sum(axis=1)
+        return np.asarray(self.half_width_px.sum(axis=1))
 
     @property
     def step_px(self) -> float:
@@ -67,7 +67,7 @@ def wander(
         total += strength * np.interp(at / spacing + rng.random(), np.arange(len(knots)), knots)
         power += strength**2
         strength, spacing = strength * roughness, spacing / 2
-    return total / np.sqrt(power)
+    return np.asarray(total / np.sqrt(power))
 
 
 def coverage(strokes: list[Stroke], height: int, width: int) -> NDArray[np.float32]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -32,7 +32,8 @@ def octave_noise(
         persistence: Strength of each octave relative to the one twice as coarse.
         stretch: Patches are this many times taller than wide.
     """
-    total, strength, cell = np.zeros((1, 1), np.float32), 1.0, coarsest_px
+    total: NDArray[Any] = np.zeros((1, 1), np.float32)
+    strength, cell = 1.0, coarsest_px
     while True:
         rows, columns = int(height / (cell * stretch)) + 3, int(width / cell) + 3
         noise = rng.standard_normal((rows, columns), dtype=np.float32)
@@ -91,25 +92,25 @@ def photograph(rng: np.random.Generator, scene: NDArray[np.float32]) -> NDArray[
 
     Args:
         rng: Source of every draw.
-        scene: What is in front of the camera, float ``(H, W, 3)``, about ``[0, 1]``; it is overwritten.
+        scene: What is in front of the camera, float ``(H, W, 3)``, about ``[0, 1]``; left as it is.
 
     Returns:
         The picture, uint8 ``(H, W, 3)``, RGB.
     """
-    scene = cv2.GaussianBlur(scene, (0, 0), float(rng.uniform(0.45, 1.2)))
+    seen: NDArray[Any] = cv2.GaussianBlur(scene, (0, 0), float(rng.uniform(0.45, 1.2)))
     if rng.random() < 0.5:
-        soft = cv2.GaussianBlur(scene, (0, 0), 1.5)
+        soft = cv2.GaussianBlur(seen, (0, 0), 1.5)
         amount = float(rng.uniform(0.2, 0.8))
-        scene = cv2.addWeighted(scene, 1 + amount, soft, -amount, 0)
-    contrast, middle = float(rng.uniform(0.85, 1.2)), float(np.mean(cv2.mean(scene)[:3]))
-    scene = cv2.addWeighted(scene, contrast, scene, 0, middle * (1 - contrast))
-    scene = cv2.scaleAdd(_sensor_noise(rng, *scene.shape[:2]), float(rng.uniform(0.004, 0.025)), scene)
-    return np.asarray(np.clip(scene * np.float32(255), 0, 255, out=scene).astype(np.uint8))
+        seen = cv2.addWeighted(seen, 1 + amount, soft, -amount, 0)
+    contrast, middle = float(rng.uniform(0.85, 1.2)), float(np.mean(cv2.mean(seen)[:3]))
+    seen = cv2.addWeighted(seen, contrast, seen, 0, middle * (1 - contrast))
+    seen = cv2.scaleAdd(_sensor_noise(rng, *scene.shape[:2]), float(rng.uniform(0.004, 0.025)), seen)
+    return np.asarray(np.clip(seen * np.float32(255), 0, 255).astype(np.uint8))
 
 
 def _sensor_noise(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:
     """Return one plane of noise, sometimes smoothed, moved from channel to channel so that they differ."""
-    plane = rng.standard_normal((height + 22, width + 14), dtype=np.float32)
+    plane: NDArray[Any] = rng.standard_normal((height + 22, width + 14), dtype=np.float32)
     if rng.random() < 0.6:
         plane = cv2.GaussianBlur(plane, (0, 0), float(rng.uniform(0.5, 0.9)))
     moved = [plane[11 * i : height + 11 * i, 7 * i : width + 7 * i] for i in range(3)]

@@ -161,4 +161,4 @@ def _pixels(picture: Picture) -> NDArray[np.uint8]:
         return decode_image(Path(picture))
     if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
         raise TypeError(f"Expected an array uint8 (H, W, 3) but got {picture.dtype} {picture.shape}.")
-    return np.ascontiguousarray(picture)
+    return np.array(picture)

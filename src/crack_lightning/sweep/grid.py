@@ -76,7 +76,7 @@ def run_sweep(arguments: Sequence[str], *, context: HydraContext, config: DictCo
         ConfigError: If any job's configuration is wrong; none is started then.
         FailedJobsError: If a job failed; the others were run.
     """
-    command = str(config.hydra.job.name).rpartition(".")[2]
+    command = str(config.hydra.job.config_name)
     schema = importlib.import_module(f"crack_lightning.{command}").SCHEMA
     parsed = OverridesParser.create().parse_overrides(list(arguments))
     combinations = BasicSweeper.split_arguments(parsed, max_batch_size=None)[0]

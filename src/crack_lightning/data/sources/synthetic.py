@@ -98,7 +98,7 @@ def _check(**numbers: int) -> None:
 
 @contextmanager
 def _whole_folder(entry: Path) -> Iterator[Path]:
-    """Yield a temporary folder that becomes ``entry`` when the block ends well; call it under the entry's lock."""
+    """Yield a temporary folder that becomes ``entry`` when the block ends well; hold the entry's lock."""
     prefix = f".{entry.name}."
     for leftover in entry.parent.glob(f"{prefix}*.part"):
         shutil.rmtree(leftover, ignore_errors=True)

@@ -1,0 +1,27 @@
+"""Warnings of libraries that a user of ours can do nothing about, each with its reason."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SETTLED = (
+    r".*LeafSpec.*is deprecated",  # Lightning 2.6 with torch 2.15; gone with Lightning's next release
+    r".*does not have many workers",  # on a CPU without spare cores, reading in the process is fastest
+    r"You're resuming from a checkpoint that ended before the epoch",  # our sampler begins where it stopped
+    r"Found .* module\(s\) in eval mode at the start of training",  # the frozen backbone, as recipe=probe wants
+    r"The number of training batches .* is smaller than the logging interval",  # short runs are tests
+)
+
+
+@contextmanager
+def settled_warnings() -> Iterator[None]:
+    """Keep the known warnings from the console while the block runs."""
+    with warnings.catch_warnings():
+        for message in _SETTLED:
+            warnings.filterwarnings("ignore", message=message)
+        yield
