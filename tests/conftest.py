@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from crack_lightning.cli import main
 from crack_lightning.hardware import share_cores
 
 if TYPE_CHECKING:
@@ -38,3 +39,30 @@ def metu() -> Path:
 def environment() -> dict[str, str]:
     """What a command of its own process sees."""
     return {**os.environ, "COLUMNS": "200", "PYTHONWARNINGS": "default"}
+
+
+@pytest.fixture(scope="session")
+def tiny() -> list[str]:
+    """Settings of a run of seconds."""
+    return [
+        "trainer=smoke",
+        "data.drawn.num_tiles=120",
+        "data.drawn.tile_px=64",
+        "data.batch_size=8",
+        "model=mobilenetv3_small",
+        "model.image_size=48",
+        "progress=false",
+    ]
+
+
+@pytest.fixture(scope="session")
+def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("outputs")
+
+
+@pytest.fixture(scope="session")
+def run(outputs: Path, tiny: list[str]) -> Path:
+    """The folder of a finished run."""
+    assert main(["train", *tiny, f"outputs={outputs}"]) == 0
+    [folder] = outputs.glob("*/*_mobilenetv3_small_synthetic")
+    return folder

@@ -92,8 +92,8 @@ def finished_run(config: TrainConfig, folder: Path) -> ExperimentResult:
     done = contents["provenance"]["settings"]["trainer"]["max_epochs"]
     if config.trainer.max_epochs > done:
         raise ConfigError(
-            f"trainer.max_epochs: got {config.trainer.max_epochs}, but the run in '{folder}' is finished, and what "
-            "it could go on from is gone; start a new run."
+            f"trainer.max_epochs: got {config.trainer.max_epochs}, but the run in '{folder}' is finished, "
+            "and what it could go on from is gone; start a new run."
         )
     print(f"resume: the run in '{folder}' is finished; there is nothing to do.")
     return ExperimentResult(folder=folder, report=report, contents=contents)

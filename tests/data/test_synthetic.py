@@ -253,41 +253,42 @@ def test_a_large_photo_can_be_drawn_and_cut() -> None:
     assert {tile.position for tile in tiles} <= {(row, column) for row in range(3) for column in range(5)}
 
 
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> TileTable:
+    return synthetic.load(seed=11, num_tiles=1500, num_workers=2, cache=tmp_path_factory.mktemp("many"))
+
+
+@pytest.fixture(scope="module")
+def images(many: TileTable) -> list[NDArray[Any]]:
+    return [pixels(many, path) for path in many.path]
+
+
 @pytest.mark.slow
-class TestManyTiles:
-    """What only shows in numbers; cheap features must not give the answer away."""
+def test_distractors_are_about_as_frequent_on_cracked_tiles_as_on_intact_ones(many: TileTable) -> None:
+    for kind in KINDS:
+        has = np.array([kind in str(cell).split("+") for cell in many.extra["distractors"]])
+        cracked, intact = has[many.label == 1].mean(), has[many.label == 0].mean()
+        assert abs(cracked - intact) < 0.1, kind
+        assert has.mean() > 0.05, kind
 
-    @pytest.fixture(scope="class")
-    def many(self, tmp_path_factory: pytest.TempPathFactory) -> TileTable:
-        return synthetic.load(seed=11, num_tiles=1500, num_workers=2, cache=tmp_path_factory.mktemp("many"))
 
-    @pytest.fixture(scope="class")
-    def images(self, many: TileTable) -> list[NDArray[Any]]:
-        return [pixels(many, path) for path in many.path]
+@pytest.mark.slow
+def test_widths_reach_from_hairlines_to_wide_cracks_and_most_are_wide(many: TileTable) -> None:
+    widths = many.extra["crack_width_px"][many.label == 1].astype(float)
 
-    def test_distractors_are_about_as_frequent_on_cracked_tiles_as_on_intact_ones(
-        self, many: TileTable
-    ) -> None:
-        for kind in KINDS:
-            has = np.array([kind in str(cell).split("+") for cell in many.extra["distractors"]])
-            cracked, intact = has[many.label == 1].mean(), has[many.label == 0].mean()
-            assert abs(cracked - intact) < 0.1, kind
-            assert has.mean() > 0.05, kind
+    assert 0.02 < (widths < 1.5).mean() < 0.15
+    assert (widths > 6).mean() > 0.25
+    assert (widths > 3).mean() > 0.6
 
-    def test_widths_reach_from_hairlines_to_wide_cracks_and_most_are_wide(self, many: TileTable) -> None:
-        widths = many.extra["crack_width_px"][many.label == 1].astype(float)
 
-        assert 0.02 < (widths < 1.5).mean() < 0.15
-        assert (widths > 6).mean() > 0.25
-        assert (widths > 3).mean() > 0.6
+@pytest.mark.slow
+def test_colour_statistics_alone_do_not_find_cracks(many: TileTable, images: list[NDArray[Any]]) -> None:
+    assert logistic_accuracy(np.array([colour_features(image) for image in images]), many) < 0.75
 
-    def test_colour_statistics_alone_do_not_find_cracks(
-        self, many: TileTable, images: list[NDArray[Any]]
-    ) -> None:
-        assert logistic_accuracy(np.array([colour_features(image) for image in images]), many) < 0.75
 
-    def test_line_filters_alone_do_not_find_cracks(self, many: TileTable, images: list[NDArray[Any]]) -> None:
-        assert logistic_accuracy(np.array([line_features(image) for image in images]), many) < 0.85
+@pytest.mark.slow
+def test_line_filters_alone_do_not_find_cracks(many: TileTable, images: list[NDArray[Any]]) -> None:
+    assert logistic_accuracy(np.array([line_features(image) for image in images]), many) < 0.85
 
 
 def colour_features(image: NDArray[Any]) -> NDArray[Any]:

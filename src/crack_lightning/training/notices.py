@@ -13,7 +13,7 @@ _SETTLED = (
     r".*LeafSpec.*is deprecated",  # Lightning 2.6 with torch 2.15; gone with Lightning's next release
     r".*does not have many workers",  # on a CPU without spare cores, reading in the process is fastest
     r"You're resuming from a checkpoint that ended before the epoch",  # our sampler begins where it stopped
-    r"Found .* module\(s\) in eval mode at the start of training",  # the frozen backbone, as recipe=probe wants
+    r"Found .* module\(s\) in eval mode at the start of training",  # the frozen backbone
     r"The number of training batches .* is smaller than the logging interval",  # short runs are tests
 )
 
