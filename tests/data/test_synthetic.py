@@ -61,13 +61,13 @@ def test_an_odd_number_of_tiles_is_kept_too(tmp_path: Path) -> None:
 def test_every_file_is_there_with_the_digest_of_the_table(table: TileTable) -> None:
     for path, digest in zip(table.path, table.sha256, strict=True):
         assert hashlib.sha256((table.root / path).read_bytes()).hexdigest() == digest
-        assert pixels(table, path).shape == (227, 227, 3)
+        assert pixels(table, path).shape == (160, 160, 3)
 
 
 def test_a_tile_is_cracked_exactly_when_its_mask_and_its_width_say_so(table: TileTable) -> None:
     for row, mask_path in enumerate(table.extra["mask"]):
         mask = pixels(table, mask_path)
-        assert mask.shape == (227, 227)
+        assert mask.shape == (160, 160)
         assert set(np.unique(mask)) <= {0, 255}
         assert (mask.sum() > 0) == (table.label[row] == 1)
         assert np.isnan(table.extra["crack_width_px"][row]) == (table.label[row] == 0)
@@ -91,7 +91,7 @@ def test_the_width_of_wide_cracks_agrees_with_their_masks(table: TileTable) -> N
 def test_tiles_of_one_photo_share_a_group(table: TileTable) -> None:
     for path, group in zip(table.path, table.group, strict=True):
         assert str(path).startswith(f"images/{group}_")
-    assert len(set(table.group)) >= 10
+    assert len(set(table.group)) >= 6
 
 
 def test_distractors_are_named_kinds(table: TileTable) -> None:
@@ -269,7 +269,7 @@ def test_distractors_are_about_as_frequent_on_cracked_tiles_as_on_intact_ones(ma
         has = np.array([kind in str(cell).split("+") for cell in many.extra["distractors"]])
         cracked, intact = has[many.label == 1].mean(), has[many.label == 0].mean()
         assert abs(cracked - intact) < 0.1, kind
-        assert has.mean() > 0.05, kind
+        assert has.mean() > 0.004, kind
 
 
 @pytest.mark.slow

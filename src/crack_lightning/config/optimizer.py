@@ -20,8 +20,8 @@ class OptimizerConfig:
     """
 
     name: str = "adamw"
-    lr: float = 1e-3
-    weight_decay: float = 0.01
+    lr: float = 3e-3
+    weight_decay: float = 0.05
     momentum: float | None = None
 
     def __post_init__(self) -> None:
@@ -51,7 +51,7 @@ class SchedulerConfig:
     """
 
     name: str = "one_cycle"
-    warmup_fraction: float = 0.3
+    warmup_fraction: float = 0.2
 
     def __post_init__(self) -> None:
         require_choice("scheduler.name", self.name, ("one_cycle", "cosine", "constant", "step"))

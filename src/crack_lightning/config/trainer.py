@@ -28,7 +28,7 @@ class TrainerConfig:
     accelerator: str = "auto"
     precision: str = "auto"
     threads: int | None = None
-    max_epochs: int = 8
+    max_epochs: int = 7
     max_train_batches: int | None = None
     max_val_batches: int | None = None
     monitor: str = "val/loss"

@@ -132,7 +132,7 @@ def _random_width(rng: np.random.Generator) -> float:
     """Draw a crack's typical width in pixels: a few hairlines, most 3 to 9."""
     if rng.random() < 0.03:
         return float(rng.uniform(0.7, 1.1))
-    return float(np.exp(rng.uniform(np.log(3.2), np.log(9.5))))
+    return float(np.exp(rng.uniform(np.log(3.0), np.log(9.5))))
 
 
 def _walk(

@@ -1,0 +1,159 @@
+"""Run the acceptance rows of one piece of work and print its table: ``python benchmarks/rows.py foundation``.
+
+Each row is a command as a user types it, in a process of its own, with an empty cache; its figure comes from
+what the command wrote. Results go to ``benchmarks/results/``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import cv2
+import numpy as np
+
+ROOT = Path(__file__).parents[1]
+RESULTS = Path(__file__).parent / "results"
+TILE_PX, MIN_CRACK_PX = 256, 60
+
+
+class Rows:
+    """The rows of the foundation, with the folder of real images and a scratch folder."""
+
+    def __init__(self, data: Path, scratch: Path) -> None:
+        self.metu, self.uav75, self.scratch = data / "metu", data / "uav75", scratch
+        self.environment = os.environ | {"CRACK_LIGHTNING_CACHE": str(scratch / "cache")}
+
+    def run(self, row: str, command: str, *arguments: str) -> tuple[Path, float]:
+        """Run a command; return its only new folder and the seconds it took."""
+        outputs = self.scratch / row
+        line = [sys.executable, "-m", f"crack_lightning.{command}", *arguments, f"outputs={outputs}"]
+        began = time.perf_counter()
+        subprocess.run([*line, "progress=false"], check=True, env=self.environment)
+        return max(
+            outputs.glob("*/*"), key=lambda folder: folder.stat().st_mtime
+        ), time.perf_counter() - began
+
+    def metu_run(self, row: str, *arguments: str) -> tuple[Path, float]:
+        """Train on the METU tiles."""
+        return self.run(row, "train", *arguments, "data=metu", f"data.root={self.metu}")
+
+    def a(self) -> str:
+        """Drawn data, default settings, empty cache."""
+        folder, seconds = self.run("a", "train", "model=mobilenetv2")
+        return f"accuracy {accuracy(folder):.4f} in {seconds:.0f} s"
+
+    def b(self) -> str:
+        """METU from scratch, default settings."""
+        folder, seconds = self.metu_run("b", "model=mobilenetv2")
+        return f"accuracy {accuracy(folder):.4f} in {seconds:.0f} s"
+
+    def c(self) -> str:
+        """A probe on frozen ImageNet features, split seeds 0 to 4."""
+        probe = ["model=efficientnet_lite0", "model.weights=imagenet", "recipe=probe"]
+        runs = [self.metu_run(f"c{seed}", *probe, f"data.split.seed={seed}") for seed in range(5)]
+        scores = [accuracy(folder) for folder, _ in runs]
+        each = ", ".join(f"{score:.4f}" for score in scores)
+        return f"mean accuracy {mean(scores):.4f} ({each}), {mean(seconds for _, seconds in runs):.0f} s each"
+
+    def d(self) -> str:
+        """The plain CNN, six epochs; its classification report against its predictions."""
+        folder, seconds = self.metu_run("d", "model=plain_cnn", "trainer.max_epochs=6")
+        predicted = read_rows(folder / "predictions.csv")
+        right = mean(row["label"] == row["predicted"] for row in predicted)
+        assert f"{right:.4f}" in (folder / "report" / "classification_report.txt").read_text(encoding="utf-8")
+        return f"accuracy {accuracy(folder):.4f} in {seconds:.0f} s; the report agrees with predictions.csv"
+
+    def f(self) -> str:
+        """Predict the cracked test tiles of (b), with pictures."""
+        folder = max((self.scratch / "b").glob("*/*"))
+        tiles = self.scratch / "cracked"
+        tiles.mkdir(exist_ok=True)
+        for row in read_rows(folder / "predictions.csv"):
+            if row["label"] == "crack":
+                (tiles / Path(row["path"]).name).symlink_to((self.metu / row["path"]).resolve())
+        arguments = [str(folder / "checkpoints" / "best.ckpt"), str(tiles), "annotate=true"]
+        made, seconds = self.run("f", "predict", *arguments)
+        called = mean(row["predicted"] == "crack" for row in read_rows(made / "predictions.csv"))
+        pictures = len(list((made / "annotated").iterdir()))
+        return f"{called:.4f} called crack, {pictures} pictures, {seconds:.0f} s"
+
+    def h(self) -> str:
+        """The model of (a) on sets that it has never seen."""
+        best = max((self.scratch / "a").glob("*/*")) / "checkpoints" / "best.ckpt"
+        metu, _ = self.run("h-metu", "evaluate", f"checkpoint={best}", "data=metu", f"data.root={self.metu}")
+        tiles = cut_uav75(self.uav75, self.scratch / "uav75")
+        uav, _ = self.run(
+            "h-uav75", "evaluate", f"checkpoint={best}", "data=image_folder", f"data.root={tiles}"
+        )
+        return f"AUROC METU {metrics(metu)['auroc']:.3f}, uav75 {metrics(uav)['auroc']:.3f}"
+
+
+def cut_uav75(source: Path, destination: Path) -> Path:
+    """Cut the drone photos into tiles: cracked from 60 crack pixels on, intact without any."""
+    for image_path in sorted((source / "images").glob("*.jpg")):
+        image = cv2.imread(str(image_path))
+        mask = cv2.imread(str(source / "masks" / f"{image_path.stem}.png"), cv2.IMREAD_GRAYSCALE)
+        assert image is not None, image_path
+        assert mask is not None, image_path
+        for top in range(0, image.shape[0] - TILE_PX + 1, TILE_PX):
+            for left in range(0, image.shape[1] - TILE_PX + 1, TILE_PX):
+                window = np.s_[top : top + TILE_PX, left : left + TILE_PX]
+                crack = int((mask[window] == 255).sum())
+                if 0 < crack < MIN_CRACK_PX:
+                    continue
+                folder = destination / ("crack" if crack else "intact")
+                folder.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(folder / f"{image_path.stem}_{top}_{left}.png"), image[window])
+    return destination
+
+
+def metrics(folder: Path) -> dict[str, Any]:
+    """Return the test figures of a run."""
+    report: dict[str, Any] = json.loads((folder / "report" / "report.json").read_text(encoding="utf-8"))
+    return {**report["metrics"], "auroc": report["classes"]["crack"]["auroc"]}
+
+
+def accuracy(folder: Path) -> float:
+    """Return the test accuracy of a run."""
+    return float(metrics(folder)["accuracy"])
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Read a CSV file."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def main() -> None:
+    """Run the rows that were asked for, in their order."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("work", choices=["foundation"])
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
+    parser.add_argument("--rows", default="a,b,c,d,f,h", help="some of a,b,c,d,f,h; f needs b, and h needs a")
+    asked = parser.parse_args()
+    if not asked.data.is_dir():
+        parser.error(f"--data: there is no folder '{asked.data}'")
+    lines = [f"# {asked.work}: {shlex.join(sys.argv)}", "", "| row | what | figure |", "| --- | --- | --- |"]
+    with tempfile.TemporaryDirectory() as scratch:
+        rows = Rows(asked.data.resolve(), Path(scratch))
+        for name in asked.rows.split(","):
+            check = getattr(rows, name)
+            lines.append(f"| {name} | {(check.__doc__ or '').strip()} | {check()} |")
+            print(lines[-1], flush=True)
+            RESULTS.mkdir(exist_ok=True)
+            (RESULTS / f"{asked.work}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import multiprocessing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from crack_lightning.errors import ConfigError, CrackLightningError
+from crack_lightning.run_folder import create_run_folder, sole_writer, whole_file, write_text
+
+NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
+
+
+def test_two_runs_of_one_second_get_two_folders(tmp_path: Path) -> None:
+    first, second = (create_run_folder(tmp_path, "resnet18_metu", now=NOON) for _ in range(2))
+    assert first == tmp_path / "2026-01-02" / "12-00-00_resnet18_metu"
+    assert second == tmp_path / "2026-01-02" / "12-00-00_resnet18_metu_2"
+
+
+def test_a_file_in_the_way_is_named(tmp_path: Path) -> None:
+    (tmp_path / "2026-01-02").write_text("", encoding="utf-8")
+    with pytest.raises(CrackLightningError, match="2026-01-02' is a file"):
+        create_run_folder(tmp_path, "x", now=NOON)
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "a.txt"
+    write_text(path, "whole")
+
+    def fail_half_way() -> None:
+        with whole_file(path) as temporary:
+            temporary.write_text("half", encoding="utf-8")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_half_way()
+    assert path.read_text(encoding="utf-8") == "whole"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def _hold(folder: str, pipe: multiprocessing.connection.Connection) -> None:
+    with sole_writer(Path(folder)):
+        pipe.send("held")
+        pipe.recv()
+
+
+def test_a_folder_has_one_writer_and_a_killed_one_gives_it_back(tmp_path: Path) -> None:
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=_hold, args=(str(tmp_path), theirs))
+    process.start()
+    assert ours.recv() == "held"
+    with pytest.raises(ConfigError, match="being written by another process"), sole_writer(tmp_path):
+        pass
+    process.kill()
+    process.join()
+    with sole_writer(tmp_path):
+        pass

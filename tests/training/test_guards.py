@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import os
+import signal
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from crack_lightning.errors import CrackLightningError, Interrupted
+from crack_lightning.training.guards import FiniteLoss, StopRequests
+
+
+def step(loss: float) -> None:
+    guard = FiniteLoss(np.array(["a.jpg", "b.jpg", "c.jpg"]))
+    module = SimpleNamespace(last_loss=torch.tensor(loss), last_index=torch.tensor([2, 0]))
+    trainer = SimpleNamespace(global_step=17, current_epoch=3)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.5)
+    guard.on_before_optimizer_step(trainer, module, optimizer)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_names_step_tiles_and_cause(loss: float) -> None:
+    with pytest.raises(CrackLightningError, match=rf"the loss is {loss} at step 17 .*0\.5.*c\.jpg, a\.jpg"):
+        step(loss)
+
+
+def test_a_finite_loss_passes() -> None:
+    step(0.3)
+
+
+def test_a_stop_is_granted_at_once_unless_a_step_is_running() -> None:
+    with StopRequests() as requests:
+        with pytest.raises(Interrupted, match="signal 15"):
+            os.kill(os.getpid(), signal.SIGTERM)
+        requests.deferred = True
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert requests.received == signal.SIGTERM
+        with pytest.raises(Interrupted, match="signal 2"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_signals_are_given_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with StopRequests():
+        assert signal.getsignal(signal.SIGTERM) != before
+    assert signal.getsignal(signal.SIGTERM) == before
