@@ -69,7 +69,9 @@ def run_training(config: TrainConfig, *, folder: Path | None = None, command: st
     Raises:
         CrackLightningError: For whatever the user can mend.
     """
-    folder = folder or create_run_folder(Path(config.outputs), f"{config.model.label}_{config.data.source}")
+    folder = folder or create_run_folder(
+        Path(config.outputs), f"{config.model.short_name}_{config.data.source}"
+    )
     if RunState.read(folder).phase == "finished":
         return finished_run(config, folder)
     with settled_warnings(), open_run(config, folder), StopRequests() as requests:
@@ -148,7 +150,7 @@ def _run(
         best = read_checkpoint(checkpoints.best_path)
         report = write_report(
             folder,
-            title=f"{config.model.label} on {config.data.source}",
+            title=f"{config.model.short_name} on {config.data.source}",
             predictions=predictions,
             table=table,
             history=state.history,

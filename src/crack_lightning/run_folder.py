@@ -57,7 +57,7 @@ def create_run_folder(base: Path, name: str, *, now: datetime | None = None) -> 
 
 @contextmanager
 def sole_writer(folder: Path) -> Iterator[None]:
-    """Hold the lock of a run's folder; a killed process gives it back.
+    """Hold the lock of a run's folder, and clear what a killed writer left half written.
 
     Raises:
         ConfigError: If another process writes there now.
@@ -70,6 +70,8 @@ def sole_writer(folder: Path) -> Iterator[None]:
             f"resume: '{folder}' is being written by another process; wait for it or stop it first."
         ) from None
     try:
+        for leftover in folder.rglob(".*.part"):
+            leftover.unlink()
         yield
     finally:
         lock.release()

@@ -97,8 +97,8 @@ def test_the_parameter_count_in_a_models_header_is_true(path: Path) -> None:
 
 
 def test_the_label_is_the_name_where_none_is_given() -> None:
-    assert ModelConfig(name="resnet26").label == "resnet26"
-    assert ModelConfig(name="mobilenetv2_100", label="mobilenetv2").label == "mobilenetv2"
+    assert ModelConfig(name="resnet26").short_name == "resnet26"
+    assert ModelConfig(name="mobilenetv2_100", label="mobilenetv2").short_name == "mobilenetv2"
 
 
 @pytest.mark.parametrize(

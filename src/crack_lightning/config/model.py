@@ -38,9 +38,8 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         _check_name(self.name)
-        self.label = self.label or self.name
         _check_weights(self.name, self.weights)
-        if not re.fullmatch(r"\w[\w.+-]*", self.label):
+        if not re.fullmatch(r"\w[\w.+-]*", self.short_name):
             raise ConfigError(
                 f"model.label: expected letters, digits, '.', '_', '-' or '+', "
                 f"got '{self.label}'; leave it out."
@@ -53,6 +52,11 @@ class ModelConfig:
                 f"model.drop_path_rate: {PLAIN_CNN} does not read it, got {self.drop_path_rate}; "
                 "leave it out."
             )
+
+    @property
+    def short_name(self) -> str:
+        """The label, or the name where none is given."""
+        return self.label or self.name
 
 
 @cache

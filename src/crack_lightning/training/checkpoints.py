@@ -106,7 +106,9 @@ class RunCheckpoints(Checkpoint):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note the epoch's figures; keep the weights if they are the best."""
         figures = {
-            name: float(value) for name, value in trainer.callback_metrics.items() if "_step" not in name
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if name.startswith(("train/", "val/")) and not name.endswith("_step")
         }
         self.history.append({"epoch": trainer.current_epoch, **figures})
         score = self.sign * figures[self.monitor]
