@@ -92,7 +92,7 @@ def finished_run(config: TrainConfig, folder: Path) -> ExperimentResult:
     report = folder / "report" / "report.md"
     contents = json.loads((folder / "report" / "report.json").read_text(encoding="utf-8"))
     done = contents["provenance"]["settings"]["trainer"]["max_epochs"]
-    if config.trainer.max_epochs > done:
+    if (config.trainer.max_epochs or 0) > done:
         raise ConfigError(
             f"trainer.max_epochs: got {config.trainer.max_epochs}, but the run in '{folder}' is finished, "
             "and what it could go on from is gone; start a new run."
@@ -121,6 +121,8 @@ def _run(
         table, skipped = assembly.read_tiles(config.data, plan=plan, progress=config.progress)
         table = assembly.split_tiles(table, config.data.split, kept=folder / "splits.csv")
     log.info("data: %s", describe(table))
+    config.trainer.max_epochs = config.trainer.epochs_for(len(table.rows("train")))
+    write_config(config, folder / "config.yaml")
     pl.seed_everything(config.seed, verbose=False)
     datamodule = assembly.build_datamodule(config, table, plan=plan)
     checkpoints = RunCheckpoints(

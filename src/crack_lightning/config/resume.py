@@ -49,7 +49,7 @@ def resumed_config(folder: Path, *, asked: TrainConfig, overrides: Sequence[str]
             "Leave it out, or start a new run."
         )
     if "trainer.max_epochs" in keys:
-        if asked.trainer.max_epochs < config.trainer.max_epochs:
+        if (asked.trainer.max_epochs or 0) < (config.trainer.max_epochs or 0):
             raise ConfigError(
                 f"trainer.max_epochs: expected at least the run's {config.trainer.max_epochs}, "
                 f"got {asked.trainer.max_epochs}; it may only grow on resume."

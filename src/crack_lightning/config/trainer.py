@@ -17,7 +17,7 @@ class TrainerConfig:
         accelerator: ``auto``, ``cpu`` or ``gpu``.
         precision: ``auto``, ``32``, ``bf16`` or ``16``; ``auto`` is 32 bits on a CPU and bf16 on a GPU.
         threads: Compute threads on the CPU; ``None`` takes every core. One or two give different weights.
-        max_epochs: Passes over the training tiles.
+        max_epochs: Passes over the training tiles; ``None`` is as many as see 20,000 tiles, 3 at the least.
         max_train_batches: Batches an epoch at the most; ``None`` is all of them.
         max_val_batches: Validation batches at the most; ``None`` is all of them.
         monitor: The validation figure that chooses the best checkpoint.
@@ -28,7 +28,7 @@ class TrainerConfig:
     accelerator: str = "auto"
     precision: str = "auto"
     threads: int | None = None
-    max_epochs: int = 7
+    max_epochs: int | None = None
     max_train_batches: int | None = None
     max_val_batches: int | None = None
     monitor: str = "val/loss"
@@ -38,13 +38,16 @@ class TrainerConfig:
     def __post_init__(self) -> None:
         require_choice("trainer.accelerator", self.accelerator, ("auto", "cpu", "gpu"))
         require_choice("trainer.precision", self.precision, PRECISIONS)
-        for key in ("threads", "max_train_batches", "max_val_batches"):
+        for key in ("threads", "max_epochs", "max_train_batches", "max_val_batches"):
             if (value := getattr(self, key)) is not None:
                 require_range(f"trainer.{key}", value, low=1)
-        require_range("trainer.max_epochs", self.max_epochs, low=1)
         require_range("trainer.checkpoint_every", self.checkpoint_every, low=0)
         require_range("trainer.log_every", self.log_every, low=1)
         require_choice("trainer.monitor", self.monitor, ("val/loss", "val/accuracy"))
+
+    def epochs_for(self, num_train_tiles: int) -> int:
+        """Return ``max_epochs``, or what suits the number of training tiles."""
+        return self.max_epochs or max(3, round(20_000 / num_train_tiles))
 
     def problems(self) -> list[str]:
         """List settings that contradict each other."""

@@ -112,7 +112,7 @@ def _main_crack(rng: np.random.Generator, height: int, width: int) -> Stroke:
     reach = float(np.hypot(*size))
     back = reach if rng.random() < 0.85 else rng.uniform(0, 0.25) * reach
     start = through - back * np.array([np.cos(heading), np.sin(heading)])
-    points = _walk(rng, start, heading, back + reach, tortuosity=float(rng.uniform(0.5, 0.9)))
+    points = _walk(rng, start, heading, back + reach, tortuosity=float(rng.uniform(0.4, 0.75)))
     return _with_edges(rng, points, _random_width(rng), ends=(back < reach, False))
 
 
@@ -132,7 +132,7 @@ def _random_width(rng: np.random.Generator) -> float:
     """Draw a crack's typical width in pixels: a few hairlines, most 3 to 9."""
     if rng.random() < 0.03:
         return float(rng.uniform(0.7, 1.1))
-    return float(np.exp(rng.uniform(np.log(3.4), np.log(10.0))))
+    return float(np.exp(rng.uniform(np.log(3.0), np.log(9.5))))
 
 
 def _walk(

@@ -68,7 +68,7 @@ def _formwork(
     rng: np.random.Generator, image: Image, _light_angle: float
 ) -> tuple[Image, NDArray[np.float32]]:
     """Board edges: parallel straight lines, a step of tone at some."""
-    first = _straight(rng, image, float(rng.uniform(0.6, 2.6)))
+    first = _straight(rng, image, float(rng.uniform(0.6, 2.6)), tilt=0.3)
     side = normals(first.points)[0]
     gaps = np.cumsum(rng.uniform(60, 240, int(rng.integers(1, 4))))
     boards = [first, *(_moved(first, side * gap) for gap in gaps[:-1])]
@@ -98,7 +98,7 @@ def _joint(rng: np.random.Generator, image: Image, light_angle: float) -> tuple[
     marked = np.zeros(image.shape[:2], np.float32)
     for _ in range(int(rng.choice([1, 2, 3], p=[0.35, 0.4, 0.25]))):
         half = float(np.exp(rng.uniform(np.log(0.8), np.log(5.5))))
-        line = _straight(rng, image, half, tilt=0.05)
+        line = _straight(rng, image, half, tilt=0.6)
         line.half_width_px[:] += (
             0.06 * half * wander(rng, len(line.points), coarsest=20, roughness=0.8)[:, None]
         )

@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
     from crack_lightning.data.strokes import Stroke
 
-DRAWING_VERSION = 3
+DRAWING_VERSION = 4
 """Raise this whenever the same seed gives other pixels: cached tiles are then drawn anew."""
 
 MIN_CRACK_LENGTH_PX = 48.0
 MIN_DISTRACTOR_PX = 40
 _SHARE_OF_PHOTOS = {
     "stain": 0.5,
-    "formwork": 0.45,
+    "formwork": 0.35,
     "pores": 0.7,
     "scratch": 0.3,
-    "joint": 0.7,
-    "cable": 0.05,
+    "joint": 0.45,
+    "cable": 0.06,
     "shadow": 0.3,
 }
 _ON_TOP = ("cable", "shadow")

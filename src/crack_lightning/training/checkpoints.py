@@ -89,6 +89,7 @@ class RunCheckpoints(Checkpoint):
         trainer.should_stop = trainer.should_stop or self.stopped
         self._saved_at = self._epoch_began = time.monotonic()
         self.requests.deferred = True
+        self.requests.listen()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Let a stop be granted at once."""

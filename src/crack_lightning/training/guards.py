@@ -59,10 +59,15 @@ class StopRequests:
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
+        self.listen()
+        return self
+
+    def listen(self) -> None:
+        """Take the signals, also back from Lightning, whose own answer to SIGTERM is exit code 0."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._previous[number] = signal.signal(number, self._receive)
-        return self
+                self._previous.setdefault(number, signal.getsignal(number))
+                signal.signal(number, self._receive)
 
     def __exit__(self, *exception: object) -> None:
         while self._previous:
