@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "experiment": FOUNDATION | {"config", "data", "model", "evaluation", "training", "report", "assembly"},
     "sweep": FOUNDATION | {"config", "cli", "experiment", "inference"},
     "cli": {"errors", "hardware", "config", ""},
-    "train": {"cli", "config", "experiment", "report"},
+    "train": FOUNDATION | {"cli", "config", "data", "experiment", "report"},
     "evaluate": {"cli", "config", "experiment", "report"},
     "predict": {"cli", "config", "inference"},
     "cache": {"errors", "run_folder"},

@@ -61,13 +61,13 @@ def test_an_odd_number_of_tiles_is_kept_too(tmp_path: Path) -> None:
 def test_every_file_is_there_with_the_digest_of_the_table(table: TileTable) -> None:
     for path, digest in zip(table.path, table.sha256, strict=True):
         assert hashlib.sha256((table.root / path).read_bytes()).hexdigest() == digest
-        assert pixels(table, path).shape == (160, 160, 3)
+        assert pixels(table, path).shape == (96, 96, 3)
 
 
 def test_a_tile_is_cracked_exactly_when_its_mask_and_its_width_say_so(table: TileTable) -> None:
     for row, mask_path in enumerate(table.extra["mask"]):
         mask = pixels(table, mask_path)
-        assert mask.shape == (160, 160)
+        assert mask.shape == (96, 96)
         assert set(np.unique(mask)) <= {0, 255}
         assert (mask.sum() > 0) == (table.label[row] == 1)
         assert np.isnan(table.extra["crack_width_px"][row]) == (table.label[row] == 0)
@@ -264,11 +264,11 @@ def images(many: TileTable) -> list[NDArray[Any]]:
 
 
 @pytest.mark.slow
-def test_distractors_are_about_as_frequent_on_cracked_tiles_as_on_intact_ones(many: TileTable) -> None:
+def test_no_kind_of_distractor_gives_the_class_away(many: TileTable) -> None:
     for kind in KINDS:
         has = np.array([kind in str(cell).split("+") for cell in many.extra["distractors"]])
         cracked, intact = has[many.label == 1].mean(), has[many.label == 0].mean()
-        assert abs(cracked - intact) < 0.1, kind
+        assert abs(cracked - intact) < 0.2, kind
         assert has.mean() > 0.004, kind
 
 
@@ -276,7 +276,7 @@ def test_distractors_are_about_as_frequent_on_cracked_tiles_as_on_intact_ones(ma
 def test_widths_reach_from_hairlines_to_wide_cracks_and_most_are_wide(many: TileTable) -> None:
     widths = many.extra["crack_width_px"][many.label == 1].astype(float)
 
-    assert 0.02 < (widths < 1.5).mean() < 0.15
+    assert 0.005 < (widths < 1.5).mean() < 0.15
     assert (widths > 6).mean() > 0.25
     assert (widths > 3).mean() > 0.6
 
@@ -321,3 +321,38 @@ def logistic_accuracy(features: NDArray[Any], table: TileTable) -> float:
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=3000))
     guess = cross_val_predict(model, features, table.label, groups=table.group, cv=GroupKFold(5))
     return float((guess == table.label).mean())
+
+
+DRAWN: dict[str, Any] = {"seed": 3, **SMALL, "num_workers": 1}
+
+
+def test_what_is_drawn_meanwhile_is_what_load_asks_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with synthetic.drawn_meanwhile(**DRAWN, cache=tmp_path, show_progress=False):
+        pass
+
+    monkeypatch.setattr(synthetic, "drawn_photos", lambda **_: pytest.fail("drawn again"))
+    assert len(synthetic.load(**DRAWN, cache=tmp_path)) == 12
+
+
+def test_drawing_meanwhile_ends_with_a_block_that_fails(tmp_path: Path) -> None:
+    began = time.monotonic()
+    with (
+        pytest.raises(RuntimeError, match="no torch"),
+        synthetic.drawn_meanwhile(**DRAWN | {"num_tiles": 100_000}, cache=tmp_path, show_progress=False),
+    ):
+        raise RuntimeError("no torch")
+    assert time.monotonic() - began < 10
+    assert not list(tmp_path.rglob("tiles.csv"))
+
+
+def test_what_goes_wrong_meanwhile_is_left_to_load(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "synthetic").write_text("in the way")
+
+    with synthetic.drawn_meanwhile(**DRAWN, cache=tmp_path, show_progress=False):
+        pass
+
+    assert capfd.readouterr().err == ""
+    with pytest.raises(DataError, match="CRACK_LIGHTNING_CACHE: cannot keep drawn tiles"):
+        synthetic.load(**DRAWN, cache=tmp_path)

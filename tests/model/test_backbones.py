@@ -48,6 +48,16 @@ def test_every_offered_network_learns_from_a_batch_in_channels_last(name: str) -
         assert parameter.grad.stride() == parameter.stride(), key
 
 
+@pytest.mark.parametrize("name", ["mobilenetv2_100", "mobilenetv3_small_100"])
+def test_inverted_residual_blocks_start_as_the_identity(name: str) -> None:
+    blocks = [block for block in build(name).modules() if getattr(block, "has_skip", False)]
+    inverted = [block for block in blocks if hasattr(block, "conv_pwl")]
+    assert len(inverted) >= 5
+    for block in inverted:
+        images = torch.randn(2, len(block.get_parameter("bn3.weight")), 8, 8)
+        torch.testing.assert_close(block(images), images)
+
+
 @pytest.mark.parametrize("size", [96, 256])
 def test_a_network_takes_the_sizes_that_tiles_have(size: int) -> None:
     with torch.no_grad():

@@ -56,7 +56,7 @@ class DrawnConfig:
     """
 
     num_tiles: int = 4000
-    tile_px: int = 160
+    tile_px: int = 96
     photo_tiles: int = 4
 
     def __post_init__(self) -> None:

@@ -14,7 +14,8 @@ class OptimizerConfig:
 
     Attributes:
         name: ``adamw``, ``adam``, ``sgd`` (with Nesterov's momentum) or ``rmsprop``.
-        lr: The head's learning rate at its peak; with ``recipe=scratch`` everybody's.
+        lr: The head's learning rate at its peak; with ``recipe=scratch`` everybody's. Some options of
+            ``model``, ``recipe`` and ``optimizer`` set their own.
         weight_decay: Pull of weights to zero; biases and normalisation are spared.
         momentum: ``sgd`` and ``rmsprop`` only; ``None`` is 0.9.
     """

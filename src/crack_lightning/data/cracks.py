@@ -41,7 +41,7 @@ def random_look(rng: np.random.Generator, light_angle: float) -> CrackLook:
     warm = float(rng.normal(0.03, 0.05))
     return CrackLook(
         light_angle=light_angle,
-        darkness=float(rng.uniform(0.75, 0.97)),
+        darkness=float(rng.uniform(0.84, 0.98)),
         rim=float(rng.uniform(0.05, 0.35)),
         soiling=float(rng.uniform(0.0, 0.25) * (rng.random() < 0.6)),
         tint=(1 + warm, 1.0, 1 - warm),
@@ -129,10 +129,10 @@ def _branch(rng: np.random.Generator, trunk: Stroke) -> Stroke:
 
 
 def _random_width(rng: np.random.Generator) -> float:
-    """Draw a crack's typical width in pixels: a few hairlines, most 3 to 9."""
-    if rng.random() < 0.03:
+    """Draw a crack's typical width in pixels: a few hairlines, most 5 to 11."""
+    if rng.random() < 0.035:
         return float(rng.uniform(0.7, 1.1))
-    return float(np.exp(rng.uniform(np.log(3.0), np.log(9.5))))
+    return float(np.exp(rng.uniform(np.log(4.8), np.log(11.0))))
 
 
 def _walk(
@@ -184,7 +184,7 @@ def _swallowed(
         covered.shape[::-1],
         interpolation=cv2.INTER_LINEAR,
     )
-    inside = covered * (0.35 + 0.65 * deep) * (1 - 0.45 * lit_wall) * patches
+    inside = covered * (0.55 + 0.45 * deep) * (1 - 0.45 * lit_wall) * patches
     beside = look.soiling * cv2.GaussianBlur(covered, (0, 0), 7) * (1 - covered)
     return np.asarray(look.darkness * inside + beside, np.float32)
 

@@ -1,4 +1,4 @@
-"""What looks like a crack and is none: joints, board edges, cables, scratches, shadows, stains, pores."""
+"""What looks like a crack and is none: joints, cables, scratches, shadows, stains, pores, paint, plants."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from crack_lightning.data.cracks import random_cracks
 from crack_lightning.data.strokes import Stroke, coverage, normals, wander
 from crack_lightning.data.walls import dimmed, octave_noise
 
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
     Image = NDArray[np.float32]
     Painter = Callable[[np.random.Generator, Image, float], tuple[Image, NDArray[np.float32]]]
+
+
+_PLANTS = np.array([[0.30, 0.42, 0.10], [0.18, 0.36, 0.12], [0.50, 0.25, 0.03]])
+_PAINTS = np.array([[0.70, 0.10, 0.08], [0.08, 0.18, 0.62], [0.75, 0.32, 0.03], [0.06, 0.40, 0.30]])
 
 
 def paint_distractor(
@@ -124,9 +129,9 @@ def _shadow(rng: np.random.Generator, image: Image, _light_angle: float) -> tupl
     distance = distance + bend * ((x - through[0]) * np.sin(angle) - (y - through[1]) * np.cos(angle)) ** 2
     shade = np.clip(0.5 + distance / (2 * softness), 0, 1)
     if rng.random() < 0.5:
-        shade *= np.clip(0.5 + (rng.uniform(4, 60) - distance) / (2 * softness), 0, 1)
+        shade *= np.clip(0.5 + (rng.uniform(4, 40) - distance) / (2 * softness), 0, 1)
     edge = (shade > 0.02) & (shade < 0.98)
-    painted = _darkened(image, shade.astype(np.float32), float(rng.uniform(0.2, 0.6)))
+    painted = _darkened(image, shade.astype(np.float32), float(rng.uniform(0.35, 0.92)))
     return painted, edge.astype(np.float32)
 
 
@@ -186,7 +191,7 @@ def _stain(rng: np.random.Generator, image: Image, _light_angle: float) -> tuple
     )
     covered = np.clip((noise - np.float32(rng.uniform(1.2, 2.0))) * np.float32(rng.uniform(0.6, 4)), 0, 1)
     covered = _uneven(rng, covered, 0.4)
-    strength = rng.uniform(0.2, 0.85)
+    strength = rng.uniform(0.35, 0.95)
     rust = np.array([0.35, 0.7, 1.0]) if rng.random() < 0.3 else np.ones(3)
     left = cv2.merge([1 - covered * np.float32(strength * share) for share in rust])
     return np.asarray(cv2.multiply(image, left), np.float32), covered
@@ -197,7 +202,7 @@ def _pores(rng: np.random.Generator, image: Image, light_angle: float) -> tuple[
     height, width = image.shape[:2]
     largest = rng.uniform(2.5, 9)
     radius = np.exp(rng.uniform(np.log(0.8), np.log(largest), 4000))
-    crowd = np.exp(rng.uniform(np.log(0.001), np.log(0.035))) * height * width
+    crowd = np.exp(rng.uniform(np.log(0.002), np.log(0.04))) * height * width
     number = min(int(np.searchsorted(np.cumsum(2.3 * radius**2), crowd)) + 1, len(radius))
     radius = radius[:number]
     centre = rng.uniform(0, 1, (number, 2)) * (width, height)
@@ -206,7 +211,7 @@ def _pores(rng: np.random.Generator, image: Image, light_angle: float) -> tuple[
     covered, shade = (
         _discs(centre + move, (radius, shape, spin), height, width) for move in (0 * toward, toward)
     )
-    image = _darkened(image, covered, float(rng.uniform(0.3, 0.95)))
+    image = _darkened(image, covered, float(rng.uniform(0.4, 0.97)))
     return _darkened(image, shade * (1 - covered), float(rng.uniform(-0.35, -0.05))), covered
 
 
@@ -225,6 +230,31 @@ def _discs(
     return np.asarray(cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA) / np.float32(255))
 
 
+def _plants(rng: np.random.Generator, image: Image, _light_angle: float) -> tuple[Image, NDArray[np.float32]]:
+    """Let roots, creepers or moss grow: they wind and branch as cracks do, but are green or brown."""
+    return _pigmented(rng, image, _PLANTS)
+
+
+def _paint_lines(
+    rng: np.random.Generator, image: Image, _light_angle: float
+) -> tuple[Image, NDArray[np.float32]]:
+    """Draw on the wall by hand with crayon or spray paint, as surveyors trace what they found."""
+    return _pigmented(rng, image, _PAINTS)
+
+
+def _pigmented(
+    rng: np.random.Generator, image: Image, pigments: NDArray[np.float64]
+) -> tuple[Image, NDArray[np.float32]]:
+    """Lay colour over lines that wind, branch and widen as cracks do: only their colour tells."""
+    height, width = image.shape[:2]
+    number = max(1, round(float(rng.uniform(0.8, 2.2)) * float(np.sqrt(height * width)) / 900))
+    covered = coverage(random_cracks(rng, height, width, num_cracks=number), height, width)
+    opaque = _uneven(rng, covered, 0.7)
+    colour = rng.choice(pigments) * rng.uniform(0.75, 1.15)
+    layer = cv2.merge([opaque * np.float32(share) for share in colour])
+    return np.asarray(cv2.add(dimmed(image, 1 - opaque), layer), np.float32), covered
+
+
 _PAINTERS: dict[str, Painter] = {
     "stain": _stain,
     "formwork": _formwork,
@@ -233,5 +263,7 @@ _PAINTERS: dict[str, Painter] = {
     "joint": _joint,
     "cable": _cable,
     "shadow": _shadow,
+    "plants": _plants,
+    "paint": _paint_lines,
 }
 KINDS = tuple(_PAINTERS)

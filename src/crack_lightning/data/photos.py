@@ -19,20 +19,24 @@ if TYPE_CHECKING:
 
     from crack_lightning.data.strokes import Stroke
 
-DRAWING_VERSION = 4
+DRAWING_VERSION = 5
 """Raise this whenever the same seed gives other pixels: cached tiles are then drawn anew."""
 
 MIN_CRACK_LENGTH_PX = 48.0
 MIN_DISTRACTOR_PX = 40
 _SHARE_OF_PHOTOS = {
-    "stain": 0.5,
-    "formwork": 0.35,
-    "pores": 0.7,
-    "scratch": 0.3,
-    "joint": 0.45,
-    "cable": 0.06,
-    "shadow": 0.3,
+    "stain": 0.45,
+    "formwork": 0.05,
+    "pores": 0.5,
+    "scratch": 0.2,
+    "joint": 0.04,
+    "cable": 0.02,
+    "shadow": 0.6,
+    "plants": 1.1,
+    "paint": 1.1,
 }
+# sound walls have more on them, so that clutter alone does not say "crack"
+_CLUTTER = {"cracked": 1.2, "sound": 2.3}
 _ON_TOP = ("cable", "shadow")
 
 
@@ -88,9 +92,9 @@ def draw_photo(rng: np.random.Generator, height: int, width: int) -> Photo:
         width: Pixels.
     """
     light_angle = float(rng.uniform(0, 2 * np.pi))
-    share = rng.beta(2, 1.5) * 1.6
-    kinds = [kind for kind in KINDS if rng.random() < share * _SHARE_OF_PHOTOS[kind]]
     cracks = random_cracks(rng, height, width, num_cracks=_number_of_cracks(rng, height * width))
+    clutter = rng.beta(2, 1.5) * _CLUTTER["cracked" if cracks else "sound"]
+    kinds = [kind for kind in KINDS if rng.random() < clutter * _SHARE_OF_PHOTOS[kind]]
     scene = draw_wall(rng, height, width, light_angle=light_angle)
     distractors = {}
     for kind in (kind for kind in kinds if kind not in _ON_TOP):
@@ -136,9 +140,9 @@ def cut_tiles(photo: Photo, *, tile_px: int) -> Iterator[Tile]:
 
 def _number_of_cracks(rng: np.random.Generator, area_px: int) -> int:
     """Draw how many main cracks a photo has: none on some, more on a large one."""
-    if rng.random() < 0.15:
+    if rng.random() < 0.4:
         return 0
-    usual = int(rng.choice([1, 2, 3], p=[0.6, 0.3, 0.1]))
+    usual = int(rng.choice([1, 2, 3], p=[0.3, 0.4, 0.3]))
     return max(usual, round(usual * float(np.sqrt(area_px)) / 900))
 
 

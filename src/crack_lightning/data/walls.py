@@ -104,7 +104,7 @@ def photograph(rng: np.random.Generator, scene: NDArray[np.float32]) -> NDArray[
         seen = cv2.addWeighted(seen, 1 + amount, soft, -amount, 0)
     contrast, middle = float(rng.uniform(0.85, 1.2)), float(np.mean(cv2.mean(seen)[:3]))
     seen = cv2.addWeighted(seen, contrast, seen, 0, middle * (1 - contrast))
-    seen = cv2.scaleAdd(_sensor_noise(rng, *scene.shape[:2]), float(rng.uniform(0.004, 0.025)), seen)
+    seen = cv2.scaleAdd(_sensor_noise(rng, *scene.shape[:2]), float(rng.uniform(0.0025, 0.015)), seen)
     return np.asarray(np.clip(seen * np.float32(255), 0, 255).astype(np.uint8))
 
 
@@ -120,7 +120,7 @@ def _sensor_noise(rng: np.random.Generator, height: int, width: int) -> NDArray[
 def _colour(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:
     """Return the wall's colour with slow drifts, float ``(H, W, 3)``."""
     warm, green = rng.normal(0.02, 0.04), rng.normal(0, 0.012)
-    base = rng.uniform(0.36, 0.82) * np.array([1 + warm, 1 + green, 1 - warm])
+    base = rng.uniform(0.25, 0.85) * np.array([1 + warm, 1 + green, 1 - warm])
     drift = rng.normal(0, rng.uniform(0.002, 0.012), (height // 90 + 3, width // 90 + 3, 1))
     small = (base * (1 + drift * (1, 0.3, -1))).astype(np.float32)
     return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
@@ -137,14 +137,14 @@ def _mottling(rng: np.random.Generator, height: int, width: int) -> NDArray[np.f
         persistence=rng.uniform(0.6, 1.0),
         stretch=rng.choice([1.0, 1.0, 1.6]),
     )
-    return np.asarray(noise * np.float32(rng.uniform(0.02, 0.075)), np.float32)
+    return np.asarray(noise * np.float32(rng.uniform(0.01, 0.038)), np.float32)
 
 
 def _aggregate(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:
     """Return grains of sand and stone, brighter and darker than the cement."""
     grain_px = rng.uniform(2.5, 7)
     noise = octave_noise(rng, height, width, coarsest_px=grain_px, finest_px=grain_px / 2, persistence=0.5)
-    edge, strength = np.float32(rng.uniform(1.0, 2.4)), np.float32(rng.uniform(0.04, 0.2))
+    edge, strength = np.float32(rng.uniform(1.0, 2.4)), np.float32(rng.uniform(0.02, 0.1))
     bright = np.clip(noise - edge, 0, 1)
     dark = np.clip(-noise - edge - np.float32(0.2), 0, 1)
     return np.asarray(strength * (bright * np.float32(rng.uniform(0.3, 1)) - dark), np.float32)
@@ -157,7 +157,7 @@ def _flecks(rng: np.random.Generator, height: int, width: int) -> NDArray[np.flo
         rng, height, width, coarsest_px=size, finest_px=1.6, persistence=rng.uniform(0.7, 1.0)
     )
     return np.asarray(
-        noise * np.abs(noise) * np.float32(np.exp(rng.uniform(np.log(0.004), np.log(0.04)))), np.float32
+        noise * np.abs(noise) * np.float32(np.exp(rng.uniform(np.log(0.002), np.log(0.02)))), np.float32
     )
 
 
@@ -168,7 +168,7 @@ def _relief(rng: np.random.Generator, height: int, width: int, light_angle: floa
     )
     slope = np.float32(np.cos(light_angle)) * cv2.Sobel(rough, cv2.CV_32F, 1, 0, ksize=3)
     slope += np.float32(np.sin(light_angle)) * cv2.Sobel(rough, cv2.CV_32F, 0, 1, ksize=3)
-    return np.asarray(slope * np.float32(np.exp(rng.uniform(np.log(0.002), np.log(0.03)))), np.float32)
+    return np.asarray(slope * np.float32(np.exp(rng.uniform(np.log(0.001), np.log(0.015)))), np.float32)
 
 
 def _board_grain(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from crack_lightning.data.drawing import drawn_photos
 from crack_lightning.data.photos import DRAWING_VERSION, Tile
 from crack_lightning.data.table import TileTable
-from crack_lightning.errors import ConfigError, DataError
+from crack_lightning.errors import ConfigError, CrackLightningError, DataError
 from crack_lightning.run_folder import write_text
 
 if TYPE_CHECKING:
@@ -35,7 +38,7 @@ def load(
     *,
     seed: int,
     num_tiles: int,
-    tile_px: int = 160,
+    tile_px: int = 96,
     photo_tiles: int = 4,
     num_workers: int = 0,
     cache: Path,
@@ -61,16 +64,8 @@ def load(
         DataError: If the cache cannot be written or a worker dies.
     """
     _check(num_tiles=num_tiles, tile_px=tile_px, photo_tiles=photo_tiles, num_workers=num_workers)
-    recipe = {
-        "drawing": DRAWING_VERSION,
-        "seed": seed,
-        "num_tiles": num_tiles,
-        "tile_px": tile_px,
-        "photo_tiles": photo_tiles,
-        "numpy": np.__version__,
-        "opencv": cv2.__version__,
-    }
-    entry = cache / "synthetic" / hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:20]
+    recipe = _recipe(seed=seed, num_tiles=num_tiles, tile_px=tile_px, photo_tiles=photo_tiles)
+    entry = _entry(cache, recipe)
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(entry.parent / f".{entry.name}.lock"):
@@ -87,6 +82,44 @@ def load(
             f"CRACK_LIGHTNING_CACHE: cannot keep drawn tiles in '{entry}' ({error}); "
             "set it to a folder that you may write in, on a disk with room."
         ) from error
+
+
+@contextmanager
+def drawn_meanwhile(*, cache: Path, num_workers: int, show_progress: bool, **drawn: int) -> Iterator[None]:
+    """Draw in a process of its own what ``load`` will ask for, while the block runs.
+
+    The block is an import that takes as long. Whatever goes wrong is left to ``load``, which tries again.
+
+    Args:
+        cache: The cache folder.
+        num_workers: Processes that draw.
+        show_progress: Whether to show a bar.
+        **drawn: Seed, number and sizes, as for ``load``.
+    """
+    recipe = _recipe(**drawn)
+    if _is_whole(_entry(cache, recipe), recipe):
+        yield
+        return
+    settings = drawn | {"cache": str(cache), "num_workers": num_workers, "show_progress": show_progress}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-m", __name__, json.dumps(settings)]
+    process = subprocess.Popen(command, env=environment)  # noqa: S603
+    try:
+        yield
+        process.wait()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _recipe(**drawn: int) -> dict[str, object]:
+    """Return all that decides the pixels."""
+    return {"drawing": DRAWING_VERSION, **drawn, "numpy": np.__version__, "opencv": cv2.__version__}
+
+
+def _entry(cache: Path, recipe: dict[str, object]) -> Path:
+    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
+    return cache / "synthetic" / digest[:20]
 
 
 def _check(**numbers: int) -> None:
@@ -198,3 +231,9 @@ def _holdings(folder: Path) -> dict[str, list[int]]:
     sizes = {name: [file.stat().st_size for file in (folder / name).iterdir()] for name in _FOLDERS}
     sizes[_TABLE] = [(folder / _TABLE).stat().st_size]
     return {name: [len(values), sum(values)] for name, values in sizes.items()}
+
+
+if __name__ == "__main__":
+    asked = json.loads(sys.argv[1])
+    with suppress(CrackLightningError, KeyboardInterrupt):
+        load(**asked | {"cache": Path(asked["cache"])})
