@@ -264,11 +264,11 @@ def images(many: TileTable) -> list[NDArray[Any]]:
 
 
 @pytest.mark.slow
-def test_no_kind_of_distractor_gives_the_class_away(many: TileTable) -> None:
+def test_distractors_are_about_as_frequent_on_cracked_tiles_as_on_intact_ones(many: TileTable) -> None:
     for kind in KINDS:
         has = np.array([kind in str(cell).split("+") for cell in many.extra["distractors"]])
         cracked, intact = has[many.label == 1].mean(), has[many.label == 0].mean()
-        assert abs(cracked - intact) < 0.2, kind
+        assert abs(cracked - intact) < 0.1, kind
         assert has.mean() > 0.004, kind
 
 
@@ -276,7 +276,7 @@ def test_no_kind_of_distractor_gives_the_class_away(many: TileTable) -> None:
 def test_widths_reach_from_hairlines_to_wide_cracks_and_most_are_wide(many: TileTable) -> None:
     widths = many.extra["crack_width_px"][many.label == 1].astype(float)
 
-    assert 0.005 < (widths < 1.5).mean() < 0.15
+    assert 0.02 < (widths < 1.5).mean() < 0.15
     assert (widths > 6).mean() > 0.25
     assert (widths > 3).mean() > 0.6
 

@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
     from crack_lightning.data.strokes import Stroke
 
-DRAWING_VERSION = 5
+DRAWING_VERSION = 6
 """Raise this whenever the same seed gives other pixels: cached tiles are then drawn anew."""
 
 MIN_CRACK_LENGTH_PX = 48.0
 MIN_DISTRACTOR_PX = 40
 _SHARE_OF_PHOTOS = {
-    "stain": 0.45,
+    "stain": 0.7,
     "formwork": 0.05,
-    "pores": 0.5,
+    "pores": 0.8,
     "scratch": 0.2,
     "joint": 0.04,
     "cable": 0.02,
@@ -35,8 +35,9 @@ _SHARE_OF_PHOTOS = {
     "plants": 1.1,
     "paint": 1.1,
 }
-# sound walls have more on them, so that clutter alone does not say "crack"
+# sound walls have more lines and shadows, so that dark pixels alone do not say "crack"
 _CLUTTER = {"cracked": 1.2, "sound": 2.3}
+_ON_ANY_WALL = ("stain", "pores")
 _ON_TOP = ("cable", "shadow")
 
 
@@ -94,7 +95,8 @@ def draw_photo(rng: np.random.Generator, height: int, width: int) -> Photo:
     light_angle = float(rng.uniform(0, 2 * np.pi))
     cracks = random_cracks(rng, height, width, num_cracks=_number_of_cracks(rng, height * width))
     clutter = rng.beta(2, 1.5) * _CLUTTER["cracked" if cracks else "sound"]
-    kinds = [kind for kind in KINDS if rng.random() < clutter * _SHARE_OF_PHOTOS[kind]]
+    shares = {k: p * (1 if k in _ON_ANY_WALL else clutter) for k, p in _SHARE_OF_PHOTOS.items()}
+    kinds = [kind for kind in KINDS if rng.random() < shares[kind]]
     scene = draw_wall(rng, height, width, light_angle=light_angle)
     distractors = {}
     for kind in (kind for kind in kinds if kind not in _ON_TOP):
