@@ -138,6 +138,15 @@ def test_flags_may_stand_anywhere() -> None:
     ]
 
 
+def test_help_names_the_groups_their_options_and_every_key(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "--help", "data=metu"]) == 0
+    printed = capsys.readouterr().out
+    assert "evaluate [key=value" in printed
+    assert "image_folder metu sdnet2018 synthetic" in printed
+    assert "  source: metu\n" in printed
+    assert "mobilenetv2" not in printed
+
+
 @pytest.mark.parametrize("flags", [["--help"], ["--cfg", "job"]])
 def test_help_imports_no_torch(flags: list[str]) -> None:
     began = time.monotonic()

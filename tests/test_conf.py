@@ -41,17 +41,18 @@ def test_an_option_composes_parses_and_keeps_its_rules(option: str) -> None:
     assert OmegaConf.structured(config) is not None
 
 
-@pytest.mark.parametrize("name", ["finetune", "probe"])
+@pytest.mark.parametrize("name", ["scratch", "finetune", "probe"])
 def test_pretrained_weights_move_more_slowly_than_weights_from_nothing(name: str) -> None:
     scratch = parse(composed("train"), SCHEMAS["train"])
     pretrained = parse(composed("train", f"recipe={name}", "model.weights=imagenet"), SCHEMAS["train"])
-    assert pretrained.optimizer.lr < scratch.optimizer.lr
+    assert pretrained.learning_rate < scratch.learning_rate
+    asked = parse(composed("train", f"recipe={name}", "optimizer.lr=0.5"), SCHEMAS["train"])
+    assert asked.learning_rate == 0.5
 
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_an_option_opens_with_what_it_is_and_how_to_run_it(option: str) -> None:
-    lines = (conf_dir() / f"{option}.yaml").read_text(encoding="utf-8").splitlines()
-    first, second = [line for line in lines if line != "# @package _global_"][:2]
+    first, second, *_ = (conf_dir() / f"{option}.yaml").read_text(encoding="utf-8").splitlines()
     assert first.startswith("# ")
     assert second.startswith("# python -m crack_lightning.")
 

@@ -35,6 +35,7 @@ PATH_KEYS = (
     "data.split.file",
     "model.weights",
 )
+HELP = frozenset({"-h", "--help"})
 OK, BUG, MISTAKE, FAILED_JOBS = 0, 1, 2, 3
 
 
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     share_cores()
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if not arguments or arguments[0] in ("-h", "--help"):
+    if not arguments or arguments[0] in HELP:
         print(_usage())
         return OK if arguments else MISTAKE
     name, *rest = arguments
@@ -105,6 +106,7 @@ def _run_with_hydra(name: str, command: Any, arguments: list[str]) -> int:
     from omegaconf.errors import OmegaConfBaseException
 
     from crack_lightning.config import conf_dir, register_schemas
+    from crack_lightning.config.help import help_heading
     from crack_lightning.config.suggest import explain
 
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -117,7 +119,11 @@ def _run_with_hydra(name: str, command: Any, arguments: list[str]) -> int:
         except BaseException as error:  # noqa: BLE001  # Hydra would print a line of its own
             outcome.append(error)
 
-    sys.argv = [f"crack-lightning {name}", *hydra_arguments(name, arguments)]
+    given = hydra_arguments(name, arguments)
+    if not HELP.isdisjoint(given):
+        print(help_heading(name, COMMANDS[name], conf=conf_dir()))
+        given = ["--cfg", "job", *(argument for argument in given if argument not in HELP)]
+    sys.argv = [f"crack-lightning {name}", *given]
     try:
         hydra.main(config_path=str(conf_dir()), config_name=name, version_base="1.3")(task)()
     except (HydraException, OmegaConfBaseException) as error:

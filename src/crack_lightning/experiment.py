@@ -74,6 +74,7 @@ def run_training(config: TrainConfig, *, folder: Path | None = None, command: st
     )
     if RunState.read(folder).phase == "finished":
         return finished_run(config, folder)
+    config.optimizer.lr = config.learning_rate
     with settled_warnings(), open_run(config, folder), StopRequests() as requests:
         plan = assembly.hardware_plan(config.trainer, num_workers=config.data.num_workers)
         config.trainer.threads = plan.threads

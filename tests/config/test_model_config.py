@@ -26,13 +26,8 @@ def load(path: Path) -> DictConfig:
     return values
 
 
-def header(path: Path) -> list[str]:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [line for line in lines if line != "# @package _global_"]
-
-
 def read(group: str, path: Path) -> object:
-    values = load(path).get(group, load(path))
+    values = load(path)
     if OmegaConf.is_missing(values, "name"):
         values["name"] = "resnet26"
     return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(NODES[group]), values))
@@ -77,12 +72,12 @@ def test_the_option_files_are_those_of_the_house() -> None:
 
 @pytest.mark.parametrize(("group", "path"), OPTIONS, ids=lambda value: getattr(value, "stem", value))
 def test_an_option_file_opens_with_two_lines_and_holds_only_what_differs(group: str, path: Path) -> None:
-    lines = header(path)
+    lines = path.read_text(encoding="utf-8").splitlines()
     assert [line[:2] for line in lines[:2]] == ["# ", "# "]
     assert lines[1].startswith(f"# python -m crack_lightning.train {group}={path.stem}")
     assert read(group, path)
     default = OmegaConf.structured(NODES[group])
-    values = load(path).get(group, load(path))
+    values = load(path)
     assert all(key == "name" or values[key] != default[key] for key in values)
 
 
@@ -98,7 +93,7 @@ def test_the_parameter_count_in_a_models_header_is_true(path: Path) -> None:
         config.name, num_classes=2, drop_rate=0.0, drop_path_rate=0.0, image_size=config.image_size
     )
     millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
-    assert f"{millions:.1f} M parameters" in header(path)[0]
+    assert f"{millions:.1f} M parameters" in path.read_text(encoding="utf-8").splitlines()[0]
 
 
 def test_the_label_is_the_name_where_none_is_given() -> None:

@@ -58,6 +58,14 @@ def test_inverted_residual_blocks_start_as_the_identity(name: str) -> None:
         torch.testing.assert_close(block(images), images)
 
 
+@pytest.mark.parametrize("name", ["mobilenetv2_100", "mobilenetv3_small_100", "efficientnet_b0"])
+def test_no_activation_is_copied_for_the_gradient(name: str) -> None:
+    model = build_backbone(name, num_classes=2, drop_rate=0, drop_path_rate=0, image_size=32).train()
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        model(torch.zeros(2, 3, 32, 32))
+    assert "aten::clone" not in {event.key for event in profile.key_averages()}
+
+
 @pytest.mark.parametrize("size", [96, 256])
 def test_a_network_takes_the_sizes_that_tiles_have(size: int) -> None:
     with torch.no_grad():

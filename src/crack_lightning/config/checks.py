@@ -29,3 +29,20 @@ def require_choice(key: str, value: str, choices: Collection[str]) -> None:
     """
     if value not in choices:
         raise ConfigError(f"{key}: expected one of {', '.join(choices)}, got '{value}'.")
+
+
+def unread(node: object, prefix: str, keys: Collection[str], *, by: str) -> list[str]:
+    """List the keys of a node that differ from their defaults although a command does not read them.
+
+    Args:
+        node: A dataclass.
+        prefix: Its place in the configuration, such as ``trainer``.
+        keys: Those of its fields that are not read.
+        by: The command.
+    """
+    plain = type(node)()
+    return [
+        f"{prefix}.{key}: {by} does not read it; leave it out."
+        for key in keys
+        if getattr(node, key) != getattr(plain, key)
+    ]

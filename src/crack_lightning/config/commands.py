@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from omegaconf import MISSING
 
 from crack_lightning.config.augmentation import AugmentationConfig
+from crack_lightning.config.checks import unread
 from crack_lightning.config.data import DataConfig
 from crack_lightning.config.model import ModelConfig
 from crack_lightning.config.optimizer import OptimizerConfig, SchedulerConfig
 from crack_lightning.config.recipe import RecipeConfig
 from crack_lightning.config.trainer import TrainerConfig
+
+PRETRAINED_LR = 3e-3
+MACHINE_KEYS = ("accelerator", "precision", "threads")
 
 
 @dataclass
@@ -41,6 +45,18 @@ class TrainConfig:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     callbacks: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def learning_rate(self) -> float:
+        """``optimizer.lr``, or what suits the network and what it has learnt before."""
+        if self.optimizer.lr is not None:
+            return self.optimizer.lr
+        return self.model.scratch_lr if self.from_scratch else PRETRAINED_LR
+
+    @property
+    def from_scratch(self) -> bool:
+        """Whether the network starts from random weights and learns all of them alike."""
+        return self.recipe.name == "scratch" and self.model.weights == "none"
 
     def problems(self) -> list[str]:
         """List every contradiction between the nodes."""
@@ -74,7 +90,8 @@ class EvaluateConfig:
 
     def problems(self) -> list[str]:
         """List every contradiction between the nodes."""
-        return [*self.data.problems(), *self.trainer.problems()]
+        unused = unread(self.data, "data", ("split", "sampler"), by="evaluate")
+        return [*self.data.problems(), *unused, *_machine_problems(self.trainer, by="evaluate")]
 
 
 @dataclass
@@ -101,4 +118,9 @@ class PredictConfig:
 
     def problems(self) -> list[str]:
         """List every contradiction between the nodes."""
-        return self.trainer.problems()
+        return _machine_problems(self.trainer, by="predict")
+
+
+def _machine_problems(trainer: TrainerConfig, *, by: str) -> list[str]:
+    training = [item.name for item in fields(trainer) if item.name not in MACHINE_KEYS]
+    return [*trainer.problems(), *unread(trainer, "trainer", training, by=by)]

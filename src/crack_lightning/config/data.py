@@ -57,7 +57,7 @@ class DrawnConfig:
 
     num_tiles: int = 4000
     tile_px: int = 96
-    photo_tiles: int = 4
+    photo_tiles: int = 2
 
     def __post_init__(self) -> None:
         require_range("data.drawn.num_tiles", self.num_tiles, low=40)

@@ -27,6 +27,7 @@ class ModelConfig:
         image_size: Side of the square input in pixels; tiles are resized to it.
         drop_rate: Dropout before the classifier.
         drop_path_rate: Share of a network's branches that are left out at random in training.
+        scratch_lr: The learning rate that suits the network from scratch, where ``optimizer.lr`` is not set.
     """
 
     name: str = "mobilenetv2_100"
@@ -35,6 +36,7 @@ class ModelConfig:
     image_size: int = 96
     drop_rate: float = 0.0
     drop_path_rate: float = 0.0
+    scratch_lr: float = 3e-3
 
     def __post_init__(self) -> None:
         _check_name(self.name)
@@ -47,6 +49,7 @@ class ModelConfig:
         require_range("model.image_size", self.image_size, low=32, high=4096)
         require_range("model.drop_rate", self.drop_rate, low=0, high=0.95)
         require_range("model.drop_path_rate", self.drop_path_rate, low=0, high=0.95)
+        require_range("model.scratch_lr", self.scratch_lr, low=1e-9, high=1e3)
         if self.name == PLAIN_CNN and self.drop_path_rate:
             raise ConfigError(
                 f"model.drop_path_rate: {PLAIN_CNN} does not read it, got {self.drop_path_rate}; "

@@ -14,20 +14,21 @@ class OptimizerConfig:
 
     Attributes:
         name: ``adamw``, ``adam``, ``sgd`` (with Nesterov's momentum) or ``rmsprop``.
-        lr: The head's learning rate at its peak; with ``recipe=scratch`` everybody's. Some options of
-            ``model``, ``recipe`` and ``optimizer`` set their own.
+        lr: The head's learning rate at its peak; with ``recipe=scratch`` everybody's. ``None`` is
+            ``model.scratch_lr`` from scratch, and 0.003 where weights were learnt before.
         weight_decay: Pull of weights to zero; biases and normalisation are spared.
         momentum: ``sgd`` and ``rmsprop`` only; ``None`` is 0.9.
     """
 
     name: str = "adamw"
-    lr: float = 3e-3
+    lr: float | None = None
     weight_decay: float = 0.05
     momentum: float | None = None
 
     def __post_init__(self) -> None:
         require_choice("optimizer.name", self.name, ("adamw", "adam", "sgd", "rmsprop"))
-        require_range("optimizer.lr", self.lr, low=0, high=1e3)
+        if self.lr is not None:
+            require_range("optimizer.lr", self.lr, low=0, high=1e3)
         require_range("optimizer.weight_decay", self.weight_decay, low=0, high=1e3)
         if self.lr == 0:
             raise ConfigError("optimizer.lr: expected a number above 0, got 0; set optimizer.lr=1e-3.")

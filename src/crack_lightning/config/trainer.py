@@ -17,7 +17,7 @@ class TrainerConfig:
         accelerator: ``auto``, ``cpu`` or ``gpu``.
         precision: ``auto``, ``32``, ``bf16`` or ``16``; ``auto`` is 32 bits on a CPU and bf16 on a GPU.
         threads: Compute threads on the CPU; ``None`` takes every core. One or two give different weights.
-        max_epochs: Passes over the training tiles; ``None`` is as many as see 14,000 tiles, 3 at the least.
+        max_epochs: Passes over the training tiles; ``None`` is as many as see 17,000 tiles, 3 at the least.
         max_train_batches: Batches an epoch at the most; ``None`` is all of them.
         max_val_batches: Validation batches at the most; ``None`` is all of them.
         monitor: The validation figure that chooses the best checkpoint.
@@ -47,7 +47,7 @@ class TrainerConfig:
 
     def epochs_for(self, num_train_tiles: int) -> int:
         """Return ``max_epochs``, or what suits the number of training tiles."""
-        return self.max_epochs or max(3, round(14_000 / num_train_tiles))
+        return self.max_epochs or max(3, round(17_000 / num_train_tiles))
 
     def problems(self) -> list[str]:
         """List settings that contradict each other."""

@@ -200,9 +200,9 @@ def _stain(rng: np.random.Generator, image: Image, _light_angle: float) -> tuple
 def _pores(rng: np.random.Generator, image: Image, light_angle: float) -> tuple[Image, NDArray[np.float32]]:
     """Leave air voids: dark round holes whose far edge catches the light."""
     height, width = image.shape[:2]
-    largest = rng.uniform(2.5, 9)
+    largest = rng.uniform(3.5, 9)
     radius = np.exp(rng.uniform(np.log(0.8), np.log(largest), 4000))
-    crowd = np.exp(rng.uniform(np.log(0.002), np.log(0.04))) * height * width
+    crowd = np.exp(rng.uniform(np.log(0.008), np.log(0.07))) * height * width
     number = min(int(np.searchsorted(np.cumsum(2.3 * radius**2), crowd)) + 1, len(radius))
     radius = radius[:number]
     centre = rng.uniform(0, 1, (number, 2)) * (width, height)
@@ -211,7 +211,7 @@ def _pores(rng: np.random.Generator, image: Image, light_angle: float) -> tuple[
     covered, shade = (
         _discs(centre + move, (radius, shape, spin), height, width) for move in (0 * toward, toward)
     )
-    image = _darkened(image, covered, float(rng.uniform(0.4, 0.97)))
+    image = _darkened(image, covered, float(rng.uniform(0.7, 0.97)))
     return _darkened(image, shade * (1 - covered), float(rng.uniform(-0.35, -0.05))), covered
 
 

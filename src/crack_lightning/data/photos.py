@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
     from crack_lightning.data.strokes import Stroke
 
-DRAWING_VERSION = 6
+DRAWING_VERSION = 7
 """Raise this whenever the same seed gives other pixels: cached tiles are then drawn anew."""
 
 MIN_CRACK_LENGTH_PX = 48.0
 MIN_DISTRACTOR_PX = 40
 _SHARE_OF_PHOTOS = {
-    "stain": 0.7,
+    "stain": 0.5,
     "formwork": 0.05,
-    "pores": 0.8,
-    "scratch": 0.2,
-    "joint": 0.04,
+    "pores": 1.0,
+    "scratch": 0.1,
+    "joint": 0.02,
     "cable": 0.02,
-    "shadow": 0.6,
-    "plants": 1.1,
-    "paint": 1.1,
+    "shadow": 0.16,
+    "plants": 0.55,
+    "paint": 0.55,
 }
 # sound walls have more lines and shadows, so that dark pixels alone do not say "crack"
-_CLUTTER = {"cracked": 1.2, "sound": 2.3}
+_CLUTTER = {"cracked": 1.6, "sound": 2.1}
 _ON_ANY_WALL = ("stain", "pores")
 _ON_TOP = ("cable", "shadow")
 
@@ -144,7 +144,7 @@ def _number_of_cracks(rng: np.random.Generator, area_px: int) -> int:
     """Draw how many main cracks a photo has: none on some, more on a large one."""
     if rng.random() < 0.4:
         return 0
-    usual = int(rng.choice([1, 2, 3], p=[0.3, 0.4, 0.3]))
+    usual = int(rng.choice([1, 2, 3], p=[0.8, 0.17, 0.03]))
     return max(usual, round(usual * float(np.sqrt(area_px)) / 900))
 
 

@@ -108,7 +108,18 @@ def build_backbone(
         ) from error
     _quieten_blocks(model)
     _quieten_head(model)
+    _keep_inputs(model)
     return model
+
+
+def _keep_inputs(model: nn.Module) -> None:
+    """Let activations write beside their input: where the gradient needs it, autograd copies it first.
+
+    ReLU is left in place: its gradient needs the result alone.
+    """
+    for module in model.modules():
+        if isinstance(module, nn.ReLU6 | nn.SiLU | nn.Hardswish | nn.Hardsigmoid):
+            module.inplace = False
 
 
 def _quieten_blocks(model: nn.Module) -> None:

@@ -39,7 +39,7 @@ def load(
     seed: int,
     num_tiles: int,
     tile_px: int = 96,
-    photo_tiles: int = 4,
+    photo_tiles: int = 2,
     num_workers: int = 0,
     cache: Path,
     show_progress: bool = False,
