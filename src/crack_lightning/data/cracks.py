@@ -38,7 +38,7 @@ class CrackLook:
 
 def random_look(rng: np.random.Generator, light_angle: float) -> CrackLook:
     """Draw how the cracks of one wall look."""
-    warm = float(rng.normal(0.03, 0.05))
+    warm = float(rng.normal(0.02, 0.03))
     return CrackLook(
         light_angle=light_angle,
         darkness=float(rng.uniform(0.84, 0.98)),

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     Painter = Callable[[np.random.Generator, Image, float], tuple[Image, NDArray[np.float32]]]
 
 
-_PLANTS = np.array([[0.30, 0.42, 0.10], [0.18, 0.36, 0.12], [0.50, 0.25, 0.03]])
-_PAINTS = np.array([[0.70, 0.10, 0.08], [0.08, 0.18, 0.62], [0.75, 0.32, 0.03], [0.06, 0.40, 0.30]])
+_PLANTS = np.array([[0.32, 0.46, 0.06], [0.20, 0.44, 0.08], [0.62, 0.30, 0.02]])
+_PAINTS = np.array([[0.70, 0.10, 0.08], [0.08, 0.18, 0.62], [0.75, 0.32, 0.03], [0.03, 0.46, 0.34]])
 
 
 def paint_distractor(
@@ -129,7 +129,7 @@ def _shadow(rng: np.random.Generator, image: Image, _light_angle: float) -> tupl
     distance = distance + bend * ((x - through[0]) * np.sin(angle) - (y - through[1]) * np.cos(angle)) ** 2
     shade = np.clip(0.5 + distance / (2 * softness), 0, 1)
     if rng.random() < 0.5:
-        shade *= np.clip(0.5 + (rng.uniform(4, 40) - distance) / (2 * softness), 0, 1)
+        shade *= np.clip(0.5 + (rng.uniform(14, 40) - distance) / (2 * softness), 0, 1)
     edge = (shade > 0.02) & (shade < 0.98)
     painted = _darkened(image, shade.astype(np.float32), float(rng.uniform(0.35, 0.92)))
     return painted, edge.astype(np.float32)
