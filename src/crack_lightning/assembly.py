@@ -69,13 +69,9 @@ def read_tiles(
 
 def split_tiles(table: TileTable, split: SplitConfig, *, kept: Path) -> TileTable:
     """Decide who is in which split; ``kept`` is the run's ``splits.csv``."""
-    return with_splits(
-        table,
-        seed=split.seed,
-        fractions=split.fractions,
-        file=Path(split.file) if split.file else None,
-        kept=kept,
-    )
+    settings = asdict(split)
+    file = settings.pop("file")
+    return with_splits(table, file=Path(file) if file else None, kept=kept, **settings)
 
 
 def build_datamodule(config: TrainConfig, table: TileTable, *, plan: HardwarePlan) -> CrackDataModule:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 
 from crack_lightning.config import EvaluateConfig, PredictConfig, TrainConfig
@@ -9,6 +12,7 @@ from crack_lightning.config.data import DataConfig, SplitConfig
 from crack_lightning.config.model import ModelConfig
 from crack_lightning.config.recipe import RecipeConfig
 from crack_lightning.config.trainer import TrainerConfig
+from crack_lightning.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -27,6 +31,31 @@ def test_a_key_that_a_command_does_not_read_is_refused(
 ) -> None:
     problems = config.problems()
     assert [problem.startswith(said or "") for problem in problems] == ([True] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("split", "said"),
+    [
+        (SplitConfig(fold=1), r"data\.split\.fold: not read without data\.split\.folds"),
+        (SplitConfig(folds=3, file="splits.csv"), r"data\.split\.folds: not read beside"),
+    ],
+)
+def test_settings_of_folds_that_nothing_reads_are_named(split: SplitConfig, said: str) -> None:
+    [problem] = TrainConfig(data=DataConfig(split=split)).problems()
+    assert re.match(said, problem)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"folds": 5, "fold": 5}, r"data\.split\.fold: expected a number between 0 and 4, got 5"),
+        ({"folds": 1}, r"data\.split\.folds: .* got 1"),
+        ({"strategy": "blind"}, r"data\.split\.strategy: .* got 'blind'"),
+    ],
+)
+def test_folds_out_of_range_are_refused(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        SplitConfig(**wrong)
 
 
 @pytest.mark.parametrize(

@@ -210,3 +210,31 @@ def test_few_groups_are_dealt_better_than_99_of_100_of_all_ways() -> None:
         chosen = deal(path, label, group, seed=seed, shares=fractions)
         split_of = np.array([chosen[group == f"g{index}"][0] for index in range(9)])
         assert (all_distances < distance(split_of)).mean() < 0.01
+
+
+def test_random_deals_tile_by_tile_and_keeps_what_is_known_of_the_photos() -> None:
+    table = photos(60, 10, 50)
+    grouped, random = (split_table(table, seed=0, strategy=name) for name in ("grouped", "random"))
+    assert len(np.unique(np.stack([grouped.group, grouped.split]), axis=1).T) == 60
+    assert len(np.unique(np.stack([random.group, random.split]), axis=1).T) > 120
+    assert (random.group == table.group).all()
+
+
+def test_every_tile_tests_in_exactly_one_fold_and_photos_stay_whole() -> None:
+    table = photos(60, 10, 50)
+    folds = [split_table(table, seed=0, folds=5, fold=fold) for fold in range(5)]
+    tested = np.stack([fold.split == "test" for fold in folds])
+    assert (tested.sum(axis=0) == 1).all()
+    for fold in folds:
+        assert len(np.unique(np.stack([fold.group, fold.split]), axis=1).T) == 60
+        for label in (0, 1):
+            np.testing.assert_allclose(
+                shares(fold, label), [0.8 * 0.7 / 0.85, 0.8 * 0.15 / 0.85, 0.2], atol=0.02
+            )
+
+
+def test_folds_of_ready_made_splits_are_refused() -> None:
+    table = photos(12, 10, 20)
+    ready = table.with_columns(split=np.array(["train", "val", "test"])[np.arange(len(table)) % 3])
+    with pytest.raises(DataError, match="folds=4"):
+        split_table(ready, seed=0, folds=4)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from crack_lightning.data.table import SPLITS, TileTable, read_splits
 from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
 _NAMED = 5
@@ -51,17 +50,14 @@ def readable(
     return kept.with_columns(sha256=digests), skipped
 
 
-def with_splits(
-    table: TileTable, *, seed: int, fractions: Sequence[float], file: Path | None, kept: Path
-) -> TileTable:
+def with_splits(table: TileTable, *, file: Path | None, kept: Path, **how: Any) -> TileTable:
     """Decide who is in which split, write it down, and hold a resumed run to what was written.
 
     Args:
         table: Tiles with their digests.
-        seed: Decides who is where.
-        fractions: Shares of train, val and test.
         file: An earlier run's ``splits.csv`` to follow.
         kept: Where this run's ``splits.csv`` is, or is to be.
+        how: What :func:`crack_lightning.data.splits.split_table` reads.
 
     Raises:
         DataError: If the tiles are no longer those of ``kept``, or not those of ``file``.
@@ -71,7 +67,7 @@ def with_splits(
     if file is not None:
         table = apply_splits(table, read_splits(file), file=file)
     else:
-        table = split_table(table, seed=seed, fractions=tuple(fractions))
+        table = split_table(table, **how)
     table.write_csv(kept)
     return table
 

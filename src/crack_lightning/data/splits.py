@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-def split_table(table: TileTable, *, seed: int, fractions: Sequence[float] = (0.70, 0.15, 0.15)) -> TileTable:
+def split_table(
+    table: TileTable,
+    *,
+    seed: int,
+    fractions: Sequence[float] = (0.70, 0.15, 0.15),
+    strategy: str = "grouped",
+    folds: int | None = None,
+    fold: int = 0,
+) -> TileTable:
     """Decide who is in which split.
 
     Tiles of one group stay together, and every class has nearly the shares asked for in every split
@@ -32,15 +40,24 @@ def split_table(table: TileTable, *, seed: int, fractions: Sequence[float] = (0.
         table: N tiles; ``split`` is empty everywhere or nowhere.
         seed: Any integer.
         fractions: Shares of ``train``, ``val`` and ``test``, each above 0, together 1.
+        strategy: ``grouped``, or ``random`` to deal tile by tile whatever their groups.
+        folds: Parts of a cross-validation, of which one is the test split; ``None`` for none.
+        fold: The part that tests, in ``[0, folds)``.
 
     Returns:
         The same tiles in the same order, with ``split`` filled.
 
     Raises:
         ConfigError: If the fractions are not three shares above 0 with the sum 1.
-        DataError: If a split would lack a class.
+        DataError: If a split would lack a class, or folders decided the splits that folds would cut.
     """
     shares = _checked_fractions(fractions)
+    if strategy == "random":
+        blind = table.with_columns(group=np.full(len(table), ""))
+        random = split_table(blind, seed=seed, fractions=fractions, folds=folds, fold=fold)
+        return replace(table, split=random.split)
+    if folds is not None:
+        return _folded(table, seed=seed, shares=shares, folds=folds, fold=fold)
     ready = [split for split in SPLITS if (table.split == split).any()]
     rows = table.rows("train") if ready else np.arange(len(table))
     open_splits = [split for split in SPLITS if split not in ready or split == "train"]
@@ -54,6 +71,26 @@ def split_table(table: TileTable, *, seed: int, fractions: Sequence[float] = (0.
     done = replace(table, split=split)
     _check_classes(done)
     _warn_of_shared_groups(done)
+    return done
+
+
+def _folded(table: TileTable, *, seed: int, shares: Mapping[str, float], folds: int, fold: int) -> TileTable:
+    """Let one of several equal parts test; the others train and choose, in their own proportion."""
+    if (table.split != "").any():
+        raise DataError(
+            f"data.split.folds: the folders under '{table.root}' decide the splits, got folds={folds}; "
+            "leave data.split.folds out, or give the tiles without split folders."
+        )
+    part = deal(table.path, table.label, table.group, seed=seed, shares=np.full(folds, 1 / folds))
+    split = np.full(len(table), "test", dtype="U5")
+    rest = np.flatnonzero(part != fold)
+    wanted = np.array([shares["train"], shares["val"]])
+    chosen = deal(
+        table.path[rest], table.label[rest], table.group[rest], seed=seed, shares=wanted / wanted.sum()
+    )
+    split[rest] = np.array(["train", "val"])[chosen]
+    done = replace(table, split=split)
+    _check_classes(done)
     return done
 
 
