@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from crack_lightning.data.strokes import Stroke
 
-DRAWING_VERSION = 8
+DRAWING_VERSION = 9
 """Raise this whenever the same seed gives other pixels: cached tiles are then drawn anew."""
 
 MIN_CRACK_LENGTH_PX = 48.0
@@ -32,11 +32,11 @@ _SHARE_OF_PHOTOS = {
     "joint": 0.02,
     "cable": 0.02,
     "shadow": 0.16,
-    "plants": 0.55,
-    "paint": 0.55,
+    "plants": 0.8,
+    "paint": 0.8,
 }
 # sound walls have more lines and shadows, so that dark pixels alone do not say "crack"
-_CLUTTER = {"cracked": 1.6, "sound": 2.1}
+_CLUTTER = {"cracked": 1.6, "sound": 2.3}
 _ON_ANY_WALL = ("stain", "pores")
 _ON_TOP = ("cable", "shadow")
 
