@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from crack_lightning.data.strokes import Stroke
 
-DRAWING_VERSION = 9
+DRAWING_VERSION = 10
 """Raise this whenever the same seed gives other pixels: cached tiles are then drawn anew."""
 
 MIN_CRACK_LENGTH_PX = 48.0
@@ -32,8 +32,8 @@ _SHARE_OF_PHOTOS = {
     "joint": 0.02,
     "cable": 0.02,
     "shadow": 0.16,
-    "plants": 0.8,
-    "paint": 0.8,
+    "plants": 0.95,
+    "paint": 0.95,
 }
 # sound walls have more lines and shadows, so that dark pixels alone do not say "crack"
 _CLUTTER = {"cracked": 1.6, "sound": 2.3}
