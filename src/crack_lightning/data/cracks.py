@@ -132,7 +132,7 @@ def _random_width(rng: np.random.Generator) -> float:
     """Draw a crack's typical width in pixels: a few hairlines, most 5 to 11."""
     if rng.random() < 0.03:
         return float(rng.uniform(0.7, 1.1))
-    return float(np.exp(rng.uniform(np.log(5.3), np.log(11.0))))
+    return float(np.exp(rng.uniform(np.log(5.0), np.log(11.0))))
 
 
 def _walk(

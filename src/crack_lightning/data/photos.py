@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from crack_lightning.data.strokes import Stroke
 
-DRAWING_VERSION = 10
+DRAWING_VERSION = 11
 """Raise this whenever the same seed gives other pixels: cached tiles are then drawn anew."""
 
 MIN_CRACK_LENGTH_PX = 48.0
