@@ -47,9 +47,9 @@ def hardware_plan(trainer: TrainerConfig, *, num_workers: int | None) -> Hardwar
 
 
 def read_tiles(
-    data: DataConfig, *, plan: HardwarePlan, progress: bool
+    data: DataConfig, *, plan: HardwarePlan, progress: bool, twins: bool = False
 ) -> tuple[TileTable, list[dict[str, str]]]:
-    """Return the tiles of the configured source and those that were skipped."""
+    """Return the tiles of the configured source and those that were skipped; look for twins if asked."""
     table = load_source(
         data.source,
         seed=data.seed,
@@ -64,7 +64,13 @@ def read_tiles(
         cache=cache_folder(),
         show_progress=progress,
     )
-    return readable(table, on_unreadable=data.on_unreadable, num_workers=plan.threads, show_progress=progress)
+    return readable(
+        table,
+        on_unreadable=data.on_unreadable,
+        num_workers=plan.threads,
+        show_progress=progress,
+        twins=twins and data.source != "synthetic",  # of drawn tiles the photos are known
+    )
 
 
 def split_tiles(table: TileTable, split: SplitConfig, *, kept: Path) -> TileTable:

@@ -119,7 +119,7 @@ def _run(
 ) -> ExperimentResult:
     state = RunState.read(folder)
     with state.timed("data"):
-        table, skipped = assembly.read_tiles(config.data, plan=plan, progress=config.progress)
+        table, skipped = assembly.read_tiles(config.data, plan=plan, progress=config.progress, twins=True)
         table = assembly.split_tiles(table, config.data.split, kept=folder / "splits.csv")
     log.info("data: %s", describe(table))
     config.trainer.max_epochs = config.trainer.epochs_for(len(table.rows("train")))

@@ -14,9 +14,9 @@ from PIL import Image
 from crack_lightning.data.loading import (
     UnreadableImageError,
     decode_image,
-    find_unreadable,
     hash_files,
     read_batch,
+    survey_files,
 )
 from crack_lightning.errors import DataError
 
@@ -104,9 +104,9 @@ def test_every_unreadable_file_is_found_with_its_reason(num_workers: int, pictur
     pictures[1].write_bytes(b"")
     pictures[4].unlink()
     many = pictures * 30
-    found = find_unreadable(many, num_workers=num_workers, show_progress=False)
+    found = survey_files(many, num_workers=num_workers, show_progress=False)[0]
     assert found == {pictures[1]: "an empty file", pictures[4]: "no such file"}
-    assert find_unreadable([], num_workers=num_workers, show_progress=False) == {}
+    assert survey_files([], num_workers=num_workers, show_progress=False)[0] == {}
 
 
 def test_a_progress_bar_shows_only_when_asked_for(
@@ -114,9 +114,9 @@ def test_a_progress_bar_shows_only_when_asked_for(
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     hash_files(pictures, show_progress=False)
-    find_unreadable(pictures, num_workers=1, show_progress=False)
+    survey_files(pictures, num_workers=1, show_progress=False)
     assert "".join(capsys.readouterr()) == ""
-    find_unreadable(pictures, num_workers=1, show_progress=True)
+    survey_files(pictures, num_workers=1, show_progress=True)
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "Checking the files" in printed.err
@@ -139,7 +139,7 @@ def test_all_metu_tiles_are_checked_in_seconds_of_processor_time() -> None:
     paths = sorted(METU.rglob("*.jpg"))
     assert len(paths) == 16_000
     start = time.process_time()
-    assert find_unreadable(paths, num_workers=2, show_progress=False) == {}
+    assert survey_files(paths, num_workers=2, show_progress=False)[0] == {}
     # 7 s of processor time, so under 5 s on two free cores; coverage and neighbours may cost as much again
     assert time.process_time() - start < 25
 

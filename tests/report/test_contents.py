@@ -43,6 +43,27 @@ def test_a_group_in_two_splits_is_counted_and_an_unknown_one_is_not(draw_run: Dr
     assert statement["tiles_without_group"] == len(table) - 20
 
 
+def test_what_the_splits_leak_is_counted_and_the_accuracy_without_it_given(draw_run: DrawRun) -> None:
+    table, predictions = draw_run()
+    tested = predictions.index
+    wrong = tested[predictions.probability.argmax(axis=1) != predictions.label]
+    digests = np.array([f"{row:064x}" for row in range(len(table))])
+    digests[wrong] = digests[table.rows("train")[0]]
+    contents = report_contents(
+        title="t",
+        predictions=predictions,
+        table=table.with_columns(sha256=digests),
+        history=[],
+        provenance={},
+        threshold=0.5,
+    )
+    assert contents["twins"] == {
+        "leaked_pairs": len(wrong),
+        "test_tiles_with_twin_in_training": len(wrong),
+        "accuracy_on_the_others": 1.0,
+    }
+
+
 def test_the_worst_errors_are_the_surest_wrong_calls(draw_run: DrawRun) -> None:
     table, predictions = draw_run()
     contents = report_contents(

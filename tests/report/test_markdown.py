@@ -66,6 +66,18 @@ def test_unknown_groups_are_said_to_flatter(draw_run: DrawRun) -> None:
     assert "No group stands in two splits." in markdown_of((table, predictions))
 
 
+def test_leaked_pairs_are_stated_with_the_accuracy_on_the_other_tiles(draw_run: DrawRun) -> None:
+    table, predictions = draw_run()
+    assert "No identical file and no twin stands on two sides (leaked pairs: 0)." in markdown_of(
+        (table, predictions)
+    )
+    digests = np.array([f"{row:064x}" for row in range(len(table))])
+    digests[table.rows("train")[0]] = digests[table.rows("test")[0]]
+    text = markdown_of((table.with_columns(sha256=digests), predictions))
+    assert "Leaked pairs, identical files or twins on two sides: 1. 1 test tiles have one" in text
+    assert "accuracy on the others" in text
+
+
 def test_a_file_left_out_is_named_with_its_reason(draw_run: DrawRun, provenance: dict[str, Any]) -> None:
     text = markdown_of(draw_run(), provenance=provenance)
     assert "Left out because unreadable, 1 in all: bad\\|tile.jpg (cut off after 12 bytes)." in text

@@ -73,15 +73,6 @@ def decode_image(path: Path) -> NDArray[np.uint8]:
         raise UnreadableImageError.about(path, str(error)) from None
 
 
-def why_unreadable(path: Path) -> str | None:
-    """Decode a file completely and return the reason why it cannot be, ``None`` when it can."""
-    try:
-        _decode(_read(path))
-    except _BadPictureError as error:
-        return str(error)
-    return None
-
-
 def _read(path: Path) -> bytes:
     problem = suffix_problem(path)
     try:

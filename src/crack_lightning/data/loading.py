@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.progress import track
 from torch.nn.functional import interpolate
 
-from crack_lightning.data.decoding import UnreadableImageError, decode_image, why_unreadable
+from crack_lightning.data.decoding import UnreadableImageError, decode_image
+from crack_lightning.data.twins import PREVIEW_PX, preview
 from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = ["UnreadableImageError", "decode_image", "find_unreadable", "hash_files", "read_batch", "resized"]
+__all__ = ["UnreadableImageError", "decode_image", "hash_files", "read_batch", "resized", "survey_files"]
 
 _CHUNK = 64
 T = TypeVar("T")
@@ -69,8 +70,10 @@ def resized(pixels: NDArray[np.uint8], *, size: int) -> Tensor:
     return interpolate(image, (size, size), mode="bilinear", antialias=True)[0]
 
 
-def find_unreadable(paths: Sequence[Path], *, num_workers: int, show_progress: bool) -> dict[Path, str]:
-    """Decode every file completely and collect those that fail.
+def survey_files(
+    paths: Sequence[Path], *, num_workers: int, show_progress: bool
+) -> tuple[dict[Path, str], NDArray[np.uint8]]:
+    """Decode every file completely; collect those that fail, and previews of the others.
 
     Args:
         paths: Picture files.
@@ -78,12 +81,21 @@ def find_unreadable(paths: Sequence[Path], *, num_workers: int, show_progress: b
         show_progress: Whether to draw a progress bar on standard error.
 
     Returns:
-        Reason by file, in the order of ``paths``; empty when all can be read.
+        Reason by file, in the order of ``paths``, empty when all can be read; and the previews of the M
+        that can, uint8 ``(M, 64, 64)``.
     """
-    reasons = _in_threads(
-        why_unreadable, paths, num_workers=num_workers, title="Checking the files" if show_progress else None
-    )
-    return {path: reason for path, reason in zip(paths, reasons, strict=True) if reason is not None}
+    title = "Checking the files" if show_progress else None
+    seen = _in_threads(_surveyed, paths, num_workers=num_workers, title=title)
+    previews = [picture for picture in seen if not isinstance(picture, str)]
+    reasons = {path: reason for path, reason in zip(paths, seen, strict=True) if isinstance(reason, str)}
+    return reasons, np.stack(previews) if previews else np.empty((0, PREVIEW_PX, PREVIEW_PX), np.uint8)
+
+
+def _surveyed(path: Path) -> str | NDArray[np.uint8]:
+    try:
+        return preview(decode_image(path))
+    except UnreadableImageError as error:
+        return error.reason
 
 
 def hash_files(

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.data.loading import find_unreadable, hash_files
+from crack_lightning.data.groups import with_twins
+from crack_lightning.data.loading import hash_files, survey_files
 from crack_lightning.data.splits import apply_splits, split_table
 from crack_lightning.data.table import SPLITS, TileTable, read_splits
+from crack_lightning.data.twins import twin_pairs
 from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ _NAMED = 5
 
 
 def readable(
-    table: TileTable, *, on_unreadable: str, num_workers: int, show_progress: bool
+    table: TileTable, *, on_unreadable: str, num_workers: int, show_progress: bool, twins: bool = False
 ) -> tuple[TileTable, list[dict[str, str]]]:
     """Decode every file once, and hash it.
 
@@ -27,6 +29,7 @@ def readable(
         on_unreadable: ``error`` or ``skip``.
         num_workers: Threads that read.
         show_progress: Whether to show a bar.
+        twins: Whether to look for twins too, and join the groups that share one.
 
     Returns:
         The tiles that can be decoded, ``sha256`` filled in, and ``{"path", "reason"}`` of every other.
@@ -35,7 +38,7 @@ def readable(
         DataError: If a file cannot be decoded and ``on_unreadable`` is ``error``, or none can.
     """
     paths = [table.root / path for path in table.path]
-    reasons = find_unreadable(paths, num_workers=num_workers, show_progress=show_progress)
+    reasons, previews = survey_files(paths, num_workers=num_workers, show_progress=show_progress)
     bad = np.array([path in reasons for path in paths], dtype=bool)
     skipped = [{"path": str(name), "reason": reasons[table.root / name]} for name in table.path[bad]]
     if skipped and (on_unreadable == "error" or bad.all()):
@@ -47,7 +50,10 @@ def readable(
         )
     kept = table.select(~bad)
     digests = hash_files([table.root / path for path in kept.path], num_workers=num_workers)
-    return kept.with_columns(sha256=digests), skipped
+    kept = kept.with_columns(sha256=digests)
+    if twins:
+        kept = with_twins(kept, twin_pairs(previews, num_workers=num_workers))
+    return kept, skipped
 
 
 def with_splits(table: TileTable, *, file: Path | None, kept: Path, **how: Any) -> TileTable:

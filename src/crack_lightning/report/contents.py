@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crack_lightning.data.groups import has_twin_in, leaked_pairs
 from crack_lightning.evaluation.classification import evaluate_predictions
 from crack_lightning.evaluation.predictions import Predictions, predicted_labels
 from crack_lightning.evaluation.strata import false_alarms_by_distractor, recall_by_width
@@ -56,6 +57,7 @@ def report_contents(
         "worst_errors": _worst_errors(predictions, table, threshold),
         **_strata(predictions, table, threshold),
         "data": data_statement(table),
+        "twins": _twins_statement(predictions, table, threshold),
         "history": history,
         "provenance": {key: value for key, value in provenance.items() if key not in {"timing", "made"}},
         "timing": provenance.get("timing", {}),
@@ -110,6 +112,20 @@ def _split_statement(table: TileTable, rows: NDArray[np.bool_]) -> dict[str, Any
         "tiles": int(rows.sum()),
         "groups": len(groups),
         "classes": dict(zip(table.class_names, counts.tolist(), strict=True)),
+    }
+
+
+def _twins_statement(predictions: Predictions, table: TileTable, threshold: float) -> dict[str, Any]:
+    """Count what the splits leak, and give the accuracy on test tiles that have no twin in training."""
+    seen = has_twin_in(table, "train")[predictions.index]
+    predicted = predicted_labels(
+        predictions.probability, positive_index=table.positive_index, threshold=threshold
+    )
+    right = (predicted == predictions.label)[~seen]
+    return {
+        "leaked_pairs": leaked_pairs(table),
+        "test_tiles_with_twin_in_training": int(seen.sum()),
+        "accuracy_on_the_others": float(right.mean()) if len(right) else None,
     }
 
 

@@ -150,7 +150,8 @@ def _data_section(contents: Mapping[str, Any]) -> str:
     ]
     head = ["split", *names, "all tiles", "groups"]
     sources = ", ".join(f"{name} ({tiles:,} tiles)" for name, tiles in data["sources"].items())
-    lines = [f"Source: {sources}.", _leak_sentence(data), *_skipped_lines(contents["provenance"])]
+    leaks = [_leak_sentence(data), _twins_sentence(contents["twins"])]
+    lines = [f"Source: {sources}.", *leaks, *_skipped_lines(contents["provenance"])]
     statement = "\n".join(_plain(line) for line in lines if line)
     return f"## Data\n\n{_table(head, rows, 'l' + 'r' * (len(head) - 1))}\n\n{statement}"
 
@@ -165,6 +166,17 @@ def _leak_sentence(data: Mapping[str, Any]) -> str:
     told = f"{shared:,} groups stand in several splits" if shared else "No group stands in two splits"
     rest = f"; of {unknown:,} tiles the group is unknown" if unknown else ""
     return f"{told}{rest}."
+
+
+def _twins_sentence(twins: Mapping[str, Any]) -> str:
+    if not twins["leaked_pairs"]:
+        return "No identical file and no twin stands on two sides (leaked pairs: 0)."
+    told = f"Leaked pairs, identical files or twins on two sides: {twins['leaked_pairs']:,}."
+    if not (tiles := twins["test_tiles_with_twin_in_training"]):
+        return told
+    others = twins["accuracy_on_the_others"]
+    rest = "no test tile is without" if others is None else f"accuracy on the others {percent(others)}"
+    return f"{told} {tiles:,} test tiles have one in training; {rest}."
 
 
 def _skipped_lines(provenance: Mapping[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from crack_lightning.data.loading import find_unreadable
+from crack_lightning.data.loading import survey_files
 from crack_lightning.data.sources.image_folder import load
 from crack_lightning.errors import ConfigError, DataError
 
@@ -210,7 +210,7 @@ def test_odd_entries_are_listed_so_that_the_check_names_them(tmp_path: Path) -> 
     (tmp_path / "intact" / "photo.HEIC").write_bytes(b"")
     table = read(tmp_path)
     paths = [table.root / path for path in table.path.tolist()]
-    found = find_unreadable(paths, num_workers=1, show_progress=False)
+    found = survey_files(paths, num_workers=1, show_progress=False)[0]
     reasons = {path.name: reason.split(";")[0] for path, reason in found.items()}
     assert reasons == {
         "folder.jpg": "a folder, not a file",
