@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 
 from crack_lightning.data.augmentation import Augmentation
 from crack_lightning.data.datamodule import CrackDataModule
-from crack_lightning.data.reading import readable, with_splits
+from crack_lightning.data.reading import readable, with_splits, without_excluded
 from crack_lightning.data.sources import load_source
 from crack_lightning.errors import DataError
 from crack_lightning.hardware import HardwarePlan, configure_process, plan_hardware
@@ -64,13 +64,17 @@ def read_tiles(
         cache=cache_folder(),
         show_progress=progress,
     )
-    return readable(
+    excluded: list[dict[str, str]] = []
+    if data.exclude is not None:
+        table, excluded = without_excluded(table, Path(data.exclude))
+    table, unreadable = readable(
         table,
         on_unreadable=data.on_unreadable,
         num_workers=plan.threads,
         show_progress=progress,
         twins=twins and data.source != "synthetic",  # of drawn tiles the photos are known
     )
+    return table, excluded + unreadable
 
 
 def split_tiles(table: TileTable, split: SplitConfig, *, kept: Path) -> TileTable:

@@ -32,6 +32,7 @@ PATH_KEYS = (
     "outputs",
     "data.root",
     "data.archive",
+    "data.exclude",
     "data.split.file",
     "model.weights",
 )

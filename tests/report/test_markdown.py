@@ -83,6 +83,15 @@ def test_a_file_left_out_is_named_with_its_reason(draw_run: DrawRun, provenance:
     assert "Left out because unreadable, 1 in all: bad\\|tile.jpg (cut off after 12 bytes)." in text
 
 
+def test_tiles_that_the_user_left_out_are_counted_apart(
+    draw_run: DrawRun, provenance: dict[str, Any]
+) -> None:
+    mine = [{"path": f"{number}.jpg", "reason": "data.exclude"} for number in range(12)]
+    text = markdown_of(draw_run(), provenance=provenance | {"skipped": [*mine, *provenance["skipped"]]})
+    assert "Left out by data.exclude: 12 tiles, named in report.json." in text
+    assert "Left out because unreadable, 1 in all: " in text
+
+
 def test_how_it_was_made_names_command_settings_and_times(
     draw_run: DrawRun, provenance: dict[str, Any]
 ) -> None:

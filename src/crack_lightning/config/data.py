@@ -103,6 +103,7 @@ class DataConfig:
         num_workers: Processes that read ahead; ``None`` suits them to the machine.
         timeout_s: Seconds to wait for a worker before the run ends.
         on_unreadable: ``error`` ends the run at files that cannot be decoded, ``skip`` leaves them out.
+        exclude: A CSV file whose column ``path`` names tiles to leave out.
         sampler: ``shuffled``, or ``balanced`` for as many draws from every class.
     """
 
@@ -118,6 +119,7 @@ class DataConfig:
     num_workers: int | None = None
     timeout_s: int = 120
     on_unreadable: str = "error"
+    exclude: str | None = None
     sampler: str = "shuffled"
     split: SplitConfig = field(default_factory=SplitConfig)
     drawn: DrawnConfig = field(default_factory=DrawnConfig)

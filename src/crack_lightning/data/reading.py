@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from crack_lightning.data.groups import with_twins
 from crack_lightning.data.loading import hash_files, survey_files
 from crack_lightning.data.splits import apply_splits, split_table
-from crack_lightning.data.table import SPLITS, TileTable, read_splits
+from crack_lightning.data.table import EXCLUDED, SPLITS, TileTable, read_splits
 from crack_lightning.data.twins import twin_pairs
 from crack_lightning.errors import DataError
 
@@ -17,6 +18,41 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NAMED = 5
+
+
+def without_excluded(table: TileTable, file: Path) -> tuple[TileTable, list[dict[str, str]]]:
+    """Leave out the tiles that a list names, such as an audit's rows that somebody has looked at.
+
+    Args:
+        table: Tiles of a source.
+        file: A CSV file with a column ``path``, as in ``splits.csv``.
+
+    Returns:
+        The other tiles, and ``{"path", "reason"}`` of those left out.
+
+    Raises:
+        DataError: If the file cannot be read, has no such column, names a tile that is not there, or all.
+    """
+    try:
+        with file.open(encoding="utf-8", newline="") as opened:
+            rows = list(csv.DictReader(opened))
+        named = {row["path"] for row in rows}
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"data.exclude: cannot read '{file}' ({error}); give a CSV file.") from None
+    except KeyError:
+        columns = ", ".join(map(str, rows[0]))
+        raise DataError(
+            f"data.exclude: '{file}' has the columns {columns}; expected path among them."
+        ) from None
+    if unknown := sorted(named - set(table.path.tolist())):
+        raise DataError(
+            f"data.exclude: '{file}' names {len(unknown)} tiles that are not under '{table.root}', "
+            f"'{unknown[0]}' among them; give their paths as in splits.csv."
+        )
+    out = np.isin(table.path, sorted(named))
+    if out.all():
+        raise DataError(f"data.exclude: '{file}' names all {len(table)} tiles; leave some in.")
+    return table.select(~out), [{"path": str(path), "reason": EXCLUDED} for path in table.path[out]]
 
 
 def readable(

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SPLITS = ("train", "val", "test")
+EXCLUDED = "data.exclude"
+"""The reason that stands beside a tile which the user left out."""
 
 
 @dataclass(frozen=True, kw_only=True)

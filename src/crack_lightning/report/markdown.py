@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from crack_lightning.data.table import EXCLUDED
 from crack_lightning.report.verdict import number, percent
 
 if TYPE_CHECKING:
@@ -180,12 +181,15 @@ def _twins_sentence(twins: Mapping[str, Any]) -> str:
 
 
 def _skipped_lines(provenance: Mapping[str, Any]) -> list[str]:
-    skipped = provenance.get("skipped") or []
+    left_out = provenance.get("skipped") or []
+    skipped = [row for row in left_out if row["reason"] != EXCLUDED]
+    excluded = len(left_out) - len(skipped)
+    told = [f"Left out by {EXCLUDED}: {excluded:,} tiles, named in report.json."] if excluded else []
     if not skipped:
-        return []
+        return told
     named = "; ".join(f"{row['path']} ({row['reason']})" for row in skipped[:10])
     more = f"; and {len(skipped) - 10:,} more, in report.json" if len(skipped) > 10 else ""
-    return [f"Left out because unreadable, {len(skipped):,} in all: {named}{more}."]
+    return [*told, f"Left out because unreadable, {len(skipped):,} in all: {named}{more}."]
 
 
 def _making_section(contents: Mapping[str, Any]) -> str:
