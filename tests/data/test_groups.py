@@ -35,6 +35,12 @@ def test_twins_and_identical_files_become_one_group_named_after_the_first() -> N
     assert joined.extra["twins"].tolist() == joined.group.tolist()
 
 
+def test_the_table_that_was_given_stays_as_it_is() -> None:
+    given = table("aab")
+    with_twins(given, NO_PAIRS)
+    assert given.extra == {}
+
+
 def test_photos_that_share_a_twin_become_one_and_their_other_tiles_no_twins() -> None:
     joined = with_twins(table("abcde", ["p", "p", "q", "q", "r"]), np.array([[1, 2]]))
     assert joined.group.tolist() == ["p", "p", "p", "p", "r"]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from crack_lightning.data.groups import with_twins
 from crack_lightning.report.contents import data_statement, report_contents, to_json, to_plain
 
 if TYPE_CHECKING:
@@ -43,6 +44,14 @@ def test_a_group_in_two_splits_is_counted_and_an_unknown_one_is_not(draw_run: Dr
     assert statement["tiles_without_group"] == len(table) - 20
 
 
+def test_sets_of_twins_are_not_taken_for_photos(draw_run: DrawRun) -> None:
+    table, _ = draw_run()
+    table = replace(table, group=np.full(len(table), ""))
+    statement = data_statement(with_twins(table, np.array([[0, 1], [2, 3]])))
+    assert statement["tiles_without_group"] == len(table)
+    assert sum(row["groups"] for row in statement["splits"].values()) == 0
+
+
 def test_what_the_splits_leak_is_counted_and_the_accuracy_without_it_given(draw_run: DrawRun) -> None:
     table, predictions = draw_run()
     tested = predictions.index
@@ -58,6 +67,7 @@ def test_what_the_splits_leak_is_counted_and_the_accuracy_without_it_given(draw_
         threshold=0.5,
     )
     assert contents["twins"] == {
+        "looked_for": False,
         "leaked_pairs": len(wrong),
         "test_tiles_with_twin_in_training": len(wrong),
         "accuracy_on_the_others": 1.0,

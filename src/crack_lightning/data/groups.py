@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,19 +29,21 @@ def with_twins(table: TileTable, pairs: NDArray[np.int64]) -> TileTable:
     """
     twins = _components(len(table), [pairs, _same(table.sha256)])
     together = _components(len(table), [pairs, _same(table.sha256), _same(table.group)])
-    set_name = _named(twins, table.path, alone="")
-    known = np.where(table.group == "", "\uffff", table.group)
-    photo = _named(together, known, alone=None)
-    group = np.where(photo == "\uffff", _named(together, table.path, alone=""), photo)
-    joined = table.with_columns(group=group)
-    joined.extra["twins"] = set_name
-    return joined
+    last = "\uffff"  # sorts after every name
+    photo = _named(together, np.where(table.group == "", last, table.group), alone=None)
+    group = np.where(photo == last, _named(together, table.path, alone=""), photo)
+    return replace(table, group=group, extra=table.extra | {"twins": _named(twins, table.path, alone="")})
+
+
+def photo_known(table: TileTable) -> NDArray[np.bool_]:
+    """Say of each tile whether its group is a photo, not merely a set of twins, bool ``(N,)``."""
+    known: NDArray[np.bool_] = table.group != ""
+    return known & (table.group != table.extra["twins"]) if "twins" in table.extra else known
 
 
 def leaked_pairs(table: TileTable) -> int:
     """Count pairs of identical files or twins on two sides of a split, each pair of a set of twins once."""
-    keys = table.extra.get("twins", np.full(len(table), ""))
-    keys = np.where(keys == "", table.sha256, keys)
+    keys = _content(table)
     decided = (keys != "") & (table.split != "")
     of_set = _counts(keys[decided])
     of_side = _counts(np.char.add(np.char.add(keys[decided], "\0"), table.split[decided]))
@@ -49,10 +52,15 @@ def leaked_pairs(table: TileTable) -> int:
 
 def has_twin_in(table: TileTable, split: str) -> NDArray[np.bool_]:
     """Say of each tile whether an identical file or a twin is in a split, bool ``(N,)``."""
-    keys = table.extra.get("twins", np.full(len(table), ""))
-    keys = np.where(keys == "", table.sha256, keys)
+    keys = _content(table)
     there = np.unique(keys[table.split == split])
     return np.asarray(np.isin(keys, there[there != ""]) & (table.split != split), np.bool_)
+
+
+def _content(table: TileTable) -> NDArray[np.str_]:
+    """Name what each tile shows: its set of twins, else its file's digest; empty where neither is known."""
+    twins = table.extra.get("twins", np.full(len(table), ""))
+    return np.where(twins == "", table.sha256, twins).astype(np.str_)
 
 
 def _same(names: NDArray[np.str_]) -> NDArray[np.int64]:

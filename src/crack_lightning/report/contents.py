@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.data.groups import has_twin_in, leaked_pairs
+from crack_lightning.data.groups import has_twin_in, leaked_pairs, photo_known
 from crack_lightning.evaluation.classification import evaluate_predictions
 from crack_lightning.evaluation.predictions import Predictions, predicted_labels
 from crack_lightning.evaluation.strata import false_alarms_by_distractor, recall_by_width
@@ -94,7 +94,7 @@ def to_json(contents: Mapping[str, Any]) -> str:
 def data_statement(table: TileTable) -> dict[str, Any]:
     """Count tiles and groups by split and class, and groups that stand in several splits."""
     splits = [split for split in ("train", "val", "test", "") if (table.split == split).any()]
-    known = table.group != ""
+    known = photo_known(table)
     pairs = set(zip(table.group[known].tolist(), table.split[known].tolist(), strict=True))
     splits_of_group = Counter(group for group, split in pairs if split)
     return {
@@ -107,7 +107,7 @@ def data_statement(table: TileTable) -> dict[str, Any]:
 
 def _split_statement(table: TileTable, rows: NDArray[np.bool_]) -> dict[str, Any]:
     counts = np.bincount(table.label[rows], minlength=len(table.class_names))
-    groups = set(table.group[rows].tolist()) - {""}
+    groups = set(table.group[rows & photo_known(table)].tolist())
     return {
         "tiles": int(rows.sum()),
         "groups": len(groups),
@@ -123,6 +123,7 @@ def _twins_statement(predictions: Predictions, table: TileTable, threshold: floa
     )
     right = (predicted == predictions.label)[~seen]
     return {
+        "looked_for": "twins" in table.extra,
         "leaked_pairs": leaked_pairs(table),
         "test_tiles_with_twin_in_training": int(seen.sum()),
         "accuracy_on_the_others": float(right.mean()) if len(right) else None,

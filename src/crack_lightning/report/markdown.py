@@ -151,7 +151,7 @@ def _data_section(contents: Mapping[str, Any]) -> str:
     ]
     head = ["split", *names, "all tiles", "groups"]
     sources = ", ".join(f"{name} ({tiles:,} tiles)" for name, tiles in data["sources"].items())
-    leaks = [_leak_sentence(data), _twins_sentence(contents["twins"])]
+    leaks = [_leak_sentence(data), _twins_sentence(contents["twins"]) if len(rows) > 1 else ""]
     lines = [f"Source: {sources}.", *leaks, *_skipped_lines(contents["provenance"])]
     statement = "\n".join(_plain(line) for line in lines if line)
     return f"## Data\n\n{_table(head, rows, 'l' + 'r' * (len(head) - 1))}\n\n{statement}"
@@ -171,7 +171,8 @@ def _leak_sentence(data: Mapping[str, Any]) -> str:
 
 def _twins_sentence(twins: Mapping[str, Any]) -> str:
     if not twins["leaked_pairs"]:
-        return "No identical file and no twin stands on two sides (leaked pairs: 0)."
+        what = "No identical file and no twin" if twins["looked_for"] else "No identical file"
+        return f"{what} stands on two sides (leaked pairs: 0)."
     told = f"Leaked pairs, identical files or twins on two sides: {twins['leaked_pairs']:,}."
     if not (tiles := twins["test_tiles_with_twin_in_training"]):
         return told
