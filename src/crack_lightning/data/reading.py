@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from crack_lightning.data.groups import with_twins
 from crack_lightning.data.loading import hash_files, survey_files
 from crack_lightning.data.splits import apply_splits, split_table
-from crack_lightning.data.table import EXCLUDED, SPLITS, TileTable, read_splits
+from crack_lightning.data.table import EXCLUDED, SPLITS, TileTable, read_rows, read_splits
 from crack_lightning.data.twins import twin_pairs
 from crack_lightning.errors import DataError
 
@@ -33,17 +32,7 @@ def without_excluded(table: TileTable, file: Path) -> tuple[TileTable, list[dict
     Raises:
         DataError: If the file cannot be read, has no such column, names a tile that is not there, or all.
     """
-    try:
-        with file.open(encoding="utf-8", newline="") as opened:
-            rows = list(csv.DictReader(opened))
-        named = {row["path"] for row in rows}
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"data.exclude: cannot read '{file}' ({error}); give a CSV file.") from None
-    except KeyError:
-        columns = ", ".join(map(str, rows[0]))
-        raise DataError(
-            f"data.exclude: '{file}' has the columns {columns}; expected path among them."
-        ) from None
+    named = {row["path"] for row in read_rows(file, ("path",), key="data.exclude", hint="give a CSV file")}
     if unknown := sorted(named - set(table.path.tolist())):
         raise DataError(
             f"data.exclude: '{file}' names {len(unknown)} tiles that are not under '{table.root}', "

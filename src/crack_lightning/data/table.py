@@ -108,18 +108,7 @@ def read_splits(path: Path) -> dict[str, str]:
     Raises:
         DataError: If the file cannot be read, lacks a column, or names a split that does not exist.
     """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"data.split.file: cannot read '{path}' ({error}); give a splits.csv of a run."
-        ) from None
-    if rows and not {"path", "split"} <= rows[0].keys():
-        raise DataError(
-            f"data.split.file: '{path}' has the columns {', '.join(rows[0])}; "
-            "expected path and split among them."
-        )
+    rows = read_rows(path, ("path", "split"), key="data.split.file", hint="give a splits.csv of a run")
     for row in rows:
         if row["split"] not in SPLITS:
             raise DataError(
@@ -127,3 +116,30 @@ def read_splits(path: Path) -> dict[str, str]:
                 "expected train, val or test."
             )
     return {row["path"]: row["split"] for row in rows}
+
+
+def read_rows(path: Path, columns: tuple[str, ...], *, key: str, hint: str) -> list[dict[str, str]]:
+    """Read a CSV file that the user named.
+
+    Args:
+        path: The file.
+        columns: What its head must have at the least.
+        key: The configuration's key, for the errors.
+        hint: What to do about a file that cannot be read.
+
+    Returns:
+        Value by column, a mapping a row.
+
+    Raises:
+        DataError: If the file cannot be read or lacks a column.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file, restval="")
+            found, rows = reader.fieldnames or [], list(reader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{key}: cannot read '{path}' ({error}); {hint}.") from None
+    if not set(columns) <= set(found):
+        needed = " and ".join(columns)
+        raise DataError(f"{key}: '{path}' has the columns {', '.join(found)}; expected {needed} among them.")
+    return rows

@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 PREVIEW_PX = 64
@@ -67,7 +69,7 @@ def twin_pairs(previews: NDArray[np.uint8], *, num_workers: int = 2) -> NDArray[
     with ThreadPoolExecutor(max(1, num_workers)) as pool:
         for search in (_QUICK, _THOROUGH):
             fine = lru_cache(maxsize=4096)(partial(_band, previews, search.band_px))
-            alike = pool.map(lambda pair: _likeness(fine(pair[0]), fine(pair[1]), search), pairs.tolist())  # noqa: B023
+            alike = pool.map(partial(_likeness, search=search, fine=fine), *pairs.T.tolist())
             pairs = pairs[np.fromiter(alike, float, len(pairs)) >= search.least]
     return pairs
 
@@ -79,8 +81,11 @@ def _band(previews: NDArray[np.uint8], band_px: tuple[float, float], row: int) -
     return np.asarray(fine - wide, np.float32)
 
 
-def _likeness(one: NDArray[np.float32], other: NDArray[np.float32], search: _Search) -> float:
-    """Return the largest correlation of two pictures over scales and shifts, in ``[-1, 1]``."""
+def _likeness(
+    row: int, other_row: int, *, search: _Search, fine: Callable[[int], NDArray[np.float32]]
+) -> float:
+    """Return the largest correlation of two tiles over scales and shifts, in ``[-1, 1]``."""
+    one, other = fine(row), fine(other_row)
     inner = np.ascontiguousarray(other[_REACH_PX:-_REACH_PX, _REACH_PX:-_REACH_PX])
     middle = (one.shape[0] - 1) / 2
     best = -1.0
