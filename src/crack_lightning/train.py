@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import shlex
 import sys
-from contextlib import nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crack_lightning.ahead import tiles_meanwhile
 from crack_lightning.cli import main
 from crack_lightning.config import TrainConfig, parse, resumed_config
-from crack_lightning.hardware import available_cores
-from crack_lightning.run_folder import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from contextlib import AbstractContextManager
 
     from omegaconf import DictConfig
 
@@ -38,7 +34,7 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
     if config.resume:
         folder = Path(config.resume)
         config = resumed_config(folder, asked=config, overrides=overrides)
-    with _tiles_meanwhile(config):
+    with tiles_meanwhile(config):
         from rich import print as show
 
         from crack_lightning.experiment import run_training
@@ -49,21 +45,6 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
     )
     show(closing_table(result.contents, report_path=result.report))
     return 0
-
-
-def _tiles_meanwhile(config: TrainConfig) -> AbstractContextManager[None]:
-    """Draw the tiles, where they are drawn, while torch and Lightning are imported."""
-    if config.data.source != "synthetic":
-        return nullcontext()
-    from crack_lightning.data.sources.synthetic import drawn_meanwhile
-
-    return drawn_meanwhile(
-        cache=cache_folder(),
-        num_workers=config.trainer.threads or available_cores(),
-        show_progress=config.progress,
-        seed=config.data.seed,
-        **asdict(config.data.drawn),
-    )
 
 
 if __name__ == "__main__":
