@@ -37,7 +37,8 @@ def test_a_key_that_a_command_does_not_read_is_refused(
     ("split", "said"),
     [
         (SplitConfig(fold=1), r"data\.split\.fold: not read without data\.split\.folds"),
-        (SplitConfig(folds=3, file="splits.csv"), r"data\.split\.folds: not read beside"),
+        (SplitConfig(folds=3, file="splits.csv"), r"data\.split\.folds: .* data\.split\.file does not read"),
+        (SplitConfig(seed=3, file="splits.csv"), r"data\.split\.seed: .* data\.split\.file does not read"),
     ],
 )
 def test_settings_of_folds_that_nothing_reads_are_named(split: SplitConfig, said: str) -> None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from crack_lightning.config.checks import require_choice, require_range
+from crack_lightning.config.checks import require_choice, require_range, unread
 from crack_lightning.errors import ConfigError
 
 SOURCES = ("synthetic", "metu", "sdnet2018", "image_folder")
@@ -61,8 +61,9 @@ class SplitConfig:
         found = []
         if self.folds is None and self.fold:
             found.append("data.split.fold: not read without data.split.folds; set data.split.folds=5.")
-        if self.file is not None and self.folds is not None:
-            found.append("data.split.folds: not read beside data.split.file; leave one of them out.")
+        if self.file is not None:
+            others = [item.name for item in fields(self) if item.name not in ("file", "fold")]
+            found += unread(self, "data.split", others, by="a run that follows data.split.file")
         return found
 
 
