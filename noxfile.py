@@ -23,6 +23,7 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 PROJECT = ("--editable", ".[offline-weights]")
 TOOLS = nox.project.dependency_groups(PYPROJECT, "test", "lint", "types")
 TESTED = ("--constraint", "constraints.txt")
+COMPILED = {"UV_COMPILE_BYTECODE": "1"}  # once here, not in every process that a test starts
 WHOLE_SUITE = ("--cov", "--durations=15")
 MAIN_JOB_ACCURACY = 0.95
 
@@ -30,7 +31,7 @@ MAIN_JOB_ACCURACY = 0.95
 @nox.session(reuse_venv=True, default=False)
 def environment(session: nox.Session) -> None:
     """Make or refresh the one environment, on the interpreter at hand, in which the others run."""
-    session.install(*PROJECT, *TOOLS, *TESTED)
+    session.install(*PROJECT, *TOOLS, *TESTED, env=COMPILED)
 
 
 @nox.session(requires=["environment"], venv_backend="none")
@@ -68,7 +69,7 @@ def real(session: nox.Session) -> None:
 @nox.session(name="tests-all", python=nox.project.python_versions(PYPROJECT), default=False)
 def tests_all(session: nox.Session) -> None:
     """Run the tests on every Python that the classifiers name."""
-    session.install(*PROJECT, *TOOLS, *TESTED)
+    session.install(*PROJECT, *TOOLS, *TESTED, env=COMPILED)
     session.run("python", "-m", "pytest", *(session.posargs or WHOLE_SUITE))
 
 

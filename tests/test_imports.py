@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "crack_lightning"
-FOUNDATION = {"errors", "hardware", "run_folder"}
+FOUNDATION = {"errors", "hardware", "run_folder", "cache_entries"}
 MAY_IMPORT = {
     "errors": set(),
     "hardware": {"errors"},
     "run_folder": {"errors"},
+    "cache_entries": {"errors", "run_folder"},
     "config": {"errors", "run_folder"},
     "targets": {"errors"},
     "data": FOUNDATION,
@@ -31,7 +32,7 @@ MAY_IMPORT = {
     "train": {"ahead", "cli", "config", "experiment", "report"},
     "evaluate": {"cli", "config", "experiment", "report"},
     "predict": {"cli", "config", "inference"},
-    "cache": {"errors", "run_folder"},
+    "cache": {"errors", "cache_entries"},
     "": {"inference", ""},
 }
 CONFIGURED = {"config", "targets", "sweep", "cli", "train", "evaluate", "predict"}

@@ -6,8 +6,8 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from crack_lightning.cache_entries import cache_folder
 from crack_lightning.hardware import available_cores
-from crack_lightning.run_folder import cache_folder
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager

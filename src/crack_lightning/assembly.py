@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pytorch_lightning as pl
 
+from crack_lightning.cache_entries import cache_folder
 from crack_lightning.data.augmentation import Augmentation
 from crack_lightning.data.datamodule import CrackDataModule
 from crack_lightning.data.reading import readable, with_splits, without_excluded
@@ -20,7 +21,6 @@ from crack_lightning.model.backbones import normalisation
 from crack_lightning.model.classifier import DIGEST_BYTES, CrackClassifier, digests
 from crack_lightning.model.losses import balanced_class_weights
 from crack_lightning.model.weights import load_weights
-from crack_lightning.run_folder import cache_folder
 from crack_lightning.targets import build_targets
 from crack_lightning.training.checkpoints import WholeCheckpointIO
 
@@ -72,6 +72,7 @@ def read_tiles(
         on_unreadable=data.on_unreadable,
         num_workers=plan.threads,
         show_progress=progress,
+        cache=cache_folder(),
         twins=twins and data.source != "synthetic",  # of drawn tiles the photos are known
     )
     return table, excluded + unreadable

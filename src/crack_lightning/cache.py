@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+from crack_lightning.cache_entries import cache_folder
 from crack_lightning.errors import CrackLightningError
-from crack_lightning.run_folder import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A run's folder, files written whole or not at all, and the cache folder."""
+"""A run's folder, and files written whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
-from platformdirs import user_cache_path
 
 from crack_lightning.errors import ConfigError, CrackLightningError
 
@@ -126,12 +125,6 @@ def logging_to(path: Path) -> Iterator[None]:
         for handler in (file, console):
             package.removeHandler(handler)
         file.close()
-
-
-def cache_folder() -> Path:
-    """Return the folder of everything that can be made again; ``CRACK_LIGHTNING_CACHE`` overrides it."""
-    override = os.environ.get("CRACK_LIGHTNING_CACHE")
-    return Path(override).expanduser().resolve() if override else user_cache_path("crack_lightning")
 
 
 def _umask() -> int:

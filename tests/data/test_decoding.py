@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from crack_lightning.data import decoding
 from crack_lightning.data.decoding import MAX_PIXELS, UnreadableImageError, decode_image
 from crack_lightning.errors import DataError
 
@@ -351,3 +352,38 @@ def test_random_damage_never_raises_anything_else(tmp_path: Path) -> None:
             path = save(tmp_path, f"damaged.{suffix}", bytes(damaged))
             with suppress(UnreadableImageError):
                 assert decode_image(path).ndim == 3
+
+
+@pytest.mark.parametrize("size", [(1, 1), (17, 33), (64, 48)])
+@pytest.mark.parametrize(
+    "options",
+    [{"subsampling": 0}, {"subsampling": 1}, {"subsampling": 2}, {"progressive": True}, {"grey": True}],
+)
+def test_both_decoders_of_a_plain_jpeg_give_the_same_pixels(
+    options: dict[str, Any], size: tuple[int, int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(size)
+    image = Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8))
+    if options.pop("grey", False):
+        image = image.convert("L")
+    path = save(tmp_path, "noise.jpg", encoded(image, "JPEG", quality=80, **options))
+    fast = decode_image(path)
+    assert decoding._decode_plain_jpeg(path.read_bytes()) is not None
+    monkeypatch.setattr(decoding, "_decode_plain_jpeg", lambda data: None)
+    np.testing.assert_array_equal(fast, decode_image(path))
+
+
+@pytest.mark.parametrize(
+    "name", ["exif", "cmyk", "text after", "cut", "cut with an end", "header alone", "png"]
+)
+def test_what_is_no_plain_jpeg_is_left_to_pillow(name: str) -> None:
+    data = {
+        "exif": jpeg(exif=exif(6)),
+        "cmyk": encoded(picture().convert("CMYK")),
+        "text after": jpeg() + b"words",
+        "cut": jpeg()[:-2],
+        "cut with an end": jpeg()[:10] + b"\xff\xd9",
+        "header alone": b"\xff\xd8\xff\xd9",
+        "png": encoded(picture(), "PNG"),
+    }[name]
+    assert decoding._decode_plain_jpeg(data) is None

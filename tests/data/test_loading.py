@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import hashlib
-import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,16 +11,13 @@ from PIL import Image
 from crack_lightning.data.loading import (
     UnreadableImageError,
     decode_image,
-    hash_files,
     read_batch,
-    survey_files,
 )
-from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from pathlib import Path
 
-METU = Path(__file__).parents[3] / "shared" / "data" / "metu"
+    from numpy.typing import NDArray
 
 
 @pytest.fixture
@@ -97,57 +91,3 @@ def test_a_batch_names_the_file_that_it_cannot_read(pictures: list[Path]) -> Non
     pictures[2].write_bytes(b"<html>")
     with pytest.raises(UnreadableImageError, match=r"2\.png': a web page"):
         read_batch(pictures, size=16)
-
-
-@pytest.mark.parametrize("num_workers", [0, 1, 3])
-def test_every_unreadable_file_is_found_with_its_reason(num_workers: int, pictures: list[Path]) -> None:
-    pictures[1].write_bytes(b"")
-    pictures[4].unlink()
-    many = pictures * 30
-    found = survey_files(many, num_workers=num_workers, show_progress=False)[0]
-    assert found == {pictures[1]: "an empty file", pictures[4]: "no such file"}
-    assert survey_files([], num_workers=num_workers, show_progress=False)[0] == {}
-
-
-def test_a_progress_bar_shows_only_when_asked_for(
-    pictures: list[Path], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    hash_files(pictures, show_progress=False)
-    survey_files(pictures, num_workers=1, show_progress=False)
-    assert "".join(capsys.readouterr()) == ""
-    survey_files(pictures, num_workers=1, show_progress=True)
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert "Checking the files" in printed.err
-
-
-def test_digests_are_those_of_hashlib_in_order(pictures: list[Path]) -> None:
-    expected = [hashlib.sha256(path.read_bytes()).hexdigest() for path in pictures]
-    assert hash_files(pictures, num_workers=3).tolist() == expected
-    assert hash_files([]).shape == (0,)
-
-
-def test_a_file_that_cannot_be_hashed_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"gone\.jpg.*No such file"):
-        hash_files([tmp_path / "gone.jpg"])
-
-
-@pytest.mark.real_data
-@pytest.mark.skipif(not METU.is_dir(), reason="the METU tiles are not beside the project")
-def test_all_metu_tiles_are_checked_in_seconds_of_processor_time() -> None:
-    paths = sorted(METU.rglob("*.jpg"))
-    assert len(paths) == 16_000
-    start = time.process_time()
-    assert survey_files(paths, num_workers=2, show_progress=False)[0] == {}
-    # 7 s of processor time, so under 5 s on two free cores; coverage and neighbours may cost as much again
-    assert time.process_time() - start < 25
-
-
-@pytest.mark.real_data
-@pytest.mark.skipif(not METU.is_dir(), reason="the METU tiles are not beside the project")
-def test_metu_has_the_identical_files_that_its_readme_counts() -> None:
-    paths = sorted(METU.rglob("*.jpg"))
-    _, sizes = np.unique(hash_files(paths), return_counts=True)
-    # 638 files in 311 groups, counted by the publisher of this part of the set
-    assert ((sizes > 1).sum(), sizes[sizes > 1].sum()) == (311, 638)

@@ -66,8 +66,9 @@ def test_a_list_that_does_not_fit_is_refused(
         without_excluded(table, listed)
 
 
-def test_twins_are_looked_for_when_asked(table: TileTable) -> None:
+def test_twins_are_looked_for_when_asked(table: TileTable, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"on_unreadable": "error", "num_workers": 1, "show_progress": False}
+    settings["cache"] = tmp_path / "cache"
     plain, _ = readable(table, **settings)
     assert "twins" not in plain.extra
     searched, _ = readable(table, twins=True, **settings)

@@ -354,5 +354,5 @@ def test_what_goes_wrong_meanwhile_is_left_to_load(tmp_path: Path, capfd: pytest
         pass
 
     assert capfd.readouterr().err == ""
-    with pytest.raises(DataError, match="CRACK_LIGHTNING_CACHE: cannot keep drawn tiles"):
+    with pytest.raises(DataError, match="CRACK_LIGHTNING_CACHE: cannot keep synthetic"):
         synthetic.load(**DRAWN, cache=tmp_path)

@@ -1,33 +1,23 @@
-"""Many picture files at once: a batch of tiles, the check before a run, the digests."""
+"""A batch of picture files, brought to one size."""
 
 from __future__ import annotations
 
-import hashlib
-from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import track
 from torch.nn.functional import interpolate
 
 from crack_lightning.data.decoding import UnreadableImageError, decode_image
-from crack_lightning.data.twins import PREVIEW_PX, preview
-from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = ["UnreadableImageError", "decode_image", "hash_files", "read_batch", "resized", "survey_files"]
-
-_CHUNK = 64
-T = TypeVar("T")
+__all__ = ["UnreadableImageError", "decode_image", "read_batch", "resized"]
 
 
 def read_batch(paths: Sequence[Path], *, size: int) -> Tensor:
@@ -68,67 +58,3 @@ def resized(pixels: NDArray[np.uint8], *, size: int) -> Tensor:
     if image.shape[2:] == (size, size):
         return image[0]
     return interpolate(image, (size, size), mode="bilinear", antialias=True)[0]
-
-
-def survey_files(
-    paths: Sequence[Path], *, num_workers: int, show_progress: bool
-) -> tuple[dict[Path, str], NDArray[np.uint8]]:
-    """Decode every file completely; collect those that fail, and previews of the others.
-
-    Args:
-        paths: Picture files.
-        num_workers: Threads that decode; the decoders release the interpreter's lock. 0 means one.
-        show_progress: Whether to draw a progress bar on standard error.
-
-    Returns:
-        Reason by file, in the order of ``paths``, empty when all can be read; and the previews of the M
-        that can, uint8 ``(M, 64, 64)``.
-    """
-    title = "Checking the files" if show_progress else None
-    seen = _in_threads(_surveyed, paths, num_workers=num_workers, title=title)
-    previews = [picture for picture in seen if not isinstance(picture, str)]
-    reasons = {path: reason for path, reason in zip(paths, seen, strict=True) if isinstance(reason, str)}
-    return reasons, np.stack(previews) if previews else np.empty((0, PREVIEW_PX, PREVIEW_PX), np.uint8)
-
-
-def _surveyed(path: Path) -> str | NDArray[np.uint8]:
-    try:
-        return preview(decode_image(path))
-    except UnreadableImageError as error:
-        return error.reason
-
-
-def hash_files(
-    paths: Sequence[Path], *, num_workers: int = 2, show_progress: bool = False
-) -> NDArray[np.str_]:
-    """Return the SHA-256 hex digests of N files, str ``(N,)``.
-
-    Raises:
-        DataError: If a file cannot be read; it names the file.
-    """
-    digests = _in_threads(
-        _sha256, paths, num_workers=num_workers, title="Hashing the files" if show_progress else None
-    )
-    return np.array(digests, dtype="U64")
-
-
-def _in_threads(
-    work: Callable[[Path], T], paths: Sequence[Path], *, num_workers: int, title: str | None
-) -> list[T]:
-    chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
-    with ThreadPoolExecutor(max(1, num_workers)) as pool:
-        done = pool.map(lambda chunk: [work(path) for path in chunk], chunks)
-        if title is not None:
-            bar = Console(stderr=True)
-            done = iter(track(done, description=title, total=len(chunks), console=bar, transient=True))
-        return list(chain.from_iterable(done))
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise DataError(
-            f"data.root: cannot read '{path}' ({error.strerror}); mend or remove the file."
-        ) from None

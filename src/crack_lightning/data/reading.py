@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crack_lightning.data.groups import with_twins
-from crack_lightning.data.loading import hash_files, survey_files
 from crack_lightning.data.splits import apply_splits, split_table
+from crack_lightning.data.survey import survey
 from crack_lightning.data.table import EXCLUDED, SPLITS, TileTable, read_rows, read_splits
-from crack_lightning.data.twins import twin_pairs
 from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
@@ -45,15 +44,22 @@ def without_excluded(table: TileTable, file: Path) -> tuple[TileTable, list[dict
 
 
 def readable(
-    table: TileTable, *, on_unreadable: str, num_workers: int, show_progress: bool, twins: bool = False
+    table: TileTable,
+    *,
+    on_unreadable: str,
+    num_workers: int,
+    show_progress: bool,
+    cache: Path,
+    twins: bool = False,
 ) -> tuple[TileTable, list[dict[str, str]]]:
-    """Decode every file once, and hash it.
+    """Leave out the files that do not decode, and fill in the digests.
 
     Args:
         table: Tiles of a source.
         on_unreadable: ``error`` or ``skip``.
         num_workers: Threads that read.
         show_progress: Whether to show a bar.
+        cache: The cache folder.
         twins: Whether to look for twins too, and join the groups that share one.
 
     Returns:
@@ -63,9 +69,12 @@ def readable(
         DataError: If a file cannot be decoded and ``on_unreadable`` is ``error``, or none can.
     """
     paths = [table.root / path for path in table.path]
-    reasons, previews = survey_files(paths, num_workers=num_workers, show_progress=show_progress)
-    bad = np.array([path in reasons for path in paths], dtype=bool)
-    skipped = [{"path": str(name), "reason": reasons[table.root / name]} for name in table.path[bad]]
+    seen = survey(paths, twins=twins, num_workers=num_workers, show_progress=show_progress, cache=cache)
+    bad = seen.reason != ""
+    skipped = [
+        {"path": str(path), "reason": str(reason)}
+        for path, reason in zip(table.path[bad], seen.reason[bad], strict=True)
+    ]
     if skipped and (on_unreadable == "error" or bad.all()):
         named = "; ".join(f"{item['path']} ({item['reason']})" for item in skipped[:_NAMED])
         more = f"; and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
@@ -73,12 +82,10 @@ def readable(
             f"data.root: {len(skipped)} of {len(table)} files under '{table.root}' cannot be decoded: "
             f"{named}{more}. Mend or remove them, or set data.on_unreadable=skip."
         )
-    kept = table.select(~bad)
-    digests = hash_files([table.root / path for path in kept.path], num_workers=num_workers)
-    kept = kept.with_columns(sha256=digests)
-    if twins:
-        kept = with_twins(kept, twin_pairs(previews, num_workers=num_workers))
-    return kept, skipped
+    known = table.with_columns(sha256=seen.sha256)
+    if seen.twins is not None:
+        known = with_twins(known, seen.twins)
+    return known.select(~bad), skipped
 
 
 def with_splits(table: TileTable, *, file: Path | None, kept: Path, **how: Any) -> TileTable:

@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
+from rich.console import Console
+from rich.progress import track
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
+
+TWINS_VERSION = 1
+"""Raise this whenever other pairs are found: surveys in the cache are then made anew."""
 
 PREVIEW_PX = 64
 LEAST_LIKENESS = 0.9
@@ -50,7 +55,9 @@ def preview(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(grey, (PREVIEW_PX, PREVIEW_PX), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def twin_pairs(previews: NDArray[np.uint8], *, num_workers: int = 2) -> NDArray[np.int64]:
+def twin_pairs(
+    previews: NDArray[np.uint8], *, num_workers: int = 2, show_progress: bool = False
+) -> NDArray[np.int64]:
     """Find pairs of tiles that show the same spot.
 
     Two tiles are compared where their coarse pictures correlate; they are twins where their fine structure
@@ -61,6 +68,7 @@ def twin_pairs(previews: NDArray[np.uint8], *, num_workers: int = 2) -> NDArray[
     Args:
         previews: Of N tiles, uint8 ``(N, 64, 64)``.
         num_workers: Threads.
+        show_progress: Whether to draw a progress bar on standard error.
 
     Returns:
         Row numbers, ascending in each pair and from pair to pair, int64 ``(P, 2)``.
@@ -70,6 +78,9 @@ def twin_pairs(previews: NDArray[np.uint8], *, num_workers: int = 2) -> NDArray[
         for search in (_QUICK, _THOROUGH):
             fine = lru_cache(maxsize=4096)(partial(_band, previews, search.band_px))
             alike = pool.map(partial(_likeness, search=search, fine=fine), *pairs.T.tolist())
+            if show_progress:
+                title, bar = "Comparing look-alikes", Console(stderr=True)
+                alike = iter(track(alike, title, total=len(pairs), console=bar, transient=True))
             pairs = pairs[np.fromiter(alike, float, len(pairs)) >= search.least]
     return pairs
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from crack_lightning.data.loading import survey_files
 from crack_lightning.data.sources.image_folder import load
+from crack_lightning.data.survey import survey_files
 from crack_lightning.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -211,7 +211,8 @@ def test_odd_entries_are_listed_so_that_the_check_names_them(tmp_path: Path) -> 
     table = read(tmp_path)
     paths = [table.root / path for path in table.path.tolist()]
     found = survey_files(paths, num_workers=1, show_progress=False)[0]
-    reasons = {path.name: reason.split(";")[0] for path, reason in found.items()}
+    seen = zip(paths, found.tolist(), strict=True)
+    reasons = {path.name: reason.split(";")[0] for path, reason in seen if reason}
     assert reasons == {
         "folder.jpg": "a folder, not a file",
         "link.jpg": "a broken link",

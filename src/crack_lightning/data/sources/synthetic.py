@@ -6,31 +6,29 @@ import csv
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from filelock import FileLock
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from crack_lightning.cache_entries import cached_entry, is_cached
 from crack_lightning.data.drawing import drawn_photos
 from crack_lightning.data.photos import DRAWING_VERSION, Tile
 from crack_lightning.data.table import TileTable
-from crack_lightning.errors import ConfigError, CrackLightningError, DataError
-from crack_lightning.run_folder import write_text
+from crack_lightning.errors import ConfigError, CrackLightningError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 CLASS_NAMES = ("intact", "crack")
-_TABLE, _RECIPE = "tiles.csv", "made_of.json"
+KIND = "synthetic"
+_TABLE = "tiles.csv"
 _FOLDERS = ("images", "masks")
 
 
@@ -64,24 +62,13 @@ def load(
         DataError: If the cache cannot be written or a worker dies.
     """
     _check(num_tiles=num_tiles, tile_px=tile_px, photo_tiles=photo_tiles, num_workers=num_workers)
-    recipe = _recipe(seed=seed, num_tiles=num_tiles, tile_px=tile_px, photo_tiles=photo_tiles)
-    entry = _entry(cache, recipe)
-    try:
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(entry.parent / f".{entry.name}.lock"):
-            if not _is_whole(entry, recipe):
-                photos = drawn_photos(
-                    seed=seed, tile_px=tile_px, photo_tiles=photo_tiles, num_workers=num_workers
-                )
-                with _whole_folder(entry) as folder:
-                    _draw(folder, photos, num_tiles, show_progress=show_progress)
-                    _seal(folder, recipe)
-            return _read(entry)
-    except OSError as error:
-        raise DataError(
-            f"CRACK_LIGHTNING_CACHE: cannot keep drawn tiles in '{entry}' ({error}); "
-            "set it to a folder that you may write in, on a disk with room."
-        ) from error
+
+    def draw(folder: Path) -> None:
+        photos = drawn_photos(seed=seed, tile_px=tile_px, photo_tiles=photo_tiles, num_workers=num_workers)
+        _draw(folder, photos, num_tiles, show_progress=show_progress)
+
+    made_of = _made_of(seed=seed, num_tiles=num_tiles, tile_px=tile_px, photo_tiles=photo_tiles)
+    return _read(cached_entry(KIND, made_of, draw, cache=cache))
 
 
 @contextmanager
@@ -96,8 +83,7 @@ def drawn_meanwhile(*, cache: Path, num_workers: int, show_progress: bool, **dra
         show_progress: Whether to show a bar.
         **drawn: Seed, number and sizes, as for ``load``.
     """
-    recipe = _recipe(**drawn)
-    if _is_whole(_entry(cache, recipe), recipe):
+    if is_cached(KIND, _made_of(**drawn), cache=cache):
         yield
         return
     settings = drawn | {"cache": str(cache), "num_workers": num_workers, "show_progress": show_progress}
@@ -112,14 +98,9 @@ def drawn_meanwhile(*, cache: Path, num_workers: int, show_progress: bool, **dra
         process.wait()
 
 
-def _recipe(**drawn: int) -> dict[str, object]:
+def _made_of(**drawn: int) -> dict[str, object]:
     """Return all that decides the pixels."""
     return {"drawing": DRAWING_VERSION, **drawn, "numpy": np.__version__, "opencv": cv2.__version__}
-
-
-def _entry(cache: Path, recipe: dict[str, object]) -> Path:
-    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
-    return cache / "synthetic" / digest[:20]
 
 
 def _check(**numbers: int) -> None:
@@ -127,23 +108,6 @@ def _check(**numbers: int) -> None:
     for name, number in numbers.items():
         if number < least[name]:
             raise ConfigError(f"data.{name}: expected {least[name]} or more, got {number}.")
-
-
-@contextmanager
-def _whole_folder(entry: Path) -> Iterator[Path]:
-    """Yield a temporary folder that becomes ``entry`` when the block ends well; hold the entry's lock."""
-    prefix = f".{entry.name}."
-    for leftover in entry.parent.glob(f"{prefix}*.part"):
-        shutil.rmtree(leftover, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(dir=entry.parent, prefix=prefix, suffix=".part"))
-    try:
-        yield folder
-        folder.chmod(0o755)
-        if entry.exists():
-            shutil.rmtree(entry)
-        folder.rename(entry)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _draw(
@@ -210,27 +174,6 @@ def _as_table(root: Path, rows: list[dict[str, object]]) -> TileTable:
 def _read(entry: Path) -> TileTable:
     with (entry / _TABLE).open(encoding="utf-8", newline="") as file:
         return _as_table(entry, list(csv.DictReader(file)))
-
-
-def _seal(folder: Path, recipe: dict[str, object]) -> None:
-    """Write down what made the entry and what it holds."""
-    write_text(folder / _RECIPE, json.dumps({"made_of": recipe, "holds": _holdings(folder)}, indent=2))
-
-
-def _is_whole(entry: Path, recipe: dict[str, object]) -> bool:
-    """Say whether an entry is there and holds, file for file and byte for byte in sum, what was written."""
-    try:
-        sealed = json.loads((entry / _RECIPE).read_text(encoding="utf-8"))
-        return bool(sealed == {"made_of": recipe, "holds": _holdings(entry)})
-    except (OSError, ValueError):
-        return False
-
-
-def _holdings(folder: Path) -> dict[str, list[int]]:
-    """Count the files of an entry and their bytes."""
-    sizes = {name: [file.stat().st_size for file in (folder / name).iterdir()] for name in _FOLDERS}
-    sizes[_TABLE] = [(folder / _TABLE).stat().st_size]
-    return {name: [len(values), sum(values)] for name, values in sizes.items()}
 
 
 if __name__ == "__main__":

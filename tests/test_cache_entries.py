@@ -1,0 +1,92 @@
+"""An entry is made once, whole, by one process, and made anew when it is no longer what it was."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from crack_lightning.cache_entries import cached_entry, is_cached
+from crack_lightning.errors import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MADE_OF = {"seed": 3, "names": ["a", "b"]}
+
+
+class Maker:
+    """Writes two files and counts how often it is asked."""
+
+    def __init__(self, *, seconds: float = 0) -> None:
+        self.calls, self.seconds = 0, seconds
+
+    def __call__(self, folder: Path) -> None:
+        self.calls += 1
+        (folder / "deep").mkdir()
+        (folder / "deep" / "one.bin").write_bytes(b"12345")
+        time.sleep(self.seconds)
+        (folder / "two.txt").write_text("two", encoding="utf-8")
+
+
+def test_an_entry_is_made_once_and_says_what_made_it(tmp_path: Path) -> None:
+    make = Maker()
+    assert not is_cached("things", MADE_OF, cache=tmp_path)
+    entry = cached_entry("things", MADE_OF, make, cache=tmp_path)
+    assert cached_entry("things", MADE_OF, make, cache=tmp_path) == entry
+    assert is_cached("things", MADE_OF, cache=tmp_path)
+    assert make.calls == 1
+    sealed = json.loads((entry / "made_of.json").read_text(encoding="utf-8"))
+    assert sealed == {"made_of": MADE_OF, "holds": {".": [1, 3], "deep": [1, 5]}}
+    assert cached_entry("things", MADE_OF | {"seed": 4}, make, cache=tmp_path) != entry
+
+
+@pytest.mark.parametrize("damage", ["cut", "gone", "more", "seal"])
+def test_a_damaged_entry_is_made_again(damage: str, tmp_path: Path) -> None:
+    make = Maker()
+    entry = cached_entry("things", MADE_OF, make, cache=tmp_path)
+    if damage == "cut":
+        (entry / "deep" / "one.bin").write_bytes(b"123")
+    elif damage == "gone":
+        (entry / "two.txt").unlink()
+    elif damage == "more":
+        (entry / "deep" / "three").write_bytes(b"")
+    else:
+        (entry / "made_of.json").write_text("{", encoding="utf-8")
+    cached_entry("things", MADE_OF, make, cache=tmp_path)
+    assert make.calls == 2
+    assert (entry / "deep" / "one.bin").read_bytes() == b"12345"
+
+
+def test_what_fails_leaves_nothing(tmp_path: Path) -> None:
+    def fail(folder: Path) -> None:
+        (folder / "half").write_bytes(b"1")
+        raise RuntimeError("on purpose")
+
+    with pytest.raises(RuntimeError, match="on purpose"):
+        cached_entry("things", MADE_OF, fail, cache=tmp_path)
+    assert [path for path in (tmp_path / "things").iterdir() if path.is_dir()] == []
+
+
+def test_two_that_ask_at_once_share_one_making(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    make = Maker(seconds=1.0)
+    caplog.set_level("INFO")
+    asking = [
+        threading.Thread(target=cached_entry, args=("things", MADE_OF, make), kwargs={"cache": tmp_path})
+        for _ in range(2)
+    ]
+    for thread in asking:
+        thread.start()
+    for thread in asking:
+        thread.join()
+    assert make.calls == 1
+    assert "another process is at work" in caplog.text
+
+
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "things").write_text("a file", encoding="utf-8")
+    with pytest.raises(DataError, match=r"CRACK_LIGHTNING_CACHE: cannot keep things in .*things"):
+        cached_entry("things", MADE_OF, Maker(), cache=tmp_path)
