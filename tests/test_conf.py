@@ -41,7 +41,7 @@ def test_an_option_composes_parses_and_keeps_its_rules(option: str) -> None:
     assert OmegaConf.structured(config) is not None
 
 
-@pytest.mark.parametrize("name", ["scratch", "finetune", "probe"])
+@pytest.mark.parametrize("name", ["scratch", "finetune"])
 def test_pretrained_weights_move_more_slowly_than_weights_from_nothing(name: str) -> None:
     scratch = parse(composed("train"), SCHEMAS["train"])
     pretrained = parse(composed("train", f"recipe={name}", "model.weights=imagenet"), SCHEMAS["train"])

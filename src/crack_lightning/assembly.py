@@ -23,6 +23,7 @@ from crack_lightning.model.losses import balanced_class_weights
 from crack_lightning.model.weights import load_weights
 from crack_lightning.targets import build_targets
 from crack_lightning.training.checkpoints import WholeCheckpointIO
+from crack_lightning.training.probe import Probe, ProbeSettings
 
 if TYPE_CHECKING:
     from crack_lightning.config import TrainConfig
@@ -137,6 +138,25 @@ def build_classifier(config: TrainConfig, table: TileTable) -> CrackClassifier:
     known = (table.split == "train") | (table.split == "val")
     classifier.seen_tiles = digests(table.sha256[known].tolist())
     return classifier
+
+
+def build_probe(
+    config: TrainConfig, classifier: CrackClassifier, datamodule: CrackDataModule, *, plan: HardwarePlan
+) -> Probe:
+    """Compute the features of a run's tiles, or find them in the cache."""
+    return Probe(
+        classifier,
+        datamodule,
+        settings=ProbeSettings(
+            engine=config.recipe.engine,
+            views=config.recipe.views,
+            threads=plan.threads,
+            device="cuda" if plan.accelerator == "gpu" else "cpu",
+            precision=plan.precision,
+            cache=cache_folder(),
+            show_progress=config.progress,
+        ),
+    )
 
 
 def build_trainer(

@@ -23,7 +23,7 @@ from crack_lightning.report.provenance import provenance
 from crack_lightning.report.tensorboard import hparams_session, log_report
 from crack_lightning.report.write import ReportTiles, write_report
 from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer
-from crack_lightning.training.checkpoints import RunCheckpoints
+from crack_lightning.training.checkpoints import BEST, LAST, RunCheckpoints, save_model
 from crack_lightning.training.guards import FiniteLoss, StopRequests
 from crack_lightning.training.notices import settled_warnings
 from crack_lightning.training.seeds import StepSeeds
@@ -74,7 +74,8 @@ def run_training(config: TrainConfig, *, folder: Path | None = None, command: st
     )
     if RunState.read(folder).phase == "finished":
         return finished_run(config, folder)
-    config.optimizer.lr = config.learning_rate
+    if config.recipe.name != "probe":
+        config.optimizer.lr = config.learning_rate
     with settled_warnings(), open_run(config, folder), StopRequests() as requests:
         plan = assembly.hardware_plan(config.trainer, num_workers=config.data.num_workers)
         config.trainer.threads = plan.threads
@@ -122,35 +123,19 @@ def _run(
         table, skipped = assembly.read_tiles(config.data, plan=plan, progress=config.progress, twins=True)
         table = assembly.split_tiles(table, config.data.split, kept=folder / "splits.csv")
     log.info("data: %s", describe(table))
-    config.trainer.max_epochs = config.trainer.epochs_for(len(table.rows("train")))
+    config.trainer.max_epochs = config.epochs_for(len(table.rows("train")))
     write_config(config, folder / "config.yaml")
     pl.seed_everything(config.seed, verbose=False)
     datamodule = assembly.build_datamodule(config, table, plan=plan)
-    checkpoints = RunCheckpoints(
-        folder / "checkpoints",
-        monitor=config.trainer.monitor,
-        every_s=config.trainer.checkpoint_every,
-        requests=requests,
-    )
-    last = read_checkpoint(checkpoints.last_path) if checkpoints.last_path.exists() else None
-    trainer = assembly.build_trainer(
-        config,
-        folder=folder,
-        plan=plan,
-        callbacks=[StepSeeds(config.seed), FiniteLoss(table.path), checkpoints],
-        purge_step=None if last is None else int(last["global_step"]),
-    )
-    if state.phase == "fit":
-        with state.timed("training"):
-            classifier = assembly.build_classifier(config, table)
-            fit(trainer, classifier, datamodule, last=checkpoints.last_path)
-        state.advance("test", folder, history=checkpoints.history)
-    with state.timed("test"):
-        classifier = load_classifier(checkpoints.best_path)
-        predictions = test(trainer, classifier, datamodule)
+    if config.recipe.name == "probe":
+        classifier, predictions = _by_features(config, datamodule, state, folder=folder, plan=plan)
+    else:
+        classifier, predictions = _by_steps(
+            config, datamodule, state, folder=folder, plan=plan, requests=requests
+        )
     with state.timed("report"):
         tiles = report_tiles(datamodule)
-        best = read_checkpoint(checkpoints.best_path)
+        best = read_checkpoint(folder / "checkpoints" / BEST)
         report = write_report(
             folder,
             title=f"{config.model.short_name} on {config.data.source}",
@@ -164,7 +149,8 @@ def _run(
                 plan=plan,
                 skipped=skipped,
                 seconds=state.seconds,
-                kept_epoch=best["epoch"],
+                kept_epoch=best["epoch"] if state.history else None,
+                fitted=state.fitted,
             ),
             tiles=tiles,
             threshold=float(classifier.hparams["threshold"]),
@@ -172,10 +158,69 @@ def _run(
         contents = json.loads((report.parent / "report.json").read_text(encoding="utf-8"))
         if "tensorboard" in config.logger:
             step = best["global_step"]
-            log_report(folder / "tensorboard", contents, predictions=predictions, tiles=tiles, step=step)
+            log_report(
+                folder / "tensorboard", contents, predictions=predictions, report=report.parent, step=step
+            )
     state.advance("finished", folder)
-    checkpoints.last_path.unlink(missing_ok=True)
+    (folder / "checkpoints" / LAST).unlink(missing_ok=True)
     return ExperimentResult(folder=folder, report=report, contents=contents)
+
+
+def _by_steps(
+    config: TrainConfig,
+    datamodule: CrackDataModule,
+    state: RunState,
+    *,
+    folder: Path,
+    plan: HardwarePlan,
+    requests: StopRequests,
+) -> tuple[CrackClassifier, Predictions]:
+    """Train step by step with Lightning's Trainer, and test the best checkpoint."""
+    checkpoints = RunCheckpoints(
+        folder / "checkpoints",
+        monitor=config.trainer.monitor,
+        every_s=config.trainer.checkpoint_every,
+        requests=requests,
+    )
+    last = read_checkpoint(checkpoints.last_path) if checkpoints.last_path.exists() else None
+    trainer = assembly.build_trainer(
+        config,
+        folder=folder,
+        plan=plan,
+        callbacks=[StepSeeds(config.seed), FiniteLoss(datamodule.table.path), checkpoints],
+        purge_step=None if last is None else int(last["global_step"]),
+    )
+    if state.phase == "fit":
+        with state.timed("training"):
+            classifier = assembly.build_classifier(config, datamodule.table)
+            fit(trainer, classifier, datamodule, last=checkpoints.last_path)
+        state.advance("test", folder, history=checkpoints.history)
+    with state.timed("test"):
+        classifier = load_classifier(checkpoints.best_path)
+        return classifier, test(trainer, classifier, datamodule)
+
+
+def _by_features(
+    config: TrainConfig, datamodule: CrackDataModule, state: RunState, *, folder: Path, plan: HardwarePlan
+) -> tuple[CrackClassifier, Predictions]:
+    """Fit the head on a frozen backbone's features, and test it on them."""
+    best = folder / "checkpoints" / BEST
+    fitted = state.phase != "fit"
+    classifier = load_classifier(best) if fitted else assembly.build_classifier(config, datamodule.table)
+    with state.timed("features"):
+        probe = assembly.build_probe(config, classifier, datamodule, plan=plan)
+    if not fitted:
+        with state.timed("training"):
+            probe.fit(
+                l2=config.recipe.l2,
+                class_weights=classifier.loss.class_weights,
+                max_iterations=config.trainer.max_epochs or 1,
+            )
+            save_model(classifier, best)
+        state.fitted = probe.facts()
+        state.advance("test", folder)
+    with state.timed("test"):
+        return classifier, probe.test()
 
 
 def fit(trainer: pl.Trainer, classifier: CrackClassifier, datamodule: CrackDataModule, *, last: Path) -> None:

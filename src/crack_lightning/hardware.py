@@ -12,6 +12,7 @@ from pathlib import Path
 from crack_lightning.errors import ConfigError
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+_BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +126,7 @@ def describe_machine() -> dict[str, str | int]:
     import torch
 
     machine: dict[str, str | int] = {
-        "processor": _processor(),
+        "processor": describe_processor(),
         "cores": available_cores(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
@@ -136,10 +137,22 @@ def describe_machine() -> dict[str, str | int]:
     return machine
 
 
-def _processor() -> str:
+def describe_processor() -> str:
+    """Return the processor's name as the system gives it."""
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def computes_bf16() -> bool:
+    """Say whether the processor multiplies in bf16 itself; where it does not, bf16 is many times slower."""
+    return bool(_BF16_FLAGS & set(_cpuinfo("flags").split()))
+
+
+def _cpuinfo(key: str) -> str:
+    """Return a value of the first processor in Linux's list; empty elsewhere."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+            name, _, value = line.partition(":")
+            if name.strip() == key:
+                return value.strip()
+    return ""

@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from crack_lightning.config import EvaluateConfig, PredictConfig, TrainConfig
+from crack_lightning.config.augmentation import AugmentationConfig
 from crack_lightning.config.data import DataConfig, SplitConfig
 from crack_lightning.config.model import ModelConfig
-from crack_lightning.config.recipe import RecipeConfig
+from crack_lightning.config.optimizer import OptimizerConfig, SchedulerConfig
+from crack_lightning.config.recipe import LossConfig, RecipeConfig
 from crack_lightning.config.trainer import TrainerConfig
 from crack_lightning.errors import ConfigError
 
@@ -29,6 +31,33 @@ from crack_lightning.errors import ConfigError
 def test_a_key_that_a_command_does_not_read_is_refused(
     config: EvaluateConfig | PredictConfig, said: str | None
 ) -> None:
+    problems = config.problems()
+    assert [problem.startswith(said or "") for problem in problems] == ([True] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"optimizer": OptimizerConfig(lr=0.1)}, "optimizer.lr: recipe=probe does not read it"),
+        ({"scheduler": SchedulerConfig(name="cosine")}, "scheduler.name: recipe=probe does not"),
+        ({"model": ModelConfig(drop_rate=0.2)}, "model.drop_rate: recipe=probe does not"),
+        ({"data": DataConfig(sampler="balanced")}, "data.sampler: recipe=probe does not"),
+        ({"trainer": TrainerConfig(monitor="val/accuracy")}, "trainer.monitor: recipe=probe does not"),
+        ({"callbacks": {"a": {}}}, "callbacks: recipe=probe has no steps"),
+        ({"augmentation": AugmentationConfig(flip=True)}, "recipe.views: views are what augmentation"),
+        ({"recipe": RecipeConfig(name="probe", views=2)}, "recipe.views: views are what augmentation"),
+        ({"recipe": RecipeConfig(name="probe", ema_decay=0.9)}, "recipe.ema_decay: recipe=probe does not"),
+        (
+            {"recipe": RecipeConfig(name="probe", loss=LossConfig(label_smoothing=0.1))},
+            "recipe.loss.label_smoothing: recipe=probe does not",
+        ),
+        ({"recipe": RecipeConfig(l2=0.1)}, "recipe.l2: recipe=scratch does not read it; use recipe=probe"),
+        ({"recipe": RecipeConfig(engine="eager")}, "recipe.engine: recipe=scratch does not"),
+        ({"trainer": TrainerConfig(max_epochs=5, max_train_batches=3)}, None),
+    ],
+)
+def test_what_a_recipe_does_not_read_is_refused(changes: dict[str, Any], said: str | None) -> None:
+    config = TrainConfig(**{"recipe": RecipeConfig(name="probe")} | changes)
     problems = config.problems()
     assert [problem.startswith(said or "") for problem in problems] == ([True] if said else [])
 
@@ -61,7 +90,7 @@ def test_folds_out_of_range_are_refused(wrong: dict[str, Any], said: str) -> Non
 
 @pytest.mark.parametrize(
     ("recipe", "weights", "rate"),
-    [("scratch", "none", 0.2), ("scratch", "imagenet", 3e-3), ("probe", "none", 3e-3)],
+    [("scratch", "none", 0.2), ("scratch", "imagenet", 3e-3), ("finetune", "none", 3e-3)],
 )
 def test_the_networks_own_rate_is_for_random_weights(recipe: str, weights: str, rate: float) -> None:
     model = ModelConfig(weights=weights, scratch_lr=0.2)

@@ -16,6 +16,7 @@ from crack_lightning.config.recipe import RecipeConfig
 from crack_lightning.config.trainer import TrainerConfig
 
 PRETRAINED_LR = 3e-3
+PROBE_EPOCHS = 200
 MACHINE_KEYS = ("accelerator", "precision", "threads")
 
 
@@ -58,14 +59,45 @@ class TrainConfig:
         """Whether the network starts from random weights and learns all of them alike."""
         return self.recipe.name == "scratch" and self.model.weights == "none"
 
+    def epochs_for(self, num_train_tiles: int) -> int:
+        """Return ``trainer.max_epochs``, or what suits the recipe and the number of training tiles."""
+        return self.trainer.max_epochs or (
+            PROBE_EPOCHS if self.recipe.name == "probe" else max(3, round(17_000 / num_train_tiles))
+        )
+
     def problems(self) -> list[str]:
         """List every contradiction between the nodes."""
         found = [*self.data.problems(), *self.recipe.problems(), *self.trainer.problems()]
+        if self.recipe.name == "probe":
+            found += self._probe_problems()
         mixing = self.augmentation.mixup_alpha > 0 or self.augmentation.cutmix_alpha > 0
         if mixing and self.recipe.loss.name == "focal":
             found.append(
                 "recipe.loss.name: focal needs whole labels, and MixUp or CutMix shares them; "
                 "use recipe.loss.name=cross_entropy, or set both alphas of augmentation to 0."
+            )
+        return found
+
+    def _probe_problems(self) -> list[str]:
+        """List what a recipe without a training loop does not read."""
+        found = [
+            problem
+            for node, prefix, keys in (
+                (self.optimizer, "optimizer", [item.name for item in fields(self.optimizer)]),
+                (self.scheduler, "scheduler", [item.name for item in fields(self.scheduler)]),
+                (self.model, "model", ("drop_rate", "drop_path_rate")),
+                (self.data, "data", ("sampler",)),
+                (self.trainer, "trainer", ("monitor",)),
+                (self.augmentation, "augmentation", ("mixup_alpha", "cutmix_alpha")),
+            )
+            for problem in unread(node, prefix, keys, by="recipe=probe")
+        ]
+        if self.callbacks:
+            found.append("callbacks: recipe=probe has no steps to call them at; leave it out.")
+        if bool(self.recipe.views) != (self.augmentation != AugmentationConfig()):
+            found.append(
+                "recipe.views: views are what augmentation makes of a tile; set both, for example "
+                "recipe.views=4 augmentation=light, or neither."
             )
         return found
 

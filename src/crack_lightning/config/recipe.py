@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from crack_lightning.config.checks import require_choice, require_range
+from crack_lightning.config.checks import require_choice, require_range, unread
+
+RECIPES = ("scratch", "finetune", "probe")
+ENGINES = ("auto", "eager", "eager_bf16", "openvino", "openvino_bf16")
+_READ_BY = {
+    "backbone_lr_scale": ("finetune",),
+    "ema_decay": ("scratch", "finetune"),
+    "gradient_clip": ("scratch", "finetune"),
+    "views": ("probe",),
+    "l2": ("probe",),
+    "engine": ("probe",),
+}
 
 
 @dataclass
@@ -35,10 +46,15 @@ class RecipeConfig:
     """Which weights move, and how fast.
 
     Attributes:
-        name: ``scratch`` moves all alike, ``finetune`` the backbone more slowly, ``probe`` the head alone.
+        name: ``scratch`` moves all alike, ``finetune`` the backbone more slowly; ``probe`` fits the head on
+            the frozen backbone's features, which are computed once and kept.
         backbone_lr_scale: The backbone's learning rate as a share of the head's; ``finetune`` only.
         ema_decay: Decay a step of the weights' moving average, which is then what is kept; ``0`` is off.
         gradient_clip: Largest norm of the gradient; ``0`` is off.
+        views: Augmented views of each training tile beside the tile itself; ``probe`` only.
+        l2: Pull of the head's weights to zero; ``None`` is chosen on validation tiles; ``probe`` only.
+        engine: What computes the features, one of ``ENGINES``; ``auto`` is the fastest on this machine of
+            those that agree with ``eager``, which is PyTorch in 32 bits; ``probe`` only.
         loss: What training makes small.
     """
 
@@ -46,22 +62,32 @@ class RecipeConfig:
     backbone_lr_scale: float = 0.1
     ema_decay: float = 0.0
     gradient_clip: float = 0.0
+    views: int = 0
+    l2: float | None = None
+    engine: str = "auto"
     loss: LossConfig = field(default_factory=LossConfig)
 
     def __post_init__(self) -> None:
-        require_choice("recipe.name", self.name, ("scratch", "finetune", "probe"))
+        require_choice("recipe.name", self.name, RECIPES)
         require_range("recipe.backbone_lr_scale", self.backbone_lr_scale, low=0, high=1)
         require_range("recipe.ema_decay", self.ema_decay, low=0, high=0.99999)
         require_range("recipe.gradient_clip", self.gradient_clip, low=0)
+        require_range("recipe.views", self.views, low=0, high=1000)
+        if self.l2 is not None:
+            require_range("recipe.l2", self.l2, low=1e-9, high=1e9)
+        require_choice("recipe.engine", self.engine, ENGINES)
 
     def problems(self) -> list[str]:
         """List the keys that are set and that this recipe does not read."""
         found = []
-        if self.name != "finetune" and self.backbone_lr_scale != RecipeConfig.backbone_lr_scale:
-            found.append(
-                f"recipe.backbone_lr_scale: recipe={self.name} does not read it; "
-                "use recipe=finetune, or leave it out."
-            )
+        for key, readers in _READ_BY.items():
+            if self.name not in readers and getattr(self, key) != getattr(RecipeConfig, key):
+                others = " or ".join(f"recipe={reader}" for reader in readers)
+                found.append(
+                    f"recipe.{key}: recipe={self.name} does not read it; use {others}, or leave it out."
+                )
+        if self.name == "probe":
+            found += unread(self.loss, "recipe.loss", ("name", "label_smoothing"), by="recipe=probe")
         if self.loss.name != "focal" and self.loss.focal_gamma != LossConfig.focal_gamma:
             found.append(
                 f"recipe.loss.focal_gamma: recipe.loss.name={self.loss.name} does not read it; "

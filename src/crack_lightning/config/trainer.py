@@ -18,6 +18,7 @@ class TrainerConfig:
         precision: ``auto``, ``32``, ``bf16`` or ``16``; ``auto`` is 32 bits on a CPU and bf16 on a GPU.
         threads: Compute threads on the CPU; ``None`` takes every core. One or two give different weights.
         max_epochs: Passes over the training tiles; ``None`` is as many as see 17,000 tiles, 3 at the least.
+            With ``recipe=probe`` steps of L-BFGS at the most, each over all features; ``None`` is 200.
         max_train_batches: Batches an epoch at the most; ``None`` is all of them.
         max_val_batches: Validation batches at the most; ``None`` is all of them.
         monitor: The validation figure that chooses the best checkpoint.
@@ -44,10 +45,6 @@ class TrainerConfig:
         require_range("trainer.checkpoint_every", self.checkpoint_every, low=0)
         require_range("trainer.log_every", self.log_every, low=1)
         require_choice("trainer.monitor", self.monitor, ("val/loss", "val/accuracy"))
-
-    def epochs_for(self, num_train_tiles: int) -> int:
-        """Return ``max_epochs``, or what suits the number of training tiles."""
-        return self.max_epochs or max(3, round(17_000 / num_train_tiles))
 
     def problems(self) -> list[str]:
         """List settings that contradict each other."""

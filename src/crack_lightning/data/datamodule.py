@@ -107,15 +107,17 @@ class CrackDataModule(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Return the validation batches in table order."""
-        return self._loader(self.batches_of("val")[: self.max_val_batches])
+        return self._loader(self._batched(self.table.rows("val"))[: self.max_val_batches])
 
     def test_dataloader(self) -> DataLoader[Any]:
         """Return every test tile in table order."""
-        return self._loader(self.batches_of("test"))
+        return self.loader(self.table.rows("test"))
 
-    def batches_of(self, split: str) -> list[NDArray[np.int64]]:
-        """Return the rows of a split, a batch an entry."""
-        rows = self.table.rows(split)
+    def loader(self, rows: NDArray[np.int64]) -> DataLoader[Any]:
+        """Return the tiles of some rows, int64 ``(M,)``, in their order, as they are."""
+        return self._loader(self._batched(rows))
+
+    def _batched(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         return [rows[start : start + self.batch_size] for start in range(0, len(rows), self.batch_size)]
 
     def _loader(self, batches: Any) -> DataLoader[Any]:
@@ -163,11 +165,13 @@ class CrackDataModule(LightningDataModule):
     def augmented(self, row: int, number: int) -> Tensor:
         """Return one tile as the first ``number`` epochs would see it, uint8 ``(number, 3, S, S)``."""
         batch = self.dataset.__getitems__([row])
-        views = [
-            self.augmentation(batch["image"], batch["index"], seed=self.seed, epoch=epoch)
-            for epoch in range(number)
-        ]
-        return (torch.cat(views) * 255).round().clamp(0, 255).to(torch.uint8)
+        views = [self.view(batch["image"], batch["index"], epoch=epoch) for epoch in range(number)]
+        return torch.cat(views)
+
+    def view(self, images: Tensor, index: Tensor, *, epoch: int) -> Tensor:
+        """Return tiles, uint8 ``(N, 3, S, S)``, as an epoch would see them, rounded to uint8 again."""
+        view = self.augmentation(images, index, seed=self.seed, epoch=epoch)
+        return (view * 255).round().clamp(0, 255).to(torch.uint8)
 
 
 def _as_it_is(batch: Any) -> Any:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch.nn.functional import interpolate
@@ -10,14 +11,16 @@ from torch.nn.functional import interpolate
 from crack_lightning.data.decoding import UnreadableImageError, decode_image
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = ["UnreadableImageError", "decode_image", "read_batch", "resized"]
+__all__ = ["UnreadableImageError", "decode_image", "read_ahead", "read_batch", "resized"]
+
+T = TypeVar("T")
 
 
 def read_batch(paths: Sequence[Path], *, size: int) -> Tensor:
@@ -58,3 +61,13 @@ def resized(pixels: NDArray[np.uint8], *, size: int) -> Tensor:
     if image.shape[2:] == (size, size):
         return image[0]
     return interpolate(image, (size, size), mode="bilinear", antialias=True)[0]
+
+
+def read_ahead(batches: Iterable[T]) -> Iterator[T]:
+    """Yield what an iterable gives, reading the next while this one is worked on."""
+    source = iter(batches)
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, source, None)
+        while (batch := coming.result()) is not None:
+            coming = reader.submit(next, source, None)
+            yield batch

@@ -53,6 +53,7 @@ def report_markdown(contents: Mapping[str, Any], *, pictures: Mapping[str, str])
         _width_section(contents["recall_by_width"]),
         _distractor_section(contents["false_alarms_by_distractor"]),
         _training_section(contents["history"], pictures),
+        _head_section(contents["provenance"]),
         _data_section(contents),
         _embed(pictures, "example_tiles.png", "augmentations.png"),
         _making_section(contents),
@@ -143,6 +144,18 @@ def _training_section(history: Sequence[Any], pictures: Mapping[str, str]) -> st
     return "## Training\n\n" + _embed(pictures, "loss_curve.png", "accuracy_curve.png")
 
 
+def _head_section(provenance: Mapping[str, Any]) -> str:
+    """Show how the penalty of a head on frozen features was chosen."""
+    if not (tried := provenance.get("l2_tried")):
+        return ""
+    rows = [[f"{row['l2']:g}", f"{row['val/loss']:.5f}", percent(row["val/accuracy"])] for row in tried]
+    table = _table(["l2", "loss", "accuracy"], rows, "rrr")
+    why = "the least loss on validation tiles" if len(rows) > 1 else "as set"
+    return (
+        f"## Head\n\nFitted on the frozen backbone's features with l2 {provenance['l2']:g}, {why}.\n\n{table}"
+    )
+
+
 def _data_section(contents: Mapping[str, Any]) -> str:
     data, names = contents["data"], contents["class_names"]
     rows = [
@@ -198,7 +211,7 @@ def _making_section(contents: Mapping[str, Any]) -> str:
     rows = [
         [key.replace("_", " "), _code(value) if key == "command" else _inline(value)]
         for key, value in made.items()
-        if key not in {"skipped", "settings"} and value is not None
+        if key not in {"skipped", "settings", "l2_tried"} and value is not None
     ]
     parts = ["## How it was made", _table(["", ""], rows, "ll")] if rows else []
     if settings := contents["provenance"].get("settings"):

@@ -26,6 +26,9 @@ def provenance(
     skipped: Sequence[Mapping[str, str]],
     seconds: Mapping[str, float],
     kept_epoch: int | None = None,
+    engine: str | None = None,
+    precision: str | None = None,
+    fitted: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Gather how a run was made; what differs between two equal runs is under ``timing`` and ``made``.
 
@@ -37,6 +40,9 @@ def provenance(
         skipped: Files left out, with ``path`` and ``reason``.
         seconds: By phase.
         kept_epoch: The epoch of the tested weights, from 0.
+        engine: What computed the predictions; PyTorch by default.
+        precision: In what precision; the plan's by default.
+        fitted: What else the fit tells.
 
     Returns:
         A mapping for ``write_report``.
@@ -45,8 +51,9 @@ def provenance(
         "command": command,
         "parameters": num_parameters,
         "kept_epoch": kept_epoch,
-        "engine": f"eager PyTorch on {plan.accelerator}",
-        "precision": plan.precision,
+        "engine": engine or f"eager PyTorch on {plan.accelerator}",
+        "precision": precision or plan.precision,
+        **(fitted or {}),
         "threads": plan.threads,
         "skipped": list(skipped),
         "machine": describe_machine(),

@@ -7,19 +7,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from torch.utils.tensorboard import SummaryWriter
-
-from crack_lightning.report.figures import figure_to_array
-from crack_lightning.report.write import report_figures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from crack_lightning.evaluation.predictions import Predictions
-    from crack_lightning.report.write import ReportTiles
 
 _PICTURES = ("example_tiles.png", "augmentations.png", "confusion_matrix.png")
 
@@ -69,7 +66,7 @@ def end_session(log_dir: Path, *, succeeded: bool) -> None:
 
 
 def log_report(
-    log_dir: Path, contents: Mapping[str, Any], *, predictions: Predictions, tiles: ReportTiles, step: int
+    log_dir: Path, contents: Mapping[str, Any], *, predictions: Predictions, report: Path, step: int
 ) -> None:
     """Write the final figures, the pictures and the PR curve.
 
@@ -77,16 +74,15 @@ def log_report(
         log_dir: The run's TensorBoard folder.
         contents: What ``report.json`` holds.
         predictions: Of the tested tiles.
-        tiles: The tiles that the pictures show.
+        report: The folder of the report, which has the pictures.
         step: The run's last global step.
     """
-    figures = report_figures(contents, tiles)
     with SummaryWriter(str(log_dir)) as writer:
         for name, value in contents["metrics"].items():
             if isinstance(value, int | float):
                 writer.add_scalar(f"final/{name}", value, step)
         for name in _PICTURES:
-            picture = figure_to_array(figures[name])
+            picture = np.asarray(Image.open(report / name).convert("RGB"))
             writer.add_image(name.removesuffix(".png"), picture, step, dataformats="HWC")
         for label, name in enumerate(contents["class_names"]):
             hit = (predictions.label == label).astype(np.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from crack_lightning.run_folder import whole_file
 if TYPE_CHECKING:
     from pytorch_lightning import LightningModule, Trainer
 
+    from crack_lightning.model.classifier import CrackClassifier
     from crack_lightning.training.guards import StopRequests
 
 BEST, LAST = "best.ckpt", "last.ckpt"
@@ -30,6 +32,23 @@ _MODEL_KEYS = (
     "pytorch-lightning_version",
 )
 log = logging.getLogger(__name__)
+
+
+def save_model(classifier: CrackClassifier, path: Path) -> None:
+    """Write a model that no Trainer trained as the best checkpoint of a run.
+
+    Raises:
+        CrackLightningError: If the file cannot be written.
+    """
+    checkpoint: dict[str, Any] = {
+        "state_dict": classifier.state_dict(),
+        "hyper_parameters": dict(classifier.hparams),
+        "epoch": 0,
+        "global_step": 0,
+        "pytorch-lightning_version": version("pytorch-lightning"),
+    }
+    classifier.on_save_checkpoint(checkpoint)
+    WholeCheckpointIO().save_checkpoint(checkpoint, path)
 
 
 class WholeCheckpointIO(TorchCheckpointIO):

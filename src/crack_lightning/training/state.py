@@ -6,7 +6,7 @@ import json
 import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crack_lightning.errors import DataError
 from crack_lightning.run_folder import write_text
@@ -24,11 +24,13 @@ class RunState:
         phase: ``fit`` while the weights move, ``test`` until the report stands, then ``finished``.
         history: A dict an epoch, once fitted.
         seconds: By phase, over all resumptions.
+        fitted: What else the fit tells the report.
     """
 
     phase: str = "fit"
     history: list[dict[str, float]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    fitted: dict[str, Any] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Write the state into a run's folder."""

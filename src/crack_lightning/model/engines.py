@@ -1,0 +1,268 @@
+"""What computes a network that no longer learns: eager PyTorch or OpenVINO, the fastest that agrees."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+
+from crack_lightning.cache_entries import cached_entry
+from crack_lightning.errors import ConfigError
+from crack_lightning.hardware import computes_bf16, describe_processor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from torch import Tensor, nn
+
+log = logging.getLogger(__name__)
+LARGEST_DISAGREEMENT = 0.02
+"""Largest deviation from eager fp32 that ``auto`` takes, as a share of the outputs' own length."""
+
+_PRECISION = {"eager": "32", "eager_bf16": "bf16", "openvino": "32", "openvino_bf16": "bf16"}
+_BATCH, _JOB = 32, 8
+_CHOICE, _NETWORK = "choice.json", "network.xml"
+
+
+class _UnfitError(Exception):
+    """Why an engine cannot take a network."""
+
+
+class Compute(Protocol):
+    """A network at work: images, uint8 ``(N, 3, S, S)``, to outputs, float32 ``(N, D)``."""
+
+    def __call__(self, images: Tensor) -> Tensor:  # noqa: D102
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineChoice:
+    """Which engine computes, and why.
+
+    Attributes:
+        name: ``eager``, ``eager_bf16``, ``openvino`` or ``openvino_bf16``.
+        precision: ``32``, ``bf16`` or ``16``.
+        tiles_per_s: What each engine that was tried reached on one batch; empty where none was compared.
+    """
+
+    name: str
+    precision: str
+    tiles_per_s: dict[str, float]
+
+    @property
+    def title(self) -> str:
+        """The engine's name in a report."""
+        return "OpenVINO" if "openvino" in self.name else "eager PyTorch"
+
+
+def prepare_engine(
+    network: nn.Module, *, wanted: str, image_size: int, threads: int, cache: Path, key: str
+) -> tuple[EngineChoice, Compute]:
+    """Choose what computes a network on the CPU, once for its weights and this machine.
+
+    Args:
+        network: From images, uint8 ``(N, 3, S, S)``, to outputs, float ``(N, D)``; in evaluation mode.
+        wanted: An engine's name, or ``auto`` for the fastest on this machine that agrees with ``eager``.
+        image_size: S, pixels.
+        threads: Compute threads.
+        cache: The cache folder, where the choice and the converted network are kept.
+        key: The configuration's key, for the errors.
+
+    Raises:
+        ConfigError: If the wanted engine is not installed, not of this machine, or cannot take the network.
+    """
+    _check_possible(wanted, key)
+    made_of = {
+        "network": network_digest(network),
+        "wanted": wanted,
+        "image_size": image_size,
+        "threads": threads,
+        "processor": describe_processor(),
+        "torch": torch.__version__,
+        "openvino": _openvino_version(),
+    }
+    make = partial(_choose, network=network, wanted=wanted, image_size=image_size, threads=threads)
+    try:
+        entry = cached_entry("engines", made_of, make, cache=cache)
+    except _UnfitError as error:
+        raise ConfigError(
+            f"{key}: '{wanted}' cannot take this network ({error}); use {key}=eager."
+        ) from error
+    choice = EngineChoice(**json.loads((entry / _CHOICE).read_text(encoding="utf-8")))
+    rates = ", ".join(f"{name} {rate:g}" for name, rate in choice.tiles_per_s.items())
+    log.info("engine: %s in %s bits%s", choice.title, choice.precision, f" (tiles/s: {rates})" * bool(rates))
+    return choice, _build(choice.name, network, entry, threads=threads)
+
+
+def eager(network: nn.Module, *, device: str = "cpu", dtype: torch.dtype | None = None) -> Compute:
+    """Compute with PyTorch, in ``dtype`` where one is given, else in 32 bits."""
+    network = network.to(device)
+
+    @torch.inference_mode()
+    def compute(images: Tensor) -> Tensor:
+        with torch.autocast(device, dtype=dtype, enabled=dtype is not None):
+            outputs: Tensor = network(images.to(device, non_blocking=True))
+        return outputs.float().cpu()
+
+    return compute
+
+
+def network_digest(network: nn.Module) -> str:
+    """Digest a network's kind, structure and weights, hex."""
+    digest = sha256(f"{type(network).__name__}\n{network}\n".encode())
+    for name, value in sorted({**dict(network.named_parameters()), **dict(network.named_buffers())}.items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _choose(folder: Path, *, network: nn.Module, wanted: str, image_size: int, threads: int) -> None:
+    """Try the engines on one batch; keep the choice, and the network as OpenVINO reads it."""
+    names = [wanted] if wanted != "auto" else _at_hand()
+    if len(names) == 1:
+        choice = EngineChoice(name=names[0], precision=_PRECISION[names[0]], tiles_per_s={})
+        if "openvino" in names[0]:
+            _convert(network, folder / _NETWORK, image_size=image_size)
+    else:
+        choice = _fastest(names, network, folder, image_size=image_size, threads=threads)
+    (folder / _CHOICE).write_text(json.dumps(asdict(choice)), encoding="utf-8")
+
+
+def _at_hand() -> list[str]:
+    with_openvino = ["openvino"] if _openvino_version() else []
+    names = ["eager", *with_openvino]
+    return [*names, *(f"{name}_bf16" for name in names)] if computes_bf16() else names
+
+
+def _check_possible(name: str, key: str) -> None:
+    if "openvino" in name and not _openvino_version():
+        raise ConfigError(
+            f"{key}: '{name}' needs OpenVINO, which is not installed; "
+            f'run pip install "crack-lightning[fast]", or use {key}=eager.'
+        )
+    if "bf16" in name and not computes_bf16():
+        raise ConfigError(
+            f"{key}: '{name}' needs a processor that computes in bf16, and this one ({describe_processor()}) "
+            f"does not; use {key}={name.removesuffix('_bf16')}."
+        )
+
+
+def _fastest(
+    names: list[str], network: nn.Module, folder: Path, *, image_size: int, threads: int
+) -> EngineChoice:
+    generator = torch.Generator().manual_seed(0)
+    sample = torch.randint(256, (_BATCH, 3, image_size, image_size), generator=generator, dtype=torch.uint8)
+    reference = eager(network)(sample)
+    rates: dict[str, float] = {}
+    for name in names:
+        try:
+            if "openvino" in name and not (folder / _NETWORK).exists():
+                _convert(network, folder / _NETWORK, image_size=image_size)
+            compute = _build(name, network, folder, threads=threads)
+            disagreement = float(
+                torch.linalg.norm(compute(sample) - reference) / torch.linalg.norm(reference)
+            )
+        except _UnfitError as error:
+            log.info("engine: %s cannot take this network (%s)", name, error)
+            continue
+        if disagreement <= LARGEST_DISAGREEMENT:
+            rates[name] = round(_BATCH / _seconds(compute, sample), 1)
+        else:
+            log.info("engine: %s differs from eager by %.1f %%, not used", name, 100 * disagreement)
+    best = max(rates, key=lambda name: rates[name])
+    return EngineChoice(name=best, precision=_PRECISION[best], tiles_per_s=rates)
+
+
+def _seconds(compute: Callable[[Tensor], Tensor], sample: Tensor) -> float:
+    """Return the shorter of two calls, after the one that compared."""
+    times = []
+    for _ in range(2):
+        began = time.perf_counter()
+        compute(sample)
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def _build(name: str, network: nn.Module, folder: Path, *, threads: int) -> Compute:
+    if "openvino" in name:
+        return _openvino(folder / _NETWORK, precision=_PRECISION[name], threads=threads)
+    return eager(network, dtype=torch.bfloat16 if "bf16" in name else None)
+
+
+def _convert(network: nn.Module, path: Path, *, image_size: int) -> None:
+    """Write a network as OpenVINO reads it, for batches of a fixed size, which it computes fastest.
+
+    Raises:
+        _UnfitError: If OpenVINO cannot take the network.
+    """
+    import openvino
+
+    example = torch.zeros((_JOB, 3, image_size, image_size), dtype=torch.uint8)
+    try:
+        with warnings.catch_warnings(), torch.inference_mode():
+            warnings.simplefilter("ignore")  # of the tracer, whose branches the comparison with eager checks
+            # frozen here: the converter would trace three times and take three times as long
+            traced = torch.jit.freeze(torch.jit.trace(network, example, check_trace=False))  # type: ignore[no-untyped-call]
+            model = openvino.convert_model(traced, input=[(list(example.shape), openvino.Type.u8)])
+        openvino.save_model(model, path, compress_to_fp16=False)
+    except Exception as error:  # the converter raises anything
+        raise _UnfitError(" ".join(str(error).split())[:200]) from error
+
+
+def _openvino(path: Path, *, precision: str, threads: int) -> Compute:
+    """Compute in as many streams of one thread as there are threads: none waits for another at each layer.
+
+    Raises:
+        _UnfitError: If OpenVINO cannot take the network.
+    """
+    import openvino
+
+    settings: dict[str, Any] = {
+        "PERFORMANCE_HINT": "THROUGHPUT",
+        "NUM_STREAMS": threads,
+        "INFERENCE_NUM_THREADS": threads,
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+    }
+    try:
+        compiled = openvino.Core().compile_model(str(path), "CPU", settings)
+    except RuntimeError as error:
+        raise _UnfitError(" ".join(str(error).split())[:200]) from error
+    # not OpenVINO's own queue: its destructor can wait for a callback that waits for the interpreter's lock
+    requests: SimpleQueue[Any] = SimpleQueue()
+    for _ in range(threads):
+        requests.put(compiled.create_infer_request())
+    pool = ThreadPoolExecutor(threads)
+
+    def work(job: Tensor) -> Tensor:
+        batch = np.zeros((_JOB, *job.shape[1:]), np.uint8)
+        batch[: len(job)] = job.numpy()
+        request = requests.get()
+        try:
+            outputs = request.infer({0: batch}, share_inputs=True)[0]
+            return torch.from_numpy(np.array(outputs[: len(job)], np.float32))
+        finally:
+            requests.put(request)
+
+    def compute(images: Tensor) -> Tensor:
+        return torch.cat(list(pool.map(work, torch.split(images, _JOB))))
+
+    return compute
+
+
+def _openvino_version() -> str | None:
+    try:
+        return version("openvino")
+    except PackageNotFoundError:
+        return None

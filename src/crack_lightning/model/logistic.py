@@ -1,0 +1,100 @@
+"""The head of a probe: multinomial logistic regression on features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch.nn import functional as F  # noqa: N812 - torch's own name for it
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+_ROUNDING = 1e-5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standardised:
+    """Features with mean 0 and deviation 1 over the training tiles.
+
+    Attributes:
+        mean: Of each feature, float32 ``(D,)``.
+        std: Likewise; 1 for a feature that is the same everywhere.
+        values: Standardised training features, float32 ``(N, D)``.
+    """
+
+    mean: Tensor
+    std: Tensor
+    values: Tensor
+
+    @classmethod
+    def of(cls, features: Tensor) -> Standardised:
+        """Standardise training features, float32 ``(N, D)``."""
+        std, mean = torch.std_mean(features, dim=0, correction=0)
+        constant = std <= _ROUNDING * mean.abs()
+        std = torch.where(constant, torch.ones_like(std), std)
+        return cls(mean=mean, std=std, values=(features - mean) / std)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogisticHead:
+    """A fitted head for standardised features: weight float32 ``(K, D)``, bias float32 ``(K,)``."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def put_into(self, layer: nn.Linear, scale: Standardised) -> None:
+        """Give a linear layer the head, so that it takes features as they are."""
+        weight = self.weight / scale.std
+        with torch.no_grad():
+            layer.weight.copy_(weight)
+            layer.bias.copy_(self.bias - weight @ scale.mean)
+
+
+def fit_logistic(
+    features: Tensor,
+    labels: Tensor,
+    *,
+    num_classes: int,
+    l2: float,
+    class_weights: Tensor | None = None,
+    start: LogisticHead | None = None,
+    max_iterations: int = 200,
+) -> LogisticHead:
+    """Minimise the mean cross entropy plus ``l2 / 2`` times the weights' squared length, by L-BFGS.
+
+    Args:
+        features: Standardised, float32 ``(N, D)``.
+        labels: Classes in ``[0, K)``, int64 ``(N,)``.
+        num_classes: K.
+        l2: Strength of the penalty, ``> 0``; the bias is spared.
+        class_weights: Weight of each class, ``> 0``, float ``(K,)``; the mean is weighted by them.
+        start: Where to begin; zero by default.
+        max_iterations: Steps at the most.
+
+    References:
+        Liu and Nocedal, "On the limited memory BFGS method for large scale optimization", 1989.
+    """
+    if start is None:
+        zeros = torch.zeros((num_classes, features.shape[1] + 1))
+        start = LogisticHead(weight=zeros[:, :-1], bias=zeros[:, -1])
+    weight = start.weight.clone().requires_grad_()
+    bias = start.bias.clone().requires_grad_()
+    optimizer = torch.optim.LBFGS(
+        [weight, bias],
+        max_iter=max_iterations,
+        tolerance_grad=1e-6,
+        tolerance_change=1e-8,
+        line_search_fn="strong_wolfe",
+    )
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        cost = F.cross_entropy(F.linear(features, weight, bias), labels, weight=class_weights)
+        cost = cost + l2 / 2 * weight.square().sum()
+        cost.backward()  # type: ignore[no-untyped-call]
+        return cost
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    return LogisticHead(weight=weight.detach(), bias=bias.detach())

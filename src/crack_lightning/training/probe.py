@@ -1,0 +1,229 @@
+"""A head fitted on a frozen backbone's features: no steps, no epochs, the same classifier in the end."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import track
+from torch.nn import functional as F  # noqa: N812 - torch's own name for it
+
+from crack_lightning.data.loading import read_ahead
+from crack_lightning.evaluation.predictions import Predictions
+from crack_lightning.model.engines import EngineChoice, eager, network_digest, prepare_engine
+from crack_lightning.model.features import FeatureNetwork, kept_features, linear_head
+from crack_lightning.model.logistic import Standardised, fit_logistic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from crack_lightning.data.datamodule import CrackDataModule
+    from crack_lightning.model.classifier import CrackClassifier
+    from crack_lightning.model.engines import Compute
+
+log = logging.getLogger(__name__)
+L2_TRIED = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00003)
+"""Strengths of the penalty among which validation tiles choose, from the strongest on."""
+
+_COMPARED = 64
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeSettings:
+    """How features are computed.
+
+    Attributes:
+        engine: What computes them, as for :func:`crack_lightning.model.engines.prepare_engine`.
+        views: Augmented views of each training tile beside the tile itself.
+        threads: Compute threads.
+        device: ``cpu`` or ``cuda``.
+        precision: On a GPU: ``32``, ``bf16`` or ``16``.
+        cache: The cache folder.
+        show_progress: Whether to show a bar while features are computed.
+    """
+
+    engine: str
+    views: int
+    threads: int
+    device: str
+    precision: str
+    cache: Path
+    show_progress: bool
+
+
+class Probe:
+    """The features of a run's tiles, and the head on them.
+
+    Args:
+        classifier: The model; its backbone stays as it is.
+        datamodule: The tiles.
+        settings: How features are computed.
+
+    Raises:
+        ConfigError: If the network does not end in one linear layer, or the engine cannot be had.
+    """
+
+    def __init__(
+        self, classifier: CrackClassifier, datamodule: CrackDataModule, *, settings: ProbeSettings
+    ) -> None:
+        self.classifier, self.datamodule, self.settings = classifier, datamodule, settings
+        self.network = FeatureNetwork(classifier)
+        self.engine, self._compute = self._prepared()
+        self.rows = np.unique(np.concatenate([self._rows(split) for split in ("train", "val", "test")]))
+        self.features = self._kept(self.rows, view=None)
+        self.tried: list[dict[str, float]] = []
+
+    def _prepared(self) -> tuple[EngineChoice, Compute]:
+        chosen = self.settings
+        if chosen.device != "cpu":
+            dtype = {"32": None, "bf16": torch.bfloat16, "16": torch.float16}[chosen.precision]
+            choice = EngineChoice(name="eager", precision=chosen.precision, tiles_per_s={})
+            return choice, eager(self.network, device=chosen.device, dtype=dtype)
+        return prepare_engine(
+            self.network,
+            wanted=chosen.engine,
+            image_size=int(self.classifier.hparams["image_size"]),
+            threads=chosen.threads,
+            cache=chosen.cache,
+            key="recipe.engine",
+        )
+
+    def _rows(self, split: str) -> NDArray[np.int64]:
+        """Return the rows of a split, as many as the run's limits leave, int64 ``(M,)``."""
+        limit = {"train": self.datamodule.max_train_batches, "val": self.datamodule.max_val_batches}.get(
+            split
+        )
+        rows = self.datamodule.table.rows(split)
+        if limit is None or len(rows) <= limit * self.datamodule.batch_size:
+            return rows
+        rng = np.random.default_rng(self.datamodule.seed)
+        return np.sort(rng.permutation(rows)[: limit * self.datamodule.batch_size])
+
+    def _kept(self, rows: NDArray[np.int64], *, view: int | None) -> NDArray[np.float32]:
+        table, augmentation = self.datamodule.table, self.datamodule.augmentation
+        made_of: dict[str, object] = {
+            "tiles": _digest(table.sha256[rows]),
+            "network": network_digest(self.network),
+            "image_size": self.datamodule.dataset.image_size,
+            "engine": self.engine.name,
+            "precision": self.engine.precision,
+            "device": self.settings.device,
+            "torch": torch.__version__,
+        }
+        if view is not None:
+            made_of |= {
+                "view": view,
+                "seed": self.datamodule.seed,
+                "augmentation": asdict(augmentation),
+                "rows": _digest(rows.astype(np.str_)),
+            }
+        return kept_features(
+            self._compute,
+            self._images(rows, view=view),
+            number=len(rows),
+            made_of=made_of,
+            cache=self.settings.cache,
+        )
+
+    def _images(self, rows: NDArray[np.int64], *, view: int | None) -> Iterator[Tensor]:
+        title = "Computing features" if view is None else f"Computing features, view {view + 1}"
+        loader = self.datamodule.loader(rows)
+        batches: Any = read_ahead(loader)
+        if self.settings.show_progress:
+            bar = Console(stderr=True)
+            batches = track(batches, title, total=len(loader), console=bar, transient=True)
+        for batch in batches:
+            if view is None:
+                yield batch["image"]
+            else:
+                yield self.datamodule.view(batch["image"], batch["index"], epoch=view)
+
+    def _of(self, rows: NDArray[np.int64]) -> Tensor:
+        return torch.from_numpy(np.asarray(self.features[np.searchsorted(self.rows, rows)]))
+
+    def fit(self, *, l2: float | None, class_weights: Tensor | None, max_iterations: int) -> None:
+        """Fit the head, and put it into the classifier.
+
+        Args:
+            l2: Strength of the penalty; ``None`` takes the one of ``L2_TRIED`` with the least loss on the
+                validation tiles.
+            class_weights: Weight of each class, float ``(K,)``, or ``None`` for equal ones.
+            max_iterations: Steps of L-BFGS at the most.
+        """
+        table = self.datamodule.table
+        train, val = self._rows("train"), self._rows("val")
+        views = [self._kept(train, view=view) for view in range(self.settings.views)]
+        features = torch.from_numpy(np.concatenate([self._of(train).numpy(), *views]))
+        labels = torch.from_numpy(table.label[train]).repeat(1 + len(views))
+        val_features, val_labels = self._of(val), torch.from_numpy(table.label[val])
+        scale = Standardised.of(features)
+        layer, head, least = linear_head(self.classifier.backbone), None, np.inf
+        best = None
+        for strength in L2_TRIED if l2 is None else (l2,):
+            head = fit_logistic(
+                scale.values,
+                labels,
+                num_classes=len(table.class_names),
+                l2=strength,
+                class_weights=class_weights,
+                start=head,
+                max_iterations=max_iterations,
+            )
+            head.put_into(layer, scale)
+            loss, accuracy = _judged(layer, val_features, val_labels)
+            self.tried.append({"l2": strength, "val/loss": loss, "val/accuracy": accuracy})
+            if loss < least:
+                best, least = head, loss
+        assert best is not None
+        best.put_into(layer, scale)
+
+    def test(self) -> Predictions:
+        """Return the head's predictions for every test tile."""
+        rows = self._rows("test")
+        probability = self._probabilities(self._of(rows))
+        return Predictions(index=rows, label=self.datamodule.table.label[rows], probability=probability)
+
+    @torch.inference_mode()
+    def _probabilities(self, features: Tensor) -> NDArray[np.float32]:
+        logits = linear_head(self.classifier.backbone)(features)
+        return torch.softmax(logits / float(self.classifier.hparams["temperature"]), dim=1).numpy()
+
+    def facts(self) -> dict[str, Any]:
+        """Return what a report says of the fit; call after ``fit``."""
+        chosen = min(self.tried, key=lambda row: row["val/loss"])
+        return {
+            "engine": f"{self.engine.title} on {self.settings.device}",
+            "precision": self.engine.precision,
+            "largest_difference_from_eager_32": self.largest_difference(),
+            "l2": chosen["l2"],
+            "l2_tried": self.tried,
+        }
+
+    def largest_difference(self) -> float:
+        """Return how far a probability is from eager fp32's at the most, over 64 tiles of the test split."""
+        if (self.engine.name, self.engine.precision) == ("eager", "32"):
+            return 0.0
+        rows = self._rows("test")
+        rows = rows[:: max(1, len(rows) // _COMPARED)][:_COMPARED]
+        images = self.datamodule.dataset.__getitems__(rows.tolist())["image"]
+        reference = self._probabilities(eager(self.network)(images))
+        return float(np.abs(reference - self._probabilities(self._of(rows))).max())
+
+
+@torch.inference_mode()
+def _judged(layer: torch.nn.Linear, features: Tensor, labels: Tensor) -> tuple[float, float]:
+    logits = layer(features)
+    return float(F.cross_entropy(logits, labels)), float((logits.argmax(1) == labels).float().mean())
+
+
+def _digest(names: NDArray[np.str_]) -> str:
+    return sha256("\n".join(names.tolist()).encode()).hexdigest()

@@ -1,0 +1,82 @@
+"""Features with the head are the classifier, and are computed once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from crack_lightning.errors import ConfigError
+from crack_lightning.model.classifier import CrackClassifier
+from crack_lightning.model.features import FeatureNetwork, kept_features, linear_head
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+PX = 40
+
+
+def classifier(name: str) -> CrackClassifier:
+    plain: dict[str, Any] = {"name": "adamw", "lr": 1e-3}
+    return CrackClassifier(
+        name=name,
+        class_names=["intact", "crack"],
+        positive_class="crack",
+        image_size=PX,
+        mean=[0.4, 0.5, 0.6],
+        std=[0.2, 0.3, 0.4],
+        drop_rate=0.0,
+        drop_path_rate=0.0,
+        recipe="probe",
+        backbone_lr_scale=0.1,
+        loss={"name": "cross_entropy"},
+        optimizer=plain,
+        scheduler={"name": "constant"},
+    )
+
+
+@pytest.mark.parametrize("name", ["plain_cnn", "mobilenetv2_100", "mobilenetv3_small_100", "resnet10t"])
+def test_features_and_head_are_the_classifier(name: str) -> None:
+    model = classifier(name)
+    network = FeatureNetwork(model)
+    images = torch.randint(256, (3, 3, PX, PX), dtype=torch.uint8)
+    with torch.inference_mode():
+        logits = linear_head(model.backbone)(network(images))
+        torch.testing.assert_close(logits, model.eval()(images), atol=1e-5, rtol=1e-5)
+
+
+def test_a_network_without_one_linear_layer_at_its_end_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"recipe: probe needs .* one linear layer, got Conv2d"):
+        linear_head(_Ends(nn.Conv2d(3, 2, 1)))
+
+
+class _Ends(nn.Module):
+    def __init__(self, last: nn.Module) -> None:
+        super().__init__()
+        self.last = last
+
+    def get_classifier(self) -> nn.Module:
+        return self.last
+
+
+def test_features_are_computed_once_batch_by_batch(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def compute(images: torch.Tensor) -> torch.Tensor:
+        asked.append(len(images))
+        return images.float().mean(dim=(2, 3))
+
+    images = torch.randint(256, (7, 3, 4, 4), dtype=torch.uint8)
+
+    def batches() -> Iterator[torch.Tensor]:
+        yield from torch.split(images, 3)
+
+    for _ in range(2):
+        features = kept_features(compute, batches(), number=7, made_of={"of": "noise"}, cache=tmp_path)
+        np.testing.assert_array_equal(features, images.float().mean(dim=(2, 3)).numpy())
+        assert isinstance(features, np.memmap)
+    assert asked == [3, 3, 1]

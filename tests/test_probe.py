@@ -1,0 +1,140 @@
+"""A head on kept features from end to end, on a few drawn tiles."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from crack_lightning import load
+from crack_lightning.cache_entries import cache_folder
+from crack_lightning.cli import main
+from crack_lightning.training.probe import L2_TRIED, Probe
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SETTINGS = [
+    "recipe=probe",
+    "data.drawn.num_tiles=160",
+    "data.drawn.tile_px=64",
+    "data.batch_size=24",
+    "model=mobilenetv3_small",
+    "model.image_size=48",
+    "progress=false",
+]
+
+
+def train(outputs: Path, *overrides: str) -> Path:
+    before = set(outputs.glob("*/*"))
+    assert main(["train", *SETTINGS, f"outputs={outputs}", *overrides]) == 0
+    [folder] = set(outputs.glob("*/*")) - before
+    return folder
+
+
+def report(folder: Path) -> dict[str, Any]:
+    contents: dict[str, Any] = json.loads((folder / "report" / "report.json").read_text(encoding="utf-8"))
+    return contents
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(tmp_path_factory.mktemp("outputs"))
+
+
+@pytest.fixture
+def nothing_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def computed(self: Probe, rows: object, *, view: int | None) -> Any:
+        pytest.fail("features were computed again")
+        yield
+
+    monkeypatch.setattr(Probe, "_images", computed)
+
+
+def test_a_probe_leaves_what_every_run_leaves(folder: Path) -> None:
+    assert [path.name for path in (folder / "checkpoints").iterdir()] == ["best.ckpt"]
+    assert (folder / "report" / "confusion_matrix.png").is_file()
+    assert not (folder / "report" / "loss_curve.png").exists()
+    assert "Fitted on the frozen backbone's features" in (folder / "report" / "report.md").read_text()
+    assert any((folder / "tensorboard").iterdir())
+
+
+def test_the_penalty_has_the_least_validation_loss_of_those_tried(folder: Path) -> None:
+    made = report(folder)["provenance"]
+    tried = {row["l2"]: row["val/loss"] for row in made["l2_tried"]}
+    assert tuple(tried) == L2_TRIED
+    assert made["l2"] == min(tried, key=lambda l2: tried[l2])
+
+
+def test_the_report_names_the_engine_and_how_far_it_is_from_eager(folder: Path) -> None:
+    made = report(folder)["provenance"]
+    assert made["engine"].endswith(" on cpu")
+    assert made["precision"] in {"32", "bf16"}
+    assert 0 <= made["largest_difference_from_eager_32"] < 1e-3
+
+
+def test_the_checkpoint_answers_as_the_test_did(folder: Path) -> None:
+    with (folder / "splits.csv").open(encoding="utf-8", newline="") as file:
+        tested = [row["path"] for row in csv.DictReader(file) if row["split"] == "test"]
+    with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        said = {row["path"]: float(row["probability_crack"]) for row in csv.DictReader(file)}
+    assert said.keys() == set(tested)
+    root = next((cache_folder() / "synthetic").glob(f"*/{tested[0]}")).parents[1]
+    answers = load(folder / "checkpoints" / "best.ckpt").predict([root / path for path in tested])
+    np.testing.assert_allclose(answers.probabilities[:, 1], [said[path] for path in tested], atol=1e-4)
+
+
+@pytest.mark.usefixtures("folder", "nothing_computed")
+@pytest.mark.parametrize(
+    "override", ["seed=0", "recipe.l2=0.05", "data.split.seed=3", "recipe.loss.class_weights=balanced"]
+)
+def test_another_head_or_split_takes_the_kept_features(override: str, tmp_path: Path) -> None:
+    made = report(train(tmp_path, override))["provenance"]
+    if override == "recipe.l2=0.05":
+        assert [row["l2"] for row in made["l2_tried"]] == [0.05]
+
+
+def test_views_are_computed_once_each(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[int | None] = []
+    real = Probe._images
+
+    def watched(self: Probe, rows: Any, *, view: int | None) -> Any:
+        computed.append(view)
+        yield from real(self, rows, view=view)
+
+    monkeypatch.setattr(Probe, "_images", watched)
+    two = train(tmp_path, "recipe.views=2", "augmentation=light")
+    assert computed == [0, 1]
+    three = train(tmp_path, "recipe.views=3", "augmentation=light")
+    assert computed == [0, 1, 2]
+    losses = [report(run)["provenance"]["l2_tried"][-1]["val/loss"] for run in (folder, two, three)]
+    assert len(set(losses)) == 3
+
+
+def test_limits_leave_out_tiles_of_training_and_validation_alone(folder: Path, tmp_path: Path) -> None:
+    limited = report(train(tmp_path, "trainer=smoke", "trainer.max_train_batches=1"))
+    assert limited["metrics"]["tiles"] == report(folder)["metrics"]["tiles"]
+    assert limited["provenance"]["l2_tried"] != report(folder)["provenance"]["l2_tried"]
+
+
+def test_a_probe_that_broke_off_ends_as_the_unbroken_one(folder: Path, tmp_path: Path) -> None:
+    for phase in ("fit", "test"):
+        broken = tmp_path / phase
+        shutil.copytree(folder, broken)
+        shutil.rmtree(broken / "report")
+        (broken / "predictions.csv").unlink()
+        state = json.loads((broken / "state.json").read_text())
+        if phase == "fit":
+            shutil.rmtree(broken / "checkpoints")
+            state = {"phase": "fit"}
+        (broken / "state.json").write_text(json.dumps(state | {"phase": phase}))
+        assert main(["train", f"resume={broken}"]) == 0
+        assert (broken / "predictions.csv").read_text() == (folder / "predictions.csv").read_text()
+        again, first = report(broken), report(folder)
+        for contents in (again, first):
+            del contents["timing"], contents["made"], contents["provenance"]["command"]
+        assert again == first
