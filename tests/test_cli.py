@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ import time
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from crack_lightning.cli import guarded, hydra_arguments, main
+from crack_lightning.cli import as_typed, guarded, hydra_arguments, main
 from crack_lightning.errors import ConfigError, CrackLightningError, FailedJobsError, Interrupted
 
 MISTAKES = {
@@ -114,6 +115,13 @@ def test_a_path_survives_the_grammar_of_overrides(path: str) -> None:
     for key in ("data.root", "checkpoint", "resume"):
         [argument] = hydra_arguments("evaluate", [f"{key}={path}"])
         assert OverridesParser.create().parse_override(argument).value() == path
+
+
+@pytest.mark.parametrize("path", AWKWARD)
+def test_a_command_is_told_as_it_was_typed(path: str) -> None:
+    for key in ("data.root", "checkpoint"):
+        line = as_typed("evaluate", [*hydra_arguments("evaluate", [f"{key}={path}"]), "seed=3"])
+        assert shlex.split(line)[3:] == [f"{key}={path}", "seed=3"]
 
 
 @pytest.mark.parametrize("path", AWKWARD)

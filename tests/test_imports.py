@@ -25,7 +25,11 @@ MAY_IMPORT = {
     "report": FOUNDATION | {"data", "model", "evaluation"},
     "inference": FOUNDATION | {"config", "data", "model", "evaluation"},
     "assembly": FOUNDATION | {"config", "data", "model", "evaluation", "training", "targets"},
-    "experiment": FOUNDATION | {"config", "data", "model", "evaluation", "training", "report", "assembly"},
+    "tiles": FOUNDATION | {"config", "data"},
+    "auditing": FOUNDATION | {"config", "data", "report", "tiles"},
+    "audit": {"auditing", "cli", "config"},
+    "experiment": FOUNDATION
+    | {"config", "data", "model", "evaluation", "training", "report", "assembly", "tiles"},
     "sweep": FOUNDATION | {"config", "cli", "experiment", "inference"},
     "cli": {"errors", "hardware", "config", ""},
     "ahead": FOUNDATION | {"data"},
@@ -35,7 +39,7 @@ MAY_IMPORT = {
     "cache": {"errors", "cache_entries"},
     "": {"inference", ""},
 }
-CONFIGURED = {"config", "targets", "sweep", "cli", "train", "evaluate", "predict"}
+CONFIGURED = {"config", "targets", "sweep", "cli", "train", "evaluate", "predict", "audit"}
 
 
 def imported(path: Path) -> set[str]:

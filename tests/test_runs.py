@@ -18,6 +18,7 @@ import torch
 from PIL import Image
 from sklearn.metrics import classification_report
 
+from crack_lightning.cache_entries import cache_folder
 from crack_lightning.cli import main
 
 if TYPE_CHECKING:
@@ -185,6 +186,26 @@ def test_predicting_names_what_cannot_be_read_and_goes_on(run: Path, tmp_path: P
     with Image.open(pictures[0]) as picture:
         assert picture.width >= 90
         assert picture.height > 70
+
+
+@pytest.mark.parametrize("engine", ["eager", "openvino"])
+def test_every_engine_gives_the_answers_of_the_test(engine: str, run: Path, outputs: Path) -> None:
+    if engine == "openvino":
+        pytest.importorskip("openvino", reason="OpenVINO, of the extra fast, is not installed")
+    said = {row["path"]: row for row in rows(run / "predictions.csv")}
+    root = next((cache_folder() / "synthetic").glob(f"*/{next(iter(said))}")).parents[1]
+    best, before = run / "checkpoints" / "best.ckpt", set(outputs.glob("*/*_predict"))
+    files = [str(root / path) for path in said]
+    assert (
+        main(["predict", str(best), *files, f"engine={engine}", f"outputs={outputs}", "progress=false"]) == 0
+    )
+    [folder] = set(outputs.glob("*/*_predict")) - before
+    again = [float(row["probability_crack"]) for row in rows(folder / "predictions.csv")]
+    assert again == pytest.approx([float(row["probability_crack"]) for row in said.values()], abs=1e-4)
+    assert (
+        f"engine: {'OpenVINO' if engine == 'openvino' else 'eager PyTorch'}"
+        in (folder / "run.log").read_text()
+    )
 
 
 def test_predict_names_a_source_that_is_not_there(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -13,8 +12,6 @@ import pytorch_lightning as pl
 from crack_lightning.cache_entries import cache_folder
 from crack_lightning.data.augmentation import Augmentation
 from crack_lightning.data.datamodule import CrackDataModule
-from crack_lightning.data.reading import readable, with_splits, without_excluded
-from crack_lightning.data.sources import load_source
 from crack_lightning.errors import DataError
 from crack_lightning.hardware import HardwarePlan, configure_process, plan_hardware
 from crack_lightning.model.backbones import normalisation
@@ -26,8 +23,10 @@ from crack_lightning.training.checkpoints import WholeCheckpointIO
 from crack_lightning.training.probe import Probe, ProbeSettings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from crack_lightning.config import TrainConfig
-    from crack_lightning.config.data import DataConfig, SplitConfig
+    from crack_lightning.config.data import DataConfig
     from crack_lightning.config.trainer import TrainerConfig
     from crack_lightning.data.table import TileTable
 
@@ -45,45 +44,6 @@ def hardware_plan(trainer: TrainerConfig, *, num_workers: int | None) -> Hardwar
     )
     configure_process(plan.threads)
     return plan
-
-
-def read_tiles(
-    data: DataConfig, *, plan: HardwarePlan, progress: bool, twins: bool = False
-) -> tuple[TileTable, list[dict[str, str]]]:
-    """Return the tiles of the configured source and those that were skipped; look for twins if asked."""
-    table = load_source(
-        data.source,
-        seed=data.seed,
-        root=Path(data.root) if data.root else None,
-        archive=Path(data.archive) if data.archive else None,
-        download=data.download,
-        class_names=data.class_names,
-        positive_class=data.positive_class,
-        group_pattern=data.group_pattern,
-        drawn=asdict(data.drawn),
-        num_workers=plan.threads,
-        cache=cache_folder(),
-        show_progress=progress,
-    )
-    excluded: list[dict[str, str]] = []
-    if data.exclude is not None:
-        table, excluded = without_excluded(table, Path(data.exclude))
-    table, unreadable = readable(
-        table,
-        on_unreadable=data.on_unreadable,
-        num_workers=plan.threads,
-        show_progress=progress,
-        cache=cache_folder(),
-        twins=twins and data.source != "synthetic",  # of drawn tiles the photos are known
-    )
-    return table, excluded + unreadable
-
-
-def split_tiles(table: TileTable, split: SplitConfig, *, kept: Path) -> TileTable:
-    """Decide who is in which split; ``kept`` is the run's ``splits.csv``."""
-    settings = asdict(split)
-    file = settings.pop("file")
-    return with_splits(table, file=Path(file) if file else None, kept=kept, **settings)
 
 
 def build_datamodule(config: TrainConfig, table: TileTable, *, plan: HardwarePlan) -> CrackDataModule:

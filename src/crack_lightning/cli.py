@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import shlex
 import signal
 import sys
 import traceback
@@ -23,6 +24,7 @@ COMMANDS = {
     "train": "fit a model, test its best checkpoint, write the report",
     "evaluate": "report on a checkpoint over another set",
     "predict": "say what a checkpoint sees in files",
+    "audit": "find twins, wrong labels and odd files in a set of tiles",
     "cache": "list what is kept between runs; 'cache clear' empties it",
 }
 PATH_KEYS = (
@@ -201,12 +203,29 @@ def _quoted_override(argument: str) -> str:
 def _path_overrides(name: str, paths: list[str]) -> list[str]:
     if not paths:
         return []
+    if name == "audit" and len(paths) == 1 and Path(paths[0]).is_dir():
+        return ["data=image_folder", f"data.root={_quoted(paths[0])}"]
     if name != "predict":
         raise CrackLightningError(f"'{paths[0]}': expected key=value, as in model=resnet18; see --help.")
     checkpoints = [path for path in paths if path.endswith(".ckpt")]
     sources = [path for path in paths if not path.endswith(".ckpt")]
     found = [f"checkpoint={_quoted(path)}" for path in checkpoints[:1]]
     return found + ([f"source=[{','.join(map(_quoted, sources))}]"] if sources else [])
+
+
+def as_typed(name: str, overrides: Sequence[str]) -> str:
+    """Return the line of a shell that gives a command these overrides.
+
+    >>> as_typed("train", ["model=resnet18", "data.root='my tiles'"])
+    "python -m crack_lightning.train model=resnet18 'data.root=my tiles'"
+    """
+    plain = []
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if key.lstrip("+") in PATH_KEYS and _is_quoted(value):
+            value = re.sub(r"\\(['\\])", r"\1", value[1:-1])
+        plain.append(f"{key}{equals}{value}")
+    return shlex.join(["python", "-m", f"crack_lightning.{name}", *plain])
 
 
 def _is_quoted(value: str) -> bool:

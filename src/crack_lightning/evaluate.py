@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from typing import TYPE_CHECKING
 
-from crack_lightning.cli import main
+from crack_lightning.cli import as_typed, main
 from crack_lightning.config import EvaluateConfig, parse
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
     from crack_lightning.experiment import run_evaluation
     from crack_lightning.report.console import closing_table
 
-    command = shlex.join(["python", "-m", "crack_lightning.evaluate", *overrides])
+    command = as_typed("evaluate", overrides)
     result = run_evaluation(config, folder=folder, command=command)
     show(closing_table(result.contents, report_path=result.report))
     return 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytorch_lightning as pl
 import torch
 
-from crack_lightning import assembly
+from crack_lightning import assembly, tiles
 from crack_lightning.config import write_config
 from crack_lightning.data.reading import describe
 from crack_lightning.errors import ConfigError
@@ -120,8 +120,10 @@ def _run(
 ) -> ExperimentResult:
     state = RunState.read(folder)
     with state.timed("data"):
-        table, skipped = assembly.read_tiles(config.data, plan=plan, progress=config.progress, twins=True)
-        table = assembly.split_tiles(table, config.data.split, kept=folder / "splits.csv")
+        table, skipped = tiles.read_tiles(
+            config.data, threads=plan.threads, progress=config.progress, twins=True
+        )
+        table = tiles.split_tiles(table, config.data.split, kept=folder / "splits.csv")
     log.info("data: %s", describe(table))
     config.trainer.max_epochs = config.epochs_for(len(table.rows("train")))
     write_config(config, folder / "config.yaml")
@@ -134,7 +136,7 @@ def _run(
             config, datamodule, state, folder=folder, plan=plan, requests=requests
         )
     with state.timed("report"):
-        tiles = report_tiles(datamodule)
+        shown = report_tiles(datamodule)
         best = read_checkpoint(folder / "checkpoints" / BEST)
         report = write_report(
             folder,
@@ -152,7 +154,7 @@ def _run(
                 kept_epoch=best["epoch"] if state.history else None,
                 fitted=state.fitted,
             ),
-            tiles=tiles,
+            tiles=shown,
             threshold=float(classifier.hparams["threshold"]),
         )
         contents = json.loads((report.parent / "report.json").read_text(encoding="utf-8"))
@@ -283,7 +285,7 @@ def run_evaluation(
         write_config(config, folder / "config.yaml")
         log.info("machine: %s", plan.reason)
         with state.timed("data"):
-            table, skipped = assembly.read_tiles(config.data, plan=plan, progress=config.progress)
+            table, skipped = tiles.read_tiles(config.data, threads=plan.threads, progress=config.progress)
             table, left_out = assembly.unseen_tiles(table, classifier)
         log.info("data: %s; left out: %d that the model knows", describe(table), left_out)
         with state.timed("test"):

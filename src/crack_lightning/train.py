@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crack_lightning.ahead import tiles_meanwhile
-from crack_lightning.cli import main
+from crack_lightning.cli import as_typed, main
 from crack_lightning.config import TrainConfig, parse, resumed_config
 
 if TYPE_CHECKING:
@@ -40,9 +39,7 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
         from crack_lightning.experiment import run_training
         from crack_lightning.report.console import closing_table
 
-    result = run_training(
-        config, folder=folder, command=shlex.join(["python", "-m", "crack_lightning.train", *overrides])
-    )
+    result = run_training(config, folder=folder, command=as_typed("train", overrides))
     show(closing_table(result.contents, report_path=result.report))
     return 0
 

@@ -26,6 +26,8 @@ from crack_lightning.errors import ConfigError
         (PredictConfig(trainer=TrainerConfig(monitor="val/accuracy")), "trainer.monitor: predict does not"),
         (PredictConfig(trainer=TrainerConfig(threads=1, accelerator="cpu")), None),
         (EvaluateConfig(data=DataConfig(batch_size=8, num_workers=1)), None),
+        (PredictConfig(engine="eager", trainer=TrainerConfig(precision="bf16")), "engine: 'eager' says"),
+        (PredictConfig(engine="openvino"), None),
     ],
 )
 def test_a_key_that_a_command_does_not_read_is_refused(

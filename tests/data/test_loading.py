@@ -11,10 +11,12 @@ from PIL import Image
 from crack_lightning.data.loading import (
     UnreadableImageError,
     decode_image,
+    read_ahead,
     read_batch,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -91,3 +93,15 @@ def test_a_batch_names_the_file_that_it_cannot_read(pictures: list[Path]) -> Non
     pictures[2].write_bytes(b"<html>")
     with pytest.raises(UnreadableImageError, match=r"2\.png': a web page"):
         read_batch(pictures, size=16)
+
+
+def test_reading_ahead_keeps_the_order_and_passes_errors_on() -> None:
+    def items() -> Iterator[int]:
+        yield from range(4)
+        raise ValueError("the fifth")
+
+    ahead = read_ahead(items())
+    assert [next(ahead) for _ in range(4)] == [0, 1, 2, 3]
+    with pytest.raises(ValueError, match="the fifth"):
+        next(ahead)
+    assert list(read_ahead([])) == []

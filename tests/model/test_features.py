@@ -11,7 +11,8 @@ from torch import nn
 
 from crack_lightning.errors import ConfigError
 from crack_lightning.model.classifier import CrackClassifier
-from crack_lightning.model.features import FeatureNetwork, kept_features, linear_head
+from crack_lightning.model.features import kept_features
+from crack_lightning.model.networks import FeatureNetwork, LogitNetwork, linear_head
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +48,7 @@ def test_features_and_head_are_the_classifier(name: str) -> None:
     with torch.inference_mode():
         logits = linear_head(model.backbone)(network(images))
         torch.testing.assert_close(logits, model.eval()(images), atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(LogitNetwork(model)(images), logits, atol=1e-5, rtol=1e-5)
 
 
 def test_a_network_without_one_linear_layer_at_its_end_is_refused() -> None:

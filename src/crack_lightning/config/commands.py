@@ -8,11 +8,11 @@ from typing import Any
 from omegaconf import MISSING
 
 from crack_lightning.config.augmentation import AugmentationConfig
-from crack_lightning.config.checks import unread
+from crack_lightning.config.checks import require_choice, require_range, unread
 from crack_lightning.config.data import DataConfig
 from crack_lightning.config.model import ModelConfig
 from crack_lightning.config.optimizer import OptimizerConfig, SchedulerConfig
-from crack_lightning.config.recipe import RecipeConfig
+from crack_lightning.config.recipe import ENGINES, RecipeConfig
 from crack_lightning.config.trainer import TrainerConfig
 
 PRETRAINED_LR = 3e-3
@@ -127,6 +127,33 @@ class EvaluateConfig:
 
 
 @dataclass
+class AuditConfig:
+    """``audit``: what is wrong or odd in a set of tiles.
+
+    Attributes:
+        outputs: Folder of all runs.
+        progress: Show progress bars.
+        data: The set.
+        trainer: Only ``threads`` is read.
+    """
+
+    outputs: str = "outputs"
+    progress: bool = True
+    data: DataConfig = field(default_factory=DataConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+
+    def problems(self) -> list[str]:
+        """List every contradiction between the nodes."""
+        unused = ("split", "sampler", "batch_size", "num_workers", "timeout_s", "on_unreadable")
+        others = [item.name for item in fields(self.trainer) if item.name != "threads"]
+        return [
+            *self.data.problems(),
+            *unread(self.data, "data", unused, by="audit"),
+            *unread(self.trainer, "trainer", others, by="audit"),
+        ]
+
+
+@dataclass
 class PredictConfig:
     """``predict``: a checkpoint's answers for files.
 
@@ -136,6 +163,8 @@ class PredictConfig:
         outputs: Folder of all runs.
         annotate: Also write each picture with its class and probability on it.
         batch_size: Tiles at once.
+        engine: What computes, as ``recipe.engine``; ``auto`` is ``eager`` on a GPU, for fewer than 1,000
+            pictures, and where ``trainer.precision`` is set.
         progress: Show progress bars.
         trainer: Only ``accelerator``, ``precision`` and ``threads`` are read.
     """
@@ -145,12 +174,23 @@ class PredictConfig:
     outputs: str = "outputs"
     annotate: bool = False
     batch_size: int = 32
+    engine: str = "auto"
     progress: bool = True
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
 
+    def __post_init__(self) -> None:
+        require_choice("engine", self.engine, ENGINES)
+        require_range("batch_size", self.batch_size, low=1)
+
     def problems(self) -> list[str]:
         """List every contradiction between the nodes."""
-        return _machine_problems(self.trainer, by="predict")
+        found = _machine_problems(self.trainer, by="predict")
+        if self.engine != "auto" and (self.trainer.precision != "auto" or self.trainer.accelerator == "gpu"):
+            found.append(
+                f"engine: '{self.engine}' says itself in what precision the CPU computes; leave "
+                "trainer.precision and trainer.accelerator out, or leave engine out."
+            )
+        return found
 
 
 def _machine_problems(trainer: TrainerConfig, *, by: str) -> list[str]:

@@ -9,7 +9,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from crack_lightning.config.commands import EvaluateConfig, PredictConfig, TrainConfig
+from crack_lightning.config.commands import AuditConfig, EvaluateConfig, PredictConfig, TrainConfig
 from crack_lightning.config.suggest import explain
 from crack_lightning.errors import ConfigError
 from crack_lightning.run_folder import write_text
@@ -21,6 +21,7 @@ SCHEMAS: Mapping[str, type[Any]] = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
     "predict": PredictConfig,
+    "audit": AuditConfig,
 }
 
 

@@ -79,6 +79,12 @@ def decode_image(path: Path) -> NDArray[np.uint8]:
         raise UnreadableImageError.about(path, str(error)) from None
 
 
+def picture_header(path: Path) -> tuple[int, int, str]:
+    """Return width and height in pixels and Pillow's pixel format of a picture that decodes."""
+    with Image.open(path, formats=_PILLOW_FORMATS) as image:
+        return *image.size, image.mode
+
+
 def _read(path: Path) -> bytes:
     problem = suffix_problem(path)
     try:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import track
 
 from crack_lightning.cache_entries import cached_entry
+from crack_lightning.data.appearance import APPEARANCE_VERSION, NUM_FEATURES, appearance
 from crack_lightning.data.decoding import UnreadableImageError, decode_image
 from crack_lightning.data.twins import PREVIEW_PX, TWINS_VERSION, preview, twin_pairs
 
@@ -37,11 +38,14 @@ class Survey:
         sha256: Hex digests, str ``(N,)``; empty where a file cannot be read at all.
         reason: Why a file does not decode, str ``(N,)``; empty where it does.
         twins: Pairs of files that show the same spot, int64 ``(P, 2)``; ``None`` where not looked for.
+        appearance: See :mod:`crack_lightning.data.appearance`, float32 ``(N, F)``; NaN where a file does not
+            decode.
     """
 
     sha256: NDArray[np.str_]
     reason: NDArray[np.str_]
     twins: NDArray[np.int64] | None
+    appearance: NDArray[np.float32]
 
 
 def survey(
@@ -64,47 +68,57 @@ def survey(
     known = [paths[row] for row in there.tolist()]
 
     def make(folder: Path) -> None:
-        reason, previews = survey_files(known, num_workers=num_workers, show_progress=show_progress)
+        reason, previews, looks = survey_files(known, num_workers=num_workers, show_progress=show_progress)
         pairs = np.empty((0, 2), np.int64)
         if twins:
             found = twin_pairs(previews, num_workers=num_workers, show_progress=show_progress)
             pairs = np.flatnonzero(reason == "")[found]
-        np.savez_compressed(folder / _FILE, reason=reason, pairs=pairs)
+        np.savez_compressed(folder / _FILE, reason=reason, pairs=pairs, appearance=looks)
 
     made_of = {
         "files": _fingerprint(known, sha256[there]),
         "twins": TWINS_VERSION if twins else None,
+        "appearance": APPEARANCE_VERSION,
         "pillow": PIL.__version__,
         "opencv": cv2.__version__,
     }
     entry = cached_entry("surveys", made_of, make, cache=cache)
     with np.load(entry / _FILE, allow_pickle=False) as kept:
-        kept_reason, pairs = kept["reason"], kept["pairs"]
+        kept_reason, pairs, looks = kept["reason"], kept["pairs"], kept["appearance"]
     reason = np.array([_problem(paths[row]) if sha256[row] == "" else "" for row in range(len(paths))])
     reason = reason.astype(np.result_type(reason, kept_reason))
     reason[there] = kept_reason
-    return Survey(sha256=sha256, reason=reason, twins=there[pairs] if twins else None)
+    appearances = np.full((len(paths), NUM_FEATURES), np.nan, np.float32)
+    appearances[np.flatnonzero(reason == "")] = looks
+    return Survey(sha256=sha256, reason=reason, twins=there[pairs] if twins else None, appearance=appearances)
 
 
 def survey_files(
     paths: Sequence[Path], *, num_workers: int, show_progress: bool
-) -> tuple[NDArray[np.str_], NDArray[np.uint8]]:
+) -> tuple[NDArray[np.str_], NDArray[np.uint8], NDArray[np.float32]]:
     """Decode N files completely.
 
     Returns:
-        Why each fails, str ``(N,)``, empty where it does not; and previews of the M others for
-        :func:`crack_lightning.data.twins.twin_pairs`, uint8 ``(M, 64, 64)``.
+        Why each fails, str ``(N,)``, empty where it does not; and of the M others previews for
+        :func:`crack_lightning.data.twins.twin_pairs`, uint8 ``(M, 64, 64)``, and appearances, float32
+        ``(M, F)``.
     """
     title = "Checking the files" if show_progress else None
     seen = _in_threads(_looked_at, paths, num_workers=num_workers, title=title)
-    previews = [picture for picture in seen if not isinstance(picture, str)]
-    reason = np.array([picture if isinstance(picture, str) else "" for picture in seen], dtype=np.str_)
-    return reason, np.stack(previews) if previews else np.empty((0, PREVIEW_PX, PREVIEW_PX), np.uint8)
+    reason = np.array([look if isinstance(look, str) else "" for look in seen], dtype=np.str_)
+    looks = [look for look in seen if not isinstance(look, str)]
+    previews = np.empty((len(looks), PREVIEW_PX, PREVIEW_PX), np.uint8)
+    appearances = np.empty((len(looks), NUM_FEATURES), np.float32)
+    for row, (small, measured) in enumerate(looks):
+        previews[row], appearances[row] = small, measured
+    return reason, previews, appearances
 
 
-def _looked_at(path: Path) -> str | NDArray[np.uint8]:
+def _looked_at(path: Path) -> str | tuple[NDArray[np.uint8], NDArray[np.float32]]:
     try:
-        return preview(decode_image(path))
+        image = decode_image(path)
+        small = preview(image)
+        return small, appearance(image, small)
     except UnreadableImageError as error:
         return error.reason
 

@@ -14,20 +14,27 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from crack_lightning.cache_entries import cache_folder
 from crack_lightning.config import write_config
 from crack_lightning.errors import DataError
 from crack_lightning.hardware import configure_process, plan_hardware
 from crack_lightning.inference.pictures import annotate, find_pictures
 from crack_lightning.inference.predictor import Predictor
 from crack_lightning.model.checkpoints import load_classifier
+from crack_lightning.model.engines import dtype_of, eager, prepare_engine
+from crack_lightning.model.networks import LogitNetwork
 from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer, whole_file
 
 if TYPE_CHECKING:
     from crack_lightning.config import PredictConfig
+    from crack_lightning.hardware import HardwarePlan
     from crack_lightning.inference.predictor import Answers
+    from crack_lightning.model.classifier import CrackClassifier
+    from crack_lightning.model.engines import Compute
 
 log = logging.getLogger(__name__)
 _SHOWN = 20
+_WORTH_TRYING = 1000
 
 
 def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path:
@@ -51,13 +58,12 @@ def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path
     configure_process(plan.threads)
     classifier = load_classifier(Path(config.checkpoint))
     pictures = find_pictures(config.source)
-    predictor = Predictor(
-        classifier, device="cuda" if plan.accelerator == "gpu" else "cpu", precision=plan.precision
-    )
     folder = folder or create_run_folder(Path(config.outputs), "predict")
     with sole_writer(folder), logging_to(folder / "run.log"):
         write_config(config, folder / "config.yaml")
         log.info("machine: %s", plan.reason)
+        compute = _engine(config, classifier, plan=plan, number=len(pictures))
+        predictor = Predictor(classifier, compute=compute)
         answers = _answers(predictor, pictures, config)
         if all(answers.problems):
             raise DataError(f"source: none of {len(answers)} files can be read: {_named(answers)}.")
@@ -69,6 +75,27 @@ def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path
             log.warning("not read: %s", _named(answers))
         log.info("predictions: %s", folder / "predictions.csv")
     return folder
+
+
+def _engine(
+    config: PredictConfig, classifier: CrackClassifier, *, plan: HardwarePlan, number: int
+) -> Compute:
+    """Prepare what computes; for few pictures nothing is tried that takes longer than it saves."""
+    network = LogitNetwork(classifier)
+    plain = plan.accelerator == "gpu" or config.trainer.precision != "auto" or number < _WORTH_TRYING
+    if config.engine == "auto" and plain:
+        device = "cuda" if plan.accelerator == "gpu" else "cpu"
+        log.info("engine: eager PyTorch, precision %s, on %s", plan.precision, device)
+        return eager(network, device=device, dtype=dtype_of(plan.precision))
+    _, compute = prepare_engine(
+        network,
+        wanted=config.engine,
+        image_size=int(classifier.hparams["image_size"]),
+        threads=plan.threads,
+        cache=cache_folder(),
+        key="engine",
+    )
+    return compute
 
 
 def _answers(predictor: Predictor, pictures: list[Path], config: PredictConfig) -> Answers:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,9 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from crack_lightning.data.loading import UnreadableImageError, decode_image, resized
+from crack_lightning.data.loading import UnreadableImageError, decode_image, read_ahead, resized
 from crack_lightning.evaluation.predictions import predicted_labels
 from crack_lightning.model.checkpoints import load_classifier
+from crack_lightning.model.engines import eager
+from crack_lightning.model.networks import LogitNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from crack_lightning.model.classifier import CrackClassifier
+    from crack_lightning.model.engines import Compute
 
     Picture = str | Path | NDArray[np.uint8]
 
@@ -51,14 +53,12 @@ class Predictor:
 
     Args:
         classifier: The model, in evaluation mode.
-        device: Where it computes, for example ``cpu`` or ``cuda``.
-        precision: ``32``, ``bf16`` or ``16``.
+        compute: What computes its logits; eager PyTorch in 32 bits on the CPU by default.
     """
 
-    def __init__(self, classifier: CrackClassifier, *, device: str = "cpu", precision: str = "32") -> None:
-        self.classifier = classifier.to(device).eval()
-        self.device = torch.device(device)
-        self.dtype = {"32": None, "bf16": torch.bfloat16, "16": torch.float16}[precision]
+    def __init__(self, classifier: CrackClassifier, *, compute: Compute | None = None) -> None:
+        self._compute = compute or eager(LogitNetwork(classifier))
+        self._temperature = float(classifier.hparams["temperature"])
         self.class_names: tuple[str, ...] = tuple(classifier.hparams["class_names"])
         self.positive_class: str | None = classifier.hparams["positive_class"]
         self.image_size = int(classifier.hparams["image_size"])
@@ -75,7 +75,8 @@ class Predictor:
         Raises:
             CheckpointError: If the file is missing, damaged, or no checkpoint of ours.
         """
-        return cls(load_classifier(Path(path)), device=device)
+        classifier = load_classifier(Path(path))
+        return cls(classifier, compute=eager(LogitNetwork(classifier), device=device))
 
     def predict(
         self,
@@ -114,15 +115,8 @@ class Predictor:
     def stream(self, pictures: Sequence[Picture], *, batch_size: int = 32) -> Iterator[Answers]:
         """Yield the answers batch by batch, reading one batch ahead."""
         starts = range(0, len(pictures), batch_size)
-        with ThreadPoolExecutor(1) as reader:
-            waiting = None
-            for start in starts:
-                coming = reader.submit(self._read, pictures[start : start + batch_size], start)
-                if waiting is not None:
-                    yield self._answer(*waiting.result())
-                waiting = coming
-            if waiting is not None:
-                yield self._answer(*waiting.result())
+        for read in read_ahead(self._read(pictures[start : start + batch_size], start) for start in starts):
+            yield self._answer(*read)
 
     def _read(self, pictures: Sequence[Picture], start: int) -> tuple[list[str], torch.Tensor, list[str]]:
         names = [
@@ -138,10 +132,8 @@ class Predictor:
                 problems[row] = error.reason
         return names, images, problems
 
-    @torch.inference_mode()
     def _answer(self, names: list[str], images: torch.Tensor, problems: list[str]) -> Answers:
-        with torch.autocast(self.device.type, dtype=self.dtype, enabled=self.dtype is not None):
-            probabilities = self.classifier.probabilities(images.to(self.device)).float().cpu().numpy()
+        probabilities = torch.softmax(self._compute(images) / self._temperature, dim=1).numpy()
         positive = None if self.positive_class is None else self.class_names.index(self.positive_class)
         called = predicted_labels(probabilities, positive_index=positive, threshold=self.threshold)
         bad = np.array([bool(problem) for problem in problems])

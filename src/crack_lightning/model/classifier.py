@@ -119,10 +119,6 @@ class CrackClassifier(LightningModule):
         logits: Tensor = self.backbone(normalised)
         return logits
 
-    def probabilities(self, images: Tensor) -> Tensor:
-        """Return calibrated class probabilities, float32 ``(N, K)``, for images as in :meth:`forward`."""
-        return torch.softmax(self(images).float() / float(self.hparams["temperature"]), dim=1)
-
     def train(self, mode: bool = True) -> CrackClassifier:  # noqa: FBT001, FBT002
         """Set the mode; a frozen backbone's normalisation and dropout stay as in evaluation."""
         super().train(mode)

@@ -102,7 +102,9 @@ def prepare_engine(
         ) from error
     choice = EngineChoice(**json.loads((entry / _CHOICE).read_text(encoding="utf-8")))
     rates = ", ".join(f"{name} {rate:g}" for name, rate in choice.tiles_per_s.items())
-    log.info("engine: %s in %s bits%s", choice.title, choice.precision, f" (tiles/s: {rates})" * bool(rates))
+    log.info(
+        "engine: %s, precision %s%s", choice.title, choice.precision, f" (tiles/s: {rates})" * bool(rates)
+    )
     return choice, _build(choice.name, network, entry, threads=threads)
 
 
@@ -117,6 +119,11 @@ def eager(network: nn.Module, *, device: str = "cpu", dtype: torch.dtype | None 
         return outputs.float().cpu()
 
     return compute
+
+
+def dtype_of(precision: str) -> torch.dtype | None:
+    """Return what ``eager`` computes in for a precision: ``None`` for 32 bits."""
+    return {"32": None, "bf16": torch.bfloat16, "16": torch.float16}[precision]
 
 
 def network_digest(network: nn.Module) -> str:

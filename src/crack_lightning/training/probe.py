@@ -15,9 +15,10 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from crack_lightning.data.loading import read_ahead
 from crack_lightning.evaluation.predictions import Predictions
-from crack_lightning.model.engines import EngineChoice, eager, network_digest, prepare_engine
-from crack_lightning.model.features import FeatureNetwork, kept_features, linear_head
+from crack_lightning.model.engines import EngineChoice, dtype_of, eager, network_digest, prepare_engine
+from crack_lightning.model.features import kept_features
 from crack_lightning.model.logistic import Standardised, fit_logistic
+from crack_lightning.model.networks import FeatureNetwork, linear_head
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,9 +86,8 @@ class Probe:
     def _prepared(self) -> tuple[EngineChoice, Compute]:
         chosen = self.settings
         if chosen.device != "cpu":
-            dtype = {"32": None, "bf16": torch.bfloat16, "16": torch.float16}[chosen.precision]
             choice = EngineChoice(name="eager", precision=chosen.precision, tiles_per_s={})
-            return choice, eager(self.network, device=chosen.device, dtype=dtype)
+            return choice, eager(self.network, device=chosen.device, dtype=dtype_of(chosen.precision))
         return prepare_engine(
             self.network,
             wanted=chosen.engine,

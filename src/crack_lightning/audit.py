@@ -1,0 +1,40 @@
+"""``python -m crack_lightning.audit``: what is wrong or odd in a set of tiles."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from crack_lightning.cli import as_typed, main
+from crack_lightning.config import AuditConfig, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from omegaconf import DictConfig
+
+SCHEMA = AuditConfig
+
+
+def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None = None) -> int:
+    """Audit as configured.
+
+    Args:
+        composed: What Hydra composed.
+        overrides: What the user typed, ``key=value`` each.
+        folder: The audit's folder, made already; a new one under ``outputs`` by default.
+
+    Returns:
+        The exit code.
+    """
+    config = parse(composed, AuditConfig)
+    from crack_lightning.auditing import run_audit
+
+    command = as_typed("audit", overrides)
+    run_audit(config, folder=folder, command=command)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(["audit", *sys.argv[1:]]))

@@ -1,0 +1,83 @@
+"""An audit from the files of a set to its page; no file is changed."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich import print as show
+
+from crack_lightning.cache_entries import cache_folder
+from crack_lightning.config import write_config
+from crack_lightning.data.audit import Audit, audit_tiles
+from crack_lightning.data.decoding import picture_header
+from crack_lightning.data.survey import survey
+from crack_lightning.hardware import available_cores
+from crack_lightning.report.audit_page import audit_contents, audit_page, closing_lines
+from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer, whole_file, write_text
+from crack_lightning.tiles import load_tiles
+
+if TYPE_CHECKING:
+    from crack_lightning.config import AuditConfig
+
+
+def run_audit(config: AuditConfig, *, folder: Path | None = None, command: str = "") -> Path:
+    """Look at every file of a set, and write ``audit.json``, ``audit.csv`` and ``audit.html``.
+
+    Args:
+        config: Checked settings.
+        folder: The audit's folder; a new one by default.
+        command: What the user typed, for the page.
+
+    Returns:
+        The folder.
+
+    Raises:
+        DataError: If there is no such set.
+    """
+    folder = folder or create_run_folder(Path(config.outputs), f"audit_{config.data.source}")
+    threads = config.trainer.threads or available_cores()
+    with sole_writer(folder), logging_to(folder / "run.log"):
+        write_config(config, folder / "config.yaml")
+        table, excluded = load_tiles(config.data, threads=threads, progress=config.progress)
+        paths = [table.root / path for path in table.path]
+        seen = survey(
+            paths, twins=True, num_workers=threads, show_progress=config.progress, cache=cache_folder()
+        )
+        headers = [
+            (0, 0, "") if reason else picture_header(path)
+            for path, reason in zip(paths, seen.reason, strict=True)
+        ]
+        found = audit_tiles(
+            table,
+            seen,
+            size=np.array([header[:2] for header in headers], np.int64).reshape(-1, 2),
+            mode=np.array([header[2] for header in headers]),
+        )
+        contents = audit_contents(
+            found, title=f"Audit of {config.data.source}", command=command, left_out=len(excluded)
+        )
+        write_text(folder / "audit.json", json.dumps(contents, indent=1, ensure_ascii=False) + "\n")
+        write_audit_csv(found, folder / "audit.csv")
+        write_text(folder / "audit.html", audit_page(contents, found))
+        show(closing_lines(contents, page=folder / "audit.html"))
+    return folder
+
+
+def write_audit_csv(found: Audit, path: Path) -> None:
+    """Write a row a tile: ``path,label,group,sha256,twin_group,flags``; rows kept make a ``data.exclude``."""
+    table = found.table
+    columns = {
+        "path": table.path,
+        "label": np.array(table.class_names)[table.label],
+        "group": table.group,
+        "sha256": table.sha256,
+        "twin_group": table.extra["twins"],
+    }
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow([*columns, "flags"])
+        writer.writerows(zip(*(column.tolist() for column in columns.values()), found.flags(), strict=True))

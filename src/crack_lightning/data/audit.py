@@ -1,0 +1,233 @@
+"""What is wrong or odd in a set of tiles; pure functions on what a survey found, nothing is changed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crack_lightning.data.appearance import MEASURES
+from crack_lightning.data.groups import with_twins
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from crack_lightning.data.survey import Survey
+    from crack_lightning.data.table import TileTable
+
+OUTLYING = 3.5
+"""Modified z-score from which a value is an outlier (Iglewicz and Hoaglin, 1993)."""
+
+_FOLDS = 5
+_RARE = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suspect:
+    """A label that a simple model contradicts.
+
+    Attributes:
+        row: The tile's row.
+        probable: The class that the model takes it for.
+        probability: That class's probability, from a model that has not seen the tile's group.
+    """
+
+    row: int
+    probable: int
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """What was found in N tiles; sets and lists are of rows.
+
+    Attributes:
+        table: The tiles, with digests, groups and sets of twins.
+        reason: Why a file does not decode, str ``(N,)``; empty where it does.
+        size: Width and height in pixels, int64 ``(N, 2)``; 0 where a file does not decode.
+        mode: Pillow's name of the pixel format, str ``(N,)``.
+        appearance: See :mod:`crack_lightning.data.appearance`, float32 ``(N, F)``.
+        identical: Sets of files of the same bytes, the largest first.
+        twins: Sets of tiles that show the same spot in different files.
+        conflicts: Sets of either kind whose tiles do not have one label.
+        rare_sizes: Tiles whose size fewer than one in a hundred has.
+        outliers: By measure, the farthest first.
+        suspects: Labels that are likely wrong, the surest first.
+    """
+
+    table: TileTable
+    reason: NDArray[np.str_]
+    size: NDArray[np.int64]
+    mode: NDArray[np.str_]
+    appearance: NDArray[np.float32]
+    identical: list[NDArray[np.int64]]
+    twins: list[NDArray[np.int64]]
+    conflicts: list[NDArray[np.int64]]
+    rare_sizes: NDArray[np.int64]
+    outliers: dict[str, NDArray[np.int64]]
+    suspects: list[Suspect]
+
+    def flags(self) -> list[str]:
+        """Name what is said of each tile, joined by ``+``, a text a row."""
+        listed: dict[str, Iterable[int]] = {
+            "unreadable": np.flatnonzero(self.reason != ""),
+            "identical": chain.from_iterable(self.identical),
+            "twin": chain.from_iterable(self.twins),
+            "conflict": chain.from_iterable(self.conflicts),
+            "suspect": [suspect.row for suspect in self.suspects],
+            "rare_size": self.rare_sizes,
+            **{f"odd_{measure}": rows for measure, rows in self.outliers.items()},
+        }
+        named: list[list[str]] = [[] for _ in range(len(self.table))]
+        for name, rows in listed.items():
+            for row in {int(row) for row in rows}:
+                named[row].append(name)
+        return ["+".join(names) for names in named]
+
+
+def audit_tiles(table: TileTable, seen: Survey, *, size: NDArray[np.int64], mode: NDArray[np.str_]) -> Audit:
+    """Judge a set of N tiles by what a survey found.
+
+    Args:
+        table: The tiles of a source.
+        seen: What is known of their files, twins among it.
+        size: Width and height, int64 ``(N, 2)``; 0 where unreadable.
+        mode: Pillow's pixel formats, str ``(N,)``.
+    """
+    assert seen.twins is not None, "a survey without twins"
+    table = with_twins(table.with_columns(sha256=seen.sha256), seen.twins)
+    twins = sets_of(table.extra["twins"].astype(np.str_))
+    good = np.flatnonzero(seen.reason == "")
+    looks = seen.appearance[good]
+    found = suspects(looks, table.label[good], table.group[good], num_classes=len(table.class_names))
+    return Audit(
+        table=table,
+        reason=seen.reason,
+        size=size,
+        mode=mode,
+        appearance=seen.appearance,
+        identical=sets_of(table.sha256),
+        twins=[rows for rows in twins if len(np.unique(table.sha256[rows])) > 1],
+        conflicts=[rows for rows in twins if len(np.unique(table.label[rows])) > 1],
+        rare_sizes=good[rare_sizes(size[good])],
+        outliers={measure: good[rows] for measure, rows in outliers(looks).items()},
+        suspects=[replace(suspect, row=int(good[suspect.row])) for suspect in found],
+    )
+
+
+def sets_of(names: NDArray[np.str_]) -> list[NDArray[np.int64]]:
+    """Return the rows that share a name, in sets of two or more, the largest first; empty names are none."""
+    order = np.argsort(names, kind="stable").astype(np.int64)
+    order = order[names[order] != ""]
+    cuts = np.flatnonzero(names[order][1:] != names[order][:-1]) + 1
+    parts = [part for part in np.split(order, cuts) if len(part) > 1]
+    return sorted(parts, key=lambda rows: (-len(rows), rows[0]))
+
+
+def class_balance(table: TileTable) -> dict[str, list[int]]:
+    """Count each group's tiles by class, the largest group first; tiles of no known group are left out."""
+    known = table.group != ""
+    names, place = np.unique(table.group[known], return_inverse=True)
+    counts = np.zeros((len(names), len(table.class_names)), np.int64)
+    np.add.at(counts, (place, table.label[known]), 1)
+    order = np.lexsort((names, -counts.sum(axis=1)))
+    return {str(names[row]): counts[row].tolist() for row in order}
+
+
+def outliers(appearance: NDArray[np.float32]) -> dict[str, NDArray[np.int64]]:
+    """Find tiles that are far lighter, flatter, blurred or the contrary.
+
+    Args:
+        appearance: What :func:`crack_lightning.data.appearance.appearance` measured, float32 ``(N, F)``.
+
+    Returns:
+        By measure the rows of outliers, int64, the farthest first. Contrast and sharpness are judged by their
+        logarithm, as their spread grows with them.
+    """
+    found = {}
+    for column, measure in enumerate(MEASURES):
+        values = appearance[:, column].astype(np.float64)
+        if measure != "brightness":
+            values = np.log(values + 1e-3)
+        distance = np.abs(_modified_z(values))
+        rows = np.flatnonzero(distance > OUTLYING)
+        found[measure] = rows[np.argsort(-distance[rows], kind="stable")]
+    return found
+
+
+def _modified_z(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return deviations from the median in units of 1.4826 times their median."""
+    middle = np.median(values)
+    spread = 1.4826 * np.median(np.abs(values - middle))
+    return np.asarray((values - middle) / max(float(spread), 1e-9), np.float64)
+
+
+def rare_sizes(size: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the rows whose size fewer than one tile in a hundred has, of sizes int64 ``(N, 2)``."""
+    counts = Counter(map(tuple, size.tolist()))
+    rare = [row for row, pair in enumerate(map(tuple, size.tolist())) if counts[pair] < _RARE * len(size)]
+    return np.array(rare, np.int64)
+
+
+def suspects(
+    features: NDArray[np.float32], label: NDArray[np.int64], group: NDArray[np.str_], *, num_classes: int
+) -> list[Suspect]:
+    """Find labels that are likely wrong, by confident learning.
+
+    A logistic regression on the features, fitted without a tile's group, says what the tile probably is. A
+    tile is suspected of a class whose probability is at least the average over the tiles labelled so.
+
+    Args:
+        features: Cheap features, float32 ``(N, F)``.
+        label: Classes, int64 ``(N,)``.
+        group: What stays together, str ``(N,)``; empty where unknown.
+        num_classes: K.
+
+    Returns:
+        Suspects, the surest first; none where a class has fewer than ten tiles or groups do not suffice.
+
+    References:
+        Northcutt, Jiang and Chuang, "Confident Learning", JAIR 2021, section 3.
+    """
+    if np.bincount(label, minlength=num_classes).min() < 2 * _FOLDS:
+        return []
+    probability = _out_of_fold(features, label, group)
+    if probability is None:
+        return []
+    own = probability[np.arange(len(label)), label]
+    least = np.array([own[label == k].mean() for k in range(num_classes)])
+    confident = np.where(probability >= least, probability, -1.0)
+    probable = confident.argmax(axis=1)
+    rows = np.flatnonzero((confident.max(axis=1) > 0) & (probable != label))
+    rows = rows[np.argsort(own[rows] - probability[rows, probable[rows]], kind="stable")]
+    return [
+        Suspect(row=int(row), probable=int(probable[row]), probability=float(probability[row, probable[row]]))
+        for row in rows
+    ]
+
+
+def _out_of_fold(
+    features: NDArray[np.float32], label: NDArray[np.int64], group: NDArray[np.str_]
+) -> NDArray[np.float64] | None:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedGroupKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    alone = np.char.add("tile ", np.arange(len(label)).astype(np.str_))
+    together = np.unique(np.where(group == "", alone, group), return_inverse=True)[1]
+    if together.max() + 1 < _FOLDS:
+        return None
+    probability = np.empty((len(label), label.max() + 1))
+    folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=0)
+    for train, held_out in folds.split(features, label, together):
+        if len(np.unique(label[train])) < label.max() + 1:
+            return None
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=500))
+        probability[held_out] = model.fit(features[train], label[train]).predict_proba(features[held_out])
+    return probability

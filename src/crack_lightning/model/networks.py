@@ -1,0 +1,70 @@
+"""A classifier as a plain module without training's parts, for the engines: bytes to logits or features."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from crack_lightning.errors import ConfigError
+from crack_lightning.model.backbones import head_modules
+
+if TYPE_CHECKING:
+    from crack_lightning.model.classifier import CrackClassifier
+
+
+class LogitNetwork(nn.Module):
+    """A classifier in evaluation mode, with its normalisation."""
+
+    def __init__(self, classifier: CrackClassifier) -> None:
+        super().__init__()
+        self.backbone = classifier.backbone
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", classifier.mean)
+        self.register_buffer("std", classifier.std)
+        self.eval()
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Return what the backbone takes, float ``(N, 3, S, S)``."""
+        return ((images.float() / 255 - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits, float ``(N, K)``, of images, uint8 ``(N, 3, S, S)``."""
+        logits: Tensor = self.backbone(self.normalised(images))
+        return logits
+
+
+class FeatureNetwork(LogitNetwork):
+    """A classifier up to its last layer.
+
+    Raises:
+        ConfigError: If that is not one linear layer.
+    """
+
+    def __init__(self, classifier: CrackClassifier) -> None:
+        linear_head(classifier.backbone)
+        super().__init__(classifier)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return features, float ``(N, D)``, of images, uint8 ``(N, 3, S, S)``."""
+        maps = self.backbone.forward_features(self.normalised(images))  # type: ignore[operator]
+        features: Tensor = self.backbone.forward_head(maps, pre_logits=True)  # type: ignore[operator]
+        return features
+
+
+def linear_head(backbone: nn.Module) -> nn.Linear:
+    """Return a network's last layer.
+
+    Raises:
+        ConfigError: If that is not one linear layer.
+    """
+    modules = head_modules(backbone)
+    if len(modules) != 1 or not isinstance(modules[0], nn.Linear):
+        kinds = ", ".join(type(module).__name__ for module in modules)
+        raise ConfigError(
+            f"recipe: probe needs a network that ends in one linear layer, got {kinds}; "
+            "use recipe=finetune, or another model."
+        )
+    return modules[0]

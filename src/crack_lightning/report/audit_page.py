@@ -1,0 +1,160 @@
+"""An audit as data, as one page that opens offline, and as a few lines on the console."""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from functools import partial
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from jinja2 import Environment
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from crack_lightning.data.appearance import MEASURES
+from crack_lightning.data.audit import class_balance
+from crack_lightning.data.decoding import decode_image
+from crack_lightning.data.groups import photo_known
+from crack_lightning.report.contents import to_plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from crack_lightning.data.audit import Audit
+
+_THUMBNAIL_PX = 96
+_SETS, _OF_A_SET, _SHOWN, _GROUPS = 12, 6, 24, 20
+
+
+def audit_contents(found: Audit, *, title: str, command: str, left_out: int) -> dict[str, Any]:
+    """Gather what an audit found, in values that JSON can hold; tiles by their paths.
+
+    Args:
+        found: The audit.
+        title: Heading of the page.
+        command: What the user typed.
+        left_out: Tiles that ``data.exclude`` names.
+    """
+    table = found.table
+    names, paths = table.class_names, table.path
+
+    def named(sets: Sequence[NDArray[np.int64]]) -> list[list[str]]:
+        return [paths[rows].tolist() for rows in sets]
+
+    good = found.reason == ""
+    contents = {
+        "title": title,
+        "command": command,
+        "root": table.root,
+        "class_names": names,
+        "positive_class": table.positive_class,
+        "counts": {
+            "tiles": len(table),
+            "left_out_by_data_exclude": left_out,
+            "unreadable": int((~good).sum()),
+            "identical_files": sum(map(len, found.identical)),
+            "identical_sets": len(found.identical),
+            "tiles_in_sets_of_twins": sum(map(len, found.twins)),
+            "sets_of_twins": len(found.twins),
+            "conflicting_sets": len(found.conflicts),
+            "suspected_labels": len(found.suspects),
+            "known_photos": len(np.unique(table.group[photo_known(table)])),
+            "tiles_without_photo": int((~photo_known(table)).sum()),
+        },
+        "classes": {name: int((table.label == k).sum()) for k, name in enumerate(names)},
+        "unreadable": [{"path": paths[row], "reason": found.reason[row]} for row in np.flatnonzero(~good)],
+        "identical": named(found.identical),
+        "twins": named(found.twins),
+        "conflicts": named(found.conflicts),
+        "groups": class_balance(table),
+        "sizes": _counted(f"{width} x {height}" for width, height in found.size[good].tolist()),
+        "modes": _counted(found.mode[good].tolist()),
+        "rare_sizes": paths[found.rare_sizes],
+        "appearance": {
+            measure: np.round(np.quantile(found.appearance[good, column], (0, 0.05, 0.5, 0.95, 1)), 4)
+            for column, measure in enumerate(MEASURES)
+            if good.any()
+        },
+        "outliers": {
+            measure: [
+                {"path": paths[row], "value": round(float(found.appearance[row, column]), 4)}
+                for row in found.outliers[measure]
+            ]
+            for column, measure in enumerate(MEASURES)
+        },
+        "suspects": [
+            {
+                "path": paths[suspect.row],
+                "label": names[table.label[suspect.row]],
+                "probable": names[suspect.probable],
+                "probability": round(suspect.probability, 4),
+            }
+            for suspect in found.suspects
+        ],
+    }
+    plain: dict[str, Any] = to_plain(contents)
+    return plain
+
+
+def _counted(values: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(values).most_common())
+
+
+def audit_page(contents: Mapping[str, Any], found: Audit) -> str:
+    """Lay out an audit as one HTML file with its pictures inside."""
+    table = found.table
+    label = dict(zip(table.path.tolist(), np.array(table.class_names)[table.label].tolist(), strict=True))
+    template = (
+        files("crack_lightning.report").joinpath("templates", "audit.html.j2").read_text(encoding="utf-8")
+    )
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["number"] = "{:,}".format
+    page: str = environment.from_string(template).render(
+        **contents,
+        label=label,
+        thumbnail=partial(_thumbnail, table.root),
+        limits={"sets": _SETS, "of_a_set": _OF_A_SET, "shown": _SHOWN, "groups": _GROUPS},
+        measures=MEASURES,
+    )
+    return page
+
+
+def _thumbnail(root: Path, path: str) -> str:
+    """Return a picture in small as a data URL."""
+    pixels = decode_image(root / path)
+    scale = _THUMBNAIL_PX / max(pixels.shape[:2])
+    width, height = (max(1, round(scale * side)) for side in (pixels.shape[1], pixels.shape[0]))
+    small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 80])
+    return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}"
+
+
+def closing_lines(contents: Mapping[str, Any], *, page: Path) -> Group:
+    """Build what the console shows last: what was found, how often, and where the page is."""
+    counts = contents["counts"]
+    table = Table(title=Text(contents["title"]), title_justify="left")
+    table.add_column("found")
+    table.add_column("tiles", justify="right")
+    for name, number in summary_rows(counts):
+        table.add_row(name, f"{number:,}")
+    return Group(table, Text(f"Page: {page}", overflow="fold"))
+
+
+def summary_rows(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Return what a reader asks first, in words, with its number of tiles."""
+    return [
+        ("tiles", counts["tiles"]),
+        ("unreadable", counts["unreadable"]),
+        (f"identical files, in {counts['identical_sets']:,} sets", counts["identical_files"]),
+        (f"twins, in {counts['sets_of_twins']:,} sets", counts["tiles_in_sets_of_twins"]),
+        ("sets with contradicting labels", counts["conflicting_sets"]),
+        ("labels worth a look", counts["suspected_labels"]),
+        ("tiles of no known photo", counts["tiles_without_photo"]),
+    ]

@@ -1,0 +1,57 @@
+"""Configuration to tiles: what a run, an evaluation and an audit begin with; needs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crack_lightning.cache_entries import cache_folder
+from crack_lightning.data.reading import readable, with_splits, without_excluded
+from crack_lightning.data.sources import load_source
+
+if TYPE_CHECKING:
+    from crack_lightning.config.data import DataConfig, SplitConfig
+    from crack_lightning.data.table import TileTable
+
+
+def load_tiles(data: DataConfig, *, threads: int, progress: bool) -> tuple[TileTable, list[dict[str, str]]]:
+    """Return the tiles of the configured source as they lie there, and those that the user left out."""
+    table = load_source(
+        data.source,
+        seed=data.seed,
+        root=Path(data.root) if data.root else None,
+        archive=Path(data.archive) if data.archive else None,
+        download=data.download,
+        class_names=data.class_names,
+        positive_class=data.positive_class,
+        group_pattern=data.group_pattern,
+        drawn=asdict(data.drawn),
+        num_workers=threads,
+        cache=cache_folder(),
+        show_progress=progress,
+    )
+    return (table, []) if data.exclude is None else without_excluded(table, Path(data.exclude))
+
+
+def read_tiles(
+    data: DataConfig, *, threads: int, progress: bool, twins: bool = False
+) -> tuple[TileTable, list[dict[str, str]]]:
+    """Return the tiles of the configured source and those that were skipped; look for twins if asked."""
+    table, excluded = load_tiles(data, threads=threads, progress=progress)
+    table, unreadable = readable(
+        table,
+        on_unreadable=data.on_unreadable,
+        num_workers=threads,
+        show_progress=progress,
+        cache=cache_folder(),
+        twins=twins and data.source != "synthetic",  # of drawn tiles the photos are known
+    )
+    return table, excluded + unreadable
+
+
+def split_tiles(table: TileTable, split: SplitConfig, *, kept: Path) -> TileTable:
+    """Decide who is in which split; ``kept`` is the run's ``splits.csv``."""
+    settings = asdict(split)
+    file = settings.pop("file")
+    return with_splits(table, file=Path(file) if file else None, kept=kept, **settings)
