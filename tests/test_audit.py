@@ -98,7 +98,8 @@ def test_rows_that_are_kept_make_a_list_to_leave_out(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["nowhere"], "'nowhere': expected key=value"),
+        (["nowhere"], "data.root: "),
+        (["one", "two"], "'one': expected key=value"),
         (["data=image_folder", "data.root=nowhere"], "data.root: "),
         (["data.split.seed=3"], "data.split: audit does not read it"),
         (["data.on_unreadable=skip"], "data.on_unreadable: audit does not read it"),

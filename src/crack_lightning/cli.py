@@ -203,7 +203,7 @@ def _quoted_override(argument: str) -> str:
 def _path_overrides(name: str, paths: list[str]) -> list[str]:
     if not paths:
         return []
-    if name == "audit" and len(paths) == 1 and Path(paths[0]).is_dir():
+    if name == "audit" and len(paths) == 1:
         return ["data=image_folder", f"data.root={_quoted(paths[0])}"]
     if name != "predict":
         raise CrackLightningError(f"'{paths[0]}': expected key=value, as in model=resnet18; see --help.")
