@@ -19,12 +19,8 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-import cv2
-import numpy as np
-
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
-TILE_PX, MIN_CRACK_PX = 256, 60
 
 
 class Rows:
@@ -92,30 +88,9 @@ class Rows:
         """The model of (a) on sets that it has never seen."""
         best = max((self.scratch / "a").glob("*/*")) / "checkpoints" / "best.ckpt"
         metu, _ = self.run("h-metu", "evaluate", f"checkpoint={best}", "data=metu", f"data.root={self.metu}")
-        tiles = cut_uav75(self.uav75, self.scratch / "uav75")
-        uav, _ = self.run(
-            "h-uav75", "evaluate", f"checkpoint={best}", "data=image_folder", f"data.root={tiles}"
-        )
+        photos = ["data=masked_photos", f"data.root={self.uav75}", 'data.group_pattern="(DSC[0-9]+)"']
+        uav, _ = self.run("h-uav75", "evaluate", f"checkpoint={best}", *photos)
         return f"AUROC METU {metrics(metu)['auroc']:.3f}, uav75 {metrics(uav)['auroc']:.3f}"
-
-
-def cut_uav75(source: Path, destination: Path) -> Path:
-    """Cut the drone photos into tiles: cracked from 60 crack pixels on, intact without any."""
-    for image_path in sorted((source / "images").glob("*.jpg")):
-        image = cv2.imread(str(image_path))
-        mask = cv2.imread(str(source / "masks" / f"{image_path.stem}.png"), cv2.IMREAD_GRAYSCALE)
-        assert image is not None, image_path
-        assert mask is not None, image_path
-        for top in range(0, image.shape[0] - TILE_PX + 1, TILE_PX):
-            for left in range(0, image.shape[1] - TILE_PX + 1, TILE_PX):
-                window = np.s_[top : top + TILE_PX, left : left + TILE_PX]
-                crack = int((mask[window] == 255).sum())
-                if 0 < crack < MIN_CRACK_PX:
-                    continue
-                folder = destination / ("crack" if crack else "intact")
-                folder.mkdir(parents=True, exist_ok=True)
-                cv2.imwrite(str(folder / f"{image_path.stem}_{top}_{left}.png"), image[window])
-    return destination
 
 
 def metrics(folder: Path) -> dict[str, Any]:

@@ -27,6 +27,7 @@ def load_tiles(data: DataConfig, *, threads: int, progress: bool) -> tuple[TileT
         positive_class=data.positive_class,
         group_pattern=data.group_pattern,
         drawn=asdict(data.drawn),
+        masked=data.masked.rules(),
         num_workers=threads,
         cache=cache_folder(),
         show_progress=progress,

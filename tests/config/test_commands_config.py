@@ -9,7 +9,7 @@ import pytest
 
 from crack_lightning.config import EvaluateConfig, PredictConfig, TrainConfig
 from crack_lightning.config.augmentation import AugmentationConfig
-from crack_lightning.config.data import DataConfig, SplitConfig
+from crack_lightning.config.data import DataConfig, MaskedConfig, SplitConfig
 from crack_lightning.config.model import ModelConfig
 from crack_lightning.config.optimizer import OptimizerConfig, SchedulerConfig
 from crack_lightning.config.recipe import LossConfig, RecipeConfig
@@ -97,3 +97,22 @@ def test_folds_out_of_range_are_refused(wrong: dict[str, Any], said: str) -> Non
 def test_the_networks_own_rate_is_for_random_weights(recipe: str, weights: str, rate: float) -> None:
     model = ModelConfig(weights=weights, scratch_lr=0.2)
     assert TrainConfig(model=model, recipe=RecipeConfig(name=recipe)).learning_rate == rate
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"mask_width": "thin"}, r"data\.masked\.mask_width: .* got 'thin'"),
+        ({"crack_values": [300]}, r"data\.masked\.crack_values and hard_negatives: .* got 300"),
+        ({"least_crack_px": 0}, r"data\.masked\.least_crack_px: .* got 0"),
+    ],
+)
+def test_rules_of_masks_out_of_range_are_refused(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        MaskedConfig(**wrong)
+
+
+def test_masks_are_for_masked_photos() -> None:
+    [problem] = TrainConfig(data=DataConfig(masked=MaskedConfig(tile_px=64))).problems()
+    assert problem.startswith("data.masked: data=synthetic does not read it; use data=masked_photos")
+    assert MaskedConfig(mask_width="True").rules()["mask_width"] == "true"

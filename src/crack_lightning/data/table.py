@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -94,6 +94,25 @@ class TileTable:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(columns)
             writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+
+    @classmethod
+    def read_csv(cls, path: Path, *, class_names: tuple[str, ...], positive_class: str | None) -> TileTable:
+        """Read what ``write_csv`` wrote; the file's folder becomes the root."""
+        with path.open(encoding="utf-8", newline="") as file:
+            reader = csv.DictReader(file)
+            names, rows = list(reader.fieldnames or []), list(reader)
+        columns: dict[str, NDArray[Any]] = {name: np.array([row[name] for row in rows]) for name in names}
+        if "crack_width_px" in columns:
+            columns["crack_width_px"] = columns["crack_width_px"].astype(np.float64)
+        own = ("path", "group", "source", "split", "sha256")
+        return cls(
+            root=path.parent,
+            class_names=class_names,
+            positive_class=positive_class,
+            label=np.array([class_names.index(row["label"]) for row in rows], np.int64),
+            **{name: columns[name] for name in own},
+            extra={name: values for name, values in columns.items() if name not in (*own, "label")},
+        )
 
 
 def read_splits(path: Path) -> dict[str, str]:

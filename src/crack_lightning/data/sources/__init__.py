@@ -24,6 +24,7 @@ def load_source(
     positive_class: str,
     group_pattern: str | None,
     drawn: Mapping[str, Any],
+    masked: Mapping[str, Any],
     num_workers: int,
     cache: Path,
     show_progress: bool,
@@ -31,7 +32,7 @@ def load_source(
     """Return the tiles of a source; arguments are the keys of ``data`` that it reads.
 
     Args:
-        source: ``synthetic``, ``metu``, ``sdnet2018`` or ``image_folder``.
+        source: ``synthetic``, ``metu``, ``sdnet2018``, ``image_folder`` or ``masked_photos``.
         seed: Which photos are drawn.
         root: Folder of the images.
         archive: The published archive.
@@ -40,6 +41,7 @@ def load_source(
         positive_class: The class that means "crack".
         group_pattern: Regular expression on the relative path; its first group names the photo.
         drawn: Arguments of the drawn source.
+        masked: Where masks are, and what their values mean.
         num_workers: Processes that draw.
         cache: The cache folder.
         show_progress: Whether to show bars.
@@ -63,6 +65,21 @@ def load_source(
             )
         return image_folder.load(
             root, class_names=class_names, positive_class=positive_class, group_pattern=group_pattern
+        )
+    if source == "masked_photos":
+        from crack_lightning.data.masks import MaskRules
+        from crack_lightning.data.sources import masked_photos
+
+        if root is None:
+            raise ConfigError(
+                "data.root: expected a folder with photos and masks, got none; set data.root=<folder>."
+            )
+        return masked_photos.load(
+            root,
+            rules=MaskRules(**masked),
+            group_pattern=group_pattern,
+            cache=cache,
+            show_progress=show_progress,
         )
     from crack_lightning.data import download as published
     from crack_lightning.data.sources import metu, sdnet2018

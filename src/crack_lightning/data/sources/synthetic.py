@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
@@ -68,7 +67,8 @@ def load(
         _draw(folder, photos, num_tiles, show_progress=show_progress)
 
     made_of = _made_of(seed=seed, num_tiles=num_tiles, tile_px=tile_px, photo_tiles=photo_tiles)
-    return _read(cached_entry(KIND, made_of, draw, cache=cache))
+    entry = cached_entry(KIND, made_of, draw, cache=cache)
+    return TileTable.read_csv(entry / _TABLE, class_names=CLASS_NAMES, positive_class=CLASS_NAMES[1])
 
 
 @contextmanager
@@ -169,11 +169,6 @@ def _as_table(root: Path, rows: list[dict[str, object]]) -> TileTable:
             "mask": column("mask"),
         },
     )
-
-
-def _read(entry: Path) -> TileTable:
-    with (entry / _TABLE).open(encoding="utf-8", newline="") as file:
-        return _as_table(entry, list(csv.DictReader(file)))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,232 @@
+"""Photos with pixel masks, cut into labelled tiles that are kept in the cache with their masks."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from crack_lightning.cache_entries import cached_entry
+from crack_lightning.data.decoding import decode_image
+from crack_lightning.data.masks import MaskRules, crack_width, read_mask
+from crack_lightning.data.sources.class_names import CRACK, INTACT
+from crack_lightning.data.sources.folders import (
+    Tile,
+    check_root,
+    group_by_photo,
+    has_images,
+    list_pictures,
+    no_images,
+)
+from crack_lightning.data.table import TileTable
+from crack_lightning.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+log = logging.getLogger(__name__)
+_TABLE, _VERSION = "tiles.csv", 1
+_MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg", ".mat")
+_LISTED = 8
+
+
+def load(
+    root: Path, *, rules: MaskRules, group_pattern: str | None, cache: Path, show_progress: bool
+) -> TileTable:
+    """Return the tiles of photos with masks; cut them where the cache has none.
+
+    Args:
+        root: The folder that holds the folders of photos and masks.
+        rules: Where masks are, and what their values mean.
+        group_pattern: Regular expression on a photo's path; its first group names the photo, where several
+            files are of one. A file is a photo by default.
+        cache: The cache folder; tiles go to ``masked/<digest>`` in it.
+        show_progress: Whether to show a bar on standard error.
+
+    Returns:
+        The tiles, by photo and place; extra columns ``crack_width_px`` (95th percentile of the local width
+        along the centre line, for cracks of at least 20 px; NaN where unknown), ``distractors``, ``mask``.
+
+    Raises:
+        ConfigError: If ``group_pattern`` does not fit the paths.
+        DataError: If a folder, a mask or a crack is missing, or a mask is not of its photo's size.
+    """
+    check_root(root)
+    pairs = _pairs(root, rules)
+    photos = group_by_photo([Tile(path.relative_to(root).as_posix(), "") for path, _ in pairs], group_pattern)
+    groups = [photo.group or photo.path for photo in photos]
+    made_of = {
+        "cut": _VERSION,
+        "files": _digest(pairs),
+        "groups": groups,
+        "rules": {key: _plain(value) for key, value in vars(rules).items()},
+    }
+
+    def cut(folder: Path) -> None:
+        for name in ("images", "masks"):
+            (folder / name).mkdir()
+        rows: list[dict[str, Any]] = []
+        work: Any = zip(pairs, groups, strict=True)
+        if show_progress:
+            work = track(
+                work, "Cutting tiles", total=len(pairs), console=Console(stderr=True), transient=True
+            )
+        seen: Counter[int] = Counter()
+        for number, ((photo, mask), group) in enumerate(work):
+            rows += _cut_photo(folder, number, photo, mask, group, rules=rules, seen=seen)
+        _check_labels(root, rows, seen)
+        _as_table(folder, rows).write_csv(folder / _TABLE)
+
+    entry = cached_entry("masked", made_of, cut, cache=cache)
+    table = TileTable.read_csv(entry / _TABLE, class_names=(INTACT, CRACK), positive_class=CRACK)
+    log.info("masks: %d photos, %d tiles; tiles are in '%s'", len(pairs), len(table), entry)
+    return table
+
+
+def _pairs(root: Path, rules: MaskRules) -> list[tuple[Path, Path]]:
+    """Find each photo's mask."""
+    if len(rules.images) != len(rules.masks):
+        raise DataError(
+            f"data.masked.masks: expected a folder for each of the {len(rules.images)} of "
+            f"data.masked.images, got {len(rules.masks)}."
+        )
+    pairs, lacking = [], []
+    for images, masks in zip(rules.images, rules.masks, strict=True):
+        check_root(root / images)
+        found = list_pictures(root / images)
+        if images == masks:
+            found = [path for path in found if not _is_mask(path, rules)]
+        if not has_images(found):
+            raise no_images(root / images)
+        for photo in found:
+            stem = root / masks / photo.relative_to(root / images).with_suffix("")
+            names = [stem.with_name(f"{stem.name}{rules.mask_suffix}{suffix}") for suffix in _MASK_SUFFIXES]
+            mask = next((name for name in names if name != photo and name.is_file()), None)
+            if mask is None:
+                lacking.append(photo)
+            else:
+                pairs.append((photo, mask))
+    if lacking:
+        named = ", ".join(f"'{photo.relative_to(root).as_posix()}'" for photo in lacking[:3])
+        raise DataError(
+            f"data.masked.masks: {len(lacking)} photos have no mask ({named}); expected the photo's name "
+            f"with '{rules.mask_suffix}' and one of {', '.join(_MASK_SUFFIXES)} in {', '.join(rules.masks)}."
+        )
+    return pairs
+
+
+def _is_mask(path: Path, rules: MaskRules) -> bool:
+    """Say whether a picture beside the photos is a mask: by its suffix, or as it is no JPEG."""
+    if rules.mask_suffix:
+        return path.stem.endswith(rules.mask_suffix)
+    return path.suffix.lower() not in (".jpg", ".jpeg")
+
+
+def _cut_photo(
+    folder: Path,
+    number: int,
+    photo_path: Path,
+    mask_path: Path,
+    group: str,
+    *,
+    rules: MaskRules,
+    seen: Counter[int],
+) -> Iterator[dict[str, Any]]:
+    photo, mask = decode_image(photo_path), read_mask(mask_path)
+    if photo.shape[:2] != mask.shape:
+        raise DataError(
+            f"data.masked.masks: '{mask_path}' is {mask.shape[1]} x {mask.shape[0]} pixels and its photo "
+            f"{photo.shape[1]} x {photo.shape[0]}; both must be of one size."
+        )
+    seen.update(dict(zip(*(values.tolist() for values in np.unique(mask, return_counts=True)), strict=True)))
+    crack = rules.is_crack(mask)
+    side = rules.tile_px
+    for top in range(0, photo.shape[0] - side + 1, rules.stride_px):
+        for left in range(0, photo.shape[1] - side + 1, rules.stride_px):
+            window = np.s_[top : top + side, left : left + side]
+            inside = int(crack[window].sum())
+            if not 0 < inside < rules.least_crack_px:
+                stem = f"{number:05d}_{photo_path.stem}_{top}_{left}.png"
+                yield _write_tile(folder, stem, photo[window], mask[window], group, rules=rules)
+
+
+def _write_tile(
+    folder: Path,
+    name: str,
+    image: NDArray[np.uint8],
+    mask: NDArray[np.uint8],
+    group: str,
+    *,
+    rules: MaskRules,
+) -> dict[str, Any]:
+    crack = rules.is_crack(mask)
+    encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
+    (folder / "images" / name).write_bytes(encoded)
+    (folder / "masks" / name).write_bytes(cv2.imencode(".png", crack.astype(np.uint8) * 255)[1].tobytes())
+    kinds = [f"mask value {value}" for value in rules.hard_negatives if (mask == value).any()]
+    return {
+        "path": f"images/{name}",
+        "label": int(crack.any()),
+        "group": group,
+        "sha256": hashlib.sha256(encoded).hexdigest(),
+        "crack_width_px": crack_width(crack) if rules.mask_width == "true" else np.nan,
+        "distractors": "+".join(kinds),
+        "mask": f"masks/{name}",
+    }
+
+
+def _check_labels(root: Path, rows: list[dict[str, Any]], seen: Counter[int]) -> None:
+    cracked = sum(row["label"] for row in rows)
+    if 0 < cracked < len(rows):
+        return
+    values = ", ".join(f"{value} ({number:,})" for value, number in seen.most_common(_LISTED))
+    raise DataError(
+        f"data.masked: of {len(rows)} tiles from '{root}' {cracked} are cracked, and both classes are "
+        f"needed; the masks' values are {values}. Set data.masked.crack_values, crack_from, tile_px or "
+        "least_crack_px."
+    )
+
+
+def _as_table(root: Path, rows: list[dict[str, Any]]) -> TileTable:
+    def column(name: str, kind: Any = np.str_) -> NDArray[Any]:
+        return np.array([row[name] for row in rows], kind)
+
+    return TileTable(
+        root=root,
+        class_names=(INTACT, CRACK),
+        positive_class=CRACK,
+        path=column("path"),
+        label=column("label", np.int64),
+        group=column("group"),
+        source=np.full(len(rows), "masked_photos"),
+        split=np.full(len(rows), ""),
+        sha256=column("sha256"),
+        extra={
+            "crack_width_px": column("crack_width_px", np.float64),
+            "distractors": column("distractors"),
+            "mask": column("mask"),
+        },
+    )
+
+
+def _digest(pairs: list[tuple[Path, Path]]) -> str:
+    digest = hashlib.sha256()
+    for pair in pairs:
+        for path in pair:
+            with path.open("rb") as file:
+                digest.update(hashlib.file_digest(file, "sha256").digest())
+            digest.update(path.name.encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, list | tuple) else value
