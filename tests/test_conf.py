@@ -20,7 +20,11 @@ OPTIONS = sorted(
     for path in conf_dir().rglob("*.yaml")
     if path.parent != conf_dir()
 )
-NEEDS = {"data/image_folder": ["data.root=tiles"], "model/timm": ["model.name=resnet10t"]}
+NEEDS = {
+    "data/image_folder": ["data.root=tiles"],
+    "model/timm": ["model.name=resnet10t"],
+    "data/mixed": ["data.sources={a: {source: metu, root: tiles}}"],
+}
 
 
 def composed(primary: str, *overrides: str) -> DictConfig:
@@ -85,3 +89,8 @@ def test_a_primary_composes(primary: str) -> None:
 def test_the_same_composes_from_the_packaged_folder() -> None:
     assert (conf_dir() / "train.yaml").is_file()
     assert conf_dir().is_absolute()
+
+
+def test_a_mapping_that_is_unset_by_default_can_be_given() -> None:
+    given = composed("train", "data=image_folder", "data.root=x", "data.class_names={A: crack, B: intact}")
+    assert parse(given, SCHEMAS["train"]).data.class_names == {"A": "crack", "B": "intact"}

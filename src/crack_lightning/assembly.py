@@ -58,6 +58,7 @@ def build_datamodule(config: TrainConfig, table: TileTable, *, plan: HardwarePla
         timeout_s=config.data.timeout_s,
         seed=config.seed,
         sampler=config.data.sampler,
+        mix=config.data.mix,
         augmentation=Augmentation(**settings),
         mixing=mixing if mixing["mixup_alpha"] or mixing["cutmix_alpha"] else {},
         max_train_batches=config.trainer.max_train_batches,

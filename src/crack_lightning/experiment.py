@@ -123,7 +123,7 @@ def _run(
         table, skipped = tiles.read_tiles(
             config.data, threads=plan.threads, progress=config.progress, twins=True
         )
-        table = tiles.split_tiles(table, config.data.split, kept=folder / "splits.csv")
+        table = tiles.split_tiles(table, config.data, kept=folder / "splits.csv")
     log.info("data: %s", describe(table))
     config.trainer.max_epochs = config.epochs_for(len(table.rows("train")))
     write_config(config, folder / "config.yaml")

@@ -9,15 +9,24 @@ from typing import TYPE_CHECKING
 from crack_lightning.cache_entries import cache_folder
 from crack_lightning.data.reading import readable, with_splits, without_excluded
 from crack_lightning.data.sources import load_source
+from crack_lightning.data.sources.mixed import merge
 
 if TYPE_CHECKING:
-    from crack_lightning.config.data import DataConfig, SplitConfig
+    from crack_lightning.config.data import DataConfig
     from crack_lightning.data.table import TileTable
 
 
 def load_tiles(data: DataConfig, *, threads: int, progress: bool) -> tuple[TileTable, list[dict[str, str]]]:
     """Return the tiles of the configured source as they lie there, and those that the user left out."""
-    table = load_source(
+    if data.source == "mixed":
+        table = merge({name: _load(part, threads, progress) for name, part in data.parts().items()})
+    else:
+        table = _load(data, threads, progress)
+    return (table, []) if data.exclude is None else without_excluded(table, Path(data.exclude))
+
+
+def _load(data: DataConfig, threads: int, progress: bool) -> TileTable:  # noqa: FBT001
+    return load_source(
         data.source,
         seed=data.seed,
         root=Path(data.root) if data.root else None,
@@ -32,7 +41,6 @@ def load_tiles(data: DataConfig, *, threads: int, progress: bool) -> tuple[TileT
         cache=cache_folder(),
         show_progress=progress,
     )
-    return (table, []) if data.exclude is None else without_excluded(table, Path(data.exclude))
 
 
 def read_tiles(
@@ -51,8 +59,15 @@ def read_tiles(
     return table, excluded + unreadable
 
 
-def split_tiles(table: TileTable, split: SplitConfig, *, kept: Path) -> TileTable:
+def split_tiles(table: TileTable, data: DataConfig, *, kept: Path) -> TileTable:
     """Decide who is in which split; ``kept`` is the run's ``splits.csv``."""
-    settings = asdict(split)
+    settings = asdict(data.split)
     file = settings.pop("file")
-    return with_splits(table, file=Path(file) if file else None, kept=kept, **settings)
+    return with_splits(
+        table,
+        file=Path(file) if file else None,
+        kept=kept,
+        train_sources=data.train_sources,
+        test_sources=data.test_sources,
+        **settings,
+    )

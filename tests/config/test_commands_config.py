@@ -9,10 +9,11 @@ import pytest
 
 from crack_lightning.config import EvaluateConfig, PredictConfig, TrainConfig
 from crack_lightning.config.augmentation import AugmentationConfig
-from crack_lightning.config.data import DataConfig, MaskedConfig, SplitConfig
+from crack_lightning.config.data import DataConfig, MaskedConfig
 from crack_lightning.config.model import ModelConfig
 from crack_lightning.config.optimizer import OptimizerConfig, SchedulerConfig
 from crack_lightning.config.recipe import LossConfig, RecipeConfig
+from crack_lightning.config.split import SplitConfig
 from crack_lightning.config.trainer import TrainerConfig
 from crack_lightning.errors import ConfigError
 
@@ -116,3 +117,59 @@ def test_masks_are_for_masked_photos() -> None:
     [problem] = TrainConfig(data=DataConfig(masked=MaskedConfig(tile_px=64))).problems()
     assert problem.startswith("data.masked: data=synthetic does not read it; use data=masked_photos")
     assert MaskedConfig(mask_width="True").rules()["mask_width"] == "true"
+
+
+TWO: dict[str, Any] = {"metu": {"source": "metu", "root": "tiles"}, "drawn": {"source": "synthetic"}}
+
+
+def mixed(**changes: Any) -> list[str]:
+    return TrainConfig(data=DataConfig(**{"source": "mixed", "sources": TWO} | changes)).problems()
+
+
+def test_parts_of_a_mixture_are_settings_of_their_own() -> None:
+    assert mixed() == []
+    parts = DataConfig(
+        source="mixed", sources=TWO | {"m": {"source": "masked_photos", "masked": {"tile_px": 64}}}
+    )
+    assert parts.parts()["metu"].root == "tiles"
+    assert parts.parts()["m"].masked.tile_px == 64
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"sources": None}, r"data\.sources: data=mixed needs some"),
+        ({"root": "tiles"}, r"data\.root: data=mixed does not read it"),
+        ({"test_sources": ["mete"]}, r"data\.test_sources: expected some of metu, drawn, got 'mete'"),
+        (
+            {"sources": TWO | {"d": {"source": "synthetic", "root": "x"}}},
+            r"data\.sources\.d\.root: data=synthetic",
+        ),
+        ({"source": "synthetic"}, r"data\.sources: data=synthetic does not read it; use data=mixed"),
+        (
+            {"test_sources": ["metu"], "split": SplitConfig(folds=3)},
+            r"data\.split\.folds: train_sources and test_sources decide",
+        ),
+    ],
+)
+def test_contradictions_of_a_mixture_are_named(changes: dict[str, Any], said: str) -> None:
+    [problem] = mixed(**changes)
+    assert re.match(said, problem)
+
+
+@pytest.mark.parametrize(
+    ("node", "said"),
+    [
+        ({"source": "metu", "rot": "x"}, r"data\.sources\.a\.rot: no such key; did you mean root\?"),
+        ({"root": "x"}, r"data\.sources\.a: expected source and its keys"),
+        ("metu", r"data\.sources: expected \{name: \{source: …\}, …\}, got \{'a': 'metu'\}"),
+        ({"source": "metuu"}, r"data\.sources\.a\.source: .* got 'metuu'"),
+        (
+            {"source": "masked_photos", "masked": {"tile": 3}},
+            r"data\.sources\.a: .*unexpected keyword.*'tile'",
+        ),
+    ],
+)
+def test_a_wrong_part_of_a_mixture_is_named(node: Any, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        mixed(sources={"a": node})

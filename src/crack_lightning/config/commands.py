@@ -17,6 +17,7 @@ from crack_lightning.config.trainer import TrainerConfig
 
 PRETRAINED_LR = 3e-3
 PROBE_EPOCHS = 200
+_SIDES = ("train_sources", "test_sources")
 MACHINE_KEYS = ("accelerator", "precision", "threads")
 
 
@@ -86,7 +87,7 @@ class TrainConfig:
                 (self.optimizer, "optimizer", [item.name for item in fields(self.optimizer)]),
                 (self.scheduler, "scheduler", [item.name for item in fields(self.scheduler)]),
                 (self.model, "model", ("drop_rate", "drop_path_rate")),
-                (self.data, "data", ("sampler",)),
+                (self.data, "data", ("sampler", "mix")),
                 (self.trainer, "trainer", ("monitor",)),
                 (self.augmentation, "augmentation", ("mixup_alpha", "cutmix_alpha")),
             )
@@ -122,7 +123,7 @@ class EvaluateConfig:
 
     def problems(self) -> list[str]:
         """List every contradiction between the nodes."""
-        unused = unread(self.data, "data", ("split", "sampler"), by="evaluate")
+        unused = unread(self.data, "data", ("split", "sampler", "mix", *_SIDES), by="evaluate")
         return [*self.data.problems(), *unused, *_machine_problems(self.trainer, by="evaluate")]
 
 
@@ -144,7 +145,16 @@ class AuditConfig:
 
     def problems(self) -> list[str]:
         """List every contradiction between the nodes."""
-        unused = ("split", "sampler", "batch_size", "num_workers", "timeout_s", "on_unreadable")
+        unused = (
+            "split",
+            "sampler",
+            "mix",
+            *_SIDES,
+            "batch_size",
+            "num_workers",
+            "timeout_s",
+            "on_unreadable",
+        )
         others = [item.name for item in fields(self.trainer) if item.name != "threads"]
         return [
             *self.data.problems(),

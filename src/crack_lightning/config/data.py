@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from crack_lightning.config.checks import require_choice, require_range, unread
-from crack_lightning.errors import ConfigError
+from crack_lightning.config.checks import require_choice, require_range
+from crack_lightning.config.split import SplitConfig
+from crack_lightning.errors import ConfigError, nearest
 
-SOURCES = ("synthetic", "metu", "sdnet2018", "image_folder", "masked_photos")
+SOURCES = ("synthetic", "metu", "sdnet2018", "image_folder", "masked_photos", "mixed")
 _READ_BY = {
     "root": ("metu", "sdnet2018", "image_folder", "masked_photos"),
     "archive": ("metu", "sdnet2018"),
@@ -19,53 +20,16 @@ _READ_BY = {
     "group_pattern": ("image_folder", "metu", "masked_photos"),
     "drawn": ("synthetic",),
     "masked": ("masked_photos",),
+    "sources": ("mixed",),
+    "mix": ("mixed",),
+    "train_sources": ("mixed",),
+    "test_sources": ("mixed",),
     "seed": ("synthetic",),
 }
-
-
-@dataclass
-class SplitConfig:
-    """Who is in which split.
-
-    Attributes:
-        strategy: ``grouped`` keeps tiles of one photo on one side; ``random`` splits tile by tile, as much
-            of the literature does.
-        seed: Decides who is where.
-        fractions: Shares of train, val and test; they sum to 1.
-        folds: Cross-validation: cut the tiles into so many parts, and test on one of them.
-        fold: Which part is the test split, from 0; train and val share the others as ``fractions`` says.
-        file: A ``splits.csv`` of an earlier run to follow instead.
-    """
-
-    strategy: str = "grouped"
-    seed: int = 0
-    fractions: list[float] = field(default_factory=lambda: [0.70, 0.15, 0.15])
-    folds: int | None = None
-    fold: int = 0
-    file: str | None = None
-
-    def __post_init__(self) -> None:
-        shares = list(self.fractions)
-        if len(shares) != 3 or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
-            raise ConfigError(
-                "data.split.fractions: expected three shares above 0 that sum to 1 (train, val, test), "
-                f"got {shares}."
-            )
-        require_choice("data.split.strategy", self.strategy, ("grouped", "random"))
-        if self.folds is not None:
-            require_range("data.split.folds", self.folds, low=2, high=100)
-        last = None if self.folds is None else self.folds - 1
-        require_range("data.split.fold", self.fold, low=0, high=last)
-
-    def problems(self) -> list[str]:
-        """List settings that are not read beside others."""
-        found = []
-        if self.folds is None and self.fold:
-            found.append("data.split.fold: not read without data.split.folds; set data.split.folds=5.")
-        if self.file is not None:
-            others = [item.name for item in fields(self) if item.name not in ("file", "fold")]
-            found += unread(self, "data.split", others, by="a run that follows data.split.file")
-        return found
+_OF_A_PART = (
+    "source",
+    *(key for key, readers in _READ_BY.items() if readers != ("mixed",)),
+)
 
 
 @dataclass
@@ -152,6 +116,11 @@ class DataConfig:
         on_unreadable: ``error`` ends the run at files that cannot be decoded, ``skip`` leaves them out.
         exclude: A CSV file whose column ``path`` names tiles to leave out.
         sampler: ``shuffled``, or ``balanced`` for as many draws from every class.
+        sources: What ``data=mixed`` joins: by name, what ``data`` would have for each (``source``, ``root``,
+            …).
+        mix: ``natural`` trains on every tile once an epoch, ``equal`` on as many draws from every source.
+        train_sources: Names of the sources that train and validate; empty for all.
+        test_sources: Names of the sources that test; empty for all. One that only tests gives all its tiles.
     """
 
     source: str = "synthetic"
@@ -159,7 +128,7 @@ class DataConfig:
     root: str | None = None
     archive: str | None = None
     download: bool = False
-    class_names: dict[str, str] | None = None
+    class_names: Any = None  # dict[str, str]: Hydra cannot override an optional mapping that is None
     positive_class: str = "crack"
     group_pattern: str | None = None
     batch_size: int = 32
@@ -168,6 +137,10 @@ class DataConfig:
     on_unreadable: str = "error"
     exclude: str | None = None
     sampler: str = "shuffled"
+    sources: Any = None  # dict[str, dict], likewise
+    mix: str = "natural"
+    train_sources: list[str] = field(default_factory=list)
+    test_sources: list[str] = field(default_factory=list)
     split: SplitConfig = field(default_factory=SplitConfig)
     drawn: DrawnConfig = field(default_factory=DrawnConfig)
     masked: MaskedConfig = field(default_factory=MaskedConfig)
@@ -179,8 +152,11 @@ class DataConfig:
         require_range("data.timeout_s", self.timeout_s, low=1)
         require_choice("data.on_unreadable", self.on_unreadable, ("error", "skip"))
         require_choice("data.sampler", self.sampler, ("shuffled", "balanced"))
+        require_choice("data.mix", self.mix, ("natural", "equal"))
         if self.group_pattern is not None:
             _check_pattern(self.group_pattern)
+        for key, inside in (("class_names", str), ("sources", dict)):
+            _check_mapping(f"data.{key}", getattr(self, key), inside)
 
     def problems(self) -> list[str]:
         """List the keys that are set and that the chosen source does not read."""
@@ -191,12 +167,71 @@ class DataConfig:
                 found.append(
                     f"data.{key}: data={self.source} does not read it; use {readers}, or leave it out."
                 )
-        return [*found, *self.split.problems()]
+        return [*found, *self._mixed_problems(), *self.split.problems()]
+
+    def parts(self) -> dict[str, DataConfig]:
+        """Return the settings of each source that ``data=mixed`` joins, by name.
+
+        Raises:
+            ConfigError: If one has a key that a source has not, or a wrong value.
+        """
+        return {name: _part(name, node) for name, node in (self.sources or {}).items()}
+
+    def _mixed_problems(self) -> list[str]:
+        if self.source != "mixed":
+            return []
+        if not self.sources:
+            return [
+                "data.sources: data=mixed needs some; set 'data.sources={a: {source: metu, root: tiles}, …}'."
+            ]
+        found = [
+            problem.replace("data.", f"data.sources.{name}.", 1)
+            for name, part in self.parts().items()
+            for problem in part.problems()
+        ]
+        found += [
+            f"data.{key}: expected some of {', '.join(self.sources)}, got '{name}'."
+            for key in ("train_sources", "test_sources")
+            for name in getattr(self, key)
+            if name not in self.sources
+        ]
+        if self.split.folds is not None and (self.train_sources or self.test_sources):
+            found.append("data.split.folds: train_sources and test_sources decide who tests; leave it out.")
+        return found
+
+
+def _part(name: str, node: Any) -> DataConfig:
+    key = f"data.sources.{name}"
+    if not isinstance(node, dict) or "source" not in node:
+        raise ConfigError(
+            f"{key}: expected source and its keys, as in {{source: metu, root: tiles}}, got {node!r}."
+        )
+    for unknown in sorted(node.keys() - set(_OF_A_PART)):
+        match = nearest(unknown, _OF_A_PART)
+        hint = f"did you mean {match}?" if match else f"expected some of {', '.join(_OF_A_PART)}."
+        raise ConfigError(f"{key}.{unknown}: no such key; {hint}")
+    nested = {"drawn": DrawnConfig, "masked": MaskedConfig}
+    try:
+        return DataConfig(
+            **{part: nested[part](**value) if part in nested else value for part, value in node.items()}
+        )
+    except ConfigError as error:
+        raise ConfigError(str(error).replace("data.", f"{key}.", 1)) from None
+    except TypeError as error:
+        raise ConfigError(f"{key}: {error}.") from None
 
 
 def _defaults() -> dict[str, Any]:
     plain = DataConfig()
     return {item.name: getattr(plain, item.name) for item in fields(plain) if item.name in _READ_BY}
+
+
+def _check_mapping(key: str, value: Any, inside: type) -> None:
+    if value is None:
+        return
+    if not isinstance(value, dict) or not all(isinstance(item, inside) for item in value.values()):
+        wanted = "{folder: class, …}" if inside is str else "{name: {source: …}, …}"
+        raise ConfigError(f"{key}: expected {wanted}, got {value!r}.")
 
 
 def _check_pattern(pattern: str) -> None:

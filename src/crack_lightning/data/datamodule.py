@@ -58,7 +58,8 @@ class CrackDataModule(LightningDataModule):
         num_workers: Processes that read ahead; 0 reads in the run's own.
         timeout_s: Seconds to wait for a worker.
         seed: Decides order and augmentation.
-        sampler: ``shuffled`` or ``balanced``.
+        sampler: ``shuffled``, or ``balanced`` for as many draws from every class.
+        mix: ``natural``, or ``equal`` for as many draws from every source.
         augmentation: Random changes of training tiles.
         mixing: Arguments of :func:`~crack_lightning.data.mixing.mix_batch`; empty is off.
         max_train_batches: Batches an epoch at the most.
@@ -76,6 +77,7 @@ class CrackDataModule(LightningDataModule):
         timeout_s: int,
         seed: int,
         sampler: str,
+        mix: str = "natural",
         augmentation: Augmentation,
         mixing: Mapping[str, float],
         max_train_batches: int | None = None,
@@ -86,7 +88,7 @@ class CrackDataModule(LightningDataModule):
         self.table = table
         self.dataset = TileDataset(table, image_size=image_size)
         self.batch_size, self.num_workers, self.timeout_s = batch_size, num_workers, timeout_s
-        self.seed, self.sampler = seed, sampler
+        self.seed, self.sampler, self.mix = seed, sampler, mix
         self.augmentation, self.mixing = augmentation, mixing
         self.max_train_batches, self.max_val_batches = max_train_batches, max_val_batches
         self.pin_memory = pin_memory
@@ -96,14 +98,22 @@ class CrackDataModule(LightningDataModule):
         rows = self.table.rows("train")
         batches = TrainBatches(
             rows,
-            labels=self.table.label[rows],
+            strata=self._strata(rows),
             batch_size=self.batch_size,
             seed=self.seed,
-            sampler=self.sampler,
             max_batches=self.max_train_batches,
             steps_done=lambda: int(self.trainer.global_step) if self.trainer else 0,
         )
         return self._loader(batches)
+
+    def _strata(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Number what is to be drawn equally often: classes, sources, both or nothing; int64 ``(N,)``."""
+        strata = np.zeros(len(rows), np.int64)
+        if self.mix == "equal":
+            strata = np.unique(self.table.source[rows], return_inverse=True)[1].astype(np.int64)
+        if self.sampler == "balanced":
+            strata = strata * len(self.table.class_names) + self.table.label[rows]
+        return strata
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Return the validation batches in table order."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crack_lightning.data.groups import with_twins
-from crack_lightning.data.splits import apply_splits, split_table
+from crack_lightning.data.splits import apply_splits, split_by_source
 from crack_lightning.data.survey import survey
 from crack_lightning.data.table import EXCLUDED, SPLITS, TileTable, read_rows, read_splits
 from crack_lightning.errors import DataError
@@ -95,7 +95,7 @@ def with_splits(table: TileTable, *, file: Path | None, kept: Path, **how: Any) 
         table: Tiles with their digests.
         file: An earlier run's ``splits.csv`` to follow.
         kept: Where this run's ``splits.csv`` is, or is to be.
-        how: What :func:`crack_lightning.data.splits.split_table` reads.
+        how: What :func:`crack_lightning.data.splits.split_by_source` reads.
 
     Raises:
         DataError: If the tiles are no longer those of ``kept``, or not those of ``file``.
@@ -105,7 +105,7 @@ def with_splits(table: TileTable, *, file: Path | None, kept: Path, **how: Any) 
     if file is not None:
         table = apply_splits(table, read_splits(file), file=file)
     else:
-        table = split_table(table, **how)
+        table = split_by_source(table, **how)
     table.write_csv(kept)
     return table
 

@@ -21,11 +21,10 @@ class TrainBatches(Sampler[list[int]]):
 
     Args:
         rows: Rows of the training tiles, int64 ``(N,)``.
-        labels: Their classes, int64 ``(N,)``.
+        strata: What is drawn equally often, a number a row, int64 ``(N,)``: with several strata N rows are
+            drawn in all, those of a small one several times; with one every row comes once an epoch.
         batch_size: Rows a batch.
         seed: Decides the order, with the epoch.
-        sampler: ``shuffled`` takes every row once an epoch; ``balanced`` draws every class equally often, N
-            rows in all, a small class several times.
         max_batches: Batches an epoch at the most.
         steps_done: Asked at the start of an iteration: how many steps the run has made.
     """
@@ -34,15 +33,14 @@ class TrainBatches(Sampler[list[int]]):
         self,
         rows: NDArray[np.int64],
         *,
-        labels: NDArray[np.int64],
+        strata: NDArray[np.int64],
         batch_size: int,
         seed: int,
-        sampler: str,
         max_batches: int | None,
         steps_done: Callable[[], int],
     ) -> None:
-        self.rows, self.labels = rows, labels
-        self.batch_size, self.seed, self.sampler = batch_size, seed, sampler
+        self.rows, self.strata = rows, strata
+        self.batch_size, self.seed = batch_size, seed
         self.steps_done = steps_done
         whole = max(1, len(rows) // batch_size)
         self.num_batches = whole if max_batches is None else min(whole, max_batches)
@@ -59,11 +57,11 @@ class TrainBatches(Sampler[list[int]]):
     def order(self, epoch: int) -> NDArray[np.int64]:
         """Return the rows of an epoch in their order, int64 ``(N,)``."""
         rng = np.random.default_rng([self.seed, epoch])
-        if self.sampler == "shuffled":
+        numbers = np.unique(self.strata)
+        if len(numbers) < 2:
             return rng.permutation(self.rows)
-        classes = np.unique(self.labels)
-        share = -(-len(self.rows) // len(classes))
-        drawn = [_cycled(rng, self.rows[self.labels == label], share) for label in classes]
+        share = -(-len(self.rows) // len(numbers))
+        drawn = [_cycled(rng, self.rows[self.strata == number], share) for number in numbers]
         return rng.permutation(np.concatenate(drawn))[: len(self.rows)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -72,6 +72,63 @@ def split_table(
     _check_classes(done)
     _warn_of_shared_groups(done)
     return done
+
+
+def split_by_source(
+    table: TileTable, *, train_sources: Sequence[str] = (), test_sources: Sequence[str] = (), **how: Any
+) -> TileTable:
+    """Decide who is in which split where some sources only train or only test.
+
+    A source of both lists is split as ever; one that only trains gives no test tile, one that only tests
+    nothing else, and one of neither list nothing at all. A tile of a source that only tests, whose group (by
+    a twin, say) has tiles on another side, is left out.
+
+    Args:
+        table: N tiles.
+        train_sources: Sources that train and validate; empty for all.
+        test_sources: Sources that test; empty for all.
+        how: The other arguments of :func:`split_table`.
+
+    Returns:
+        The same tiles; ``split`` is empty for those that are left out.
+
+    Raises:
+        ConfigError: If the fractions are wrong.
+        DataError: If a split would lack a class.
+    """
+    sources = set(table.source.tolist())
+    trains, tests = set(train_sources) or sources, set(test_sources) or sources
+    if trains == tests == sources:
+        return split_table(table, **how)
+    split = np.full(len(table), "", dtype="U5")
+    of_both = np.isin(table.source, sorted(trains & tests))
+    if of_both.any():
+        split[of_both] = split_table(table.select(of_both), **how).split
+    only_train = np.flatnonzero(np.isin(table.source, sorted(trains - tests)))
+    if len(only_train):
+        shares = _checked_fractions(how.get("fractions", (0.70, 0.15, 0.15)))
+        wanted = np.array([shares["train"], shares["val"]])
+        part = table.select(only_train)
+        chosen = deal(part.path, part.label, part.group, seed=how["seed"], shares=wanted / wanted.sum())
+        split[only_train] = np.array(["train", "val"])[chosen]
+    split[np.isin(table.source, sorted(tests - trains))] = "test"
+    done = _without_parted_groups(replace(table, split=split), last=tests - trains)
+    _check_classes(done)
+    return done
+
+
+def _without_parted_groups(table: TileTable, *, last: set[str]) -> TileTable:
+    """Leave out the tiles of the sources ``last`` whose group is on another side too, and others likewise."""
+    split = table.split.copy()
+    sides: dict[str, str] = {}
+    for row in np.argsort(np.isin(table.source, sorted(last)), kind="stable"):
+        group = str(table.group[row])
+        if group and split[row] and sides.setdefault(group, str(split[row])) != split[row]:
+            split[row] = ""
+    left_out = int(((split == "") & (table.split != "")).sum())
+    if left_out:
+        _log.info("data.test_sources: %d tiles are left out, as they have a twin on another side", left_out)
+    return replace(table, split=split)
 
 
 def _folded(table: TileTable, *, seed: int, shares: Mapping[str, float], folds: int, fold: int) -> TileTable:

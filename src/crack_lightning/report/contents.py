@@ -55,6 +55,7 @@ def report_contents(
         "positive_class": table.positive_class,
         **figures,
         "worst_errors": _worst_errors(predictions, table, threshold),
+        "by_source": _by_source(predictions, table, threshold),
         **_strata(predictions, table, threshold),
         "data": data_statement(table),
         "twins": _twins_statement(predictions, table, threshold),
@@ -152,6 +153,25 @@ def _worst_errors(predictions: Predictions, table: TileTable, threshold: float) 
         for name in _positive_first(table)
         for error in [error for error in errors if error["label"] == name][:_LISTED_ERRORS]
     ]
+
+
+def _by_source(predictions: Predictions, table: TileTable, threshold: float) -> dict[str, Any] | None:
+    """Return the figures of each source that was tested; ``None`` where the table has one only."""
+    if len(set(table.source.tolist())) < 2:
+        return None
+    tested = table.source[predictions.index]
+    figures = {}
+    for name in sorted(set(tested.tolist())):
+        rows = tested == name
+        part = Predictions(
+            index=predictions.index[rows],
+            label=predictions.label[rows],
+            probability=predictions.probability[rows],
+        )
+        figures[name] = evaluate_predictions(
+            part, class_names=table.class_names, positive_class=table.positive_class, threshold=threshold
+        )["metrics"]
+    return figures
 
 
 def _positive_first(table: TileTable) -> list[str]:

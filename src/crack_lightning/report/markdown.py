@@ -50,6 +50,7 @@ def report_markdown(contents: Mapping[str, Any], *, pictures: Mapping[str, str])
         _figures_section(contents),
         _embed(pictures, "confusion_matrix.png", "roc_curve.png", "pr_curve.png"),
         _errors_section(contents["worst_errors"], contents["metrics"]["errors"]),
+        _source_section(contents),
         _width_section(contents["recall_by_width"]),
         _distractor_section(contents["false_alarms_by_distractor"]),
         _training_section(contents["history"], pictures),
@@ -105,6 +106,25 @@ def _errors_section(errors: Sequence[Mapping[str, Any]], total: int) -> str:
         f"All {total:,}" if len(errors) == total else f"The surest of each class: {len(errors)} of {total:,}"
     )
     return f"## Worst errors\n\n{known}.\n\n{_table(head, rows, 'llllr')}"
+
+
+def _source_section(contents: Mapping[str, Any]) -> str:
+    if not (by_source := contents["by_source"]):
+        return ""
+    positive = contents["positive_class"] if len(contents["class_names"]) == 2 else None
+    suffix = "macro" if positive is None else positive
+    cells = [
+        [
+            name,
+            number(row["tiles"]),
+            *(_share(row[key]) for key in ("accuracy", "balanced_accuracy", f"recall_{suffix}")),
+            number(row[f"auroc_{suffix}"]),
+        ]
+        for name, row in by_source.items()
+    ]
+    of_class = f" of {positive}" if positive else ""
+    head = ["source", "tiles", "accuracy", "balanced accuracy", f"recall{of_class}", f"AUROC{of_class}"]
+    return f"## By source\n\n{_table(head, cells, 'lrrrrr')}"
 
 
 def _width_section(rows: Sequence[Mapping[str, Any]] | None) -> str:

@@ -1,0 +1,90 @@
+"""Several sources as one table: classes by name, groups and paths kept apart."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crack_lightning.data.table import TileTable
+from crack_lightning.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+
+def merge(tables: Mapping[str, TileTable]) -> TileTable:
+    """Put tables one after the other.
+
+    Args:
+        tables: Tables by the name that each source shall have, at least one.
+
+    Returns:
+        All tiles; ``source`` is the given name, a group begins with it, paths are relative to the folder that
+        all share. Extra columns that a source lacks are NaN or empty.
+
+    Raises:
+        DataError: If the sources' classes are not the same by name, or no folder holds all of them.
+    """
+    first = next(iter(tables.values()))
+    for name, table in tables.items():
+        if set(table.class_names) != set(first.class_names) or table.positive_class != first.positive_class:
+            raise DataError(
+                f"data.sources.{name}: its classes are {', '.join(table.class_names)}, and those of "
+                f"{next(iter(tables))} are {', '.join(first.class_names)}; map its folders with "
+                f"data.sources.{name}.class_names={{folder: class}}."
+            )
+    roots = [table.root.resolve() for table in tables.values()]
+    try:
+        root = Path(os.path.commonpath(roots))
+    except ValueError:
+        raise DataError("data.sources: the sources must lie on one drive; move them together.") from None
+    moved = [_moved(name, table, root, first.class_names) for name, table in tables.items()]
+    extra_names = dict.fromkeys(key for table in moved for key in table.extra)
+
+    def joined(column: str) -> NDArray[np.generic]:
+        return np.concatenate([getattr(table, column) for table in moved])
+
+    return TileTable(
+        root=root,
+        class_names=first.class_names,
+        positive_class=first.positive_class,
+        path=joined("path").astype(np.str_),
+        label=joined("label").astype(np.int64),
+        group=joined("group").astype(np.str_),
+        source=joined("source").astype(np.str_),
+        split=joined("split").astype(np.str_),
+        sha256=joined("sha256").astype(np.str_),
+        extra={key: np.concatenate([_extra(table, key) for table in moved]) for key in extra_names},
+    )
+
+
+def _moved(name: str, table: TileTable, root: Path, class_names: tuple[str, ...]) -> TileTable:
+    prefix = table.root.resolve().relative_to(root).as_posix()
+    order = np.array([class_names.index(own) for own in table.class_names], np.int64)
+    extra = dict(table.extra)
+    if "mask" in extra:
+        extra["mask"] = _below(prefix, extra["mask"].astype(np.str_))
+    columns = table.with_columns(
+        path=_below(prefix, table.path),
+        label=order[table.label],
+        group=np.where(table.group == "", "", np.char.add(f"{name}:", table.group)),
+        source=np.full(len(table), name),
+    )
+    return TileTable(**{**vars(columns), "root": root, "class_names": class_names, "extra": extra})
+
+
+def _below(prefix: str, paths: NDArray[np.str_]) -> NDArray[np.str_]:
+    if prefix == ".":
+        return paths
+    return np.where(paths == "", "", np.char.add(f"{prefix}/", paths)).astype(np.str_)
+
+
+def _extra(table: TileTable, key: str) -> NDArray[np.generic]:
+    if key in table.extra:
+        return table.extra[key]
+    return np.full(len(table), np.nan) if key == "crack_width_px" else np.full(len(table), "")

@@ -1,0 +1,102 @@
+"""Sources are joined by class names, and each keeps its own photos and files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crack_lightning.data.sources.mixed import merge
+from crack_lightning.data.splits import split_by_source
+from crack_lightning.data.table import TileTable
+from crack_lightning.errors import DataError
+
+
+def table(
+    root: str, number: int, *, classes: tuple[str, ...] = ("intact", "crack"), **changes: Any
+) -> TileTable:
+    rows = np.arange(number)
+    columns: dict[str, Any] = {
+        "path": np.array([f"{row}.jpg" for row in rows]),
+        "label": rows % 2,
+        "group": np.array([f"photo {row // 4}" for row in rows]),
+        "source": np.full(number, "own"),
+        "split": np.full(number, ""),
+        "sha256": np.array([f"{root} {row}" for row in rows]),
+        "extra": {},
+    }
+    return TileTable(root=Path(root), class_names=classes, positive_class="crack", **columns | changes)
+
+
+def test_tiles_keep_their_files_classes_and_photos() -> None:
+    swapped = table("/data/b/deep", 8, classes=("crack", "intact"))
+    joined = merge({"one": table("/data/a", 4), "two": swapped})
+    assert joined.root == Path("/data")
+    assert joined.path[[0, 4]].tolist() == ["a/0.jpg", "b/deep/0.jpg"]
+    assert joined.source.tolist() == ["one"] * 4 + ["two"] * 8
+    assert joined.label[:6].tolist() == [0, 1, 0, 1, 1, 0]
+    assert set(joined.group) == {"one:photo 0", "two:photo 0", "two:photo 1"}
+
+
+def test_what_a_source_does_not_know_is_empty() -> None:
+    known = {"crack_width_px": np.full(4, 2.0), "mask": np.array(["m/0.png", "", "", ""])}
+    joined = merge({"a": table("/d/a", 4, extra=known), "b": table("/d/b", 4, group=np.full(4, ""))})
+    assert joined.extra["mask"][:2].tolist() == ["a/m/0.png", ""]
+    assert np.isnan(joined.extra["crack_width_px"][4:].astype(float)).all()
+    assert joined.group[4:].tolist() == [""] * 4
+
+
+def test_sources_of_other_classes_are_refused() -> None:
+    with pytest.raises(DataError, match=r"data\.sources\.b: its classes are dry, crack, and"):
+        merge({"a": table("/d/a", 4), "b": table("/d/b", 4, classes=("dry", "crack"))})
+
+
+@pytest.fixture
+def three() -> TileTable:
+    return merge({name: table(f"/d/{name}", 80) for name in ("a", "b", "c")})
+
+
+def splits_of(done: TileTable, source: str) -> set[str]:
+    return set(done.split[done.source == source].tolist())
+
+
+def test_a_source_that_only_tests_gives_all_its_tiles(three: TileTable) -> None:
+    done = split_by_source(
+        three, train_sources=["a"], test_sources=["b"], seed=0, fractions=[0.7, 0.15, 0.15]
+    )
+    assert splits_of(done, "a") == {"train", "val"}
+    assert splits_of(done, "b") == {"test"}
+    assert splits_of(done, "c") == {""}
+
+
+def test_a_source_of_both_lists_is_split_as_ever(three: TileTable) -> None:
+    done = split_by_source(three, train_sources=["a", "b"], test_sources=["b", "c"], seed=0)
+    assert splits_of(done, "a") == {"train", "val"}
+    assert splits_of(done, "b") == {"train", "val", "test"}
+    assert splits_of(done, "c") == {"test"}
+    groups = {(group, split) for group, split in zip(done.group.tolist(), done.split.tolist(), strict=True)}
+    assert len({group for group, _ in groups}) == len(groups)
+
+
+def test_without_lists_nothing_changes(three: TileTable) -> None:
+    plain = split_by_source(three, seed=0)
+    assert set(plain.split.tolist()) == {"train", "val", "test"}
+    listed = split_by_source(three, train_sources=["c", "b", "a"], seed=0)
+    assert np.array_equal(plain.split, listed.split)
+
+
+def test_a_twin_of_a_training_tile_is_no_test_tile(three: TileTable) -> None:
+    group = three.group.astype("U20")
+    group[[0, 80]] = "the same spot"
+    done = split_by_source(three.with_columns(group=group), train_sources=["a"], test_sources=["b"], seed=0)
+    assert done.split[0] in {"train", "val"}
+    assert done.split[80] == ""
+    assert (done.split[81:160] == "test").all()
+
+
+def test_a_split_that_would_lack_a_class_is_refused() -> None:
+    lone = merge({"a": table("/d/a", 80), "b": table("/d/b", 8, label=np.zeros(8, np.int64))})
+    with pytest.raises(DataError, match="the test split has no tile of 'crack'"):
+        split_by_source(lone, train_sources=["a"], test_sources=["b"], seed=0)
