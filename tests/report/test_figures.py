@@ -97,9 +97,11 @@ def test_tiles_stand_unchanged_in_a_grid_of_24_at_most(count: int) -> None:
     tiles = np.random.default_rng(1).integers(256, size=(count, 3, 8, 8), dtype=np.uint8)
     captions = [f"${number}" for number in range(count)]
     figure = draw.tiles_figure(tiles, captions, ["#000000"] * count, title="Tiles")
-    assert len(figure.axes) == min(count, 24)
-    shown = figure.axes[-1].images[0].get_array()
-    assert np.array_equal(np.asarray(shown), tiles[min(count, 24) - 1].transpose(1, 2, 0))
+    [axes] = figure.axes
+    assert len(axes.images) == len(axes.patches) == len(axes.texts) == min(count, 24)
+    assert np.array_equal(
+        np.asarray(axes.images[-1].get_array()), tiles[min(count, 24) - 1].transpose(1, 2, 0)
+    )
     assert draw.figure_to_array(figure).std() > 0
 
 
