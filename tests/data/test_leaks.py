@@ -1,0 +1,155 @@
+"""No tile has a twin on another side of a split: checked pixel by pixel, by a check of the test's own."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pytest
+
+from crack_lightning.data.photos import cut_tiles, draw_photo
+from crack_lightning.data.reading import readable
+from crack_lightning.data.sources import image_folder, metu
+from crack_lightning.data.splits import split_table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from crack_lightning.data.table import TileTable
+
+    Grey = NDArray[np.float32]
+
+METU = Path(__file__).parents[3] / "shared" / "data" / "metu"
+SCALES, SHIFTS_PX = (0.96, 0.98, 1.0, 1.02, 1.04), (-4, -2, 0, 2, 4)
+NUM_TWINS = 100
+
+
+# ---- The check. Nothing below this line and above the next knows the package. ----
+
+
+def aligned_leaks(left: Sequence[Path], right: Sequence[Path]) -> list[tuple[int, int]]:
+    """Return pairs across two sides that show the same pixels.
+
+    Pairs whose 16 px thumbnails correlate over 0.9 at some shift within 4 px and some scale within 4 % are
+    aligned at full resolution; those that then correlate by 0.95 or more are leaks.
+    """
+    ours, theirs = [grey(path) for path in left], [grey(path) for path in right]
+    fixed = np.stack([thumbnail(image) for image in ours])
+    best = np.full((len(ours), len(theirs)), -1.0, np.float32)
+    for scale, x, y in product(SCALES, SHIFTS_PX, SHIFTS_PX):
+        moved = np.stack([thumbnail(warped(image, scale, x, y)) for image in theirs])
+        np.maximum(best, fixed @ moved.T, out=best)
+    return [(int(i), int(j)) for i, j in np.argwhere(best > 0.9) if correlation(ours[i], theirs[j]) >= 0.95]
+
+
+def grey(path: Path) -> Grey:
+    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    assert image is not None, path
+    return image.astype(np.float32)
+
+
+def thumbnail(image: Grey) -> Grey:
+    small = cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA).ravel()
+    small -= small.mean()
+    return np.asarray(small / max(float(np.linalg.norm(small)), 1e-6), np.float32)
+
+
+def warped(image: Grey, scale: float, x: float, y: float) -> Grey:
+    middle = (image.shape[0] - 1) / 2
+    matrix = np.array([[scale, 0, middle * (1 - scale) + x], [0, scale, middle * (1 - scale) + y]])
+    size = image.shape[::-1]
+    return np.asarray(cv2.warpAffine(image, matrix, size, borderMode=cv2.BORDER_REFLECT), np.float32)
+
+
+def correlation(one: Grey, other: Grey) -> float:
+    """Return the largest correlation over scales and shifts, on the part that both show."""
+    border = 10
+    inner = np.ascontiguousarray(other[border:-border, border:-border])
+    found = [
+        cv2.matchTemplate(warped(one, scale, x, y), inner, cv2.TM_CCOEFF_NORMED).max()
+        for scale, x, y in product(np.linspace(0.955, 1.045, 13), (0, 0.5), (0, 0.5))
+    ]
+    return float(max(found))
+
+
+# ---- The check ends here. ----
+
+
+@pytest.fixture(scope="module")
+def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Tiles of 150 drawn photos, and a twin of 100: re-saved, brighter, moved, scaled, or all at once."""
+    root = tmp_path_factory.mktemp("tiles")
+    written = []
+    for photo in range(150):
+        drawn = draw_photo(np.random.default_rng([9, photo]), 256, 256)
+        for tile in cut_tiles(drawn, tile_px=128):
+            path = (
+                root
+                / ("crack" if tile.cracked else "intact")
+                / f"{photo:03d}_{tile.position[0]}{tile.position[1]}.jpg"
+            )
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(tile.jpeg)
+            written.append(path)
+    rng = np.random.default_rng(0)
+    for number, row in enumerate(rng.permutation(len(written))[:NUM_TWINS]):
+        twin = planted(written[row], number % 5)
+        cv2.imwrite(
+            str(written[row].with_name(f"twin_{number:03d}.jpg")), twin, [cv2.IMWRITE_JPEG_QUALITY, 60]
+        )
+    return root
+
+
+def planted(path: Path, kind: int) -> NDArray[np.uint8]:
+    image = cv2.imread(str(path))
+    assert image is not None
+    scale, shift, gain = [(1, 0, 1), (1, 0, 1.08), (1, 2, 1), (0.97, 0, 1), (1.03, 2, 0.92)][kind]
+    middle = (image.shape[0] - 1) / 2
+    matrix = np.array([[scale, 0, middle * (1 - scale) + shift], [0, scale, middle * (1 - scale) - shift]])
+    moved = cv2.warpAffine(image, matrix, image.shape[1::-1], borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(np.clip(moved * gain, 0, 255), np.uint8)
+
+
+def leaks(table: TileTable, **how: Any) -> list[tuple[int, int]]:
+    done = split_table(table, seed=0, **how)
+    test = [done.root / path for path in done.path[done.split == "test"]]
+    rest = [done.root / path for path in done.path[done.split != "test"]]
+    return aligned_leaks(test, rest)
+
+
+@pytest.fixture(scope="module")
+def table(tiles: Path, tmp_path_factory: pytest.TempPathFactory) -> TileTable:
+    found = image_folder.load(tiles, class_names=None, positive_class="crack", group_pattern=None)
+    cache = tmp_path_factory.mktemp("cache")
+    return readable(
+        found, on_unreadable="error", num_workers=2, show_progress=False, cache=cache, twins=True
+    )[0]
+
+
+def test_the_check_finds_the_planted_twins(table: TileTable) -> None:
+    paths = [table.root / path for path in table.path]
+    twins = [path for path in paths if path.name.startswith("twin")]
+    plain = [path for path in paths if not path.name.startswith("twin")]
+    assert len({i for i, _ in aligned_leaks(twins, plain)}) >= 0.98 * NUM_TWINS
+
+
+def test_a_splitter_that_leaks_is_caught(table: TileTable) -> None:
+    assert len(leaks(table, strategy="random")) >= 10
+
+
+def test_a_grouped_split_leaks_nothing(table: TileTable) -> None:
+    assert leaks(table) == []
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not METU.is_dir(), reason="the METU tiles are not beside the project")
+def test_a_grouped_split_of_metu_leaks_nothing(tmp_path: Path) -> None:
+    table = readable(
+        metu.load(METU), on_unreadable="error", num_workers=2, show_progress=False, cache=tmp_path, twins=True
+    )[0]
+    assert leaks(table) == []
