@@ -43,6 +43,14 @@ def test_measures_are_what_they_say() -> None:
     assert blurred["brightness"] == pytest.approx(plain["brightness"], abs=0.01)
 
 
+def test_the_first_quantiles_are_those_of_the_grey_values() -> None:
+    image = noise()
+    small = preview(image)
+    quantiles = appearance(image, small)[len(MEASURES) : len(MEASURES) + 5] * 255
+    expected = np.quantile(small, (0.5, 0.75, 0.9, 0.97, 0.995), method="lower")
+    assert quantiles == pytest.approx(expected)
+
+
 def test_a_dark_line_shows_in_the_features() -> None:
     image = noise()
     cracked = image.copy()

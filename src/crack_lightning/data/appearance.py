@@ -37,8 +37,11 @@ def appearance(image: NDArray[np.uint8], preview: NDArray[np.uint8]) -> NDArray[
     sharpness = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))[1]
     maps = [preview, cv2.morphologyEx(preview, cv2.MORPH_GRADIENT, _disc(3))]
     maps += [cv2.morphologyEx(preview, cv2.MORPH_BLACKHAT, _disc(size)) for size in _BLACK_HATS_PX]
-    places = (np.array(_SHARES) * (preview.size - 1)).astype(np.int64)
-    quantiles = [np.sort(values, axis=None)[places] for values in maps]
+    ranks = (np.array(_SHARES) * (preview.size - 1)).astype(np.int64) + 1
+    counts = [np.bincount(values.ravel(), minlength=256).cumsum() for values in maps]
+    quantiles = [
+        count.searchsorted(ranks) for count in counts
+    ]  # as sorting would give, in a fifth of the time
     measures = [mean[0, 0], std[0, 0], sharpness[0, 0]]
     return np.asarray(np.concatenate([measures, *quantiles]) / 255, np.float32)
 
