@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+import hashlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from crack_lightning.cache_entries import cache_folder
 from crack_lightning.cli import main
 from crack_lightning.hardware import share_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 share_cores()
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -66,3 +69,20 @@ def run(outputs: Path, tiny: list[str]) -> Path:
     assert main(["train", *tiny, f"outputs={outputs}"]) == 0
     [folder] = outputs.glob("*/*_mobilenetv3_small_synthetic")
     return folder
+
+
+def drawn_root(folder: Path) -> Path:
+    """The folder in the cache of the drawn tiles that a run used."""
+    with (folder / "splits.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for found in (cache_folder() / "synthetic").glob(f"*/{rows[0]['path']}"):
+        root = found.parents[1]
+        same = hashlib.sha256(found.read_bytes()).hexdigest() == rows[0]["sha256"]
+        if same and all((root / row["path"]).is_file() for row in rows):
+            return root
+    raise FileNotFoundError(rows[0]["path"])
+
+
+@pytest.fixture(scope="session")
+def root_of() -> Callable[[Path], Path]:
+    return drawn_root

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from crack_lightning import load
-from crack_lightning.cache_entries import cache_folder
 from crack_lightning.cli import main
 from crack_lightning.training.probe import L2_TRIED, Probe
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 SETTINGS = [
@@ -77,13 +77,13 @@ def test_the_report_names_the_engine_and_how_far_it_is_from_eager(folder: Path) 
     assert 0 <= made["largest_difference_from_eager_32"] < 1e-3
 
 
-def test_the_checkpoint_answers_as_the_test_did(folder: Path) -> None:
+def test_the_checkpoint_answers_as_the_test_did(folder: Path, root_of: Callable[[Path], Path]) -> None:
     with (folder / "splits.csv").open(encoding="utf-8", newline="") as file:
         tested = [row["path"] for row in csv.DictReader(file) if row["split"] == "test"]
     with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
         said = {row["path"]: float(row["probability_crack"]) for row in csv.DictReader(file)}
     assert said.keys() == set(tested)
-    root = next((cache_folder() / "synthetic").glob(f"*/{tested[0]}")).parents[1]
+    root = root_of(folder)
     answers = load(folder / "checkpoints" / "best.ckpt").predict([root / path for path in tested])
     np.testing.assert_allclose(answers.probabilities[:, 1], [said[path] for path in tested], atol=1e-4)
 

@@ -18,11 +18,10 @@ import torch
 from PIL import Image
 from sklearn.metrics import classification_report
 
-from crack_lightning.cache_entries import cache_folder
 from crack_lightning.cli import main
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -189,17 +188,18 @@ def test_predicting_names_what_cannot_be_read_and_goes_on(run: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("engine", ["eager", "openvino"])
-def test_every_engine_gives_the_answers_of_the_test(engine: str, run: Path, outputs: Path) -> None:
+def test_every_engine_gives_the_answers_of_the_test(
+    engine: str, run: Path, outputs: Path, root_of: Callable[[Path], Path]
+) -> None:
     if engine == "openvino":
         pytest.importorskip("openvino", reason="OpenVINO, of the extra fast, is not installed")
     said = {row["path"]: row for row in rows(run / "predictions.csv")}
-    root = next((cache_folder() / "synthetic").glob(f"*/{next(iter(said))}")).parents[1]
-    best, before = run / "checkpoints" / "best.ckpt", set(outputs.glob("*/*_predict"))
-    files = [str(root / path) for path in said]
+    best, before = run / "checkpoints" / "best.ckpt", set(outputs.glob("*/*_predict*"))
+    files = [str(root_of(run) / path) for path in said]
     assert (
         main(["predict", str(best), *files, f"engine={engine}", f"outputs={outputs}", "progress=false"]) == 0
     )
-    [folder] = set(outputs.glob("*/*_predict")) - before
+    [folder] = set(outputs.glob("*/*_predict*")) - before
     again = [float(row["probability_crack"]) for row in rows(folder / "predictions.csv")]
     assert again == pytest.approx([float(row["probability_crack"]) for row in said.values()], abs=1e-4)
     assert (
@@ -213,12 +213,12 @@ def test_predict_names_a_source_that_is_not_there(run: Path, capsys: pytest.Capt
     assert "source: no such file, folder or pattern: 'nowhere/*.jpg'" in capsys.readouterr().err
 
 
-def test_load_gives_labels_and_probabilities(run: Path) -> None:
+def test_load_gives_labels_and_probabilities(run: Path, root_of: Callable[[Path], Path]) -> None:
     import crack_lightning
 
     model = crack_lightning.load(run / "checkpoints" / "best.ckpt")
     first = rows(run / "predictions.csv")[0]
-    root = next(Path(os.environ["CRACK_LIGHTNING_CACHE"]).glob("synthetic/*/"))
+    root = root_of(run)
     with Image.open(root / first["path"]) as picture:
         array = np.asarray(picture)
     answers = model.predict([root / first["path"], array])
