@@ -150,6 +150,29 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         read(root, tmp_path)
 
 
+def test_masks_are_found_whatever_the_case_of_their_suffix(tmp_path: Path) -> None:
+    root = lay(tmp_path / "set")
+    for path in (root / "masks").iterdir():
+        path.rename(path.with_suffix(".PNG"))
+    assert len(read(root, tmp_path)) == 15
+
+
+def test_what_is_left_out_is_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    root = lay(tmp_path / "set")
+    photo(9).resize((40, 200)).save(root / "images" / "thin.jpg")
+    Image.new("L", (40, 200)).save(root / "masks" / "thin.png")
+    caplog.set_level("INFO")
+    assert len(read(root, tmp_path)) == 15
+    assert "1 photos were too small, 3 tiles had too little crack" in caplog.text
+
+
+def test_a_photo_that_cannot_be_read_is_named_with_what_helps(tmp_path: Path) -> None:
+    root = lay(tmp_path / "set")
+    (root / "images" / "DSC2.jpg").write_bytes(b"")
+    with pytest.raises(DataError, match=r"data\.masked\.images: .*DSC2\.jpg': an empty file\. Mend"):
+        read(root, tmp_path)
+
+
 @pytest.mark.skipif(not UAV75.is_dir(), reason="the uav75 photos are not beside the project")
 def test_uav75_gives_the_tiles_that_its_readme_counts(tmp_path: Path) -> None:
     table = read(UAV75, tmp_path, tile_px=256, stride_px=256, least_crack_px=60, pattern=r"(DSC\d+)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -13,9 +14,9 @@ from rich.console import Console
 from rich.progress import track
 
 from crack_lightning.cache_entries import cached_entry
-from crack_lightning.data.decoding import decode_image
+from crack_lightning.data.decoding import UnreadableImageError, decode_image
 from crack_lightning.data.masks import MaskRules, crack_width, read_mask
-from crack_lightning.data.sources.class_names import CRACK, INTACT
+from crack_lightning.data.sources.cut import CutTile, read_table, write_table
 from crack_lightning.data.sources.folders import (
     Tile,
     check_root,
@@ -24,7 +25,6 @@ from crack_lightning.data.sources.folders import (
     list_pictures,
     no_images,
 )
-from crack_lightning.data.table import TileTable
 from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from crack_lightning.data.table import TileTable
+
 log = logging.getLogger(__name__)
-_TABLE, _VERSION = "tiles.csv", 1
+_VERSION = 1
 _MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg", ".mat")
 _LISTED = 8
 
@@ -74,22 +76,31 @@ def load(
     def cut(folder: Path) -> None:
         for name in ("images", "masks"):
             (folder / name).mkdir()
-        rows: list[dict[str, Any]] = []
         work: Any = zip(pairs, groups, strict=True)
         if show_progress:
-            work = track(
-                work, "Cutting tiles", total=len(pairs), console=Console(stderr=True), transient=True
-            )
-        seen: Counter[int] = Counter()
+            bar = Console(stderr=True)
+            work = track(work, "Cutting tiles", total=len(pairs), console=bar, transient=True)
+        rows: list[CutTile] = []
+        seen = _Seen()
         for number, ((photo, mask), group) in enumerate(work):
             rows += _cut_photo(folder, number, photo, mask, group, rules=rules, seen=seen)
         _check_labels(root, rows, seen)
-        _as_table(folder, rows).write_csv(folder / _TABLE)
+        log.info("masks: %d photos were too small, %d tiles had too little crack", seen.small, seen.unclear)
+        write_table(folder, rows, source="masked_photos")
 
     entry = cached_entry("masked", made_of, cut, cache=cache)
-    table = TileTable.read_csv(entry / _TABLE, class_names=(INTACT, CRACK), positive_class=CRACK)
+    table = read_table(entry)
     log.info("masks: %d photos, %d tiles; tiles are in '%s'", len(pairs), len(table), entry)
     return table
+
+
+@dataclass
+class _Seen:
+    """What was met while cutting: mask values by pixels, photos below a tile's size, tiles left out."""
+
+    values: Counter[int] = field(default_factory=Counter)
+    small: int = 0
+    unclear: int = 0
 
 
 def _pairs(root: Path, rules: MaskRules) -> list[tuple[Path, Path]]:
@@ -102,15 +113,15 @@ def _pairs(root: Path, rules: MaskRules) -> list[tuple[Path, Path]]:
     pairs, lacking = [], []
     for images, masks in zip(rules.images, rules.masks, strict=True):
         check_root(root / images)
-        found = list_pictures(root / images)
+        found, by_stem = list_pictures(root / images), _masks_by_stem(root / masks)
         if images == masks:
             found = [path for path in found if not _is_mask(path, rules)]
         if not has_images(found):
             raise no_images(root / images)
         for photo in found:
-            stem = root / masks / photo.relative_to(root / images).with_suffix("")
-            names = [stem.with_name(f"{stem.name}{rules.mask_suffix}{suffix}") for suffix in _MASK_SUFFIXES]
-            mask = next((name for name in names if name != photo and name.is_file()), None)
+            stem = photo.relative_to(root / images).with_suffix("")
+            names = by_stem.get(stem.with_name(f"{stem.name}{rules.mask_suffix}").as_posix(), [])
+            mask = next((path for path in names if path != photo), None)
             if mask is None:
                 lacking.append(photo)
             else:
@@ -122,6 +133,16 @@ def _pairs(root: Path, rules: MaskRules) -> list[tuple[Path, Path]]:
             f"with '{rules.mask_suffix}' and one of {', '.join(_MASK_SUFFIXES)} in {', '.join(rules.masks)}."
         )
     return pairs
+
+
+def _masks_by_stem(folder: Path) -> dict[str, list[Path]]:
+    """List what may be masks by their relative path without the suffix, the most exact formats first."""
+    found: dict[str, list[Path]] = {}
+    for suffix in _MASK_SUFFIXES:
+        for path in sorted(folder.rglob("*")):
+            if path.suffix.lower() == suffix and path.is_file():
+                found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
+    return found
 
 
 def _is_mask(path: Path, rules: MaskRules) -> bool:
@@ -139,82 +160,59 @@ def _cut_photo(
     group: str,
     *,
     rules: MaskRules,
-    seen: Counter[int],
-) -> Iterator[dict[str, Any]]:
-    photo, mask = decode_image(photo_path), read_mask(mask_path)
+    seen: _Seen,
+) -> Iterator[CutTile]:
+    photo, mask = _read_photo(photo_path), read_mask(mask_path)
     if photo.shape[:2] != mask.shape:
         raise DataError(
             f"data.masked.masks: '{mask_path}' is {mask.shape[1]} x {mask.shape[0]} pixels and its photo "
             f"{photo.shape[1]} x {photo.shape[0]}; both must be of one size."
         )
-    seen.update(dict(zip(*(values.tolist() for values in np.unique(mask, return_counts=True)), strict=True)))
-    crack = rules.is_crack(mask)
-    side = rules.tile_px
+    seen.values.update({int(value): int((mask == value).sum()) for value in np.unique(mask)})
+    seen.small += min(mask.shape) < rules.tile_px
+    crack, side = rules.is_crack(mask), rules.tile_px
     for top in range(0, photo.shape[0] - side + 1, rules.stride_px):
         for left in range(0, photo.shape[1] - side + 1, rules.stride_px):
             window = np.s_[top : top + side, left : left + side]
-            inside = int(crack[window].sum())
-            if not 0 < inside < rules.least_crack_px:
-                stem = f"{number:05d}_{photo_path.stem}_{top}_{left}.png"
-                yield _write_tile(folder, stem, photo[window], mask[window], group, rules=rules)
+            if 0 < crack[window].sum() < rules.least_crack_px:
+                seen.unclear += 1
+                continue
+            name = f"{number:05d}_{photo_path.stem}_{top}_{left}.png"
+            data = cv2.imencode(".png", cv2.cvtColor(photo[window], cv2.COLOR_RGB2BGR))[1].tobytes()
+            (folder / "images" / name).write_bytes(data)
+            shown = crack[window].astype(np.uint8) * 255
+            (folder / "masks" / name).write_bytes(cv2.imencode(".png", shown)[1].tobytes())
+            alike = [value for value in rules.hard_negatives if (mask[window] == value).any()]
+            yield CutTile(
+                path=f"images/{name}",
+                cracked=bool(crack[window].any()),
+                group=group,
+                sha256=hashlib.sha256(data).hexdigest(),
+                crack_width_px=crack_width(crack[window]) if rules.mask_width == "true" else float("nan"),
+                distractors="+".join(f"mask value {value}" for value in alike),
+                mask=f"masks/{name}",
+            )
 
 
-def _write_tile(
-    folder: Path,
-    name: str,
-    image: NDArray[np.uint8],
-    mask: NDArray[np.uint8],
-    group: str,
-    *,
-    rules: MaskRules,
-) -> dict[str, Any]:
-    crack = rules.is_crack(mask)
-    encoded = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
-    (folder / "images" / name).write_bytes(encoded)
-    (folder / "masks" / name).write_bytes(cv2.imencode(".png", crack.astype(np.uint8) * 255)[1].tobytes())
-    kinds = [f"mask value {value}" for value in rules.hard_negatives if (mask == value).any()]
-    return {
-        "path": f"images/{name}",
-        "label": int(crack.any()),
-        "group": group,
-        "sha256": hashlib.sha256(encoded).hexdigest(),
-        "crack_width_px": crack_width(crack) if rules.mask_width == "true" else np.nan,
-        "distractors": "+".join(kinds),
-        "mask": f"masks/{name}",
-    }
+def _read_photo(path: Path) -> NDArray[np.uint8]:
+    try:
+        return decode_image(path)
+    except UnreadableImageError as error:
+        raise DataError(
+            f"data.masked.images: cannot read '{path}': {error.reason}. "
+            "Mend the photo, or remove it with its mask."
+        ) from None
 
 
-def _check_labels(root: Path, rows: list[dict[str, Any]], seen: Counter[int]) -> None:
-    cracked = sum(row["label"] for row in rows)
+def _check_labels(root: Path, rows: list[CutTile], seen: _Seen) -> None:
+    cracked = sum(row["cracked"] for row in rows)
     if 0 < cracked < len(rows):
         return
-    values = ", ".join(f"{value} ({number:,})" for value, number in seen.most_common(_LISTED))
+    values = ", ".join(f"{value} ({number:,})" for value, number in seen.values.most_common(_LISTED))
     raise DataError(
         f"data.masked: of {len(rows)} tiles from '{root}' {cracked} are cracked, and both classes are "
-        f"needed; the masks' values are {values}. Set data.masked.crack_values, crack_from, tile_px or "
-        "least_crack_px."
-    )
-
-
-def _as_table(root: Path, rows: list[dict[str, Any]]) -> TileTable:
-    def column(name: str, kind: Any = np.str_) -> NDArray[Any]:
-        return np.array([row[name] for row in rows], kind)
-
-    return TileTable(
-        root=root,
-        class_names=(INTACT, CRACK),
-        positive_class=CRACK,
-        path=column("path"),
-        label=column("label", np.int64),
-        group=column("group"),
-        source=np.full(len(rows), "masked_photos"),
-        split=np.full(len(rows), ""),
-        sha256=column("sha256"),
-        extra={
-            "crack_width_px": column("crack_width_px", np.float64),
-            "distractors": column("distractors"),
-            "mask": column("mask"),
-        },
+        f"needed; {seen.small} photos are smaller than a tile, and the masks' values are {values}. Set "
+        "data.masked.crack_values, crack_from, tile_px or least_crack_px."
     )
 
 

@@ -19,15 +19,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from crack_lightning.cache_entries import cached_entry, is_cached
 from crack_lightning.data.drawing import drawn_photos
 from crack_lightning.data.photos import DRAWING_VERSION, Tile
-from crack_lightning.data.table import TileTable
+from crack_lightning.data.sources.cut import CutTile, read_table, write_table
 from crack_lightning.errors import ConfigError, CrackLightningError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-CLASS_NAMES = ("intact", "crack")
+    from crack_lightning.data.table import TileTable
+
 KIND = "synthetic"
-_TABLE = "tiles.csv"
 _FOLDERS = ("images", "masks")
 
 
@@ -68,7 +68,7 @@ def load(
 
     made_of = _made_of(seed=seed, num_tiles=num_tiles, tile_px=tile_px, photo_tiles=photo_tiles)
     entry = cached_entry(KIND, made_of, draw, cache=cache)
-    return TileTable.read_csv(entry / _TABLE, class_names=CLASS_NAMES, positive_class=CLASS_NAMES[1])
+    return read_table(entry)
 
 
 @contextmanager
@@ -117,7 +117,7 @@ def _draw(
     for name in _FOLDERS:
         (folder / name).mkdir()
     wanted = {True: num_tiles // 2, False: num_tiles - num_tiles // 2}
-    rows: list[dict[str, object]] = []
+    rows: list[CutTile] = []
     columns = (TextColumn("Drawing tiles"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not show_progress) as progress:
         bar = progress.add_task("", total=num_tiles)
@@ -130,45 +130,23 @@ def _draw(
             if len(rows) == num_tiles:
                 break
     photos.close()
-    _as_table(folder, rows).write_csv(folder / _TABLE)
+    write_table(folder, rows, source=KIND)
 
 
-def _write_tile(folder: Path, group: str, tile: Tile) -> dict[str, object]:
+def _write_tile(folder: Path, group: str, tile: Tile) -> CutTile:
     stem = f"{group}_{tile.position[0]}_{tile.position[1]}"
     path, mask = f"images/{stem}.jpg", f"masks/{stem}.png"
     (folder / path).write_bytes(tile.jpeg)
     (folder / mask).write_bytes(tile.mask_png)
     return {
         "path": path,
-        "label": CLASS_NAMES[tile.cracked],
+        "cracked": tile.cracked,
         "group": group,
         "sha256": hashlib.sha256(tile.jpeg).hexdigest(),
         "crack_width_px": tile.crack_width_px,
         "distractors": tile.distractors,
         "mask": mask,
     }
-
-
-def _as_table(root: Path, rows: list[dict[str, object]]) -> TileTable:
-    def column(name: str) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
-        return np.array([str(row[name]) for row in rows])
-
-    return TileTable(
-        root=root,
-        class_names=CLASS_NAMES,
-        positive_class=CLASS_NAMES[1],
-        path=column("path"),
-        label=np.array([CLASS_NAMES.index(name) for name in column("label")], np.int64),
-        group=column("group"),
-        source=np.full(len(rows), "synthetic"),
-        split=np.full(len(rows), ""),
-        sha256=column("sha256"),
-        extra={
-            "crack_width_px": column("crack_width_px").astype(np.float64),
-            "distractors": column("distractors"),
-            "mask": column("mask"),
-        },
-    )
 
 
 if __name__ == "__main__":
