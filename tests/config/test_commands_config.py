@@ -150,6 +150,10 @@ def test_parts_of_a_mixture_are_settings_of_their_own() -> None:
             {"test_sources": ["metu"], "split": SplitConfig(folds=3)},
             r"data\.split\.folds: train_sources and test_sources decide",
         ),
+        (
+            {"train_sources": ["metu"], "split": SplitConfig(file="splits.csv")},
+            r"data\.split\.file: train_sources and test_sources decide",
+        ),
     ],
 )
 def test_contradictions_of_a_mixture_are_named(changes: dict[str, Any], said: str) -> None:

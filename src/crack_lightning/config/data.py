@@ -195,8 +195,12 @@ class DataConfig:
             for name in getattr(self, key)
             if name not in self.sources
         ]
-        if self.split.folds is not None and (self.train_sources or self.test_sources):
-            found.append("data.split.folds: train_sources and test_sources decide who tests; leave it out.")
+        if self.train_sources or self.test_sources:
+            for key in ("folds", "file"):
+                if getattr(self.split, key) is not None:
+                    found.append(
+                        f"data.split.{key}: train_sources and test_sources decide who tests; leave it out."
+                    )
         return found
 
 

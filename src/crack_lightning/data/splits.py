@@ -75,18 +75,24 @@ def split_table(
 
 
 def split_by_source(
-    table: TileTable, *, train_sources: Sequence[str] = (), test_sources: Sequence[str] = (), **how: Any
+    table: TileTable,
+    *,
+    train_sources: Sequence[str] = (),
+    test_sources: Sequence[str] = (),
+    strategy: str = "grouped",
+    **how: Any,
 ) -> TileTable:
     """Decide who is in which split where some sources only train or only test.
 
     A source of both lists is split as ever; one that only trains gives no test tile, one that only tests
     nothing else, and one of neither list nothing at all. A tile of a source that only tests, whose group (by
-    a twin, say) has tiles on another side, is left out.
+    a twin, say) has tiles on another side, is left out, unless the strategy is ``random``.
 
     Args:
-        table: N tiles.
+        table: N tiles; ``split`` is empty where the two lists decide.
         train_sources: Sources that train and validate; empty for all.
         test_sources: Sources that test; empty for all.
+        strategy: ``grouped`` or ``random``, as for :func:`split_table`.
         how: The other arguments of :func:`split_table`.
 
     Returns:
@@ -94,12 +100,21 @@ def split_by_source(
 
     Raises:
         ConfigError: If the fractions are wrong.
-        DataError: If a split would lack a class.
+        DataError: If a split would lack a class, or folders decided splits that the lists would change.
     """
     sources = set(table.source.tolist())
     trains, tests = set(train_sources) or sources, set(test_sources) or sources
     if trains == tests == sources:
-        return split_table(table, **how)
+        return split_table(table, strategy=strategy, **how)
+    if (table.split != "").any():
+        raise DataError(
+            f"data.train_sources, data.test_sources: the folders under '{table.root}' decide the splits of "
+            "some tiles; leave the lists out, or give the tiles without split folders."
+        )
+    if strategy == "random":
+        blind = table.with_columns(group=np.full(len(table), ""))
+        random = split_by_source(blind, train_sources=train_sources, test_sources=test_sources, **how)
+        return replace(table, split=random.split)
     split = np.full(len(table), "", dtype="U5")
     of_both = np.isin(table.source, sorted(trains & tests))
     if of_both.any():

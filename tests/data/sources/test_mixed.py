@@ -100,3 +100,21 @@ def test_a_split_that_would_lack_a_class_is_refused() -> None:
     lone = merge({"a": table("/d/a", 80), "b": table("/d/b", 8, label=np.zeros(8, np.int64))})
     with pytest.raises(DataError, match="the test split has no tile of 'crack'"):
         split_by_source(lone, train_sources=["a"], test_sources=["b"], seed=0)
+
+
+def test_a_random_split_minds_no_groups(three: TileTable) -> None:
+    same = three.with_columns(group=np.full(len(three), "one wall"))
+    done = split_by_source(same, train_sources=["a", "b"], test_sources=["b", "c"], seed=0, strategy="random")
+    assert {split for split in done.split.tolist() if split} == {"train", "val", "test"}
+    assert (done.split != "").all()
+    assert set(done.group) == {"one wall"}
+
+
+def test_splits_that_folders_decided_are_not_mixed_with_others() -> None:
+    decided = table("/d/a", 8, split=np.array(["train", "train", "val", "val"] + ["test"] * 4))
+    with pytest.raises(DataError, match=r"data\.sources: the folders of a decide .* and those of b do not"):
+        merge({"a": decided, "b": table("/d/b", 8)})
+    both = merge({"a": decided, "b": decided})
+    assert split_by_source(both, seed=0).split.tolist() == decided.split.tolist() * 2
+    with pytest.raises(DataError, match=r"data\.test_sources: the folders under '/d/a' decide"):
+        split_by_source(both, train_sources=["a"], test_sources=["b"], seed=0)

@@ -28,7 +28,8 @@ def merge(tables: Mapping[str, TileTable]) -> TileTable:
         all share. Extra columns that a source lacks are NaN or empty.
 
     Raises:
-        DataError: If the sources' classes are not the same by name, or no folder holds all of them.
+        DataError: If the sources' classes are not the same by name, the folders of some decide splits and
+            those of others do not, or no folder holds all of them.
     """
     first = next(iter(tables.values()))
     for name, table in tables.items():
@@ -38,6 +39,13 @@ def merge(tables: Mapping[str, TileTable]) -> TileTable:
                 f"{next(iter(tables))} are {', '.join(first.class_names)}; map its folders with "
                 f"data.sources.{name}.class_names={{folder: class}}."
             )
+    decided = [name for name, table in tables.items() if (table.split != "").any()]
+    if 0 < len(decided) < len(tables):
+        raise DataError(
+            f"data.sources: the folders of {', '.join(decided)} decide their splits, and those of "
+            f"{', '.join(sorted(tables.keys() - set(decided)))} do not; give all of them train, val and test "
+            "folders, or none."
+        )
     roots = [table.root.resolve() for table in tables.values()]
     try:
         root = Path(os.path.commonpath(roots))
