@@ -121,6 +121,15 @@ def test_limits_leave_out_tiles_of_training_and_validation_alone(folder: Path, t
     assert limited["provenance"]["l2_tried"] != report(folder)["provenance"]["l2_tried"]
 
 
+def test_a_precision_that_the_cpu_would_not_read_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *SETTINGS, f"outputs={tmp_path}", "trainer=cpu", "trainer.precision=bf16"]) == 2
+    assert (
+        "trainer.precision: on the CPU recipe=probe computes as recipe.engine says" in capsys.readouterr().err
+    )
+
+
 def test_a_probe_that_broke_off_ends_as_the_unbroken_one(folder: Path, tmp_path: Path) -> None:
     for phase in ("fit", "test"):
         broken = tmp_path / phase

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from rich.progress import track
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from crack_lightning.data.loading import read_ahead
+from crack_lightning.errors import ConfigError
 from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.model.engines import EngineChoice, dtype_of, eager, network_digest, prepare_engine
 from crack_lightning.model.features import kept_features
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from crack_lightning.model.classifier import CrackClassifier
     from crack_lightning.model.engines import Compute
 
-log = logging.getLogger(__name__)
 L2_TRIED = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00003)
 """Strengths of the penalty among which validation tiles choose, from the strongest on."""
 
@@ -47,7 +46,7 @@ class ProbeSettings:
         views: Augmented views of each training tile beside the tile itself.
         threads: Compute threads.
         device: ``cpu`` or ``cuda``.
-        precision: On a GPU: ``32``, ``bf16`` or ``16``.
+        precision: ``32``, or on a GPU ``bf16`` or ``16`` too.
         cache: The cache folder.
         show_progress: Whether to show a bar while features are computed.
     """
@@ -70,7 +69,7 @@ class Probe:
         settings: How features are computed.
 
     Raises:
-        ConfigError: If the network does not end in one linear layer, or the engine cannot be had.
+        ConfigError: If the network does not end in one linear layer, or engine or precision cannot be had.
     """
 
     def __init__(
@@ -78,6 +77,7 @@ class Probe:
     ) -> None:
         self.classifier, self.datamodule, self.settings = classifier, datamodule, settings
         self.network = FeatureNetwork(classifier)
+        self._network_digest = network_digest(self.network)
         self.engine, self._compute = self._prepared()
         self.rows = np.unique(np.concatenate([self._rows(split) for split in ("train", "val", "test")]))
         self.features = self._kept(self.rows, view=None)
@@ -86,8 +86,20 @@ class Probe:
     def _prepared(self) -> tuple[EngineChoice, Compute]:
         chosen = self.settings
         if chosen.device != "cpu":
+            if chosen.engine not in ("auto", "eager"):
+                raise ConfigError(
+                    f"recipe.engine: '{chosen.engine}' computes on the CPU, and this run is on "
+                    f"{chosen.device}; leave it out, or use trainer=cpu."
+                )
             choice = EngineChoice(name="eager", precision=chosen.precision, tiles_per_s={})
-            return choice, eager(self.network, device=chosen.device, dtype=dtype_of(chosen.precision))
+            compute = eager(self.network, device=chosen.device, dtype=dtype_of(chosen.precision))
+            linear_head(self.classifier.backbone).cpu()  # where features come back to, and the head is fitted
+            return choice, compute
+        if chosen.precision != "32":
+            raise ConfigError(
+                "trainer.precision: on the CPU recipe=probe computes as recipe.engine says, got "
+                f"{chosen.precision}; set recipe.engine=eager_{chosen.precision}, or leave both out."
+            )
         return prepare_engine(
             self.network,
             wanted=chosen.engine,
@@ -112,7 +124,7 @@ class Probe:
         table, augmentation = self.datamodule.table, self.datamodule.augmentation
         made_of: dict[str, object] = {
             "tiles": _digest(table.sha256[rows]),
-            "network": network_digest(self.network),
+            "network": self._network_digest,
             "image_size": self.datamodule.dataset.image_size,
             "engine": self.engine.name,
             "precision": self.engine.precision,
@@ -210,7 +222,7 @@ class Probe:
 
     def largest_difference(self) -> float:
         """Return how far a probability is from eager fp32's at the most, over 64 tiles of the test split."""
-        if (self.engine.name, self.engine.precision) == ("eager", "32"):
+        if (self.engine.name, self.settings.device) == ("eager", "cpu"):
             return 0.0
         rows = self._rows("test")
         rows = rows[:: max(1, len(rows) // _COMPARED)][:_COMPARED]
