@@ -71,10 +71,20 @@ def run(outputs: Path, tiny: list[str]) -> Path:
     return folder
 
 
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="session")
+def rows() -> Callable[[Path], list[dict[str, str]]]:
+    return read_rows
+
+
 def drawn_root(folder: Path) -> Path:
     """The folder in the cache of the drawn tiles that a run used."""
-    with (folder / "splits.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(folder / "splits.csv")
     for found in (cache_folder() / "synthetic").glob(f"*/{rows[0]['path']}"):
         root = found.parents[1]
         same = hashlib.sha256(found.read_bytes()).hexdigest() == rows[0]["sha256"]

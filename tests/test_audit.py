@@ -117,5 +117,5 @@ def test_drawn_tiles_can_be_audited(tmp_path: Path) -> None:
     assert main(["audit", *drawn, f"outputs={tmp_path}"]) == 0
     [made] = tmp_path.glob("*/*_audit_synthetic")
     counts = json.loads((made / "audit.json").read_text(encoding="utf-8"))["counts"]
-    assert counts["known_photos"] >= 10
+    assert counts["photos_of_the_source"] >= 10
     assert counts["tiles_without_photo"] == 0

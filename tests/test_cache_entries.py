@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crack_lightning.cache_entries import cached_entry, is_cached
+from crack_lightning.cli import main
 from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
@@ -90,3 +91,17 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "things").write_text("a file", encoding="utf-8")
     with pytest.raises(DataError, match=r"CRACK_LIGHTNING_CACHE: cannot keep things in .*things"):
         cached_entry("things", MADE_OF, Maker(), cache=tmp_path)
+
+
+def test_the_cache_is_listed_and_cleared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CRACK_LIGHTNING_CACHE", str(tmp_path))
+    (tmp_path / "synthetic" / "abc").mkdir(parents=True)
+    (tmp_path / "synthetic" / "abc" / "x").write_bytes(bytes(2**20))
+    assert main(["cache"]) == 0
+    assert "1.0 MiB  synthetic/abc" in capsys.readouterr().out
+    assert main(["cache", "clear"]) == 0
+    assert not (tmp_path / "synthetic").exists()
+    assert main(["cache", "purge"]) == 2
+    assert "expected list or clear, got 'purge'" in capsys.readouterr().err

@@ -28,8 +28,9 @@ MAY_IMPORT = {
     "tiles": FOUNDATION | {"config", "data"},
     "auditing": FOUNDATION | {"config", "data", "report", "tiles"},
     "audit": {"auditing", "cli", "config"},
+    "fitting": FOUNDATION | {"config", "data", "model", "evaluation", "training", "assembly"},
     "experiment": FOUNDATION
-    | {"config", "data", "model", "evaluation", "training", "report", "assembly", "tiles"},
+    | {"config", "data", "model", "evaluation", "training", "report", "assembly", "fitting", "tiles"},
     "sweep": FOUNDATION | {"config", "cli", "experiment", "inference"},
     "cli": {"errors", "hardware", "config", ""},
     "ahead": FOUNDATION | {"data"},

@@ -18,7 +18,7 @@ from crack_lightning.data.survey import survey
 from crack_lightning.hardware import available_cores
 from crack_lightning.report.audit_page import audit_contents, audit_page, closing_lines
 from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer, whole_file, write_text
-from crack_lightning.tiles import load_tiles
+from crack_lightning.tiles import load_tiles, recovers_photos
 
 if TYPE_CHECKING:
     from crack_lightning.config import AuditConfig
@@ -45,7 +45,12 @@ def run_audit(config: AuditConfig, *, folder: Path | None = None, command: str =
         table, excluded = load_tiles(config.data, threads=threads, progress=config.progress)
         paths = [table.root / path for path in table.path]
         seen = survey(
-            paths, twins=True, num_workers=threads, show_progress=config.progress, cache=cache_folder()
+            paths,
+            twins=True,
+            touching=recovers_photos(config.data, table),
+            num_workers=threads,
+            show_progress=config.progress,
+            cache=cache_folder(),
         )
         headers = [
             (0, 0, "") if reason else picture_header(path)

@@ -12,21 +12,19 @@ from typing import TYPE_CHECKING, Any
 import pytorch_lightning as pl
 import torch
 
-from crack_lightning import assembly, tiles
+from crack_lightning import assembly, fitting, tiles
 from crack_lightning.config import write_config
 from crack_lightning.data.reading import describe
 from crack_lightning.errors import ConfigError
-from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.model.backbones import count_parameters
 from crack_lightning.model.checkpoints import load_classifier, read_checkpoint
 from crack_lightning.report.provenance import provenance
 from crack_lightning.report.tensorboard import hparams_session, log_report
 from crack_lightning.report.write import ReportTiles, write_report
 from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer
-from crack_lightning.training.checkpoints import BEST, LAST, RunCheckpoints, save_model
-from crack_lightning.training.guards import FiniteLoss, StopRequests
+from crack_lightning.training.checkpoints import BEST, LAST
+from crack_lightning.training.guards import StopRequests
 from crack_lightning.training.notices import settled_warnings
-from crack_lightning.training.seeds import StepSeeds
 from crack_lightning.training.state import RunState
 
 if TYPE_CHECKING:
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
     from crack_lightning.config import EvaluateConfig, TrainConfig
     from crack_lightning.data.datamodule import CrackDataModule
     from crack_lightning.hardware import HardwarePlan
-    from crack_lightning.model.classifier import CrackClassifier
 
 log = logging.getLogger(__name__)
 
@@ -130,9 +127,9 @@ def _run(
     pl.seed_everything(config.seed, verbose=False)
     datamodule = assembly.build_datamodule(config, table, plan=plan)
     if config.recipe.name == "probe":
-        classifier, predictions = _by_features(config, datamodule, state, folder=folder, plan=plan)
+        classifier, predictions = fitting.by_features(config, datamodule, state, folder=folder, plan=plan)
     else:
-        classifier, predictions = _by_steps(
+        classifier, predictions = fitting.by_steps(
             config, datamodule, state, folder=folder, plan=plan, requests=requests
         )
     with state.timed("report"):
@@ -166,77 +163,6 @@ def _run(
     state.advance("finished", folder)
     (folder / "checkpoints" / LAST).unlink(missing_ok=True)
     return ExperimentResult(folder=folder, report=report, contents=contents)
-
-
-def _by_steps(
-    config: TrainConfig,
-    datamodule: CrackDataModule,
-    state: RunState,
-    *,
-    folder: Path,
-    plan: HardwarePlan,
-    requests: StopRequests,
-) -> tuple[CrackClassifier, Predictions]:
-    """Train step by step with Lightning's Trainer, and test the best checkpoint."""
-    checkpoints = RunCheckpoints(
-        folder / "checkpoints",
-        monitor=config.trainer.monitor,
-        every_s=config.trainer.checkpoint_every,
-        requests=requests,
-    )
-    last = read_checkpoint(checkpoints.last_path) if checkpoints.last_path.exists() else None
-    trainer = assembly.build_trainer(
-        config,
-        folder=folder,
-        plan=plan,
-        callbacks=[StepSeeds(config.seed), FiniteLoss(datamodule.table.path), checkpoints],
-        purge_step=None if last is None else int(last["global_step"]),
-    )
-    if state.phase == "fit":
-        with state.timed("training"):
-            classifier = assembly.build_classifier(config, datamodule.table)
-            fit(trainer, classifier, datamodule, last=checkpoints.last_path)
-        state.advance("test", folder, history=checkpoints.history)
-    with state.timed("test"):
-        classifier = load_classifier(checkpoints.best_path)
-        return classifier, test(trainer, classifier, datamodule)
-
-
-def _by_features(
-    config: TrainConfig, datamodule: CrackDataModule, state: RunState, *, folder: Path, plan: HardwarePlan
-) -> tuple[CrackClassifier, Predictions]:
-    """Fit the head on a frozen backbone's features, and test it on them."""
-    best = folder / "checkpoints" / BEST
-    fitted = state.phase != "fit"
-    classifier = load_classifier(best) if fitted else assembly.build_classifier(config, datamodule.table)
-    with state.timed("features"):
-        probe = assembly.build_probe(config, classifier, datamodule, plan=plan)
-    if not fitted:
-        with state.timed("training"):
-            probe.fit(
-                l2=config.recipe.l2,
-                class_weights=classifier.loss.class_weights,
-                max_iterations=config.trainer.max_epochs or 1,
-            )
-            save_model(classifier, best)
-        state.fitted = probe.facts()
-        state.advance("test", folder)
-    with state.timed("test"):
-        return classifier, probe.test()
-
-
-def fit(trainer: pl.Trainer, classifier: CrackClassifier, datamodule: CrackDataModule, *, last: Path) -> None:
-    """Train, from ``last`` on where there is one."""
-    trainer.fit(classifier, datamodule=datamodule, ckpt_path=str(last) if last.exists() else None)
-
-
-def test(trainer: pl.Trainer, classifier: CrackClassifier, datamodule: CrackDataModule) -> Predictions:
-    """Return the classifier's predictions for every test tile."""
-    trainer.test(classifier, dataloaders=datamodule.test_dataloader(), verbose=False)
-    index, label, probability = (
-        torch.cat(column).numpy() for column in zip(*classifier.predictions, strict=True)
-    )
-    return Predictions(index=index, label=label, probability=probability)
 
 
 def report_tiles(datamodule: CrackDataModule) -> ReportTiles:
@@ -291,7 +217,7 @@ def run_evaluation(
         with state.timed("test"):
             datamodule = assembly.build_test_datamodule(config.data, classifier, table, plan=plan)
             trainer = assembly.build_test_trainer(folder, plan=plan, progress=config.progress)
-            predictions = test(trainer, classifier, datamodule)
+            predictions = fitting.test(trainer, classifier, datamodule)
         made = provenance(
             command=command,
             settings=asdict(config),

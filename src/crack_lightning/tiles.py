@@ -43,6 +43,11 @@ def _load(data: DataConfig, threads: int, progress: bool) -> TileTable:  # noqa:
     )
 
 
+def recovers_photos(data: DataConfig, table: TileTable) -> bool:
+    """Say whether photos are to be sought: where the source does not know them, unless the user objects."""
+    return data.split.recover_photos and bool((table.group == "").any())
+
+
 def read_tiles(
     data: DataConfig, *, threads: int, progress: bool, twins: bool = False
 ) -> tuple[TileTable, list[dict[str, str]]]:
@@ -55,6 +60,7 @@ def read_tiles(
         show_progress=progress,
         cache=cache_folder(),
         twins=twins and data.source != "synthetic",  # of drawn tiles the photos are known
+        recover_photos=twins and recovers_photos(data, table),
     )
     return table, excluded + unreadable
 
@@ -63,6 +69,7 @@ def split_tiles(table: TileTable, data: DataConfig, *, kept: Path) -> TileTable:
     """Decide who is in which split; ``kept`` is the run's ``splits.csv``."""
     settings = asdict(data.split)
     file = settings.pop("file")
+    del settings["recover_photos"]  # read_tiles' business
     return with_splits(
         table,
         file=Path(file) if file else None,

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from crack_lightning.data.groups import has_twin_in, leaked_pairs, with_twins
+from crack_lightning.data.groups import (
+    LARGEST_SHARE,
+    PhotoClues,
+    has_twin_in,
+    joined_groups,
+    leaked_pairs,
+    photo_known,
+)
 from crack_lightning.data.splits import split_table
 from crack_lightning.data.table import TileTable
 
@@ -30,30 +37,83 @@ def table(sha256: str, group: list[str] | None = None) -> TileTable:
 
 
 def test_twins_and_identical_files_become_one_group_named_after_the_first() -> None:
-    joined = with_twins(table("abcad"), np.array([[1, 3]]))
+    joined = joined_groups(table("abcad"), twins=np.array([[1, 3]]), clues=None)
     assert joined.group.tolist() == ["00.jpg", "00.jpg", "", "00.jpg", ""]
     assert joined.extra["twins"].tolist() == joined.group.tolist()
+    assert joined.extra["group_from"].tolist() == ["twins", "twins", "", "twins", ""]
+    assert not photo_known(joined).any()
 
 
 def test_the_table_that_was_given_stays_as_it_is() -> None:
     given = table("aab")
-    with_twins(given, NO_PAIRS)
+    joined_groups(given, twins=NO_PAIRS, clues=None)
     assert given.extra == {}
 
 
 def test_photos_that_share_a_twin_become_one_and_their_other_tiles_no_twins() -> None:
-    joined = with_twins(table("abcde", ["p", "p", "q", "q", "r"]), np.array([[1, 2]]))
+    joined = joined_groups(table("abcde", ["p", "p", "q", "q", "r"]), twins=np.array([[1, 2]]), clues=None)
     assert joined.group.tolist() == ["p", "p", "p", "p", "r"]
     assert joined.extra["twins"].tolist() == ["", "01.jpg", "01.jpg", "", ""]
 
 
 def test_a_tile_of_no_known_photo_joins_the_photo_of_its_twin() -> None:
-    joined = with_twins(table("abc", ["", "p", ""]), np.array([[0, 1]]))
+    joined = joined_groups(table("abc", ["", "p", ""]), twins=np.array([[0, 1]]), clues=None)
     assert joined.group.tolist() == ["p", "p", ""]
 
 
+def clues(
+    touching: list[list[int]], continuing: list[list[int]], distance: list[float] | None = None
+) -> PhotoClues:
+    return PhotoClues(
+        touching=np.array(touching, np.int64).reshape(-1, 2),
+        continuing=np.array(continuing, np.int64).reshape(-1, 2),
+        distance=np.array(distance or range(len(continuing)), np.float32),
+    )
+
+
+def test_tiles_that_touch_are_one_photo() -> None:
+    joined = joined_groups(table("abcdef"), twins=np.array([[3, 4]]), clues=clues([[0, 1], [1, 3]], []))
+    assert joined.group.tolist() == ["00.jpg", "00.jpg", "", "00.jpg", "00.jpg", ""]
+    assert joined.extra["group_from"].tolist() == ["recovery", "recovery", "", "recovery", "recovery", ""]
+    assert photo_known(joined).tolist() == [True, True, False, True, True, False]
+
+
+def test_photos_that_the_source_knows_are_not_joined_by_a_guess() -> None:
+    known = table("abcdef", ["p", "p", "q", "q", "", ""])
+    joined = joined_groups(known, twins=NO_PAIRS, clues=clues([[1, 2], [3, 4]], [[1, 2], [0, 5]]))
+    assert joined.group.tolist() == ["p", "p", "q", "q", "q", ""]
+    assert joined.extra["group_from"].tolist() == ["source"] * 5 + [""]
+
+
+def test_names_place_only_what_touches_nothing() -> None:
+    many = table("".join(chr(0x4E00 + row) for row in range(200)))
+    joined = joined_groups(many, twins=NO_PAIRS, clues=clues([[0, 1]], [[1, 2], [2, 3]]))
+    assert joined.group.tolist()[:4] == ["00.jpg", "00.jpg", "02.jpg", "02.jpg"]
+
+
+def test_a_chain_of_names_is_cut_at_its_weakest_links_but_twins_stay() -> None:
+    number = 400
+    many = table("".join(chr(0x4E00 + row) for row in range(number)))
+    chain = [[row, row + 1] for row in range(number - 1)]
+    distance = [9.0 if row % 10 == 9 else 1.0 for row in range(number - 1)]
+    twins = np.array([[9, 10]])
+    joined = joined_groups(many, twins=twins, clues=clues([], chain, distance))
+    sizes = np.unique(joined.group, return_counts=True)[1]
+    assert sizes.max() <= LARGEST_SHARE * number
+    assert joined.group[9] == joined.group[10]
+    runs = joined.group.reshape(-1, 10)
+    assert (runs == runs[:, :1]).all()
+
+
+def test_what_surely_belongs_together_may_pass_the_bound() -> None:
+    many = table("".join(chr(0x4E00 + row) for row in range(100)))
+    touching = [[row, row + 1] for row in range(30)]
+    joined = joined_groups(many, twins=NO_PAIRS, clues=clues(touching, []))
+    assert (joined.group == "00.jpg").sum() == 31
+
+
 def test_leaks_are_counted_pair_by_pair() -> None:
-    joined = with_twins(table("abcdef"), np.array([[0, 1], [1, 2], [3, 4]]))
+    joined = joined_groups(table("abcdef"), twins=np.array([[0, 1], [1, 2], [3, 4]]), clues=None)
     split = joined.with_columns(split=np.array(["train", "test", "test", "train", "train", "val"]))
     assert leaked_pairs(split) == 2
     assert has_twin_in(split, "train").tolist() == [False, True, True, False, False, False]
@@ -68,6 +128,6 @@ def test_identical_files_leak_without_a_search_for_twins() -> None:
 
 def test_a_grouped_split_leaks_nothing_and_a_random_one_does() -> None:
     letters = "".join(chr(0x4E00 + row // 2) for row in range(400))
-    joined = with_twins(table(letters), NO_PAIRS)
+    joined = joined_groups(table(letters), twins=NO_PAIRS, clues=None)
     assert leaked_pairs(split_table(joined, seed=0)) == 0
     assert leaked_pairs(split_table(joined, seed=0, strategy="random")) > 50

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from crack_lightning.data.sources import image_folder, metu
 from crack_lightning.data.splits import split_table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 METU = Path(__file__).parents[3] / "shared" / "data" / "metu"
 SCALES, SHIFTS_PX = (0.96, 0.98, 1.0, 1.02, 1.04), (-4, -2, 0, 2, 4)
+TURNS: list[Callable[[Grey], Grey]] = [
+    *(partial(np.rot90, k=quarters) for quarters in range(4)),
+    *(partial(lambda image, k: np.rot90(image[:, ::-1], k), k=quarters) for quarters in range(4)),
+]
 NUM_TWINS = 100
 
 
@@ -35,16 +40,24 @@ NUM_TWINS = 100
 def aligned_leaks(left: Sequence[Path], right: Sequence[Path]) -> list[tuple[int, int]]:
     """Return pairs across two sides that show the same pixels.
 
-    Pairs whose 16 px thumbnails correlate over 0.9 at some shift within 4 px and some scale within 4 % are
-    aligned at full resolution; those that then correlate by 0.95 or more are leaks.
+    Pairs whose 16 px thumbnails correlate over 0.9 at some shift within 4 px and some scale within 4 %, one
+    of them mirrored or turned if need be, are aligned at full resolution; those that then correlate by 0.95
+    or more are leaks.
     """
     ours, theirs = [grey(path) for path in left], [grey(path) for path in right]
-    fixed = np.stack([thumbnail(image) for image in ours])
-    best = np.full((len(ours), len(theirs)), -1.0, np.float32)
+    fixed = [np.stack([thumbnail(turn(image)) for image in ours]) for turn in TURNS]
+    best = np.full((len(TURNS), len(ours), len(theirs)), -1.0, np.float32)
     for scale, x, y in product(SCALES, SHIFTS_PX, SHIFTS_PX):
         moved = np.stack([thumbnail(warped(image, scale, x, y)) for image in theirs])
-        np.maximum(best, fixed @ moved.T, out=best)
-    return [(int(i), int(j)) for i, j in np.argwhere(best > 0.9) if correlation(ours[i], theirs[j]) >= 0.95]
+        for number, thumbnails in enumerate(fixed):
+            np.maximum(best[number], thumbnails @ moved.T, out=best[number])
+    return sorted(
+        {
+            (int(i), int(j))
+            for number, i, j in np.argwhere(best > 0.9)
+            if correlation(np.ascontiguousarray(TURNS[number](ours[i])), theirs[j]) >= 0.95
+        }
+    )
 
 
 def grey(path: Path) -> Grey:
@@ -82,7 +95,7 @@ def correlation(one: Grey, other: Grey) -> float:
 
 @pytest.fixture(scope="module")
 def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tiles of 150 drawn photos, and a twin of 100: re-saved, brighter, moved, scaled, or all at once."""
+    """Tiles of 150 drawn photos, and a twin of 100: mirrored, brighter, moved, scaled, or all at once."""
     root = tmp_path_factory.mktemp("tiles")
     written = []
     for photo in range(150):
@@ -112,7 +125,8 @@ def planted(path: Path, kind: int) -> NDArray[np.uint8]:
     middle = (image.shape[0] - 1) / 2
     matrix = np.array([[scale, 0, middle * (1 - scale) + shift], [0, scale, middle * (1 - scale) - shift]])
     moved = cv2.warpAffine(image, matrix, image.shape[1::-1], borderMode=cv2.BORDER_REFLECT)
-    return np.asarray(np.clip(moved * gain, 0, 255), np.uint8)
+    turned = moved[:, ::-1] if kind == 0 else moved
+    return np.asarray(np.clip(turned * gain, 0, 255), np.uint8)
 
 
 def leaks(table: TileTable, **how: Any) -> list[tuple[int, int]]:

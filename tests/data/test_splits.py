@@ -76,11 +76,28 @@ def test_grouped_shares_are_within_two_points(seed: int) -> None:
 
 def test_single_tiles_make_up_for_a_large_photo() -> None:
     table = make([1] * 400 + [0] * 600, ["wall"] * 300 + [""] * 700)
-    split = split_table(table, seed=0)
+    split = split_table(table, seed=0, tolerance=0.05)
     assert set(split.split[:300]) == {"train"}
     assert shares(split, 0) == pytest.approx([420 / 600, 90 / 600, 90 / 600])
     # 280 of the 400 cracked tiles were wanted in train; the other two share what is left
     assert shares(split, 1) == pytest.approx([300 / 400, 50 / 400, 50 / 400])
+
+
+@pytest.mark.parametrize("folds", [None, 5])
+def test_shares_that_photos_do_not_allow_are_refused_with_what_they_do(folds: int | None) -> None:
+    table = make([1] * 400 + [0] * 600, ["wall"] * 300 + [""] * 700)
+    with pytest.raises(
+        DataError, match=r"of 'crack', and asked were .* Set data\.split\.tolerance=0"
+    ) as refused:
+        split_table(table, seed=0, folds=folds)
+    enough = float(str(refused.value).split("data.split.tolerance=")[1].split(",")[0])
+    assert len(split_table(table, seed=0, folds=folds, tolerance=enough)) == 1000
+    with pytest.raises(DataError, match=r"data\.split\.tolerance"):
+        split_table(table, seed=0, folds=folds, tolerance=enough - 0.02)
+
+
+def test_one_tile_more_or_less_is_no_mistake() -> None:
+    assert len(split_table(make([0, 1] * 5), seed=0, tolerance=0.0)) == 10
 
 
 def test_the_same_seed_gives_the_same_split_whatever_the_order_of_the_rows() -> None:

@@ -65,6 +65,18 @@ def test_a_tile_is_found_again_however_it_was_saved(tiles: list[Image], change: 
     assert len(wanted - {(int(a), int(b)) for a, b in found}) <= 0.02 * len(tiles)
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("quarters", range(4))
+def test_a_tile_is_found_again_mirrored_and_turned(
+    tiles: list[Image], quarters: int, *, mirrored: bool
+) -> None:
+    some = tiles[:40]
+    turned = [np.rot90(tile[:, ::-1] if mirrored else tile, quarters) for tile in some]
+    again = [altered(np.ascontiguousarray(tile), scale=1, shift=1, gain=1.04, quality=75) for tile in turned]
+    found = twin_pairs(np.stack([preview(tile) for tile in [*some, *again]]))
+    assert found.tolist() == [[row, row + len(some)] for row in range(len(some))]
+
+
 def test_tiles_of_different_walls_are_no_twins(tiles: list[Image]) -> None:
     assert len(twin_pairs(np.stack([preview(tile) for tile in tiles]))) == 0
 
@@ -83,5 +95,6 @@ def test_the_result_does_not_depend_on_the_threads(tiles: list[Image]) -> None:
 def test_known_twins_of_metu_are_found_and_others_are_not() -> None:
     names = ["Positive/00427.jpg", "Positive/05935.jpg", "Negative/05439.jpg", "Negative/07904.jpg"]
     names += ["Positive/02700.jpg", "Positive/04997.jpg", "Negative/01213.jpg", "Negative/06538.jpg"]
+    names += ["Positive/16420_1.jpg", "Positive/01463.jpg", "Positive/00591.jpg", "Positive/14955_1.jpg"]
     found = twin_pairs(np.stack([preview(decoded(np.fromfile(METU / name, np.uint8))) for name in names]))
-    assert found.tolist() == [[0, 1], [2, 3]]
+    assert found.tolist() == [[0, 1], [2, 3], [8, 9], [10, 11]]

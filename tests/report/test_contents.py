@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from crack_lightning.data.groups import with_twins
+from crack_lightning.data.groups import joined_groups
 from crack_lightning.report.contents import data_statement, report_contents, to_json, to_plain
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def test_a_group_in_two_splits_is_counted_and_an_unknown_one_is_not(draw_run: Dr
 def test_sets_of_twins_are_not_taken_for_photos(draw_run: DrawRun) -> None:
     table, _ = draw_run()
     table = replace(table, group=np.full(len(table), ""))
-    statement = data_statement(with_twins(table, np.array([[0, 1], [2, 3]])))
+    statement = data_statement(joined_groups(table, twins=np.array([[0, 1], [2, 3]]), clues=None))
     assert statement["tiles_without_group"] == len(table)
     assert sum(row["groups"] for row in statement["splits"].values()) == 0
 

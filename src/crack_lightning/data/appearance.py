@@ -1,4 +1,4 @@
-"""What a tile looks like in a few numbers: light, contrast, sharpness, how much of it is thin and dark."""
+"""What a tile looks like in a few numbers: light, colour, sharpness, how much of it is thin and dark."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-APPEARANCE_VERSION = 1
+APPEARANCE_VERSION = 2
 """Raise this whenever the numbers change: surveys in the cache are then made anew."""
 
 MEASURES = ("brightness", "contrast", "sharpness")
 _SHARES = (0.5, 0.75, 0.9, 0.97, 0.995)
 _BLACK_HATS_PX = (3, 7, 15)
-NUM_FEATURES = len(MEASURES) + (2 + len(_BLACK_HATS_PX)) * len(_SHARES)
+_COLOURS = 6
+_COLOUR_PX = 16
+NUM_FEATURES = len(MEASURES) + (2 + len(_BLACK_HATS_PX)) * len(_SHARES) + _COLOURS
 
 
 def appearance(image: NDArray[np.uint8], preview: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -29,8 +31,8 @@ def appearance(image: NDArray[np.uint8], preview: NDArray[np.uint8]) -> NDArray[
     Returns:
         The ``MEASURES`` (mean and deviation of the grey values, in ``[0, 1]``; deviation of their Laplacian,
         after Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR 2000), then quantiles
-        over the preview of the grey values, of their gradient and of black-hats of three sizes, float32
-        ``(NUM_FEATURES,)``.
+        over the preview of the grey values, of their gradient and of black-hats of three sizes, then the
+        median and the 80th percentile of L*, a* and b*, float32 ``(NUM_FEATURES,)``.
     """
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     mean, std = cv2.meanStdDev(grey)
@@ -43,7 +45,29 @@ def appearance(image: NDArray[np.uint8], preview: NDArray[np.uint8]) -> NDArray[
         count.searchsorted(ranks) for count in counts
     ]  # as sorting would give, in a fifth of the time
     measures = [mean[0, 0], std[0, 0], sharpness[0, 0]]
-    return np.asarray(np.concatenate([measures, *quantiles]) / 255, np.float32)
+    return np.asarray(np.concatenate([measures, *quantiles, _colours(image)]) / 255, np.float32)
+
+
+def background(appearance: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what tiles of one photo share, whatever is on them: colour and sharpness.
+
+    Args:
+        appearance: What :func:`appearance` measured, float32 ``(N, NUM_FEATURES)``.
+
+    Returns:
+        L*, a* and b* twice and the sharpness, in steps of about a just noticeable difference, float32
+        ``(N, 7)``.
+    """
+    colours = appearance[:, -_COLOURS:] * np.array([100, 255, 255] * 2, np.float32)
+    sharpness = 6 * np.log(255 * appearance[:, MEASURES.index("sharpness")] + 1)
+    return np.asarray(np.column_stack([colours, sharpness]), np.float32)
+
+
+def _colours(image: NDArray[np.uint8]) -> NDArray[np.float64]:
+    small = cv2.resize(image, (_COLOUR_PX, _COLOUR_PX), interpolation=cv2.INTER_AREA)
+    values = np.sort(cv2.cvtColor(small, cv2.COLOR_RGB2LAB).reshape(-1, 3), axis=0)
+    ranks = (np.array([0.5, 0.8]) * (len(values) - 1)).astype(np.int64)
+    return np.asarray(values[ranks].ravel(), np.float64)
 
 
 def _disc(size: int) -> NDArray[np.uint8]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crack_lightning.data.appearance import MEASURES
-from crack_lightning.data.groups import with_twins
+from crack_lightning.data.reading import with_groups
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -100,7 +100,7 @@ def audit_tiles(table: TileTable, seen: Survey, *, size: NDArray[np.int64], mode
         mode: Pillow's pixel formats, str ``(N,)``.
     """
     assert seen.twins is not None, "a survey without twins"
-    table = with_twins(table.with_columns(sha256=seen.sha256), seen.twins)
+    table = with_groups(table.with_columns(sha256=seen.sha256), seen)
     twins = sets_of(table.extra["twins"].astype(np.str_))
     good = np.flatnonzero(seen.reason == "")
     looks = seen.appearance[good]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -14,31 +14,66 @@ if TYPE_CHECKING:
 
     from crack_lightning.data.table import TileTable
 
+LARGEST_SHARE = 0.05
+"""Of all tiles, what a group may hold at the most that was guessed from names."""
 
-def with_twins(table: TileTable, pairs: NDArray[np.int64]) -> TileTable:
-    """Name the sets of twins, and let groups that share a twin be one.
+
+class PhotoClues(NamedTuple):
+    """What tells which of N tiles were cut from one photo.
+
+    Attributes:
+        touching: Pairs that lay side by side, int64 ``(P, 2)``.
+        continuing: Pairs of neighbouring names that look alike, int64 ``(Q, 2)``.
+        distance: How much the looks of each continuing pair differ, float ``(Q,)``.
+    """
+
+    touching: NDArray[np.int64]
+    continuing: NDArray[np.int64]
+    distance: NDArray[np.float32]
+
+
+def joined_groups(table: TileTable, *, twins: NDArray[np.int64], clues: PhotoClues | None) -> TileTable:
+    """Let tiles be one group that share a photo, a twin or an edge, or continue each other in the names.
+
+    A tile that touches another is placed by that alone. What continues in the names is a guess that may
+    chain: no such group may pass ``LARGEST_SHARE`` of the tiles (:func:`_bounded_single_linkage`).
 
     Args:
         table: N tiles, ``sha256`` filled in.
-        pairs: Twins by row number, int64 ``(P, 2)``; identical files need not be among them.
+        twins: Pairs by row number, int64 ``(P, 2)``; identical files need not be among them.
+        clues: To photos that the source does not know; ``None`` to recover none.
 
     Returns:
-        The table with the column ``twins`` in ``extra`` (the first path of the set, str ``(N,)``, empty for
-        a tile without a twin) and ``group`` joined: by the group that comes first by name, or for tiles of
-        no known photo by the name of their set.
+        The table with ``group`` joined (named after the photo that comes first by name, else after the first
+        path) and two columns in ``extra``: ``twins``, the first path of each tile's set of twins, and
+        ``group_from``, how its group is known: by the ``source``, by ``recovery`` from pixels and names, or
+        by ``twins``; each str ``(N,)``, empty for a tile that is alone.
     """
-    twins = _components(len(table), [pairs, _same(table.sha256)])
-    together = _components(len(table), [pairs, _same(table.sha256), _same(table.group)])
+    same = [twins, _same(table.sha256)]
+    known = joined = _components(len(table), [*same, _same(table.group)])
+    of_source = np.isin(known, known[table.group != ""])
+    if clues is not None:
+        touching = clues.touching[~of_source[clues.touching].all(axis=1)]
+        certain = _components(len(table), [*same, _same(table.group), touching])
+        placed = of_source | np.isin(certain, certain[touching])
+        free = ~placed[clues.continuing].any(axis=1)
+        limit = int(LARGEST_SHARE * len(table))
+        joined = _bounded_single_linkage(certain, clues.continuing[free], clues.distance[free], limit=limit)
+        of_source = np.isin(joined, joined[of_source])
+    sets = np.unique(np.stack([joined, known]), axis=1)[0]
+    recovered = (np.bincount(sets)[joined] > 1) & ~of_source
     last = "\uffff"  # sorts after every name
-    photo = _named(together, np.where(table.group == "", last, table.group), alone=None)
-    group = np.where(photo == last, _named(together, table.path, alone=""), photo)
-    return replace(table, group=group, extra=table.extra | {"twins": _named(twins, table.path, alone="")})
+    photo = _named(joined, np.where(table.group == "", last, table.group), alone=None)
+    group = np.where(photo == last, _named(joined, table.path, alone=""), photo)
+    origin = np.select([of_source, recovered, group != ""], ["source", "recovery", "twins"], "")
+    named = _named(_components(len(table), same), table.path, alone="")
+    return replace(table, group=group, extra=table.extra | {"twins": named, "group_from": origin})
 
 
 def photo_known(table: TileTable) -> NDArray[np.bool_]:
     """Say of each tile whether its group is a photo, not merely a set of twins, bool ``(N,)``."""
     known: NDArray[np.bool_] = table.group != ""
-    return known & (table.group != table.extra["twins"]) if "twins" in table.extra else known
+    return known & (table.extra["group_from"] != "twins") if "group_from" in table.extra else known
 
 
 def leaked_pairs(table: TileTable) -> int:
@@ -75,6 +110,30 @@ def _components(number: int, edges: list[NDArray[np.int64]]) -> NDArray[np.int64
     one, other = np.concatenate(edges).T
     graph = coo_array((np.ones(len(one), np.bool_), (one, other)), shape=(number, number))
     return np.asarray(connected_components(graph, directed=False)[1], np.int64)
+
+
+def _bounded_single_linkage(
+    unit: NDArray[np.int64], pairs: NDArray[np.int64], distance: NDArray[np.float32], *, limit: int
+) -> NDArray[np.int64]:
+    """Join units by their nearest pairs first, leaving out what would make a set of over ``limit`` tiles.
+
+    That is single linkage by Kruskal's algorithm (Gower and Ross, "Minimum Spanning Trees and Single Linkage
+    Cluster Analysis", 1969) with a bound; a unit is never cut.
+    """
+    parent, size = np.arange(unit.max(initial=-1) + 1).tolist(), np.bincount(unit).tolist()
+
+    def root(node: int) -> int:
+        while parent[node] != node:
+            parent[node] = node = parent[parent[node]]
+        return node
+
+    for one, other in unit[pairs[np.argsort(distance, kind="stable")]].tolist():
+        first, second = root(one), root(other)
+        if first != second and size[first] + size[second] <= limit:
+            parent[second] = first
+            size[first] += size[second]
+    roots = np.array([root(node) for node in unit.tolist()], np.int64)
+    return np.asarray(np.unique(roots, return_inverse=True)[1], np.int64)
 
 
 def _named(component: NDArray[np.int64], names: NDArray[np.str_], *, alone: str | None) -> NDArray[np.str_]:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.data.groups import with_twins
+from crack_lightning.data.groups import PhotoClues, joined_groups
+from crack_lightning.data.sequence import continuing_pairs
 from crack_lightning.data.splits import apply_splits, split_by_source
 from crack_lightning.data.survey import survey
 from crack_lightning.data.table import EXCLUDED, SPLITS, TileTable, read_rows, read_splits
@@ -14,6 +15,8 @@ from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from crack_lightning.data.survey import Survey
 
 _NAMED = 5
 
@@ -51,6 +54,7 @@ def readable(
     show_progress: bool,
     cache: Path,
     twins: bool = False,
+    recover_photos: bool = False,
 ) -> tuple[TileTable, list[dict[str, str]]]:
     """Leave out the files that do not decode, and fill in the digests.
 
@@ -61,6 +65,7 @@ def readable(
         show_progress: Whether to show a bar.
         cache: The cache folder.
         twins: Whether to look for twins too, and join the groups that share one.
+        recover_photos: Whether to look for the tiles of one photo too, where the source knows none.
 
     Returns:
         The tiles that can be decoded, ``sha256`` filled in, and ``{"path", "reason"}`` of every other.
@@ -69,7 +74,14 @@ def readable(
         DataError: If a file cannot be decoded and ``on_unreadable`` is ``error``, or none can.
     """
     paths = [table.root / path for path in table.path]
-    seen = survey(paths, twins=twins, num_workers=num_workers, show_progress=show_progress, cache=cache)
+    seen = survey(
+        paths,
+        twins=twins,
+        touching=recover_photos,
+        num_workers=num_workers,
+        show_progress=show_progress,
+        cache=cache,
+    )
     bad = seen.reason != ""
     skipped = [
         {"path": str(path), "reason": str(reason)}
@@ -83,9 +95,19 @@ def readable(
             f"{named}{more}. Mend or remove them, or set data.on_unreadable=skip."
         )
     known = table.with_columns(sha256=seen.sha256)
-    if seen.twins is not None:
-        known = with_twins(known, seen.twins)
-    return known.select(~bad), skipped
+    return with_groups(known, seen).select(~bad), skipped
+
+
+def with_groups(table: TileTable, seen: Survey) -> TileTable:
+    """Join the groups of N tiles by what a survey of their files found; it may not have looked for any."""
+    if seen.twins is None:
+        return table
+    if seen.touching is None:
+        return joined_groups(table, twins=seen.twins, clues=None)
+    good = np.flatnonzero(seen.reason == "")
+    pairs, distance = continuing_pairs(table.path[good], seen.appearance[good])
+    clues = PhotoClues(touching=seen.touching, continuing=good[pairs], distance=distance)
+    return joined_groups(table, twins=seen.twins, clues=clues)
 
 
 def with_splits(table: TileTable, *, file: Path | None, kept: Path, **how: Any) -> TileTable:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ def split_table(
     strategy: str = "grouped",
     folds: int | None = None,
     fold: int = 0,
+    tolerance: float = 0.02,
 ) -> TileTable:
     """Decide who is in which split.
 
@@ -43,21 +45,25 @@ def split_table(
         strategy: ``grouped``, or ``random`` to deal tile by tile whatever their groups.
         folds: Parts of a cross-validation, of which one is the test split; ``None`` for none.
         fold: The part that tests, in ``[0, folds)``.
+        tolerance: How far the share of a class in a split may be from what was asked, beside one tile.
 
     Returns:
         The same tiles in the same order, with ``split`` filled.
 
     Raises:
         ConfigError: If the fractions are not three shares above 0 with the sum 1.
-        DataError: If a split would lack a class, or folders decided the splits that folds would cut.
+        DataError: If a split would lack a class, shares cannot be had within the tolerance, or folders
+            decided the splits that folds would cut.
     """
     shares = _checked_fractions(fractions)
     if strategy == "random":
         blind = table.with_columns(group=np.full(len(table), ""))
-        random = split_table(blind, seed=seed, fractions=fractions, folds=folds, fold=fold)
+        random = split_table(
+            blind, seed=seed, fractions=fractions, folds=folds, fold=fold, tolerance=tolerance
+        )
         return replace(table, split=random.split)
     if folds is not None:
-        return _folded(table, seed=seed, shares=shares, folds=folds, fold=fold)
+        return _folded(table, seed=seed, shares=shares, folds=folds, fold=fold, tolerance=tolerance)
     ready = [split for split in SPLITS if (table.split == split).any()]
     rows = table.rows("train") if ready else np.arange(len(table))
     open_splits = [split for split in SPLITS if split not in ready or split == "train"]
@@ -70,6 +76,8 @@ def split_table(
         split[rows] = np.array(open_splits)[chosen]
     done = replace(table, split=split)
     _check_classes(done)
+    if not ready:
+        _check_shares(done, shares, tolerance=tolerance)
     _warn_of_shared_groups(done)
     return done
 
@@ -146,7 +154,9 @@ def _without_parted_groups(table: TileTable, *, last: set[str]) -> TileTable:
     return replace(table, split=split)
 
 
-def _folded(table: TileTable, *, seed: int, shares: Mapping[str, float], folds: int, fold: int) -> TileTable:
+def _folded(
+    table: TileTable, *, seed: int, shares: Mapping[str, float], folds: int, fold: int, tolerance: float
+) -> TileTable:
     """Let one of several equal parts test; the others train and choose, in their own proportion."""
     if (table.split != "").any():
         raise DataError(
@@ -163,6 +173,8 @@ def _folded(table: TileTable, *, seed: int, shares: Mapping[str, float], folds: 
     split[rest] = np.array(["train", "val"])[chosen]
     done = replace(table, split=split)
     _check_classes(done)
+    asked = dict(zip(SPLITS, [*((1 - 1 / folds) * wanted / wanted.sum()), 1 / folds], strict=True))
+    _check_shares(done, asked, tolerance=tolerance)
     return done
 
 
@@ -210,6 +222,27 @@ def _check_classes(table: TileTable) -> None:
                     f"such tiles{known}, and each of train, val and test needs one. Add images, change "
                     "data.split.fractions or data.split.seed, or give whole splits as folders."
                 )
+
+
+def _check_shares(table: TileTable, asked: Mapping[str, float], *, tolerance: float) -> None:
+    """Refuse a split whose shares of a class are not what was asked, as whole groups may make it."""
+    counts = np.array(
+        [np.bincount(table.label[table.split == split], minlength=len(table.class_names)) for split in SPLITS]
+    )
+    totals = counts.sum(axis=0)
+    wanted = np.array([asked[split] for split in SPLITS])
+    off = np.abs(counts / totals - wanted[:, None])
+    worst = int((off - 1 / totals).max(axis=0).argmax())
+    if (off[:, worst] <= tolerance + 1 / totals[worst]).all():
+        return
+    reached = counts[:, worst] / totals[worst]
+    enough = math.ceil(100 * off.max() - 1e-6) / 100
+    in_percent = [" ".join(f"{100 * share:.1f}" for share in shares) for shares in (wanted, reached)]
+    raise DataError(
+        f"data.split.tolerance: whole photos give train, val and test {in_percent[1]} % of "
+        f"'{table.class_names[worst]}', and asked were {in_percent[0]} %. Set data.split.tolerance={enough:g}, "
+        "other data.split.fractions, or another data.split.seed."
+    )
 
 
 def _warn_of_shared_groups(table: TileTable) -> None:

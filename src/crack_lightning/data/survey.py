@@ -1,4 +1,4 @@
-"""Every file looked at once: which decode, which are the same, which are twins; kept by what they hold."""
+"""Every file looked at once: which decode, are the same, are twins, touch; kept by what the files hold."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ from rich.progress import track
 from crack_lightning.cache_entries import cached_entry
 from crack_lightning.data.appearance import APPEARANCE_VERSION, NUM_FEATURES, appearance
 from crack_lightning.data.decoding import UnreadableImageError, decode_image
+from crack_lightning.data.touching import EDGE_SAMPLES, TOUCHING_VERSION, edges, touching_pairs
 from crack_lightning.data.twins import PREVIEW_PX, TWINS_VERSION, preview, twin_pairs
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Survey:
         sha256: Hex digests, str ``(N,)``; empty where a file cannot be read at all.
         reason: Why a file does not decode, str ``(N,)``; empty where it does.
         twins: Pairs of files that show the same spot, int64 ``(P, 2)``; ``None`` where not looked for.
+        touching: Pairs of files that lay side by side in a photo, int64 ``(Q, 2)``; ``None`` likewise.
         appearance: See :mod:`crack_lightning.data.appearance`, float32 ``(N, F)``; NaN where a file does not
             decode.
     """
@@ -45,17 +47,48 @@ class Survey:
     sha256: NDArray[np.str_]
     reason: NDArray[np.str_]
     twins: NDArray[np.int64] | None
+    touching: NDArray[np.int64] | None
     appearance: NDArray[np.float32]
 
 
+class Looks(NamedTuple):
+    """What is kept of the pixels of one file, or of M: what twins, touching tiles and oddities are sought on.
+
+    Attributes:
+        preview: See :mod:`crack_lightning.data.twins`, uint8 ``([M,] 64, 64)``.
+        edges: See :mod:`crack_lightning.data.touching`, uint8 ``([M,] 4, E)``.
+        appearance: See :mod:`crack_lightning.data.appearance`, float32 ``([M,] F)``.
+    """
+
+    preview: NDArray[np.uint8]
+    edges: NDArray[np.uint8]
+    appearance: NDArray[np.float32]
+
+    @classmethod
+    def empty(cls, number: int) -> Looks:
+        """Make room for so many files."""
+        return cls(
+            np.empty((number, PREVIEW_PX, PREVIEW_PX), np.uint8),
+            np.empty((number, 4, EDGE_SAMPLES), np.uint8),
+            np.empty((number, NUM_FEATURES), np.float32),
+        )
+
+
 def survey(
-    paths: Sequence[Path], *, twins: bool, num_workers: int, show_progress: bool, cache: Path
+    paths: Sequence[Path],
+    *,
+    twins: bool,
+    touching: bool = False,
+    num_workers: int,
+    show_progress: bool,
+    cache: Path,
 ) -> Survey:
     """Hash every file; decode it completely, unless the cache knows files of just these bytes in this order.
 
     Args:
         paths: N picture files.
         twins: Whether to look for twins too.
+        touching: Whether to look for tiles that touch too.
         num_workers: Threads; the decoders release the interpreter's lock. 0 means one.
         show_progress: Whether to draw progress bars on standard error.
         cache: The cache folder.
@@ -68,59 +101,63 @@ def survey(
     known = [paths[row] for row in there.tolist()]
 
     def make(folder: Path) -> None:
-        reason, previews, looks = survey_files(known, num_workers=num_workers, show_progress=show_progress)
-        pairs = np.empty((0, 2), np.int64)
+        reason, looks = survey_files(known, num_workers=num_workers, show_progress=show_progress)
+        good = np.flatnonzero(reason == "")
+        pairs: dict[str, Any] = {}
         if twins:
-            found = twin_pairs(previews, num_workers=num_workers, show_progress=show_progress)
-            pairs = np.flatnonzero(reason == "")[found]
-        np.savez_compressed(folder / _FILE, reason=reason, pairs=pairs, appearance=looks)
+            found = twin_pairs(looks.preview, num_workers=num_workers, show_progress=show_progress)
+            pairs["twins"] = good[found]
+        if touching:
+            pairs["touching"] = good[touching_pairs(looks.edges)]
+        np.savez_compressed(folder / _FILE, reason=reason, appearance=looks.appearance, **pairs)
 
     made_of = {
         "files": _fingerprint(known, sha256[there]),
         "twins": TWINS_VERSION if twins else None,
+        "touching": TOUCHING_VERSION if touching else None,
         "appearance": APPEARANCE_VERSION,
         "pillow": PIL.__version__,
         "opencv": cv2.__version__,
     }
     entry = cached_entry("surveys", made_of, make, cache=cache)
     with np.load(entry / _FILE, allow_pickle=False) as kept:
-        kept_reason, pairs, looks = kept["reason"], kept["pairs"], kept["appearance"]
+        kept_reason, looks = kept["reason"], kept["appearance"]
+        pairs = {name: there[kept[name]] for name in ("twins", "touching") if name in kept}
     reason = np.array([_problem(paths[row]) if sha256[row] == "" else "" for row in range(len(paths))])
     reason = reason.astype(np.result_type(reason, kept_reason))
     reason[there] = kept_reason
     appearances = np.full((len(paths), NUM_FEATURES), np.nan, np.float32)
     appearances[np.flatnonzero(reason == "")] = looks
-    return Survey(sha256=sha256, reason=reason, twins=there[pairs] if twins else None, appearance=appearances)
+    return Survey(
+        sha256=sha256,
+        reason=reason,
+        twins=pairs.get("twins"),
+        touching=pairs.get("touching"),
+        appearance=appearances,
+    )
 
 
 def survey_files(
     paths: Sequence[Path], *, num_workers: int, show_progress: bool
-) -> tuple[NDArray[np.str_], NDArray[np.uint8], NDArray[np.float32]]:
-    """Decode N files completely.
-
-    Returns:
-        Why each fails, str ``(N,)``, empty where it does not; and of the M others previews for
-        :func:`crack_lightning.data.twins.twin_pairs`, uint8 ``(M, 64, 64)``, and appearances, float32
-        ``(M, F)``.
-    """
+) -> tuple[NDArray[np.str_], Looks]:
+    """Decode N files completely; say why each fails, str ``(N,)``, and what the others look like."""
     title = "Checking the files" if show_progress else None
     seen = _in_threads(_looked_at, paths, num_workers=num_workers, title=title)
     reason = np.array([look if isinstance(look, str) else "" for look in seen], dtype=np.str_)
-    looks = [look for look in seen if not isinstance(look, str)]
-    previews = np.empty((len(looks), PREVIEW_PX, PREVIEW_PX), np.uint8)
-    appearances = np.empty((len(looks), NUM_FEATURES), np.float32)
-    for row, (small, measured) in enumerate(looks):
-        previews[row], appearances[row] = small, measured
-    return reason, previews, appearances
+    good = [look for look in seen if not isinstance(look, str)]
+    looks = Looks.empty(len(good))
+    for row, look in enumerate(good):
+        looks.preview[row], looks.edges[row], looks.appearance[row] = look
+    return reason, looks
 
 
-def _looked_at(path: Path) -> str | tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def _looked_at(path: Path) -> str | Looks:
     try:
         image = decode_image(path)
-        small = preview(image)
-        return small, appearance(image, small)
     except UnreadableImageError as error:
         return error.reason
+    small = preview(image)
+    return Looks(small, edges(image), appearance(image, small))
 
 
 def _problem(path: Path) -> str:

@@ -1,11 +1,12 @@
-"""Twins: tiles that show the same spot, saved again, recoloured, moved or scaled a little."""
+"""Twins: tiles that show the same spot, saved again, recoloured, mirrored, moved or scaled a little."""
 
 from __future__ import annotations
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
 from itertools import product
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-TWINS_VERSION = 1
+TWINS_VERSION = 2
 """Raise this whenever other pairs are found: surveys in the cache are then made anew."""
 
 PREVIEW_PX = 64
-LEAST_LIKENESS = 0.9
+LEAST_LIKENESS = 0.85
 """Aligned correlation of the fine structure from which two tiles are twins."""
 
 _COARSE = ((8, 0.86), (16, 0.80))
@@ -30,16 +31,25 @@ _BLOCK = 1024
 
 
 class _Search(NamedTuple):
-    """How two previews are compared: which frequencies, which alignments, and what is alike."""
+    """How two previews are compared: which frequencies, which alignments, and what is alike.
+
+    What departs from the rest by more than ``clip`` times the usual (1.4826 median absolute values) counts no
+    more than that: a crack is not to outweigh all the concrete beside it.
+    """
 
     band_px: tuple[float, float]
+    clip: float
     scales: tuple[float, ...]
     offsets_px: tuple[float, ...]
     least: float
 
 
-_QUICK = _Search((0.8, 6.0), (0.96, 0.98, 1.0, 1.02, 1.04), (0.0,), 0.85)
-_THOROUGH = _Search((0.8, 3.0), (0.955, 0.97, 0.985, 1.0, 1.015, 1.03, 1.045), (0.0, 0.5), LEAST_LIKENESS)
+_SEARCHES = (
+    _Search((0.8, 6.0), math.inf, (1.0,), (0.0,), 0.72),
+    _Search((0.8, 6.0), math.inf, (0.96, 0.98, 1.0, 1.02, 1.04), (0.0,), 0.85),
+    _Search((0.8, 3.0), 2.0, (0.955, 0.97, 0.985, 1.0, 1.015, 1.03, 1.045), (0.0, 0.5), LEAST_LIKENESS),
+)
+_ORIENTATIONS = range(8)
 
 
 def preview(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -60,10 +70,11 @@ def twin_pairs(
 ) -> NDArray[np.int64]:
     """Find pairs of tiles that show the same spot.
 
-    Two tiles are compared where their coarse pictures correlate; they are twins where their fine structure
-    does, by ``LEAST_LIKENESS`` at the best of seven scales within 4.5 % and of all shifts within 3 of 64
-    pixels, in halves. Brightness and contrast do not matter. Plain concrete in the same light is alike in its
-    coarse picture alone, and cracks of the same course are until the concrete beside them is looked at.
+    Two tiles are compared where their coarse pictures correlate, one of them mirrored or turned by quarters
+    if need be; they are twins where their fine structure does, by ``LEAST_LIKENESS`` at the best of seven
+    scales within 4.5 % and of all shifts within 3 of 64 pixels, in halves. Brightness and contrast do not
+    matter. Plain concrete in the same light is alike in its coarse picture alone, and cracks of the same
+    course are until the concrete beside them is looked at.
 
     Args:
         previews: Of N tiles, uint8 ``(N, 64, 64)``.
@@ -75,28 +86,44 @@ def twin_pairs(
     """
     pairs = _candidates(previews)
     with ThreadPoolExecutor(max(1, num_workers)) as pool:
-        for search in (_QUICK, _THOROUGH):
-            fine = lru_cache(maxsize=4096)(partial(_band, previews, search.band_px))
+        for search in _SEARCHES:
+            fine = lru_cache(maxsize=4096)(partial(_fine_structure, previews, search.band_px, search.clip))
             alike = pool.map(partial(_likeness, search=search, fine=fine), *pairs.T.tolist())
             if show_progress:
                 title, bar = "Comparing look-alikes", Console(stderr=True)
                 alike = iter(track(alike, title, total=len(pairs), console=bar, transient=True))
             pairs = pairs[np.fromiter(alike, float, len(pairs)) >= search.least]
-    return pairs
+    return np.unique(pairs[:, :2], axis=0)
 
 
-def _band(previews: NDArray[np.uint8], band_px: tuple[float, float], row: int) -> NDArray[np.float32]:
-    """Leave out noise and JPEG's grid on one side, light and shade on the other."""
+def _turned(pictures: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Mirror and turn pictures ``(…, S, S)`` into one of the square's eight orientations; 0 leaves them."""
+    if orientation & 4:
+        pictures = np.swapaxes(pictures, -1, -2)
+    return pictures[..., :: -1 if orientation & 2 else 1, :: -1 if orientation & 1 else 1]
+
+
+def _fine_structure(
+    previews: NDArray[np.uint8], band_px: tuple[float, float], clip: float, row: int
+) -> NDArray[np.float32]:
+    """Leave out noise and JPEG's grid on one side, light and shade on the other, and clip what is left."""
     values = previews[row].astype(np.float32)
     fine, wide = (cv2.GaussianBlur(values, (0, 0), sigma) for sigma in band_px)
-    return np.asarray(fine - wide, np.float32)
+    detail = fine - wide
+    limit = np.float32(clip) * np.float32(1.4826 * np.median(np.abs(detail)) + 0.3)
+    return np.asarray(np.clip(detail, -limit, limit), np.float32)
 
 
 def _likeness(
-    row: int, other_row: int, *, search: _Search, fine: Callable[[int], NDArray[np.float32]]
+    row: int,
+    other_row: int,
+    orientation: int,
+    *,
+    search: _Search,
+    fine: Callable[[int], NDArray[np.float32]],
 ) -> float:
     """Return the largest correlation of two tiles over scales and shifts, in ``[-1, 1]``."""
-    one, other = fine(row), fine(other_row)
+    one, other = fine(row), _turned(fine(other_row), orientation)
     inner = np.ascontiguousarray(other[_REACH_PX:-_REACH_PX, _REACH_PX:-_REACH_PX])
     middle = (one.shape[0] - 1) / 2
     best = -1.0
@@ -108,17 +135,29 @@ def _likeness(
 
 
 def _candidates(previews: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return pairs whose coarse pictures correlate: the coarsest of all pairs, the finer of what is left."""
+    """Return pairs whose coarse pictures correlate, and in which orientation of the second, ``(P, 3)``.
+
+    The coarsest pictures of all pairs are compared, the finer ones of what is left.
+    """
     (side, least), (finer_side, finer_least) = _COARSE
     coarse, finer = _coarse(previews, side), _coarse(previews, finer_side)
-    found = [np.empty((0, 2), np.int64)]
-    for start in range(0, len(coarse), _BLOCK):
-        block = coarse[start : start + _BLOCK]
-        one, other = np.nonzero(block @ coarse[start:].T > least)
-        one, other = one[other > one] + start, other[other > one] + start
-        near = np.einsum("pk,pk->p", finer[one], finer[other]) > finer_least
-        found.append(np.stack([one[near], other[near]], axis=1))
+    found = [np.empty((0, 3), np.int64)]
+    for orientation in _ORIENTATIONS:
+        turned, finer_turned = _reoriented(coarse, orientation), _reoriented(finer, orientation)
+        for start in range(0, len(coarse), _BLOCK):
+            alike = coarse[start : start + _BLOCK] @ turned[start:].T > least
+            one, other = np.divmod(np.flatnonzero(alike), alike.shape[1])
+            one, other = one[other > one] + start, other[other > one] + start
+            near = np.einsum("pk,pk->p", finer[one], finer_turned[other]) > finer_least
+            one, other = one[near], other[near]
+            found.append(np.stack([one, other, np.full_like(one, orientation)], axis=1))
     return np.concatenate(found)
+
+
+def _reoriented(vectors: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
+    side = math.isqrt(vectors.shape[1])
+    turned = _turned(vectors.reshape(-1, side, side), orientation)
+    return np.ascontiguousarray(turned.reshape(len(vectors), -1))
 
 
 def _coarse(previews: NDArray[np.uint8], side: int) -> NDArray[np.float32]:

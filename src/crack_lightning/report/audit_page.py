@@ -49,6 +49,7 @@ def audit_contents(found: Audit, *, title: str, command: str, left_out: int) -> 
         return [paths[rows].tolist() for rows in sets]
 
     good = found.reason == ""
+    origin = table.extra["group_from"]
     contents = {
         "title": title,
         "command": command,
@@ -65,7 +66,8 @@ def audit_contents(found: Audit, *, title: str, command: str, left_out: int) -> 
             "sets_of_twins": len(found.twins),
             "conflicting_sets": len(found.conflicts),
             "suspected_labels": len(found.suspects),
-            "known_photos": len(np.unique(table.group[photo_known(table)])),
+            "photos_of_the_source": len(np.unique(table.group[origin == "source"])),
+            "recovered_photos": len(np.unique(table.group[origin == "recovery"])),
             "tiles_without_photo": int((~photo_known(table)).sum()),
         },
         "classes": {name: int((table.label == k).sum()) for k, name in enumerate(names)},

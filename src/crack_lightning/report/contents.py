@@ -102,6 +102,7 @@ def data_statement(table: TileTable) -> dict[str, Any]:
         "sources": dict(sorted(Counter(table.source.tolist()).items())),
         "splits": {split or "unused": _split_statement(table, table.split == split) for split in splits},
         "tiles_without_group": int((~known).sum()),
+        "tiles_of_recovered_photos": int((table.extra.get("group_from", table.group) == "recovery").sum()),
         "groups_in_several_splits": sum(count > 1 for count in splits_of_group.values()),
     }
 

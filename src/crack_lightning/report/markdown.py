@@ -199,7 +199,9 @@ def _leak_sentence(data: Mapping[str, Any]) -> str:
         )
     told = f"{shared:,} groups stand in several splits" if shared else "No group stands in two splits"
     rest = f"; of {unknown:,} tiles the group is unknown" if unknown else ""
-    return f"{told}{rest}."
+    recovered = data["tiles_of_recovered_photos"]
+    guess = f" The photos of {recovered:,} tiles were found by edges that fit and by names in order."
+    return f"{told}{rest}.{guess if recovered else ''}"
 
 
 def _twins_sentence(twins: Mapping[str, Any]) -> str:

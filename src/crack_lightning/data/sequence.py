@@ -1,0 +1,79 @@
+"""Runs of file names whose look continues: tiles that were cut one after the other from one photo."""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crack_lightning.data.appearance import background
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_REACH = 3
+_ALIKE = 0.03
+_WINDOW = 51
+_IN_ORDER = 0.25
+_REFERENCES = 2000
+
+
+def continuing_pairs(
+    path: NDArray[np.str_], appearance: NDArray[np.float32]
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Find pairs of tiles of neighbouring names that look as if they were of one photo.
+
+    Two tiles at most three names apart are linked where each is more like the other than 97 % of the folder's
+    tiles are. That can be by chance: it counts only where a quarter of the fifty names around do so, that is
+    where names follow the order of cutting. In a folder of shuffled names there is no such place.
+
+    Args:
+        path: Relative paths of N tiles, str ``(N,)``.
+        appearance: What :func:`crack_lightning.data.appearance.appearance` measured, float32 ``(N, F)``.
+
+    Returns:
+        Row numbers, int64 ``(P, 2)``, and how much the looks of each pair differ, float32 ``(P,)``.
+    """
+    folders: dict[str, list[int]] = {}
+    for row, name in enumerate(path.tolist()):
+        folders.setdefault(str(PurePosixPath(name).parent), []).append(row)
+    looks = background(appearance)
+    found = [np.empty((0, 2), np.int64)]
+    for rows in folders.values():
+        rows.sort(key=lambda row: _natural(str(path[row])))
+        found.append(np.array(rows)[_linked(looks[rows])])
+    pairs = np.concatenate(found)
+    return pairs, np.linalg.norm(looks[pairs[:, 0]] - looks[pairs[:, 1]], axis=1)
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Order names as people do: ``tile_2`` before ``tile_10``."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def _linked(looks: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return pairs of places in an order of looks ``(M, D)``, int64 ``(P, 2)``."""
+    if len(looks) < _WINDOW:
+        return np.empty((0, 2), np.int64)
+    near = _usual_distance(looks)
+    found = []
+    for lag in range(1, _REACH + 1):
+        distance = np.linalg.norm(looks[lag:] - looks[:-lag], axis=1)
+        alike = distance < np.minimum(near[lag:], near[:-lag])
+        if lag == 1:
+            share = np.convolve(alike, np.ones(_WINDOW) / _WINDOW, mode="same")
+            ordered = np.append(share, share[-1]) >= _IN_ORDER
+        first = np.flatnonzero(alike & ordered[lag:] & ordered[:-lag])
+        found.append(np.stack([first, first + lag], axis=1))
+    return np.concatenate(found)
+
+
+def _usual_distance(looks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return for each look ``(M, D)`` how near the nearest 3 % of all are, float32 ``(M,)``."""
+    step = max(1, len(looks) // _REFERENCES)
+    references = looks[::step]
+    near = max(1, int(_ALIKE * len(references)))
+    squares = (looks**2).sum(1)[:, None] + (references**2).sum(1)[None] - 2 * looks @ references.T
+    return np.asarray(np.sqrt(np.maximum(np.partition(squares, near, axis=1)[:, near], 0)), np.float32)

@@ -1,0 +1,107 @@
+"""Tiles that lay side by side in a photo: what one ends with, the other begins with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from scipy.sparse import csr_array
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+TOUCHING_VERSION = 1
+"""Raise this whenever other pairs are found: surveys in the cache are then made anew."""
+
+EDGE_SAMPLES = 112
+_LEFT, _RIGHT, _TOP, _BOTTOM = range(4)
+_SMOOTH = (25, 4.0)
+_CLIP = 2.5
+_LEAST = 0.4
+_BLOCK = 1024
+
+
+def edges(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a tile's outermost pixels.
+
+    Args:
+        image: RGB values, uint8 ``(H, W, 3)``.
+
+    Returns:
+        Grey values along the left and right edges from the top, and the top and bottom ones from the left,
+        uint8 ``(4, EDGE_SAMPLES)``.
+    """
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    lines = [grey[:, 0], grey[:, -1], grey[0], grey[-1]]
+    size = (EDGE_SAMPLES, 1)
+    return np.concatenate([cv2.resize(line[None], size, interpolation=cv2.INTER_AREA) for line in lines])
+
+
+def touching_pairs(edges: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Find pairs of tiles that touched in their photo.
+
+    Each tile's best match on each side is taken, by the correlation of what the edges show in detail. A match
+    counts where four of them close a square, two of which, one on either way round to the far corner, are the
+    best in both directions: it takes several coincidences to close a wrong one.
+
+    Args:
+        edges: Of N tiles, uint8 ``(N, 4, EDGE_SAMPLES)``.
+
+    Returns:
+        Row numbers, int64 ``(P, 2)``: the right or lower tile of each pair is the second.
+    """
+    if not len(edges):
+        return np.empty((0, 2), np.int64)
+    profiles = [_profile(edges[:, side]) for side in range(4)]
+    beside, sure_beside = _best_matches(profiles[_RIGHT], profiles[_LEFT])
+    below, sure_below = _best_matches(profiles[_BOTTOM], profiles[_TOP])
+    by_the_right = sure_beside @ below + beside @ sure_below
+    by_the_bottom = sure_below @ beside + below @ sure_beside
+    corners = by_the_right * by_the_bottom  # from a tile to the one at the far corner of its square
+    closed = (
+        beside * (corners @ below.T + below.T @ corners),
+        below * (corners @ beside.T + beside.T @ corners),
+    )
+    return np.concatenate([np.stack(links.nonzero(), axis=1) for links in closed]).astype(np.int64)
+
+
+def _profile(lines: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the detail along edges ``(N, E)`` as vectors of length 1, cracks no deeper than the rest."""
+    values = lines.astype(np.float32)
+    size, sigma = _SMOOTH
+    values -= cv2.GaussianBlur(values, (size, 1), sigma)
+    limit = _CLIP * (1.4826 * np.median(np.abs(values), axis=1, keepdims=True) + 0.5)
+    values = np.clip(values, -limit, limit)
+    values -= values.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(values, axis=1, keepdims=True)
+    return np.asarray(np.divide(values, length, out=np.zeros_like(values), where=length > 1e-3), np.float32)
+
+
+def _best_matches(one: NDArray[np.float32], other: NDArray[np.float32]) -> tuple[csr_array, csr_array]:
+    """Link each row of ``one`` to its likest of ``other``, and the other way round, each ``(N, N)``.
+
+    Returns:
+        All such links, and those that are the best in both directions.
+    """
+    number = len(one)
+    ours, theirs = np.zeros(number, np.int64), np.zeros(number, np.int64)
+    score, their_score = np.full((2, number), -1, np.float32)
+    for start in range(0, number, _BLOCK):
+        alike = one[start : start + _BLOCK] @ other.T
+        rows = np.arange(len(alike))
+        alike[rows, start + rows] = -1
+        ours[start + rows] = alike.argmax(axis=1)
+        score[start + rows] = alike[rows, ours[start + rows]]
+        best = alike.argmax(axis=0)
+        better = alike[best, np.arange(number)] > their_score
+        theirs[better] = start + best[better]
+        their_score[better] = alike[best, np.arange(number)][better]
+    rows = np.arange(number)
+    forward, back = _links(rows, ours, score), _links(theirs, rows, their_score)
+    return forward + back, forward * back
+
+
+def _links(one: NDArray[np.int64], other: NDArray[np.int64], score: NDArray[np.float32]) -> csr_array:
+    good = score >= _LEAST
+    return csr_array((np.ones(good.sum(), np.float32), (one[good], other[good])), shape=(len(one), len(one)))

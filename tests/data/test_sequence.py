@@ -1,0 +1,70 @@
+"""Names in order are followed as long as the look continues; shuffled names say nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from crack_lightning.data.appearance import NUM_FEATURES, appearance
+from crack_lightning.data.sequence import continuing_pairs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PHOTOS, EACH = 40, 15
+
+
+@pytest.fixture(scope="module")
+def looks() -> NDArray[np.float32]:
+    """Appearances of 15 tiles each of 40 photos; the tone of a photo is its own."""
+    rng = np.random.default_rng(0)
+    found = []
+    for tone in rng.uniform(60, 200, (PHOTOS, 3)):
+        for _ in range(EACH):
+            image = np.clip(rng.normal(tone, 6, (64, 64, 3)), 0, 255).astype(np.uint8)
+            found.append(appearance(image, image[..., 0]))
+    return np.stack(found)
+
+
+def photos_of(names: list[str], looks: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Return the photos of the two tiles of each pair, ``(P, 2)``."""
+    pairs, distance = continuing_pairs(np.array(names), looks)
+    assert len(distance) == len(pairs)
+    return pairs // EACH
+
+
+def test_neighbours_of_one_photo_are_linked(looks: NDArray[np.float32]) -> None:
+    names = [f"wall/tile_{number}.jpg" for number in range(len(looks))]  # 2 comes before 10
+    found = photos_of(names, looks)
+    assert (found[:, 0] == found[:, 1]).mean() > 0.97
+    assert len(found) > 2 * len(looks)
+
+
+def test_shuffled_names_link_nothing(looks: NDArray[np.float32]) -> None:
+    order = np.random.default_rng(1).permutation(len(looks))
+    assert len(photos_of([f"{number:04d}.jpg" for number in order], looks)) == 0
+
+
+def test_folders_are_followed_apart(looks: NDArray[np.float32]) -> None:
+    names = [f"{'ab'[number % 2]}/{number:04d}.jpg" for number in range(len(looks))]
+    pairs = continuing_pairs(np.array(names), looks)[0]
+    assert len(pairs) > len(looks)
+    assert (pairs[:, 0] % 2 == pairs[:, 1] % 2).all()
+
+
+@pytest.mark.parametrize("number", [0, 1, 50])
+def test_few_tiles_say_nothing(number: int) -> None:
+    looks = np.zeros((number, NUM_FEATURES), np.float32)
+    assert continuing_pairs(np.array([f"{k}.jpg" for k in range(number)], "U9"), looks)[0].shape == (0, 2)
+
+
+def test_the_order_of_the_rows_does_not_matter(looks: NDArray[np.float32]) -> None:
+    names = np.array([f"{number:04d}.jpg" for number in range(len(looks))])
+    order = np.random.default_rng(2).permutation(len(looks))
+    plain = {tuple(pair) for pair in continuing_pairs(names, looks)[0].tolist()}
+    mixed = {tuple(order[pair].tolist()) for pair in continuing_pairs(names[order], looks[order])[0]}
+    assert mixed == plain
+    assert all(0 < other - one <= 3 for one, other in plain)
+    assert {1, 2, 3} == {other - one for one, other in plain}

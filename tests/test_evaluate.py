@@ -1,0 +1,68 @@
+"""A checkpoint tested on another set, and checkpoints that are refused."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+
+from crack_lightning.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    ReadRows = Callable[[Path], list[dict[str, str]]]
+
+
+def test_evaluating_the_training_source_uses_its_test_split(
+    run: Path, outputs: Path, tiny: list[str], rows: ReadRows
+) -> None:
+    best = run / "checkpoints" / "best.ckpt"
+    tiles = [setting for setting in tiny if setting.startswith("data.")]
+    arguments = [f"checkpoint={best}", "data=synthetic", *tiles, f"outputs={outputs}", "progress=false"]
+    assert main(["evaluate", *arguments]) == 0
+    [folder] = outputs.glob("*/*_evaluate_synthetic")
+    again = {row["path"]: row["probability_crack"] for row in rows(folder / "predictions.csv")}
+    first = {row["path"]: row["probability_crack"] for row in rows(run / "predictions.csv")}
+    assert again == first
+    report = json.loads((folder / "report" / "report.json").read_text(encoding="utf-8"))
+    assert report["provenance"]["known_tiles_left_out"] == 120 - len(first)
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04broken"])
+def test_a_damaged_checkpoint_is_refused(
+    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bad.ckpt"
+    path.write_bytes(content)
+    assert main(["evaluate", f"checkpoint={path}"]) == 2
+    assert f"checkpoint: '{path}' is damaged" in capsys.readouterr().err
+
+
+class Bomb:
+    """Would write a file when unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (os.mkdir, (str(self.path),))
+
+
+def test_a_checkpoint_never_runs_what_it_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bomb, path = tmp_path / "exploded", tmp_path / "evil.ckpt"
+    torch.save({"state_dict": {}, "hyper_parameters": Bomb(bomb)}, path)
+    assert main(["evaluate", f"checkpoint={path}"]) == 2
+    assert f"checkpoint: '{path}' holds more than weights" in capsys.readouterr().err
+    assert not bomb.exists()
+
+
+def test_a_foreign_checkpoint_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "foreign.ckpt"
+    torch.save({"state_dict": {}}, path)
+    assert main(["predict", str(path), str(tmp_path)]) == 2
+    assert f"checkpoint: '{path}' holds no model of crack_lightning" in capsys.readouterr().err

@@ -1,0 +1,89 @@
+"""A trained model at work: ``predict`` and ``load``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from crack_lightning.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    ReadRows = Callable[[Path], list[dict[str, str]]]
+
+
+def test_predicting_names_what_cannot_be_read_and_goes_on(
+    run: Path, tmp_path: Path, outputs: Path, rows: ReadRows
+) -> None:
+    folder = tmp_path / "site (1) = Öl #2"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("a.png", "b's.jpg"):
+        Image.fromarray(rng.integers(0, 255, (70, 90, 3), dtype=np.uint8)).save(folder / name)
+    (folder / "c.jpg").write_bytes(b"<html>")
+    best = run / "checkpoints" / "best.ckpt"
+    arguments = [str(best), str(folder), "annotate=true", f"outputs={outputs}", "progress=false"]
+    assert main(["predict", *arguments]) == 0
+    [made] = outputs.glob("*/*_predict")
+    found = {Path(row["path"]).name: row for row in rows(made / "predictions.csv")}
+    assert found.keys() == {"a.png", "b's.jpg", "c.jpg"}
+    assert found["a.png"]["predicted"] in ("intact", "crack")
+    assert 0 <= float(found["b's.jpg"]["probability_crack"]) <= 1
+    assert found["c.jpg"]["predicted"] == ""
+    assert "web page" in found["c.jpg"]["problem"]
+    pictures = sorted((made / "annotated").iterdir())
+    assert [path.name for path in pictures] == ["a.png.annotated.jpg", "b's.jpg.annotated.jpg"]
+    with Image.open(pictures[0]) as picture:
+        assert picture.width >= 90
+        assert picture.height > 70
+
+
+@pytest.mark.parametrize("engine", ["eager", "openvino"])
+def test_every_engine_gives_the_answers_of_the_test(
+    engine: str, run: Path, outputs: Path, root_of: Callable[[Path], Path], rows: ReadRows
+) -> None:
+    if engine == "openvino":
+        pytest.importorskip("openvino", reason="OpenVINO, of the extra fast, is not installed")
+    said = {row["path"]: row for row in rows(run / "predictions.csv")}
+    best, before = run / "checkpoints" / "best.ckpt", set(outputs.glob("*/*_predict*"))
+    files = [str(root_of(run) / path) for path in said]
+    assert (
+        main(["predict", str(best), *files, f"engine={engine}", f"outputs={outputs}", "progress=false"]) == 0
+    )
+    [folder] = set(outputs.glob("*/*_predict*")) - before
+    again = [float(row["probability_crack"]) for row in rows(folder / "predictions.csv")]
+    assert again == pytest.approx([float(row["probability_crack"]) for row in said.values()], abs=1e-4)
+    assert (
+        f"engine: {'OpenVINO' if engine == 'openvino' else 'eager PyTorch'}"
+        in (folder / "run.log").read_text()
+    )
+
+
+def test_predict_names_a_source_that_is_not_there(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", f"checkpoint={run / 'checkpoints' / 'best.ckpt'}", "source=nowhere/*.jpg"]) == 2
+    assert "source: no such file, folder or pattern: 'nowhere/*.jpg'" in capsys.readouterr().err
+
+
+def test_load_gives_labels_and_probabilities(
+    run: Path, root_of: Callable[[Path], Path], rows: ReadRows
+) -> None:
+    import crack_lightning
+
+    model = crack_lightning.load(run / "checkpoints" / "best.ckpt")
+    first = rows(run / "predictions.csv")[0]
+    root = root_of(run)
+    with Image.open(root / first["path"]) as picture:
+        array = np.asarray(picture)
+    answers = model.predict([root / first["path"], array])
+    assert answers.names == [str(root / first["path"]), "array 1"]
+    assert answers.class_names == ("intact", "crack")
+    assert answers.labels[0] == first["predicted"]
+    np.testing.assert_allclose(answers.probabilities[:, 1], float(first["probability_crack"]), atol=1e-5)
+    assert isinstance(model, crack_lightning.Predictor)
+    with pytest.raises(TypeError, match=r"uint8 \(H, W, 3\) but got float64 \(3, 3\)"):
+        model.predict([np.zeros((3, 3))])  # type: ignore[list-item]
