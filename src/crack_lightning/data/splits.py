@@ -240,8 +240,8 @@ def _check_shares(table: TileTable, asked: Mapping[str, float], *, tolerance: fl
     in_percent = [" ".join(f"{100 * share:.1f}" for share in shares) for shares in (wanted, reached)]
     raise DataError(
         f"data.split.tolerance: whole photos give train, val and test {in_percent[1]} % of "
-        f"'{table.class_names[worst]}', and asked were {in_percent[0]} %. Set data.split.tolerance={enough:g}, "
-        "other data.split.fractions, or another data.split.seed."
+        f"'{table.class_names[worst]}', and asked were {in_percent[0]} %. Set "
+        f"data.split.tolerance={enough:g}, other data.split.fractions, or another data.split.seed."
     )
 
 
