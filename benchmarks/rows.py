@@ -21,6 +21,8 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
+import honest
+
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 
@@ -140,6 +142,54 @@ class FastRows(Rows):
         return f"{median(rates):.0f} tiles/s ({told[1].partition('engine: ')[2]})"
 
 
+class HonestRows(Rows):
+    """The rows of honest data."""
+
+    def a(self) -> str:
+        """An audit of METU, empty cache; altered tiles found again; plain drawn walls."""
+        seconds, mib = honest.timed_audit(self.metu, self.scratch, self.environment)
+        counts = json.loads(next((self.scratch / "audits").glob("*/*/audit.json")).read_text("utf-8"))[
+            "counts"
+        ]
+        found = honest.twin_recall(self.metu, self.scratch / "altered")
+        again = ", ".join(f"{way} {share:.1%}" for way, share in found.items())
+        tiles, pairs = honest.twins_of_plain_walls()
+        return (
+            f"{seconds:.1f} s, {mib:.0f} MiB; {counts['identical_files']} identical files in "
+            f"{counts['identical_sets']} sets; found again: {again}; {pairs} pairs in {tiles} plain tiles"
+        )
+
+    def b(self) -> str:
+        """Audits of 10,000, 20,000 and 40,000 tiles, empty cache."""
+        found = honest.scaling(self.metu, self.scratch, self.environment)
+        return "; ".join(
+            f"{size:,}: {seconds:.1f} s, {mib:.0f} MiB" for size, (seconds, mib) in found.items()
+        )
+
+    def d(self) -> str:
+        """Photos recovered from drawn tiles: precision, recall and F1 over pairs."""
+        found = honest.recovered_photos(self.scratch / "walls")
+        return "; ".join(
+            f"{kind} {', '.join(f'{value:.3f}' for value in values)}" for kind, values in found.items()
+        )
+
+    def e(self) -> str:
+        """Random against grouped splits of METU, frozen features, 20 split seeds."""
+        return "; ".join(
+            f"{row['tiles']} tiles: random {row['random']:.2f} %, grouped {row['grouped']:.2f} %, difference "
+            f"{row['difference']:.2f} ({row['interval'][0]:.2f} to {row['interval'][1]:.2f})"
+            for row in honest.learning_curve(self.metu, self.scratch / "cache")
+        )
+
+    def f(self) -> str:
+        """A probe of METU, tested on uav75."""
+        folder, _ = self.metu_run("f", *FastRows.probe)
+        best = folder / "checkpoints" / "best.ckpt"
+        photos = ["data=masked_photos", f"data.root={self.uav75}", "data.masked.hard_negatives=[204]"]
+        uav, _ = self.run("f-uav75", "evaluate", f"checkpoint={best}", *photos)
+        return f"AUROC {metrics(uav)['auroc']:.3f}, accuracy {metrics(uav)['accuracy']:.4f}"
+
+
 def seconds_of(line: str) -> float:
     """Return when a line was logged, seconds."""
     return datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f").astimezone().timestamp()
@@ -168,7 +218,11 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-WORKS = {"foundation": (Rows, "a,b,c,d,f,h"), "fast": (FastRows, "a,b,i")}
+WORKS = {
+    "foundation": (Rows, "a,b,c,d,f,h"),
+    "honest": (HonestRows, "a,b,d,e,f"),
+    "fast": (FastRows, "a,b,i"),
+}
 
 
 def main() -> None:
