@@ -101,7 +101,7 @@ def test_rows_that_are_kept_make_a_list_to_leave_out(
         (["nowhere"], "data.root: "),
         (["one", "two"], "'one': expected key=value"),
         (["data=image_folder", "data.root=nowhere"], "data.root: "),
-        (["data.split.seed=3"], "data.split: audit does not read it"),
+        (["data.split.seed=3"], "data.split.seed: audit does not read it"),
         (["data.on_unreadable=skip"], "data.on_unreadable: audit does not read it"),
     ],
 )

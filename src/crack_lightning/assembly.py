@@ -63,6 +63,7 @@ def build_datamodule(config: TrainConfig, table: TileTable, *, plan: HardwarePla
         mixing=mixing if mixing["mixup_alpha"] or mixing["cutmix_alpha"] else {},
         max_train_batches=config.trainer.max_train_batches,
         max_val_batches=config.trainer.max_val_batches,
+        sizes=config.recipe.sizes,
         pin_memory=plan.accelerator == "gpu",
     )
 
@@ -84,6 +85,8 @@ def build_classifier(config: TrainConfig, table: TileTable) -> CrackClassifier:
         drop_path_rate=model.drop_path_rate,
         recipe=recipe.name,
         backbone_lr_scale=recipe.backbone_lr_scale,
+        stage_lr_scale=recipe.stage_lr_scale,
+        all_stages_by=recipe.all_stages_by,
         loss={
             **asdict(recipe.loss),
             "class_weights": balanced_class_weights(counts.tolist()) if balanced else None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,10 +53,8 @@ def run_audit(config: AuditConfig, *, folder: Path | None = None, command: str =
             show_progress=config.progress,
             cache=cache_folder(),
         )
-        headers = [
-            (0, 0, "") if reason else picture_header(path)
-            for path, reason in zip(paths, seen.reason, strict=True)
-        ]
+        with ThreadPoolExecutor(threads) as pool:
+            headers = list(pool.map(_header, paths, seen.reason.tolist(), chunksize=64))
         found = audit_tiles(
             table,
             seen,
@@ -70,6 +69,10 @@ def run_audit(config: AuditConfig, *, folder: Path | None = None, command: str =
         write_text(folder / "audit.html", audit_page(contents, found))
         show(closing_lines(contents, page=folder / "audit.html"))
     return folder
+
+
+def _header(path: Path, reason: str) -> tuple[int, int, str]:
+    return (0, 0, "") if reason else picture_header(path)
 
 
 def write_audit_csv(found: Audit, path: Path) -> None:

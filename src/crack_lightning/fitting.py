@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from crack_lightning.hardware import HardwarePlan
     from crack_lightning.model.classifier import CrackClassifier
     from crack_lightning.training.guards import StopRequests
+    from crack_lightning.training.probe import Probe
     from crack_lightning.training.state import RunState
 
 
@@ -51,8 +52,12 @@ def by_steps(
         purge_step=None if last is None else int(last["global_step"]),
     )
     if state.phase == "fit":
+        classifier = assembly.build_classifier(config, datamodule.table)
+        if last is None and config.recipe.name == "probe_then_finetune":
+            told = _fitted_head(config, classifier, datamodule, state, plan=plan).facts()
+            state.fitted = {key: told[key] for key in ("l2", "l2_tried")}
+            state.write(folder)
         with state.timed("training"):
-            classifier = assembly.build_classifier(config, datamodule.table)
             trainer.fit(
                 classifier,
                 datamodule=datamodule,
@@ -69,22 +74,48 @@ def by_features(
 ) -> tuple[CrackClassifier, Predictions]:
     """Fit the head on a frozen backbone's features, and test it on them."""
     best = folder / "checkpoints" / BEST
-    fitted = state.phase != "fit"
-    classifier = load_classifier(best) if fitted else assembly.build_classifier(config, datamodule.table)
-    with state.timed("features"):
-        probe = assembly.build_probe(config, classifier, datamodule, plan=plan)
-    if not fitted:
-        with state.timed("training"):
-            probe.fit(
-                l2=config.recipe.l2,
-                class_weights=classifier.loss.class_weights,
-                max_iterations=config.trainer.max_epochs or 1,
-            )
-            save_model(classifier, best)
+    if state.phase == "fit":
+        classifier = assembly.build_classifier(config, datamodule.table)
+        probe = _fitted_head(config, classifier, datamodule, state, plan=plan)
+        save_model(classifier, best)
         state.fitted = probe.facts()
         state.advance("test", folder)
+    else:
+        classifier = load_classifier(best)
+        probe = _probe(config, classifier, datamodule, state, plan=plan)
     with state.timed("test"):
         return classifier, probe.test()
+
+
+def _probe(
+    config: TrainConfig,
+    classifier: CrackClassifier,
+    datamodule: CrackDataModule,
+    state: RunState,
+    *,
+    plan: HardwarePlan,
+) -> Probe:
+    with state.timed("features"):
+        return assembly.build_probe(config, classifier, datamodule, plan=plan)
+
+
+def _fitted_head(
+    config: TrainConfig,
+    classifier: CrackClassifier,
+    datamodule: CrackDataModule,
+    state: RunState,
+    *,
+    plan: HardwarePlan,
+) -> Probe:
+    """Give a classifier the head that fits its frozen backbone's features best."""
+    probe = _probe(config, classifier, datamodule, state, plan=plan)
+    with state.timed("head"):
+        probe.fit(
+            l2=config.recipe.l2,
+            class_weights=classifier.loss.class_weights,
+            max_iterations=config.head_iterations,
+        )
+    return probe
 
 
 def test(trainer: pl.Trainer, classifier: CrackClassifier, datamodule: CrackDataModule) -> Predictions:

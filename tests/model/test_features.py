@@ -34,6 +34,8 @@ def classifier(name: str) -> CrackClassifier:
         drop_path_rate=0.0,
         recipe="probe",
         backbone_lr_scale=0.1,
+        stage_lr_scale=0.7,
+        all_stages_by=0.5,
         loss={"name": "cross_entropy"},
         optimizer=plain,
         scheduler={"name": "constant"},

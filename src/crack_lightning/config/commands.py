@@ -62,15 +62,26 @@ class TrainConfig:
 
     def epochs_for(self, num_train_tiles: int) -> int:
         """Return ``trainer.max_epochs``, or what suits the recipe and the number of training tiles."""
-        return self.trainer.max_epochs or (
-            PROBE_EPOCHS if self.recipe.name == "probe" else max(3, round(17_000 / num_train_tiles))
-        )
+        if self.recipe.name == "probe":
+            return self.head_iterations
+        return self.trainer.max_epochs or max(3, round(17_000 / num_train_tiles))
+
+    @property
+    def head_iterations(self) -> int:
+        """Steps of L-BFGS at the most that fit a head on features."""
+        chosen = self.trainer.max_epochs if self.recipe.name == "probe" else None
+        return chosen or PROBE_EPOCHS
 
     def problems(self) -> list[str]:
         """List every contradiction between the nodes."""
         found = [*self.data.problems(), *self.recipe.problems(), *self.trainer.problems()]
         if self.recipe.name == "probe":
             found += self._probe_problems()
+        if self.recipe.sizes and self.recipe.sizes[-1] != self.model.image_size:
+            found.append(
+                f"recipe.sizes: training must end at model.image_size={self.model.image_size}, "
+                f"got {self.recipe.sizes}; let the last be that."
+            )
         mixing = self.augmentation.mixup_alpha > 0 or self.augmentation.cutmix_alpha > 0
         if mixing and self.recipe.loss.name == "focal":
             found.append(
@@ -146,7 +157,6 @@ class AuditConfig:
     def problems(self) -> list[str]:
         """List every contradiction between the nodes."""
         unused = (
-            "split",
             "sampler",
             "mix",
             *_SIDES,
@@ -156,9 +166,11 @@ class AuditConfig:
             "on_unreadable",
         )
         others = [item.name for item in fields(self.trainer) if item.name != "threads"]
+        of_split = [item.name for item in fields(self.data.split) if item.name != "recover_photos"]
         return [
             *self.data.problems(),
             *unread(self.data, "data", unused, by="audit"),
+            *unread(self.data.split, "data.split", of_split, by="audit"),
             *unread(self.trainer, "trainer", others, by="audit"),
         ]
 

@@ -6,15 +6,20 @@ from dataclasses import dataclass, field
 
 from crack_lightning.config.checks import require_choice, require_range, unread
 
-RECIPES = ("scratch", "finetune", "probe")
+RECIPES = ("scratch", "finetune", "probe", "probe_then_finetune")
 ENGINES = ("auto", "eager", "eager_bf16", "openvino", "openvino_bf16")
+_BY_STEPS = ("scratch", "finetune", "probe_then_finetune")
+_BY_FEATURES = ("probe", "probe_then_finetune")
 _READ_BY = {
     "backbone_lr_scale": ("finetune",),
-    "ema_decay": ("scratch", "finetune"),
-    "gradient_clip": ("scratch", "finetune"),
+    "stage_lr_scale": ("probe_then_finetune",),
+    "all_stages_by": ("probe_then_finetune",),
+    "sizes": _BY_STEPS,
+    "ema_decay": _BY_STEPS,
+    "gradient_clip": _BY_STEPS,
     "views": ("probe",),
-    "l2": ("probe",),
-    "engine": ("probe",),
+    "l2": _BY_FEATURES,
+    "engine": _BY_FEATURES,
 }
 
 
@@ -47,19 +52,29 @@ class RecipeConfig:
 
     Attributes:
         name: ``scratch`` moves all alike, ``finetune`` the backbone more slowly; ``probe`` fits the head on
-            the frozen backbone's features, which are computed once and kept.
+            the frozen backbone's features, which are computed once and kept; ``probe_then_finetune`` goes on
+            from there, stage by stage.
         backbone_lr_scale: The backbone's learning rate as a share of the head's; ``finetune`` only.
+        stage_lr_scale: Each stage's learning rate as a share of the next one's, the classifier's being
+            ``optimizer.lr``; ``probe_then_finetune`` only.
+        all_stages_by: Share of the steps by which all stages learn: the classifier does from the first on,
+            the others join from the top at equal intervals; ``probe_then_finetune`` only.
+        sizes: Sides in pixels that training tiles are shrunk to, each for an equal share of the epochs; the
+            last is ``model.image_size``. None for that size throughout.
         ema_decay: Decay a step of the weights' moving average, which is then what is kept; ``0`` is off.
         gradient_clip: Largest norm of the gradient; ``0`` is off.
         views: Augmented views of each training tile beside the tile itself; ``probe`` only.
-        l2: Pull of the head's weights to zero; ``None`` is chosen on validation tiles; ``probe`` only.
+        l2: Pull of the fitted head's weights to zero; ``None`` is chosen on validation tiles.
         engine: What computes the features, one of ``ENGINES``; ``auto`` is the fastest on this machine of
-            those that agree with ``eager``, which is PyTorch in 32 bits; ``probe`` only.
+            those that agree with ``eager``, which is PyTorch in 32 bits.
         loss: What training makes small.
     """
 
     name: str = "scratch"
     backbone_lr_scale: float = 0.1
+    stage_lr_scale: float = 0.7
+    all_stages_by: float = 0.5
+    sizes: list[int] = field(default_factory=list)
     ema_decay: float = 0.0
     gradient_clip: float = 0.0
     views: int = 0
@@ -70,6 +85,10 @@ class RecipeConfig:
     def __post_init__(self) -> None:
         require_choice("recipe.name", self.name, RECIPES)
         require_range("recipe.backbone_lr_scale", self.backbone_lr_scale, low=0, high=1)
+        require_range("recipe.stage_lr_scale", self.stage_lr_scale, low=0, high=1)
+        require_range("recipe.all_stages_by", self.all_stages_by, low=0, high=1)
+        for size in self.sizes:
+            require_range("recipe.sizes", size, low=32, high=2048)
         require_range("recipe.ema_decay", self.ema_decay, low=0, high=0.99999)
         require_range("recipe.gradient_clip", self.gradient_clip, low=0)
         require_range("recipe.views", self.views, low=0, high=1000)
@@ -80,8 +99,9 @@ class RecipeConfig:
     def problems(self) -> list[str]:
         """List the keys that are set and that this recipe does not read."""
         found = []
+        plain = RecipeConfig()
         for key, readers in _READ_BY.items():
-            if self.name not in readers and getattr(self, key) != getattr(RecipeConfig, key):
+            if self.name not in readers and getattr(self, key) != getattr(plain, key):
                 others = " or ".join(f"recipe={reader}" for reader in readers)
                 found.append(
                     f"recipe.{key}: recipe={self.name} does not read it; use {others}, or leave it out."

@@ -17,7 +17,7 @@ MEASURES = ("brightness", "contrast", "sharpness")
 _SHARES = (0.5, 0.75, 0.9, 0.97, 0.995)
 _BLACK_HATS_PX = (3, 7, 15)
 _COLOURS = 6
-_COLOUR_PX = 16
+_COLOUR_PX = 28
 NUM_FEATURES = len(MEASURES) + (2 + len(_BLACK_HATS_PX)) * len(_SHARES) + _COLOURS
 
 
@@ -64,8 +64,8 @@ def background(appearance: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _colours(image: NDArray[np.uint8]) -> NDArray[np.float64]:
-    small = cv2.resize(image, (_COLOUR_PX, _COLOUR_PX), interpolation=cv2.INTER_AREA)
-    values = np.sort(cv2.cvtColor(small, cv2.COLOR_RGB2LAB).reshape(-1, 3), axis=0)
+    some = cv2.resize(image, (_COLOUR_PX, _COLOUR_PX), interpolation=cv2.INTER_NEAREST)
+    values = np.sort(cv2.cvtColor(some, cv2.COLOR_RGB2LAB).reshape(-1, 3), axis=0)
     ranks = (np.array([0.5, 0.8]) * (len(values) - 1)).astype(np.int64)
     return np.asarray(values[ranks].ravel(), np.float64)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crack_lightning.data.appearance import MEASURES
+from crack_lightning.data.dealing import deal
 from crack_lightning.data.reading import with_groups
 
 if TYPE_CHECKING:
@@ -215,18 +216,15 @@ def _out_of_fold(
     features: NDArray[np.float32], label: NDArray[np.int64], group: NDArray[np.str_]
 ) -> NDArray[np.float64] | None:
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedGroupKFold
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    alone = np.char.add("tile ", np.arange(len(label)).astype(np.str_))
-    together = np.unique(np.where(group == "", alone, group), return_inverse=True)[1]
-    if together.max() + 1 < _FOLDS:
-        return None
+    names = np.arange(len(label)).astype(np.str_)
+    fold = deal(names, label, group, seed=0, shares=np.full(_FOLDS, 1 / _FOLDS))
     probability = np.empty((len(label), label.max() + 1))
-    folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=0)
-    for train, held_out in folds.split(features, label, together):
-        if len(np.unique(label[train])) < label.max() + 1:
+    for number in range(_FOLDS):
+        train, held_out = fold != number, fold == number
+        if not held_out.any() or len(np.unique(label[train])) < label.max() + 1:
             return None
         model = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=500))
         probability[held_out] = model.fit(features[train], label[train]).predict_proba(features[held_out])

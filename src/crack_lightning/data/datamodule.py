@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
+from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from crack_lightning.data.loading import read_batch
@@ -64,6 +65,8 @@ class CrackDataModule(LightningDataModule):
         mixing: Arguments of :func:`~crack_lightning.data.mixing.mix_batch`; empty is off.
         max_train_batches: Batches an epoch at the most.
         max_val_batches: Validation batches at the most.
+        sizes: Sides that training batches are shrunk to, each for an equal share of the epochs; empty for
+            ``image_size`` throughout (progressive resizing, as in Tan and Le, "EfficientNetV2", ICML 2021).
         pin_memory: Copy to the device asynchronously.
     """
 
@@ -82,6 +85,7 @@ class CrackDataModule(LightningDataModule):
         mixing: Mapping[str, float],
         max_train_batches: int | None = None,
         max_val_batches: int | None = None,
+        sizes: Sequence[int] = (),
         pin_memory: bool = False,
     ) -> None:
         super().__init__()
@@ -91,7 +95,7 @@ class CrackDataModule(LightningDataModule):
         self.seed, self.sampler, self.mix = seed, sampler, mix
         self.augmentation, self.mixing = augmentation, mixing
         self.max_train_batches, self.max_val_batches = max_train_batches, max_val_batches
-        self.pin_memory = pin_memory
+        self.sizes, self.pin_memory = tuple(sizes), pin_memory
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Return the training batches, from where the trainer stands in its epoch."""
@@ -148,6 +152,7 @@ class CrackDataModule(LightningDataModule):
         images = self.augmentation(
             batch["image"], batch["index"], seed=self.seed, epoch=self.trainer.current_epoch
         )
+        images = self._shrunk(images, epoch=self.trainer.current_epoch, epochs=self.trainer.max_epochs or 1)
         batch = {**batch, "image": images}
         if self.mixing:
             batch["image"], batch["soft_target"] = mix_batch(
@@ -159,6 +164,15 @@ class CrackDataModule(LightningDataModule):
                 **self.mixing,
             )
         return batch
+
+    def _shrunk(self, images: Tensor, *, epoch: int, epochs: int) -> Tensor:
+        """Return training tiles in the size of the epoch, float32 ``(N, 3, S, S)``."""
+        if not self.sizes:
+            return images
+        size = self.sizes[min(epoch * len(self.sizes) // epochs, len(self.sizes) - 1)]
+        if size == images.shape[-1]:
+            return images
+        return functional.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
 
     def example_rows(self, number: int) -> NDArray[np.int64]:
         """Choose training tiles to show, the classes in turn, by ``seed``; int64 ``(number,)`` or fewer."""

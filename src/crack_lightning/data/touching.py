@@ -32,10 +32,10 @@ def edges(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
         Grey values along the left and right edges from the top, and the top and bottom ones from the left,
         uint8 ``(4, EDGE_SAMPLES)``.
     """
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    lines = [grey[:, 0], grey[:, -1], grey[0], grey[-1]]
+    lines = [image[:, 0], image[:, -1], image[0], image[-1]]
     size = (EDGE_SAMPLES, 1)
-    return np.concatenate([cv2.resize(line[None], size, interpolation=cv2.INTER_AREA) for line in lines])
+    sampled = [cv2.resize(line[None], size, interpolation=cv2.INTER_AREA) for line in lines]
+    return np.asarray(cv2.cvtColor(np.concatenate(sampled), cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def touching_pairs(edges: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import lru_cache, partial
 from itertools import product
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-TWINS_VERSION = 2
+TWINS_VERSION = 3
 """Raise this whenever other pairs are found: surveys in the cache are then made anew."""
 
 PREVIEW_PX = 64
@@ -28,27 +28,12 @@ LEAST_LIKENESS = 0.85
 _COARSE = ((8, 0.86), (16, 0.80))
 _REACH_PX = 3
 _BLOCK = 1024
-
-
-class _Search(NamedTuple):
-    """How two previews are compared: which frequencies, which alignments, and what is alike.
-
-    What departs from the rest by more than ``clip`` times the usual (1.4826 median absolute values) counts no
-    more than that: a crack is not to outweigh all the concrete beside it.
-    """
-
-    band_px: tuple[float, float]
-    clip: float
-    scales: tuple[float, ...]
-    offsets_px: tuple[float, ...]
-    least: float
-
-
-_SEARCHES = (
-    _Search((0.8, 6.0), math.inf, (1.0,), (0.0,), 0.72),
-    _Search((0.8, 6.0), math.inf, (0.96, 0.98, 1.0, 1.02, 1.04), (0.0,), 0.85),
-    _Search((0.8, 3.0), 2.0, (0.955, 0.97, 0.985, 1.0, 1.015, 1.03, 1.045), (0.0, 0.5), LEAST_LIKENESS),
-)
+_CHUNK = 128
+_BAND_PX = (0.8, 3.0)
+_CLIP = 2.0
+_SCALES = (1.0, 0.985, 1.015, 0.97, 1.03, 0.955, 1.045)
+_OFFSETS_PX = (0.0, 0.5)
+_HOPELESS = 0.6
 _ORIENTATIONS = range(8)
 
 
@@ -84,15 +69,15 @@ def twin_pairs(
     Returns:
         Row numbers, ascending in each pair and from pair to pair, int64 ``(P, 2)``.
     """
-    pairs = _candidates(previews)
     with ThreadPoolExecutor(max(1, num_workers)) as pool:
-        for search in _SEARCHES:
-            fine = lru_cache(maxsize=4096)(partial(_fine_structure, previews, search.band_px, search.clip))
-            alike = pool.map(partial(_likeness, search=search, fine=fine), *pairs.T.tolist())
-            if show_progress:
-                title, bar = "Comparing look-alikes", Console(stderr=True)
-                alike = iter(track(alike, title, total=len(pairs), console=bar, transient=True))
-            pairs = pairs[np.fromiter(alike, float, len(pairs)) >= search.least]
+        pairs = _candidates(previews, pool)
+        fine = lru_cache(maxsize=4096)(partial(_fine_structure, previews))
+        chunks = [pairs[start : start + _CHUNK] for start in range(0, len(pairs), _CHUNK)]
+        found = pool.map(partial(_alike_of, fine=fine), chunks)
+        if show_progress:
+            title, bar = "Comparing look-alikes", Console(stderr=True)
+            found = iter(track(found, title, total=len(chunks), console=bar, transient=True))
+        pairs = np.concatenate([np.empty((0, 3), np.int64), *found])
     return np.unique(pairs[:, :2], axis=0)
 
 
@@ -103,54 +88,66 @@ def _turned(pictures: NDArray[Any], orientation: int) -> NDArray[Any]:
     return pictures[..., :: -1 if orientation & 2 else 1, :: -1 if orientation & 1 else 1]
 
 
-def _fine_structure(
-    previews: NDArray[np.uint8], band_px: tuple[float, float], clip: float, row: int
-) -> NDArray[np.float32]:
-    """Leave out noise and JPEG's grid on one side, light and shade on the other, and clip what is left."""
+def _fine_structure(previews: NDArray[np.uint8], row: int) -> NDArray[np.float32]:
+    """Leave out noise and JPEG's grid on one side, light and shade on the other, and clip what is left.
+
+    What departs from the rest by more than ``_CLIP`` times the usual (1.4826 median absolute values) counts
+    no more than that: a crack is not to outweigh all the concrete beside it.
+    """
     values = previews[row].astype(np.float32)
-    fine, wide = (cv2.GaussianBlur(values, (0, 0), sigma) for sigma in band_px)
+    fine, wide = (cv2.GaussianBlur(values, (0, 0), sigma) for sigma in _BAND_PX)
     detail = fine - wide
-    limit = np.float32(clip) * np.float32(1.4826 * np.median(np.abs(detail)) + 0.3)
+    limit = np.float32(_CLIP) * np.float32(1.4826 * np.median(np.abs(detail)) + 0.3)
     return np.asarray(np.clip(detail, -limit, limit), np.float32)
 
 
-def _likeness(
-    row: int,
-    other_row: int,
-    orientation: int,
-    *,
-    search: _Search,
-    fine: Callable[[int], NDArray[np.float32]],
-) -> float:
-    """Return the largest correlation of two tiles over scales and shifts, in ``[-1, 1]``."""
-    one, other = fine(row), _turned(fine(other_row), orientation)
+def _alike_of(pairs: NDArray[np.int64], *, fine: Callable[[int], NDArray[np.float32]]) -> NDArray[np.int64]:
+    """Return those of some pairs in their orientations, ``(P, 3)``, whose fine structure is alike."""
+    return pairs[[_alike(fine(one), _turned(fine(other), turn)) for one, other, turn in pairs.tolist()]]
+
+
+def _alike(one: NDArray[np.float32], other: NDArray[np.float32]) -> bool:
+    """Say whether two tiles correlate enough at some scale and shift; hopeless ones are not aligned."""
     inner = np.ascontiguousarray(other[_REACH_PX:-_REACH_PX, _REACH_PX:-_REACH_PX])
     middle = (one.shape[0] - 1) / 2
-    best = -1.0
-    for scale, x, y in product(search.scales, search.offsets_px, search.offsets_px):
+    for scale, x, y in product(_SCALES, _OFFSETS_PX, _OFFSETS_PX):
+        as_it_is = (scale, x, y) == (1, 0, 0)
         matrix = np.array([[scale, 0, middle * (1 - scale) + x], [0, scale, middle * (1 - scale) + y]])
-        moved = cv2.warpAffine(one, matrix, one.shape, borderMode=cv2.BORDER_REFLECT)
-        best = max(best, float(cv2.matchTemplate(moved, inner, cv2.TM_CCOEFF_NORMED).max()))
-    return best
+        moved = one if as_it_is else cv2.warpAffine(one, matrix, one.shape, borderMode=cv2.BORDER_REFLECT)
+        likeness = cv2.matchTemplate(moved, inner, cv2.TM_CCOEFF_NORMED).max()
+        if likeness >= LEAST_LIKENESS:
+            return True
+        if as_it_is and likeness < _HOPELESS:
+            return False
+    return False
 
 
-def _candidates(previews: NDArray[np.uint8]) -> NDArray[np.int64]:
+def _candidates(previews: NDArray[np.uint8], pool: Executor) -> NDArray[np.int64]:
     """Return pairs whose coarse pictures correlate, and in which orientation of the second, ``(P, 3)``.
 
     The coarsest pictures of all pairs are compared, the finer ones of what is left.
     """
     (side, least), (finer_side, finer_least) = _COARSE
     coarse, finer = _coarse(previews, side), _coarse(previews, finer_side)
+
     found = [np.empty((0, 3), np.int64)]
     for orientation in _ORIENTATIONS:
         turned, finer_turned = _reoriented(coarse, orientation), _reoriented(finer, orientation)
-        for start in range(0, len(coarse), _BLOCK):
+
+        def of_block(
+            start: int,
+            turned: NDArray[np.float32] = turned,
+            finer_turned: NDArray[np.float32] = finer_turned,
+            orientation: int = orientation,
+        ) -> NDArray[np.int64]:
             alike = coarse[start : start + _BLOCK] @ turned[start:].T > least
             one, other = np.divmod(np.flatnonzero(alike), alike.shape[1])
             one, other = one[other > one] + start, other[other > one] + start
             near = np.einsum("pk,pk->p", finer[one], finer_turned[other]) > finer_least
             one, other = one[near], other[near]
-            found.append(np.stack([one, other, np.full_like(one, orientation)], axis=1))
+            return np.stack([one, other, np.full_like(one, orientation)], axis=1)
+
+        found += pool.map(of_block, range(0, len(coarse), _BLOCK))
     return np.concatenate(found)
 
 

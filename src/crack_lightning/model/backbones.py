@@ -210,26 +210,6 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
     return [p for key, p in named if key not in of_head], [p for key, p in named if key in of_head]
 
 
-def freeze_backbone(model: nn.Module) -> None:
-    """Keep the backbone as it is: no gradients, BatchNorm and stochastic depth in evaluation mode.
-
-    ``model.train()`` undoes the second half: call this again after it. Dropout before the head stays on.
-    """
-    backbone, _ = split_parameters(model)
-    for parameter in backbone:
-        parameter.requires_grad_(False)
-    _evaluate_frozen(model, head_modules(model))
-
-
-def _evaluate_frozen(module: nn.Module, last: tuple[nn.Module, ...]) -> None:
-    for child in module.children():
-        if any(inner is x for inner in child.modules() for x in last):
-            if all(child is not x for x in last):
-                _evaluate_frozen(child, last)
-        elif any(True for _ in child.parameters()):
-            child.eval()
-
-
 def count_parameters(model: nn.Module) -> int:
     """Return the number of trainable and frozen parameters together."""
     return sum(parameter.numel() for parameter in model.parameters())

@@ -9,9 +9,10 @@ from pytorch_lightning import LightningModule
 from torchmetrics import MeanMetric, Metric
 
 from crack_lightning.evaluation.metrics import build_metrics
-from crack_lightning.model.backbones import build_backbone, freeze_backbone, split_parameters
+from crack_lightning.model.backbones import build_backbone, split_parameters
 from crack_lightning.model.losses import build_loss
 from crack_lightning.model.optim import build_optimizer, build_scheduler
+from crack_lightning.model.stages import open_stages, rest_frozen, stage_groups, stages_to_open
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,8 +44,10 @@ class CrackClassifier(LightningModule):
         std: Channel deviations, likewise.
         drop_rate: Dropout before the head.
         drop_path_rate: Stochastic depth.
-        recipe: ``scratch``, ``finetune`` or ``probe``.
+        recipe: ``scratch``, ``finetune``, ``probe`` or ``probe_then_finetune``.
         backbone_lr_scale: The backbone's learning rate as a share of the head's, with ``finetune``.
+        stage_lr_scale: Each stage's rate as a share of the next one's, with ``probe_then_finetune``.
+        all_stages_by: Share of the steps by which all stages learn, likewise.
         loss: Arguments of :func:`~crack_lightning.model.losses.build_loss`.
         optimizer: Arguments of :func:`~crack_lightning.model.optim.build_optimizer`.
         scheduler: Arguments of :func:`~crack_lightning.model.optim.build_scheduler`.
@@ -65,6 +68,8 @@ class CrackClassifier(LightningModule):
         drop_path_rate: float,
         recipe: str,
         backbone_lr_scale: float,
+        stage_lr_scale: float,
+        all_stages_by: float,
         loss: dict[str, Any],
         optimizer: dict[str, Any],
         scheduler: dict[str, Any],
@@ -101,8 +106,7 @@ class CrackClassifier(LightningModule):
         self.predictions: list[tuple[Tensor, Tensor, Tensor]] = []
         self.last_loss: Tensor | None = None
         self.last_index: Tensor | None = None
-        if recipe == "probe":
-            freeze_backbone(self.backbone)
+        self._open_stages: int | None = None
 
     def forward(self, images: Tensor) -> Tensor:
         """Classify a batch.
@@ -122,9 +126,19 @@ class CrackClassifier(LightningModule):
     def train(self, mode: bool = True) -> CrackClassifier:  # noqa: FBT001, FBT002
         """Set the mode; a frozen backbone's normalisation and dropout stay as in evaluation."""
         super().train(mode)
-        if mode and self.hparams["recipe"] == "probe":
-            freeze_backbone(self.backbone)
+        if mode:
+            rest_frozen(self.backbone)
         return self
+
+    def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        """Open the stages whose time has come; by the step alone, so that a resumed run has the same."""
+        if self.hparams["recipe"] != "probe_then_finetune":
+            return
+        progress = self.trainer.global_step / int(self.trainer.estimated_stepping_batches)
+        number = stages_to_open(self.backbone, progress=progress, all_by=self.hparams["all_stages_by"])
+        if number != self._open_stages:
+            open_stages(self.backbone, number)
+            self._open_stages = number
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of a batch, float scalar."""
@@ -180,11 +194,15 @@ class CrackClassifier(LightningModule):
     def configure_optimizers(self) -> Any:
         """Build the optimizer and a scheduler that moves at every step."""
         chosen = dict(self.hparams["optimizer"])
-        backbone, head = split_parameters(self.backbone)
-        groups: list[dict[str, Any]] = [{"name": "head", "params": head, "lr": chosen["lr"]}]
-        if self.hparams["recipe"] != "probe":
+        if self.hparams["recipe"] == "probe_then_finetune":
+            groups = stage_groups(self.backbone, lr=chosen["lr"], scale=self.hparams["stage_lr_scale"])
+        else:
+            backbone, head = split_parameters(self.backbone)
             scale = self.hparams["backbone_lr_scale"] if self.hparams["recipe"] == "finetune" else 1.0
-            groups.insert(0, {"name": "backbone", "params": backbone, "lr": chosen["lr"] * scale})
+            groups = [
+                {"name": "backbone", "params": backbone, "lr": chosen["lr"] * scale},
+                {"name": "head", "params": head, "lr": chosen["lr"]},
+            ]
         optimizer = build_optimizer(groups, **chosen)
         steps = int(self.trainer.estimated_stepping_batches)
         scheduler = build_scheduler(optimizer, total_steps=steps, **self.hparams["scheduler"])

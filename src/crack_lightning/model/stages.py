@@ -1,0 +1,80 @@
+"""A network in stages, from the stem to the classifier: which of them learn, and how fast."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from timm.models import group_parameters
+
+from crack_lightning.model.backbones import head_keys
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def stages(model: nn.Module) -> list[list[str]]:
+    """Return the names of the parameters of each stage, the lowest first and the classifier's last.
+
+    timm says for each of its networks which layers are one stage; another network has two, its backbone and
+    its classifier.
+    """
+    matcher: Any = getattr(model, "group_matcher", None)
+    if matcher is not None:
+        of_stage = group_parameters(model, matcher(coarse=True), reverse=True)
+    else:
+        of_head = head_keys(model)
+        of_stage = {name: int(name in of_head) for name, _ in model.named_parameters()}
+    found: dict[int, list[str]] = {}
+    for name, number in of_stage.items():
+        found.setdefault(number, []).append(name)
+    return [found[number] for number in sorted(found)]
+
+
+def stage_groups(model: nn.Module, *, lr: float, scale: float) -> list[dict[str, Any]]:
+    """Return parameter groups for :func:`crack_lightning.model.optim.build_optimizer`, one a stage.
+
+    Args:
+        model: A network.
+        lr: Learning rate of the last stage.
+        scale: Each stage's rate as a share of the next one's (Howard and Ruder, "Universal Language Model
+            Fine-tuning for Text Classification", ACL 2018, section 3.2).
+    """
+    parameters, parts = dict(model.named_parameters()), stages(model)
+    return [
+        {
+            "name": f"stage{number}",
+            "params": [parameters[name] for name in names],
+            "lr": lr * scale ** (len(parts) - 1 - number),
+        }
+        for number, names in enumerate(parts)
+    ]
+
+
+def open_stages(model: nn.Module, number: int) -> None:
+    """Let the last stages learn, so many of them; the others keep their weights and normalisation."""
+    parameters = dict(model.named_parameters())
+    for place, names in enumerate(reversed(stages(model))):
+        for name in names:
+            parameters[name].requires_grad_(place < number)
+    model.train(model.training)
+    rest_frozen(model)
+
+
+def rest_frozen(model: nn.Module) -> None:
+    """Put what is frozen into evaluation mode (BatchNorm); to be called after each ``model.train()``."""
+    for module in model.modules():
+        own = list(module.parameters(recurse=False))
+        if own and not any(parameter.requires_grad for parameter in own):
+            module.eval()
+
+
+def stages_to_open(model: nn.Module, *, progress: float, all_by: float) -> int:
+    """Return how many of the last stages learn at a time of the training, at least the classifier.
+
+    Args:
+        model: A network of S stages.
+        progress: Share of the training's steps that is done, in ``[0, 1]``.
+        all_by: Share of the steps by which all S learn; they are opened at equal intervals before.
+    """
+    number = len(stages(model))
+    return number if progress >= all_by else 1 + int((number - 1) * progress / all_by)
