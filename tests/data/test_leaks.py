@@ -164,6 +164,12 @@ def test_a_grouped_split_leaks_nothing(table: TileTable) -> None:
 @pytest.mark.skipif(not METU.is_dir(), reason="the METU tiles are not beside the project")
 def test_a_grouped_split_of_metu_leaks_nothing(tmp_path: Path) -> None:
     table = readable(
-        metu.load(METU), on_unreadable="error", num_workers=2, show_progress=False, cache=tmp_path, twins=True
+        metu.load(METU),
+        on_unreadable="error",
+        num_workers=2,
+        show_progress=False,
+        cache=tmp_path,
+        twins=True,
+        recover_photos=True,
     )[0]
     assert leaks(table) == []

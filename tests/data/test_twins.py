@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,3 +99,14 @@ def test_known_twins_of_metu_are_found_and_others_are_not() -> None:
     names += ["Positive/16420_1.jpg", "Positive/01463.jpg", "Positive/00591.jpg", "Positive/14955_1.jpg"]
     found = twin_pairs(np.stack([preview(decoded(np.fromfile(METU / name, np.uint8))) for name in names]))
     assert found.tolist() == [[0, 1], [2, 3], [8, 9], [10, 11]]
+
+
+@pytest.mark.real_data
+@pytest.mark.skipif(not METU.is_dir(), reason="the METU tiles are not beside the project")
+def test_pairs_of_metu_that_were_looked_at_by_eye_are_found() -> None:
+    with (Path(__file__).parent / "metu_twins.csv").open(encoding="utf-8", newline="") as file:
+        pairs = [(row["one"], row["other"]) for row in csv.DictReader(file)]
+    names = sorted({name for pair in pairs for name in pair})
+    found = twin_pairs(np.stack([preview(decoded(np.fromfile(METU / name, np.uint8))) for name in names]))
+    assert len(pairs) == 500
+    assert set(pairs) <= {(names[one], names[other]) for one, other in found}
