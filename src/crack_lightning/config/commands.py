@@ -16,6 +16,7 @@ from crack_lightning.config.recipe import ENGINES, RecipeConfig
 from crack_lightning.config.trainer import TrainerConfig
 
 PRETRAINED_LR = 3e-3
+STAGED_LR = 3e-4
 PROBE_EPOCHS = 200
 _SIDES = ("train_sources", "test_sources")
 MACHINE_KEYS = ("accelerator", "precision", "threads")
@@ -53,6 +54,8 @@ class TrainConfig:
         """``optimizer.lr``, or what suits the network and what it has learnt before."""
         if self.optimizer.lr is not None:
             return self.optimizer.lr
+        if self.recipe.name == "probe_then_finetune":
+            return STAGED_LR
         return self.model.scratch_lr if self.from_scratch else PRETRAINED_LR
 
     @property

@@ -100,6 +100,35 @@ def class_figures(confusion: NDArray[np.int64], class_names: Sequence[str]) -> d
     return {"classes": by_class, "macro": averaged(equal), "weighted": averaged(support / support.sum())}
 
 
+def binary_figures(confusion: NDArray[np.floating], positive: int) -> dict[str, NDArray[np.float64]]:
+    """Compute the figures of R confusion matrices of two classes.
+
+    Args:
+        confusion: Counts by true and called class, float ``(R, 2, 2)``.
+        positive: Index of the positive class.
+
+    Returns:
+        ``balanced_accuracy``, ``recall``, ``specificity``, ``precision``, ``f1`` and ``mcc`` (Matthews, BBA
+        1975), each float ``(R,)``; 0 where one would divide by zero.
+    """
+    other = 1 - positive
+    tp, fn = confusion[:, positive, positive], confusion[:, positive, other]
+    tn, fp = confusion[:, other, other], confusion[:, other, positive]
+
+    def ratio(part: NDArray[np.floating], whole: NDArray[np.floating]) -> NDArray[np.float64]:
+        return np.asarray(np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0), np.float64)
+
+    recall, specificity = ratio(tp, tp + fn), ratio(tn, tn + fp)
+    return {
+        "balanced_accuracy": (recall + specificity) / 2,
+        "recall": recall,
+        "specificity": specificity,
+        "precision": ratio(tp, tp + fp),
+        "f1": ratio(2 * tp, 2 * tp + fp + fn),
+        "mcc": ratio(tp * tn - fp * fn, np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))),
+    }
+
+
 def log_loss(label: NDArray[np.int64], probability: NDArray[np.floating]) -> float:
     """Return the mean negative log probability of the truth, in nats; clipped at its type's precision."""
     floor = float(np.finfo(probability.dtype).eps)
@@ -166,10 +195,12 @@ def _positive_metrics(
     row = figures["classes"][name]
     called = int(confusion[:, positive].sum())
     found = int(confusion[positive, positive])
+    binary = binary_figures(confusion[None].astype(np.float64), positive) if len(confusion) == 2 else {}
     return {
         "misses": row["support"] - found,
         "false_alarms": called - found,
         **{f"{key}_{name}": row[key] for key in ("recall", "precision", "f1", "auroc", "average_precision")},
+        **{key: float(binary[key][0]) for key in ("specificity", "mcc") if key in binary},
     }
 
 

@@ -13,6 +13,7 @@ from crack_lightning.data.groups import has_twin_in, leaked_pairs, photo_known
 from crack_lightning.evaluation.classification import evaluate_predictions
 from crack_lightning.evaluation.predictions import Predictions, predicted_labels
 from crack_lightning.evaluation.strata import false_alarms_by_distractor, recall_by_width
+from crack_lightning.evaluation.uncertainty import uncertainty
 from crack_lightning.report.verdict import cautions, verdict
 
 if TYPE_CHECKING:
@@ -54,6 +55,13 @@ def report_contents(
         "class_names": table.class_names,
         "positive_class": table.positive_class,
         **figures,
+        "uncertainty": uncertainty(
+            predictions,
+            table.group[predictions.index],
+            class_names=table.class_names,
+            positive_class=table.positive_class,
+            threshold=threshold,
+        ),
         "worst_errors": _worst_errors(predictions, table, threshold),
         "by_source": _by_source(predictions, table, threshold),
         **_strata(predictions, table, threshold),

@@ -17,9 +17,11 @@ _MEANINGS = {
     "balanced_accuracy": "recall averaged over the classes",
     "recall": "share of {name} tiles that are found",
     "precision": "share of {name} calls that are right",
+    "specificity": "share of the other tiles that raise no false alarm",
     "f1": "harmonic mean of recall and precision",
     "auroc": "how often {name} tiles score higher than the others",
     "average_precision": "precision averaged over all recalls",
+    "mcc": "correlation of calls and truth (Matthews); 0 is no better than chance",
     "log_loss": "quality of the probabilities, in nats; 0 is perfect",
     "brier_score": "mean squared error of the probabilities; 0 is perfect",
 }
@@ -29,10 +31,11 @@ _NAMES = {
     "f1": "F1",
     "auroc": "AUROC",
     "average_precision": "average precision",
+    "mcc": "MCC",
     "log_loss": "log loss",
     "brier_score": "Brier score",
 }
-_SHARES = ("accuracy", "recall", "precision", "f1", "balanced")
+_SHARES = ("accuracy", "recall", "precision", "f1", "balanced", "specificity")
 _SPLITS = {"train": "training", "val": "validation", "test": "test", "unused": "unused"}
 
 
@@ -68,9 +71,23 @@ def _figures_section(contents: Mapping[str, Any]) -> str:
     suffix = "macro" if positive is None else positive
     keys = ["accuracy", "accuracy_of_largest_class", "balanced_accuracy"]
     keys += [f"{key}_{suffix}" for key in ("recall", "precision", "f1", "auroc", "average_precision")]
-    keys += ["log_loss", "brier_score"]
-    rows = [_metric_row(key, metrics[key], suffix, positive) for key in keys]
-    parts = ["## Figures", _table(["figure", "value", "meaning"], rows, "lrl")]
+    keys += [*(["specificity", "mcc"] if positive else []), "log_loss", "brier_score"]
+    told = contents["uncertainty"]
+    rows = [
+        _metric_row(key, metrics[key], told["intervals"].get(key), suffix=suffix, positive=positive)
+        for key in keys
+    ]
+    parts = ["## Figures", _table(["figure", "value", "95 % interval", "meaning"], rows, "lrrl")]
+    over = "groups of tiles" if told["groups_known"] else "tiles, as groups are unknown: it may be too narrow"
+    parts.append(
+        f"An interval says where the figure may lie for other tiles of the same kind; it is over {over}."
+    )
+    parts += [_plain(bound) for bound in told["bounds"]]
+    if baselines := told["baselines"]:
+        named = ["accuracy", "balanced_accuracy", "recall", "specificity", "precision", "f1"]
+        cells = [[f"all {name}", *(percent(row[key]) for key in named)] for name, row in baselines.items()]
+        head = ["calling", "accuracy", "balanced accuracy", "recall", "specificity", "precision", "F1"]
+        parts.append(_table(head, cells, "lrrrrrr"))
     if positive is None:
         by_class = [
             [name, *(percent(row[key]) for key in ("precision", "recall", "f1")), number(row["support"])]
@@ -84,14 +101,22 @@ def _figures_section(contents: Mapping[str, Any]) -> str:
     return "\n\n".join(parts)
 
 
-def _metric_row(key: str, value: float | None, suffix: str, positive: str | None) -> list[str]:
+def _metric_row(
+    key: str,
+    value: float | None,
+    interval: Mapping[str, Any] | None,
+    *,
+    suffix: str,
+    positive: str | None,
+) -> list[str]:
     stem = key.removesuffix(f"_{suffix}")
     meaning = _MEANINGS[stem].format(name=positive or "a class's")
     if positive is None and stem != key:
         meaning = f"{meaning}, averaged over classes"
-    written = percent(value) if stem.startswith(_SHARES) else number(value)
+    write = percent if stem.startswith(_SHARES) else number
+    limits = "-" if interval is None else f"{write(interval['low'])} to {write(interval['high'])}"
     of_class = f" of {positive}" if positive is not None and stem != key else ""
-    return [f"{_NAMES.get(stem, stem)}{of_class}", written, meaning]
+    return [f"{_NAMES.get(stem, stem)}{of_class}", write(value), limits, meaning]
 
 
 def _errors_section(errors: Sequence[Mapping[str, Any]], total: int) -> str:

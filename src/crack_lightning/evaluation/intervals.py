@@ -1,0 +1,142 @@
+"""How sure a figure is: intervals that know that tiles of one photo err together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+CONFIDENCE = 0.95
+NUM_RESAMPLES = 2000
+_PRIOR_CORRELATION = 0.3
+_PRIOR_GROUPS = 4
+_RESAMPLES_AT_ONCE = 100
+
+
+class Interval(NamedTuple):
+    """Two-sided 95 % limits of a figure."""
+
+    low: float
+    high: float
+
+
+def group_codes(group: NDArray[np.str_]) -> NDArray[np.int64]:
+    """Number the groups of N tiles from 0; a tile of no known group is one by itself, int64 ``(N,)``."""
+    alone = np.char.add("\0", np.arange(len(group)).astype(np.str_))
+    return np.unique(np.where(group == "", alone, group), return_inverse=True)[1].astype(np.int64)
+
+
+def effective_size(hit: NDArray[np.bool_], group: NDArray[np.int64]) -> float:
+    """Return how many independent tiles N tiles in groups are worth, in ``[1, N]``.
+
+    N is divided by the design effect, 1 + (m - 1) r, where m is the size of the group of a tile in the mean
+    and r the correlation of hits within a group (analysis of variance; Donner and Klar, "Design and Analysis
+    of Cluster Randomization Trials", 2000), and multiplied by the square of the normal quantile over
+    Student's at G - 1 degrees of freedom (Korn and Graubard, Survey Methodology 1998). Few errors say little
+    about r: it is averaged with ``_PRIOR_CORRELATION``, which counts as ``_PRIOR_GROUPS`` groups beside those
+    that have the rarer outcome.
+
+    Args:
+        hit: Whether each tile is called rightly, bool ``(N,)``, N at least 1.
+        group: Group numbers from 0, int64 ``(N,)``.
+    """
+    sizes = np.bincount(group)
+    hits = np.bincount(group, weights=hit)[sizes > 0].astype(np.int64)
+    sizes = sizes[sizes > 0]
+    number, groups = len(hit), len(sizes)
+    typical = float((sizes**2).sum() / number)
+    if groups < 2:
+        return 1.0
+    rarer = hits if 2 * hits.sum() <= number else sizes - hits
+    weight = int((rarer > 0).sum())
+    correlation = (weight * _correlation(hits, sizes) + _PRIOR_GROUPS * _PRIOR_CORRELATION) / (
+        weight + _PRIOR_GROUPS
+    )
+    quantile = 0.5 + CONFIDENCE / 2
+    student = (stats.norm.ppf(quantile) / stats.t.ppf(quantile, groups - 1)) ** 2 if typical > 1 else 1.0
+    return float(max(1.0, number / (1 + (typical - 1) * correlation) * student))
+
+
+def _correlation(hits: NDArray[np.int64], sizes: NDArray[np.int64]) -> float:
+    """Return the correlation within groups by analysis of variance, in ``[0, 1]``."""
+    number, groups = int(sizes.sum()), len(sizes)
+    if number == groups:
+        return 0.0
+    share = hits / sizes
+    between = float((sizes * (share - hits.sum() / number) ** 2).sum()) / (groups - 1)
+    within = float((sizes * share * (1 - share)).sum()) / (number - groups)
+    size = (number - float((sizes**2).sum()) / number) / (groups - 1)
+    whole = between + (size - 1) * within
+    return float(np.clip((between - within) / whole, 0, 1)) if whole > 0 else 0.0
+
+
+def proportion_interval(hit: NDArray[np.bool_], group: NDArray[np.int64]) -> Interval:
+    """Return Wilson's interval of a proportion on its effective sample size.
+
+    Args:
+        hit: Outcomes, bool ``(N,)``, N at least 1.
+        group: Group numbers from 0, int64 ``(N,)``.
+
+    References:
+        Wilson, JASA 1927; on clustered data Korn and Graubard, Survey Methodology 1998.
+    """
+    size, share = effective_size(hit, group), float(hit.mean())
+    z = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
+    middle = (share + z**2 / (2 * size)) / (1 + z**2 / size)
+    half = z / (1 + z**2 / size) * float(np.sqrt(share * (1 - share) / size + z**2 / (4 * size**2)))
+    return Interval(
+        0.0 if share == 0 else max(0.0, middle - half), 1.0 if share == 1 else min(1.0, middle + half)
+    )
+
+
+def cannot_be_excluded(hit: NDArray[np.bool_], group: NDArray[np.int64]) -> float:
+    """Return the one-sided 95 % bound on the share of errors where none was seen.
+
+    Exact on the effective sample size n: the share whose chance of no error in n tiles is 5 %.
+    """
+    assert hit.all(), "an error was seen"
+    return float(1 - (1 - CONFIDENCE) ** (1 / effective_size(hit, group)))
+
+
+def bootstrap_intervals(
+    figures: Callable[[NDArray[np.float64]], Mapping[str, NDArray[np.float64]]],
+    group: NDArray[np.int64],
+    *,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """Return percentile intervals of figures over resampled groups.
+
+    Args:
+        figures: From weights of N tiles, float ``(R, N)``, to figures by name, float ``(R,)``.
+        group: Group numbers from 0, int64 ``(N,)``.
+        seed: Of the resampling.
+
+    Returns:
+        An interval by name, without the figures that no resample has a value of.
+
+    References:
+        Field and Welsh, "Bootstrapping clustered data", JRSS B 2007.
+    """
+    rng = np.random.default_rng(seed)
+    number = int(group.max()) + 1
+    found: dict[str, list[NDArray[np.float64]]] = {}
+    for _ in range(NUM_RESAMPLES // _RESAMPLES_AT_ONCE):
+        drawn = rng.integers(0, number, (_RESAMPLES_AT_ONCE, number))
+        drawn += number * np.arange(_RESAMPLES_AT_ONCE)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=number * _RESAMPLES_AT_ONCE)
+        weights = counts.reshape(_RESAMPLES_AT_ONCE, number)[:, group].astype(np.float64)
+        for name, values in figures(weights).items():
+            found.setdefault(name, []).append(values)
+    tails = np.array([0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
+    columns = {name: np.concatenate(values) for name, values in found.items()}
+    return {
+        name: Interval(*np.nanquantile(values, tails).tolist())
+        for name, values in columns.items()
+        if not np.isnan(values).all()
+    }
