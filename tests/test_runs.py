@@ -31,7 +31,14 @@ def test_a_run_leaves_its_folder_in_order(run: Path) -> None:
     }
     assert [path.name for path in (run / "checkpoints").iterdir()] == ["best.ckpt"]
     assert {path.name for path in (run / "report").iterdir()} >= {
-        *("report.md", "report.json", "classification_report.txt", "confusion_matrix.png", "roc_curve.png"),
+        *(
+            "report.md",
+            "report.html",
+            "report.json",
+            "classification_report.txt",
+            "confusion_matrix.png",
+            "roc_curve.png",
+        ),
         *("pr_curve.png", "loss_curve.png", "accuracy_curve.png", "example_tiles.png", "augmentations.png"),
     }
 

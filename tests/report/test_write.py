@@ -28,7 +28,7 @@ PICTURES = TEST_PICTURES | {
     "example_tiles.png",
     "augmentations.png",
 }
-TEXTS = {"classification_report.txt", "report.json", "report.md"}
+TEXTS = {"classification_report.txt", "report.html", "report.json", "report.md"}
 
 
 @pytest.fixture

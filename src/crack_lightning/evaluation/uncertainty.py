@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 WILSON = "Wilson on the effective sample size (Korn and Graubard 1998)"
 BOOTSTRAP = "percentiles over 2,000 resamples of the groups (Field and Welsh 2007)"
-CORNER = "from the limits of recall and specificity, as no error was seen"
+CORNER = "from the limits of recall and specificity"
 
 
 def uncertainty(
@@ -72,11 +73,8 @@ def uncertainty(
     resampled = bootstrap_intervals(figures, codes)
     for name, interval in resampled.items():
         found[_full_name(name, positive_class)] = _named(interval, BOOTSTRAP)
-    if pole is not None and right.all():
-        low = min(row["low"] for row in found.values() if row["method"] == WILSON)
-        for name in ("balanced_accuracy", "mcc", "f1", "auroc", "average_precision"):
-            limit = max(0.0, 2 * low - 1) if name == "mcc" else low
-            found[_full_name(name, positive_class)] = _named(Interval(limit, 1.0), CORNER)
+    if pole is not None:
+        _widen(found, label == pole, class_names[pole], all_right=bool(right.all()))
     return {
         "intervals": found,
         "groups": int(codes.max()) + 1,
@@ -85,6 +83,28 @@ def uncertainty(
         "bounds": _bounds(right, label, codes, class_names, pole),
         "baselines": {} if pole is None else _baselines(label, class_names, pole),
     }
+
+
+def _widen(
+    found: dict[str, dict[str, Any]], cracked: NDArray[np.bool_], name: str, *, all_right: bool
+) -> None:
+    """Give those intervals a width that resampling gives none, as the calls or the ranking do not vary."""
+    if f"recall_{name}" not in found or "specificity" not in found:
+        return
+    limits = [(found[key]["low"], found[key]["high"]) for key in (f"recall_{name}", "specificity")]
+    share = float(cracked.mean())
+    confusions = [
+        [[(1 - share) * specificity, (1 - share) * (1 - specificity)], [share * (1 - recall), share * recall]]
+        for recall, specificity in product(*limits)
+    ]
+    corners = binary_figures(np.array(confusions), 1)
+    for key in ("balanced_accuracy", "f1", "mcc"):
+        interval = found[full := _full_name(key, name)]
+        if interval["low"] == interval["high"]:
+            found[full] = _named(Interval(float(corners[key].min()), float(corners[key].max())), CORNER)
+    if all_right:
+        for key in ("auroc", "average_precision"):
+            found[_full_name(key, name)] = _named(Interval(min(low for low, _ in limits), 1.0), CORNER)
 
 
 def _named(interval: Interval, method: str) -> dict[str, Any]:

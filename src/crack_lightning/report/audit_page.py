@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import base64
 from collections import Counter
 from functools import partial
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
-from jinja2 import Environment
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from crack_lightning.data.appearance import MEASURES
 from crack_lightning.data.audit import class_balance
-from crack_lightning.data.decoding import decode_image
 from crack_lightning.data.groups import photo_known
 from crack_lightning.report.contents import to_plain
+from crack_lightning.report.page import render, thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +25,6 @@ if TYPE_CHECKING:
 
     from crack_lightning.data.audit import Audit
 
-_THUMBNAIL_PX = 96
 _SETS, _OF_A_SET, _SHOWN, _GROUPS = 12, 6, 24, 20
 
 
@@ -113,29 +108,14 @@ def audit_page(contents: Mapping[str, Any], found: Audit) -> str:
     """Lay out an audit as one HTML file with its pictures inside."""
     table = found.table
     label = dict(zip(table.path.tolist(), np.array(table.class_names)[table.label].tolist(), strict=True))
-    template = (
-        files("crack_lightning.report").joinpath("templates", "audit.html.j2").read_text(encoding="utf-8")
-    )
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["number"] = "{:,}".format
-    page: str = environment.from_string(template).render(
+    return render(
+        "audit.html.j2",
         **contents,
         label=label,
-        thumbnail=partial(_thumbnail, table.root),
+        thumbnail=partial(thumbnail, table.root),
         limits={"sets": _SETS, "of_a_set": _OF_A_SET, "shown": _SHOWN, "groups": _GROUPS},
         measures=MEASURES,
     )
-    return page
-
-
-def _thumbnail(root: Path, path: str) -> str:
-    """Return a picture in small as a data URL."""
-    pixels = decode_image(root / path)
-    scale = _THUMBNAIL_PX / max(pixels.shape[:2])
-    width, height = (max(1, round(scale * side)) for side in (pixels.shape[1], pixels.shape[0]))
-    small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-    _, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 80])
-    return f"data:image/jpeg;base64,{base64.b64encode(data.tobytes()).decode()}"
 
 
 def closing_lines(contents: Mapping[str, Any], *, page: Path) -> Group:

@@ -63,6 +63,7 @@ def report_contents(
             threshold=threshold,
         ),
         "worst_errors": _worst_errors(predictions, table, threshold),
+        "least_sure": _least_sure(predictions, table, threshold),
         "by_source": _by_source(predictions, table, threshold),
         **_strata(predictions, table, threshold),
         "data": data_statement(table),
@@ -145,8 +146,31 @@ def _worst_errors(predictions: Predictions, table: TileTable, threshold: float) 
     predicted = predicted_labels(
         predictions.probability, positive_index=table.positive_index, threshold=threshold
     )
-    rows = np.flatnonzero(predicted != predictions.label)
-    errors = [
+    errors = _named(predictions, table, predicted, np.flatnonzero(predicted != predictions.label))
+    errors.sort(key=lambda error: (-error["probability"], error["path"]))
+    return [
+        error
+        for name in _positive_first(table)
+        for error in [error for error in errors if error["label"] == name][:_LISTED_ERRORS]
+    ]
+
+
+def _least_sure(predictions: Predictions, table: TileTable, threshold: float) -> list[dict[str, Any]]:
+    """List the tiles that were nearest to being called otherwise."""
+    positive, probability = table.positive_index, predictions.probability
+    predicted = predicted_labels(probability, positive_index=positive, threshold=threshold)
+    if probability.shape[1] == 2 and positive is not None:
+        margin = np.abs(probability[:, positive] - threshold)
+    else:
+        ordered = np.sort(probability, axis=1)
+        margin = ordered[:, -1] - ordered[:, -2]
+    return _named(predictions, table, predicted, np.argsort(margin, kind="stable")[:_LISTED_ERRORS])
+
+
+def _named(
+    predictions: Predictions, table: TileTable, predicted: NDArray[np.int64], rows: NDArray[np.int64]
+) -> list[dict[str, Any]]:
+    return [
         {
             "path": str(table.path[predictions.index[row]]),
             "group": str(table.group[predictions.index[row]]),
@@ -155,12 +179,6 @@ def _worst_errors(predictions: Predictions, table: TileTable, threshold: float) 
             "probability": float(predictions.probability[row, predicted[row]]),
         }
         for row in rows
-    ]
-    errors.sort(key=lambda error: (-error["probability"], error["path"]))
-    return [
-        error
-        for name in _positive_first(table)
-        for error in [error for error in errors if error["label"] == name][:_LISTED_ERRORS]
     ]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from crack_lightning.report import figures as draw
 from crack_lightning.report.contents import report_contents, to_json
 from crack_lightning.report.markdown import report_markdown
+from crack_lightning.report.page import report_page
 from crack_lightning.report.tables import classification_report, predictions_csv
 from crack_lightning.run_folder import write_text
 
@@ -94,6 +95,8 @@ def write_report(
         draw.save_figure(figure, report / name)
     write_text(report / "report.json", to_json(contents))
     pictures = {name: _ALTERNATIVE_TEXTS[name] for name in figures}
+    page = report_page(contents, root=table.root, pictures=pictures, folder=report)
+    write_text(report / "report.html", page)
     write_text(report / "report.md", report_markdown(contents, pictures=pictures))
     return report / "report.md"
 

@@ -1,0 +1,71 @@
+"""Reports as one HTML file each: pictures inside, no request to anywhere, fit for paper and for the dark."""
+
+from __future__ import annotations
+
+import base64
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import cv2
+from jinja2 import Environment, PackageLoader
+
+from crack_lightning.data.decoding import UnreadableImageError, decode_image
+from crack_lightning.report.sections import cards, report_sections
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_THUMBNAIL_PX = 96
+_NO_PICTURE = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+
+
+def render(template: str, /, **values: Any) -> str:
+    """Fill one of the templates; whatever is put in is escaped."""
+    environment = Environment(
+        loader=PackageLoader("crack_lightning.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = "{:,}".format
+    return environment.get_template(template).render(**values)
+
+
+def report_page(contents: Mapping[str, Any], *, root: Path, pictures: Mapping[str, str], folder: Path) -> str:
+    """Lay out a report as one page.
+
+    Args:
+        contents: What ``report_contents`` returned.
+        root: The folder that the tiles' paths are relative to.
+        pictures: Alternative text by file name of the figures.
+        folder: Where the figures are.
+    """
+    return render(
+        "report.html.j2",
+        **contents,
+        sections=report_sections(contents),
+        cards=cards(contents),
+        pictures=pictures,
+        picture=lambda name: data_url((folder / name).read_bytes(), "image/png"),
+        thumbnail=partial(thumbnail, root),
+        kind_of=lambda block: type(block).__name__,
+    )
+
+
+def thumbnail(root: Path, path: str) -> str:
+    """Return a picture in small as a data URL; an empty one where it cannot be read any more."""
+    try:
+        pixels = decode_image(root / path)
+    except UnreadableImageError:
+        return _NO_PICTURE
+    scale = _THUMBNAIL_PX / max(pixels.shape[:2])
+    width, height = (max(1, round(scale * side)) for side in (pixels.shape[1], pixels.shape[0]))
+    small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 80])
+    return data_url(data.tobytes(), "image/jpeg")
+
+
+def data_url(data: bytes, kind: str) -> str:
+    """Return a file's bytes as a URL that holds them."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
