@@ -82,7 +82,11 @@ def test_targets_of_an_option_are_built(option: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("primary", PRIMARIES)
 def test_a_primary_composes(primary: str) -> None:
-    needs = {"evaluate": ["checkpoint=a.ckpt"], "predict": ["checkpoint=a.ckpt", "source=[a.jpg]"]}
+    needs = {
+        "evaluate": ["checkpoint=a.ckpt"],
+        "predict": ["checkpoint=a.ckpt", "source=[a.jpg]"],
+        "compare": ["runs=[a]"],
+    }
     parse(composed(primary, *needs.get(primary, [])), SCHEMAS[primary])
 
 

@@ -31,7 +31,8 @@ MAY_IMPORT = {
     "fitting": FOUNDATION | {"config", "data", "model", "evaluation", "training", "assembly"},
     "experiment": FOUNDATION
     | {"config", "data", "model", "evaluation", "training", "report", "assembly", "fitting", "tiles"},
-    "sweep": FOUNDATION | {"config", "cli", "experiment", "inference"},
+    "sweep": FOUNDATION | {"config", "cli", "evaluation", "experiment", "inference", "report"},
+    "compare": {"cli", "config", "run_folder", "sweep"},
     "cli": {"errors", "hardware", "config", ""},
     "ahead": FOUNDATION | {"data"},
     "train": {"ahead", "cli", "config", "experiment", "report"},
@@ -40,7 +41,7 @@ MAY_IMPORT = {
     "cache": {"errors", "cache_entries"},
     "": {"inference", ""},
 }
-CONFIGURED = {"config", "targets", "sweep", "cli", "train", "evaluate", "predict", "audit"}
+CONFIGURED = {"config", "targets", "sweep", "cli", "train", "evaluate", "predict", "audit", "compare"}
 
 
 def imported(path: Path) -> set[str]:

@@ -61,6 +61,7 @@ def test_a_sweep_gives_each_job_its_folder_report_and_row(
     assert [job["status"] == "done" for job in jobs] == [True, False, True, False]
     for job in ("0", "2"):
         assert (sweep / job / "report" / "report.md").is_file()
+    assert "2 runs; the best is" in (sweep / "comparison.html").read_text(encoding="utf-8")
     sentence = "plugins: cannot import 'nosuchplugin'"
     assert sentence in (sweep / "1" / "console.log").read_text(encoding="utf-8")
     assert sentence in capfd.readouterr().out

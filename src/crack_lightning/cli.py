@@ -25,10 +25,12 @@ COMMANDS = {
     "evaluate": "report on a checkpoint over another set",
     "predict": "say what a checkpoint sees in files",
     "audit": "find twins, wrong labels and odd files in a set of tiles",
+    "compare": "put finished runs side by side, and say whether they differ",
     "cache": "list what is kept between runs; 'cache clear' empties it",
 }
+LIST_KEYS = ("source", "runs")
 PATH_KEYS = (
-    "source",
+    *LIST_KEYS,
     "checkpoint",
     "resume",
     "outputs",
@@ -195,7 +197,7 @@ def _quoted_override(argument: str) -> str:
     key, equals, value = argument.partition("=")
     if key.lstrip("+") not in PATH_KEYS or not equals or value in ("", "null"):
         return argument
-    if key == "source":
+    if key in LIST_KEYS:
         return f"{key}=[{_quoted(value)}]" if not value.startswith("[") or Path(value).exists() else argument
     return f"{key}={_quoted(value)}" if not _is_quoted(value) else argument
 
@@ -205,6 +207,8 @@ def _path_overrides(name: str, paths: list[str]) -> list[str]:
         return []
     if name == "audit" and len(paths) == 1:
         return ["data=image_folder", f"data.root={_quoted(paths[0])}"]
+    if name == "compare":
+        return [f"runs=[{','.join(map(_quoted, paths))}]"]
     if name != "predict":
         raise CrackLightningError(f"'{paths[0]}': expected key=value, as in model=resnet18; see --help.")
     checkpoints = [path for path in paths if path.endswith(".ckpt")]

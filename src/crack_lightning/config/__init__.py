@@ -1,11 +1,18 @@
 """The contract: a dataclass a node, checked before anything is built."""
 
-from crack_lightning.config.commands import AuditConfig, EvaluateConfig, PredictConfig, TrainConfig
+from crack_lightning.config.commands import (
+    AuditConfig,
+    CompareConfig,
+    EvaluateConfig,
+    PredictConfig,
+    TrainConfig,
+)
 from crack_lightning.config.parse import conf_dir, parse, register_schemas, write_config
 from crack_lightning.config.resume import resumed_config
 
 __all__ = [
     "AuditConfig",
+    "CompareConfig",
     "EvaluateConfig",
     "PredictConfig",
     "TrainConfig",

@@ -218,6 +218,23 @@ class PredictConfig:
         return found
 
 
+@dataclass
+class CompareConfig:
+    """``compare``: finished runs side by side.
+
+    Attributes:
+        runs: Folders of runs, or folders that hold some, such as a sweep's.
+        outputs: Folder of all runs.
+    """
+
+    runs: list[str] = MISSING
+    outputs: str = "outputs"
+
+    def problems(self) -> list[str]:
+        """List every contradiction; there can be none."""
+        return []
+
+
 def _machine_problems(trainer: TrainerConfig, *, by: str) -> list[str]:
     training = [item.name for item in fields(trainer) if item.name not in MACHINE_KEYS]
     return [*trainer.problems(), *unread(trainer, "trainer", training, by=by)]

@@ -9,7 +9,13 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from crack_lightning.config.commands import AuditConfig, EvaluateConfig, PredictConfig, TrainConfig
+from crack_lightning.config.commands import (
+    AuditConfig,
+    CompareConfig,
+    EvaluateConfig,
+    PredictConfig,
+    TrainConfig,
+)
 from crack_lightning.config.suggest import explain
 from crack_lightning.errors import ConfigError
 from crack_lightning.run_folder import write_text
@@ -22,6 +28,7 @@ SCHEMAS: Mapping[str, type[Any]] = {
     "evaluate": EvaluateConfig,
     "predict": PredictConfig,
     "audit": AuditConfig,
+    "compare": CompareConfig,
 }
 
 

@@ -186,6 +186,28 @@ def tiles_figure(
     return figure
 
 
+def scatter_figure(points: Sequence[tuple[float, float, str]]) -> Figure:
+    """Draw the error of runs against their time; those that none beats in both are joined.
+
+    Args:
+        points: Seconds, share of errors and name of each run.
+    """
+    figure, axes = _panel("Error against time", "seconds", "errors among test tiles")
+    seconds, error = [point[0] for point in points], [point[1] for point in points]
+    axes.plot(seconds, error, "o", color=BLUE, markersize=7)
+    front: list[tuple[float, float]] = []
+    for x, y in sorted(zip(seconds, error, strict=True)):
+        if not front or y < front[-1][1]:
+            front.append((x, y))
+    axes.plot(*zip(*front, strict=True), color=ORANGE, linestyle="--", label="none is better in both")
+    for x, y, name in points[:30]:
+        axes.annotate(_short(name), (x, y), xytext=(5, 4), textcoords="offset points", fontsize=9)
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+    axes.legend(frameon=False, fontsize=10)
+    return figure
+
+
 def figure_to_array(figure: Figure) -> NDArray[np.uint8]:
     """Render a figure, uint8 RGB ``(H, W, 3)``."""
     canvas = FigureCanvasAgg(figure)

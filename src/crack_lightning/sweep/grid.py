@@ -128,6 +128,11 @@ def _run_jobs(jobs: list[Job], *, command: str, folder: Path) -> None:
         _show_end(console, job)
         _write_table(jobs, folder / "jobs.csv")
     console.print(_closing_table(jobs, folder))
+    if command == "train" and sum(bool(job.metrics()) for job in jobs) > 1:
+        from crack_lightning.sweep.comparison import write_comparison
+
+        write_comparison([folder], folder, title=f"Sweep {folder.name}")
+        console.print(f"Comparison: {folder / 'comparison.html'}", highlight=False, soft_wrap=True)
 
 
 def _show_end(console: Console, job: Job) -> None:

@@ -1,0 +1,39 @@
+"""``python -m crack_lightning.compare``: finished runs side by side, and whether they differ."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crack_lightning.cli import as_typed, main
+from crack_lightning.config import CompareConfig, parse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from omegaconf import DictConfig
+
+SCHEMA = CompareConfig
+
+
+def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None = None) -> int:
+    """Compare as configured; arguments as for the other commands."""
+    config = parse(composed, CompareConfig)
+    from rich import print as show
+
+    from crack_lightning.run_folder import create_run_folder
+    from crack_lightning.sweep.comparison import run_folders, write_comparison
+    from crack_lightning.sweep.listing import comparison_table
+
+    runs = run_folders([Path(path) for path in config.runs])
+    folder = folder or create_run_folder(Path(config.outputs), "compare")
+    contents = write_comparison(
+        runs, folder, title=f"Comparison of {len(runs)} runs", command=as_typed("compare", overrides)
+    )
+    show(comparison_table(contents, page=folder / "comparison.html"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(["compare", *sys.argv[1:]]))

@@ -1,0 +1,109 @@
+"""Runs side by side, from folders of reports that differ in known ways."""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from crack_lightning.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def write_run(folder: Path, right: np.ndarray[Any, Any], **settings: Any) -> Path:
+    """Write what a run leaves and a comparison reads."""
+    (folder / "report").mkdir(parents=True)
+    accuracy = float(right.mean())
+    report = {
+        "title": folder.name,
+        "metrics": {"accuracy": accuracy, "errors": int((~right).sum()), "tiles": len(right)},
+        "uncertainty": {"intervals": {"accuracy": {"low": accuracy - 0.01, "high": accuracy + 0.01}}},
+        "provenance": {"settings": {"seed": 0, "model": {"name": "m"}, **settings}, "parameters": 1000},
+        "timing": {"seconds": {"data": 1.0, "training": 9.0}},
+    }
+    (folder / "report" / "report.json").write_text(json.dumps(report), encoding="utf-8")
+    with (folder / "predictions.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "group", "label", "predicted"])
+        for number, hit in enumerate(right.tolist()):
+            writer.writerow([f"{number:04d}.jpg", f"p{number // 5}", "crack", "crack" if hit else "intact"])
+    return folder
+
+
+def compared(outputs: Path) -> dict[str, Any]:
+    [path] = outputs.glob("*/*_compare/comparison.json")
+    contents: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return contents
+
+
+def test_runs_are_ordered_tested_and_their_settings_told_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    for name, share in (("good", 0.98), ("bad", 0.8), ("fair", 0.97)):
+        write_run(tmp_path / "sweep" / name, rng.random(600) < share, optimizer={"lr": share})
+    assert main(["compare", str(tmp_path / "sweep"), f"outputs={tmp_path / 'out'}"]) == 0
+    contents = compared(tmp_path / "out")
+    assert [row["run"] for row in contents["runs"]][-1] == "bad"
+    assert contents["differing"] == ["optimizer.lr"]
+    told = {row["run"]: row for row in contents["tests"]}
+    assert told["bad"]["p_adjusted"] < 0.001
+    assert told["bad"]["high"] < 0
+    others = set(told) - {"bad"}
+    assert all(told[name]["p"] > 0.05 for name in others)
+    page = next((tmp_path / "out").glob("*/*_compare/comparison.html")).read_text(encoding="utf-8")
+    assert "not tested" not in page
+    assert "data:image/png" in page
+    assert "bad" in capsys.readouterr().out
+    with next((tmp_path / "out").glob("*/*_compare/comparison.csv")).open(encoding="utf-8") as file:
+        assert [row["optimizer.lr"] for row in csv.DictReader(file)][-1] == "0.8"
+
+
+def test_other_test_tiles_are_not_tested(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", np.ones(100, np.bool_))
+    write_run(tmp_path / "b", np.ones(60, np.bool_), data={"seed": 1})
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), f"outputs={tmp_path / 'out'}"]) == 0
+    [test] = compared(tmp_path / "out")["tests"]
+    assert test["refused"].startswith("other test tiles: 60 of ")
+
+
+def test_repetitions_are_put_together_and_paired(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for seed in range(4):
+        for lr, share in ((0.1, 0.97), (0.2, 0.9)):
+            name = f"{lr}_{seed}"
+            write_run(tmp_path / "runs" / name, rng.random(500) < share, seed=seed, optimizer={"lr": lr})
+    assert main(["compare", f"runs={tmp_path / 'runs'}", f"outputs={tmp_path / 'out'}"]) == 0
+    best, other = compared(tmp_path / "out")["repeated"]
+    assert (best["settings"], best["repetitions"]) == ({"optimizer.lr": 0.1}, 4)
+    assert other["difference"] == pytest.approx(-0.05, abs=0.02)
+    assert other["low"] < other["difference"] < other["high"] < 0
+
+
+@pytest.mark.parametrize(
+    ("made", "sentence"),
+    [
+        ([], "there is no finished run in"),
+        (["one"], "two or more finished runs are expected, got 1"),
+    ],
+)
+def test_what_cannot_be_compared_is_said(
+    made: list[str], sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in made:
+        write_run(tmp_path / "runs" / name, np.ones(10, np.bool_))
+    assert main(["compare", str(tmp_path / "runs"), f"outputs={tmp_path / 'out'}"]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_a_damaged_report_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(tmp_path / "a", np.ones(10, np.bool_))
+    broken = write_run(tmp_path / "b", np.ones(10, np.bool_))
+    (broken / "report" / "report.json").write_text("{", encoding="utf-8")
+    assert main(["compare", str(tmp_path / "a"), str(broken), f"outputs={tmp_path / 'out'}"]) == 2
+    assert f"runs: '{broken}' holds no finished run" in capsys.readouterr().err
