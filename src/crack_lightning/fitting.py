@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 import torch
 
 from crack_lightning import assembly
+from crack_lightning.config.evaluation import EvaluationConfig
+from crack_lightning.errors import ConfigError
+from crack_lightning.evaluation.decision import decide
+from crack_lightning.evaluation.intervals import group_codes
 from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.model.checkpoints import load_classifier, read_checkpoint
-from crack_lightning.training.checkpoints import BEST, RunCheckpoints, save_model
+from crack_lightning.training.checkpoints import BEST, RunCheckpoints, keep_decision, save_model
 from crack_lightning.training.guards import FiniteLoss
 from crack_lightning.training.seeds import StepSeeds
 
@@ -66,6 +70,8 @@ def by_steps(
         state.advance("test", folder, history=checkpoints.history)
     with state.timed("test"):
         classifier = load_classifier(checkpoints.best_path)
+        _decide(config, classifier, datamodule, state, _validated(trainer, classifier, datamodule))
+        keep_decision(classifier, checkpoints.best_path)
         return classifier, test(trainer, classifier, datamodule)
 
 
@@ -84,7 +90,52 @@ def by_features(
         classifier = load_classifier(best)
         probe = _probe(config, classifier, datamodule, state, plan=plan)
     with state.timed("test"):
-        return classifier, probe.test()
+        classifier.hparams["temperature"] = 1.0
+        _decide(config, classifier, datamodule, state, probe.predictions("val"))
+        keep_decision(classifier, best)
+        return classifier, probe.predictions("test")
+
+
+def _decide(
+    config: TrainConfig,
+    classifier: CrackClassifier,
+    datamodule: CrackDataModule,
+    state: RunState,
+    validation: Predictions,
+) -> None:
+    """Give a classifier the temperature and the threshold that its validation tiles choose."""
+    table = datamodule.table
+    if len(table.class_names) > 2 and config.evaluation != EvaluationConfig(
+        calibrate=config.evaluation.calibrate
+    ):
+        raise ConfigError(
+            f"evaluation.threshold: there are {len(table.class_names)} classes, and a threshold is for two; "
+            "leave it out."
+        )
+    found = decide(
+        validation,
+        group_codes(table.group[validation.index]),
+        positive=table.positive_index if len(table.class_names) == 2 else None,
+        rule=config.evaluation.threshold,
+        calibrate=config.evaluation.calibrate,
+    )
+    classifier.hparams.update({"temperature": found.temperature, "threshold": found.threshold})
+    decision = {"temperature": found.temperature, "threshold": found.threshold, "told": found.told}
+    state.fitted = state.fitted | {"decision": decision | found.facts}
+
+
+def _validated(trainer: pl.Trainer, classifier: CrackClassifier, datamodule: CrackDataModule) -> Predictions:
+    """Return uncalibrated predictions for the validation tiles."""
+    device = trainer.strategy.root_device
+    classifier.to(device).eval()
+    columns: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+    # Lightning's own predict would deal the batches anew
+    with torch.inference_mode(), trainer.precision_plugin.forward_context():
+        for batch in datamodule.val_dataloader():
+            answers = torch.softmax(classifier(batch["image"].to(device)).float(), dim=1)
+            columns.append((batch["index"], batch["target"], answers.cpu()))
+    index, label, probability = (torch.cat(column).numpy() for column in zip(*columns, strict=True))
+    return Predictions(index=index, label=label, probability=probability)
 
 
 def _probe(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     DrawRun = Callable[..., tuple[TileTable, Predictions]]
 
-TEST_PICTURES = {"confusion_matrix.png", "roc_curve.png", "pr_curve.png"}
+TEST_PICTURES = {"confusion_matrix.png", "roc_curve.png", "pr_curve.png", "reliability.png"}
 PICTURES = TEST_PICTURES | {
     "loss_curve.png",
     "accuracy_curve.png",

@@ -10,6 +10,7 @@ from omegaconf import MISSING
 from crack_lightning.config.augmentation import AugmentationConfig
 from crack_lightning.config.checks import require_choice, require_range, unread
 from crack_lightning.config.data import DataConfig
+from crack_lightning.config.evaluation import EvaluationConfig
 from crack_lightning.config.model import ModelConfig
 from crack_lightning.config.optimizer import OptimizerConfig, SchedulerConfig
 from crack_lightning.config.recipe import ENGINES, RecipeConfig
@@ -46,6 +47,7 @@ class TrainConfig:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
     callbacks: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
 

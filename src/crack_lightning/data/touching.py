@@ -11,14 +11,14 @@ from scipy.sparse import csr_array
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TOUCHING_VERSION = 1
+TOUCHING_VERSION = 2
 """Raise this whenever other pairs are found: surveys in the cache are then made anew."""
 
 EDGE_SAMPLES = 112
 _LEFT, _RIGHT, _TOP, _BOTTOM = range(4)
-_SMOOTH = (25, 4.0)
-_CLIP = 2.5
-_LEAST = 0.4
+_SMOOTH = (49, 8.0)
+_CLIP = 1.5
+_LEAST = 0.3
 _BLOCK = 1024
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from crack_lightning.data.groups import has_twin_in, leaked_pairs, photo_known
 from crack_lightning.evaluation.classification import evaluate_predictions
+from crack_lightning.evaluation.decision import reliability, tempered
 from crack_lightning.evaluation.predictions import Predictions, predicted_labels
 from crack_lightning.evaluation.strata import false_alarms_by_distractor, recall_by_width
 from crack_lightning.evaluation.uncertainty import uncertainty
@@ -62,6 +63,7 @@ def report_contents(
             positive_class=table.positive_class,
             threshold=threshold,
         ),
+        "calibration": _calibration(predictions, provenance.get("decision")),
         "worst_errors": _worst_errors(predictions, table, threshold),
         "least_sure": _least_sure(predictions, table, threshold),
         "by_source": _by_source(predictions, table, threshold),
@@ -180,6 +182,15 @@ def _named(
         }
         for row in rows
     ]
+
+
+def _calibration(predictions: Predictions, decision: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Say how far the probabilities are to be trusted, before and after the temperature."""
+    after = reliability(predictions.label, predictions.probability)
+    if decision is None or decision["temperature"] == 1:
+        return {"before": None, "after": after}
+    raw = tempered(predictions.probability, 1 / decision["temperature"])
+    return {"before": reliability(predictions.label, raw), "after": after}
 
 
 def _by_source(predictions: Predictions, table: TileTable, threshold: float) -> dict[str, Any] | None:

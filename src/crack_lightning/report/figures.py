@@ -186,6 +186,21 @@ def tiles_figure(
     return figure
 
 
+def reliability_figure(calibration: Mapping[str, Any]) -> Figure:
+    """Draw how often calls are right against how sure they are, before and after the temperature."""
+    figure, axes = _panel("Reliability", "probability of the called class", "share of calls that are right")
+    lowest = 1.0
+    for key, colour, style in (("before", GREY, "o--"), ("after", BLUE, "s-")):
+        if row := calibration[key]:
+            lowest = min(lowest, *row["confidence"], *row["accuracy"])
+            axes.plot(row["confidence"], row["accuracy"], style, color=colour, label=f"{key} the temperature")
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="as it should be")
+    axes.set(xlim=(max(0, lowest - 0.05), 1.01), ylim=(max(0, lowest - 0.05), 1.01))
+    _as_percent(axes)
+    axes.legend(frameon=False, fontsize=10)
+    return figure
+
+
 def scatter_figure(points: Sequence[tuple[float, float, str]]) -> Figure:
     """Draw the error of runs against their time; those that none beats in both are joined.
 
@@ -199,12 +214,19 @@ def scatter_figure(points: Sequence[tuple[float, float, str]]) -> Figure:
     for x, y in sorted(zip(seconds, error, strict=True)):
         if not front or y < front[-1][1]:
             front.append((x, y))
-    axes.plot(*zip(*front, strict=True), color=ORANGE, linestyle="--", label="none is better in both")
+    axes.plot(
+        *zip(*front, strict=True),
+        "s--",
+        color=ORANGE,
+        markersize=9,
+        fillstyle="none",
+        label="none is better in both",
+    )
     for x, y, name in points[:30]:
         axes.annotate(_short(name), (x, y), xytext=(5, 4), textcoords="offset points", fontsize=9)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.3 * max(error) or 0.01)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-    axes.legend(frameon=False, fontsize=10)
+    axes.legend(frameon=False, fontsize=10, loc="upper right")
     return figure
 
 

@@ -46,6 +46,7 @@ def report_sections(contents: Mapping[str, Any]) -> list[Section]:
     """Lay out what ``report_contents`` gathered, in the order in which it is to be read."""
     found = [
         _figures_section(contents),
+        _decision_section(contents),
         _errors_section(contents),
         _source_section(contents),
         _width_section(contents["recall_by_width"]),
@@ -131,6 +132,36 @@ def _metric_row(
     limits = "-" if interval is None else f"{write(interval['low'])} to {write(interval['high'])}"
     of_class = f" of {positive}" if positive is not None and stem != key else ""
     return [f"{_NAMES.get(stem, stem)}{of_class}", write(value), limits, meaning]
+
+
+def _decision_section(contents: Mapping[str, Any]) -> Section:
+    """Show what validation tiles chose, what it does to misses and false alarms, and how sure to be."""
+    decision, calibration = contents["provenance"].get("decision"), contents["calibration"]
+    blocks: list[Block] = list(decision["told"]) if decision else []
+    if decision and "validation" in decision:
+        of_test = contents["metrics"]
+        rows = [
+            [name, percent(row["recall"]), percent(row["specificity"]), *map(number, counts)]
+            for name, row, counts in (
+                (
+                    "validation",
+                    decision["validation"],
+                    (decision["validation"]["misses"], decision["validation"]["false_alarms"]),
+                ),
+                (
+                    "test",
+                    of_test | {"recall": of_test[f"recall_{contents['positive_class']}"]},
+                    (of_test["misses"], of_test["false_alarms"]),
+                ),
+            )
+        ]
+        head = [f"from {decision['threshold']:.4g} on", "recall", "specificity", "misses", "false alarms"]
+        blocks.append(Table(head, rows, "lrrrr"))
+    after = calibration["after"]["expected_calibration_error"]
+    told = f"Calibration error {percent(after)} of test tiles, in 15 bins of equally many"
+    if calibration["before"]:
+        told += f" ({percent(calibration['before']['expected_calibration_error'])} without the temperature)"
+    return Section("Threshold and calibration", [*blocks, f"{told}.", Pictures(["reliability.png"])])
 
 
 def _errors_section(contents: Mapping[str, Any]) -> Section:
@@ -289,7 +320,7 @@ def _making_section(contents: Mapping[str, Any]) -> Section:
     rows = [
         [key.replace("_", " "), Code(value) if key == "command" else _inline(value)]
         for key, value in made.items()
-        if key not in {"skipped", "settings", "l2_tried"} and value is not None
+        if key not in {"skipped", "settings", "l2_tried", "decision"} and value is not None
     ]
     blocks: list[Block] = [Table(["", ""], rows, "ll")] if rows else []
     if settings := contents["provenance"].get("settings"):

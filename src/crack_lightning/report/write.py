@@ -29,6 +29,7 @@ _ALTERNATIVE_TEXTS = {
     "confusion_matrix.png": "Confusion matrix: tiles by true and predicted class",
     "roc_curve.png": "ROC curve: tiles found against false alarms",
     "pr_curve.png": "Precision-recall curve",
+    "reliability.png": "How often calls are right against how sure they are",
     "loss_curve.png": "Loss of training and validation by epoch",
     "accuracy_curve.png": "Accuracy of training and validation by epoch",
     "example_tiles.png": "Training tiles with their labels",
@@ -153,6 +154,7 @@ def _test_figures(contents: Mapping[str, Any], positive: int | None) -> dict[str
         "roc_curve.png": draw.roc_figure(
             curves["roc"], {name: row["auroc"] for name, row in classes.items()}, roc_point
         ),
+        "reliability.png": draw.reliability_figure(contents["calibration"]),
         "pr_curve.png": draw.pr_figure(
             curves["pr"], {name: row["average_precision"] for name, row in classes.items()}, support, pr_point
         ),

@@ -51,6 +51,13 @@ def save_model(classifier: CrackClassifier, path: Path) -> None:
     WholeCheckpointIO().save_checkpoint(checkpoint, path)
 
 
+def keep_decision(classifier: CrackClassifier, path: Path) -> None:
+    """Write a classifier's temperature and threshold into its checkpoint."""
+    checkpoint = read_checkpoint(path)
+    checkpoint["hyper_parameters"] |= {key: classifier.hparams[key] for key in ("temperature", "threshold")}
+    WholeCheckpointIO().save_checkpoint(checkpoint, path)
+
+
 class WholeCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint whole or not at all, and reads one without running what it holds."""
 

@@ -198,9 +198,9 @@ class Probe:
         assert best is not None
         best.put_into(layer, scale)
 
-    def test(self) -> Predictions:
-        """Return the head's predictions for every test tile."""
-        rows = self._rows("test")
+    def predictions(self, split: str) -> Predictions:
+        """Return the head's predictions for the tiles of a split."""
+        rows = self._rows(split)
         probability = self._probabilities(self._of(rows))
         return Predictions(index=rows, label=self.datamodule.table.label[rows], probability=probability)
 

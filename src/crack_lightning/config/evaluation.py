@@ -1,0 +1,39 @@
+"""How a run decides and judges once its weights are learnt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from crack_lightning.errors import ConfigError
+
+
+@dataclass
+class EvaluationConfig:
+    """What validation tiles choose after training.
+
+    Attributes:
+        threshold: From which probability on the positive class of two is called: a number, ``f1``,
+            ``recall:0.99`` (the bound that validation tiles can promise), or ``cost:10`` (a miss costs ten
+            false alarms).
+        calibrate: Find the temperature that makes the probabilities honest.
+    """
+
+    threshold: str = "0.5"
+    calibrate: bool = True
+
+    def __post_init__(self) -> None:
+        self.threshold = str(self.threshold)
+        kind, _, value = self.threshold.partition(":")
+        try:
+            good = {
+                "f1": lambda: not value,
+                "recall": lambda: 0 < float(value) < 1,
+                "cost": lambda: float(value) > 0,
+            }.get(kind, lambda: 0 <= float(self.threshold) <= 1)()
+        except ValueError:
+            good = False
+        if not good:
+            raise ConfigError(
+                "evaluation.threshold: expected a number in [0, 1], f1, recall:0.99 or cost:10, "
+                f"got {self.threshold}."
+            )
