@@ -12,6 +12,7 @@ import numpy as np
 from crack_lightning.data.groups import has_twin_in, leaked_pairs, photo_known
 from crack_lightning.evaluation.classification import evaluate_predictions
 from crack_lightning.evaluation.decision import reliability, tempered
+from crack_lightning.evaluation.detection import probability_of_detection
 from crack_lightning.evaluation.predictions import Predictions, predicted_labels
 from crack_lightning.evaluation.strata import false_alarms_by_distractor, recall_by_width
 from crack_lightning.evaluation.uncertainty import uncertainty
@@ -218,7 +219,7 @@ def _positive_first(table: TileTable) -> list[str]:
 
 def _strata(predictions: Predictions, table: TileTable, threshold: float) -> dict[str, Any]:
     """Break misses down by width and false alarms by distractor, each ``None`` where nothing is known."""
-    result: dict[str, Any] = {"recall_by_width": None, "false_alarms_by_distractor": None}
+    result: dict[str, Any] = {"recall_by_width": None, "detection": None, "false_alarms_by_distractor": None}
     if table.positive_index is None:
         return result
     predicted = predicted_labels(
@@ -231,6 +232,7 @@ def _strata(predictions: Predictions, table: TileTable, threshold: float) -> dic
         width = tested["crack_width_px"].astype(np.float64)[cracked]
         if not np.isnan(width).all():
             result["recall_by_width"] = recall_by_width(width, called[cracked])
+            result["detection"] = probability_of_detection(width, called[cracked])
     if "distractors" in tested and (~cracked).any():
         kinds = tested["distractors"].astype(np.str_)[~cracked]
         result["false_alarms_by_distractor"] = false_alarms_by_distractor(kinds, called[~cracked])

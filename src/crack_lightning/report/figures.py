@@ -201,6 +201,23 @@ def reliability_figure(calibration: Mapping[str, Any]) -> Figure:
     return figure
 
 
+def detection_figure(detection: Mapping[str, Any]) -> Figure:
+    """Draw the probability of detection against the width of a crack, with its lower limit and a90/95."""
+    figure, axes = _panel("Probability of detection", "width of the crack in pixels", "share found")
+    curve = detection["curve"]
+    axes.plot(curve["width_px"], curve["pod"], color=BLUE, linewidth=2, label="estimate")
+    axes.plot(curve["width_px"], curve["low"], color=BLUE, linestyle="--", label="lower 95 % limit")
+    axes.axhline(0.9, color=GREY, linestyle=":")
+    if (bound := detection["a90_95_px"]) is not None:
+        axes.plot([bound], [0.9], "s", color=ORANGE, markersize=8, label=f"a90/95: {bound:.1f} px")
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_ylim(0, 1.02)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+    axes.legend(frameon=False, fontsize=10, loc="lower right")
+    return figure
+
+
 def scatter_figure(points: Sequence[tuple[float, float, str]]) -> Figure:
     """Draw the error of runs against their time; those that none beats in both are joined.
 

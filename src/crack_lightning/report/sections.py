@@ -49,7 +49,7 @@ def report_sections(contents: Mapping[str, Any]) -> list[Section]:
         _decision_section(contents),
         _errors_section(contents),
         _source_section(contents),
-        _width_section(contents["recall_by_width"]),
+        _width_section(contents["recall_by_width"], contents["detection"]),
         _distractor_section(contents["false_alarms_by_distractor"]),
         _training_section(contents["history"]),
         _head_section(contents["provenance"]),
@@ -215,13 +215,32 @@ def _source_section(contents: Mapping[str, Any]) -> Section:
     return Section("By source", [Table(head, cells, "lrrrrr")] if cells else [])
 
 
-def _width_section(rows: Sequence[Mapping[str, Any]] | None) -> Section:
+def _width_section(rows: Sequence[Mapping[str, Any]] | None, detection: Mapping[str, Any] | None) -> Section:
     cells = [
         [_width_name(row), number(row["tiles"]), number(row["tiles"] - row["found"]), _share(row["recall"])]
         for row in rows or ()
     ]
     head = ["width", "tiles", "missed", "recall"]
-    return Section("Recall by crack width", [Table(head, cells, "lrrr")] if cells else [])
+    if not cells:
+        return Section("Recall by crack width", [])
+    told = [_detection_sentence(detection)] if detection else []
+    return Section(
+        "Recall by crack width",
+        [*told, Table(head, cells, "lrrr"), Pictures(["probability_of_detection.png"])],
+    )
+
+
+def _detection_sentence(detection: Mapping[str, Any]) -> str:
+    if not detection["estimable"]:
+        return f"The probability of detection by width is not estimable. {detection['reason']}"
+    bound = detection["a90_95_px"]
+    sure = (
+        "no width is sure to be, on these tiles" if bound is None else f"with 95 % confidence {bound:.1f} px"
+    )
+    return (
+        f"Half of the cracks are found at a width of {detection['a50_px']:.1f} px, nine of ten at "
+        f"{detection['a90_px']:.1f} px ({sure}); {detection['cracks']:,} cracks, {detection['method']}."
+    )
 
 
 def _width_name(row: Mapping[str, Any]) -> str:

@@ -30,6 +30,7 @@ _ALTERNATIVE_TEXTS = {
     "roc_curve.png": "ROC curve: tiles found against false alarms",
     "pr_curve.png": "Precision-recall curve",
     "reliability.png": "How often calls are right against how sure they are",
+    "probability_of_detection.png": "Share of cracks found against their width",
     "loss_curve.png": "Loss of training and validation by epoch",
     "accuracy_curve.png": "Accuracy of training and validation by epoch",
     "example_tiles.png": "Training tiles with their labels",
@@ -115,6 +116,8 @@ def report_figures(contents: Mapping[str, Any], tiles: ReportTiles | None = None
     names, positive_class = contents["class_names"], contents["positive_class"]
     positive = None if positive_class is None else names.index(positive_class)
     result = _test_figures(contents, None if positive is None or len(names) > 2 else positive)
+    if (detection := contents["detection"]) and detection["estimable"]:
+        result["probability_of_detection.png"] = draw.detection_figure(detection)
     if contents["history"]:
         kept = contents["provenance"].get("kept_epoch")
         for metric in ("loss", "accuracy"):
