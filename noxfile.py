@@ -60,6 +60,12 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session(requires=["environment"], venv_backend="none", default=False)
+def simulations(session: nox.Session) -> None:
+    """Simulate tests whose truth is known, and count how often the intervals hold it."""
+    _python(session, "benchmarks/intervals.py", *session.posargs)
+
+
+@nox.session(requires=["environment"], venv_backend="none", default=False)
 def real(session: nox.Session) -> None:
     """Run what needs the real images beside the project: its tests, then the acceptance rows."""
     _python(session, "-m", "pytest", "-m", "real_data")

@@ -285,7 +285,7 @@ def _draw_curves(
     for (label, x, y), colour, style in zip(lines, colours, styles, strict=False):
         axes.plot(x, y, color=colour, linestyle=style, linewidth=2.0, label=label, clip_on=clip)
     if decided is not None:
-        label = f"threshold {decided.threshold:g}"
+        label = f"threshold {decided.threshold:.4g}"
         axes.plot(decided.x, decided.y, "o", color=ORANGE, markersize=8, label=label, clip_on=clip, zorder=5)
 
 

@@ -96,7 +96,7 @@ def _figures_section(contents: Mapping[str, Any]) -> Section:
         *told["bounds"],
     ]
     if contents["threshold"] is not None:
-        blocks.append(f"A tile is called {suffix} from a probability of {contents['threshold']:g} on.")
+        blocks.append(f"A tile is called {suffix} from a probability of {contents['threshold']:.4g} on.")
     if baselines := told["baselines"]:
         named = ["accuracy", "balanced_accuracy", "recall", "specificity", "precision", "f1"]
         cells = [[f"all {name}", *(percent(row[key]) for key in named)] for name, row in baselines.items()]
