@@ -131,7 +131,7 @@ def _validated(trainer: pl.Trainer, classifier: CrackClassifier, datamodule: Cra
     columns: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
     # Lightning's own predict would deal the batches anew
     with torch.inference_mode(), trainer.precision_plugin.forward_context():
-        for batch in datamodule.val_dataloader():
+        for batch in datamodule.val_batches():
             answers = torch.softmax(classifier(batch["image"].to(device)).float(), dim=1)
             columns.append((batch["index"], batch["target"], answers.cpu()))
     index, label, probability = (torch.cat(column).numpy() for column in zip(*columns, strict=True))

@@ -121,7 +121,14 @@ class CrackDataModule(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Return the validation batches in table order."""
-        return self._loader(self._batched(self.table.rows("val"))[: self.max_val_batches])
+        return self._loader(self._val_batches())
+
+    def val_batches(self) -> DataLoader[Any]:
+        """Return the same for a single pass, which does not repay the start of workers."""
+        return self._loader(self._val_batches(), num_workers=0)
+
+    def _val_batches(self) -> list[NDArray[np.int64]]:
+        return self._batched(self.table.rows("val"))[: self.max_val_batches]
 
     def test_dataloader(self) -> DataLoader[Any]:
         """Return every test tile in table order."""
@@ -134,14 +141,15 @@ class CrackDataModule(LightningDataModule):
     def _batched(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         return [rows[start : start + self.batch_size] for start in range(0, len(rows), self.batch_size)]
 
-    def _loader(self, batches: Any) -> DataLoader[Any]:
+    def _loader(self, batches: Any, *, num_workers: int | None = None) -> DataLoader[Any]:
+        num_workers = self.num_workers if num_workers is None else num_workers
         return DataLoader(
             self.dataset,
             batch_sampler=batches,
             collate_fn=_as_it_is,
-            num_workers=self.num_workers,
-            timeout=self.timeout_s if self.num_workers else 0,
-            persistent_workers=self.num_workers > 0,
+            num_workers=num_workers,
+            timeout=self.timeout_s if num_workers else 0,
+            persistent_workers=num_workers > 0,
             pin_memory=self.pin_memory,
         )
 

@@ -39,13 +39,13 @@ def confusion_figure(confusion: NDArray[np.int64], class_names: Sequence[str]) -
     """
     num_classes = len(class_names)
     side = min(4.6 + 0.75 * (num_classes - 2), 14.0)
-    figure, axes = _panel("Confusion matrix", "predicted", "true", size=(side, side * 0.9))
+    figure, axes = panel("Confusion matrix", "predicted", "true", size=(side, side * 0.9))
     share = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     axes.imshow(share, cmap="Blues", vmin=0.0, vmax=1.25)
     axes.spines[:].set_visible(True)
     axes.grid(visible=False)
-    axes.set_xticks(range(num_classes), [_short(name) for name in class_names])
-    axes.set_yticks(range(num_classes), [_short(name) for name in class_names])
+    axes.set_xticks(range(num_classes), [short(name) for name in class_names])
+    axes.set_yticks(range(num_classes), [short(name) for name in class_names])
     if num_classes > 3 or max(map(len, class_names)) > 10:
         axes.tick_params(axis="x", rotation=90)
     for (row, column), count in np.ndenumerate(confusion):
@@ -75,16 +75,16 @@ def roc_figure(
         areas: Area under each.
         decided: False positive rate (x) and true positive rate (y) of the calls made, if known.
     """
-    figure, axes = _panel("ROC curve", "false alarms among other tiles", "recall: tiles of the class found")
+    figure, axes = panel("ROC curve", "false alarms among other tiles", "recall: tiles of the class found")
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1.2, label="by chance")
     known = {name: curve for name, curve in curves.items() if curve is not None}
     x, y = "false_positive_rate", "true_positive_rate"
-    lines = [(f"{_short(name)}: AUROC {number(areas[name])}", row[x], row[y]) for name, row in known.items()]
+    lines = [(f"{short(name)}: AUROC {number(areas[name])}", row[x], row[y]) for name, row in known.items()]
     _draw_curves(axes, lines, decided)
     if lines and min(area for area in areas.values() if area is not None) > 0.97:
         corner = axes.inset_axes((0.42, 0.46, 0.53, 0.39), xlim=(-0.002, 0.1), ylim=(0.9, 1.002))
         _draw_curves(corner, lines, decided, clip=True)
-        _as_percent(corner)
+        as_percent(corner)
         corner.set_title("the corner, enlarged", fontsize=9)
         corner.set_xticks([0.02, 0.04, 0.06, 0.08, 0.1])
         corner.tick_params(labelsize=8)
@@ -107,13 +107,13 @@ def pr_figure(
         decided: Recall (x) and precision (y) of the calls made, if known.
     """
     y = "precision: right among the tiles called"
-    figure, axes = _panel("Precision-recall curve", "recall: tiles of the class found", y)
+    figure, axes = panel("Precision-recall curve", "recall: tiles of the class found", y)
     known = {name: curve for name, curve in curves.items() if curve is not None}
     if len(known) == 1:
         share = prevalence[next(iter(known))]
         axes.axhline(share, color=GREY, linestyle=":", linewidth=1.2, label="calling every tile")
     lines = [
-        (f"{_short(name)}: average precision {number(areas[name])}", row["recall"], row["precision"])
+        (f"{short(name)}: average precision {number(areas[name])}", row["recall"], row["precision"])
         for name, row in known.items()
     ]
     _draw_curves(axes, lines, decided)
@@ -131,7 +131,7 @@ def history_figure(
         metric: ``loss`` or ``accuracy``.
         kept_epoch: The epoch whose weights were kept, marked by a line, if known.
     """
-    figure, axes = _panel(f"{metric.capitalize()} by epoch", "epoch", metric)
+    figure, axes = panel(f"{metric.capitalize()} by epoch", "epoch", metric)
     stages = (("train", "training", ORANGE, "--", "o"), ("val", "validation", BLUE, "-", "s"))
     drawn: list[float] = []
     for stage, label, colour, line, marker in stages:
@@ -179,71 +179,10 @@ def tiles_figure(
         x, y = left + 0.06 + 1.7 * (cell % columns), 0.62 + 1.88 * (cell // columns)
         axes.imshow(np.moveaxis(tiles[cell], 0, -1), extent=(x, x + 1.58, y + 1.58, y))
         axes.add_patch(Rectangle((x, y), 1.58, 1.58, fill=False, edgecolor=colours[cell], linewidth=2))
-        caption = _short(captions[cell])
+        caption = short(captions[cell])
         axes.text(x + 0.79, y - 0.06, caption, fontsize=10, color=colours[cell], ha="center", va="bottom")
     axes.set(xlim=(0, width), ylim=(height, 0), aspect="auto")
     axes.set_axis_off()
-    return figure
-
-
-def reliability_figure(calibration: Mapping[str, Any]) -> Figure:
-    """Draw how often calls are right against how sure they are, before and after the temperature."""
-    figure, axes = _panel("Reliability", "probability of the called class", "share of calls that are right")
-    lowest = 1.0
-    for key, colour, style in (("before", GREY, "o--"), ("after", BLUE, "s-")):
-        if row := calibration[key]:
-            lowest = min(lowest, *row["confidence"], *row["accuracy"])
-            axes.plot(row["confidence"], row["accuracy"], style, color=colour, label=f"{key} the temperature")
-    axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="as it should be")
-    axes.set(xlim=(max(0, lowest - 0.05), 1.01), ylim=(max(0, lowest - 0.05), 1.01))
-    _as_percent(axes)
-    axes.legend(frameon=False, fontsize=10)
-    return figure
-
-
-def detection_figure(detection: Mapping[str, Any]) -> Figure:
-    """Draw the probability of detection against the width of a crack, with its lower limit and a90/95."""
-    figure, axes = _panel("Probability of detection", "width of the crack in pixels", "share found")
-    curve = detection["curve"]
-    axes.plot(curve["width_px"], curve["pod"], color=BLUE, linewidth=2, label="estimate")
-    axes.plot(curve["width_px"], curve["low"], color=BLUE, linestyle="--", label="lower 95 % limit")
-    axes.axhline(0.9, color=GREY, linestyle=":")
-    if (bound := detection["a90_95_px"]) is not None:
-        axes.plot([bound], [0.9], "s", color=ORANGE, markersize=8, label=f"a90/95: {bound:.1f} px")
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:g}")
-    axes.set_ylim(0, 1.02)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-    axes.legend(frameon=False, fontsize=10, loc="lower right")
-    return figure
-
-
-def scatter_figure(points: Sequence[tuple[float, float, str]]) -> Figure:
-    """Draw the error of runs against their time; those that none beats in both are joined.
-
-    Args:
-        points: Seconds, share of errors and name of each run.
-    """
-    figure, axes = _panel("Error against time", "seconds", "errors among test tiles")
-    seconds, error = [point[0] for point in points], [point[1] for point in points]
-    axes.plot(seconds, error, "o", color=BLUE, markersize=7)
-    front: list[tuple[float, float]] = []
-    for x, y in sorted(zip(seconds, error, strict=True)):
-        if not front or y < front[-1][1]:
-            front.append((x, y))
-    axes.plot(
-        *zip(*front, strict=True),
-        "s--",
-        color=ORANGE,
-        markersize=9,
-        fillstyle="none",
-        label="none is better in both",
-    )
-    for x, y, name in points[:30]:
-        axes.annotate(_short(name), (x, y), xytext=(5, 4), textcoords="offset points", fontsize=9)
-    axes.set_ylim(0, 1.3 * max(error) or 0.01)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-    axes.legend(frameon=False, fontsize=10, loc="upper right")
     return figure
 
 
@@ -261,7 +200,8 @@ def save_figure(figure: Figure, path: Path) -> None:
         figure.savefig(temporary, format="png")
 
 
-def _panel(title: str, x: str, y: str, *, size: tuple[float, float] = (6.4, 4.8)) -> tuple[Figure, Axes]:
+def panel(title: str, x: str, y: str, *, size: tuple[float, float] = (6.4, 4.8)) -> tuple[Figure, Axes]:
+    """Make a figure with one pair of named axes; the size is in inches."""
     figure = Figure(figsize=size, dpi=_DPI, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
     axes = figure.add_subplot()
     axes.set_title(title, fontsize=13)
@@ -291,16 +231,18 @@ def _draw_curves(
 
 def _finish_unit_square(axes: Axes) -> None:
     axes.set(xlim=(0, 1), ylim=(0, 1.02))
-    _as_percent(axes)
+    as_percent(axes)
     if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, fontsize=10, loc="lower right")
 
 
-def _as_percent(axes: Axes) -> None:
+def as_percent(axes: Axes) -> None:
+    """Write both axes in per cent."""
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
 
 
-def _short(text: str, limit: int = 18) -> str:
+def short(text: str, limit: int = 18) -> str:
+    """Cut a text to a length, and keep its dollars from beginning a formula."""
     text = text.replace("$", r"\$")  # a dollar would begin a formula
     return text if len(text) <= limit else f"{text[: limit - 1]}…"

@@ -10,7 +10,8 @@ import cv2
 from jinja2 import Environment, PackageLoader
 
 from crack_lightning.data.decoding import UnreadableImageError, decode_image
-from crack_lightning.report.sections import cards, report_sections
+from crack_lightning.report.metric_rows import cards
+from crack_lightning.report.sections import report_sections
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,41 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from crack_lightning.data.table import EXCLUDED
+from crack_lightning.report.data_statement import data_section
 from crack_lightning.report.document import Code, Gallery, Links, Listing, Pictures, Section, ShownTile, Table
+from crack_lightning.report.metric_rows import metric_row, positive_and_suffix
 from crack_lightning.report.verdict import number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from crack_lightning.report.document import Block
-
-_MEANINGS = {
-    "accuracy": "share of tiles called rightly",
-    "accuracy_of_largest_class": "what calling every tile by the most frequent class would give",
-    "balanced_accuracy": "recall averaged over the classes",
-    "recall": "share of {name} tiles that are found",
-    "precision": "share of {name} calls that are right",
-    "specificity": "share of the other tiles that raise no false alarm",
-    "f1": "harmonic mean of recall and precision",
-    "auroc": "how often {name} tiles score higher than the others",
-    "average_precision": "precision averaged over all recalls",
-    "mcc": "correlation of calls and truth (Matthews); 0 is no better than chance",
-    "log_loss": "quality of the probabilities, in nats; 0 is perfect",
-    "brier_score": "mean squared error of the probabilities; 0 is perfect",
-}
-_NAMES = {
-    "accuracy_of_largest_class": "accuracy without a model",
-    "balanced_accuracy": "balanced accuracy",
-    "f1": "F1",
-    "auroc": "AUROC",
-    "average_precision": "average precision",
-    "mcc": "MCC",
-    "log_loss": "log loss",
-    "brier_score": "Brier score",
-}
-_SHARES = ("accuracy", "recall", "precision", "f1", "balanced", "specificity")
-_SPLITS = {"train": "training", "val": "validation", "test": "test", "unused": "unused"}
 
 
 def report_sections(contents: Mapping[str, Any]) -> list[Section]:
@@ -53,40 +27,20 @@ def report_sections(contents: Mapping[str, Any]) -> list[Section]:
         _distractor_section(contents["false_alarms_by_distractor"]),
         _training_section(contents["history"]),
         _head_section(contents["provenance"]),
-        _data_section(contents),
+        data_section(contents),
         _making_section(contents),
     ]
     return [section for section in found if section.blocks]
 
 
-def cards(contents: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the few figures that an engineer asks first, each with its name and its limits."""
-    positive, suffix = _positive_and_suffix(contents)
-    keys = ["accuracy", f"recall_{suffix}", *(["specificity"] if positive else []), f"auroc_{suffix}"]
-    found = []
-    for key in keys:
-        interval = contents["uncertainty"]["intervals"].get(key)
-        name, value, limits, _ = _metric_row(
-            key, contents["metrics"][key], interval, suffix=suffix, positive=positive
-        )
-        found.append({"name": name, "value": value, "limits": limits})
-    return found
-
-
-def _positive_and_suffix(contents: Mapping[str, Any]) -> tuple[str | None, str]:
-    """Return the positive class of two, if there is one, and what its figures' keys end with."""
-    positive = contents["positive_class"] if len(contents["class_names"]) == 2 else None
-    return positive, positive or "macro"
-
-
 def _figures_section(contents: Mapping[str, Any]) -> Section:
     metrics, told = contents["metrics"], contents["uncertainty"]
-    positive, suffix = _positive_and_suffix(contents)
+    positive, suffix = positive_and_suffix(contents)
     keys = ["accuracy", "accuracy_of_largest_class", "balanced_accuracy"]
     keys += [f"{key}_{suffix}" for key in ("recall", "precision", "f1", "auroc", "average_precision")]
     keys += [*(["specificity", "mcc"] if positive else []), "log_loss", "brier_score"]
     rows = [
-        _metric_row(key, metrics[key], told["intervals"].get(key), suffix=suffix, positive=positive)
+        metric_row(key, metrics[key], told["intervals"].get(key), suffix=suffix, positive=positive)
         for key in keys
     ]
     over = "groups of tiles" if told["groups_known"] else "tiles, as groups are unknown: it may be too narrow"
@@ -114,24 +68,6 @@ def _figures_section(contents: Mapping[str, Any]) -> Section:
         Pictures(["confusion_matrix.png", "roc_curve.png", "pr_curve.png"]),
     ]
     return Section("Figures", blocks)
-
-
-def _metric_row(
-    key: str,
-    value: float | None,
-    interval: Mapping[str, Any] | None,
-    *,
-    suffix: str,
-    positive: str | None,
-) -> list[str]:
-    stem = key.removesuffix(f"_{suffix}")
-    meaning = _MEANINGS[stem].format(name=positive or "a class's")
-    if positive is None and stem != key:
-        meaning = f"{meaning}, averaged over classes"
-    write = percent if stem.startswith(_SHARES) else number
-    limits = "-" if interval is None else f"{write(interval['low'])} to {write(interval['high'])}"
-    of_class = f" of {positive}" if positive is not None and stem != key else ""
-    return [f"{_NAMES.get(stem, stem)}{of_class}", write(value), limits, meaning]
 
 
 def _decision_section(contents: Mapping[str, Any]) -> Section:
@@ -200,7 +136,7 @@ def _errors_section(contents: Mapping[str, Any]) -> Section:
 
 
 def _source_section(contents: Mapping[str, Any]) -> Section:
-    positive, suffix = _positive_and_suffix(contents)
+    positive, suffix = positive_and_suffix(contents)
     cells = [
         [
             name,
@@ -274,64 +210,6 @@ def _head_section(provenance: Mapping[str, Any]) -> Section:
     why = "the least loss on validation tiles" if len(rows) > 1 else "as set"
     told = f"Fitted on the frozen backbone's features with l2 {provenance['l2']:g}, {why}."
     return Section("Head", [told, Table(["l2", "loss", "accuracy"], rows, "rrr")])
-
-
-def _data_section(contents: Mapping[str, Any]) -> Section:
-    data, names = contents["data"], contents["class_names"]
-    rows = [
-        [_SPLITS[split], *map(number, row["classes"].values()), number(row["tiles"]), number(row["groups"])]
-        for split, row in data["splits"].items()
-    ]
-    head = ["split", *names, "all tiles", "groups"]
-    sources = ", ".join(f"{name} ({tiles:,} tiles)" for name, tiles in data["sources"].items())
-    leaks = [_leak_sentence(data), _twins_sentence(contents["twins"]) if len(rows) > 1 else ""]
-    lines = [f"Source: {sources}.", *leaks, *_skipped_lines(contents["provenance"])]
-    return Section(
-        "Data",
-        [
-            Table(head, rows, "l" + "r" * (len(head) - 1)),
-            *(line for line in lines if line),
-            Pictures(["example_tiles.png", "augmentations.png"]),
-        ],
-    )
-
-
-def _leak_sentence(data: Mapping[str, Any]) -> str:
-    shared, unknown = data["groups_in_several_splits"], data["tiles_without_group"]
-    tiles = sum(row["tiles"] for row in data["splits"].values())
-    if unknown == tiles:
-        return (
-            "Groups are unknown: tiles of one photo may stand in several splits, and the figures may flatter."
-        )
-    told = f"{shared:,} groups stand in several splits" if shared else "No group stands in two splits"
-    rest = f"; of {unknown:,} tiles the group is unknown" if unknown else ""
-    recovered = data["tiles_of_recovered_photos"]
-    guess = f" The photos of {recovered:,} tiles were found by edges that fit and by names in order."
-    return f"{told}{rest}.{guess if recovered else ''}"
-
-
-def _twins_sentence(twins: Mapping[str, Any]) -> str:
-    if not twins["leaked_pairs"]:
-        what = "No identical file and no twin" if twins["looked_for"] else "No identical file"
-        return f"{what} stands on two sides (leaked pairs: 0)."
-    told = f"Leaked pairs, identical files or twins on two sides: {twins['leaked_pairs']:,}."
-    if not (tiles := twins["test_tiles_with_twin_in_training"]):
-        return told
-    others = twins["accuracy_on_the_others"]
-    rest = "no test tile is without" if others is None else f"accuracy on the others {percent(others)}"
-    return f"{told} {tiles:,} test tiles have one in training; {rest}."
-
-
-def _skipped_lines(provenance: Mapping[str, Any]) -> list[str]:
-    left_out = provenance.get("skipped") or []
-    skipped = [row for row in left_out if row["reason"] != EXCLUDED]
-    excluded = len(left_out) - len(skipped)
-    told = [f"Left out by {EXCLUDED}: {excluded:,} tiles, named in report.json."] if excluded else []
-    if not skipped:
-        return told
-    named = "; ".join(f"{row['path']} ({row['reason']})" for row in skipped[:10])
-    more = f"; and {len(skipped) - 10:,} more, in report.json" if len(skipped) > 10 else ""
-    return [*told, f"Left out because unreadable, {len(skipped):,} in all: {named}{more}."]
 
 
 def _making_section(contents: Mapping[str, Any]) -> Section:

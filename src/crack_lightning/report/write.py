@@ -10,6 +10,7 @@ import numpy as np
 
 from crack_lightning.report import figures as draw
 from crack_lightning.report.contents import report_contents, to_json
+from crack_lightning.report.evidence_figures import detection_figure, reliability_figure
 from crack_lightning.report.markdown import report_markdown
 from crack_lightning.report.page import report_page
 from crack_lightning.report.tables import classification_report, predictions_csv
@@ -117,7 +118,7 @@ def report_figures(contents: Mapping[str, Any], tiles: ReportTiles | None = None
     positive = None if positive_class is None else names.index(positive_class)
     result = _test_figures(contents, None if positive is None or len(names) > 2 else positive)
     if (detection := contents["detection"]) and detection["estimable"]:
-        result["probability_of_detection.png"] = draw.detection_figure(detection)
+        result["probability_of_detection.png"] = detection_figure(detection)
     if contents["history"]:
         kept = contents["provenance"].get("kept_epoch")
         for metric in ("loss", "accuracy"):
@@ -157,7 +158,7 @@ def _test_figures(contents: Mapping[str, Any], positive: int | None) -> dict[str
         "roc_curve.png": draw.roc_figure(
             curves["roc"], {name: row["auroc"] for name, row in classes.items()}, roc_point
         ),
-        "reliability.png": draw.reliability_figure(contents["calibration"]),
+        "reliability.png": reliability_figure(contents["calibration"]),
         "pr_curve.png": draw.pr_figure(
             curves["pr"], {name: row["average_precision"] for name, row in classes.items()}, support, pr_point
         ),

@@ -13,7 +13,8 @@ import numpy as np
 from crack_lightning.errors import DataError
 from crack_lightning.evaluation.intervals import group_codes
 from crack_lightning.evaluation.paired import difference_interval, holm, mcnemar_exact, paired_t
-from crack_lightning.report.figures import save_figure, scatter_figure
+from crack_lightning.report.evidence_figures import scatter_figure
+from crack_lightning.report.figures import save_figure
 from crack_lightning.report.page import data_url, render
 from crack_lightning.run_folder import whole_file, write_text
 
