@@ -147,3 +147,19 @@ def test_a_probe_that_broke_off_ends_as_the_unbroken_one(folder: Path, tmp_path:
         for contents in (again, first):
             del contents["timing"], contents["made"], contents["provenance"]["command"]
         assert again == first
+
+
+def test_the_network_learns_on_from_the_probes_head(tmp_path: Path, tiny: list[str]) -> None:
+    staged = ["recipe=probe_then_finetune", "recipe.sizes=[32,48]", "recipe.all_stages_by=1"]
+    assert main(["train", *tiny, *staged, f"outputs={tmp_path}"]) == 0
+    [found] = tmp_path.glob("*/*_mobilenetv3_small_synthetic")
+    contents = report(found)
+    assert len(contents["history"]) == 2
+    assert contents["provenance"]["l2"] in [row["l2"] for row in contents["provenance"]["l2_tried"]]
+    assert contents["provenance"]["engine"] == "eager PyTorch on cpu"
+    assert contents["timing"]["seconds"].keys() >= {"features", "head", "training", "test"}
+
+
+def test_training_must_end_at_the_models_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "recipe.sizes=[64,80]", f"outputs={tmp_path}"]) == 2
+    assert "recipe.sizes: training must end at model.image_size=96, got [64, 80]" in capsys.readouterr().err

@@ -172,8 +172,8 @@ def test_ten_kills_leave_the_unbroken_run(unbroken: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_the_moving_average_resumes_too(tmp_path: Path) -> None:
-    average = ["recipe.ema_decay=0.9", "trainer.max_epochs=2"]
+def test_stages_and_the_moving_average_resume_too(tmp_path: Path) -> None:
+    average = ["recipe=probe_then_finetune", "recipe.ema_decay=0.9", "trainer.max_epochs=2"]
     assert run(tmp_path / "whole", *average) == 0
     assert run(tmp_path / "broken", *average, kill="step:5") == -signal.SIGKILL
     assert run(tmp_path / "broken", *average, kill="step:12") == -signal.SIGKILL

@@ -61,6 +61,7 @@ def by_steps(
             told = _fitted_head(config, classifier, datamodule, state, plan=plan).facts()
             state.fitted = {key: told[key] for key in ("l2", "l2_tried")}
             state.write(folder)
+        classifier.train()  # Lightning takes it as it is, and features were computed in evaluation mode
         with state.timed("training"):
             trainer.fit(
                 classifier,

@@ -160,6 +160,7 @@ def test_a_grouped_split_leaks_nothing(table: TileTable) -> None:
     assert leaks(table) == []
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.real_data
 @pytest.mark.skipif(not METU.is_dir(), reason="the METU tiles are not beside the project")
 def test_a_grouped_split_of_metu_leaks_nothing(tmp_path: Path) -> None:

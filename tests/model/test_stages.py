@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from crack_lightning.model.backbones import build_backbone, head_keys
-from crack_lightning.model.stages import open_stages, rest_frozen, stage_groups, stages, stages_to_open
+from crack_lightning.model.stages import (
+    open_stages,
+    rest_frozen,
+    rest_statistics,
+    stage_groups,
+    stages,
+    stages_to_open,
+)
 
 NAMES = ["plain_cnn", "mobilenetv2_100", "mobilenetv3_small_100", "tf_efficientnet_lite0", "convnext_atto"]
 
@@ -31,6 +38,7 @@ def test_only_what_is_open_learns(name: str, number: int) -> None:
     torch.manual_seed(0)
     model = build(name).train()
     open_stages(model, number)
+    rest_frozen(model)
     before = {key: value.clone() for key, value in model.state_dict().items()}
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=0.1)
     model(torch.randn(2, 3, 64, 64)).square().sum().backward()
@@ -45,16 +53,25 @@ def test_only_what_is_open_learns(name: str, number: int) -> None:
 def test_stages_that_open_later_learn_with_their_normalisation() -> None:
     model = build("mobilenetv2_100").train()
     open_stages(model, 1)
+    rest_frozen(model)
     assert not model.bn1.training  # type: ignore[union-attr]
     open_stages(model, len(stages(model)))
+    rest_frozen(model.train())
     assert all(module.training for module in model.modules())
     assert all(parameter.requires_grad for parameter in model.parameters())
 
 
-def test_evaluation_mode_stays_evaluation_mode() -> None:
-    model = build("mobilenetv2_100").eval()
-    open_stages(model, 3)
-    assert not any(module.training for module in model.modules())
+def test_statistics_rest_while_scale_and_shift_learn() -> None:
+    model = build("mobilenetv2_100").train()
+    rest_statistics(model)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    model(torch.randn(2, 3, 64, 64)).square().sum().backward()
+    optimizer.step()
+    after = model.state_dict()
+    assert torch.equal(after["bn1.running_mean"], before["bn1.running_mean"])
+    assert not torch.equal(after["bn1.weight"], before["bn1.weight"])
+    assert model.classifier.training  # type: ignore[union-attr]
 
 
 def test_dropout_before_the_head_stays_on_over_frozen_stages() -> None:

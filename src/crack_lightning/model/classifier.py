@@ -12,7 +12,13 @@ from crack_lightning.evaluation.metrics import build_metrics
 from crack_lightning.model.backbones import build_backbone, split_parameters
 from crack_lightning.model.losses import build_loss
 from crack_lightning.model.optim import build_optimizer, build_scheduler
-from crack_lightning.model.stages import open_stages, rest_frozen, stage_groups, stages_to_open
+from crack_lightning.model.stages import (
+    open_stages,
+    rest_frozen,
+    rest_statistics,
+    stage_groups,
+    stages_to_open,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,10 +130,16 @@ class CrackClassifier(LightningModule):
         return logits
 
     def train(self, mode: bool = True) -> CrackClassifier:  # noqa: FBT001, FBT002
-        """Set the mode; a frozen backbone's normalisation and dropout stay as in evaluation."""
+        """Set the mode; what is frozen stays as in evaluation.
+
+        So do the statistics of all normalisation with ``probe_then_finetune``: with those of small batches
+        the features would no longer be what the head was fitted on.
+        """
         super().train(mode)
         if mode:
             rest_frozen(self.backbone)
+            if self.hparams["recipe"] == "probe_then_finetune":
+                rest_statistics(self.backbone)
         return self
 
     def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
@@ -138,6 +150,7 @@ class CrackClassifier(LightningModule):
         number = stages_to_open(self.backbone, progress=progress, all_by=self.hparams["all_stages_by"])
         if number != self._open_stages:
             open_stages(self.backbone, number)
+            self.train(self.training)
             self._open_stages = number
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:

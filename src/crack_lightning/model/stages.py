@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from timm.models import group_parameters
+from torch import nn
 
 from crack_lightning.model.backbones import head_keys
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 def stages(model: nn.Module) -> list[list[str]]:
@@ -51,13 +49,11 @@ def stage_groups(model: nn.Module, *, lr: float, scale: float) -> list[dict[str,
 
 
 def open_stages(model: nn.Module, number: int) -> None:
-    """Let the last stages learn, so many of them; the others keep their weights and normalisation."""
+    """Let the last stages learn, so many of them; call :func:`rest_frozen` after it for the others."""
     parameters = dict(model.named_parameters())
     for place, names in enumerate(reversed(stages(model))):
         for name in names:
             parameters[name].requires_grad_(place < number)
-    model.train(model.training)
-    rest_frozen(model)
 
 
 def rest_frozen(model: nn.Module) -> None:
@@ -65,6 +61,13 @@ def rest_frozen(model: nn.Module) -> None:
     for module in model.modules():
         own = list(module.parameters(recurse=False))
         if own and not any(parameter.requires_grad for parameter in own):
+            module.eval()
+
+
+def rest_statistics(model: nn.Module) -> None:
+    """Let every BatchNorm keep its statistics; its scale and shift may learn on."""
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 - what all of them are
             module.eval()
 
 
