@@ -58,7 +58,9 @@ def by_steps(
     if state.phase == "fit":
         classifier = assembly.build_classifier(config, datamodule.table)
         if last is None and config.recipe.name == "probe_then_finetune":
-            told = _fitted_head(config, classifier, datamodule, state, plan=plan).facts()
+            probe = _computed(config, classifier, datamodule, state, plan=plan)
+            _fit_head(probe, config, state)
+            told = probe.facts()
             state.fitted = {key: told[key] for key in ("l2", "l2_tried")}
             state.write(folder)
         classifier.train()  # Lightning takes it as it is, and features were computed in evaluation mode
@@ -80,16 +82,22 @@ def by_features(
     config: TrainConfig, datamodule: CrackDataModule, state: RunState, *, folder: Path, plan: HardwarePlan
 ) -> tuple[CrackClassifier, Predictions]:
     """Fit the head on a frozen backbone's features, and test it on them."""
+    if plan.accelerator == "cpu" and plan.precision != "32":
+        raise ConfigError(
+            "trainer.precision: on the CPU recipe=probe computes as recipe.engine says, got "
+            f"{plan.precision}; set recipe.engine=eager_{plan.precision}, or leave both out."
+        )
     best = folder / "checkpoints" / BEST
     if state.phase == "fit":
         classifier = assembly.build_classifier(config, datamodule.table)
-        probe = _fitted_head(config, classifier, datamodule, state, plan=plan)
+    else:
+        classifier = load_classifier(best)
+    probe = _computed(config, classifier, datamodule, state, plan=plan)
+    if state.phase == "fit":
+        _fit_head(probe, config, state)
         save_model(classifier, best)
         state.fitted = probe.facts()
         state.advance("test", folder)
-    else:
-        classifier = load_classifier(best)
-        probe = _probe(config, classifier, datamodule, state, plan=plan)
     with state.timed("test"):
         classifier.hparams["temperature"] = 1.0
         _decide(config, classifier, datamodule, state, probe.predictions("val"))
@@ -139,7 +147,7 @@ def _validated(trainer: pl.Trainer, classifier: CrackClassifier, datamodule: Cra
     return Predictions(index=index, label=label, probability=probability)
 
 
-def _probe(
+def _computed(
     config: TrainConfig,
     classifier: CrackClassifier,
     datamodule: CrackDataModule,
@@ -147,27 +155,19 @@ def _probe(
     *,
     plan: HardwarePlan,
 ) -> Probe:
+    """Return the features of a run's tiles and the head on them."""
     with state.timed("features"):
         return assembly.build_probe(config, classifier, datamodule, plan=plan)
 
 
-def _fitted_head(
-    config: TrainConfig,
-    classifier: CrackClassifier,
-    datamodule: CrackDataModule,
-    state: RunState,
-    *,
-    plan: HardwarePlan,
-) -> Probe:
-    """Give a classifier the head that fits its frozen backbone's features best."""
-    probe = _probe(config, classifier, datamodule, state, plan=plan)
+def _fit_head(probe: Probe, config: TrainConfig, state: RunState) -> None:
+    """Give the classifier the head that fits its frozen backbone's features best."""
     with state.timed("head"):
         probe.fit(
             l2=config.recipe.l2,
-            class_weights=classifier.loss.class_weights,
+            class_weights=probe.classifier.loss.class_weights,
             max_iterations=config.head_iterations,
         )
-    return probe
 
 
 def test(trainer: pl.Trainer, classifier: CrackClassifier, datamodule: CrackDataModule) -> Predictions:

@@ -66,6 +66,33 @@ def test_what_a_recipe_does_not_read_is_refused(changes: dict[str, Any], said: s
 
 
 @pytest.mark.parametrize(
+    ("sizes", "epochs", "said"),
+    [
+        ([64, 80], None, r"recipe\.sizes: .* model\.image_size=96 .* got \[64, 80\]"),
+        ([128, 96], None, r"recipe\.sizes: .* model\.image_size=96 .* got \[128, 96\]"),
+        ([64, 80, 96], 2, r"trainer\.max_epochs: recipe\.sizes has 3 sizes, .* got 2; set 3 or more"),
+        ([64, 80, 96], 3, None),
+        ([], 1, None),
+    ],
+)
+def test_training_grows_to_the_models_size_within_its_epochs(
+    sizes: list[int], epochs: int | None, said: str | None
+) -> None:
+    config = TrainConfig(
+        recipe=RecipeConfig(sizes=sizes),
+        model=ModelConfig(image_size=96),
+        trainer=TrainerConfig(max_epochs=epochs),
+    )
+    problems = config.problems()
+    assert [bool(re.match(said or "", problem)) for problem in problems] == ([True] if said else [])
+
+
+def test_many_tiles_do_not_take_the_epochs_that_sizes_need() -> None:
+    config = TrainConfig(recipe=RecipeConfig(sizes=[48, 64, 72, 80, 96]), model=ModelConfig(image_size=96))
+    assert config.epochs_for(40_000) == 5
+
+
+@pytest.mark.parametrize(
     ("split", "said"),
     [
         (SplitConfig(fold=1), r"data\.split\.fold: not read without data\.split\.folds"),

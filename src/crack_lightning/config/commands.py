@@ -69,7 +69,7 @@ class TrainConfig:
         """Return ``trainer.max_epochs``, or what suits the recipe and the number of training tiles."""
         if self.recipe.name == "probe":
             return self.head_iterations
-        return self.trainer.max_epochs or max(3, round(17_000 / num_train_tiles))
+        return self.trainer.max_epochs or max(3, len(self.recipe.sizes), round(17_000 / num_train_tiles))
 
     @property
     def head_iterations(self) -> int:
@@ -82,16 +82,28 @@ class TrainConfig:
         found = [*self.data.problems(), *self.recipe.problems(), *self.trainer.problems()]
         if self.recipe.name == "probe":
             found += self._probe_problems()
-        if self.recipe.sizes and self.recipe.sizes[-1] != self.model.image_size:
-            found.append(
-                f"recipe.sizes: training must end at model.image_size={self.model.image_size}, "
-                f"got {self.recipe.sizes}; let the last be that."
-            )
+        found += self._sizes_problems()
         mixing = self.augmentation.mixup_alpha > 0 or self.augmentation.cutmix_alpha > 0
         if mixing and self.recipe.loss.name == "focal":
             found.append(
                 "recipe.loss.name: focal needs whole labels, and MixUp or CutMix shares them; "
                 "use recipe.loss.name=cross_entropy, or set both alphas of augmentation to 0."
+            )
+        return found
+
+    def _sizes_problems(self) -> list[str]:
+        """List why training could not go through ``recipe.sizes`` to its end."""
+        sizes, last, epochs = self.recipe.sizes, self.model.image_size, self.trainer.max_epochs
+        found = []
+        if sizes and (sizes[-1] != last or max(sizes) > last):
+            found.append(
+                f"recipe.sizes: expected sides up to model.image_size={last} that end with it, got {sizes}; "
+                "tiles are shrunk, never made larger."
+            )
+        if epochs is not None and epochs < len(sizes):
+            found.append(
+                f"trainer.max_epochs: recipe.sizes has {len(sizes)} sizes, an epoch each at the least, "
+                f"got {epochs}; set {len(sizes)} or more."
             )
         return found
 

@@ -17,7 +17,8 @@ class TrainerConfig:
         accelerator: ``auto``, ``cpu`` or ``gpu``.
         precision: ``auto``, ``32``, ``bf16`` or ``16``; ``auto`` is 32 bits on a CPU and bf16 on a GPU.
         threads: Compute threads on the CPU; ``None`` takes every core. One or two give different weights.
-        max_epochs: Passes over the training tiles; ``None`` is as many as see 17,000 tiles, 3 at the least.
+        max_epochs: Passes over the training tiles; ``None`` is as many as see 17,000 tiles, but 3 at the
+            least, and one for each of ``recipe.sizes``.
             With ``recipe=probe`` steps of L-BFGS at the most, each over all features; ``None`` is 200.
         max_train_batches: Batches an epoch at the most; ``None`` is all of them.
         max_val_batches: Validation batches at the most; ``None`` is all of them.

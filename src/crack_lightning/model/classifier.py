@@ -17,6 +17,7 @@ from crack_lightning.model.stages import (
     rest_frozen,
     rest_statistics,
     stage_groups,
+    stages,
     stages_to_open,
 )
 
@@ -112,7 +113,7 @@ class CrackClassifier(LightningModule):
         self.predictions: list[tuple[Tensor, Tensor, Tensor]] = []
         self.last_loss: Tensor | None = None
         self.last_index: Tensor | None = None
-        self._open_stages: int | None = None
+        self._num_stages, self._num_steps, self._open_stages = 0, 0, 0
 
     def forward(self, images: Tensor) -> Tensor:
         """Classify a batch.
@@ -142,12 +143,18 @@ class CrackClassifier(LightningModule):
                 rest_statistics(self.backbone)
         return self
 
+    def on_train_start(self) -> None:
+        """Count the stages that ``probe_then_finetune`` opens, and the steps that it has for them."""
+        if self.hparams["recipe"] == "probe_then_finetune":
+            self._num_stages = len(stages(self.backbone))
+            self._num_steps = int(self.trainer.estimated_stepping_batches)
+
     def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Open the stages whose time has come; by the step alone, so that a resumed run has the same."""
-        if self.hparams["recipe"] != "probe_then_finetune":
+        if not self._num_stages:
             return
-        progress = self.trainer.global_step / int(self.trainer.estimated_stepping_batches)
-        number = stages_to_open(self.backbone, progress=progress, all_by=self.hparams["all_stages_by"])
+        progress = self.trainer.global_step / self._num_steps
+        number = stages_to_open(self._num_stages, progress=progress, all_by=self.hparams["all_stages_by"])
         if number != self._open_stages:
             open_stages(self.backbone, number)
             self.train(self.training)

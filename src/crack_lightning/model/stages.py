@@ -71,13 +71,12 @@ def rest_statistics(model: nn.Module) -> None:
             module.eval()
 
 
-def stages_to_open(model: nn.Module, *, progress: float, all_by: float) -> int:
+def stages_to_open(number: int, *, progress: float, all_by: float) -> int:
     """Return how many of the last stages learn at a time of the training, at least the classifier.
 
     Args:
-        model: A network of S stages.
+        number: The network's stages, S.
         progress: Share of the training's steps that is done, in ``[0, 1]``.
         all_by: Share of the steps by which all S learn; they are opened at equal intervals before.
     """
-    number = len(stages(model))
     return number if progress >= all_by else 1 + int((number - 1) * progress / all_by)

@@ -46,7 +46,7 @@ class ProbeSettings:
         views: Augmented views of each training tile beside the tile itself.
         threads: Compute threads.
         device: ``cpu`` or ``cuda``.
-        precision: ``32``, or on a GPU ``bf16`` or ``16`` too.
+        precision: ``32``, ``bf16`` or ``16``; read on a GPU only, on the CPU the engine says it.
         cache: The cache folder.
         show_progress: Whether to show a bar while features are computed.
     """
@@ -69,7 +69,7 @@ class Probe:
         settings: How features are computed.
 
     Raises:
-        ConfigError: If the network does not end in one linear layer, or engine or precision cannot be had.
+        ConfigError: If the network does not end in one linear layer, or the engine cannot be had.
     """
 
     def __init__(
@@ -95,11 +95,6 @@ class Probe:
             compute = eager(self.network, device=chosen.device, dtype=dtype_of(chosen.precision))
             linear_head(self.classifier.backbone).cpu()  # where features come back to, and the head is fitted
             return choice, compute
-        if chosen.precision != "32":
-            raise ConfigError(
-                "trainer.precision: on the CPU recipe=probe computes as recipe.engine says, got "
-                f"{chosen.precision}; set recipe.engine=eager_{chosen.precision}, or leave both out."
-            )
         return prepare_engine(
             self.network,
             wanted=chosen.engine,
