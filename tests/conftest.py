@@ -17,6 +17,8 @@ from crack_lightning.hardware import share_cores
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from crack_lightning.data.table import TileTable
+
 share_cores()
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -30,12 +32,30 @@ def _empty_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def metu() -> Path:
     folder = REAL_DATA / "metu"
     if not folder.is_dir():
         pytest.skip("the METU tiles are not beside the project")
     return folder
+
+
+@pytest.fixture(scope="session")
+def metu_table(metu: Path, tmp_path_factory: pytest.TempPathFactory) -> TileTable:
+    """METU's tiles with the groups that their names and pixels tell."""
+    # heavy, and of few tests: conftest is imported for all
+    from crack_lightning.data.reading import readable
+    from crack_lightning.data.sources.metu import load
+
+    return readable(
+        load(metu),
+        on_unreadable="error",
+        num_workers=2,
+        show_progress=False,
+        cache=tmp_path_factory.mktemp("metu"),
+        twins=True,
+        recover_photos=True,
+    )[0]
 
 
 @pytest.fixture

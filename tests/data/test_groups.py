@@ -17,12 +17,9 @@ from crack_lightning.data.groups import (
     leaked_pairs,
     photo_known,
 )
-from crack_lightning.data.reading import readable
-from crack_lightning.data.sources import metu
 from crack_lightning.data.splits import split_table
 from crack_lightning.data.table import TileTable
 
-METU = Path(__file__).parents[3] / "shared" / "data" / "metu"
 NO_PAIRS = np.empty((0, 2), np.int64)
 
 
@@ -140,24 +137,14 @@ def test_a_grouped_split_leaks_nothing_and_a_random_one_does() -> None:
 
 
 @pytest.mark.real_data
-@pytest.mark.skipif(not METU.is_dir(), reason="the METU tiles are not beside the project")
-def test_boundaries_between_photos_of_metu_that_were_seen_by_eye_are_found(tmp_path: Path) -> None:
-    table, _ = readable(
-        metu.load(METU),
-        on_unreadable="error",
-        num_workers=2,
-        show_progress=False,
-        cache=tmp_path,
-        twins=True,
-        recover_photos=True,
-    )
-    group = np.where(table.group == "", table.path, table.group)
-    group_of = dict(zip(table.path.tolist(), group.tolist(), strict=True))
+def test_boundaries_between_photos_of_metu_that_were_seen_by_eye_are_found(metu_table: TileTable) -> None:
+    group = np.where(metu_table.group == "", metu_table.path, metu_table.group)
+    group_of = dict(zip(metu_table.path.tolist(), group.tolist(), strict=True))
     with (Path(__file__).parent / "metu_neighbours.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     real = np.array([row["photo"] == "another" for row in rows])
     found = np.array([group_of[row["one"]] != group_of[row["other"]] for row in rows])
     assert real.sum() == 100
     assert f1_score(real, found) > 0.9
-    sizes = np.unique(table.group[table.group != ""], return_counts=True)[1]
-    assert sizes.max() <= 0.05 * len(table)
+    sizes = np.unique(metu_table.group[metu_table.group != ""], return_counts=True)[1]
+    assert sizes.max() <= 0.05 * len(metu_table)

@@ -72,8 +72,11 @@ def _linked(looks: NDArray[np.float32]) -> NDArray[np.int64]:
 
 def _usual_distance(looks: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return for each look ``(M, D)`` how near the nearest 3 % of all are, float32 ``(M,)``."""
-    step = max(1, len(looks) // _REFERENCES)
-    references = looks[::step]
-    near = max(1, int(_ALIKE * len(references)))
-    squares = (looks**2).sum(1)[:, None] + (references**2).sum(1)[None] - 2 * looks @ references.T
-    return np.asarray(np.sqrt(np.maximum(np.partition(squares, near, axis=1)[:, near], 0)), np.float32)
+    references = looks[:: max(1, len(looks) // _REFERENCES)]
+    near, lengths = max(1, int(_ALIKE * len(references))), (references**2).sum(1)
+    found = []
+    for start in range(0, len(looks), _REFERENCES):  # all at once would be 320 MB for 40,000 tiles
+        block = looks[start : start + _REFERENCES]
+        squares = (block**2).sum(1)[:, None] + lengths - 2 * block @ references.T
+        found.append(np.sqrt(np.maximum(np.partition(squares, near, axis=1)[:, near], 0)))
+    return np.concatenate(found).astype(np.float32)
