@@ -63,6 +63,7 @@ def bench(session: nox.Session) -> None:
 def simulations(session: nox.Session) -> None:
     """Simulate tests whose truth is known, and count how often the intervals hold it."""
     _python(session, "benchmarks/intervals.py", *session.posargs)
+    _python(session, "benchmarks/detection.py", *session.posargs)
 
 
 @nox.session(requires=["environment"], venv_backend="none", default=False)

@@ -19,7 +19,7 @@ from crack_lightning.data.splits import split_table
 from crack_lightning.data.survey import survey
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -213,7 +213,7 @@ def learning_curve(metu: Path, cache: Path) -> list[dict[str, Any]]:
         For each number of training tiles the mean accuracies in per cent and the mean of their differences
         with its 95 % interval (Student's t over the seeds).
     """
-    probe, table = _probe_of(metu, cache)
+    probe, table = probe_of(["data=metu", f"data.root={metu}"], cache)
     rows = []
     for number in TRAINING_TILES:
         scores = {
@@ -234,7 +234,8 @@ def learning_curve(metu: Path, cache: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _probe_of(metu: Path, cache: Path) -> tuple[Any, TileTable]:
+def probe_of(asked: Sequence[str], cache: Path) -> tuple[Any, TileTable]:
+    """Return a probe of EfficientNet-Lite0 with the features of all tiles, and their table without splits."""
     import os
 
     from hydra import compose, initialize_config_dir
@@ -244,10 +245,10 @@ def _probe_of(metu: Path, cache: Path) -> tuple[Any, TileTable]:
     from crack_lightning.config.parse import conf_dir, register_schemas
 
     os.environ["CRACK_LIGHTNING_CACHE"] = str(cache)
-    asked = ["model=efficientnet_lite0", "model.weights=imagenet", "recipe=probe", "data=metu"]
+    probe = ["model=efficientnet_lite0", "model.weights=imagenet", "recipe=probe", "progress=false"]
     register_schemas()
     with initialize_config_dir(str(conf_dir()), version_base=None):
-        composed = compose("train", [*asked, f"data.root={metu}", "progress=false", "data.batch_size=40"])
+        composed = compose("train", [*probe, *asked, "data.batch_size=40"])
     config = parse(composed, TrainConfig)
     plan = assembly.hardware_plan(config.trainer, num_workers=0)
     table, _ = tiles.read_tiles(config.data, threads=plan.threads, progress=False, twins=True)

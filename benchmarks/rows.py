@@ -21,6 +21,7 @@ from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
+import evidence
 import honest
 
 ROOT = Path(__file__).parents[1]
@@ -190,6 +191,19 @@ class HonestRows(Rows):
         return f"AUROC {metrics(uav)['auroc']:.3f}, accuracy {metrics(uav)['accuracy']:.4f}"
 
 
+class EvidenceRows(Rows):
+    """The rows of evidence."""
+
+    def c(self) -> str:
+        """Probability of detection: the default run's report, and its model on graded drawn photos."""
+        folder, _ = self.run("c", "train", "model=mobilenetv2")
+        return evidence.row_c(folder)
+
+    def e(self) -> str:
+        """Calibration and promised recall of a probe of 200 tiles, 100 split seeds."""
+        return evidence.row_e(self.scratch / "cache")
+
+
 def seconds_of(line: str) -> float:
     """Return when a line was logged, seconds."""
     return datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f").astimezone().timestamp()
@@ -221,6 +235,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 WORKS = {
     "foundation": (Rows, "a,b,c,d,f,h"),
     "honest": (HonestRows, "a,b,d,e,f"),
+    "evidence": (EvidenceRows, "c,e"),
     "fast": (FastRows, "a,b,i"),
 }
 

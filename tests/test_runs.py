@@ -147,7 +147,9 @@ def test_an_interrupted_run_saves_its_last_step(
     assert torch.load(last, weights_only=True)["global_step"] > before
 
 
-def test_three_classes_run_from_end_to_end(tmp_path: Path, tiny: list[str], rows: ReadRows) -> None:
+def test_three_classes_run_from_end_to_end_without_a_threshold(
+    tmp_path: Path, tiny: list[str], rows: ReadRows, capsys: pytest.CaptureFixture[str]
+) -> None:
     rng = np.random.default_rng(0)
     for kind, shade in (("crack", 40), ("intact", 200), ("spalling", 120)):
         (tmp_path / "tiles" / kind).mkdir(parents=True)
@@ -160,6 +162,10 @@ def test_three_classes_run_from_end_to_end(tmp_path: Path, tiny: list[str], rows
         f"data.root={tmp_path / 'tiles'}",
         "data.split.fractions=[0.5,0.25,0.25]",
     ]
+    refused = ["evaluation.threshold=f1", f"outputs={tmp_path / 'refused'}"]
+    assert main(["train", *others, *arguments, *refused]) == 2
+    assert "evaluation.threshold: a threshold is for two classes" in capsys.readouterr().err
+    assert not list((tmp_path / "refused").rglob("*.ckpt"))
     assert main(["train", *others, *arguments, f"outputs={tmp_path / 'out'}"]) == 0
     [folder] = (tmp_path / "out").glob("*/*_image_folder")
     columns = list(rows(folder / "predictions.csv")[0])

@@ -121,6 +121,7 @@ def _run(
             config.data, threads=plan.threads, progress=config.progress, twins=True
         )
         table = tiles.split_tiles(table, config.data, kept=folder / "splits.csv")
+    config.evaluation.check_classes(table.class_names, table.positive_class)
     log.info("data: %s", describe(table))
     config.trainer.max_epochs = config.epochs_for(len(table.rows("train")))
     write_config(config, folder / "config.yaml")
@@ -153,6 +154,7 @@ def _run(
             ),
             tiles=shown,
             threshold=float(classifier.hparams["threshold"]),
+            mm_per_px=config.data.mm_per_px,
         )
         contents = json.loads((report.parent / "report.json").read_text(encoding="utf-8"))
         if "tensorboard" in config.logger:
@@ -233,6 +235,7 @@ def run_evaluation(
             table=table,
             provenance={"checkpoint": config.checkpoint, "known_tiles_left_out": left_out, **made},
             threshold=float(classifier.hparams["threshold"]),
+            mm_per_px=config.data.mm_per_px,
         )
     contents = json.loads((report.parent / "report.json").read_text(encoding="utf-8"))
     return ExperimentResult(folder=folder, report=report, contents=contents)

@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from crack_lightning import assembly
-from crack_lightning.config.evaluation import EvaluationConfig
-from crack_lightning.errors import ConfigError
 from crack_lightning.evaluation.decision import decide
-from crack_lightning.evaluation.intervals import group_codes
 from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.model.checkpoints import load_classifier, read_checkpoint
 from crack_lightning.training.checkpoints import BEST, RunCheckpoints, keep_decision, save_model
@@ -114,16 +111,9 @@ def _decide(
 ) -> None:
     """Give a classifier the temperature and the threshold that its validation tiles choose."""
     table = datamodule.table
-    if len(table.class_names) > 2 and config.evaluation != EvaluationConfig(
-        calibrate=config.evaluation.calibrate
-    ):
-        raise ConfigError(
-            f"evaluation.threshold: there are {len(table.class_names)} classes, and a threshold is for two; "
-            "leave it out."
-        )
     found = decide(
         validation,
-        group_codes(table.group[validation.index]),
+        table.group[validation.index],
         positive=table.positive_index if len(table.class_names) == 2 else None,
         rule=config.evaluation.threshold,
         calibrate=config.evaluation.calibrate,

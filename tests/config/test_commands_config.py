@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from crack_lightning.config import EvaluateConfig, PredictConfig, TrainConfig
+from crack_lightning.config import AuditConfig, EvaluateConfig, PredictConfig, TrainConfig
 from crack_lightning.config.augmentation import AugmentationConfig
-from crack_lightning.config.data import DataConfig, MaskedConfig
+from crack_lightning.config.data import DataConfig
+from crack_lightning.config.evaluation import EvaluationConfig
 from crack_lightning.config.model import ModelConfig
 from crack_lightning.config.optimizer import OptimizerConfig, SchedulerConfig
 from crack_lightning.config.recipe import LossConfig, RecipeConfig
+from crack_lightning.config.sources import MaskedConfig
 from crack_lightning.config.split import SplitConfig
 from crack_lightning.config.trainer import TrainerConfig
 from crack_lightning.errors import ConfigError
@@ -144,6 +146,34 @@ def test_masks_are_for_masked_photos() -> None:
     [problem] = TrainConfig(data=DataConfig(masked=MaskedConfig(tile_px=64))).problems()
     assert problem.startswith("data.masked: data=synthetic does not read it; use data=masked_photos")
     assert MaskedConfig(mask_width="True").rules()["mask_width"] == "true"
+
+
+def test_millimetres_are_for_known_widths() -> None:
+    masks_with_widths = MaskedConfig(mask_width="true")
+    assert not TrainConfig(data=DataConfig(mm_per_px=0.1)).problems()
+    assert not DataConfig(source="masked_photos", masked=masks_with_widths, mm_per_px=0.1).problems()
+    [problem] = DataConfig(source="masked_photos", mm_per_px=0.1).problems()
+    assert problem.startswith("data.mm_per_px: no width is known where masks are lines; set data.masked.mask")
+    [problem] = DataConfig(source="metu", mm_per_px=0.1).problems()
+    assert problem.startswith("data.mm_per_px: data=metu does not read it; use data=synthetic or")
+    [problem] = AuditConfig(data=DataConfig(mm_per_px=0.1)).problems()
+    assert problem == "data.mm_per_px: audit does not read it; leave it out."
+    with pytest.raises(ConfigError, match=r"data\.mm_per_px: .* got -0\.1"):
+        DataConfig(mm_per_px=-0.1)
+    with pytest.raises(ConfigError, match=r"data\.sources\.drawn\.mm_per_px: no such key"):
+        mixed(sources={"drawn": {"source": "synthetic", "mm_per_px": 0.1}})
+
+
+@pytest.mark.parametrize(
+    ("names", "positive"), [(("crack", "intact", "rust"), "crack"), (("old", "new"), None)]
+)
+def test_a_threshold_is_for_two_classes_of_which_one_is_positive(
+    names: tuple[str, ...], positive: str | None
+) -> None:
+    EvaluationConfig().check_classes(names, positive)
+    EvaluationConfig(threshold="f1").check_classes(("crack", "intact"), "crack")
+    with pytest.raises(ConfigError, match=rf"evaluation\.threshold: .* got f1 for {', '.join(names)}"):
+        EvaluationConfig(threshold="f1").check_classes(names, positive)
 
 
 TWO: dict[str, Any] = {"metu": {"source": "metu", "root": "tiles"}, "drawn": {"source": "synthetic"}}

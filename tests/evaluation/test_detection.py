@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from statsmodels.stats.proportion import proportion_confint
 
 from crack_lightning.evaluation.detection import probability_of_detection
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+    Codes = NDArray[np.int64]
 
 
 def drawn(
@@ -23,55 +27,127 @@ def drawn(
     return width, rng.random(number) < 1 / (1 + np.exp(-slope * np.log(width / a50)))
 
 
+def root_by_statsmodels(width: Floats, found: NDArray[np.bool_], *, at_px: float, chance: float) -> float:
+    """The modified root against the best curve through a point, from two fits of statsmodels."""
+    logit, away = np.log(chance / (1 - chance)), np.log(width / at_px)
+    whole = sm.Logit(found.astype(float), sm.add_constant(away)).fit(disp=0, tol=1e-12)
+    through = sm.GLM(
+        found.astype(float), away, family=sm.families.Binomial(), offset=np.full(len(away), logit)
+    ).fit(tol=1e-12)
+    gap = whole.params[0] - logit
+    root = np.sign(gap) * np.sqrt(2 * (whole.llf - through.llf))
+    wald = gap * np.sqrt(through.cov_params()[0, 0] / np.linalg.det(whole.cov_params()))
+    return float(root + np.log(wald / root) / root)
+
+
 def test_the_fit_and_its_band_equal_statsmodels() -> None:
     width, found = drawn()
-    told = probability_of_detection(width, found)
-    reference = sm.Logit(found.astype(float), sm.add_constant(np.log(width))).fit(disp=0)
-    assert (told["intercept"], told["slope"]) == pytest.approx(tuple(reference.params), abs=1e-5)
+    told = probability_of_detection(width, found, np.arange(300))
+    reference = sm.Logit(found.astype(float), sm.add_constant(np.log(width))).fit(disp=0, tol=1e-12)
+    assert (told["intercept"], told["slope"]) == pytest.approx(tuple(reference.params), rel=1e-6)
     at = sm.add_constant(np.log(np.array(told["curve"]["width_px"])))
-    expected = reference.get_prediction(at).summary_frame(alpha=0.10)
-    np.testing.assert_allclose(told["curve"]["pod"], expected["predicted"], atol=1e-5)
-    linear = at @ reference.params
+    np.testing.assert_allclose(told["curve"]["pod"], reference.predict(at), rtol=1e-6)
+    limits = list(zip(told["curve"]["width_px"], told["curve"]["low"], strict=True))
+    for at_px, low in [*limits[::10], (told["a90_95_px"], 0.9)]:
+        assert root_by_statsmodels(width, found, at_px=at_px, chance=low) == pytest.approx(
+            1.6448536, abs=1e-3
+        )
+
+
+def test_the_band_is_near_the_one_of_normal_theory_where_there_are_many_cracks() -> None:
+    width, found = drawn(20_000)
+    told = probability_of_detection(width, found, np.arange(20_000))
+    reference = sm.Logit(found.astype(float), sm.add_constant(np.log(width))).fit(disp=0)
+    at = sm.add_constant(np.log(np.array(told["curve"]["width_px"])))
     error = np.sqrt(np.einsum("gi,ij,gj->g", at, reference.cov_params(), at))
-    np.testing.assert_allclose(
-        told["curve"]["low"], 1 / (1 + np.exp(-(linear - 1.6448536 * error))), atol=1e-3
-    )
+    expected = 1 / (1 + np.exp(1.6448536 * error - at @ reference.params))
+    np.testing.assert_allclose(told["curve"]["low"], expected, atol=1e-3)
 
 
 def test_the_widths_of_half_and_nine_tenths_are_on_the_curve() -> None:
-    told = probability_of_detection(*drawn(2000))
+    told = probability_of_detection(*drawn(2000), np.arange(2000))
     assert told["a50_px"] == pytest.approx(2.0, rel=0.1)
     assert told["a90_px"] == pytest.approx(2 * 9**0.25, rel=0.1)
     assert told["a50_px"] < told["a90_px"] < told["a90_95_px"] < 1.3 * told["a90_px"]
+    assert told["widest_px"] == pytest.approx(12, rel=0.01)
 
 
-def test_the_bound_lies_above_the_true_width_as_often_as_it_says() -> None:
-    truth = 2 * 9**0.25
-    bounds = [probability_of_detection(*drawn(200, seed=seed))["a90_95_px"] for seed in range(200)]
-    assert 0.90 <= np.mean([bound is None or bound > truth for bound in bounds]) <= 0.99
+def of_photos(seed: int, *, photos: int = 50, tiles: int = 8) -> tuple[Floats, NDArray[np.bool_], Codes]:
+    """Cracks of which all of a photo are found more or less easily."""
+    rng = np.random.default_rng(seed)
+    group = np.repeat(np.arange(photos), tiles)
+    width = np.exp(rng.uniform(np.log(0.7), np.log(12), photos))[group]
+    ease = rng.normal(0, 3, photos)[group]
+    return width, rng.random(len(width)) < 1 / (1 + np.exp(-ease - 4 * np.log(width / 2))), group
+
+
+def test_cracks_that_share_photos_have_a_second_bound() -> None:
+    width, found, group = of_photos(0)
+    told = probability_of_detection(width, found, group)
+    assert told["photos"] == 50
+    rng, reference = np.random.default_rng(7), []
+    for _ in range(200):
+        rows = np.concatenate([np.flatnonzero(group == photo) for photo in rng.integers(0, 50, 50)])
+        fit = sm.Logit(found[rows].astype(float), sm.add_constant(np.log(width[rows]))).fit(disp=0).params
+        reference.append((np.log(9) - fit[0]) / fit[1])
+    assert told["a90_95_px_by_photos"] == pytest.approx(np.exp(np.quantile(reference, 0.95)), rel=0.07)
+    assert told["a90_95_px_by_photos"] > told["a90_95_px"]
+    assert "photos" not in probability_of_detection(width, found, np.arange(len(width)))
+
+
+def test_few_photos_bound_nothing() -> None:
+    width, found, group = of_photos(0)
+    assert probability_of_detection(width, found, group // 3)["a90_95_px_by_photos"] is None
+
+
+RISING = np.linspace(1, 9, 80)
 
 
 @pytest.mark.parametrize(
     ("width", "found", "reason"),
     [
-        (np.full(59, 2.0), np.arange(59) % 2 == 0, "Only 59 cracks have a known width"),
-        (np.linspace(1, 9, 80), np.ones(80, np.bool_), "Every crack was found; .* at least 96.3% are found"),
-        (np.linspace(1, 9, 80), np.zeros(80, np.bool_), "No crack was found; .* at least 0.0%"),
-        (np.linspace(1, 9, 80), np.arange(80) >= 30, "Every found crack is wider than every missed one"),
-        (np.linspace(1, 9, 80), np.arange(80) % 2 == 0, "Found cracks are not wider than missed ones"),
-        (np.linspace(1, 9, 80), np.random.default_rng(0).random(80) > np.arange(80) / 80, "less often"),
+        (
+            RISING[:59],
+            np.arange(59) % 2 == 0,
+            "Only 59 cracks have a known width, and 60 are needed; .* 39.5 %",
+        ),
+        (RISING[:0], np.zeros(0, np.bool_), r"Only 0 cracks have a known width, and 60 are needed\."),
+        (RISING, np.ones(80, np.bool_), "Every crack was found; .* at least 96.3 % are found"),
+        (RISING, np.zeros(80, np.bool_), "No crack was found; .* at least 0.0 %"),
+        (RISING, np.arange(80) >= 30, "Every found crack is wider than every missed one, .* at least 52.7 %"),
+        (np.maximum(RISING, 4), RISING > 4.01, "Every found crack is wider than every missed one"),
+        (RISING, np.arange(80) % 2 == 0, "Found cracks are not wider than missed ones; .* at least 40.3 %"),
+        (
+            RISING,
+            np.random.default_rng(0).random(80) > np.arange(80) / 80,
+            "Wider cracks are found less often",
+        ),
+        (RISING, np.arange(80) < 30, "Wider cracks are found less often; .* at least 28.4 %"),
     ],
 )
-def test_where_there_is_no_curve_no_number_is_given(
-    width: NDArray[np.float64], found: NDArray[np.bool_], reason: str
+def test_where_there_is_no_curve_a_bound_is_given_and_no_width(
+    width: Floats, found: NDArray[np.bool_], reason: str
 ) -> None:
-    told = probability_of_detection(width, found)
+    told = probability_of_detection(width, found, np.arange(len(width)))
     assert not told["estimable"]
-    assert "a90_px" not in told
+    assert not {"a50_px", "a90_px", "a90_95_px", "curve"} & told.keys()
     assert re.search(reason, told["reason"])
+    if len(width):
+        hits = int(found.sum())
+        low, _ = proportion_confint(hits, len(width), alpha=0.1, method="beta")
+        assert f"at least {100 * low if hits else 0:.1f} % are found" in told["reason"]
+
+
+def test_the_bound_respects_photos_where_there_is_no_curve() -> None:
+    found = np.ones(80, np.bool_)
+    alone = probability_of_detection(RISING, found, np.arange(80))["reason"]
+    together = probability_of_detection(RISING, found, np.arange(80) // 8)["reason"]
+    shares = [float(re.findall(r"at least ([\d.]+) %", reason)[0]) for reason in (alone, together)]
+    assert shares[1] < shares[0] - 5
 
 
 def test_unknown_widths_are_left_out() -> None:
     width, found = drawn()
     more = np.concatenate([width, [np.nan, 0.0]]), np.concatenate([found, [True, False]])
-    assert probability_of_detection(*more) == probability_of_detection(width, found)
+    again = probability_of_detection(*more, np.arange(302))
+    assert again == probability_of_detection(width, found, np.arange(300))

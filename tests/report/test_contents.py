@@ -10,6 +10,8 @@ import pytest
 
 from crack_lightning.data.groups import joined_groups
 from crack_lightning.report.contents import data_statement, report_contents, to_json, to_plain
+from crack_lightning.report.evidence_figures import detection_figure
+from crack_lightning.report.width_section import width_section
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,6 +99,32 @@ def test_strata_cover_the_cracked_and_the_intact_test_tiles(draw_run: DrawRun) -
     assert sum(row["tiles"] - row["found"] for row in by_width) == metrics["misses"]
     assert sum(row["tiles"] for row in by_width) == (predictions.label == 0).sum()
     assert {row["distractor"] for row in contents["false_alarms_by_distractor"]} == {"none", "joint", "stain"}
+
+
+def test_widths_are_told_in_millimetres_and_with_false_calls(draw_run: DrawRun) -> None:
+    table, predictions = draw_run()
+    width = table.extra["crack_width_px"].astype(np.float64)
+    score = predictions.probability[:, 0].astype(np.float64)
+    noise = np.random.default_rng(0).normal(0, 1, len(score))
+    width[predictions.index] = np.exp(1 + 2 * (score - 0.5) + 0.5 * noise)
+    contents = report_contents(
+        title="t",
+        predictions=predictions,
+        table=replace(table, extra={"crack_width_px": width}),
+        history=[],
+        provenance={},
+        threshold=0.5,
+        mm_per_px=0.2,
+    )
+    detection = contents["detection"]
+    assert detection["estimable"]
+    assert detection["false_call_rate"] == pytest.approx((score[predictions.label == 1] >= 0.5).mean())
+    first, _ = width_section(contents["recall_by_width"], detection).blocks[:2]
+    assert f"{detection['a90_px']:.1f} px ({0.2 * detection['a90_px']:.2g} mm)" in str(first)
+    figure = detection_figure(detection)
+    figure.draw_without_rendering()
+    pixels, millimetres = figure.axes[0], figure.axes[0].child_axes[0]
+    assert millimetres.get_xlim() == pytest.approx(tuple(0.2 * limit for limit in pixels.get_xlim()))
 
 
 @pytest.mark.parametrize("case", ["no positive class", "no such columns", "no width known"])

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 
 TEST_PICTURES = {"confusion_matrix.png", "roc_curve.png", "pr_curve.png", "reliability.png"}
 PICTURES = TEST_PICTURES | {
+    "misses_against_false_alarms.png",
     "loss_curve.png",
     "accuracy_curve.png",
     "example_tiles.png",
     "augmentations.png",
 }
+TWO_TESTED = (2, "crack", None)
 TEXTS = {"classification_report.txt", "report.html", "report.json", "report.md"}
 
 
@@ -115,7 +117,10 @@ def test_any_classes_give_a_report_even_where_one_is_not_tested(
 ) -> None:
     table, predictions = draw_run(num_classes=num_classes, positive=positive, absent=absent)
     report = write_report(tmp_path, title="t", predictions=predictions, table=table, provenance={})
-    assert {path.name for path in report.parent.iterdir()} == TEST_PICTURES | TEXTS
+    thresholds = (
+        {"misses_against_false_alarms.png"} if (num_classes, positive, absent) == TWO_TESTED else set()
+    )
+    assert {path.name for path in report.parent.iterdir()} == TEST_PICTURES | TEXTS | thresholds
     text = report.read_text(encoding="utf-8")
     assert ("No tested tile is of class" in text) == (absent is not None)
     assert "nan" not in text

@@ -181,6 +181,7 @@ class AuditConfig:
             "num_workers",
             "timeout_s",
             "on_unreadable",
+            "mm_per_px",
         )
         others = [item.name for item in fields(self.trainer) if item.name != "threads"]
         of_split = [item.name for item in fields(self.data.split) if item.name != "recover_photos"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from crack_lightning.config.checks import require_choice, require_range
+from crack_lightning.config.sources import DrawnConfig, MaskedConfig
 from crack_lightning.config.split import SplitConfig
 from crack_lightning.errors import ConfigError, nearest
 
@@ -20,6 +21,7 @@ _READ_BY = {
     "group_pattern": ("image_folder", "metu", "masked_photos"),
     "drawn": ("synthetic",),
     "masked": ("masked_photos",),
+    "mm_per_px": ("synthetic", "masked_photos"),
     "sources": ("mixed",),
     "mix": ("mixed",),
     "train_sources": ("mixed",),
@@ -28,73 +30,8 @@ _READ_BY = {
 }
 _OF_A_PART = (
     "source",
-    *(key for key, readers in _READ_BY.items() if readers != ("mixed",)),
+    *(key for key, readers in _READ_BY.items() if readers != ("mixed",) and key != "mm_per_px"),
 )
-
-
-@dataclass
-class DrawnConfig:
-    """What ``data=synthetic`` draws.
-
-    Attributes:
-        num_tiles: How many tiles; half of them cracked.
-        tile_px: Side of a tile in pixels.
-        photo_tiles: Tiles along each side of a photo.
-    """
-
-    num_tiles: int = 4000
-    tile_px: int = 96
-    photo_tiles: int = 2
-
-    def __post_init__(self) -> None:
-        require_range("data.drawn.num_tiles", self.num_tiles, low=40)
-        require_range("data.drawn.tile_px", self.tile_px, low=64, high=1024)
-        require_range("data.drawn.photo_tiles", self.photo_tiles, low=1, high=32)
-
-
-@dataclass
-class MaskedConfig:
-    """How ``data=masked_photos`` reads masks and cuts tiles.
-
-    Attributes:
-        images: Folders of photos, below ``data.root``.
-        masks: Folders of masks, one for each of ``images``; the same where they lie beside the photos.
-        mask_suffix: What a mask's name has after the photo's: ``_mask`` for ``a.jpg`` and ``a_mask.png``.
-        crack_values: Grey values that are crack.
-        crack_from: The least grey value that is crack, instead of ``crack_values``.
-        hard_negatives: Grey values of what only looks like a crack; false alarms are counted for each.
-        tile_px: Side of a tile in pixels.
-        stride_px: Step from tile to tile in pixels; ``None`` is ``tile_px``.
-        least_crack_px: Crack pixels from which a tile is cracked; a tile with fewer, but some, is left out.
-        mask_width: ``true`` where a mask shows a crack as wide as it is, ``line`` where it is a thin line.
-    """
-
-    images: list[str] = field(default_factory=lambda: ["images"])
-    masks: list[str] = field(default_factory=lambda: ["masks"])
-    mask_suffix: str = ""
-    crack_values: list[int] = field(default_factory=lambda: [255])
-    crack_from: int | None = None
-    hard_negatives: list[int] = field(default_factory=list)
-    tile_px: int = 256
-    stride_px: int | None = None
-    least_crack_px: int = 60
-    mask_width: str = "line"
-
-    def __post_init__(self) -> None:
-        self.mask_width = self.mask_width.lower()  # YAML's true arrives as True
-        require_choice("data.masked.mask_width", self.mask_width, ("true", "line"))
-        require_range("data.masked.tile_px", self.tile_px, low=16, high=4096)
-        require_range("data.masked.least_crack_px", self.least_crack_px, low=1)
-        if self.stride_px is not None:
-            require_range("data.masked.stride_px", self.stride_px, low=1)
-        if self.crack_from is not None:
-            require_range("data.masked.crack_from", self.crack_from, low=1, high=255)
-        for value in (*self.crack_values, *self.hard_negatives):
-            require_range("data.masked.crack_values and hard_negatives", value, low=0, high=255)
-
-    def rules(self) -> dict[str, Any]:
-        """Return the arguments of ``data.sources.masked_photos.MaskRules``."""
-        return {**vars(self), "stride_px": self.stride_px or self.tile_px}
 
 
 @dataclass
@@ -114,6 +51,7 @@ class DataConfig:
         num_workers: Processes that read ahead; ``None`` suits them to the machine.
         timeout_s: Seconds to wait for a worker before the run ends.
         on_unreadable: ``error`` ends the run at files that cannot be decoded, ``skip`` leaves them out.
+        mm_per_px: How many millimetres a pixel of the original pictures shows, where crack widths are known.
         exclude: A CSV file whose column ``path`` names tiles to leave out.
         sampler: ``shuffled``, or ``balanced`` for as many draws from every class.
         sources: What ``data=mixed`` joins: by name, what ``data`` would have for each (``source``, ``root``,
@@ -135,6 +73,7 @@ class DataConfig:
     num_workers: int | None = None
     timeout_s: int = 120
     on_unreadable: str = "error"
+    mm_per_px: float | None = None
     exclude: str | None = None
     sampler: str = "shuffled"
     sources: Any = None  # dict[str, dict], likewise
@@ -153,6 +92,8 @@ class DataConfig:
         require_choice("data.on_unreadable", self.on_unreadable, ("error", "skip"))
         require_choice("data.sampler", self.sampler, ("shuffled", "balanced"))
         require_choice("data.mix", self.mix, ("natural", "equal"))
+        if self.mm_per_px is not None:
+            require_range("data.mm_per_px", self.mm_per_px, low=1e-4, high=1000)
         if self.group_pattern is not None:
             _check_pattern(self.group_pattern)
         for key, inside in (("class_names", str), ("sources", dict)):
@@ -167,6 +108,11 @@ class DataConfig:
                 found.append(
                     f"data.{key}: data={self.source} does not read it; use {readers}, or leave it out."
                 )
+        if self.mm_per_px and self.source == "masked_photos" and self.masked.mask_width == "line":
+            found.append(
+                "data.mm_per_px: no width is known where masks are lines; set data.masked.mask_width=true "
+                "if they are as wide as the cracks, or leave it out."
+            )
         return [*found, *self._mixed_problems(), *self.split.problems()]
 
     def parts(self) -> dict[str, DataConfig]:

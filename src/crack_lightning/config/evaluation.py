@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from crack_lightning.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass
@@ -36,4 +40,16 @@ class EvaluationConfig:
             raise ConfigError(
                 "evaluation.threshold: expected a number in [0, 1], f1, recall:0.99 or cost:10, "
                 f"got {self.threshold}."
+            )
+
+    def check_classes(self, class_names: Sequence[str], positive_class: str | None) -> None:
+        """Refuse a threshold where it is for no class.
+
+        Raises:
+            ConfigError: If one was set, and there are not two classes of which one is positive.
+        """
+        if self.threshold != EvaluationConfig.threshold and (len(class_names) != 2 or positive_class is None):
+            raise ConfigError(
+                f"evaluation.threshold: a threshold is for two classes of which one is positive, got "
+                f"{self.threshold} for {', '.join(class_names)}; leave it out."
             )

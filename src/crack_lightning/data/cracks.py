@@ -48,7 +48,14 @@ def random_look(rng: np.random.Generator, light_angle: float) -> CrackLook:
     )
 
 
-def random_cracks(rng: np.random.Generator, height: int, width: int, *, num_cracks: int) -> list[Stroke]:
+def random_cracks(
+    rng: np.random.Generator,
+    height: int,
+    width: int,
+    *,
+    num_cracks: int,
+    width_px: tuple[float, float] | None = None,
+) -> list[Stroke]:
     """Draw cracks that cross or end in an image, each with its branches.
 
     Args:
@@ -56,13 +63,14 @@ def random_cracks(rng: np.random.Generator, height: int, width: int, *, num_crac
         height: Of the image, pixels.
         width: Of the image, pixels.
         num_cracks: Main cracks; branches come on top.
+        width_px: Limits of their typical widths, even by logarithm; by default as on walls.
 
     Returns:
         Centre lines with edges; the widest local width is at most 12 px.
     """
     cracks: list[Stroke] = []
     for _ in range(num_cracks):
-        trunk = _main_crack(rng, height, width)
+        trunk = _main_crack(rng, height, width, width_px)
         cracks.append(trunk)
         num_branches = int(rng.choice([0, 1, 2, 3], p=[0.55, 0.27, 0.12, 0.06]))
         cracks.extend(_branch(rng, trunk) for _ in range(num_branches))
@@ -105,7 +113,9 @@ def width_inside(cracks: list[Stroke], left: float, top: float, size_px: float) 
     return float(np.percentile(widths, 95)) if widths else float("nan")
 
 
-def _main_crack(rng: np.random.Generator, height: int, width: int) -> Stroke:
+def _main_crack(
+    rng: np.random.Generator, height: int, width: int, width_px: tuple[float, float] | None
+) -> Stroke:
     size = np.array([width, height])
     through = rng.uniform(0.1, 0.9, 2) * size
     heading = float(rng.uniform(0, 2 * np.pi))
@@ -113,7 +123,7 @@ def _main_crack(rng: np.random.Generator, height: int, width: int) -> Stroke:
     back = reach if rng.random() < 0.85 else rng.uniform(0, 0.25) * reach
     start = through - back * np.array([np.cos(heading), np.sin(heading)])
     points = _walk(rng, start, heading, back + reach, tortuosity=float(rng.uniform(0.4, 0.75)))
-    return _with_edges(rng, points, _random_width(rng), ends=(back < reach, False))
+    return _with_edges(rng, points, _random_width(rng, width_px), ends=(back < reach, False))
 
 
 def _branch(rng: np.random.Generator, trunk: Stroke) -> Stroke:
@@ -128,8 +138,10 @@ def _branch(rng: np.random.Generator, trunk: Stroke) -> Stroke:
     return _with_edges(rng, points, width, ends=(False, True))
 
 
-def _random_width(rng: np.random.Generator) -> float:
-    """Draw a crack's typical width in pixels: a few hairlines, most 5 to 11."""
+def _random_width(rng: np.random.Generator, limits: tuple[float, float] | None) -> float:
+    """Draw a crack's typical width in pixels: between limits, or else a few hairlines, most 5 to 11."""
+    if limits is not None:
+        return float(np.exp(rng.uniform(*np.log(limits))))
     if rng.random() < 0.03:
         return float(rng.uniform(0.7, 1.1))
     return float(np.exp(rng.uniform(np.log(5.0), np.log(11.0))))

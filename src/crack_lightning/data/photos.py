@@ -84,16 +84,21 @@ class Tile:
         return not np.isnan(self.crack_width_px)
 
 
-def draw_photo(rng: np.random.Generator, height: int, width: int) -> Photo:
+def draw_photo(
+    rng: np.random.Generator, height: int, width: int, *, crack_width_px: tuple[float, float] | None = None
+) -> Photo:
     """Draw a photo of a concrete wall, cracked or not.
 
     Args:
         rng: Source of every draw; the same state gives the same pixels on any number of threads.
         height: Pixels.
         width: Pixels.
+        crack_width_px: Limits between which the cracks' typical widths lie evenly by logarithm; by default
+            a few are hairlines and most are wide.
     """
     light_angle = float(rng.uniform(0, 2 * np.pi))
-    cracks = random_cracks(rng, height, width, num_cracks=_number_of_cracks(rng, height * width))
+    number = _number_of_cracks(rng, height * width)
+    cracks = random_cracks(rng, height, width, num_cracks=number, width_px=crack_width_px)
     clutter = rng.beta(2, 1.5) * _CLUTTER["cracked" if cracks else "sound"]
     shares = {k: p * (1 if k in _ON_ANY_WALL else clutter) for k, p in _SHARE_OF_PHOTOS.items()}
     kinds = [kind for kind in KINDS if rng.random() < shares[kind]]

@@ -10,138 +10,135 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import stats
-from scipy.optimize import brentq, minimize, minimize_scalar
 from scipy.special import expit, logit
+
+from crack_lightning.evaluation.hit_miss import fit_counts, fit_curve, lower_limit, upper_bound
+from crack_lightning.evaluation.intervals import CONFIDENCE, lower_bound, resampled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from crack_lightning.evaluation.hit_miss import Floats, HitMissCurve
+
 LEAST_CRACKS = 60
-CONFIDENCE = 0.95
-METHOD = "logistic in log width, bound by the likelihood ratio (MIL-HDBK-1823A)"
-_TARGET = 0.9
+LEAST_PHOTOS = 20
+METHOD = "logistic in log width (MIL-HDBK-1823A), bounds by the modified likelihood root"
+TARGET = float(logit(0.9))
+_FALLING = "Wider cracks are found less often"
 _POINTS = 60
+_REACH = float(np.log(50))
+_ROUNDED_TO = 2  # digits of a log width in resamples: 1 % of the width, and far fewer different ones
 
 
-def probability_of_detection(width_px: NDArray[np.floating], found: NDArray[np.bool_]) -> dict[str, Any]:
+def probability_of_detection(
+    width_px: NDArray[np.floating], found: NDArray[np.bool_], group: NDArray[np.int64]
+) -> dict[str, Any]:
     """Estimate from which width on cracks are found.
 
     Args:
         width_px: Widths in pixels of the original picture, above 0, NaN where unknown, float ``(N,)``.
         found: Whether each was called cracked, bool ``(N,)``.
+        group: Group numbers from 0, int64 ``(N,)``; those of one photo are the same.
 
     Returns:
         ``cracks`` (with a known width), ``found`` and ``estimable``; where it is, ``intercept``, ``slope``,
         ``a50_px``, ``a90_px``, ``a90_95_px`` (the width that is found in nine of ten cases with 95 %
-        confidence, ``None`` where the data set no such bound), ``method`` and ``curve`` (``width_px``,
-        ``pod``, ``low``: the lower one-sided 95 % limit); where it is not, ``reason`` with the bound that can
-        be given.
+        confidence, ``None`` where the data set no such bound), ``widest_px``, ``method``, ``curve``
+        (``width_px``, ``pod``, ``low``: the lower one-sided 95 % limit, which reaches 0.9 at ``a90_95_px``)
+        and, where cracks share photos, ``photos`` (how many there are) and ``a90_95_px_by_photos`` (the same
+        bound by resampling whole photos, ``None`` as above or with fewer than 20 photos); where it is not,
+        ``reason`` with the bound that can be given.
     """
     known = np.isfinite(width_px) & (width_px > 0)
-    x, hit = np.log(width_px[known].astype(np.float64)), found[known].astype(np.float64)
+    x, hit = np.log(width_px[known].astype(np.float64)), found[known]
+    codes = np.unique(group[known], return_inverse=True)[1].astype(np.int64)
     facts = {"cracks": len(x), "found": int(hit.sum())}
     if reason := _not_estimable(x, hit):
-        return facts | {"estimable": False, "reason": reason}
-    intercept, slope = _fitted(x, hit)
-    if 2 * (_likelihood(x, hit, intercept, slope) - _flat_likelihood(hit)) < stats.chi2.ppf(CONFIDENCE, 1):
-        return facts | {
-            "estimable": False,
-            "reason": _told("Found cracks are not wider than missed ones", hit),
-        }
-    if slope <= 0:
-        return facts | {"estimable": False, "reason": _told("Wider cracks are found less often", hit)}
+        return facts | {"estimable": False, "reason": f"{reason}{_what_is_known(hit, codes)}."}
+    curve = fit_curve(x, hit)
     grid = np.linspace(x.min(), x.max(), _POINTS)
+    bound = upper_bound(x, hit, curve, logit_of_hit=TARGET, reach=_REACH)
     return facts | {
         "estimable": True,
         "method": METHOD,
-        "intercept": intercept,
-        "slope": slope,
-        "a50_px": float(np.exp(-intercept / slope)),
-        "a90_px": float(np.exp((logit(_TARGET) - intercept) / slope)),
-        "a90_95_px": _upper_bound(x, hit, intercept, slope),
+        "intercept": curve.intercept,
+        "slope": curve.slope,
+        "a50_px": float(np.exp(curve.where(0.0))),
+        "a90_px": float(np.exp(curve.where(TARGET))),
+        "a90_95_px": None if bound is None else float(np.exp(bound)),
+        "widest_px": float(np.exp(x.max())),
         "curve": {
             "width_px": np.exp(grid).tolist(),
-            "pod": expit(intercept + slope * grid).tolist(),
-            "low": _lower_band(x, intercept, slope, grid).tolist(),
+            "pod": [float(expit(curve.logit_at(at))) for at in grid.tolist()],
+            "low": [lower_limit(x, hit, curve, at=at) for at in grid.tolist()],
         },
+        **_over_photos(x, hit, codes, curve),
     }
 
 
-def _not_estimable(x: NDArray[np.float64], hit: NDArray[np.float64]) -> str:
+def _not_estimable(x: Floats, hit: NDArray[np.bool_]) -> str:
+    """Say why there is no curve; an empty string where there is one."""
     if len(x) < LEAST_CRACKS:
-        return f"Only {len(x)} cracks have a known width, and {LEAST_CRACKS} are needed."
+        return f"Only {len(x)} cracks have a known width, and {LEAST_CRACKS} are needed"
     if hit.all():
-        return _told("Every crack was found", hit)
+        return "Every crack was found"
     if not hit.any():
-        return _told("No crack was found", hit)
-    if x[hit == 0].max() < x[hit == 1].min():
-        return _told("Every found crack is wider than every missed one, so the curve has no slope", hit)
-    return ""
+        return "No crack was found"
+    if x[~hit].max() <= x[hit].min():
+        return "Every found crack is wider than every missed one, so the curve has no slope"
+    return _FALLING if x[hit].max() <= x[~hit].min() else _without_slope(x, hit)
 
 
-def _told(why: str, hit: NDArray[np.float64]) -> str:
-    """Say why there is no curve, and what recall the cracks as they are do promise."""
-    hits, number = int(hit.sum()), len(hit)
-    bound = stats.beta.ppf(1 - CONFIDENCE, hits, number - hits + 1) if hits else 0.0
-    return (
-        f"{why}; of cracks of these widths at least {bound:.1%} are found (one-sided 95 %, {number} cracks)."
-    )
+def _without_slope(x: Floats, hit: NDArray[np.bool_]) -> str:
+    curve, share = fit_curve(x, hit), float(hit.mean())
+    flat = len(hit) * (share * np.log(share) + (1 - share) * np.log1p(-share))
+    if 2 * (curve.log_likelihood - flat) < stats.chi2.ppf(CONFIDENCE, 1):
+        return "Found cracks are not wider than missed ones"
+    return _FALLING if curve.slope <= 0 else ""
 
 
-def _likelihood(x: NDArray[np.float64], hit: NDArray[np.float64], intercept: float, slope: float) -> float:
-    z = intercept + slope * x
-    return float((hit * z - np.logaddexp(0, z)).sum())
+def _what_is_known(hit: NDArray[np.bool_], codes: NDArray[np.int64]) -> str:
+    """Say what recall the cracks as they are do promise."""
+    if not len(hit):
+        return ""
+    bound = 100 * lower_bound(hit, codes)
+    return f"; of cracks of these widths at least {bound:.1f} % are found (one-sided 95 %, {len(hit)} cracks)"
 
 
-def _flat_likelihood(hit: NDArray[np.float64]) -> float:
-    share = float(hit.mean())
-    return float(hit.sum() * np.log(share) + (len(hit) - hit.sum()) * np.log1p(-share))
+def _over_photos(
+    x: Floats, hit: NDArray[np.bool_], codes: NDArray[np.int64], curve: HitMissCurve
+) -> dict[str, Any]:
+    photos = int(codes.max()) + 1
+    if photos == len(x):
+        return {}
+    bound = bound_by_photos(x, hit, codes, curve) if photos >= LEAST_PHOTOS else None
+    return {"photos": photos, "a90_95_px_by_photos": None if bound is None else float(np.exp(bound))}
 
 
-def _fitted(x: NDArray[np.float64], hit: NDArray[np.float64]) -> tuple[float, float]:
-    """Return intercept and slope of the greatest likelihood."""
-
-    def loss(both: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        residual = expit(both[0] + both[1] * x) - hit
-        return -_likelihood(x, hit, *both), np.array([residual.sum(), residual @ x])
-
-    start = np.array([logit(np.clip(hit.mean(), 0.01, 0.99)), 0.0])
-    found = minimize(loss, start, jac=True, method="BFGS", options={"gtol": 1e-8})
-    return float(found.x[0]), float(found.x[1])
-
-
-def _upper_bound(
-    x: NDArray[np.float64], hit: NDArray[np.float64], intercept: float, slope: float
+def bound_by_photos(
+    x: Floats, hit: NDArray[np.bool_], group: NDArray[np.int64], curve: HitMissCurve
 ) -> float | None:
-    """Return the largest a90 that the likelihood ratio does not reject at one-sided 5 %."""
-    best = _likelihood(x, hit, intercept, slope)
-    limit = float(stats.chi2.ppf(2 * CONFIDENCE - 1, 1))
+    """Return the 95th percentile of a90 over resampled photos.
 
-    def excess(log_a90: float) -> float:
-        def loss(log_slope: float) -> float:
-            steep = float(np.exp(log_slope))
-            return -_likelihood(x, hit, float(logit(_TARGET)) - steep * log_a90, steep)
+    Args:
+        x: Log widths, ``(N,)``.
+        hit: Whether each crack was found, bool ``(N,)``.
+        group: Photos by number from 0, int64 ``(N,)``.
+        curve: Their rising curve.
 
-        middle = float(np.log(slope))
-        profile = minimize_scalar(loss, bounds=(middle - 6, middle + 4), method="bounded")
-        return 2 * (best + float(profile.fun)) - limit
+    Returns:
+        A log width; ``None`` where more than 5 % of the samples have no rising curve, and so no a90.
+    """
+    order = np.argsort(x)
+    widths, begins = np.unique(np.round(x[order], _ROUNDED_TO), return_index=True)
 
-    estimate = (float(logit(_TARGET)) - intercept) / slope
-    far = estimate + np.log(50)
-    if excess(far) < 0:
-        return None
-    return float(np.exp(brentq(excess, estimate, far, xtol=1e-6)))
+    def figures(weights: Floats) -> dict[str, Floats]:
+        tried = np.add.reduceat(weights[:, order], begins, axis=1)
+        hits = np.add.reduceat((weights * hit)[:, order], begins, axis=1)
+        start = np.array([curve.intercept, curve.slope])
+        intercept, slope = fit_counts(widths, hits, tried, start=start)[0].T
+        with np.errstate(divide="ignore"):
+            return {"log_a90": np.where(slope > 0, (TARGET - intercept) / slope, np.inf)}
 
-
-def _lower_band(
-    x: NDArray[np.float64], intercept: float, slope: float, grid: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return Wald's lower one-sided 95 % limit of the curve at some log widths."""
-    share = expit(intercept + slope * x)
-    weight = share * (1 - share)
-    design = np.column_stack([np.ones_like(x), x])
-    covariance = np.linalg.inv((design * weight[:, None]).T @ design)
-    at = np.column_stack([np.ones_like(grid), grid])
-    error = np.sqrt(np.einsum("gi,ij,gj->g", at, covariance, at))
-    z = float(stats.norm.ppf(CONFIDENCE))
-    return np.asarray(expit(intercept + slope * grid - z * error), np.float64)
+    bound = float(np.quantile(resampled(figures, group)["log_a90"], CONFIDENCE, method="higher"))
+    return bound if np.isfinite(bound) else None

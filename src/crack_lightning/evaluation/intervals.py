@@ -95,13 +95,28 @@ def proportion_interval(hit: NDArray[np.bool_], group: NDArray[np.int64]) -> Int
     )
 
 
+def lower_bound(hit: NDArray[np.bool_], group: NDArray[np.int64]) -> float:
+    """Return the one-sided 95 % lower bound of a proportion, exact on its effective sample size.
+
+    Args:
+        hit: Outcomes, bool ``(N,)``, N at least 1.
+        group: Group numbers from 0, int64 ``(N,)``.
+
+    References:
+        Clopper and Pearson, Biometrika 1934; Korn and Graubard, Survey Methodology 1998.
+    """
+    size = effective_size(hit, group)
+    hits = float(hit.mean()) * size
+    return float(stats.beta.ppf(1 - CONFIDENCE, hits, size - hits + 1)) if hits > 0 else 0.0
+
+
 def cannot_be_excluded(hit: NDArray[np.bool_], group: NDArray[np.int64]) -> float:
     """Return the one-sided 95 % bound on the share of errors where none was seen.
 
     Exact on the effective sample size n: the share whose chance of no error in n tiles is 5 %.
     """
     assert hit.all(), "an error was seen"
-    return float(1 - (1 - CONFIDENCE) ** (1 / effective_size(hit, group)))
+    return 1 - lower_bound(hit, group)
 
 
 def bootstrap_intervals(
@@ -110,7 +125,26 @@ def bootstrap_intervals(
     *,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """Return percentile intervals of figures over resampled groups.
+    """Return percentile intervals of figures over resampled groups; see :func:`resampled`.
+
+    Returns:
+        An interval by name, without the figures that no resample has a value of.
+    """
+    tails = np.array([0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
+    return {
+        name: Interval(*np.nanquantile(values, tails).tolist())
+        for name, values in resampled(figures, group, seed=seed).items()
+        if not np.isnan(values).all()
+    }
+
+
+def resampled(
+    figures: Callable[[NDArray[np.float64]], Mapping[str, NDArray[np.float64]]],
+    group: NDArray[np.int64],
+    *,
+    seed: int = 0,
+) -> dict[str, NDArray[np.float64]]:
+    """Return figures of 2,000 samples of as many groups as there are, drawn with replacement.
 
     Args:
         figures: From weights of N tiles, float ``(R, N)``, to figures by name, float ``(R,)``.
@@ -118,7 +152,7 @@ def bootstrap_intervals(
         seed: Of the resampling.
 
     Returns:
-        An interval by name, without the figures that no resample has a value of.
+        Figures by name, float ``(2000,)``.
 
     References:
         Field and Welsh, "Bootstrapping clustered data", JRSS B 2007.
@@ -133,10 +167,4 @@ def bootstrap_intervals(
         weights = counts.reshape(_RESAMPLES_AT_ONCE, number)[:, group].astype(np.float64)
         for name, values in figures(weights).items():
             found.setdefault(name, []).append(values)
-    tails = np.array([0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
-    columns = {name: np.concatenate(values) for name, values in found.items()}
-    return {
-        name: Interval(*np.nanquantile(values, tails).tolist())
-        for name, values in columns.items()
-        if not np.isnan(values).all()
-    }
+    return {name: np.concatenate(values) for name, values in found.items()}

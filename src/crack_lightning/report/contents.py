@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crack_lightning.data.groups import has_twin_in, leaked_pairs, photo_known
+from crack_lightning.evaluation.calibration import reliability, tempered
 from crack_lightning.evaluation.classification import evaluate_predictions
-from crack_lightning.evaluation.decision import reliability, tempered
 from crack_lightning.evaluation.detection import probability_of_detection
+from crack_lightning.evaluation.intervals import group_codes
 from crack_lightning.evaluation.predictions import Predictions, predicted_labels
 from crack_lightning.evaluation.strata import false_alarms_by_distractor, recall_by_width
 from crack_lightning.evaluation.uncertainty import uncertainty
@@ -36,6 +37,7 @@ def report_contents(
     history: Sequence[Mapping[str, float]],
     provenance: Mapping[str, Any],
     threshold: float,
+    mm_per_px: float | None = None,
 ) -> dict[str, Any]:
     """Gather everything that a report says; see ``write_report`` for the arguments.
 
@@ -68,7 +70,7 @@ def report_contents(
         "worst_errors": _worst_errors(predictions, table, threshold),
         "least_sure": _least_sure(predictions, table, threshold),
         "by_source": _by_source(predictions, table, threshold),
-        **_strata(predictions, table, threshold),
+        **_strata(predictions, table, threshold, mm_per_px),
         "data": data_statement(table),
         "twins": _twins_statement(predictions, table, threshold),
         "history": history,
@@ -217,7 +219,9 @@ def _positive_first(table: TileTable) -> list[str]:
     return sorted(table.class_names, key=lambda name: name != table.positive_class)
 
 
-def _strata(predictions: Predictions, table: TileTable, threshold: float) -> dict[str, Any]:
+def _strata(
+    predictions: Predictions, table: TileTable, threshold: float, mm_per_px: float | None
+) -> dict[str, Any]:
     """Break misses down by width and false alarms by distractor, each ``None`` where nothing is known."""
     result: dict[str, Any] = {"recall_by_width": None, "detection": None, "false_alarms_by_distractor": None}
     if table.positive_index is None:
@@ -232,7 +236,10 @@ def _strata(predictions: Predictions, table: TileTable, threshold: float) -> dic
         width = tested["crack_width_px"].astype(np.float64)[cracked]
         if not np.isnan(width).all():
             result["recall_by_width"] = recall_by_width(width, called[cracked])
-            result["detection"] = probability_of_detection(width, called[cracked])
+            photos = group_codes(table.group[predictions.index][cracked])
+            result["detection"] = probability_of_detection(width, called[cracked], photos)
+            alarms = float(called[~cracked].mean()) if (~cracked).any() else None
+            result["detection"] |= {"mm_per_px": mm_per_px, "false_call_rate": alarms}
     if "distractors" in tested and (~cracked).any():
         kinds = tested["distractors"].astype(np.str_)[~cracked]
         result["false_alarms_by_distractor"] = false_alarms_by_distractor(kinds, called[~cracked])

@@ -9,6 +9,7 @@ from crack_lightning.report.data_statement import data_section
 from crack_lightning.report.document import Code, Gallery, Links, Listing, Pictures, Section, ShownTile, Table
 from crack_lightning.report.metric_rows import metric_row, positive_and_suffix
 from crack_lightning.report.verdict import number, percent
+from crack_lightning.report.width_section import width_section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +24,7 @@ def report_sections(contents: Mapping[str, Any]) -> list[Section]:
         _decision_section(contents),
         _errors_section(contents),
         _source_section(contents),
-        _width_section(contents["recall_by_width"], contents["detection"]),
+        width_section(contents["recall_by_width"], contents["detection"]),
         _distractor_section(contents["false_alarms_by_distractor"]),
         _training_section(contents["history"]),
         _head_section(contents["provenance"]),
@@ -97,7 +98,8 @@ def _decision_section(contents: Mapping[str, Any]) -> Section:
     told = f"Calibration error {percent(after)} of test tiles, in 15 bins of equally many"
     if calibration["before"]:
         told += f" ({percent(calibration['before']['expected_calibration_error'])} without the temperature)"
-    return Section("Threshold and calibration", [*blocks, f"{told}.", Pictures(["reliability.png"])])
+    pictures = Pictures(["misses_against_false_alarms.png", "reliability.png"])
+    return Section("Threshold and calibration", [*blocks, f"{told}.", pictures])
 
 
 def _errors_section(contents: Mapping[str, Any]) -> Section:
@@ -149,43 +151,6 @@ def _source_section(contents: Mapping[str, Any]) -> Section:
     of_class = f" of {positive}" if positive else ""
     head = ["source", "tiles", "accuracy", "balanced accuracy", f"recall{of_class}", f"AUROC{of_class}"]
     return Section("By source", [Table(head, cells, "lrrrrr")] if cells else [])
-
-
-def _width_section(rows: Sequence[Mapping[str, Any]] | None, detection: Mapping[str, Any] | None) -> Section:
-    cells = [
-        [_width_name(row), number(row["tiles"]), number(row["tiles"] - row["found"]), _share(row["recall"])]
-        for row in rows or ()
-    ]
-    head = ["width", "tiles", "missed", "recall"]
-    if not cells:
-        return Section("Recall by crack width", [])
-    told = [_detection_sentence(detection)] if detection else []
-    return Section(
-        "Recall by crack width",
-        [*told, Table(head, cells, "lrrr"), Pictures(["probability_of_detection.png"])],
-    )
-
-
-def _detection_sentence(detection: Mapping[str, Any]) -> str:
-    if not detection["estimable"]:
-        return f"The probability of detection by width is not estimable. {detection['reason']}"
-    bound = detection["a90_95_px"]
-    sure = (
-        "no width is sure to be, on these tiles" if bound is None else f"with 95 % confidence {bound:.1f} px"
-    )
-    return (
-        f"Half of the cracks are found at a width of {detection['a50_px']:.1f} px, nine of ten at "
-        f"{detection['a90_px']:.1f} px ({sure}); {detection['cracks']:,} cracks, {detection['method']}."
-    )
-
-
-def _width_name(row: Mapping[str, Any]) -> str:
-    low, high = row["from_px"], row["to_px"]
-    if low is None:
-        return "unknown"
-    if high is None:
-        return f"{low:g} px and more"
-    return f"under {high:g} px" if low == 0 else f"{low:g} to {high:g} px"
 
 
 def _distractor_section(rows: Sequence[Mapping[str, Any]] | None) -> Section:

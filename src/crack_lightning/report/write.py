@@ -10,7 +10,7 @@ import numpy as np
 
 from crack_lightning.report import figures as draw
 from crack_lightning.report.contents import report_contents, to_json
-from crack_lightning.report.evidence_figures import detection_figure, reliability_figure
+from crack_lightning.report.evidence_figures import detection_figure, misses_figure, reliability_figure
 from crack_lightning.report.markdown import report_markdown
 from crack_lightning.report.page import report_page
 from crack_lightning.report.tables import classification_report, predictions_csv
@@ -30,6 +30,7 @@ _ALTERNATIVE_TEXTS = {
     "confusion_matrix.png": "Confusion matrix: tiles by true and predicted class",
     "roc_curve.png": "ROC curve: tiles found against false alarms",
     "pr_curve.png": "Precision-recall curve",
+    "misses_against_false_alarms.png": "Cracks missed against false alarms, by threshold",
     "reliability.png": "How often calls are right against how sure they are",
     "probability_of_detection.png": "Share of cracks found against their width",
     "loss_curve.png": "Loss of training and validation by epoch",
@@ -64,6 +65,7 @@ def write_report(
     provenance: Mapping[str, Any],
     tiles: ReportTiles | None = None,
     threshold: float = 0.5,
+    mm_per_px: float | None = None,
 ) -> Path:
     """Write ``predictions.csv`` and ``report/`` into a run's folder; ``report.md`` comes last.
 
@@ -78,6 +80,7 @@ def write_report(
             ``settings`` (nested), ``timing`` (a mapping) and ``made`` (when); any other is written as it is.
         tiles: Tiles to show; without them there are no pictures of tiles.
         threshold: From this probability on the positive class of two is called.
+        mm_per_px: Millimetres that a pixel of the original pictures shows, if known.
 
     Returns:
         The path of ``report.md``.
@@ -90,6 +93,7 @@ def write_report(
         history=history,
         provenance=provenance,
         threshold=threshold,
+        mm_per_px=mm_per_px,
     )
     figures = report_figures(contents, tiles)
     write_text(folder / "predictions.csv", predictions_csv(predictions, table, threshold=threshold))
@@ -117,6 +121,8 @@ def report_figures(contents: Mapping[str, Any], tiles: ReportTiles | None = None
     names, positive_class = contents["class_names"], contents["positive_class"]
     positive = None if positive_class is None else names.index(positive_class)
     result = _test_figures(contents, None if positive is None or len(names) > 2 else positive)
+    if positive is not None and len(names) == 2 and contents["curves"]["roc"][positive_class]:
+        result["misses_against_false_alarms.png"] = misses_figure(contents)
     if (detection := contents["detection"]) and detection["estimable"]:
         result["probability_of_detection.png"] = detection_figure(detection)
     if contents["history"]:
