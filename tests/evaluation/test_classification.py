@@ -72,6 +72,8 @@ def test_two_class_metrics_equal_scikit_learns(positive_class: str) -> None:
         f"average_precision_{positive_class}": reference.average_precision_score(truth, score),
         "log_loss": reference.log_loss(truth, score),
         "brier_score": reference.brier_score_loss(truth, score),
+        "specificity": reference.recall_score(~truth, ~called),
+        "mcc": reference.matthews_corrcoef(truth, called),
         "misses": int((truth & ~called).sum()),
         "false_alarms": int((~truth & called).sum()),
         "accuracy_of_largest_class": max(truth.mean(), 1 - truth.mean()),

@@ -27,6 +27,7 @@ TARGET = float(logit(0.9))
 _FALLING = "Wider cracks are found less often"
 _POINTS = 60
 _REACH = float(np.log(50))
+_AT_ONCE = 100
 _ROUNDED_TO = 2  # digits of a log width in resamples: 1 % of the width, and far fewer different ones
 
 
@@ -45,9 +46,9 @@ def probability_of_detection(
         ``a50_px``, ``a90_px``, ``a90_95_px`` (the width that is found in nine of ten cases with 95 %
         confidence, ``None`` where the data set no such bound), ``widest_px``, ``method``, ``curve``
         (``width_px``, ``pod``, ``low``: the lower one-sided 95 % limit, which reaches 0.9 at ``a90_95_px``)
-        and, where cracks share photos, ``photos`` (how many there are) and ``a90_95_px_by_photos`` (the same
-        bound by resampling whole photos, ``None`` as above or with fewer than 20 photos); where it is not,
-        ``reason`` with the bound that can be given.
+        and, where cracks share photos, ``photos`` (how many there are) and ``a90_95_px_by_photos`` (the
+        bound by resampling whole photos, or the other where that is larger; ``None`` as above or with fewer
+        than 20 photos); where it is not, ``reason`` with the bound that can be given.
     """
     known = np.isfinite(width_px) & (width_px > 0)
     x, hit = np.log(width_px[known].astype(np.float64)), found[known]
@@ -72,7 +73,7 @@ def probability_of_detection(
             "pod": [float(expit(curve.logit_at(at))) for at in grid.tolist()],
             "low": [lower_limit(x, hit, curve, at=at) for at in grid.tolist()],
         },
-        **_over_photos(x, hit, codes, curve),
+        **_over_photos(x, hit, codes, curve, bound),
     }
 
 
@@ -106,19 +107,20 @@ def _what_is_known(hit: NDArray[np.bool_], codes: NDArray[np.int64]) -> str:
 
 
 def _over_photos(
-    x: Floats, hit: NDArray[np.bool_], codes: NDArray[np.int64], curve: HitMissCurve
+    x: Floats, hit: NDArray[np.bool_], codes: NDArray[np.int64], curve: HitMissCurve, alone: float | None
 ) -> dict[str, Any]:
     photos = int(codes.max()) + 1
     if photos == len(x):
         return {}
     bound = bound_by_photos(x, hit, codes, curve) if photos >= LEAST_PHOTOS else None
-    return {"photos": photos, "a90_95_px_by_photos": None if bound is None else float(np.exp(bound))}
+    unbound = bound is None or alone is None
+    return {"photos": photos, "a90_95_px_by_photos": None if unbound else float(np.exp(max(bound, alone)))}
 
 
 def bound_by_photos(
     x: Floats, hit: NDArray[np.bool_], group: NDArray[np.int64], curve: HitMissCurve
 ) -> float | None:
-    """Return the 95th percentile of a90 over resampled photos.
+    """Return the one-sided 95 % bound on a90 over resampled photos, corrected for bias and skewness.
 
     Args:
         x: Log widths, ``(N,)``.
@@ -127,18 +129,30 @@ def bound_by_photos(
         curve: Their rising curve.
 
     Returns:
-        A log width; ``None`` where more than 5 % of the samples have no rising curve, and so no a90.
+        A log width; ``None`` where too many samples have no rising curve, and so no a90.
+
+    References:
+        Efron, "Better bootstrap confidence intervals", JASA 1987; Field and Welsh, JRSS B 2007.
     """
     order = np.argsort(x)
     widths, begins = np.unique(np.round(x[order], _ROUNDED_TO), return_index=True)
+    start = np.array([curve.intercept, curve.slope])
 
-    def figures(weights: Floats) -> dict[str, Floats]:
+    def log_a90(weights: Floats) -> Floats:
         tried = np.add.reduceat(weights[:, order], begins, axis=1)
         hits = np.add.reduceat((weights * hit)[:, order], begins, axis=1)
-        start = np.array([curve.intercept, curve.slope])
         intercept, slope = fit_counts(widths, hits, tried, start=start)[0].T
         with np.errstate(divide="ignore"):
-            return {"log_a90": np.where(slope > 0, (TARGET - intercept) / slope, np.inf)}
+            return np.where(slope > 0, (TARGET - intercept) / slope, np.inf)
 
-    bound = float(np.quantile(resampled(figures, group)["log_a90"], CONFIDENCE, method="higher"))
+    samples = resampled(lambda weights: {"log_a90": log_a90(weights)}, group)["log_a90"]
+    parts = np.array_split(np.arange(int(group.max()) + 1), int(group.max()) // _AT_ONCE + 1)
+    without = np.concatenate([log_a90((group != part[:, None]).astype(np.float64)) for part in parts])
+    away = without.mean() - without
+    with np.errstate(invalid="ignore"):
+        skewness = float((away**3).sum() / (6 * (away**2).sum() ** 1.5))
+    bias = float(stats.norm.ppf(np.clip(np.mean(samples < curve.where(TARGET)), 1e-3, 1 - 1e-3)))
+    shifted = bias + float(stats.norm.ppf(CONFIDENCE))
+    share = float(stats.norm.cdf(bias + shifted / (1 - skewness * shifted)))
+    bound = float(np.quantile(samples, share, method="higher")) if np.isfinite(skewness) else np.inf
     return bound if np.isfinite(bound) else None
