@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from crack_lightning import assembly
+from crack_lightning.errors import ConfigError
 from crack_lightning.evaluation.decision import decide
 from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.model.checkpoints import load_classifier, read_checkpoint

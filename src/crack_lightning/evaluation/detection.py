@@ -113,8 +113,9 @@ def _over_photos(
     if photos == len(x):
         return {}
     bound = bound_by_photos(x, hit, codes, curve) if photos >= LEAST_PHOTOS else None
-    unbound = bound is None or alone is None
-    return {"photos": photos, "a90_95_px_by_photos": None if unbound else float(np.exp(max(bound, alone)))}
+    if bound is None or alone is None:
+        return {"photos": photos, "a90_95_px_by_photos": None}
+    return {"photos": photos, "a90_95_px_by_photos": float(np.exp(max(bound, alone)))}
 
 
 def bound_by_photos(
