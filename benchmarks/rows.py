@@ -17,12 +17,14 @@ import sys
 import tempfile
 import time
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
 import evidence
 import honest
+import localisation
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
@@ -194,10 +196,18 @@ class HonestRows(Rows):
 class EvidenceRows(Rows):
     """The rows of evidence."""
 
+    @cached_property
+    def default_run(self) -> Path:
+        """The folder of a default run."""
+        return self.run("default", "train", "model=mobilenetv2")[0]
+
     def c(self) -> str:
         """Probability of detection: the default run's report, and its model on graded drawn photos."""
-        folder, _ = self.run("c", "train", "model=mobilenetv2")
-        return evidence.row_c(folder)
+        return evidence.row_c(self.default_run)
+
+    def d(self) -> str:
+        """Where the default model looks on drawn tiles: skill by branches, and that of shuffled weights."""
+        return localisation.row_d(self.default_run, self.scratch / "cache")
 
     def e(self) -> str:
         """Calibration and promised recall of a probe of 200 tiles, 100 split seeds."""
@@ -235,7 +245,7 @@ def read_rows(path: Path) -> list[dict[str, str]]:
 WORKS = {
     "foundation": (Rows, "a,b,c,d,f,h"),
     "honest": (HonestRows, "a,b,d,e,f"),
-    "evidence": (EvidenceRows, "c,e"),
+    "evidence": (EvidenceRows, "c,d,e"),
     "fast": (FastRows, "a,b,i"),
 }
 

@@ -31,6 +31,12 @@ def test_evaluating_the_training_source_uses_its_test_split(
     assert again == first
     report = json.loads((folder / "report" / "report.json").read_text(encoding="utf-8"))
     assert report["provenance"]["known_tiles_left_out"] == 120 - len(first)
+    looked = report["localisation"]
+    assert looked["tiles"] == sum(row["label"] == "crack" for row in rows(folder / "predictions.csv"))
+    assert sum(row["tiles"] for row in looked["by_lines"]) == looked["tiles"]
+    page = (folder / "report" / "report.html").read_text(encoding="utf-8")
+    shown = sum(len(tiles) for tiles in report["explained"]["shown"].values())
+    assert page.count('alt="where the model sees evidence in ') == shown > 0
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04broken"])

@@ -27,7 +27,14 @@ def test_predicting_names_what_cannot_be_read_and_goes_on(
         Image.fromarray(rng.integers(0, 255, (70, 90, 3), dtype=np.uint8)).save(folder / name)
     (folder / "c.jpg").write_bytes(b"<html>")
     best = run / "checkpoints" / "best.ckpt"
-    arguments = [str(best), str(folder), "annotate=true", f"outputs={outputs}", "progress=false"]
+    arguments = [
+        str(best),
+        str(folder),
+        "annotate=true",
+        "explain=true",
+        f"outputs={outputs}",
+        "progress=false",
+    ]
     assert main(["predict", *arguments]) == 0
     [made] = outputs.glob("*/*_predict")
     found = {Path(row["path"]).name: row for row in rows(made / "predictions.csv")}
@@ -38,9 +45,13 @@ def test_predicting_names_what_cannot_be_read_and_goes_on(
     assert "web page" in found["c.jpg"]["problem"]
     pictures = sorted((made / "annotated").iterdir())
     assert [path.name for path in pictures] == ["a.png.annotated.jpg", "b's.jpg.annotated.jpg"]
-    with Image.open(pictures[0]) as picture:
-        assert picture.width >= 90
-        assert picture.height > 70
+    explained = sorted((made / "explained").iterdir())
+    assert [path.name for path in explained] == ["a.png.explained.jpg", "b's.jpg.explained.jpg"]
+    for path in (pictures[0], explained[0]):
+        with Image.open(path) as picture:
+            assert picture.width >= 90
+            assert picture.height > 70
+    assert "stride 8" in (made / "run.log").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("engine", ["eager", "openvino"])

@@ -18,6 +18,7 @@ from crack_lightning.data.reading import describe
 from crack_lightning.errors import ConfigError
 from crack_lightning.model.backbones import count_parameters
 from crack_lightning.model.checkpoints import load_classifier, read_checkpoint
+from crack_lightning.report.explanations import explain_test
 from crack_lightning.report.provenance import provenance
 from crack_lightning.report.tensorboard import hparams_session, log_report
 from crack_lightning.report.write import ReportTiles, write_report
@@ -133,6 +134,9 @@ def _run(
         classifier, predictions = fitting.by_steps(
             config, datamodule, state, folder=folder, plan=plan, requests=requests
         )
+    threshold = float(classifier.hparams["threshold"])
+    with state.timed("explanations"):
+        explanations = explain_test(classifier, table, predictions, threshold=threshold)
     with state.timed("report"):
         shown = report_tiles(datamodule)
         best = read_checkpoint(folder / "checkpoints" / BEST)
@@ -153,8 +157,9 @@ def _run(
                 fitted=state.fitted,
             ),
             tiles=shown,
-            threshold=float(classifier.hparams["threshold"]),
+            threshold=threshold,
             mm_per_px=config.data.mm_per_px,
+            explanations=explanations,
         )
         contents = json.loads((report.parent / "report.json").read_text(encoding="utf-8"))
         if "tensorboard" in config.logger:
@@ -220,6 +225,9 @@ def run_evaluation(
             datamodule = assembly.build_test_datamodule(config.data, classifier, table, plan=plan)
             trainer = assembly.build_test_trainer(folder, plan=plan, progress=config.progress)
             predictions = fitting.test(trainer, classifier, datamodule)
+        threshold = float(classifier.hparams["threshold"])
+        with state.timed("explanations"):
+            explanations = explain_test(classifier, table, predictions, threshold=threshold)
         made = provenance(
             command=command,
             settings=asdict(config),
@@ -234,8 +242,9 @@ def run_evaluation(
             predictions=predictions,
             table=table,
             provenance={"checkpoint": config.checkpoint, "known_tiles_left_out": left_out, **made},
-            threshold=float(classifier.hparams["threshold"]),
+            threshold=threshold,
             mm_per_px=config.data.mm_per_px,
+            explanations=explanations,
         )
     contents = json.loads((report.parent / "report.json").read_text(encoding="utf-8"))
     return ExperimentResult(folder=folder, report=report, contents=contents)

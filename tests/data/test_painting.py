@@ -10,6 +10,7 @@ from crack_lightning.data.cracks import (
     WIDTH_RANGE_PX,
     CrackLook,
     length_inside,
+    lines_inside,
     paint_cracks,
     random_cracks,
     random_look,
@@ -98,6 +99,14 @@ def test_the_width_of_a_tile_is_the_95th_percentile_along_the_line_inside_it() -
     rank = sorted(inside)[round(0.95 * (len(inside) - 1))]
     assert width_inside([stroke], 40, 40, 80) == pytest.approx(rank, abs=0.1)
     assert length_inside([stroke], 40, 40, 80) == 80
+
+
+def test_lines_count_from_ten_pixels_on() -> None:
+    long, short = level_stroke(2, left=0, right=158), level_stroke(2, left=0, right=44)
+
+    assert lines_inside([long, short], 0, 40, 80) == 2
+    assert lines_inside([long, short], 40, 40, 80) == 1
+    assert lines_inside([long, short], 0, 120, 30) == 0
 
 
 def test_a_tile_without_a_crack_has_no_width() -> None:

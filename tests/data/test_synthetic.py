@@ -71,6 +71,7 @@ def test_a_tile_is_cracked_exactly_when_its_mask_and_its_width_say_so(table: Til
         assert set(np.unique(mask)) <= {0, 255}
         assert (mask.sum() > 0) == (table.label[row] == 1)
         assert np.isnan(table.extra["crack_width_px"][row]) == (table.label[row] == 0)
+        assert (table.extra["crack_lines"][row] > 0) == (table.label[row] == 1)
 
 
 def test_no_tile_has_a_mere_corner_of_a_crack(table: TileTable) -> None:

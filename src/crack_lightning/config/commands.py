@@ -202,6 +202,7 @@ class PredictConfig:
         source: Files, folders or glob patterns.
         outputs: Folder of all runs.
         annotate: Also write each picture with its class and probability on it.
+        explain: Also write each picture with the places where the model sees evidence; a pass forth and back.
         batch_size: Tiles at once.
         engine: What computes, as ``recipe.engine``; ``auto`` is ``eager`` on a GPU, for fewer than 1,000
             pictures, and where ``trainer.precision`` is set.
@@ -213,6 +214,7 @@ class PredictConfig:
     source: list[str] = MISSING
     outputs: str = "outputs"
     annotate: bool = False
+    explain: bool = False
     batch_size: int = 32
     engine: str = "auto"
     progress: bool = True

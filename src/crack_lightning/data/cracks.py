@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 STEP_PX = 2.0
 WIDTH_RANGE_PX = (0.7, 12.0)
+LEAST_LINE_PX = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +106,11 @@ def paint_cracks(
 def length_inside(cracks: list[Stroke], left: float, top: float, size_px: float) -> float:
     """Return the length of all centre lines in a square, pixels."""
     return sum(STEP_PX * int(crack.inside(left, top, size_px).sum()) for crack in cracks)
+
+
+def lines_inside(cracks: list[Stroke], left: float, top: float, size_px: float) -> int:
+    """Count the lines, trunks and branches, of which 10 px or more run in a square."""
+    return sum(STEP_PX * crack.inside(left, top, size_px).sum() >= LEAST_LINE_PX for crack in cracks)
 
 
 def width_inside(cracks: list[Stroke], left: float, top: float, size_px: float) -> float:

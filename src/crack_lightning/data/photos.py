@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from crack_lightning.data.cracks import length_inside, paint_cracks, random_cracks, random_look, width_inside
+from crack_lightning.data.cracks import (
+    length_inside,
+    lines_inside,
+    paint_cracks,
+    random_cracks,
+    random_look,
+    width_inside,
+)
 from crack_lightning.data.distractors import KINDS, paint_distractor
 from crack_lightning.data.walls import draw_wall, light, photograph
 
@@ -19,8 +26,8 @@ if TYPE_CHECKING:
 
     from crack_lightning.data.strokes import Stroke
 
-DRAWING_VERSION = 11
-"""Raise this whenever the same seed gives other pixels: cached tiles are then drawn anew."""
+DRAWING_VERSION = 12
+"""Raise this whenever the same seed gives other pixels or columns: cached tiles are then drawn anew."""
 
 MIN_CRACK_LENGTH_PX = 48.0
 MIN_DISTRACTOR_PX = 40
@@ -69,6 +76,7 @@ class Tile:
         jpeg: The picture.
         mask_png: The crack's pixels, 255 on 0.
         crack_width_px: 95th percentile of the local width along the centre lines; NaN where intact.
+        crack_lines: How many lines, trunk or branch, its crack has.
         distractors: Kinds joined by ``+``.
     """
 
@@ -76,6 +84,7 @@ class Tile:
     jpeg: bytes
     mask_png: bytes
     crack_width_px: float
+    crack_lines: int
     distractors: str
 
     @property
@@ -141,6 +150,7 @@ def cut_tiles(photo: Photo, *, tile_px: int) -> Iterator[Tile]:
                     ".png", photo.mask[window].astype(np.uint8) * 255, cv2.IMWRITE_PNG_COMPRESSION, 1
                 ),
                 crack_width_px=width_inside(photo.cracks, left, top, tile_px),
+                crack_lines=lines_inside(photo.cracks, left, top, tile_px),
                 distractors="+".join(kinds),
             )
 

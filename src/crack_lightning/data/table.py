@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SPLITS = ("train", "val", "test")
+NUMBERS = frozenset({"crack_width_px", "crack_lines"})
+"""The extra columns that are numbers, NaN where unknown; the others are text."""
 EXCLUDED = "data.exclude"
 """The reason that stands beside a tile which the user left out."""
 
@@ -36,6 +38,7 @@ class TileTable:
         split: ``train``, ``val`` or ``test``, str ``(N,)``; empty where not decided.
         sha256: Hex digests of the files, str ``(N,)``; empty where not computed.
         extra: What only some sources know, each ``(N,)``: ``crack_width_px`` (float, NaN where unknown),
+            ``crack_lines`` (how many lines, trunk or branch, a drawn crack has, float likewise),
             ``distractors`` (str, kinds joined by ``+``), ``mask`` (str, a path relative to ``root``).
     """
 
@@ -102,8 +105,8 @@ class TileTable:
             reader = csv.DictReader(file)
             names, rows = list(reader.fieldnames or []), list(reader)
         columns: dict[str, NDArray[Any]] = {name: np.array([row[name] for row in rows]) for name in names}
-        if "crack_width_px" in columns:
-            columns["crack_width_px"] = columns["crack_width_px"].astype(np.float64)
+        for name in columns.keys() & NUMBERS:
+            columns[name] = columns[name].astype(np.float64)
         own = ("path", "group", "source", "split", "sha256")
         return cls(
             root=path.parent,

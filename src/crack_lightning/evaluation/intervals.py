@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 CONFIDENCE = 0.95
 NUM_RESAMPLES = 2000
+BOOTSTRAP = "percentiles over 2,000 resamples of the groups (Field and Welsh 2007)"
 _PRIOR_CORRELATION = 0.3
 _PRIOR_GROUPS = 4
 _RESAMPLES_AT_ONCE = 100

@@ -10,6 +10,7 @@ import numpy as np
 
 from crack_lightning.evaluation.classification import binary_figures
 from crack_lightning.evaluation.intervals import (
+    BOOTSTRAP,
     Interval,
     bootstrap_intervals,
     cannot_be_excluded,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     Weights = NDArray[np.float64]
 
 WILSON = "Wilson on the effective sample size (Korn and Graubard 1998)"
-BOOTSTRAP = "percentiles over 2,000 resamples of the groups (Field and Welsh 2007)"
 CORNER = "from the limits of recall and specificity"
 
 

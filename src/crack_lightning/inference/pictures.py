@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
 
-from crack_lightning.data.decoding import decode_image
 from crack_lightning.data.formats import IMAGE_SUFFIXES, is_picture_name
 from crack_lightning.errors import DataError
 from crack_lightning.run_folder import whole_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 _CALLED, _OTHER = (213, 94, 0), (0, 114, 178)
 
@@ -54,17 +56,19 @@ def find_pictures(sources: Sequence[str]) -> list[Path]:
     return list(found)
 
 
-def annotate(path: Path, destination: Path, *, label: str, probability: float, positive: bool) -> None:
+def annotate(
+    pixels: NDArray[np.uint8], destination: Path, *, label: str, probability: float, positive: bool
+) -> None:
     """Write a picture with its class and probability on a band above it.
 
     Args:
-        path: The picture.
+        pixels: The picture, RGB, uint8 ``(H, W, 3)``.
         destination: The JPEG to write.
         label: The class that the model calls it.
         probability: That class's probability, in ``[0, 1]``.
         positive: Whether that class is the positive one; it decides the band's colour.
     """
-    image = Image.fromarray(decode_image(path))
+    image = Image.fromarray(pixels)
     font = ImageFont.load_default(size=max(12, image.width // 14))
     text = f"{label} {probability:.1%}"
     left, top, right, bottom = map(int, font.getbbox(text))

@@ -16,16 +16,23 @@ from rich.text import Text
 
 from crack_lightning.cache_entries import cache_folder
 from crack_lightning.config import write_config
+from crack_lightning.data.decoding import decode_image
 from crack_lightning.errors import DataError
 from crack_lightning.hardware import configure_process, plan_hardware
+from crack_lightning.inference.explained import explained_pictures
 from crack_lightning.inference.pictures import annotate, find_pictures
 from crack_lightning.inference.predictor import Predictor
 from crack_lightning.model.checkpoints import load_classifier
 from crack_lightning.model.engines import dtype_of, eager, prepare_engine
+from crack_lightning.model.explain import Explainer
 from crack_lightning.model.networks import LogitNetwork
 from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer, whole_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
     from crack_lightning.config import PredictConfig
     from crack_lightning.hardware import HardwarePlan
     from crack_lightning.inference.predictor import Answers
@@ -38,7 +45,7 @@ _WORTH_TRYING = 1000
 
 
 def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path:
-    """Classify files and write ``predictions.csv``, and ``annotated/`` where asked for.
+    """Classify files and write ``predictions.csv``, and ``annotated/`` and ``explained/`` where asked for.
 
     Args:
         config: Checked settings.
@@ -49,6 +56,7 @@ def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path
 
     Raises:
         CheckpointError: If the checkpoint cannot be used.
+        ConfigError: If the network cannot be explained and shall be.
         DataError: If a source means no file, or not one picture can be read.
     """
     trainer = config.trainer
@@ -57,6 +65,7 @@ def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path
     )
     configure_process(plan.threads)
     classifier = load_classifier(Path(config.checkpoint))
+    explainer = Explainer(classifier) if config.explain else None
     pictures = find_pictures(config.source)
     folder = folder or create_run_folder(Path(config.outputs), "predict")
     with sole_writer(folder), logging_to(folder / "run.log"):
@@ -68,8 +77,8 @@ def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path
         if all(answers.problems):
             raise DataError(f"source: none of {len(answers)} files can be read: {_named(answers)}.")
         write_predictions(answers, folder / "predictions.csv", positive_class=predictor.positive_class)
-        if config.annotate:
-            write_annotated(answers, folder / "annotated", positive_class=predictor.positive_class)
+        if config.annotate or explainer is not None:
+            _write_pictures(config, answers, predictor, explainer, folder=folder)
         Console().print(summary(answers, positive_class=predictor.positive_class))
         if any(answers.problems):
             log.warning("not read: %s", _named(answers))
@@ -123,16 +132,50 @@ def write_predictions(answers: Answers, path: Path, *, positive_class: str | Non
             writer.writerow([name, label, *values, problem])
 
 
-def write_annotated(answers: Answers, folder: Path, *, positive_class: str | None) -> None:
-    """Write each picture with its class on it; folders below their common one are kept."""
+def _write_pictures(
+    config: PredictConfig,
+    answers: Answers,
+    predictor: Predictor,
+    explainer: Explainer | None,
+    *,
+    folder: Path,
+) -> None:
+    """Write what was asked for into ``annotated/`` and ``explained/``."""
     readable = [row for row, problem in enumerate(answers.problems) if not problem]
-    paths = {row: Path(answers.names[row]).absolute() for row in readable}
-    base = Path(os.path.commonpath([path.parent for path in paths.values()]))
-    for row, path in paths.items():
+    paths = [Path(answers.names[row]) for row in readable]
+    positive = predictor.positive_class
+    if config.annotate:
+        write_framed(
+            answers, readable, map(decode_image, paths), folder / "annotated", positive_class=positive
+        )
+    if explainer is not None:
+        log.info("explained: by %s, for %s", explainer.method, positive or "the class that is called")
+        tinted = explained_pictures(
+            explainer,
+            paths,
+            [answers.class_names.index(positive or answers.labels[row]) for row in readable],
+            image_size=predictor.image_size,
+            batch_size=config.batch_size,
+        )
+        write_framed(answers, readable, tinted, folder / "explained", positive_class=positive)
+
+
+def write_framed(
+    answers: Answers,
+    rows: Sequence[int],
+    pictures: Iterable[NDArray[np.uint8]],
+    folder: Path,
+    *,
+    positive_class: str | None,
+) -> None:
+    """Write pictures of some rows with their class on them; folders below their common one are kept."""
+    paths = [Path(answers.names[row]).absolute() for row in rows]
+    base = Path(os.path.commonpath([path.parent for path in paths]))
+    for row, path, pixels in zip(rows, paths, pictures, strict=True):
         label = answers.labels[row]
         annotate(
-            path,
-            folder / path.relative_to(base).with_name(f"{path.name}.annotated.jpg"),
+            pixels,
+            folder / path.relative_to(base).with_name(f"{path.name}.{folder.name}.jpg"),
             label=label,
             probability=float(answers.probabilities[row, answers.class_names.index(label)]),
             positive=label == positive_class,

@@ -40,7 +40,8 @@ class PlainCNN(nn.Module):
         for _ in range(3):
             side = (side - 2) // 2
         self.num_classes = num_classes
-        self.num_features = 256
+        self.num_features, self.head_hidden_size = 32, 256
+        self.feature_info = [{"num_chs": 32, "reduction": 8, "module": "features"}]
         self.features = nn.Sequential(*_block(3, 16), *_block(16, 32), *_block(32, 32))
         self.hidden = nn.Sequential(nn.Flatten(), nn.Linear(32 * side * side, 256), nn.ReLU())
         self.head_drop = nn.Dropout(drop_rate)

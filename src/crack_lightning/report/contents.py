@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from crack_lightning.data.table import TileTable
+    from crack_lightning.report.explanations import Explanations
 
 _LISTED_ERRORS = 10
 
@@ -38,6 +39,7 @@ def report_contents(
     provenance: Mapping[str, Any],
     threshold: float,
     mm_per_px: float | None = None,
+    explanations: Explanations | None = None,
 ) -> dict[str, Any]:
     """Gather everything that a report says; see ``write_report`` for the arguments.
 
@@ -71,6 +73,8 @@ def report_contents(
         "least_sure": _least_sure(predictions, table, threshold),
         "by_source": _by_source(predictions, table, threshold),
         **_strata(predictions, table, threshold, mm_per_px),
+        "explained": explanations and {"method": explanations.method, "shown": explanations.shown},
+        "localisation": explanations and explanations.localisation,
         "data": data_statement(table),
         "twins": _twins_statement(predictions, table, threshold),
         "history": history,
@@ -151,7 +155,7 @@ def _worst_errors(predictions: Predictions, table: TileTable, threshold: float) 
     predicted = predicted_labels(
         predictions.probability, positive_index=table.positive_index, threshold=threshold
     )
-    errors = _named(predictions, table, predicted, np.flatnonzero(predicted != predictions.label))
+    errors = named_tiles(predictions, table, predicted, np.flatnonzero(predicted != predictions.label))
     errors.sort(key=lambda error: (-error["probability"], error["path"]))
     return [
         error
@@ -169,12 +173,13 @@ def _least_sure(predictions: Predictions, table: TileTable, threshold: float) ->
     else:
         ordered = np.sort(probability, axis=1)
         margin = ordered[:, -1] - ordered[:, -2]
-    return _named(predictions, table, predicted, np.argsort(margin, kind="stable")[:_LISTED_ERRORS])
+    return named_tiles(predictions, table, predicted, np.argsort(margin, kind="stable")[:_LISTED_ERRORS])
 
 
-def _named(
+def named_tiles(
     predictions: Predictions, table: TileTable, predicted: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> list[dict[str, Any]]:
+    """Name some rows of the predictions: path, group, true and called class, and its probability."""
     return [
         {
             "path": str(table.path[predictions.index[row]]),

@@ -38,11 +38,15 @@ class Pictures:
 
 
 class ShownTile(NamedTuple):
-    """A tile in a gallery: its path below the set's root, its true class, and what is to be said of it."""
+    """A tile in a gallery: its path below the set's root, its true class, and what is to be said of it.
+
+    One that is ``explained`` has its map of evidence beside it.
+    """
 
     path: str
     label: str
     caption: str
+    explained: bool = False
 
 
 @dataclass(frozen=True)

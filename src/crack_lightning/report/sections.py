@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from crack_lightning.report.data_statement import data_section
 from crack_lightning.report.document import Code, Gallery, Links, Listing, Pictures, Section, ShownTile, Table
+from crack_lightning.report.looking_section import looking_section
 from crack_lightning.report.metric_rows import metric_row, positive_and_suffix
 from crack_lightning.report.verdict import number, percent
 from crack_lightning.report.width_section import width_section
@@ -23,10 +24,13 @@ def report_sections(contents: Mapping[str, Any]) -> list[Section]:
         _figures_section(contents),
         _decision_section(contents),
         _errors_section(contents),
+        looking_section(contents["explained"], contents["localisation"]),
         _source_section(contents),
         width_section(contents["recall_by_width"], contents["detection"]),
         _distractor_section(contents["false_alarms_by_distractor"]),
-        _training_section(contents["history"]),
+        Section(
+            "Training", [Pictures(["loss_curve.png", "accuracy_curve.png"])] if contents["history"] else []
+        ),
         _head_section(contents["provenance"]),
         data_section(contents),
         _making_section(contents),
@@ -161,10 +165,6 @@ def _distractor_section(rows: Sequence[Mapping[str, Any]] | None) -> Section:
     head = ["distractor", "tiles", "false alarms", "share"]
     note = "A tile with several distractors counts under each."
     return Section("False alarms by distractor", [Table(head, cells, "lrrr"), note] if cells else [])
-
-
-def _training_section(history: Sequence[Any]) -> Section:
-    return Section("Training", [Pictures(["loss_curve.png", "accuracy_curve.png"])] if history else [])
 
 
 def _head_section(provenance: Mapping[str, Any]) -> Section:

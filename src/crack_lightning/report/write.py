@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from crack_lightning.data.table import TileTable
     from crack_lightning.evaluation.predictions import Predictions
+    from crack_lightning.report.explanations import Explanations
 
 _ALTERNATIVE_TEXTS = {
     "confusion_matrix.png": "Confusion matrix: tiles by true and predicted class",
@@ -66,6 +67,7 @@ def write_report(
     tiles: ReportTiles | None = None,
     threshold: float = 0.5,
     mm_per_px: float | None = None,
+    explanations: Explanations | None = None,
 ) -> Path:
     """Write ``predictions.csv`` and ``report/`` into a run's folder; ``report.md`` comes last.
 
@@ -81,6 +83,7 @@ def write_report(
         tiles: Tiles to show; without them there are no pictures of tiles.
         threshold: From this probability on the positive class of two is called.
         mm_per_px: Millimetres that a pixel of the original pictures shows, if known.
+        explanations: Where the model looks, where that is known.
 
     Returns:
         The path of ``report.md``.
@@ -94,6 +97,7 @@ def write_report(
         provenance=provenance,
         threshold=threshold,
         mm_per_px=mm_per_px,
+        explanations=explanations,
     )
     figures = report_figures(contents, tiles)
     write_text(folder / "predictions.csv", predictions_csv(predictions, table, threshold=threshold))
@@ -102,7 +106,8 @@ def write_report(
         draw.save_figure(figure, report / name)
     write_text(report / "report.json", to_json(contents))
     pictures = {name: _ALTERNATIVE_TEXTS[name] for name in figures}
-    page = report_page(contents, root=table.root, pictures=pictures, folder=report)
+    evidence = explanations.maps if explanations else {}
+    page = report_page(contents, root=table.root, pictures=pictures, folder=report, evidence=evidence)
     write_text(report / "report.html", page)
     write_text(report / "report.md", report_markdown(contents, pictures=pictures))
     return report / "report.md"

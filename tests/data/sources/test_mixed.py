@@ -41,10 +41,15 @@ def test_tiles_keep_their_files_classes_and_photos() -> None:
 
 
 def test_what_a_source_does_not_know_is_empty() -> None:
-    known = {"crack_width_px": np.full(4, 2.0), "mask": np.array(["m/0.png", "", "", ""])}
+    known = {
+        "crack_width_px": np.full(4, 2.0),
+        "crack_lines": np.ones(4),
+        "mask": np.array(["m/0.png", "", "", ""]),
+    }
     joined = merge({"a": table("/d/a", 4, extra=known), "b": table("/d/b", 4, group=np.full(4, ""))})
     assert joined.extra["mask"][:2].tolist() == ["a/m/0.png", ""]
     assert np.isnan(joined.extra["crack_width_px"][4:].astype(float)).all()
+    assert np.isnan(joined.extra["crack_lines"][4:].astype(float)).all()
     assert joined.group[4:].tolist() == [""] * 4
 
 

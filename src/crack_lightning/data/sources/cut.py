@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 import numpy as np
 
@@ -19,13 +19,17 @@ _TABLE = "tiles.csv"
 
 
 class CutTile(TypedDict):
-    """A tile that was written: paths relative to the entry, ``crack_width_px`` NaN where unknown."""
+    """A tile that was written: paths relative to the entry, ``crack_width_px`` NaN where unknown.
+
+    ``crack_lines`` is known of drawn tiles only.
+    """
 
     path: str
     cracked: bool
     group: str
     sha256: str
     crack_width_px: float
+    crack_lines: NotRequired[int]
     distractors: str
     mask: str
 
@@ -52,7 +56,11 @@ def write_table(root: Path, rows: Sequence[CutTile], *, source: str) -> None:
         source=np.full(len(rows), source),
         split=np.full(len(rows), ""),
         sha256=column("sha256"),
-        extra={name: column(name) for name in ("crack_width_px", "distractors", "mask")},
+        extra={
+            name: column(name)
+            for name in ("crack_width_px", "crack_lines", "distractors", "mask")
+            if name in rows[0]
+        },
     )
     table.write_csv(root / _TABLE)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crack_lightning.data.table import TileTable
+from crack_lightning.data.table import NUMBERS, TileTable
 from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
@@ -95,4 +95,4 @@ def _below(prefix: str, paths: NDArray[np.str_]) -> NDArray[np.str_]:
 def _extra(table: TileTable, key: str) -> NDArray[np.generic]:
     if key in table.extra:
         return table.extra[key]
-    return np.full(len(table), np.nan) if key == "crack_width_px" else np.full(len(table), "")
+    return np.full(len(table), np.nan) if key in NUMBERS else np.full(len(table), "")

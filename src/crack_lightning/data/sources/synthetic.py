@@ -54,7 +54,8 @@ def load(
 
     Returns:
         The tiles in the order of their photos; groups are photos. Extra columns: ``crack_width_px`` (95th
-        percentile of the local width along the centre lines; NaN where intact), ``distractors``, ``mask``.
+        percentile of the local width along the centre lines; NaN where intact), ``crack_lines`` (how many
+        lines, trunk or branch), ``distractors``, ``mask``.
 
     Raises:
         ConfigError: If a number is out of its range.
@@ -144,6 +145,7 @@ def _write_tile(folder: Path, group: str, tile: Tile) -> CutTile:
         "group": group,
         "sha256": hashlib.sha256(tile.jpeg).hexdigest(),
         "crack_width_px": tile.crack_width_px,
+        "crack_lines": tile.crack_lines,
         "distractors": tile.distractors,
         "mask": mask,
     }

@@ -1,0 +1,128 @@
+"""Whether a model looks at the crack: maps of evidence against masks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from crack_lightning.evaluation.intervals import BOOTSTRAP, bootstrap_intervals
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    Scores = dict[str, NDArray[np.float64]]
+
+NEAR_PX = 8
+MEASURES = ("energy", "pointing")
+
+
+def _stretched(evidence: NDArray[np.floating], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Stretch a map, float ``(h, w)``, over a picture, float32 ``(H, W)``, between cells linearly."""
+    return np.asarray(
+        cv2.resize(evidence.astype(np.float32), shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32
+    )
+
+
+def localisation_scores(
+    maps: NDArray[np.floating], masks: Iterable[NDArray[np.bool_]], *, near_px: float = NEAR_PX
+) -> Scores:
+    """Measure how much of each map lies on its crack.
+
+    Negative evidence counts as none, and a map without any as the same everywhere.
+
+    Args:
+        maps: Evidence, float ``(N, h, w)``; each covers its whole picture.
+        masks: N masks, bool ``(H, W)`` in pixels of the original picture, each with a crack; read one by one.
+        near_px: What lies within so many original pixels of the crack is on it.
+
+    Returns:
+        Float ``(N,)`` each: ``random`` (the share of the picture that is on the crack: what a map that knows
+        nothing gets in the mean); ``energy``, the share of the map's sum that lies there (Wang et al.,
+        "Score-CAM", CVPR Workshops 2020); ``pointing``, whether its highest point does (Zhang et al.,
+        "Top-down Neural Attention by Excitation Backprop", IJCV 2018), of several the share;
+        ``energy_ideal`` and ``pointing_ideal``, the same of the mask at the maps' own resolution.
+    """
+    rows = [_scores(evidence, crack, near_px) for evidence, crack in zip(maps, masks, strict=True)]
+    names = ("random", *MEASURES, *(f"{name}_ideal" for name in MEASURES))
+    return dict(zip(names, np.array(rows, np.float64).reshape(-1, len(names)).T, strict=True))
+
+
+def _scores(evidence: NDArray[np.floating], crack: NDArray[np.bool_], near_px: float) -> tuple[float, ...]:
+    away = cv2.distanceTransform((~crack).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    near = away <= near_px
+    size = evidence.shape[::-1]
+    ideal = np.asarray(cv2.resize(crack.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32)
+    return (float(near.mean()), *_on(evidence, near), *_on(ideal, near))
+
+
+def _on(evidence: NDArray[np.floating], near: NDArray[np.bool_]) -> tuple[float, float]:
+    """Return the share of the evidence, and of its highest points, that lies near the crack."""
+    spread = _stretched(np.maximum(evidence, 0), near.shape)
+    total = float(spread.sum())
+    highest = spread == spread.max()
+    return float(spread[near].sum()) / total if total > 0 else float(near.mean()), float(near[highest].mean())
+
+
+def localisation_skill(scores: Scores, group: NDArray[np.int64]) -> dict[str, Any]:
+    """Compare maps with knowing nothing (0) and with the best that their resolution allows (1).
+
+    Args:
+        scores: What :func:`localisation_scores` returned for N tiles, N at least 1.
+        group: Group numbers from 0, int64 ``(N,)``.
+
+    Returns:
+        ``tiles``, and by measure (``energy``, ``pointing``) the means ``score``, ``random`` and ``ideal``,
+        the ``skill`` (score - random) / (ideal - random) of these means, and its ``interval``; both are
+        ``None`` where the ideal is no better than chance.
+    """
+    found: dict[str, Any] = {"tiles": len(group)}
+    intervals = bootstrap_intervals(lambda weights: _skills(scores, weights), group)
+    whole = _skills(scores, np.ones((1, len(group))))
+    for name in MEASURES:
+        skill, interval = float(whole[name][0]), intervals.get(name)
+        found[name] = {
+            "score": float(scores[name].mean()),
+            "random": float(scores["random"].mean()),
+            "ideal": float(scores[f"{name}_ideal"].mean()),
+            "skill": skill if np.isfinite(skill) else None,
+            "interval": interval and interval._asdict() | {"method": BOOTSTRAP},
+        }
+    return found
+
+
+def _skills(scores: Scores, weights: NDArray[np.float64]) -> Scores:
+    """Return the skill of each measure for R sets of weights ``(R, N)``; NaN where there is no better map."""
+    found = {}
+    for name in MEASURES:
+        gained = weights @ (scores[name] - scores["random"])
+        possible = weights @ (scores[f"{name}_ideal"] - scores["random"])
+        found[name] = np.divide(gained, possible, out=np.full(len(gained), np.nan), where=possible > 0)
+    return found
+
+
+def by_lines(
+    scores: Scores, group: NDArray[np.int64], lines: NDArray[np.floating], *, most: int = 3
+) -> list[dict[str, Any]]:
+    """Give the skill by how branched a crack is.
+
+    Args:
+        scores: What :func:`localisation_scores` returned for N tiles.
+        group: Group numbers from 0, int64 ``(N,)``.
+        lines: How many lines, trunk or branch, each tile's crack has; NaN where unknown, float ``(N,)``.
+        most: The last row counts tiles with so many lines or more.
+
+    Returns:
+        A row a number that occurs: ``lines``, ``or_more``, and what :func:`localisation_skill` returns.
+    """
+    found = []
+    for number in range(1, most + 1):
+        rows = lines >= number if number == most else lines == number
+        if rows.any():
+            part = {name: values[rows] for name, values in scores.items()}
+            codes = np.unique(group[rows], return_inverse=True)[1].astype(np.int64)
+            found.append({"lines": number, "or_more": number == most, **localisation_skill(part, codes)})
+    return found

@@ -1,0 +1,148 @@
+"""Where a model looks on test tiles: a few to show, and those with masks to measure."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from crack_lightning.data.loading import read_batch
+from crack_lightning.data.masks import read_mask
+from crack_lightning.errors import ConfigError
+from crack_lightning.evaluation.intervals import group_codes
+from crack_lightning.evaluation.localisation import by_lines, localisation_scores, localisation_skill
+from crack_lightning.evaluation.predictions import predicted_labels
+from crack_lightning.model.explain import Explainer
+from crack_lightning.report.contents import named_tiles
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from crack_lightning.data.table import TileTable
+    from crack_lightning.evaluation.predictions import Predictions
+    from crack_lightning.model.classifier import CrackClassifier
+
+    Maps = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]
+
+log = logging.getLogger(__name__)
+MOST_MEASURED = 300
+_SHOWN = 5
+_BATCH = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanations:
+    """What a report says of where a model looks.
+
+    Attributes:
+        method: What the maps are.
+        shown: Titles with the tiles under them, each as ``named_tiles`` gives it.
+        maps: Evidence by the path of a shown tile, float32 ``(h, w)``.
+        localisation: Figures where test tiles have masks, else ``None``.
+    """
+
+    method: str
+    shown: dict[str, list[dict[str, Any]]]
+    maps: dict[str, NDArray[np.float32]]
+    localisation: dict[str, Any] | None
+
+
+def explain_test(
+    classifier: CrackClassifier, table: TileTable, predictions: Predictions, *, threshold: float
+) -> Explanations | None:
+    """Look where a model looks; ``None`` where its network has no map.
+
+    At most 300 cracked tiles with masks are measured, at even distances through the table, so that a large
+    set costs no more than a small one.
+
+    Args:
+        classifier: The tested model.
+        table: The tiles.
+        predictions: Of the tested tiles, by row of ``table``.
+        threshold: From this probability on the positive class of two is called.
+    """
+    try:
+        explainer = Explainer(classifier)
+    except ConfigError as error:
+        log.warning("%s", error)
+        return None
+    size, paths = int(classifier.hparams["image_size"]), [table.root / path for path in table.path]
+
+    def maps(rows: NDArray[np.int64], of_class: NDArray[np.int64]) -> NDArray[np.float32]:
+        parts = [slice(start, start + _BATCH) for start in range(0, len(rows), _BATCH)]
+        found = [
+            explainer(
+                read_batch([paths[row] for row in rows[part]], size=size), torch.from_numpy(of_class[part])
+            )
+            for part in parts
+        ]
+        return torch.cat(found).numpy() if found else np.empty((0, 1, 1), np.float32)
+
+    positive = table.positive_index
+    called = predicted_labels(predictions.probability, positive_index=positive, threshold=threshold)
+    shown = _shown(predictions, called, positive, table.positive_class)
+    chosen = np.concatenate([np.empty(0, np.int64), *shown.values()])
+    of_class = called[chosen] if positive is None else np.full(len(chosen), positive, np.int64)
+    rows = predictions.index[chosen]
+    return Explanations(
+        method=explainer.method,
+        shown={title: named_tiles(predictions, table, called, those) for title, those in shown.items()},
+        maps=dict(zip(table.path[rows].tolist(), maps(rows, of_class), strict=True)),
+        localisation=_localisation(maps, table, predictions),
+    )
+
+
+def _shown(
+    predictions: Predictions, called: NDArray[np.int64], positive: int | None, name: str | None
+) -> dict[str, NDArray[np.int64]]:
+    """Choose errors, the worst first, and right calls, at even distances through the table."""
+    label = predictions.label
+    sure = predictions.probability[np.arange(len(label)), called]
+    wrong, right = called != label, called == label
+    if positive is None:
+        kinds = {"Wrong calls": wrong, "Right calls": right}
+    else:
+        kinds = {
+            f"Tiles of {name} that were missed": wrong & (label == positive),
+            f"Tiles called {name} that are not": wrong & (called == positive),
+            f"Tiles of {name} that were found": right & (label == positive),
+        }
+    return {
+        title: _spread(np.flatnonzero(rows), _SHOWN)
+        if right[rows].all()
+        else np.flatnonzero(rows)[np.argsort(-sure[rows], kind="stable")[:_SHOWN]]
+        for title, rows in kinds.items()
+        if rows.any()
+    }
+
+
+def _localisation(maps: Maps, table: TileTable, predictions: Predictions) -> dict[str, Any] | None:
+    positive = table.positive_index
+    if positive is None or "mask" not in table.extra:
+        return None
+    tested, mask = predictions.index, table.extra["mask"].astype(np.str_)
+    rows = _spread(np.sort(tested[(predictions.label == positive) & (mask[tested] != "")]), MOST_MEASURED)
+    masks = [read_mask(table.root / mask[row]) > 0 for row in rows]
+    with_crack = np.array([crack.any() for crack in masks], bool)
+    if not with_crack.any():
+        return None
+    rows = rows[with_crack]
+    scores = localisation_scores(
+        maps(rows, np.full(len(rows), positive)), [crack for crack in masks if crack.any()]
+    )
+    codes = group_codes(table.group[rows])
+    lines = table.extra.get("crack_lines")
+    return {
+        **localisation_skill(scores, codes),
+        "by_lines": None if lines is None else by_lines(scores, codes, lines[rows].astype(np.float64)),
+    }
+
+
+def _spread(rows: NDArray[np.int64], number: int) -> NDArray[np.int64]:
+    """Return so many rows at the most, at even distances."""
+    return rows[np.linspace(0, len(rows) - 1, min(number, len(rows))).round().astype(np.int64)]

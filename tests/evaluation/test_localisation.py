@@ -1,0 +1,87 @@
+"""Skill is 0 for chance and 1 for the mask, whatever the resolution."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from crack_lightning.evaluation.localisation import by_lines, localisation_scores, localisation_skill
+
+PX = 48
+
+
+def cracks(number: int) -> np.ndarray:
+    """Masks of an upright crack each, 2 px wide."""
+    masks = np.zeros((number, PX, PX), bool)
+    for row, left in enumerate(np.random.default_rng(0).integers(2, PX - 4, number)):
+        masks[row, :, left : left + 2] = True
+    return masks
+
+
+def test_shares_are_those_of_an_independent_distance() -> None:
+    masks = cracks(5)
+    maps = np.random.default_rng(1).normal(size=masks.shape)
+    scores = localisation_scores(maps, masks)
+    for row, (evidence, crack) in enumerate(zip(maps, masks, strict=True)):
+        near = ndimage.distance_transform_edt(~crack) <= 8
+        kept = evidence.clip(min=0)
+        assert scores["random"][row] == pytest.approx(near.mean())
+        assert scores["energy"][row] == pytest.approx(kept[near].sum() / kept.sum(), rel=1e-5)
+        assert scores["pointing"][row] == near.flat[evidence.argmax()]
+
+
+def test_a_mask_has_skill_one_at_any_resolution() -> None:
+    masks, groups = cracks(12), np.arange(12)
+    for cells in (6, 12, 48):
+        side = PX // cells
+        maps = masks.reshape(12, cells, side, cells, side).mean(axis=(2, 4))
+        skill = localisation_skill(localisation_scores(maps, masks), groups)
+        assert skill["energy"]["skill"] == pytest.approx(1)
+        assert skill["pointing"]["skill"] == pytest.approx(1)
+        assert skill["energy"]["score"] <= 1
+
+
+@pytest.mark.parametrize("level", [-1.0, 0.0, 2.0])
+def test_a_map_that_says_nothing_has_no_skill(level: float) -> None:
+    masks = cracks(9)
+    skill = localisation_skill(localisation_scores(np.full((9, 6, 6), level), masks), np.arange(9))
+    assert skill["energy"]["skill"] == pytest.approx(0, abs=1e-6)
+    assert skill["pointing"]["skill"] == pytest.approx(0, abs=1e-6)
+
+
+def test_looking_beside_the_crack_is_worse_than_chance() -> None:
+    masks = cracks(9)
+    skill = localisation_skill(localisation_scores(1.0 - masks, masks), np.arange(9))
+    assert skill["energy"]["skill"] < 0
+
+
+def test_tiles_seen_twice_in_a_group_make_it_no_surer() -> None:
+    masks = cracks(40)
+    maps = masks + np.random.default_rng(2).normal(size=masks.shape)
+    once = localisation_skill(localisation_scores(maps, masks), np.arange(40) // 2)
+    twice = localisation_skill(
+        localisation_scores(np.repeat(maps, 2, axis=0), np.repeat(masks, 2, axis=0)),
+        np.repeat(np.arange(40) // 2, 2),
+    )
+    for name in ("energy", "pointing"):
+        assert twice[name]["interval"] == pytest.approx(once[name]["interval"])
+        assert once[name]["interval"]["low"] < once[name]["skill"] < once[name]["interval"]["high"]
+
+
+def test_a_crack_that_fills_its_tile_leaves_no_skill_to_measure() -> None:
+    everywhere = np.ones((3, PX, PX), bool)
+    skill = localisation_skill(localisation_scores(np.ones((3, 6, 6)), everywhere), np.arange(3))
+    assert skill["energy"]["skill"] is None
+    assert skill["energy"]["interval"] is None
+
+
+def test_tiles_are_told_apart_by_their_lines() -> None:
+    masks = cracks(6)
+    scores = localisation_scores(masks.astype(float), masks)
+    rows = by_lines(scores, np.arange(6), np.array([1, 1, 2, 4, 5, np.nan]), most=3)
+    assert [(row["lines"], row["or_more"], row["tiles"]) for row in rows] == [
+        (1, False, 2),
+        (2, False, 1),
+        (3, True, 2),
+    ]
