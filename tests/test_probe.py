@@ -52,7 +52,7 @@ def nothing_computed(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail("features were computed again")
         yield
 
-    monkeypatch.setattr(Probe, "_images", computed)
+    monkeypatch.setattr(Probe, "_computed", computed)
 
 
 def test_a_probe_leaves_what_every_run_leaves(folder: Path) -> None:
@@ -100,13 +100,13 @@ def test_another_head_or_split_takes_the_kept_features(override: str, tmp_path: 
 
 def test_views_are_computed_once_each(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     computed: list[int | None] = []
-    real = Probe._images
+    real = Probe._computed
 
     def watched(self: Probe, rows: Any, *, view: int | None) -> Any:
         computed.append(view)
         yield from real(self, rows, view=view)
 
-    monkeypatch.setattr(Probe, "_images", watched)
+    monkeypatch.setattr(Probe, "_computed", watched)
     two = train(tmp_path, "recipe.views=2", "augmentation=light")
     assert computed == [0, 1]
     three = train(tmp_path, "recipe.views=3", "augmentation=light")

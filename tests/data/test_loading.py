@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,11 @@ from PIL import Image
 from crack_lightning.data.loading import (
     UnreadableImageError,
     decode_image,
-    read_ahead,
+    in_order,
     read_batch,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -95,13 +95,23 @@ def test_a_batch_names_the_file_that_it_cannot_read(pictures: list[Path]) -> Non
         read_batch(pictures, size=16)
 
 
-def test_reading_ahead_keeps_the_order_and_passes_errors_on() -> None:
-    def items() -> Iterator[int]:
-        yield from range(4)
-        raise ValueError("the fifth")
+def test_work_in_threads_keeps_the_order_and_passes_errors_on() -> None:
+    def work(item: int) -> int:
+        time.sleep(0.001 * (item % 3))  # so that later items are done first
+        if item == 40:
+            raise ValueError("the forty-first")
+        return item * item
 
-    ahead = read_ahead(items())
-    assert [next(ahead) for _ in range(4)] == [0, 1, 2, 3]
-    with pytest.raises(ValueError, match="the fifth"):
-        next(ahead)
-    assert list(read_ahead([])) == []
+    results = in_order(work, range(50))
+    assert [next(results) for _ in range(40)] == [item * item for item in range(40)]
+    with pytest.raises(ValueError, match="the forty-first"):
+        next(results)
+    assert list(in_order(work, [])) == []
+
+
+def test_work_in_threads_goes_no_further_ahead_than_it_must() -> None:
+    begun: list[int] = []
+    results = in_order(begun.append, range(10**6))
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    assert len(begun) <= 2 * (torch.get_num_threads() + 1) + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,16 +12,18 @@ from torch.nn.functional import interpolate
 from crack_lightning.data.decoding import UnreadableImageError, decode_image
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = ["UnreadableImageError", "decode_image", "read_ahead", "read_batch", "resized"]
+__all__ = ["UnreadableImageError", "decode_image", "in_order", "read_batch", "resized"]
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 def read_batch(paths: Sequence[Path], *, size: int) -> Tensor:
@@ -63,11 +66,22 @@ def resized(pixels: NDArray[np.uint8], *, size: int) -> Tensor:
     return interpolate(image, (size, size), mode="bilinear", antialias=True)[0]
 
 
-def read_ahead(batches: Iterable[T]) -> Iterator[T]:
-    """Yield what an iterable gives, reading the next while this one is worked on."""
-    source = iter(batches)
-    with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(next, source, None)
-        while (batch := coming.result()) is not None:
-            coming = reader.submit(next, source, None)
-            yield batch
+def in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Yield ``work(item)`` for each item, in order, while threads are at work on the next ones.
+
+    There is a thread more than torch computes with: decoding, the engines and torch release the interpreter's
+    lock, so no core waits for a batch's last tile or for a file.
+    """
+    workers = torch.get_num_threads() + 1
+    with ThreadPoolExecutor(workers) as pool:
+        under_way: deque[Future[R]] = deque()
+        try:
+            for item in items:
+                under_way.append(pool.submit(work, item))
+                if len(under_way) > 2 * workers:
+                    yield under_way.popleft().result()
+            while under_way:
+                yield under_way.popleft().result()
+        finally:
+            for future in under_way:
+                future.cancel()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from crack_lightning.data.loading import UnreadableImageError, decode_image, read_ahead, resized
+from crack_lightning.data.loading import UnreadableImageError, decode_image, in_order, resized
 from crack_lightning.evaluation.predictions import predicted_labels
 from crack_lightning.model.checkpoints import load_classifier
 from crack_lightning.model.engines import eager
@@ -113,10 +113,11 @@ class Predictor:
         )
 
     def stream(self, pictures: Sequence[Picture], *, batch_size: int = 32) -> Iterator[Answers]:
-        """Yield the answers batch by batch, reading one batch ahead."""
-        starts = range(0, len(pictures), batch_size)
-        for read in read_ahead(self._read(pictures[start : start + batch_size], start) for start in starts):
-            yield self._answer(*read)
+        """Yield the answers batch by batch, reading and computing ahead."""
+        return in_order(
+            lambda start: self._answer(*self._read(pictures[start : start + batch_size], start)),
+            range(0, len(pictures), batch_size),
+        )
 
     def _read(self, pictures: Sequence[Picture], start: int) -> tuple[list[str], torch.Tensor, list[str]]:
         names = [

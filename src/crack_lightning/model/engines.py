@@ -41,7 +41,7 @@ class _UnfitError(Exception):
 
 
 class Compute(Protocol):
-    """A network at work: images, uint8 ``(N, 3, S, S)``, to outputs, float32 ``(N, D)``."""
+    """A network at work: images, uint8 ``(N, 3, S, S)``, to outputs, float32 ``(N, D)``; for any thread."""
 
     def __call__(self, images: Tensor) -> Tensor:  # noqa: D102
         ...
@@ -101,24 +101,26 @@ def prepare_engine(
             f"{key}: '{wanted}' cannot take this network ({error}); use {key}=eager."
         ) from error
     choice = EngineChoice(**json.loads((entry / _CHOICE).read_text(encoding="utf-8")))
+    compute = _build(choice.name, network, entry, threads=threads)
     rates = ", ".join(f"{name} {rate:g}" for name, rate in choice.tiles_per_s.items())
     log.info(
         "engine: %s, precision %s%s", choice.title, choice.precision, f" (tiles/s: {rates})" * bool(rates)
     )
-    return choice, _build(choice.name, network, entry, threads=threads)
+    return choice, compute
 
 
 def eager(network: nn.Module, *, device: str = "cpu", dtype: torch.dtype | None = None) -> Compute:
     """Compute with PyTorch, in ``dtype`` where one is given, else in 32 bits."""
     network = network.to(device)
+    one = ThreadPoolExecutor(1)  # for however many callers: each call takes all compute threads
 
     @torch.inference_mode()
-    def compute(images: Tensor) -> Tensor:
+    def work(images: Tensor) -> Tensor:
         with torch.autocast(device, dtype=dtype, enabled=dtype is not None):
             outputs: Tensor = network(images.to(device, non_blocking=True))
         return outputs.float().cpu()
 
-    return compute
+    return lambda images: one.submit(work, images).result()
 
 
 def dtype_of(precision: str) -> torch.dtype | None:

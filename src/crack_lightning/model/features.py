@@ -9,20 +9,17 @@ import numpy as np
 from crack_lightning.cache_entries import cached_entry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from crack_lightning.model.engines import Compute
-
 _FILE = "features.npy"
 
 
 def kept_features(
-    compute: Compute,
-    batches: Iterator[Tensor],
+    batches: Iterable[Tensor],
     *,
     number: int,
     made_of: Mapping[str, object],
@@ -31,8 +28,7 @@ def kept_features(
     """Return features from the cache; compute them where it has none.
 
     Args:
-        compute: From images, uint8 ``(M, 3, S, S)``, to features, float32 ``(M, D)``.
-        batches: The images, N in all; read only where the features are computed.
+        batches: Features to keep, float32 ``(M, D)`` each, N in all; asked for only where none are kept.
         number: N, at least 1.
         made_of: All that decides the features.
         cache: The cache folder.
@@ -46,8 +42,8 @@ def kept_features(
 
     def make(folder: Path) -> None:
         place, file = 0, None
-        for images in batches:
-            features = compute(images).numpy()
+        for batch in batches:
+            features = batch.numpy()
             if file is None:
                 shape = (number, features.shape[1])
                 file = np.lib.format.open_memmap(folder / _FILE, mode="w+", dtype=np.float32, shape=shape)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import track
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from crack_lightning.data.loading import read_ahead
+from crack_lightning.data.loading import in_order
 from crack_lightning.errors import ConfigError
 from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.model.engines import EngineChoice, dtype_of, eager, network_digest, prepare_engine
@@ -134,25 +134,28 @@ class Probe:
                 "rows": _digest(rows.astype(np.str_)),
             }
         return kept_features(
-            self._compute,
-            self._images(rows, view=view),
+            self._computed(rows, view=view),
             number=len(rows),
             made_of=made_of,
             cache=self.settings.cache,
         )
 
-    def _images(self, rows: NDArray[np.int64], *, view: int | None) -> Iterator[Tensor]:
+    def _computed(self, rows: NDArray[np.int64], *, view: int | None) -> Iterator[Tensor]:
         title = "Computing features" if view is None else f"Computing features, view {view + 1}"
-        loader = self.datamodule.loader(rows)
-        batches: Any = read_ahead(loader)
+        size = self.datamodule.batch_size
+        batches = [rows[start : start + size].tolist() for start in range(0, len(rows), size)]
+
+        def compute(batch_rows: list[int]) -> Tensor:
+            batch = self.datamodule.dataset.__getitems__(batch_rows)
+            if view is not None:
+                batch["image"] = self.datamodule.view(batch["image"], batch["index"], epoch=view)
+            return self._compute(batch["image"])
+
+        features = in_order(compute, batches)
         if self.settings.show_progress:
             bar = Console(stderr=True)
-            batches = track(batches, title, total=len(loader), console=bar, transient=True)
-        for batch in batches:
-            if view is None:
-                yield batch["image"]
-            else:
-                yield self.datamodule.view(batch["image"], batch["index"], epoch=view)
+            features = iter(track(features, title, total=len(batches), console=bar, transient=True))
+        return features
 
     def _of(self, rows: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(np.asarray(self.features[np.searchsorted(self.rows, rows)]))
