@@ -55,8 +55,17 @@ def types(session: nox.Session) -> None:
 
 @nox.session(requires=["environment"], venv_backend="none", default=False)
 def bench(session: nox.Session) -> None:
-    """Measure what reading, drawing and augmenting tiles cost."""
-    _python(session, "benchmarks/reading.py", *session.posargs)
+    """Measure the training loop, the feature pass and the whole job as ratios, then what their parts cost."""
+    _python(session, "benchmarks/bench.py", *session.posargs)
+    _python(session, "benchmarks/reading.py")
+
+
+@nox.session(name="bench-keras", requires=["environment"], default=False)
+def bench_keras(session: nox.Session) -> None:
+    """Measure our whole job against plain Keras scripts, in an environment with TensorFlow alone."""
+    session.install("tensorflow-cpu", "--constraint", "benchmarks/keras-constraints.txt")
+    python = str(Path(session.bin) / "python")
+    _python(session, "benchmarks/rows.py", "speed", "--rows", "c", env={"KERAS_PYTHON": python})
 
 
 @nox.session(requires=["environment"], venv_backend="none", default=False)
@@ -107,10 +116,10 @@ def wheel(session: nox.Session) -> None:
         session.error(f"the main job gave {accuracy:.2%}, expected {MAIN_JOB_ACCURACY:.0%} or more")
 
 
-def _python(session: nox.Session, *arguments: str) -> None:
+def _python(session: nox.Session, *arguments: str, env: dict[str, str] | None = None) -> None:
     programs = "Scripts" if sys.platform == "win32" else "bin"
     python = session.env_dir.parent / "environment" / programs / "python"
-    session.run(python, *arguments, external=True)
+    session.run(python, *arguments, env=env, external=True)
 
 
 def _accuracy(folder: Path) -> float:

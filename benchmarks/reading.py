@@ -10,33 +10,28 @@ parts; the figures are medians. Drawing in two processes includes their start. W
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import statistics
 import tempfile
 import time
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from omegaconf import OmegaConf
+from turns import in_turns, write_results
 
 from crack_lightning.config import conf_dir
 from crack_lightning.data.augmentation import Augmentation
 from crack_lightning.data.loading import read_batch
 from crack_lightning.data.sources import synthetic
-from crack_lightning.hardware import available_cores
-from crack_lightning.run_folder import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from torch import Tensor
 
-RESULTS = Path(__file__).parent / "results"
 BATCH = 32
 
 
@@ -54,30 +49,24 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         parts = _parts(Path(folder), tiles=asked.tiles, size=asked.size)
-        seconds = measure(parts, repeats=asked.repeats)
+        seconds = in_turns({part.name: _seconds(part.work) for part in parts}, turns=asked.repeats)
     rates = {name: asked.tiles / statistics.median(times) for name, times in seconds.items()}
     record = {
         "asked": vars(asked),
-        "machine": _machine(),
         "tiles_per_second": rates,
         "compared_with": {part.name: part.compared_with for part in parts},
         "seconds": seconds,
     }
-    text = as_markdown(record)
-    write_results(record, text)
-    print(text)
+    write_results("reading", record, as_markdown(record))
 
 
-def measure(parts: Sequence[Part], *, repeats: int) -> dict[str, list[float]]:
-    """Time every part in turn, ``repeats`` times after a round that warms up; seconds by part."""
-    seconds: dict[str, list[float]] = {part.name: [] for part in parts}
-    for turn in range(repeats + 1):
-        for part in parts:
-            start = time.perf_counter()
-            part.work()
-            if turn > 0:
-                seconds[part.name].append(time.perf_counter() - start)
-    return seconds
+def _seconds(work: Callable[[], object]) -> Callable[[], float]:
+    def measured() -> float:
+        began = time.perf_counter()
+        work()
+        return time.perf_counter() - began
+
+    return measured
 
 
 def as_markdown(record: Mapping[str, Any]) -> str:
@@ -87,15 +76,8 @@ def as_markdown(record: Mapping[str, Any]) -> str:
         f"| {name} | {rate:,.0f} | {rate / rates[compared[name]]:.2f} | {compared[name]} |"
         for name, rate in rates.items()
     ]
-    machine = "; ".join(f"{key} {value}" for key, value in record["machine"].items())
     asked = ", ".join(f"{key} {value}" for key, value in record["asked"].items())
-    return "\n".join([f"One compute thread; {asked}. {machine}.", "", *lines, ""])
-
-
-def write_results(record: Mapping[str, Any], text: str) -> None:
-    RESULTS.mkdir(exist_ok=True)
-    write_text(RESULTS / "reading.json", json.dumps(record, indent=2) + "\n")
-    write_text(RESULTS / "reading.md", text)
+    return "\n".join([f"One compute thread; {asked}.", "", *lines])
 
 
 def _parts(folder: Path, *, tiles: int, size: int) -> list[Part]:
@@ -136,26 +118,6 @@ def _augmenting(option: Path, images: Tensor, index: Tensor) -> Callable[[], Non
             augmentation(images[batch], index[batch], seed=0, epoch=0)
 
     return augment
-
-
-def _machine() -> dict[str, str | int]:
-    packages = ("crack-lightning", "torch", "opencv-python-headless", "pillow", "numpy")
-    return {
-        "cpu": _cpu_name(),
-        "cores": available_cores(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-        **{name: version(name) for name in packages},
-    }
-
-
-def _cpu_name() -> str:
-    listed = Path("/proc/cpuinfo")
-    if listed.is_file():
-        for line in listed.read_text("utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _arguments() -> argparse.Namespace:

@@ -7,49 +7,26 @@ what the command wrote. Results go to ``benchmarks/results/``.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
-import os
 import shlex
-import shutil
-import subprocess
 import sys
 import tempfile
-import time
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from statistics import mean, median
-from typing import Any
+from statistics import mean
 
 import evidence
 import honest
 import localisation
+from commands import Commands, accuracy, metrics, read_rows
+from speed import PROBE, SpeedRows
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 
 
-class Rows:
-    """The rows of the foundation, with the folder of real images and a scratch folder."""
-
-    def __init__(self, data: Path, scratch: Path) -> None:
-        self.metu, self.uav75, self.scratch = data / "metu", data / "uav75", scratch
-        self.environment = os.environ | {"CRACK_LIGHTNING_CACHE": str(scratch / "cache")}
-
-    def run(self, row: str, command: str, *arguments: str) -> tuple[Path, float]:
-        """Run a command; return its only new folder and the seconds it took."""
-        outputs = self.scratch / row
-        line = [sys.executable, "-m", f"crack_lightning.{command}", *arguments, f"outputs={outputs}"]
-        began = time.perf_counter()
-        subprocess.run([*line, "progress=false"], check=True, env=self.environment)
-        return max(
-            outputs.glob("*/*"), key=lambda folder: folder.stat().st_mtime
-        ), time.perf_counter() - began
-
-    def metu_run(self, row: str, *arguments: str) -> tuple[Path, float]:
-        """Train on the METU tiles."""
-        return self.run(row, "train", *arguments, "data=metu", f"data.root={self.metu}")
+class Rows(Commands):
+    """The rows of the foundation."""
 
     def a(self) -> str:
         """Drawn data, default settings, empty cache."""
@@ -100,52 +77,7 @@ class Rows:
         return f"AUROC METU {metrics(metu)['auroc']:.3f}, uav75 {metrics(uav)['auroc']:.3f}"
 
 
-class FastRows(Rows):
-    """The rows of speed on METU; medians of three."""
-
-    probe = ("model=efficientnet_lite0", "model.weights=imagenet", "recipe=probe")
-
-    def a(self) -> str:
-        """A probe with its groups in the cache, features computed; the groups' own seconds apart."""
-        first, _ = self.metu_run("a", *self.probe)
-        groups = report(first)["timing"]["seconds"]["data"]
-        runs = []
-        for _ in range(3):
-            for kind in ("features", "engines"):
-                shutil.rmtree(self.scratch / "cache" / kind)
-            runs.append(self.metu_run("a", *self.probe))
-        made = report(runs[0][0])
-        return (
-            f"{median(seconds for _, seconds in runs):.1f} s, {made['timing']['peak_memory_mib']} MiB, "
-            f"{made['provenance']['engine']}; groups {groups:.1f} s"
-        )
-
-    def b(self) -> str:
-        """The same again, features cached; needs a."""
-        runs = [self.metu_run("b", *self.probe) for _ in range(3)]
-        parts = ", ".join(
-            f"{name} {value:.1f}" for name, value in report(runs[0][0])["timing"]["seconds"].items()
-        )
-        return f"{median(seconds for _, seconds in runs):.1f} s ({parts})"
-
-    def i(self) -> str:
-        """Predict 4,000 tiles with MobileNetV2 at 160 px, start-up apart."""
-        tiny = ("model=mobilenetv2", "model.image_size=160", "trainer=smoke")
-        model, _ = self.metu_run("i", *tiny)
-        tiles = self.scratch / "tiles"
-        tiles.mkdir(exist_ok=True)
-        for path in sorted((self.metu / "Positive").iterdir())[:4000]:
-            (tiles / path.name).symlink_to(path.resolve())
-        rates = []
-        for _ in range(3):
-            made, _ = self.run("i-predict", "predict", str(model / "checkpoints" / "best.ckpt"), str(tiles))
-            told = (made / "run.log").read_text(encoding="utf-8").splitlines()
-            began, ended = (seconds_of(line) for line in told if "engine:" in line or "predictions:" in line)
-            rates.append(4000 / (ended - began))
-        return f"{median(rates):.0f} tiles/s ({told[1].partition('engine: ')[2]})"
-
-
-class HonestRows(Rows):
+class HonestRows(Commands):
     """The rows of honest data."""
 
     def a(self) -> str:
@@ -186,14 +118,14 @@ class HonestRows(Rows):
 
     def f(self) -> str:
         """A probe of METU, tested on uav75."""
-        folder, _ = self.metu_run("f", *FastRows.probe)
+        folder, _ = self.metu_run("f", *PROBE)
         best = folder / "checkpoints" / "best.ckpt"
         photos = ["data=masked_photos", f"data.root={self.uav75}", "data.masked.hard_negatives=[204]"]
         uav, _ = self.run("f-uav75", "evaluate", f"checkpoint={best}", *photos)
         return f"AUROC {metrics(uav)['auroc']:.3f}, accuracy {metrics(uav)['accuracy']:.4f}"
 
 
-class EvidenceRows(Rows):
+class EvidenceRows(Commands):
     """The rows of evidence."""
 
     @cached_property
@@ -214,39 +146,11 @@ class EvidenceRows(Rows):
         return evidence.row_e(self.scratch / "cache")
 
 
-def seconds_of(line: str) -> float:
-    """Return when a line was logged, seconds."""
-    return datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f").astimezone().timestamp()
-
-
-def report(folder: Path) -> dict[str, Any]:
-    """Return a run's report."""
-    contents: dict[str, Any] = json.loads((folder / "report" / "report.json").read_text(encoding="utf-8"))
-    return contents
-
-
-def metrics(folder: Path) -> dict[str, Any]:
-    """Return the test figures of a run."""
-    contents = report(folder)
-    return {**contents["metrics"], "auroc": contents["classes"]["crack"]["auroc"]}
-
-
-def accuracy(folder: Path) -> float:
-    """Return the test accuracy of a run."""
-    return float(metrics(folder)["accuracy"])
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """Read a CSV file."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 WORKS = {
     "foundation": (Rows, "a,b,c,d,f,h"),
     "honest": (HonestRows, "a,b,d,e,f"),
+    "speed": (SpeedRows, "a,b,c,d,e,f,g,h,i,j"),
     "evidence": (EvidenceRows, "c,d,e"),
-    "fast": (FastRows, "a,b,i"),
 }
 
 
@@ -255,9 +159,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", choices=sorted(WORKS))
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data")
-    parser.add_argument(
-        "--rows", help="some of them, as in a,b; foundation's f needs b and h a, fast's b needs a"
-    )
+    parser.add_argument("--rows", help="some of them, as in a,b; foundation's f needs b and h a")
     asked = parser.parse_args()
     if not asked.data.is_dir():
         parser.error(f"--data: there is no folder '{asked.data}'")

@@ -1,0 +1,92 @@
+"""The pass of tiles through a frozen backbone, against its parts and the machine's matrix-product rate."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from turns import Ratio, in_turns
+
+from crack_lightning.data.loading import in_order, read_batch
+from crack_lightning.hardware import available_cores, configure_process
+from crack_lightning.model.backbones import build_backbone, normalisation
+from crack_lightning.model.engines import prepare_engine
+from crack_lightning.model.networks import FeatureNetwork
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+NETWORK, SIZE = "tf_efficientnet_lite0", 96
+TILES, BATCH, SIDE = 1024, 32, 2048
+
+
+def feature_ratios(metu: Path, *, turns: int) -> list[Ratio]:
+    """Compare the pass with its engine on bytes in memory, its decoding, and multiplying matrices.
+
+    Flops are counted in the network as eager PyTorch runs it, two a multiplication with its addition.
+    """
+    configure_process(available_cores())
+    every = sorted(metu.glob("*/*.jpg"))
+    paths = every[:: max(1, len(every) // TILES)][:TILES]
+    batches = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
+    images = read_batch(paths, size=SIZE)
+    network = _network()
+    gigaflops_a_tile = _flops(network, images[:1]) / 1e9
+    matrix = torch.rand(SIDE, SIDE)
+    with tempfile.TemporaryDirectory() as cache:
+        _, compute = prepare_engine(
+            network,
+            wanted="auto",
+            image_size=SIZE,
+            threads=available_cores(),
+            cache=Path(cache),
+            key="engine",
+        )
+        rates = in_turns(
+            {
+                "pass": _rate(lambda: list(in_order(lambda some: compute(_read(some)), batches)), len(paths)),
+                "engine": _rate(lambda: list(in_order(compute, torch.split(images, BATCH))), len(paths)),
+                "decoding": _rate(lambda: list(in_order(_read, batches)), len(paths)),
+                "product": _rate(lambda: [matrix @ matrix for _ in range(4)], 4 * 2 * SIDE**3 / 1e9),
+            },
+            turns=turns,
+        )
+    gigaflops = [gigaflops_a_tile * rate for rate in rates["pass"]]
+    return [
+        Ratio("feature pass, files to features", "its engine, from memory", rates["pass"], rates["engine"]),
+        Ratio("feature pass, files to features", "its decoding alone", rates["pass"], rates["decoding"]),
+        Ratio("feature pass, GFLOP", "matrix product, GFLOP", gigaflops, rates["product"]),
+    ]
+
+
+def _network() -> FeatureNetwork:
+    backbone = build_backbone(NETWORK, num_classes=2, drop_rate=0.0, drop_path_rate=0.0, image_size=SIZE).to(
+        memory_format=torch.channels_last
+    )
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in normalisation(NETWORK))
+    return FeatureNetwork(cast("Any", SimpleNamespace(backbone=backbone, mean=mean, std=std)))
+
+
+def _read(paths: Sequence[Path]) -> torch.Tensor:
+    return read_batch(paths, size=SIZE)
+
+
+def _flops(network: torch.nn.Module, image: torch.Tensor) -> int:
+    counter = FlopCounterMode(display=False)
+    with counter, torch.inference_mode():
+        network(image)
+    return int(counter.get_total_flops())
+
+
+def _rate(work: Callable[[], object], amount: float) -> Callable[[], float]:
+    def measured() -> float:
+        began = time.perf_counter()
+        work()
+        return amount / (time.perf_counter() - began)
+
+    return measured

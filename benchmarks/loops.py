@@ -1,0 +1,209 @@
+"""One training loop, measured when it is its turn.
+
+    python benchmarks/loops.py ours --data ../shared/data/metu
+
+MobileNetV2 from scratch on METU's tiles with ``augmentation=standard``. ``ours`` is the product's Trainer,
+DataModule and classifier; the other variants change what ``VARIANTS`` says. What a variant lacks is as torch,
+Lightning and the libraries' tutorials have it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from turns import wait_for_turn
+
+from crack_lightning import hardware
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
+    from crack_lightning.config import TrainConfig
+    from crack_lightning.data.datamodule import CrackDataModule
+    from crack_lightning.data.table import TileTable
+    from crack_lightning.model.classifier import CrackClassifier
+
+SETTINGS = {
+    "channels_last": "channels_last memory",
+    "allocator": "freed pages kept (mallopt)",
+    "sleeping": "waiting threads sleep (GOMP_SPINCOUNT)",
+    "batches": "a batch of bytes at a time, decoded by OpenCV, augmented as one",
+}
+READER = ("trainer.threads=1", "data.num_workers=1")
+VARIANTS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("ours", "split", "reader", "tensors", "by_hand", "by_hand_in_memory"), tuple(SETTINGS)),
+    "defaults": (),
+    **{f"only_{name}": (name,) for name in SETTINGS},
+}
+
+
+def main() -> None:
+    asked = _arguments()
+    settings = VARIANTS[asked.variant]
+    if "sleeping" in settings:
+        hardware.share_cores()  # before torch is imported
+    kept = hardware.keep_freed_pages if "allocator" in settings else lambda: False
+    with patch.object(hardware, "keep_freed_pages", kept), tempfile.TemporaryDirectory() as folder:
+        config = configured(asked, *(READER if asked.variant == "reader" else ()))
+        if asked.variant.startswith("by_hand"):
+            _by_hand(config, asked)
+        else:
+            _by_lightning(config, asked, Path(folder))
+
+
+def configured(asked: argparse.Namespace, *more: str) -> TrainConfig:
+    """Return the run's configuration, as the command ``train`` makes it."""
+    from hydra import compose, initialize_config_dir
+
+    from crack_lightning.config import TrainConfig, conf_dir, parse, register_schemas
+
+    register_schemas()
+    given = [
+        *("model=mobilenetv2", f"model.image_size={asked.size}", "augmentation=standard", "progress=false"),
+        *("data=metu", f"data.root={asked.data}", f"data.batch_size={asked.batch}", *more),
+        "trainer.checkpoint_every=1e9",  # waiting for a turn is no reason to save
+    ]
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        config = parse(compose("train", given), TrainConfig)
+    config.optimizer.lr = config.learning_rate
+    return config
+
+
+def _table(config: TrainConfig, folder: Path, *, threads: int) -> TileTable:
+    from crack_lightning import tiles
+
+    table, _ = tiles.read_tiles(config.data, threads=threads, progress=False)
+    return tiles.split_tiles(table, config.data, kept=folder / "splits.csv")
+
+
+def _by_lightning(config: TrainConfig, asked: argparse.Namespace, folder: Path) -> None:
+    from crack_lightning import assembly
+    from crack_lightning.training.checkpoints import RunCheckpoints
+    from crack_lightning.training.guards import FiniteLoss, StopRequests
+    from crack_lightning.training.seeds import StepSeeds
+
+    plan = assembly.hardware_plan(config.trainer, num_workers=config.data.num_workers)
+    table = _table(config, folder, threads=plan.threads)
+    config.trainer.max_epochs = config.epochs_for(len(table.rows("train")))
+    tiles = assembly.build_datamodule(config, table, plan=plan)
+    classifier = assembly.build_classifier(config, table)
+    _changed(tiles, classifier, asked.variant)
+    with StopRequests() as requests:
+        checkpoints = RunCheckpoints(
+            folder, monitor=config.trainer.monitor, every_s=config.trainer.checkpoint_every, requests=requests
+        )
+        trainer = assembly.build_trainer(
+            config,
+            folder=folder,
+            plan=plan,
+            callbacks=[
+                *(StepSeeds(config.seed), FiniteLoss(table.path), checkpoints),
+                *_turns(asked.steps, tiles=asked.steps * asked.batch, split=asked.variant == "split"),
+            ],
+            purge_step=None,
+        )
+        trainer.fit(classifier, datamodule=tiles)
+
+
+def _turns(steps: int, *, tiles: int, split: bool) -> list[Any]:
+    from pytorch_lightning import Callback
+    from step_parts import StepParts
+
+    parts = StepParts()
+
+    class Turns(Callback):
+        """Measures so many steps, then waits for the next turn."""
+
+        def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+            self._begin({})
+
+        def on_train_batch_end(
+            self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+        ) -> None:
+            if trainer.global_step % steps == 0:
+                _finish()
+                rate = tiles / (time.perf_counter() - self.began)
+                self._begin({"rate": rate, "parts": parts.seconds if split else None})
+
+        def _begin(self, answer: Mapping[str, Any]) -> None:
+            wait_for_turn(answer)
+            self.began = time.perf_counter()
+            parts.start()
+
+    return [parts, Turns()] if split else [Turns()]
+
+
+def _finish() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def _changed(tiles: CrackDataModule, classifier: CrackClassifier, variant: str) -> None:
+    """Take from our tiles and classifier the settings that the variant lacks."""
+    import variants
+
+    if variant == "tensors":
+        variants.keep_in_memory(tiles)
+    if "channels_last" not in VARIANTS[variant]:
+        variants.make_contiguous(classifier)
+    if "batches" not in VARIANTS[variant]:
+        variants.read_tile_by_tile(tiles)
+
+
+def _by_hand(config: TrainConfig, asked: argparse.Namespace) -> None:
+    from dataclasses import asdict
+
+    import torch
+    from hand_written import train
+
+    from crack_lightning import assembly
+
+    plan = assembly.hardware_plan(config.trainer, num_workers=0)
+    with tempfile.TemporaryDirectory() as folder:
+        table = _table(config, Path(folder), threads=plan.threads)
+    table = table.select(table.split == "train")
+    steps: Any = train(
+        [table.root / path for path in table.path.tolist()],
+        torch.from_numpy(table.label),
+        name=config.model.name,
+        size=config.model.image_size,
+        batch_size=config.data.batch_size,
+        augmentation=assembly.build_datamodule(config, table, plan=plan).augmentation,
+        optimizer=asdict(config.optimizer),
+        scheduler=asdict(config.scheduler),
+        total_steps=config.epochs_for(len(table)) * (len(table) // config.data.batch_size),
+        in_memory=asked.variant.endswith("in_memory"),
+    )
+    answer: dict[str, float] = {}
+    step: partial[Tensor] = partial(next, steps)
+    while True:
+        wait_for_turn(answer)
+        began = time.perf_counter()
+        for _ in range(asked.steps):
+            step()
+        _finish()
+        answer = {"rate": asked.steps * asked.batch / (time.perf_counter() - began)}
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("variant", choices=list(VARIANTS))
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--size", type=int, default=160, help="side of the tiles, pixels")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=10, help="a turn")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
