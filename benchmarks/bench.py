@@ -25,13 +25,16 @@ def main() -> None:
     asked = _arguments()
     with tempfile.TemporaryDirectory() as scratch:
         rows = SpeedRows(asked.data.resolve(), Path(scratch))
-        measured = loop_ratios.measure(
-            loop_ratios.EVERY,
-            rows.metu,
-            turns=asked.turns,
-            options={"steps": asked.steps},
-            environment=rows.environment,
-        )
+        measured = {
+            group: loop_ratios.measure(
+                variants,
+                rows.metu,
+                turns=asked.turns,
+                options={"steps": asked.steps},
+                environment=rows.environment,
+            )
+            for group, variants in loop_ratios.GROUPS.items()
+        }
         ratios = [*loop_ratios.table(measured), *feature_ratios(rows.metu, turns=asked.turns)]
         if torch.cuda.is_available():
             ratios.append(_on_gpu(rows, turns=asked.turns))
@@ -41,9 +44,9 @@ def main() -> None:
             HEADING,
             *(ratio.as_row() for ratio in ratios),
             "",
-            f"Hand-written loop: {loop_ratios.by_hand(measured)}.",
+            f"Hand-written loop: {loop_ratios.by_hand(measured['by_hand'])}.",
             "",
-            f"A step of ours: {loop_ratios.split_step(measured)}.",
+            f"A step of ours: {loop_ratios.split_step(measured['tensors'])}.",
             "",
             *(f"Whole job, {name}: {told}.  " for name, told in job.items()),
         ]

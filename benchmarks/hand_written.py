@@ -39,7 +39,7 @@ def train(
     network = build_backbone(name, **options).to(device)  # type: ignore[arg-type]
     network = network.to(memory_format=torch.channels_last).train()
     mean, std = (torch.tensor(values, device=device).view(1, 3, 1, 1) for values in normalisation(name))
-    groups = [{"params": parameters} for parameters in split_parameters(network)]
+    groups, threads = [{"params": part} for part in split_parameters(network)], torch.get_num_threads()
     steps = build_optimizer(groups, **optimizer)  # type: ignore[arg-type]
     schedule = build_scheduler(steps, total_steps=total_steps, **scheduler)  # type: ignore[arg-type]
     for epoch in count():
@@ -47,7 +47,8 @@ def train(
         for start in range(0, len(order) - batch_size + 1, batch_size):
             if not in_memory or (epoch, start) == (0, 0):
                 rows = torch.from_numpy(order[start : start + batch_size])
-                images, targets = read_batch([paths[row] for row in rows], size=size), labels[rows]
+                images = read_batch([paths[row] for row in rows], size=size, threads=threads)
+                targets = labels[rows]
             tiles = augmentation(images.to(device), rows, seed=0, epoch=epoch)
             with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
                 logits = network(((tiles - mean) / std).contiguous(memory_format=torch.channels_last))

@@ -18,7 +18,9 @@ LEAST_BY_HAND = 0.97
 BY_HAND = ("by_hand", "by_hand_in_memory", "ours")
 TENSORS = ("ours", "tensors")
 DEFAULTS = ("defaults", *(f"only_{name}" for name in SETTINGS), "ours")
-EVERY = tuple(dict.fromkeys((*BY_HAND, *TENSORS, *DEFAULTS, "reader", "split")))
+GROUPS = {"by_hand": BY_HAND, "tensors": (*TENSORS, "split"), "defaults": (*DEFAULTS, "reader")}
+"""What is measured together: all of a group are in memory at once."""
+
 Measured = dict[str, list[dict[str, Any]]]
 
 
@@ -80,9 +82,14 @@ def split_step(measured: Measured) -> str:
     return ", ".join(shares)
 
 
-def table(measured: Measured) -> list[Ratio]:
-    """Return every ratio of ``EVERY``."""
-    pairs = [("ours", "by_hand"), ("by_hand", "by_hand_in_memory"), ("ours", "tensors")]
-    pairs += [("ours", "reader"), ("ours", "defaults"), ("ours", "only_channels_last")]
-    pairs += [(f"only_{name}", "defaults") for name in SETTINGS]
-    return [ratio(measured, what, over) for what, over in pairs]
+def table(measured: Mapping[str, Measured]) -> list[Ratio]:
+    """Return every ratio of ``GROUPS``, by whose names what was measured together comes."""
+    pairs = {
+        "by_hand": [("ours", "by_hand"), ("by_hand", "by_hand_in_memory")],
+        "tensors": [("ours", "tensors")],
+        "defaults": [
+            *(("ours", "defaults"), ("ours", "only_channels_last"), ("ours", "reader")),
+            *((f"only_{name}", "defaults") for name in SETTINGS),
+        ],
+    }
+    return [ratio(measured[group], what, over) for group, found in pairs.items() for what, over in found]

@@ -64,7 +64,7 @@ class SpeedRows(Commands):
 
     def f(self) -> str:
         """The same: real tiles with augmentation=standard over random tensors in memory."""
-        measured = self._loops((*loop_ratios.TENSORS, "split"))
+        measured = self._loops(loop_ratios.GROUPS["tensors"])
         told = loop_ratios.ratio(measured, "ours", "tensors").told
         return f"{told}; a step: {loop_ratios.split_step(measured)}; bar: 0.93"
 

@@ -78,6 +78,7 @@ def test_a_tile_is_the_same_alone_in_any_batch_and_with_any_threads(pictures: li
     together = read_batch(pictures, size=40)
     alone = torch.cat([read_batch([path], size=40) for path in pictures])
     assert torch.equal(together, alone)
+    assert torch.equal(read_batch(pictures, size=40, threads=3), together)
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
@@ -89,10 +90,11 @@ def test_a_tile_is_the_same_alone_in_any_batch_and_with_any_threads(pictures: li
             assert torch.equal(batch, together)
 
 
-def test_a_batch_names_the_file_that_it_cannot_read(pictures: list[Path]) -> None:
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_batch_names_the_file_that_it_cannot_read(pictures: list[Path], threads: int) -> None:
     pictures[2].write_bytes(b"<html>")
     with pytest.raises(UnreadableImageError, match=r"2\.png': a web page"):
-        read_batch(pictures, size=16)
+        read_batch(pictures, size=16, threads=threads)
 
 
 def test_work_in_threads_keeps_the_order_and_passes_errors_on() -> None:

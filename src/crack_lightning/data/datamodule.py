@@ -32,20 +32,26 @@ class TileDataset(Dataset[Any]):
     Args:
         table: Any tiles; an item's key is its row.
         image_size: Side in pixels that tiles are resized to.
+        threads: Threads that read a batch.
     """
 
-    def __init__(self, table: TileTable, *, image_size: int) -> None:
-        self.paths = [table.root / path for path in table.path]
+    def __init__(self, table: TileTable, *, image_size: int, threads: int = 1) -> None:
+        self.root, self.names = table.root, table.path
         self.labels = torch.from_numpy(table.label)
-        self.image_size = image_size
+        self.image_size, self.threads = image_size, threads
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.names)
 
     def __getitems__(self, rows: Sequence[int]) -> Batch:
         """Return ``image`` uint8 ``(N, 3, S, S)``, ``target`` and ``index`` int64 ``(N,)``."""
+        return self.read(rows, threads=self.threads)
+
+    def read(self, rows: Sequence[int], *, threads: int) -> Batch:
+        """Return the same, read by so many threads."""
         index = torch.as_tensor(rows, dtype=torch.int64)
-        images = read_batch([self.paths[row] for row in rows], size=self.image_size)
+        paths = [self.root / str(self.names[row]) for row in rows]
+        images = read_batch(paths, size=self.image_size, threads=threads)
         return {"image": images, "target": self.labels[index], "index": index}
 
 
@@ -56,7 +62,8 @@ class CrackDataModule(LightningDataModule):
         table: Tiles with their splits.
         image_size: Side in pixels that tiles are resized to.
         batch_size: Tiles a step.
-        num_workers: Processes that read ahead; 0 reads in the run's own.
+        num_workers: Processes that read ahead; 0 reads in the run's own, with as many threads as compute,
+            which have nothing else to do then.
         timeout_s: Seconds to wait for a worker.
         seed: Decides order and augmentation.
         sampler: ``shuffled``, or ``balanced`` for as many draws from every class.
@@ -90,7 +97,8 @@ class CrackDataModule(LightningDataModule):
     ) -> None:
         super().__init__()
         self.table = table
-        self.dataset = TileDataset(table, image_size=image_size)
+        threads = 1 if num_workers else torch.get_num_threads()
+        self.dataset = TileDataset(table, image_size=image_size, threads=threads)
         self.batch_size, self.num_workers, self.timeout_s = batch_size, num_workers, timeout_s
         self.seed, self.sampler, self.mix = seed, sampler, mix
         self.augmentation, self.mixing = augmentation, mixing

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,7 +37,7 @@ def continuing_pairs(
     """
     folders: dict[str, list[int]] = {}
     for row, name in enumerate(path.tolist()):
-        folders.setdefault(str(PurePosixPath(name).parent), []).append(row)
+        folders.setdefault(name.rpartition("/")[0], []).append(row)
     looks = background(appearance)
     found = [np.empty((0, 2), np.int64)]
     for rows in folders.values():

@@ -146,7 +146,7 @@ class Probe:
         batches = [rows[start : start + size].tolist() for start in range(0, len(rows), size)]
 
         def compute(batch_rows: list[int]) -> Tensor:
-            batch = self.datamodule.dataset.__getitems__(batch_rows)
+            batch = self.datamodule.dataset.read(batch_rows, threads=1)
             if view is not None:
                 batch["image"] = self.datamodule.view(batch["image"], batch["index"], epoch=view)
             return self._compute(batch["image"])

@@ -45,7 +45,7 @@ def load(root: Path, *, group_pattern: str | None = None) -> TileTable:
         DataError: If a folder is missing or holds no image.
     """
     home, folders = find_home(root, _CLASS_BY_FOLDER, expected="the folders Positive and Negative")
-    tiles = []
+    tiles, above = [], len((home / "a").as_posix()) - 1
     for name, class_name in _CLASS_BY_FOLDER.items():
         if name not in folders:
             raise DataError(
@@ -54,6 +54,6 @@ def load(root: Path, *, group_pattern: str | None = None) -> TileTable:
         paths = list_pictures(folders[name])
         if not has_images(paths):
             raise no_images(folders[name])
-        tiles += [Tile(path.relative_to(home).as_posix(), class_name) for path in paths]
+        tiles += [Tile(path.as_posix()[above:], class_name) for path in paths]
     tiles = group_by_photo(tiles, group_pattern)
     return make_table(home, tiles, class_names=(INTACT, CRACK), positive_class=CRACK, source="metu")
