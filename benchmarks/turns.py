@@ -10,9 +10,10 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from crack_lightning.hardware import describe_machine
 from crack_lightning.run_folder import write_text
@@ -20,6 +21,7 @@ from crack_lightning.run_folder import write_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+T = TypeVar("T")
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("crack-lightning", "torch", "pytorch-lightning", "timm", "opencv-python-headless", "numpy")
 
@@ -64,9 +66,9 @@ HEADING = (
 )
 
 
-def in_turns(work: Mapping[str, Callable[[], float]], *, turns: int) -> dict[str, list[float]]:
+def in_turns(work: Mapping[str, Callable[[], T]], *, turns: int) -> dict[str, list[T]]:
     """Do every work in turn, after a round that warms up; return what each gave, turn by turn."""
-    given: dict[str, list[float]] = {name: [] for name in work}
+    given: dict[str, list[T]] = {name: [] for name in work}
     for turn in range(turns + 1):
         for name, measured in work.items():
             value = measured()
@@ -105,25 +107,14 @@ def processes_in_turns(
         for process in running.values():
             stack.callback(process.kill)
             _answer(process)
-        return in_turns_of(running, turns=turns)
+        return in_turns({name: partial(_ask, process) for name, process in running.items()}, turns=turns)
 
 
-def in_turns_of(
-    running: Mapping[str, subprocess.Popen[str]], *, turns: int
-) -> dict[str, list[dict[str, Any]]]:
-    def ask(process: subprocess.Popen[str]) -> dict[str, Any]:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-        return _answer(process)
-
-    given: dict[str, list[dict[str, Any]]] = {name: [] for name in running}
-    for turn in range(turns + 1):
-        for name, process in running.items():
-            answer = ask(process)
-            if turn > 0:
-                given[name].append(answer)
-    return given
+def _ask(process: subprocess.Popen[str]) -> dict[str, Any]:
+    assert process.stdin is not None
+    process.stdin.write("go\n")
+    process.stdin.flush()
+    return _answer(process)
 
 
 def _answer(process: subprocess.Popen[str]) -> dict[str, Any]:
