@@ -100,7 +100,7 @@ def _fine_structure(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     detail = fine - wide
     usual = np.median(np.abs(detail[::2, ::2]))  # a quarter of the values knows it as well
     limit = np.float32(_CLIP * (1.4826 * usual + 0.3))
-    return np.rint(128 + np.clip(detail / limit, -1, 1) * 127).astype(np.uint8)
+    return np.asarray(np.rint(128 + np.clip(detail / limit, -1, 1) * 127), np.uint8)
 
 
 def _alike_of(pairs: NDArray[np.int64], *, fine: NDArray[np.uint8]) -> NDArray[np.int64]:
