@@ -82,6 +82,26 @@ def real(session: nox.Session) -> None:
     _python(session, "benchmarks/rows.py", "foundation", *session.posargs)
 
 
+@nox.session(requires=["environment"], default=False)
+def pages(session: nox.Session) -> None:
+    """Open the pages of a run, a comparison and an audit in headless Chromium, its network cut.
+
+    ``nox -s pages -- --install-system-packages`` installs Debian's chromium and chromium-driver first.
+    """
+    if "--install-system-packages" in session.posargs:
+        session.run("apt-get", "update", external=True, silent=True)
+        install = ("apt-get", "install", "--yes", "--no-install-recommends")
+        session.run(*install, "chromium", "chromium-driver", external=True, silent=True)
+    session.install("selenium>=4.27")  # older ones were never tried
+    outputs = session.create_tmp()
+    drawn = ["data.drawn.num_tiles=240", "data.drawn.tile_px=64", "progress=false", f"outputs={outputs}"]
+    grid = ["-m", "seed=0,1", "optimizer.lr=1e-3,3e-3", "trainer=smoke", "data.batch_size=8"]
+    network = ["model=mobilenetv3_small", "model.image_size=48"]
+    _python(session, "-m", "crack_lightning.train", *grid, *network, *drawn)
+    _python(session, "-m", "crack_lightning.audit", *drawn)
+    session.run("python", "benchmarks/pages.py", outputs)
+
+
 @nox.session(name="tests-all", python=nox.project.python_versions(PYPROJECT), default=False)
 def tests_all(session: nox.Session) -> None:
     """Run the tests on every Python that the classifiers name."""

@@ -10,7 +10,7 @@ import time
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from crack_lightning.cli import as_typed, guarded, hydra_arguments, main
+from crack_lightning.cli import _path_overrides, as_typed, guarded, hydra_arguments, main
 from crack_lightning.errors import ConfigError, CrackLightningError, FailedJobsError, Interrupted
 
 MISTAKES = {
@@ -122,6 +122,8 @@ def test_a_command_is_told_as_it_was_typed(path: str) -> None:
     for key in ("data.root", "checkpoint"):
         line = as_typed("evaluate", [*hydra_arguments("evaluate", [f"{key}={path}"]), "seed=3"])
         assert shlex.split(line)[3:] == [f"{key}={path}", "seed=3"]
+    line = as_typed("compare", _path_overrides("compare", [path]))
+    assert shlex.split(line)[3:] == [path]
 
 
 @pytest.mark.parametrize("path", AWKWARD)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from crack_lightning.cli import main
 
@@ -15,23 +17,31 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def write_run(folder: Path, right: np.ndarray[Any, Any], **settings: Any) -> Path:
-    """Write what a run leaves and a comparison reads."""
+def write_run(
+    folder: Path, right: np.ndarray[Any, Any], *, first: int = 0, tested: str = "same", **settings: Any
+) -> Path:
+    """Write what a run leaves and a comparison reads; its test tiles are numbered from ``first``."""
     (folder / "report").mkdir(parents=True)
     accuracy = float(right.mean())
     report = {
         "title": folder.name,
+        "class_names": ["crack", "intact"],
+        "positive_class": "crack",
         "metrics": {"accuracy": accuracy, "errors": int((~right).sum()), "tiles": len(right)},
-        "uncertainty": {"intervals": {"accuracy": {"low": accuracy - 0.01, "high": accuracy + 0.01}}},
+        "uncertainty": {
+            "intervals": {"accuracy": {"low": accuracy - 0.01, "high": accuracy + 0.01, "method": "Wilson"}}
+        },
+        "data": {"tested_sha256": tested, "splits": {"train": {"tiles": 5000}}},
         "provenance": {"settings": {"seed": 0, "model": {"name": "m"}, **settings}, "parameters": 1000},
-        "timing": {"seconds": {"data": 1.0, "training": 9.0}},
+        "timing": {"seconds": {"data": 1.0, "training": 9.0, "test": 2.0}},
     }
     (folder / "report" / "report.json").write_text(json.dumps(report), encoding="utf-8")
     with (folder / "predictions.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "group", "label", "predicted"])
-        for number, hit in enumerate(right.tolist()):
-            writer.writerow([f"{number:04d}.jpg", f"p{number // 5}", "crack", "crack" if hit else "intact"])
+        for number, hit in enumerate(right.tolist(), start=first):
+            truth, other = ("crack", "intact") if number % 2 else ("intact", "crack")
+            writer.writerow([f"{number:04d}.jpg", f"p{number // 5}", truth, truth if hit else other])
     return folder
 
 
@@ -72,6 +82,57 @@ def test_other_test_tiles_are_not_tested(tmp_path: Path) -> None:
     assert test["refused"].startswith("other test tiles: 60 of ")
 
 
+def test_files_of_the_same_names_are_not_taken_for_the_same_tiles(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_run(tmp_path / name, np.ones(100, np.bool_), tested=name)
+    assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b"), f"outputs={tmp_path / 'out'}"]) == 0
+    [test] = compared(tmp_path / "out")["tests"]
+    assert test["refused"] == "other test tiles: their names are the same, but not their files"
+
+
+def test_every_setting_that_differs_is_shown_and_runs_of_two_folders_are_told_apart(tmp_path: Path) -> None:
+    for folder, epochs in (("one", 3), ("two", 5)):
+        for number, logger in enumerate(({}, {"tensorboard": {"name": "t"}})):
+            right = np.arange(200) >= number
+            trainer = {"max_epochs": epochs}
+            write_run(tmp_path / folder / str(number), right, trainer=trainer, logger=logger)
+    sweeps = [str(tmp_path / "one"), str(tmp_path / "two")]
+    assert main(["compare", *sweeps, f"outputs={tmp_path / 'out'}"]) == 0
+    contents = compared(tmp_path / "out")
+    assert contents["differing"] == ["logger", "logger.tensorboard.name", "trainer.max_epochs"]
+    assert {row["run"] for row in contents["runs"]} == {"one/0", "one/1", "two/0", "two/1"}
+    assert len({row["run"] for row in contents["tests"]}) == 3
+    line = ["python", "-m", "crack_lightning.compare", f"outputs={tmp_path / 'out'}", *sweeps]
+    assert shlex.split(contents["command"]) == line
+
+
+def test_folds_are_pooled_over_all_of_their_tiles(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    right = {lr: rng.random(300) < share for lr, share in ((0.1, 0.98), (0.2, 0.8))}
+    for lr, hits in right.items():
+        for fold in range(3):
+            own = {"optimizer": {"lr": lr}, "data": {"split": {"folds": 3, "fold": fold}}}
+            part = slice(100 * fold, 100 * fold + 100)
+            name = f"{lr}_{fold}"
+            write_run(tmp_path / "runs" / name, hits[part], first=part.start, tested=str(fold), **own)
+    assert main(["compare", f"runs={tmp_path / 'runs'}", f"outputs={tmp_path / 'out'}"]) == 0
+    contents = compared(tmp_path / "out")
+    best, other = contents["pooled"]
+    crack = np.arange(300) % 2 == 1
+    for pool, lr in ((best, 0.1), (other, 0.2)):
+        assert pool["metrics"]["accuracy"] == pytest.approx(right[lr].mean())
+        assert pool["metrics"]["recall_crack"] == pytest.approx(right[lr][crack].mean())
+        assert pool["metrics"]["specificity"] == pytest.approx(right[lr][~crack].mean())
+        assert pool["intervals"]["accuracy"]["low"] < right[lr].mean() < pool["intervals"]["accuracy"]["high"]
+        assert pool["seconds"] == pytest.approx(36)
+        assert pool["settings"]["data.split.fold"] == "3 of 3"
+    [test] = contents["tests"]
+    assert (test["run"], test["against"]) == (other["run"], best["run"])
+    lost = int((right[0.1] & ~right[0.2]).sum()), int((right[0.2] & ~right[0.1]).sum())
+    assert test["p"] == pytest.approx(stats.binomtest(lost[0], sum(lost)).pvalue)
+    assert contents["repeated"] == []
+
+
 def test_repetitions_are_put_together_and_paired(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for seed in range(4):
@@ -83,6 +144,17 @@ def test_repetitions_are_put_together_and_paired(tmp_path: Path) -> None:
     assert (best["settings"], best["repetitions"]) == ({"optimizer.lr": 0.1}, 4)
     assert other["difference"] == pytest.approx(-0.05, abs=0.02)
     assert other["low"] < other["difference"] < other["high"] < 0
+
+
+def test_seeds_on_other_test_tiles_are_not_paired(tmp_path: Path) -> None:
+    for seed in range(2):
+        for lr in (0.1, 0.2):
+            right = np.arange(100) >= 10 * lr
+            tested = f"{seed} {lr}"
+            write_run(tmp_path / f"{lr}_{seed}", right, tested=tested, seed=seed, optimizer={"lr": lr})
+    assert main(["compare", str(tmp_path), f"outputs={tmp_path / 'out'}"]) == 0
+    _, other = compared(tmp_path / "out")["repeated"]
+    assert other["refused"].startswith("other test tiles")
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,7 @@ def build_classifier(config: TrainConfig, table: TileTable) -> CrackClassifier:
         },
         optimizer=asdict(config.optimizer),
         scheduler=asdict(config.scheduler),
+        label=model.label,
     )
     notes = load_weights(
         classifier.backbone, name=model.name, weights=model.weights, image_size=model.image_size

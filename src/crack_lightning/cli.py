@@ -218,17 +218,24 @@ def _path_overrides(name: str, paths: list[str]) -> list[str]:
 
 
 def as_typed(name: str, overrides: Sequence[str]) -> str:
-    """Return the line of a shell that gives a command these overrides.
+    """Return the line of a shell that gives a command these overrides; a list of paths as plain paths.
 
     >>> as_typed("train", ["model=resnet18", "data.root='my tiles'"])
     "python -m crack_lightning.train model=resnet18 'data.root=my tiles'"
+    >>> as_typed("compare", ["runs=['a sweep',b]"])
+    "python -m crack_lightning.compare 'a sweep' b"
     """
-    plain = []
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    parser = OverridesParser.create()
+    plain: list[str] = []
     for override in overrides:
-        key, equals, value = override.partition("=")
-        if key.lstrip("+") in PATH_KEYS and _is_quoted(value):
-            value = re.sub(r"\\(['\\])", r"\1", value[1:-1])
-        plain.append(f"{key}{equals}{value}")
+        key = override.partition("=")[0]
+        value = parser.parse_override(override).value() if key.lstrip("+") in PATH_KEYS else None
+        if isinstance(value, list):
+            plain += map(str, value)
+        else:
+            plain.append(override if value is None else f"{key}={value}")
     return shlex.join(["python", "-m", f"crack_lightning.{name}", *plain])
 
 

@@ -23,8 +23,9 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
     from rich import print as show
 
     from crack_lightning.run_folder import create_run_folder
-    from crack_lightning.sweep.comparison import run_folders, write_comparison
+    from crack_lightning.sweep.comparison import write_comparison
     from crack_lightning.sweep.listing import comparison_table
+    from crack_lightning.sweep.results import run_folders
 
     runs = run_folders([Path(path) for path in config.runs])
     folder = folder or create_run_folder(Path(config.outputs), "compare")

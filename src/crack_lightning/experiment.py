@@ -19,10 +19,11 @@ from crack_lightning.errors import ConfigError
 from crack_lightning.model.backbones import count_parameters
 from crack_lightning.model.checkpoints import load_classifier, read_checkpoint
 from crack_lightning.report.explanations import explain_test
+from crack_lightning.report.model_card import model_card
 from crack_lightning.report.provenance import provenance
 from crack_lightning.report.tensorboard import hparams_session, log_report
 from crack_lightning.report.write import ReportTiles, write_report
-from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer
+from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer, write_text
 from crack_lightning.training.checkpoints import BEST, LAST
 from crack_lightning.training.guards import StopRequests
 from crack_lightning.training.notices import settled_warnings
@@ -162,6 +163,7 @@ def _run(
             explanations=explanations,
         )
         contents = json.loads((report.parent / "report.json").read_text(encoding="utf-8"))
+        write_text(folder / "checkpoints" / "README.md", model_card(contents))
         if "tensorboard" in config.logger:
             step = best["global_step"]
             log_report(
@@ -238,7 +240,7 @@ def run_evaluation(
         )
         report = write_report(
             folder,
-            title=f"{classifier.hparams['name']} on {config.data.source}",
+            title=f"{classifier.hparams['label'] or classifier.hparams['name']} on {config.data.source}",
             predictions=predictions,
             table=table,
             provenance={"checkpoint": config.checkpoint, "known_tiles_left_out": left_out, **made},

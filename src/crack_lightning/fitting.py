@@ -69,10 +69,11 @@ def by_steps(
                 ckpt_path=None if last is None else str(checkpoints.last_path),
             )
         state.advance("test", folder, history=checkpoints.history)
-    with state.timed("test"):
+    with state.timed("validation"):
         classifier = load_classifier(checkpoints.best_path)
         _decide(config, classifier, datamodule, state, _validated(trainer, classifier, datamodule))
         keep_decision(classifier, checkpoints.best_path)
+    with state.timed("test"):
         return classifier, test(trainer, classifier, datamodule)
 
 

@@ -7,7 +7,8 @@ from crack_lightning.config.commands import (
     PredictConfig,
     TrainConfig,
 )
-from crack_lightning.config.parse import conf_dir, parse, register_schemas, write_config
+from crack_lightning.config.options import conf_dir
+from crack_lightning.config.parse import parse, register_schemas, write_config
 from crack_lightning.config.resume import resumed_config
 
 __all__ = [

@@ -13,6 +13,7 @@ from crack_lightning.config.data import DataConfig
 from crack_lightning.config.evaluation import EvaluationConfig
 from crack_lightning.config.model import ModelConfig
 from crack_lightning.config.optimizer import OptimizerConfig, SchedulerConfig
+from crack_lightning.config.options import scratch_rates
 from crack_lightning.config.recipe import ENGINES, RecipeConfig
 from crack_lightning.config.trainer import TrainerConfig
 
@@ -69,7 +70,7 @@ class TrainConfig:
         """Return ``trainer.max_epochs``, or what suits the recipe and the number of training tiles."""
         if self.recipe.name == "probe":
             return self.head_iterations
-        return self.trainer.max_epochs or max(3, len(self.recipe.sizes), round(17_000 / num_train_tiles))
+        return self.trainer.max_epochs or usual_epochs(num_train_tiles, len(self.recipe.sizes))
 
     @property
     def head_iterations(self) -> int:
@@ -82,6 +83,13 @@ class TrainConfig:
         found = [*self.data.problems(), *self.recipe.problems(), *self.trainer.problems()]
         if self.recipe.name == "probe":
             found += self._probe_problems()
+        rate = self.model.scratch_lr
+        if not self.from_scratch and rate not in {ModelConfig.scratch_lr, *scratch_rates(self.model.name)}:
+            found.append(
+                f"model.scratch_lr: it is for random weights that all learn alike, got {rate} with "
+                f"recipe={self.recipe.name} and model.weights={self.model.weights}; leave it out, or set "
+                "optimizer.lr."
+            )
         found += self._sizes_problems()
         mixing = self.augmentation.mixup_alpha > 0 or self.augmentation.cutmix_alpha > 0
         if mixing and self.recipe.loss.name == "focal":
@@ -250,6 +258,11 @@ class CompareConfig:
     def problems(self) -> list[str]:
         """List every contradiction; there can be none."""
         return []
+
+
+def usual_epochs(num_train_tiles: int, num_sizes: int = 0) -> int:
+    """Return how often a network sees its training tiles: 17,000 in all, but 3 times and each size once."""
+    return max(3, num_sizes, round(17_000 / max(num_train_tiles, 1)))
 
 
 def _machine_problems(trainer: TrainerConfig, *, by: str) -> list[str]:

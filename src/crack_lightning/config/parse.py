@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from hydra.core.config_store import ConfigStore
@@ -22,6 +21,7 @@ from crack_lightning.run_folder import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 SCHEMAS: Mapping[str, type[Any]] = {
     "train": TrainConfig,
@@ -37,12 +37,6 @@ class _Checked(Protocol):
 
 
 T = TypeVar("T", bound=_Checked)
-
-
-def conf_dir() -> Path:
-    """Return the folder of option files: inside the installed package, else the checkout's."""
-    packaged = Path(__file__).parents[1] / "conf"
-    return packaged if packaged.is_dir() else Path(__file__).parents[3] / "conf"
 
 
 def register_schemas() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crack_lightning.data.appearance import MEASURES
 from crack_lightning.data.groups import PhotoClues, joined_groups
 from crack_lightning.data.sequence import continuing_pairs
 from crack_lightning.data.splits import apply_splits, split_by_source
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from crack_lightning.data.survey import Survey
 
+LOOKS = ("brightness", "sharpness")
 _NAMED = 5
 
 
@@ -68,7 +71,8 @@ def readable(
         recover_photos: Whether to look for the tiles of one photo too, where the source knows none.
 
     Returns:
-        The tiles that can be decoded, ``sha256`` filled in, and ``{"path", "reason"}`` of every other.
+        The tiles that can be decoded, ``sha256`` and how they look filled in, and ``{"path", "reason"}`` of
+        every other.
 
     Raises:
         DataError: If a file cannot be decoded and ``on_unreadable`` is ``error``, or none can.
@@ -94,7 +98,8 @@ def readable(
             f"data.root: {len(skipped)} of {len(table)} files under '{table.root}' cannot be decoded: "
             f"{named}{more}. Mend or remove them, or set data.on_unreadable=skip."
         )
-    known = table.with_columns(sha256=seen.sha256)
+    looks = {name: np.round(seen.appearance[:, MEASURES.index(name)].astype(np.float64), 4) for name in LOOKS}
+    known = replace(table, sha256=seen.sha256, extra=table.extra | looks)
     return with_groups(known, seen).select(~bad), skipped
 
 

@@ -39,7 +39,8 @@ class TileTable:
         sha256: Hex digests of the files, str ``(N,)``; empty where not computed.
         extra: What only some sources know, each ``(N,)``: ``crack_width_px`` (float, NaN where unknown),
             ``crack_lines`` (how many lines, trunk or branch, a drawn crack has, float likewise),
-            ``distractors`` (str, kinds joined by ``+``), ``mask`` (str, a path relative to ``root``).
+            ``distractors`` (str, kinds joined by ``+``), ``mask`` (str, a path relative to ``root``);
+            and what reading them found: ``brightness`` and ``sharpness`` (float, see ``data.appearance``).
     """
 
     root: Path

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+_EQUAL = 1e-12
+
 
 def mcnemar_exact(right: NDArray[np.bool_], other_right: NDArray[np.bool_]) -> float:
     """Return the two-sided p-value of McNemar's exact test that two models err equally often.
@@ -48,7 +50,7 @@ def difference_interval(
     return bootstrap_intervals(difference, group)["accuracy"]
 
 
-def paired_t(one: Sequence[float], other: Sequence[float]) -> tuple[float, Interval, float]:
+def paired_t(one: Sequence[float], other: Sequence[float]) -> tuple[float, Interval | None, float | None]:
     """Compare the figures of two settings over the same repetitions (seeds or folds).
 
     Args:
@@ -56,13 +58,15 @@ def paired_t(one: Sequence[float], other: Sequence[float]) -> tuple[float, Inter
         other: Of the same repetitions in the same order.
 
     Returns:
-        The mean difference, its 95 % interval by Student's t, and the two-sided p-value.
+        The mean difference, its 95 % interval by Student's t, and the two-sided p-value; both ``None`` where
+        all differences are equal, which tells nothing of how they vary.
     """
     gain = np.asarray(one, float) - np.asarray(other, float)
+    if np.ptp(gain) < _EQUAL:
+        return float(gain.mean()), None, None
     mean, error = float(gain.mean()), float(gain.std(ddof=1) / np.sqrt(len(gain)))
     half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, len(gain) - 1)) * error
-    p_value = 1.0 if error == 0 and mean == 0 else float(stats.ttest_rel(one, other).pvalue) if error else 0.0
-    return mean, Interval(mean - half, mean + half), p_value
+    return mean, Interval(mean - half, mean + half), float(stats.ttest_rel(one, other).pvalue)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -67,6 +67,18 @@ def false_alarms_by_distractor(
     ]
 
 
+def quarters(values: NDArray[np.floating]) -> list[tuple[str, NDArray[np.bool_]]]:
+    """Part N tiles into four of equally many by a value, the lowest first; equal values stay together.
+
+    Returns:
+        The limits in words and the tiles, bool ``(N,)``, of each quarter that holds any.
+    """
+    borders = np.quantile(values, (0.25, 0.5, 0.75))
+    quarter = np.searchsorted(borders, values, side="left")
+    parts = [quarter == number for number in range(4)]
+    return [(f"{values[part].min():.3g} to {values[part].max():.3g}", part) for part in parts if part.any()]
+
+
 def _width_row(low: float | None, high: float | None, found: NDArray[np.bool_]) -> dict[str, Any]:
     tiles, hits = len(found), int(found.sum())
     recall = hits / tiles if tiles else None

@@ -60,6 +60,7 @@ class CrackClassifier(LightningModule):
         scheduler: Arguments of :func:`~crack_lightning.model.optim.build_scheduler`.
         temperature: What logits are divided by before they become probabilities.
         threshold: The least probability of the positive class that is called so.
+        label: Short name for reports; the name where none is given.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class CrackClassifier(LightningModule):
         scheduler: dict[str, Any],
         temperature: float = 1.0,
         threshold: float = 0.5,
+        label: str = "",
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from pathlib import Path
@@ -17,6 +18,7 @@ from crack_lightning.evaluation.intervals import group_codes
 from crack_lightning.evaluation.predictions import Predictions, predicted_labels
 from crack_lightning.evaluation.strata import false_alarms_by_distractor, recall_by_width
 from crack_lightning.evaluation.uncertainty import uncertainty
+from crack_lightning.report.error_strata import error_strata, named_tiles
 from crack_lightning.report.verdict import cautions, verdict
 
 if TYPE_CHECKING:
@@ -54,6 +56,9 @@ def report_contents(
         threshold=threshold,
     )
     curves = figures.pop("curves")
+    predicted = predicted_labels(
+        predictions.probability, positive_index=table.positive_index, threshold=threshold
+    )
     contents = {
         "title": title,
         "verdict": verdict(figures, positive_class=table.positive_class),
@@ -73,9 +78,10 @@ def report_contents(
         "least_sure": _least_sure(predictions, table, threshold),
         "by_source": _by_source(predictions, table, threshold),
         **_strata(predictions, table, threshold, mm_per_px),
+        "errors_by": error_strata(predictions, table, predicted),
         "explained": explanations and {"method": explanations.method, "shown": explanations.shown},
         "localisation": explanations and explanations.localisation,
-        "data": data_statement(table),
+        "data": data_statement(table) | {"tested_sha256": _digest(table.select(predictions.index))},
         "twins": _twins_statement(predictions, table, threshold),
         "history": history,
         "provenance": {key: value for key, value in provenance.items() if key not in {"timing", "made"}},
@@ -123,6 +129,14 @@ def data_statement(table: TileTable) -> dict[str, Any]:
         "tiles_of_recovered_photos": int((table.extra.get("group_from", table.group) == "recovery").sum()),
         "groups_in_several_splits": sum(count > 1 for count in splits_of_group.values()),
     }
+
+
+def _digest(tested: TileTable) -> str | None:
+    """Digest the names and bytes of the tested files: two tests with one digest are of the same tiles."""
+    if not len(tested) or (tested.sha256 == "").any():
+        return None
+    lines = sorted(f"{path}\0{digest}\n" for path, digest in zip(tested.path, tested.sha256, strict=True))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _split_statement(table: TileTable, rows: NDArray[np.bool_]) -> dict[str, Any]:
@@ -174,22 +188,6 @@ def _least_sure(predictions: Predictions, table: TileTable, threshold: float) ->
         ordered = np.sort(probability, axis=1)
         margin = ordered[:, -1] - ordered[:, -2]
     return named_tiles(predictions, table, predicted, np.argsort(margin, kind="stable")[:_LISTED_ERRORS])
-
-
-def named_tiles(
-    predictions: Predictions, table: TileTable, predicted: NDArray[np.int64], rows: NDArray[np.int64]
-) -> list[dict[str, Any]]:
-    """Name some rows of the predictions: path, group, true and called class, and its probability."""
-    return [
-        {
-            "path": str(table.path[predictions.index[row]]),
-            "group": str(table.group[predictions.index[row]]),
-            "label": table.class_names[predictions.label[row]],
-            "predicted": table.class_names[predicted[row]],
-            "probability": float(predictions.probability[row, predicted[row]]),
-        }
-        for row in rows
-    ]
 
 
 def _calibration(predictions: Predictions, decision: Mapping[str, Any] | None) -> dict[str, Any]:

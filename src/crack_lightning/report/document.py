@@ -51,10 +51,11 @@ class ShownTile(NamedTuple):
 
 @dataclass(frozen=True)
 class Gallery:
-    """Tiles to look at; only a page shows them."""
+    """Tiles to look at; only a page shows them, folded away if asked."""
 
     title: str
     tiles: Sequence[ShownTile]
+    folded: bool = False
 
 
 @dataclass(frozen=True)

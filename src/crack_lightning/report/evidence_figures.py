@@ -1,4 +1,4 @@
-"""Pictures of how far a model is to be trusted: calibration, detection by width, error against cost."""
+"""Pictures of how far a model is to be trusted: calibration, detection by width."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, PercentFormatter
 
-from crack_lightning.report.figures import BLUE, GREY, ORANGE, as_percent, panel, short
+from crack_lightning.report.figures import BLUE, GREY, ORANGE, as_percent, panel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from matplotlib.figure import Figure
 
@@ -83,33 +83,4 @@ def detection_figure(detection: Mapping[str, Any]) -> Figure:
         above.xaxis.set_major_formatter("{x:g} mm")
         above.xaxis.set_minor_locator(NullLocator())
     axes.legend(frameon=False, fontsize=10, loc="lower right")
-    return figure
-
-
-def scatter_figure(points: Sequence[tuple[float, float, str]]) -> Figure:
-    """Draw the error of runs against their time; those that none beats in both are joined.
-
-    Args:
-        points: Seconds, share of errors and name of each run.
-    """
-    figure, axes = panel("Error against time", "seconds", "errors among test tiles")
-    seconds, error = [point[0] for point in points], [point[1] for point in points]
-    axes.plot(seconds, error, "o", color=BLUE, markersize=7)
-    front: list[tuple[float, float]] = []
-    for x, y in sorted(zip(seconds, error, strict=True)):
-        if not front or y < front[-1][1]:
-            front.append((x, y))
-    axes.plot(
-        *zip(*front, strict=True),
-        "s--",
-        color=ORANGE,
-        markersize=9,
-        fillstyle="none",
-        label="none is better in both",
-    )
-    for x, y, name in points[:30]:
-        axes.annotate(short(name), (x, y), xytext=(5, 4), textcoords="offset points", fontsize=9)
-    axes.set_ylim(0, 1.3 * max(error) or 0.01)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-    axes.legend(frameon=False, fontsize=10, loc="upper right")
     return figure

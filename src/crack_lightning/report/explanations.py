@@ -16,7 +16,7 @@ from crack_lightning.evaluation.intervals import group_codes
 from crack_lightning.evaluation.localisation import by_lines, localisation_scores, localisation_skill
 from crack_lightning.evaluation.predictions import predicted_labels
 from crack_lightning.model.explain import Explainer
-from crack_lightning.report.contents import named_tiles
+from crack_lightning.report.error_strata import named_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from crack_lightning.report.document import Code, Gallery, Links, Listing, Pictu
 from crack_lightning.report.sections import report_sections
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from crack_lightning.report.document import Block
 
@@ -21,14 +21,18 @@ def report_markdown(contents: Mapping[str, Any], *, pictures: Mapping[str, str])
         pictures: Alternative text by file name of the pictures that stand beside the report.
     """
     parts = [
-        f"# {_plain(contents['title'])}",
-        f"**{_plain(contents['verdict'])}**",
-        *(f"> {_plain(caution)}" for caution in contents["cautions"]),
+        f"# {plain(contents['title'])}",
+        f"**{plain(contents['verdict'])}**",
+        *(f"> {plain(caution)}" for caution in contents["cautions"]),
     ]
     for section in report_sections(contents):
-        blocks = [_block(block, pictures) for block in section.blocks]
-        parts += [f"## {section.title}", *(block for block in blocks if block)]
+        parts += [f"## {section.title}", *markdown_blocks(section.blocks, pictures)]
     return "\n\n".join(parts) + "\n"
+
+
+def markdown_blocks(blocks: Sequence[Block], pictures: Mapping[str, str]) -> list[str]:
+    """Write what a section consists of; galleries, and pictures that were not drawn, are left out."""
+    return [text for text in (_block(block, pictures) for block in blocks) if text]
 
 
 def _block(block: Block, pictures: Mapping[str, str]) -> str:
@@ -36,25 +40,25 @@ def _block(block: Block, pictures: Mapping[str, str]) -> str:
         return _table(block)
     if isinstance(block, Pictures):
         drawn = [name for name in block.names if name in pictures]
-        return "\n\n".join(f"![{_plain(pictures[name])}]({name})" for name in drawn)
+        return "\n\n".join(f"![{plain(pictures[name])}]({name})" for name in drawn)
     if isinstance(block, Listing):
         lines = "\n".join(f"    {line}" for line in block.lines)
         return f"### {block.title}\n\n{lines}"
     if isinstance(block, Links):
         return f"In full: {', '.join(f'[{name}]({path})' for name, path in block.to)}."
-    return "" if isinstance(block, Gallery) else _plain(block)
+    return "" if isinstance(block, Gallery) else plain(block)
 
 
 def _table(table: Table) -> str:
     rule = ["---:" if side == "r" else "---" for side in table.alignment]
     written = [
-        [_code(cell) if isinstance(cell, Code) else _plain(cell) for cell in row]
+        [_code(cell) if isinstance(cell, Code) else plain(cell) for cell in row]
         for row in (table.head, *table.rows)
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in (written[0], rule, *written[1:]))
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Escape what Markdown or HTML would take for markup; names of files and classes may hold anything."""
     one_line = " ".join(text.split())
     for mark in "\\`*_[]<>|":

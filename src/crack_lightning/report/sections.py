@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from crack_lightning.report.data_statement import data_section
-from crack_lightning.report.document import Code, Gallery, Links, Listing, Pictures, Section, ShownTile, Table
+from crack_lightning.report.document import Code, Links, Listing, Pictures, Section, Table
+from crack_lightning.report.error_sections import errors_section, gathering_section
 from crack_lightning.report.looking_section import looking_section
 from crack_lightning.report.metric_rows import metric_row, positive_and_suffix
 from crack_lightning.report.verdict import number, percent
@@ -21,16 +22,15 @@ if TYPE_CHECKING:
 def report_sections(contents: Mapping[str, Any]) -> list[Section]:
     """Lay out what ``report_contents`` gathered, in the order in which it is to be read."""
     found = [
-        _figures_section(contents),
-        _decision_section(contents),
-        _errors_section(contents),
+        figures_section(contents),
+        decision_section(contents),
+        errors_section(contents),
         looking_section(contents["explained"], contents["localisation"]),
         _source_section(contents),
         width_section(contents["recall_by_width"], contents["detection"]),
         _distractor_section(contents["false_alarms_by_distractor"]),
-        Section(
-            "Training", [Pictures(["loss_curve.png", "accuracy_curve.png"])] if contents["history"] else []
-        ),
+        gathering_section(contents["errors_by"]),
+        _training_section(contents["history"]),
         _head_section(contents["provenance"]),
         data_section(contents),
         _making_section(contents),
@@ -38,7 +38,8 @@ def report_sections(contents: Mapping[str, Any]) -> list[Section]:
     return [section for section in found if section.blocks]
 
 
-def _figures_section(contents: Mapping[str, Any]) -> Section:
+def figures_section(contents: Mapping[str, Any]) -> Section:
+    """Lay out every figure with its interval, and what there would be without a model."""
     metrics, told = contents["metrics"], contents["uncertainty"]
     positive, suffix = positive_and_suffix(contents)
     keys = ["accuracy", "accuracy_of_largest_class", "balanced_accuracy"]
@@ -75,7 +76,7 @@ def _figures_section(contents: Mapping[str, Any]) -> Section:
     return Section("Figures", blocks)
 
 
-def _decision_section(contents: Mapping[str, Any]) -> Section:
+def decision_section(contents: Mapping[str, Any]) -> Section:
     """Show what validation tiles chose, what it does to misses and false alarms, and how sure to be."""
     decision, calibration = contents["provenance"].get("decision"), contents["calibration"]
     blocks: list[Block] = list(decision["told"]) if decision else []
@@ -106,41 +107,6 @@ def _decision_section(contents: Mapping[str, Any]) -> Section:
     return Section("Threshold and calibration", [*blocks, f"{told}.", pictures])
 
 
-def _errors_section(contents: Mapping[str, Any]) -> Section:
-    errors, total = contents["worst_errors"], contents["metrics"]["errors"]
-    unsure = [
-        ShownTile(row["path"], row["label"], f"called {row['predicted']}, {row['probability']:.3f}")
-        for row in contents["least_sure"]
-    ]
-    galleries: list[Block] = [Gallery("The least sure", unsure)] if unsure else []
-    if not errors:
-        return Section("Worst errors", ["None: every tile was called rightly.", *galleries])
-    rows = [
-        [
-            Code(row["path"]),
-            row["group"] or "-",
-            row["label"],
-            row["predicted"],
-            number(row["probability"]),
-        ]
-        for row in errors
-    ]
-    head = ["tile", "group", "is", "was called", "with probability"]
-    known = (
-        f"All {total:,}" if len(errors) == total else f"The surest of each class: {len(errors)} of {total:,}"
-    )
-    of_class = {
-        name: [
-            ShownTile(row["path"], name, f"called {row['predicted']}, {row['probability']:.3f}")
-            for row in errors
-            if row["label"] == name
-        ]
-        for name in dict.fromkeys(row["label"] for row in errors)
-    }
-    wrong = [Gallery(f"Tiles of {name} called otherwise", tiles) for name, tiles in of_class.items()]
-    return Section("Worst errors", [f"{known}.", *wrong, *galleries, Table(head, rows, "llllr")])
-
-
 def _source_section(contents: Mapping[str, Any]) -> Section:
     positive, suffix = positive_and_suffix(contents)
     cells = [
@@ -165,6 +131,10 @@ def _distractor_section(rows: Sequence[Mapping[str, Any]] | None) -> Section:
     head = ["distractor", "tiles", "false alarms", "share"]
     note = "A tile with several distractors counts under each."
     return Section("False alarms by distractor", [Table(head, cells, "lrrr"), note] if cells else [])
+
+
+def _training_section(history: Sequence[Any]) -> Section:
+    return Section("Training", [Pictures(["loss_curve.png", "accuracy_curve.png"])] if history else [])
 
 
 def _head_section(provenance: Mapping[str, Any]) -> Section:

@@ -4,206 +4,87 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from crack_lightning.errors import DataError
 from crack_lightning.evaluation.intervals import group_codes
-from crack_lightning.evaluation.paired import difference_interval, holm, mcnemar_exact, paired_t
-from crack_lightning.report.evidence_figures import scatter_figure
+from crack_lightning.evaluation.paired import difference_interval, holm, mcnemar_exact
+from crack_lightning.report.comparison_figures import parallel_figure, scatter_figure
 from crack_lightning.report.figures import save_figure
 from crack_lightning.report.page import data_url, render
 from crack_lightning.run_folder import whole_file, write_text
+from crack_lightning.sweep.repetitions import FOLD, SEEDS, other_tiles, pooled_folds, repeated
+from crack_lightning.sweep.results import RunResult, differing_keys, read_runs, run_folders
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
-REPEATS = ("seed", "data.split.seed", "data.split.fold")
-_MACHINE = ("trainer.threads", "trainer.max_epochs", "plugins", "callbacks.", "logger.")
-_PICTURE = "error_against_time.png"
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunResult:
-    """A finished run.
-
-    Attributes:
-        folder: Its folder.
-        settings: Its settings by full key.
-        report: What its ``report.json`` holds.
-        path: The tested tiles, sorted, str ``(N,)``.
-        group: Their groups, str ``(N,)``.
-        right: Whether each was called rightly, bool ``(N,)``.
-    """
-
-    folder: Path
-    settings: dict[str, Any]
-    report: dict[str, Any]
-    path: NDArray[np.str_]
-    group: NDArray[np.str_]
-    right: NDArray[np.bool_]
-
-    @classmethod
-    def read(cls, folder: Path) -> RunResult:
-        """Read what a run left.
-
-        Raises:
-            DataError: If it has not finished, or its files cannot be read.
-        """
-        try:
-            report = json.loads((folder / "report" / "report.json").read_text(encoding="utf-8"))
-            with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
-                rows = sorted(csv.DictReader(file), key=lambda row: row["path"])
-            return cls(
-                folder=folder,
-                settings=dict(_flat(report["provenance"]["settings"])),
-                report=report,
-                path=np.array([row["path"] for row in rows]),
-                group=np.array([row["group"] for row in rows]),
-                right=np.array([row["label"] == row["predicted"] for row in rows]),
-            )
-        except (OSError, ValueError, KeyError) as error:
-            raise DataError(
-                f"runs: '{folder}' holds no finished run ({error}); give folders with a report, or a "
-                "multirun's folder."
-            ) from None
-
-    @property
-    def seconds(self) -> float:
-        """How long it took in all."""
-        return float(sum(self.report["timing"]["seconds"].values()))
-
-
-def run_folders(paths: Sequence[Path]) -> list[Path]:
-    """Return the runs among folders: a folder with a report, or those in it that have one.
-
-    Raises:
-        DataError: If a folder is not there or has none.
-    """
-    found: list[Path] = []
-    for path in paths:
-        below = [path] if (path / "report" / "report.json").is_file() else _finished_below(path)
-        if not below:
-            raise DataError(
-                f"runs: there is no finished run in '{path}'; give folders of runs or of a sweep."
-            )
-        found += [folder for folder in below if folder not in found]
-    return found
-
-
-def _finished_below(path: Path) -> list[Path]:
-    folders = [report.parents[1] for report in path.glob("**/report/report.json")]
-    return sorted(folders, key=lambda folder: [(len(part), part) for part in folder.parts])
+_PICTURES = {
+    "error_against_time.png": "Error of each run against the seconds that it took",
+    "settings.png": "Settings of each run, a line a run, coloured by its accuracy",
+}
 
 
 def compare_runs(runs: Sequence[RunResult]) -> dict[str, Any]:
     """Compare finished runs.
 
     Returns:
-        ``differing`` (the settings that are not the same in all), ``runs`` (a row each, the best first),
-        ``tests`` (each run against the best on the same test tiles: McNemar's exact p-value, Holm's
-        adjustment, the difference of accuracy with its interval; or why there is none), and ``repeated``
-        (settings that were run with several seeds or folds, against the best of them).
+        ``differing`` (the settings that are not the same in all), ``runs`` and ``pooled`` (a row a run, and a
+        row a cross-validation over all of its folds, the best first), ``best`` (the name of the best of
+        both, folds counted by their pool), ``tests`` (each of these against the best on the same test tiles:
+        McNemar's exact p-value, Holm's adjustment, the difference of accuracy with its interval; or why there
+        is none), and ``repeated`` (settings that were run with several seeds, against the best of them).
     """
-    keys = sorted(set(chain.from_iterable(run.settings for run in runs)))
-    differing = [
-        key
-        for key in keys
-        if not key.startswith(_MACHINE) and len({repr(run.settings.get(key)) for run in runs}) > 1
-    ]
-    ordered = sorted(runs, key=lambda run: (-run.report["metrics"]["accuracy"], run.seconds))
+    differing = differing_keys(runs)
+    pools, single = pooled_folds(runs)
+    compared = _best_first([*pools, *single])
     return {
         "differing": differing,
-        "runs": [_row(run, differing) for run in ordered],
-        "tests": _tests(ordered),
-        "repeated": _repeated(ordered, differing),
+        "positive_class": runs[0].positive_class,
+        "runs": [_row(run, differing) for run in _best_first(runs)],
+        "pooled": [_row(pool, differing) for pool in _best_first(pools)],
+        "best": _row(compared[0], differing),
+        "tests": _tests(compared),
+        "repeated": repeated(compared),
     }
 
 
+def _best_first(runs: Sequence[RunResult]) -> list[RunResult]:
+    return sorted(runs, key=lambda run: (-run.metrics["accuracy"], run.all_seconds))
+
+
 def _row(run: RunResult, differing: Sequence[str]) -> dict[str, Any]:
-    metrics, told = run.report["metrics"], run.report["uncertainty"]["intervals"]
     return {
-        "run": run.folder.name,
-        "title": run.report["title"],
+        "run": run.name,
+        "title": run.title,
         "settings": {key: run.settings.get(key) for key in differing},
-        "metrics": metrics,
-        "interval": told["accuracy"],
-        "error": 1 - metrics["accuracy"],
-        "seconds": run.seconds,
-        "parameters": run.report["provenance"]["parameters"],
+        "metrics": run.metrics,
+        "intervals": {key: {"low": row["low"], "high": row["high"]} for key, row in run.intervals.items()},
+        "error": 1 - run.metrics["accuracy"],
+        "seconds": run.all_seconds,
+        "parameters": run.parameters,
+        "tiles_per_second": run.tiles_per_second,
     }
 
 
 def _tests(runs: Sequence[RunResult]) -> list[dict[str, Any]]:
     best, *others = runs
+    codes = group_codes(best.group)
     found: list[dict[str, Any]] = []
     for run in others:
-        if not np.array_equal(run.path, best.path):
-            shared = len(np.intersect1d(run.path, best.path))
-            why = f"other test tiles: {shared:,} of {len(best.path):,} are shared"
-            found.append({"run": run.folder.name, "against": best.folder.name, "refused": why})
+        row: dict[str, Any] = {"run": run.name, "against": best.name}
+        if why := other_tiles(run, best):
+            found.append(row | {"refused": why})
             continue
-        low, high = difference_interval(run.right, best.right, group_codes(best.group))
-        found.append(
-            {
-                "run": run.folder.name,
-                "against": best.folder.name,
-                "difference": float(run.right.mean() - best.right.mean()),
-                "low": low,
-                "high": high,
-                "p": mcnemar_exact(run.right, best.right),
-            }
-        )
+        low, high = difference_interval(run.right, best.right, codes)
+        difference = float(run.right.mean() - best.right.mean())
+        p_value = mcnemar_exact(run.right, best.right)
+        found.append(row | {"difference": difference, "low": low, "high": high, "p": p_value})
     tested = [row for row in found if "p" in row]
     for row, adjusted in zip(tested, holm([row["p"] for row in tested]), strict=True):
         row["p_adjusted"] = adjusted
-    return found
-
-
-def _repeated(runs: Sequence[RunResult], differing: Sequence[str]) -> list[dict[str, Any]]:
-    """Put runs together that differ in nothing but their seeds or folds, the best settings first."""
-    own = [key for key in differing if key not in REPEATS]
-    sets: dict[str, dict[str, RunResult]] = {}
-    for run in runs:
-        of = json.dumps({key: run.settings.get(key) for key in own})
-        sets.setdefault(of, {})[repr([run.settings.get(key) for key in REPEATS])] = run
-    if not any(len(part) > 1 for part in sets.values()):
-        return []
-
-    def scores(part: dict[str, RunResult]) -> dict[str, float]:
-        return {repeat: run.report["metrics"]["accuracy"] for repeat, run in part.items()}
-
-    ordered = sorted(sets.items(), key=lambda item: -float(np.mean(list(scores(item[1]).values()))))
-    best = scores(ordered[0][1])
-    rows = []
-    for of, part in ordered:
-        values = scores(part)
-        row: dict[str, Any] = {
-            "settings": json.loads(of),
-            "repetitions": len(values),
-            "accuracy": float(np.mean(list(values.values()))),
-            "deviation": float(np.std(list(values.values()), ddof=1)) if len(values) > 1 else None,
-        }
-        if values.keys() == best.keys() and part is not ordered[0][1]:
-            order = sorted(values)
-            mean, interval, p_value = paired_t([values[key] for key in order], [best[key] for key in order])
-            row |= {"difference": mean, "low": interval.low, "high": interval.high, "p": p_value}
-        rows.append(row)
-    return rows
-
-
-def _flat(settings: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
-    found = []
-    for key, value in settings.items():
-        found += (
-            _flat(value, f"{prefix}{key}.") if isinstance(value, dict) and value else [(prefix + key, value)]
-        )
     return found
 
 
@@ -213,33 +94,47 @@ def write_comparison(paths: Sequence[Path], folder: Path, *, title: str, command
     Raises:
         DataError: If there are fewer than two finished runs.
     """
-    runs = [RunResult.read(path) for path in run_folders(paths)]
-    if len(runs) < 2:
-        raise DataError(f"runs: two or more finished runs are expected, got {len(runs)}; give more folders.")
-    contents = compare_runs(runs) | {"title": title, "command": command}
-    points = [(row["seconds"], row["error"], row["run"]) for row in contents["runs"]]
-    save_figure(scatter_figure(points), folder / _PICTURE)
+    folders = run_folders(paths)
+    if len(folders) < 2:
+        raise DataError(
+            f"runs: two or more finished runs are expected, got {len(folders)}; give more folders."
+        )
+    contents = compare_runs(read_runs(folders)) | {"title": title, "command": command}
+    rows = contents["runs"]
+    shown = [key for key in contents["differing"] if key not in (FOLD, *SEEDS)]
+    figures = {"error_against_time.png": scatter_figure([(r["seconds"], r["error"], r["run"]) for r in rows])}
+    if shown:
+        accuracy = [row["metrics"]["accuracy"] for row in rows]
+        figures["settings.png"] = parallel_figure([row["settings"] for row in rows], shown, accuracy)
+    for name, figure in figures.items():
+        save_figure(figure, folder / name)
     write_text(folder / "comparison.json", json.dumps(contents, indent=1, ensure_ascii=False) + "\n")
     _write_csv(contents, folder / "comparison.csv")
-    picture = data_url((folder / _PICTURE).read_bytes(), "image/png")
-    write_text(folder / "comparison.html", render("comparison.html.j2", **contents, picture=picture))
+    pictures = {data_url((folder / name).read_bytes(), "image/png"): _PICTURES[name] for name in figures}
+    write_text(folder / "comparison.html", render("comparison.html.j2", **contents, pictures=pictures))
     return contents
 
 
-def _write_csv(contents: dict[str, Any], path: Path) -> None:
-    names = sorted(set(chain.from_iterable(row["metrics"] for row in contents["runs"])))
+def _write_csv(contents: Mapping[str, Any], path: Path) -> None:
+    """Write a row a run, and then a row a cross-validation."""
+    rows = [*contents["runs"], *contents["pooled"]]
+    metrics = sorted(set(chain.from_iterable(row["metrics"] for row in rows)))
+    limits = sorted(set(chain.from_iterable(row["intervals"] for row in rows)))
+    cost = ("seconds", "parameters", "tiles_per_second")
     with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["run", *contents["differing"], *names, "low", "high", "seconds", "parameters"])
-        for row in contents["runs"]:
+        ends = [f"{name}_{end}" for name in limits for end in ("low", "high")]
+        writer.writerow(["run", *contents["differing"], *metrics, *ends, *cost])
+        for row in rows:
+            of_limits = [
+                row["intervals"].get(name, {}).get(end) for name in limits for end in ("low", "high")
+            ]
             writer.writerow(
                 [
                     row["run"],
                     *row["settings"].values(),
-                    *(row["metrics"].get(name) for name in names),
-                    row["interval"]["low"],
-                    row["interval"]["high"],
-                    round(row["seconds"], 3),
-                    row["parameters"],
+                    *(row["metrics"].get(name) for name in metrics),
+                    *of_limits,
+                    *(row[key] for key in cost),
                 ]
             )

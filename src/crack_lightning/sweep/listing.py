@@ -18,18 +18,26 @@ def comparison_table(contents: Mapping[str, Any], *, page: Path) -> Group:
     table = Table(title=Text(contents["title"]), title_justify="left")
     for name in ("run", *contents["differing"]):
         table.add_column(name, overflow="fold")
-    for name in ("accuracy", "95 % interval", "p to the best", "seconds"):
-        table.add_column(name, justify="right")
+    for name in ("accuracy", "95 % interval", "p to the best", "seconds", "parameters", "tiles/s"):
+        table.add_column(name, justify="right", overflow="fold")
     told = {row["run"]: row for row in contents["tests"]}
-    for row in contents["runs"]:
-        test = told.get(row["run"], {})
-        low, high = row["interval"]["low"], row["interval"]["high"]
-        table.add_row(
-            row["run"],
-            *(str(value) for value in row["settings"].values()),
-            f"{row['metrics']['accuracy']:.2%}",
-            f"{low:.2%} to {high:.2%}",
-            f"{test['p_adjusted']:.3f}" if "p_adjusted" in test else "-",
-            f"{row['seconds']:.0f}",
-        )
+    for part in (contents["pooled"], contents["runs"]):
+        for row in part:
+            table.add_row(*_cells(row, told.get(row["run"], {})))
+        table.add_section()
     return Group(table, Text(f"Comparison: {page}", overflow="fold"))
+
+
+def _cells(row: Mapping[str, Any], test: Mapping[str, Any]) -> list[Text]:
+    limits, speed = row["intervals"]["accuracy"], row["tiles_per_second"]
+    cells = [
+        row["run"],
+        *(str(value) for value in row["settings"].values()),
+        f"{row['metrics']['accuracy']:.2%}",
+        f"{limits['low']:.2%} to {limits['high']:.2%}",
+        f"{test['p_adjusted']:.3f}" if "p_adjusted" in test else "-",
+        f"{row['seconds']:.0f}",
+        f"{row['parameters']:,}",
+        "-" if speed is None else f"{speed:,.0f}",
+    ]
+    return [Text(cell) for cell in cells]

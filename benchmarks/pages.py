@@ -1,0 +1,99 @@
+"""Open every page below a folder as readers do, and look at it: ``python benchmarks/pages.py outputs``.
+
+Headless Chromium without a network, 1280 and 390 px wide and as wide as paper, in the light and in the dark:
+nothing may be requested, complained of in the console, or stick out. Screenshots are kept beside each page.
+Needs selenium, and chromium and chromedriver on the path.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+NAMES = ("report.html", "comparison.html", "audit.html")
+HEIGHT = 900
+VIEWS = [(width, scheme, "screen") for width in (1280, 390) for scheme in ("light", "dark")]
+VIEWS.append((718, "dark", "print"))  # A4 between its margins
+FAULTY = """<!doctype html><title>faulty</title><div style="width: 3000px">wide</div>
+<img src="http://127.0.0.1:9/missing.png" alt=""><script>console.error("wrong")</script>"""
+
+
+def browser() -> Any:
+    """Start headless Chromium with its network cut and its log kept."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium") or ""
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+    driver.execute_cdp_cmd("Network.enable", {})
+    cut = {"offline": True, "latency": 0, "downloadThroughput": 0, "uploadThroughput": 0}
+    driver.execute_cdp_cmd("Network.emulateNetworkConditions", cut)
+    return driver
+
+
+def faults(driver: Any, page: Path, *, width: int, scheme: str, medium: str = "screen") -> list[str]:
+    """Open a page and say what is wrong with it."""
+    screen = {"width": width, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": width < 600}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
+    media = {"media": medium, "features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", media)
+    for kind in ("browser", "performance"):
+        driver.get_log(kind)  # empties it
+    driver.get(page.resolve().as_uri())
+    found = [f"console: {entry['message']}" for entry in driver.get_log("browser")]
+    for entry in driver.get_log("performance"):
+        told = json.loads(entry["message"])["message"]
+        if told["method"] == "Network.requestWillBeSent":
+            url = told["params"]["request"]["url"]
+            if not url.startswith("data:") and url != page.resolve().as_uri():
+                found.append(f"request: {url}")
+    inside, window = driver.execute_script(
+        "return [document.scrollingElement.scrollWidth, window.innerWidth]"
+    )
+    if inside > window or window != width:
+        found.append(f"overflow: {inside} px in a window of {window} px, {width} asked")
+    return found
+
+
+def keep(driver: Any, path: Path) -> None:
+    """Write a picture of the whole page."""
+    shot = driver.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True})
+    path.write_bytes(base64.b64decode(shot["data"]))
+
+
+def main() -> None:
+    """Look at every page, and end with 1 if one has a fault."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args().folder
+    pages = sorted(path for name in NAMES for path in folder.rglob(name))
+    if {page.name for page in pages} != set(NAMES):
+        parser.error(f"{folder}: expected {', '.join(NAMES)}, got {', '.join(page.name for page in pages)}")
+    driver, wrong = browser(), 0
+    with tempfile.TemporaryDirectory() as name:
+        faulty = Path(name) / "faulty.html"
+        faulty.write_text(FAULTY, encoding="utf-8")
+        kinds = {fault.split(":")[0] for fault in faults(driver, faulty, width=1280, scheme="light")}
+        assert kinds == {"console", "request", "overflow"}, f"a faulty page was blamed for {kinds} alone"
+    for page in pages:
+        for width, scheme, medium in VIEWS:
+            found = faults(driver, page, width=width, scheme=scheme, medium=medium)
+            wrong += len(found)
+            keep(driver, page.with_name(f"{page.stem}_{width}_{scheme}.png"))
+            print(page, width, scheme, medium, *(found or ["good"]), flush=True)
+    driver.quit()
+    sys.exit(min(wrong, 1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""The model card beside a checkpoint, in the layout of the Hugging Face Hub."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from huggingface_hub import EvalResult, ModelCardData
+
+from crack_lightning.report.data_statement import data_section
+from crack_lightning.report.document import Links, Pictures
+from crack_lightning.report.markdown import markdown_blocks, plain
+from crack_lightning.report.metric_rows import positive_and_suffix
+from crack_lightning.report.sections import decision_section, figures_section
+from crack_lightning.report.width_section import width_section
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from crack_lightning.report.document import Block
+
+_HUB_NAMES = {
+    "accuracy": "accuracy",
+    "recall": "recall",
+    "precision": "precision",
+    "f1": "f1",
+    "auroc": "roc_auc",
+    "mcc": "matthews_correlation",
+    "brier_score": "brier_score",
+}
+
+
+def model_card(contents: Mapping[str, Any]) -> str:
+    """Write a model card: front matter in YAML with the test figures, then sections for people.
+
+    Args:
+        contents: What ``report_contents`` returned about a run.
+
+    References:
+        Mitchell et al., "Model Cards for Model Reporting", FAT* 2019; the Hub's model card template.
+    """
+    made, classes = contents["provenance"], ", ".join(contents["class_names"])
+    settings = made["settings"]
+    model = settings["model"]
+    sections: dict[str, list[Block]] = {
+        "Model details": [
+            f"A classifier of concrete tiles into {classes}: {model['name']}, {made['parameters']:,} "
+            f"parameters, input {model['image_size']} px, made by crack-lightning "
+            f"{made['versions']['crack-lightning']}. " + _DETAILS
+        ],
+        "Uses": [_USES],
+        "Bias, risks and limitations": [
+            contents["verdict"],
+            *contents["cautions"],
+            *contents["uncertainty"]["bounds"],
+            *width_section(contents["recall_by_width"], contents["detection"]).blocks,
+        ],
+        "Training details": [
+            *data_section(contents).blocks,
+            f"Recipe {settings['recipe']['name']}, weights {model['weights']} at the start, seed "
+            f"{settings['seed']}. " + (f"The command was: {made['command']}" if made["command"] else ""),
+        ],
+        "Evaluation": [*figures_section(contents).blocks, *decision_section(contents).blocks],
+    }
+    parts = [f"---\n{_front_matter(contents)}\n---", f"# {plain(contents['title'])}"]
+    for title, blocks in sections.items():
+        parts += [f"## {title}", *markdown_blocks(_alone(blocks), {})]
+        if title == "Uses":
+            parts += ["## How to get started", _START]
+    return "\n\n".join(parts) + "\n"
+
+
+_DETAILS = "Classes, normalisation, temperature and threshold are in best.ckpt."
+_USES = (
+    "For tiles of the kind that it was tested on: the figures below hold for these. Of other walls, cameras, "
+    "distances and light they say nothing; test it on some of yours first (crack-lightning evaluate). That "
+    "no crack was called is no proof that there is none."
+)
+_START = """```python
+from crack_lightning import load
+
+model = load("best.ckpt")
+answers = model.predict(["photo.jpg"])
+```"""
+
+
+def _alone(blocks: Iterable[Block]) -> list[Block]:
+    """Leave out what stands beside the report."""
+    return [block for block in blocks if not isinstance(block, Links | Pictures)]
+
+
+def _front_matter(contents: Mapping[str, Any]) -> str:
+    _, suffix = positive_and_suffix(contents)
+    metrics, sources = contents["metrics"], ", ".join(contents["data"]["sources"])
+    results = []
+    for name, hub_name in _HUB_NAMES.items():
+        value = metrics.get(name, metrics.get(f"{name}_{suffix}"))
+        if value is not None:
+            results.append(
+                EvalResult(
+                    task_type="image-classification",
+                    dataset_type=sources,
+                    dataset_name=f"{sources}, {metrics['tiles']} test tiles",
+                    metric_type=hub_name,
+                    metric_value=value,
+                )
+            )
+    data = ModelCardData(
+        library_name="crack-lightning",
+        pipeline_tag="image-classification",
+        tags=["image-classification", "concrete", "crack"],
+        model_name=contents["title"],
+        eval_results=results,
+    )
+    return str(data.to_yaml())
