@@ -93,7 +93,7 @@ def pages(session: nox.Session) -> None:
         install = ("apt-get", "install", "--yes", "--no-install-recommends")
         session.run(*install, "chromium", "chromium-driver", external=True, silent=True)
     session.install("selenium>=4.27")  # older ones were never tried
-    outputs = session.create_tmp()
+    outputs = tempfile.mkdtemp(dir=session.create_tmp())  # kept, for the screenshots
     drawn = ["data.drawn.num_tiles=240", "data.drawn.tile_px=64", "progress=false", f"outputs={outputs}"]
     grid = ["-m", "seed=0,1", "optimizer.lr=1e-3,3e-3", "trainer=smoke", "data.batch_size=8"]
     network = ["model=mobilenetv3_small", "model.image_size=48"]

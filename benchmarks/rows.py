@@ -18,6 +18,7 @@ from statistics import mean
 import evidence
 import honest
 import localisation
+import reports
 from commands import Commands, accuracy, metrics, read_rows
 from speed import PROBE, SpeedRows
 
@@ -145,12 +146,20 @@ class EvidenceRows(Commands):
         """Calibration and promised recall of a probe of 200 tiles, 100 split seeds."""
         return evidence.row_e(self.scratch / "cache")
 
+    def g(self) -> str:
+        """Pages in headless Chromium at 1280 and 390 px and on paper, light and dark, network cut."""
+        return reports.row_g(ROOT)
+
+    def h(self) -> str:
+        """Evaluation and report of 12,000 tiles."""
+        return reports.row_h(self.scratch / "h")
+
 
 WORKS = {
     "foundation": (Rows, "a,b,c,d,f,h"),
     "honest": (HonestRows, "a,b,d,e,f"),
     "speed": (SpeedRows, "a,b,c,d,e,f,g,h,i,j"),
-    "evidence": (EvidenceRows, "c,d,e"),
+    "evidence": (EvidenceRows, "c,d,e,g,h"),
 }
 
 
