@@ -30,4 +30,4 @@ def test_settings_beyond_five_are_counted_in_the_title() -> None:
 def test_runs_that_none_beats_in_both_are_joined() -> None:
     points = [(10.0, 0.2, "quick"), (20.0, 0.3, "beaten"), (30.0, 0.1, "good")]
     [axes] = scatter_figure(points).axes
-    assert list(zip(*axes.lines[1].get_data(), strict=True)) == [(10.0, 0.2), (30.0, 0.1)]
+    assert np.asarray(axes.lines[1].get_xydata()).tolist() == [[10.0, 0.2], [30.0, 0.1]]

@@ -15,7 +15,7 @@ from crack_lightning.config.model import ModelConfig
 from crack_lightning.config.optimizer import OptimizerConfig, SchedulerConfig
 from crack_lightning.config.options import scratch_rates
 from crack_lightning.config.recipe import ENGINES, RecipeConfig
-from crack_lightning.config.trainer import TrainerConfig
+from crack_lightning.config.trainer import TrainerConfig, usual_epochs
 
 PRETRAINED_LR = 3e-3
 STAGED_LR = 3e-4
@@ -258,11 +258,6 @@ class CompareConfig:
     def problems(self) -> list[str]:
         """List every contradiction; there can be none."""
         return []
-
-
-def usual_epochs(num_train_tiles: int, num_sizes: int = 0) -> int:
-    """Return how often a network sees its training tiles: 17,000 in all, but 3 times and each size once."""
-    return max(3, num_sizes, round(17_000 / max(num_train_tiles, 1)))
 
 
 def _machine_problems(trainer: TrainerConfig, *, by: str) -> list[str]:

@@ -52,3 +52,8 @@ class TrainerConfig:
         if self.accelerator == "cpu" and self.precision == "16":
             return ["trainer.precision: 16 needs a GPU, and trainer.accelerator is cpu; use 32 or bf16."]
         return []
+
+
+def usual_epochs(num_train_tiles: int, num_sizes: int = 0) -> int:
+    """Return the passes that see 17,000 training tiles in all: 3, or one a size, at the least."""
+    return max(3, num_sizes, round(17_000 / max(num_train_tiles, 1)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.config.commands import usual_epochs
+from crack_lightning.config.trainer import usual_epochs
 from crack_lightning.evaluation.classification import binary_figures, class_figures, confusion_matrix
 from crack_lightning.evaluation.intervals import group_codes, proportion_interval
 from crack_lightning.evaluation.paired import paired_t
