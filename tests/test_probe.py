@@ -56,7 +56,7 @@ def nothing_computed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_probe_leaves_what_every_run_leaves(folder: Path) -> None:
-    assert [path.name for path in (folder / "checkpoints").iterdir()] == ["best.ckpt"]
+    assert {path.name for path in (folder / "checkpoints").iterdir()} == {"best.ckpt", "README.md"}
     assert (folder / "report" / "confusion_matrix.png").is_file()
     assert not (folder / "report" / "loss_curve.png").exists()
     assert "Fitted on the frozen backbone's features" in (folder / "report" / "report.md").read_text()

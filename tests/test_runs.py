@@ -29,7 +29,7 @@ def test_a_run_leaves_its_folder_in_order(run: Path) -> None:
         *("checkpoints", "config.yaml", "predictions.csv", "report", "run.log", "splits.csv", "state.json"),
         "tensorboard",
     }
-    assert [path.name for path in (run / "checkpoints").iterdir()] == ["best.ckpt"]
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "README.md"}
     assert {path.name for path in (run / "report").iterdir()} >= {
         *(
             "report.md",
