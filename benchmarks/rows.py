@@ -19,6 +19,7 @@ import evidence
 import honest
 import localisation
 import reports
+import sweeps
 from commands import Commands, accuracy, metrics, read_rows
 from speed import PROBE, SpeedRows
 
@@ -155,11 +156,28 @@ class EvidenceRows(Commands):
         return reports.row_h(self.scratch / "h")
 
 
+class SweepRows(Commands):
+    """The rows of sweeps."""
+
+    def b(self) -> str:
+        """Twelve jobs, five of them failing in five ways; then the five again."""
+        return sweeps.injected_faults(self.scratch, self.environment)
+
+    def c(self) -> str:
+        """A sweep of twelve jobs killed ten times and resumed."""
+        return sweeps.killed_sweep(self.scratch, self.environment)
+
+    def g(self) -> str:
+        """What a job costs that does nothing, median of 20."""
+        return sweeps.overhead(self.scratch)
+
+
 WORKS = {
     "foundation": (Rows, "a,b,c,d,f,h"),
     "honest": (HonestRows, "a,b,d,e,f"),
     "speed": (SpeedRows, "a,b,c,d,e,f,g,h,i,j"),
     "evidence": (EvidenceRows, "c,d,e,g,h"),
+    "sweeps": (SweepRows, "b,c,g"),
 }
 
 

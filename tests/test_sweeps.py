@@ -50,26 +50,42 @@ def session_groups(logdir: Path) -> tuple[list[Any], set[str]]:
 
 
 @pytest.mark.slow
-def test_a_sweep_gives_each_job_its_folder_report_and_row(
-    tmp_path: Path, tiny: list[str], capfd: pytest.CaptureFixture[str], rows: ReadRows
+def test_a_sweep_outlives_a_failing_job_and_a_resumed_one_runs_that_alone(
+    tmp_path: Path,
+    tiny: list[str],
+    capfd: pytest.CaptureFixture[str],
+    rows: ReadRows,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    others = [argument for argument in tiny if not argument.startswith("model=")]
-    grid = ["model=mobilenetv3_small,plain_cnn", "plugins=[],[nosuchplugin]"]
-    assert main(["train", "-m", *grid, *others, "trainer.max_epochs=1", f"outputs={tmp_path}"]) == 3
+    grid = ["plugins=[],[json],[nosuchplugin]", f"outputs={tmp_path}"]
+    command = ["train", "-m", *grid, *tiny, "model=plain_cnn", "trainer.max_epochs=1"]
+    assert main(command) == 3
     [sweep] = tmp_path.glob("multirun/*/*")
-    jobs = rows(sweep / "jobs.csv")
-    assert [job["status"] == "done" for job in jobs] == [True, False, True, False]
-    for job in ("0", "2"):
-        assert (sweep / job / "report" / "report.md").is_file()
-    assert "2 runs; the best is" in (sweep / "comparison.html").read_text(encoding="utf-8")
+    done, also_done, failed = rows(sweep / "jobs.csv")
     sentence = "plugins: cannot import 'nosuchplugin'"
-    assert sentence in (sweep / "1" / "console.log").read_text(encoding="utf-8")
-    assert sentence in capfd.readouterr().out
+    assert (done["status"], also_done["status"]) == ("done", "done")
+    assert failed["status"].startswith(f"failed: ConfigError: {sentence}")
+    assert (sweep / "0" / "report" / "report.md").is_file()
+    page = (sweep / "comparison.html").read_text(encoding="utf-8")
+    assert "2 runs; the best is" in page
+    assert "Jobs without a result" in page
+    assert sentence in (sweep / "2" / "console.log").read_text(encoding="utf-8")
+    told = capfd.readouterr()
+    assert sentence in told.out
+    assert f"sweep.resume={sweep}" in told.err
+
+    (tmp_path / "nosuchplugin.py").write_text("", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    reports = [(sweep / str(job) / "report" / "report.json").stat().st_mtime_ns for job in (0, 1)]
+    assert main([*command, "sweep.resume=latest", "optimizer.lr=0.25"]) == 2
+    assert "optimizer.lr of job 0 was None and is 0.25" in capfd.readouterr().err
+    assert main([*command, "sweep.resume=latest"]) == 0
+    assert [job["status"] for job in rows(sweep / "jobs.csv")] == ["done"] * 3
+    assert reports == [(sweep / str(job) / "report" / "report.json").stat().st_mtime_ns for job in (0, 1)]
+    assert "3 runs; the best is" in (sweep / "comparison.html").read_text(encoding="utf-8")
     groups, _ = session_groups(sweep)
-    assert {group.hparams["model.name"].string_value for group in groups} == {
-        "mobilenetv3_small_100",
-        "plain_cnn",
-    }
+    plugins = sorted(group.hparams["plugins"].string_value for group in groups)
+    assert plugins == ["['json']", "['nosuchplugin']", "[]"]
     assert all(group.metric_values for group in groups)
 
 
@@ -77,3 +93,30 @@ def test_a_sweep_with_a_wrong_job_starts_none(tmp_path: Path, capsys: pytest.Cap
     assert main(["train", "-m", "data.batch_size=8,0", f"outputs={tmp_path}"]) == 2
     assert "data.batch_size: expected a number at least 1, got 0" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["sweep.jobs=2"], "sweep.jobs: a run without -m does not read it"),
+        (["-m", "sweep.jobs=1,2"], "sweep.jobs: one value for the whole sweep is expected, got '1,2'"),
+        (["-m", "sweep.jobs=0"], "sweep.jobs: expected auto or a number at least 1, got '0'"),
+        (["-m", "sweep.resume=latest", "seed=0,1"], "sweep.resume: there is no sweep in "),
+        (["-m", "sweep.resume=no such folder"], "sweep.resume: there is no sweep in 'no such folder'"),
+        (["-m", "seed=0,1", "resume=a"], "resume: one run at a time goes on, got 'a' in a sweep"),
+    ],
+)
+def test_what_a_sweep_cannot_do_is_refused(
+    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *arguments, f"outputs={tmp_path}"]) == 2
+    assert said in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_the_command_that_began_a_sweep_goes_on_with_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sweep.jsonl").write_text('{"command": "audit"}\n', encoding="utf-8")
+    assert main(["train", "-m", "seed=0,1", f"sweep.resume={tmp_path}"]) == 2
+    assert "is a sweep of audit, got train" in capsys.readouterr().err

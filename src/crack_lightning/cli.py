@@ -10,7 +10,7 @@ import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from crack_lightning.errors import CrackLightningError, FailedJobsError, Interrupted, nearest
 from crack_lightning.hardware import share_cores
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from omegaconf import DictConfig
+
+    from crack_lightning.config.sweep import SweepConfig
 
 COMMANDS = {
     "train": "fit a model, test its best checkpoint, write the report",
@@ -33,6 +35,7 @@ PATH_KEYS = (
     *LIST_KEYS,
     "checkpoint",
     "resume",
+    "sweep.resume",
     "outputs",
     "data.root",
     "data.archive",
@@ -108,6 +111,7 @@ def _run_with_hydra(name: str, command: Any, arguments: list[str]) -> int:
     import hydra
     from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
+    from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     from crack_lightning.config import conf_dir, register_schemas
@@ -120,6 +124,8 @@ def _run_with_hydra(name: str, command: Any, arguments: list[str]) -> int:
 
     def task(composed: DictConfig) -> None:
         try:
+            if "sweep" in composed:
+                cast("SweepConfig", OmegaConf.to_object(composed.sweep)).require_sweep()
             outcome.append(command.run(composed, overrides=list(HydraConfig.get().overrides.task)))
         except BaseException as error:  # noqa: BLE001  # Hydra would print a line of its own
             outcome.append(error)

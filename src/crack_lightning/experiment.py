@@ -110,7 +110,7 @@ def open_run(config: TrainConfig, folder: Path) -> Iterator[None]:
         stack.enter_context(logging_to(folder / "run.log"))
         if "tensorboard" in config.logger:
             log_dir = folder / "tensorboard"
-            stack.enter_context(hparams_session(log_dir, asdict(config), name=folder.name))
+            stack.enter_context(hparams_session(log_dir, reproducible(config), name=folder.name))
         yield
 
 
@@ -186,11 +186,11 @@ def report_tiles(datamodule: CrackDataModule) -> ReportTiles:
     )
 
 
-def reproducible(config: TrainConfig) -> dict[str, Any]:
+def reproducible(config: TrainConfig | EvaluateConfig) -> dict[str, Any]:
     """Return the settings that decide the result: not where a run is, nor how it shows itself."""
     settings = asdict(config)
-    for key in ("outputs", "resume", "progress"):
-        del settings[key]
+    for key in ("outputs", "resume", "progress", "sweep"):
+        settings.pop(key, None)
     return settings
 
 
@@ -232,7 +232,7 @@ def run_evaluation(
             explanations = explain_test(classifier, table, predictions, threshold=threshold)
         made = provenance(
             command=command,
-            settings=asdict(config),
+            settings=reproducible(config),
             num_parameters=count_parameters(classifier),
             plan=plan,
             skipped=skipped,

@@ -15,6 +15,7 @@ from crack_lightning.config.model import ModelConfig
 from crack_lightning.config.optimizer import OptimizerConfig, SchedulerConfig
 from crack_lightning.config.options import scratch_rates
 from crack_lightning.config.recipe import ENGINES, RecipeConfig
+from crack_lightning.config.sweep import SweepConfig
 from crack_lightning.config.trainer import TrainerConfig, usual_epochs
 
 PRETRAINED_LR = 3e-3
@@ -34,6 +35,7 @@ class TrainConfig:
         resume: A run's folder to go on with instead of making a new one.
         progress: Show progress bars.
         plugins: The user's own modules, imported before anything is built.
+        sweep: What ``-m`` does with its jobs; a run without it reads none of it.
     """
 
     seed: int = 0
@@ -49,6 +51,7 @@ class TrainConfig:
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    sweep: SweepConfig = field(default_factory=SweepConfig)
     callbacks: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
 
@@ -149,6 +152,7 @@ class EvaluateConfig:
         progress: Show progress bars.
         data: The set; tiles that the model was trained or validated on are left out.
         trainer: Only ``accelerator``, ``precision`` and ``threads`` are read.
+        sweep: What ``-m`` does with its jobs; a run without it reads none of it.
     """
 
     checkpoint: str = MISSING
@@ -156,6 +160,7 @@ class EvaluateConfig:
     progress: bool = True
     data: DataConfig = field(default_factory=DataConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    sweep: SweepConfig = field(default_factory=SweepConfig)
 
     def problems(self) -> list[str]:
         """List every contradiction between the nodes."""
@@ -172,12 +177,14 @@ class AuditConfig:
         progress: Show progress bars.
         data: The set.
         trainer: Only ``threads`` is read.
+        sweep: What ``-m`` does with its jobs; a run without it reads none of it.
     """
 
     outputs: str = "outputs"
     progress: bool = True
     data: DataConfig = field(default_factory=DataConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    sweep: SweepConfig = field(default_factory=SweepConfig)
 
     def problems(self) -> list[str]:
         """List every contradiction between the nodes."""
@@ -216,6 +223,7 @@ class PredictConfig:
             pictures, and where ``trainer.precision`` is set.
         progress: Show progress bars.
         trainer: Only ``accelerator``, ``precision`` and ``threads`` are read.
+        sweep: What ``-m`` does with its jobs; a run without it reads none of it.
     """
 
     checkpoint: str = MISSING
@@ -227,6 +235,7 @@ class PredictConfig:
     engine: str = "auto"
     progress: bool = True
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    sweep: SweepConfig = field(default_factory=SweepConfig)
 
     def __post_init__(self) -> None:
         require_choice("engine", self.engine, ENGINES)

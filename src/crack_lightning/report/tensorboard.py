@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from crack_lightning.evaluation.predictions import Predictions
 
+_SESSION = ".hparams"
 _PICTURES = ("example_tiles.png", "augmentations.png", "confusion_matrix.png")
 
 
@@ -37,13 +38,16 @@ def begin_session(log_dir: Path, settings: Mapping[str, Any], *, name: str) -> N
     """Write a run's settings for the HPARAMS tab.
 
     TensorBoard takes the tab's columns from one run's experiment summary; without any it gathers them from
-    every run's session, so none is written.
+    every run's session, so none is written. What an earlier attempt at the run wrote is taken back, for the
+    tab believes the first that it reads.
 
     Args:
         log_dir: The run's TensorBoard folder.
         settings: The resolved configuration, nested.
         name: The run's name in the tab.
     """
+    for earlier in log_dir.glob(f"*{_SESSION}"):
+        earlier.unlink()
     start = plugin_data_pb2.SessionStartInfo(group_name=name, start_time_secs=time.time())
     for key, value in flat(settings).items():
         if isinstance(value, bool):
@@ -103,6 +107,6 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _write_session(log_dir: Path, tag: str, data: plugin_data_pb2.HParamsPluginData) -> None:
     summary = Summary()
     summary.value.add(tag=tag, metadata=metadata.create_summary_metadata(data))
-    with SummaryWriter(str(log_dir)) as writer:
+    with SummaryWriter(str(log_dir), filename_suffix=_SESSION) as writer:
         assert writer.file_writer is not None
         writer.file_writer.add_summary(summary)

@@ -88,8 +88,22 @@ def _tests(runs: Sequence[RunResult]) -> list[dict[str, Any]]:
     return found
 
 
-def write_comparison(paths: Sequence[Path], folder: Path, *, title: str, command: str = "") -> dict[str, Any]:
+def write_comparison(
+    paths: Sequence[Path],
+    folder: Path,
+    *,
+    title: str,
+    command: str = "",
+    without: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
     """Write ``comparison.json``, ``comparison.csv`` and ``comparison.html`` about the runs in some folders.
+
+    Args:
+        paths: Folders of runs, or of several.
+        folder: Where to write.
+        title: What is compared.
+        command: What the user typed.
+        without: Jobs of a sweep that have no result: ``run``, ``overrides`` and ``status`` of each.
 
     Raises:
         DataError: If there are fewer than two finished runs.
@@ -99,7 +113,8 @@ def write_comparison(paths: Sequence[Path], folder: Path, *, title: str, command
         raise DataError(
             f"runs: two or more finished runs are expected, got {len(folders)}; give more folders."
         )
-    contents = compare_runs(read_runs(folders)) | {"title": title, "command": command}
+    contents = compare_runs(read_runs(folders))
+    contents |= {"title": title, "command": command, "without": list(without)}
     rows = contents["runs"]
     shown = [key for key in contents["differing"] if key not in (FOLD, *SEEDS)]
     figures = {"error_against_time.png": scatter_figure([(r["seconds"], r["error"], r["run"]) for r in rows])}

@@ -3,20 +3,57 @@
 from __future__ import annotations
 
 import importlib
+import json
 import multiprocessing
 import os
+import signal
 import sys
 import threading
+import traceback
+from dataclasses import dataclass
 from multiprocessing.connection import wait
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+
+from crack_lightning.cli import guarded
+from crack_lightning.run_folder import write_text
+from crack_lightning.sweep.journal import DONE, FAILED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from multiprocessing.context import BaseContext
     from multiprocessing.process import BaseProcess
     from pathlib import Path
 
-CONSOLE = "console.log"
+    from crack_lightning.sweep.journal import Job
+
+CONSOLE, OUTCOME = "console.log", "outcome.json"
+_UNWRITABLE = 74  # sysexits.h: an error while doing input or output
+STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
+
+
+class Run(Protocol):
+    """What a job does; it is found by name in the job's process."""
+
+    def __call__(self, config: dict[str, Any], *, overrides: Sequence[str], folder: Path) -> int:
+        """Do it and return the exit code."""
+
+
+@dataclass(frozen=True)
+class CommandRun:
+    """Runs a command of ours.
+
+    Attributes:
+        command: Its name, for example ``train``.
+    """
+
+    command: str
+
+    def __call__(self, config: dict[str, Any], *, overrides: Sequence[str], folder: Path) -> int:
+        """Run it and return its exit code."""
+        from omegaconf import OmegaConf
+
+        module = importlib.import_module(f"crack_lightning.{self.command}")
+        return int(module.run(OmegaConf.create(config), overrides=overrides, folder=folder))
 
 
 def job_context() -> BaseContext:
@@ -28,46 +65,106 @@ def job_context() -> BaseContext:
     return context
 
 
-def start_job(
-    context: BaseContext, *, command: str, config: Mapping[str, Any], overrides: Sequence[str], folder: Path
-) -> BaseProcess:
-    """Start one job.
+def start_job(context: BaseContext, job: Job, *, run: Run, environment: Mapping[str, str]) -> BaseProcess:
+    """Start one job in its folder, where what it prints goes to ``console.log``.
 
     Args:
         context: From :func:`job_context`.
-        command: The command's name, for example ``train``.
-        config: The job's composed configuration as plain values.
-        overrides: What makes the job, ``key=value`` each.
-        folder: The job's folder, made already; what the job prints goes to ``console.log`` in it.
+        job: The job.
+        run: What it does.
+        environment: Variables of its process beside the sweep's own.
 
     Returns:
         The running process.
     """
-    arguments = (command, dict(config), list(overrides), folder)
-    process: BaseProcess = context.Process(target=_run, args=arguments, name=f"job {folder.name}")  # type: ignore[attr-defined]
+    job.folder.mkdir(exist_ok=True)
+    (job.folder / OUTCOME).unlink(missing_ok=True)
+    arguments = (run, job.config, job.overrides, job.folder, dict(environment))
+    process: BaseProcess = context.Process(target=_work, args=arguments, name=f"job {job.number}")  # type: ignore[attr-defined]
     process.start()
     return process
 
 
-def _run(command: str, config: dict[str, Any], overrides: list[str], folder: Path) -> None:
-    threading.Thread(target=_die_with_sweep, daemon=True).start()
+def kept_outcome(job: Job) -> tuple[str, str] | None:
+    """Return state and reason as a job's own folder tells them; ``None`` where it does not."""
+    path = job.folder / OUTCOME
+    if not path.exists():
+        return None
+    told = json.loads(path.read_text(encoding="utf-8"))
+    return told["state"], told["reason"]
+
+
+def failure_of(exit_code: int | None) -> str:
+    """Say how a process ended that could not say it itself; negative codes are signals."""
+    if exit_code in STOPPED:
+        exit_code = 128 - exit_code
+    if exit_code == _UNWRITABLE:
+        return "failed, and could not write why into its folder; is the disk full?"
+    if exit_code is None or exit_code >= 0:
+        return f"ended with exit code {exit_code}, see {CONSOLE}"
+    hint = " (from outside; often for want of memory)" if -exit_code == signal.SIGKILL else ""
+    return f"ended by {signal.Signals(-exit_code).name}{hint}"
+
+
+def keep_failure(job: Job) -> None:
+    """Write into a job's folder how it failed, where it could not do so itself."""
+    if not (job.folder / OUTCOME).exists():
+        _keep_outcome(job.folder, FAILED, job.reason)
+
+
+def _keep_outcome(folder: Path, state: str, reason: str, trace: str = "") -> None:
+    told = {"state": state, "reason": reason} | ({"traceback": trace.splitlines()} if trace else {})
+    write_text(folder / OUTCOME, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+
+
+def _work(
+    run: Run, config: dict[str, Any], overrides: list[str], folder: Path, environment: dict[str, str]
+) -> None:
+    _die_with_sweep()
+    if hasattr(os, "setsid"):
+        os.setsid()  # a terminal's Ctrl-C is for the sweep, which asks its jobs to stop
+    os.environ.update(environment)
     with (folder / CONSOLE).open("a", encoding="utf-8", buffering=1) as console:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
             os.dup2(console.fileno(), stream.fileno())
-    from omegaconf import OmegaConf
-
-    from crack_lightning.cli import guarded
-
-    module = importlib.import_module(f"crack_lightning.{command}")
-    code = guarded(lambda: int(module.run(OmegaConf.create(config), overrides=overrides, folder=folder)))
+    code = guarded(lambda: _recorded(lambda: run(config, overrides=overrides, folder=folder), folder))
     sys.stdout.flush()
     sys.stderr.flush()
     sys.exit(code)
 
 
+def _recorded(action: Callable[[], int], folder: Path) -> int:
+    try:
+        code = action()
+    except Exception as error:
+        first, *_ = [*str(error).splitlines(), ""]
+        try:
+            _keep_outcome(folder, FAILED, f"{type(error).__name__}: {first}", traceback.format_exc())
+        except OSError:
+            sys.exit(_UNWRITABLE)
+        raise
+    _keep_outcome(folder, DONE if code == 0 else FAILED, "" if code == 0 else f"exit code {code}")
+    return code
+
+
 def _die_with_sweep() -> None:
+    """End this process when the sweep's ends, however it ends.
+
+    The pipe to the sweep closes with it. On Linux the kernel answers that with SIGKILL, whatever this process
+    is doing; elsewhere a thread waits for it, as long as Python comes to run.
+    """
     sweep = multiprocessing.parent_process()
     assert sweep is not None, "a job is started by a sweep"
-    wait([sweep.sentinel])
+    if sys.platform == "linux":
+        import fcntl
+
+        fcntl.fcntl(sweep.sentinel, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(sweep.sentinel, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(sweep.sentinel, fcntl.F_SETFL, fcntl.fcntl(sweep.sentinel, fcntl.F_GETFL) | os.O_ASYNC)
+    threading.Thread(target=_wait_for_end, args=(sweep.sentinel,), daemon=True).start()
+
+
+def _wait_for_end(sentinel: int) -> None:
+    wait([sentinel])
     os._exit(1)

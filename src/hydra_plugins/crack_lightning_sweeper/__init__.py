@@ -22,7 +22,7 @@ class CrackSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Run all jobs that ``arguments`` describe."""
-        from crack_lightning.sweep.grid import run_sweep
+        from crack_lightning.sweep.sweeper import run_sweep
 
         assert self.config is not None, "Hydra sets a sweeper up before it sweeps"
         return run_sweep(arguments, context=self.context, config=self.config)

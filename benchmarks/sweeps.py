@@ -1,0 +1,170 @@
+"""Sweeps under faults: jobs that fail in every way, a sweep that is killed, what a process a job costs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections import Counter
+from pathlib import Path
+from statistics import median
+
+TINY = (
+    "trainer=smoke",
+    "data.drawn.num_tiles=120",
+    "data.drawn.tile_px=64",
+    "data.batch_size=8",
+    "model=plain_cnn",
+    "model.image_size=48",
+    "progress=false",
+)
+FAULTS = '''
+import os, resource, signal
+from pathlib import Path
+import numpy as np
+from pytorch_lightning import Callback
+
+class Fault(Callback):
+    """Fails by seed, while the file ``cause`` is there."""
+
+    def __init__(self, seed, cause):
+        self.seed, self.cause = seed, Path(cause)
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
+        if not self.cause.exists():
+            return
+        if self.seed == 1:
+            raise RuntimeError("an exception")
+        if self.seed == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.seed == 5:
+            np.empty(2**50, dtype=np.uint8)
+        if self.seed == 7:
+            next(pl_module.parameters()).data.fill_(float("nan"))
+        if self.seed == 9:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+'''
+FAULTY = ("1", "3", "5", "7", "9")
+
+
+def injected_faults(scratch: Path, environment: dict[str, str]) -> str:
+    """Run twelve jobs of which five fail, each in another way; then those five again without the cause."""
+    (scratch / "faults.py").write_text(textwrap.dedent(FAULTS), encoding="utf-8")
+    cause = scratch / "cause"
+    cause.touch()
+    line = [
+        *(sys.executable, "-m", "crack_lightning.train", "-m", *TINY, f"outputs={scratch / 'b'}"),
+        *(f"seed={','.join(map(str, range(12)))}", "plugins=[faults]", "trainer.checkpoint_every=0"),
+        *("+callbacks.fault._target_=faults.Fault", "+callbacks.fault.seed=${seed}"),
+        f"+callbacks.fault.cause={cause}",
+    ]
+    environment = environment | {
+        "PYTHONPATH": os.pathsep.join([str(scratch), environment.get("PYTHONPATH", "")])
+    }
+    code = subprocess.run(line, env=environment, check=False).returncode
+    [folder] = (scratch / "b").glob("multirun/*/*")
+    with (folder / "jobs.csv").open(encoding="utf-8", newline="") as file:
+        first = {row["job"]: row["status"] for row in csv.DictReader(file)}
+    cause.unlink()
+    again = subprocess.run([*line, "sweep.resume=latest"], env=environment, check=False).returncode
+    starts = Counter(str(event["job"]) for event in events(folder) if event.get("state") == "running")
+    reports = len(list(folder.glob("*/report/report.json")))
+    assert {job for job, status in first.items() if status != "done"} == set(FAULTY), first
+    assert {job for job, number in starts.items() if number == 2} == set(FAULTY), starts
+    told = "; ".join(f"{job} {first[job]}" for job in FAULTY)
+    return f"exit codes {code} and {again}, {reports} reports; resumed exactly the failed ones: {told}"
+
+
+def killed_sweep(scratch: Path, environment: dict[str, str], *, kills: int = 10) -> str:
+    """Kill a sweep at random moments and resume it each time; count what ran, and what outlived it."""
+    line = [
+        *(sys.executable, "-m", "crack_lightning.train", "-m", *TINY, f"outputs={scratch / 'c'}"),
+        *("seed=0,1,2,3,4,5,6,7,8,9,10,11", "sweep.jobs=2", "trainer.max_epochs=3"),
+        "trainer.checkpoint_every=0",
+    ]
+    environment = environment | {"SWEEP_ROW": "c"}
+    rng, orphans = random.Random(0), 0
+    resume: list[str] = []
+    began = time.monotonic()
+    for _ in range(kills):
+        process = subprocess.Popen([*line, *resume], env=environment)
+        while not list((scratch / "c").glob("multirun/*/*/sweep.jsonl")):
+            time.sleep(0.1)
+        resume = ["sweep.resume=latest"]
+        time.sleep(rng.uniform(0, 30))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        time.sleep(1)
+        orphans += len(alive("SWEEP_ROW=c"))
+    code = subprocess.run([*line, *resume], env=environment, check=False).returncode
+    [folder] = (scratch / "c").glob("multirun/*/*")
+    done = Counter(event["job"] for event in events(folder) if event.get("state") == "done")
+    starts = sum(event.get("state") == "running" for event in events(folder))
+    reports = len(list(folder.glob("*/report/report.json")))
+    assert set(done) == set(range(12)), done
+    once = "once" if set(done.values()) == {1} else f"{dict(done)} times"
+    return (
+        f"exit code {code}; {kills} kills in {time.monotonic() - began:.0f} s; {starts} starts, each of 12 "
+        f"jobs done {once}; {reports} reports; {orphans} processes outlived a sweep"
+    )
+
+
+def events(folder: Path) -> list[dict[str, object]]:
+    """Return the events of a sweep's journal."""
+    lines = (folder / "sweep.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def alive(mark: str) -> list[int]:
+    """Return the processes that have a variable in their environment; zombies have none."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark.encode() in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+IN_PROCESS = """
+import time, hydra
+times = []
+@hydra.main(config_path=None, version_base="1.3")
+def task(config): times.append(time.perf_counter())
+task()
+print(times[-1] - times[0])
+"""
+
+
+def nothing(config: dict[str, object], *, overrides: object, folder: Path) -> int:  # noqa: ARG001
+    """Do nothing, as a job."""
+    return 0
+
+
+def overhead(scratch: Path, *, number: int = 20) -> str:
+    """Time jobs that do nothing, in processes of their own and in Hydra's own process."""
+    from crack_lightning.sweep.jobs import job_context, start_job
+    from crack_lightning.sweep.journal import Job
+
+    context, seconds = job_context(), []
+    for each in range(number + 1):
+        job = Job(number=each, folder=scratch / f"g{each}", overrides=[], config={})
+        began = time.perf_counter()
+        start_job(context, job, run=nothing, environment={}).join()
+        seconds.append(time.perf_counter() - began)
+    script = scratch / "plain.py"
+    script.write_text(IN_PROCESS, encoding="utf-8")
+    values = ",".join(map(str, range(number + 1)))
+    line = [sys.executable, str(script), "-m", f"+a={values}", f"hydra.sweep.dir={scratch / 'plain'}"]
+    told = subprocess.run(line, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+    return (
+        f"{median(seconds[1:]):.3f} s a job (the first, with the server's start: {seconds[0]:.1f} s); plain "
+        f"Hydra in one process {float(told) / number:.3f} s"
+    )

@@ -1,0 +1,138 @@
+"""What a sweep has planned and done, a line an event, so that another process can go on with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from crack_lightning.errors import ConfigError, CrackLightningError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+JOURNAL = "sweep.jsonl"
+PLANNED, RUNNING, DONE, FAILED, PRUNED = "planned", "running", "done", "failed", "pruned"
+
+
+@dataclass(kw_only=True)
+class Job:
+    """One run of a sweep.
+
+    Attributes:
+        number: Its place in the sweep, from 0.
+        folder: Where it writes.
+        overrides: What makes it, ``key=value`` each.
+        config: Its composed configuration as plain values.
+        state: ``planned``, ``running``, ``done``, ``failed`` or ``pruned``.
+        reason: Why it failed or was pruned: an exception, a signal.
+        attempts: How often it was started.
+    """
+
+    number: int
+    folder: Path
+    overrides: list[str]
+    config: dict[str, Any]
+    state: str = PLANNED
+    reason: str = ""
+    attempts: int = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing of it is left to be done; a failed job may be tried again."""
+        return self.state in (DONE, PRUNED)
+
+    @property
+    def status(self) -> str:
+        """Its state in words."""
+        return f"{self.state}: {self.reason}" if self.reason else self.state
+
+    def metrics(self) -> dict[str, float]:
+        """Return its test figures; none while there is no report."""
+        path = self.folder / "report" / "report.json"
+        found: dict[str, float] = (
+            json.loads(path.read_text(encoding="utf-8"))["metrics"] if path.exists() else {}
+        )
+        return found
+
+
+class Journal:
+    """A sweep's file of events: what it was asked, its jobs, and what became of them.
+
+    A line is on the disk before what it tells is acted upon. A line that a killed sweep left half written is
+    cut off when the file is opened again.
+
+    Args:
+        folder: The sweep's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.path = folder, folder / JOURNAL
+
+    def begin(self, command: str) -> None:
+        """Write the first line of a new sweep."""
+        self._append({"command": command})
+
+    def plan(self, job: Job) -> None:
+        """Write down that a job is to be done."""
+        self._append({"job": job.number, "overrides": job.overrides, "config": job.config})
+
+    def note(self, job: Job) -> None:
+        """Write down what has become of a job."""
+        event = {"job": job.number, "state": job.state, "attempts": job.attempts}
+        self._append(event | ({"reason": job.reason} if job.reason else {}))
+
+    def _append(self, event: dict[str, Any]) -> None:
+        line = json.dumps({**event, "at": round(time.time(), 3)}, ensure_ascii=False)
+        try:
+            with self.path.open("a", encoding="utf-8", newline="\n") as file:
+                file.write(line + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise CrackLightningError(
+                f"sweep: cannot write '{self.path}' ({error.strerror}); make room, and go on with "
+                f"sweep.resume={self.folder}."
+            ) from error
+
+    def read(self) -> tuple[str, list[Job]]:
+        """Return the command and the jobs as they stand, and cut off a half written line.
+
+        Raises:
+            ConfigError: If there is no sweep, or its file is damaged.
+        """
+        try:
+            content = self.path.read_bytes()
+        except OSError:
+            raise ConfigError(
+                f"sweep.resume: there is no sweep in '{self.folder}' (no {JOURNAL}); give a sweep's folder, "
+                "or latest."
+            ) from None
+        whole = content[: content.rfind(b"\n") + 1]
+        if len(whole) < len(content):
+            os.truncate(self.path, len(whole))
+        try:
+            first, *events = [json.loads(line) for line in whole.splitlines()]
+            command = str(first["command"])
+            return command, self._jobs(events)
+        except (ValueError, LookupError, TypeError) as error:
+            raise ConfigError(
+                f"sweep.resume: '{self.path}' is damaged ({error!r}); start a new sweep."
+            ) from None
+
+    def _jobs(self, events: list[dict[str, Any]]) -> list[Job]:
+        jobs: list[Job] = []
+        for event in events:
+            number = event["job"]
+            if "config" in event:
+                if number != len(jobs):
+                    raise ValueError(f"job {number} after {len(jobs)} jobs")
+                planned = {key: event[key] for key in ("overrides", "config")}
+                jobs.append(Job(number=number, folder=self.folder / str(number), **planned))
+            else:
+                job = jobs[number]
+                job.state, job.attempts = event["state"], event["attempts"]
+                job.reason = event.get("reason", "")
+        return jobs

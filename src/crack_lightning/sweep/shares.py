@@ -1,0 +1,72 @@
+"""How a machine is shared out among the jobs that run at once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from crack_lightning.errors import ConfigError
+from crack_lightning.hardware import available_cores
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shares:
+    """What each of several jobs at once has.
+
+    Attributes:
+        environments: The variables that give a job its GPU; one mapping for each job at once.
+        threads: Compute threads of a job that does not say itself; ``None`` leaves it every core.
+    """
+
+    environments: list[dict[str, str]]
+    threads: int | None
+
+
+def share_out(asked: str, configs: Sequence[Mapping[str, Any]]) -> Shares:
+    """Share cores and GPUs out: never more compute threads than cores, and a GPU a job.
+
+    Args:
+        asked: How many jobs at once: a number, or ``auto``.
+        configs: The jobs' configurations; one stands for all where they are not known yet.
+
+    Raises:
+        ConfigError: If the machine has not enough for so many at once.
+    """
+    trainers = [config["trainer"] for config in configs]
+    gpus = [] if all(trainer["accelerator"] == "cpu" for trainer in trainers) else visible_gpus()
+    cores = available_cores()
+    stated = max((trainer["threads"] or 0 for trainer in trainers), default=0)
+    number = (len(gpus) or cores // max(1, stated) or 1) if asked == "auto" else int(asked)
+    if number == 1:
+        return Shares(environments=[{}], threads=None)
+    if gpus and number > len(gpus):
+        raise ConfigError(
+            f"sweep.jobs: {number} jobs at once need a GPU each, and there are {len(gpus)}; use "
+            "sweep.jobs=auto, or trainer=cpu."
+        )
+    if number * max(1, stated) > cores:
+        raise ConfigError(
+            f"sweep.jobs: {number} jobs at once of {max(1, stated)} threads are more than the {cores} cores; "
+            "use sweep.jobs=auto, or lower trainer.threads."
+        )
+    environments = [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus[:number]] or [{} for _ in range(number)]
+    return Shares(environments=environments, threads=cores // number)
+
+
+def visible_gpus() -> list[str]:
+    """Return the names by which CUDA knows the GPUs that this process may use; torch stays unloaded."""
+    told = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if told is not None:
+        return [name.strip() for name in told.split(",") if name.strip() not in ("", "-1")]
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return []
+    command = [program, "--query-gpu=uuid", "--format=csv,noheader"]
+    asked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
+    return asked.stdout.split() if asked.returncode == 0 else []

@@ -1,0 +1,84 @@
+"""Jobs of no weight, in a module that their processes can import, and a sweep of them."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from crack_lightning.sweep.journal import Job, Journal
+from crack_lightning.sweep.running import Grid, Runner
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Quiet:
+    """Is told of jobs."""
+
+    def started(self, job: Job) -> None:
+        assert job.state == "running"
+
+    def ended(self, job: Job) -> None:
+        assert job.state in ("done", "failed")
+
+
+def work(config: dict[str, Any], *, overrides: Sequence[str], folder: Path) -> int:
+    """Do what a test asks; leave a line a start in ``started``."""
+    with (folder / "started").open("a", encoding="utf-8") as file:
+        file.write(f"{os.getpid()}\n")
+    print("at work", flush=True)
+    do = config["do"]
+    if do == "raise":
+        raise ValueError("seven is too many")
+    if do == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if do == "allocate":
+        import numpy as np
+
+        np.empty(2**50, dtype=np.uint8)
+    if do == "once" and (folder / "started").read_text(encoding="utf-8").count("\n") == 1:
+        raise OSError(28, "No space left on device")
+    if do == "full disk":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+        raise OSError(28, "No space left on device")
+    if do == "wait":
+        time.sleep(config["seconds"])
+    if do == "hold":
+        ctypes.PyDLL(None).sleep(60)  # Python does not come to run meanwhile
+    if do == "environment":
+        (folder / "gpu").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", ""), encoding="utf-8")
+    return 0
+
+
+def planned(folder: Path, *configs: dict[str, Any]) -> list[Job]:
+    journal = Journal(folder)
+    journal.begin("train")
+    jobs = [
+        Job(number=number, folder=folder / str(number), overrides=[], config=config)
+        for number, config in enumerate(configs)
+    ]
+    for job in jobs:
+        journal.plan(job)
+    return jobs
+
+
+def main(folder: Path, settings: dict[str, Any]) -> None:
+    """Run, or go on with, the sweep in a folder."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([])  # these jobs need no torch
+    journal = Journal(folder)
+    left = Grid([job for job in journal.read()[1] if not job.ended])
+    Runner(left, run=work, journal=journal, watcher=Quiet(), context=context, **settings).work()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), json.loads(sys.argv[2]))
