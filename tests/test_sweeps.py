@@ -78,7 +78,7 @@ def test_a_sweep_outlives_a_failing_job_and_a_resumed_one_runs_that_alone(
     monkeypatch.syspath_prepend(tmp_path)
     reports = [(sweep / str(job) / "report" / "report.json").stat().st_mtime_ns for job in (0, 1)]
     assert main([*command, "sweep.resume=latest", "optimizer.lr=0.25"]) == 2
-    assert "optimizer.lr of job 0 was None and is 0.25" in capfd.readouterr().err
+    assert "of job 0 optimizer.lr was None and is 0.25" in capfd.readouterr().err
     assert main([*command, "sweep.resume=latest"]) == 0
     assert [job["status"] for job in rows(sweep / "jobs.csv")] == ["done"] * 3
     assert reports == [(sweep / str(job) / "report" / "report.json").stat().st_mtime_ns for job in (0, 1)]
@@ -117,6 +117,6 @@ def test_what_a_sweep_cannot_do_is_refused(
 def test_only_the_command_that_began_a_sweep_goes_on_with_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "sweep.jsonl").write_text('{"command": "audit"}\n', encoding="utf-8")
+    (tmp_path / "sweep.jsonl").write_text('{"asked": {"command": "audit"}}\n', encoding="utf-8")
     assert main(["train", "-m", "seed=0,1", f"sweep.resume={tmp_path}"]) == 2
     assert "is a sweep of audit, got train" in capsys.readouterr().err

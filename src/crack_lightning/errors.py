@@ -29,6 +29,10 @@ class FailedJobsError(CrackLightningError):
     """A sweep of which some jobs failed; the others were run."""
 
 
+class Pruned(BaseException):
+    """A run that a search ended early; its text says when and why."""
+
+
 class Interrupted(BaseException):
     """A request to stop that was granted; ``signal_number`` is what asked for it."""
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from crack_lightning.config import EvaluateConfig, TrainConfig
     from crack_lightning.data.datamodule import CrackDataModule
+    from crack_lightning.fitting import Report
     from crack_lightning.hardware import HardwarePlan
 
 log = logging.getLogger(__name__)
@@ -54,19 +55,23 @@ class ExperimentResult:
     contents: dict[str, Any]
 
 
-def run_training(config: TrainConfig, *, folder: Path | None = None, command: str = "") -> ExperimentResult:
+def run_training(
+    config: TrainConfig, *, folder: Path | None = None, command: str = "", report: Report | None = None
+) -> ExperimentResult:
     """Fit a model, test its best checkpoint on the whole test split, and write the report.
 
     Args:
         config: Checked settings; the folder's own where a run is resumed.
         folder: The run's folder; an unfinished run in it goes on where it stopped. A new one by default.
         command: What the user typed, for the report.
+        report: Is told the validation figures after each epoch, and says whether to end the run.
 
     Returns:
         The run's folder, report and figures.
 
     Raises:
         CrackLightningError: For whatever the user can mend.
+        Pruned: If ``report`` ends the run.
     """
     folder = folder or create_run_folder(
         Path(config.outputs), f"{config.model.short_name}_{config.data.source}"
@@ -81,7 +86,7 @@ def run_training(config: TrainConfig, *, folder: Path | None = None, command: st
         write_config(config, folder / "config.yaml")
         log.info("run: %s", folder)
         log.info("machine: %s", plan.reason)
-        return _run(config, folder=folder, plan=plan, requests=requests, command=command)
+        return _run(config, folder=folder, plan=plan, requests=requests, command=command, report=report)
 
 
 def finished_run(config: TrainConfig, folder: Path) -> ExperimentResult:
@@ -115,7 +120,13 @@ def open_run(config: TrainConfig, folder: Path) -> Iterator[None]:
 
 
 def _run(
-    config: TrainConfig, *, folder: Path, plan: HardwarePlan, requests: StopRequests, command: str
+    config: TrainConfig,
+    *,
+    folder: Path,
+    plan: HardwarePlan,
+    requests: StopRequests,
+    command: str,
+    report: Report | None,
 ) -> ExperimentResult:
     state = RunState.read(folder)
     with state.timed("data"):
@@ -133,7 +144,7 @@ def _run(
         classifier, predictions = fitting.by_features(config, datamodule, state, folder=folder, plan=plan)
     else:
         classifier, predictions = fitting.by_steps(
-            config, datamodule, state, folder=folder, plan=plan, requests=requests
+            config, datamodule, state, folder=folder, plan=plan, requests=requests, report=report
         )
     threshold = float(classifier.hparams["threshold"])
     with state.timed("explanations"):
@@ -141,7 +152,7 @@ def _run(
     with state.timed("report"):
         shown = report_tiles(datamodule)
         best = read_checkpoint(folder / "checkpoints" / BEST)
-        report = write_report(
+        written = write_report(
             folder,
             title=f"{config.model.short_name} on {config.data.source}",
             predictions=predictions,
@@ -162,16 +173,16 @@ def _run(
             mm_per_px=config.data.mm_per_px,
             explanations=explanations,
         )
-        contents = json.loads((report.parent / "report.json").read_text(encoding="utf-8"))
+        contents = json.loads((written.parent / "report.json").read_text(encoding="utf-8"))
         write_text(folder / "checkpoints" / "README.md", model_card(contents))
         if "tensorboard" in config.logger:
             step = best["global_step"]
             log_report(
-                folder / "tensorboard", contents, predictions=predictions, report=report.parent, step=step
+                folder / "tensorboard", contents, predictions=predictions, report=written.parent, step=step
             )
     state.advance("finished", folder)
     (folder / "checkpoints" / LAST).unlink(missing_ok=True)
-    return ExperimentResult(folder=folder, report=report, contents=contents)
+    return ExperimentResult(folder=folder, report=written, contents=contents)
 
 
 def report_tiles(datamodule: CrackDataModule) -> ReportTiles:

@@ -13,9 +13,11 @@ from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.model.checkpoints import load_classifier, read_checkpoint
 from crack_lightning.training.checkpoints import BEST, RunCheckpoints, keep_decision, save_model
 from crack_lightning.training.guards import FiniteLoss
+from crack_lightning.training.pruning import Pruning
 from crack_lightning.training.seeds import StepSeeds
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import pytorch_lightning as pl
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from crack_lightning.training.probe import Probe
     from crack_lightning.training.state import RunState
 
+    Report = Callable[[int, dict[str, float]], bool]
+
 
 def by_steps(
     config: TrainConfig,
@@ -37,6 +41,7 @@ def by_steps(
     folder: Path,
     plan: HardwarePlan,
     requests: StopRequests,
+    report: Report | None,
 ) -> tuple[CrackClassifier, Predictions]:
     """Train step by step with Lightning's Trainer, and test the best checkpoint."""
     checkpoints = RunCheckpoints(
@@ -50,7 +55,12 @@ def by_steps(
         config,
         folder=folder,
         plan=plan,
-        callbacks=[StepSeeds(config.seed), FiniteLoss(datamodule.table.path), checkpoints],
+        callbacks=[
+            StepSeeds(config.seed),
+            FiniteLoss(datamodule.table.path),
+            checkpoints,
+            *([Pruning(report)] if report else []),
+        ],
         purge_step=None if last is None else int(last["global_step"]),
     )
     if state.phase == "fit":
@@ -121,6 +131,8 @@ def _decide(
         calibrate=config.evaluation.calibrate,
     )
     classifier.hparams.update({"temperature": found.temperature, "threshold": found.threshold})
+    right = validation.probability.argmax(axis=1) == validation.label
+    state.validation = {"val/loss": validation.log_loss(), "val/accuracy": float(right.mean())}
     decision = {"temperature": found.temperature, "threshold": found.threshold, "told": found.told}
     state.fitted = state.fitted | {"decision": decision | found.facts}
 

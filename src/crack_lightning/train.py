@@ -11,20 +11,27 @@ from crack_lightning.cli import as_typed, main
 from crack_lightning.config import TrainConfig, parse, resumed_config
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from omegaconf import DictConfig
 
 SCHEMA = TrainConfig
 
 
-def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None = None) -> int:
+def run(
+    composed: DictConfig,
+    *,
+    overrides: Sequence[str],
+    folder: Path | None = None,
+    report: Callable[[int, dict[str, float]], bool] | None = None,
+) -> int:
     """Train as configured.
 
     Args:
         composed: What Hydra composed.
         overrides: What the user typed, ``key=value`` each.
         folder: The run's folder, made already; a new one under ``outputs`` by default.
+        report: Is told the validation figures after each epoch, and says whether to end the run.
 
     Returns:
         The exit code.
@@ -39,7 +46,7 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
         from crack_lightning.experiment import run_training
         from crack_lightning.report.console import closing_table
 
-    result = run_training(config, folder=folder, command=as_typed("train", overrides))
+    result = run_training(config, folder=folder, command=as_typed("train", overrides), report=report)
     show(closing_table(result.contents, report_path=result.report))
     return 0
 

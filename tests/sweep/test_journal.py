@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def begun(folder: Path, number: int = 3) -> tuple[Journal, list[Job]]:
     journal = Journal(folder)
-    journal.begin("train")
+    journal.begin(command="train")
     jobs = [
         Job(number=each, folder=folder / str(each), overrides=[f"seed={each}"], config={"seed": each})
         for each in range(number)
@@ -32,8 +32,8 @@ def test_jobs_come_back_as_they_were_left(tmp_path: Path) -> None:
         journal.note(jobs[1])
     jobs[2].state, jobs[2].attempts = DONE, 2
     journal.note(jobs[2])
-    command, again = journal.read()
-    assert command == "train"
+    asked, again = journal.read()
+    assert asked == {"command": "train"}
     assert again == jobs
     assert [job.state for job in again] == [PLANNED, RUNNING, DONE]
 
@@ -56,8 +56,11 @@ def test_a_half_written_line_is_cut_off_and_written_over(tmp_path: Path, lost: i
     [
         (None, "there is no sweep in"),
         ("", "is damaged"),
-        ('{"command": "train"}\n{"job": 1, "overrides": [], "config": {}}\n', "job 1 after 0 jobs"),
-        ('{"command": "train"}\n{"job": 4, "state": "done", "attempts": 1}\n', "is damaged"),
+        (
+            '{"asked": {"command": "train"}}\n{"job": 1, "overrides": [], "config": {}}\n',
+            "job 1 after 0 jobs",
+        ),
+        ('{"asked": {"command": "train"}}\n{"job": 4, "state": "done", "attempts": 1}\n', "is damaged"),
         ("nonsense\n", "is damaged"),
     ],
 )
@@ -71,4 +74,4 @@ def test_what_is_no_journal_is_refused(tmp_path: Path, content: str | None, said
 def test_a_journal_that_cannot_be_written_says_how_to_go_on(tmp_path: Path) -> None:
     (tmp_path / "sweep.jsonl").mkdir()
     with pytest.raises(CrackLightningError, match=r"cannot write .* go on with sweep\.resume="):
-        Journal(tmp_path).begin("train")
+        Journal(tmp_path).begin(command="train")

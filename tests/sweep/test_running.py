@@ -13,7 +13,7 @@ import pytest
 from trivial_jobs import planned
 
 from crack_lightning.sweep.jobs import CONSOLE, OUTCOME
-from crack_lightning.sweep.journal import DONE, FAILED, PLANNED, Job, Journal
+from crack_lightning.sweep.journal import DONE, FAILED, PLANNED, PRUNED, Job, Journal
 
 
 def start(folder: Path, *, at_once: int = 1, **settings: Any) -> subprocess.Popen[bytes]:
@@ -69,6 +69,18 @@ def test_jobs_at_once_have_a_gpu_each(tmp_path: Path) -> None:
     swept(tmp_path, environments=[{"CUDA_VISIBLE_DEVICES": name} for name in "ab"])
     told = [(job.folder / "gpu").read_text(encoding="utf-8") for job in jobs]
     assert set(told) == {"a", "b"}
+
+
+def test_a_job_is_ended_while_it_runs_and_makes_room(tmp_path: Path) -> None:
+    planned(tmp_path, *({"do": "learn", "loss": loss} for loss in (0.5, 2, 3, 0.1)))
+    jobs = swept(tmp_path, prunes=True)
+    assert [(job.state, job.reason) for job in jobs] == [
+        (DONE, ""),
+        (PRUNED, "after epoch 2"),
+        (PRUNED, "after epoch 2"),
+        (DONE, ""),
+    ]
+    assert swept(tmp_path, prunes=True) == jobs
 
 
 def _alive(pid: int) -> bool:

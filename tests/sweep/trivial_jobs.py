@@ -6,17 +6,28 @@ import ctypes
 import json
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from crack_lightning.errors import Pruned
 from crack_lightning.sweep.journal import Job, Journal
 from crack_lightning.sweep.running import Grid, Runner
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+
+class EndsPoorJobs(Grid):
+    """Ends jobs whose loss is above 1 after their second epoch."""
+
+    def report(self, job: Job, epoch: int, figures: Mapping[str, float]) -> bool:
+        return epoch == 2 and figures["val/loss"] > 1
 
 
 class Quiet:
@@ -26,30 +37,22 @@ class Quiet:
         assert job.state == "running"
 
     def ended(self, job: Job) -> None:
-        assert job.state in ("done", "failed")
+        assert job.state in ("done", "failed", "pruned")
 
 
-def work(config: dict[str, Any], *, overrides: Sequence[str], folder: Path) -> int:
+def work(config: dict[str, Any], *, overrides: Sequence[str], folder: Path, **options: Any) -> int:
     """Do what a test asks; leave a line a start in ``started``."""
     with (folder / "started").open("a", encoding="utf-8") as file:
         file.write(f"{os.getpid()}\n")
     print("at work", flush=True)
     do = config["do"]
-    if do == "raise":
-        raise ValueError("seven is too many")
-    if do == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
-    if do == "allocate":
-        import numpy as np
-
-        np.empty(2**50, dtype=np.uint8)
+    fail(do)
     if do == "once" and (folder / "started").read_text(encoding="utf-8").count("\n") == 1:
         raise OSError(28, "No space left on device")
-    if do == "full disk":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
-        raise OSError(28, "No space left on device")
+    if do == "learn":
+        for epoch in range(1, 6):
+            if options["report"](epoch, {"val/loss": config["loss"]}):
+                raise Pruned(f"after epoch {epoch}")
     if do == "wait":
         time.sleep(config["seconds"])
     if do == "hold":
@@ -59,9 +62,22 @@ def work(config: dict[str, Any], *, overrides: Sequence[str], folder: Path) -> i
     return 0
 
 
+def fail(do: str) -> None:
+    """Fail in the way that is asked for."""
+    if do == "raise":
+        raise ValueError("seven is too many")
+    if do == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if do == "allocate":
+        np.empty(2**50, dtype=np.uint8)
+    if do == "full disk":
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+        raise OSError(28, "No space left on device")
+
+
 def planned(folder: Path, *configs: dict[str, Any]) -> list[Job]:
     journal = Journal(folder)
-    journal.begin("train")
+    journal.begin(command="train")
     jobs = [
         Job(number=number, folder=folder / str(number), overrides=[], config=config)
         for number, config in enumerate(configs)
@@ -76,7 +92,7 @@ def main(folder: Path, settings: dict[str, Any]) -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([])  # these jobs need no torch
     journal = Journal(folder)
-    left = Grid([job for job in journal.read()[1] if not job.ended])
+    left = EndsPoorJobs([job for job in journal.read()[1] if not job.ended])
     Runner(left, run=work, journal=journal, watcher=Quiet(), context=context, **settings).work()
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
-from crack_lightning.config.checks import require_range, unread
+from crack_lightning.config.checks import require_choice, require_range, unread
 from crack_lightning.errors import ConfigError
+
+SEARCHES = ("grid", "random", "tpe", "cmaes")
+PRUNERS = ("none", "median", "asha", "hyperband")
+OBJECTIVES = ("val/loss", "val/accuracy", "seconds")
 
 
 @dataclass
@@ -17,12 +21,27 @@ class SweepConfig:
         jobs: How many jobs run at once: a number, or ``auto`` for one a GPU, else one a core.
         retries: How often a job that failed is started again, where it stopped.
         max_failures: Failed jobs with which no other is started; ``None`` starts all whatever fails.
+        search: ``grid`` for all combinations, or what proposes trials: ``random``, ``tpe`` or ``cmaes``.
+        trials: How many, of a search.
+        space: What is varied beside the command line's, by key, in Hydra's grammar.
+        only_if: By key, the ``other=value`` with which alone it is varied.
+        objectives: What a search is for: ``val/loss`` and ``val/accuracy`` of the best checkpoint's plain
+            probabilities, ``seconds`` in all; several give the trials that no other beats in each.
+        pruner: What ends poor trials early: ``none``, ``median``, ``asha`` or ``hyperband``.
+        prune_after: Epochs that every trial has.
     """
 
     resume: str | None = None
     jobs: str = "1"
     retries: int = 0
     max_failures: int | None = None
+    search: str = "grid"
+    trials: int = 40
+    space: dict[str, str] | None = None
+    only_if: dict[str, str] | None = None
+    objectives: list[str] = field(default_factory=lambda: ["val/loss"])
+    pruner: str = "none"
+    prune_after: int = 1
 
     def __post_init__(self) -> None:
         if self.jobs != "auto" and not (self.jobs.isdecimal() and int(self.jobs) > 0):
@@ -30,6 +49,23 @@ class SweepConfig:
         require_range("sweep.retries", self.retries, low=0)
         if self.max_failures is not None:
             require_range("sweep.max_failures", self.max_failures, low=1)
+        require_choice("sweep.search", self.search, SEARCHES)
+        require_choice("sweep.pruner", self.pruner, PRUNERS)
+        require_range("sweep.trials", self.trials, low=1)
+        require_range("sweep.prune_after", self.prune_after, low=1)
+        for name in self.objectives or [""]:
+            require_choice("sweep.objectives", name, OBJECTIVES)
+
+    def require_read(self) -> None:
+        """Refuse what only a search reads, where there is none.
+
+        Raises:
+            ConfigError: With every setting that was given.
+        """
+        keys = ("trials", "objectives", "pruner", "prune_after")
+        found = unread(self, "sweep", keys, by="a grid") if self.search == "grid" else []
+        if found:
+            raise ConfigError("\n".join([*found, "For a search add hparams_search=tpe, random or cmaes."]))
 
     def require_sweep(self) -> None:
         """Refuse what a single run, which has no ``-m``, would not read.

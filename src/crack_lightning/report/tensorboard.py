@@ -12,6 +12,8 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from torch.utils.tensorboard import SummaryWriter
 
+from crack_lightning.errors import Pruned
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
@@ -28,8 +30,8 @@ def hparams_session(log_dir: Path, settings: Mapping[str, Any], *, name: str) ->
     begin_session(log_dir, settings, name=name)
     try:
         yield
-    except BaseException:
-        end_session(log_dir, succeeded=False)
+    except BaseException as error:
+        end_session(log_dir, succeeded=isinstance(error, Pruned))
         raise
     end_session(log_dir, succeeded=True)
 

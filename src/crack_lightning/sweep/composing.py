@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from crack_lightning.config import parse
 from crack_lightning.config.sweep import SweepConfig
 from crack_lightning.errors import ConfigError
+from crack_lightning.sweep.spaces import read_space
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
     from hydra.types import HydraContext
 
-    from crack_lightning.sweep.journal import Job
+    from crack_lightning.sweep.spaces import Dimension
 
 MAY_CHANGE = ("outputs", "progress")
 _SHOWN = 8
@@ -50,8 +51,16 @@ class Composer:
             raise ConfigError(f"{self.command}: there is nothing to sweep over; leave out -m.")
         node = OmegaConf.merge(OmegaConf.structured(SweepConfig), config.sweep)
         self.sweep = cast("SweepConfig", OmegaConf.to_object(node))
+        self.sweep.require_read()
+        if self.searches and self.command != "train":
+            raise ConfigError(f"sweep.search: {self.command} has nothing to search for; leave it out.")
         self.overrides: list[Override] = []
-        for override in OverridesParser.create().parse_overrides(list(arguments)):
+        parser = OverridesParser.create(config_loader=context.config_loader)
+        given = parser.parse_overrides(list(arguments))
+        typed = {item.key_or_group for item in given}
+        space = self.sweep.space or {}
+        given += parser.parse_overrides([f"{key}={text}" for key, text in space.items() if key not in typed])
+        for override in given:
             if not override.key_or_group.startswith("sweep."):
                 self.overrides.append(override)
             elif override.is_sweep_override():
@@ -60,9 +69,44 @@ class Composer:
                     f"'{override.get_value_string()}'; give one."
                 )
 
+    @property
+    def searches(self) -> bool:
+        """Whether trials are proposed one by one."""
+        return self.sweep.search != "grid"
+
+    def trial(self, params: Mapping[str, Any]) -> list[str]:
+        """Return the overrides of a trial."""
+        return [*self.fixed, *(f"{key}={value}" for key, value in params.items())]
+
+    @property
+    def fixed(self) -> list[str]:
+        """The overrides that all jobs share."""
+        return [str(item.input_line) for item in self.overrides if not item.is_sweep_override()]
+
+    def dimensions(self) -> list[Dimension]:
+        """Return what is varied."""
+        varied = [override for override in self.overrides if override.is_sweep_override()]
+        return read_space(varied, self.sweep.only_if or {})
+
     def combinations(self) -> list[list[str]]:
-        """Return the overrides of each job of a grid."""
-        return [list(found) for found in BasicSweeper.split_arguments(self.overrides, max_batch_size=None)[0]]
+        """Return the overrides of each job of a grid; a key whose condition fails takes no part.
+
+        Raises:
+            ConfigError: If a key is given an interval, which no grid can exhaust.
+        """
+        for override in self.overrides:
+            if override.is_interval_sweep():
+                raise ConfigError(
+                    f"{override.key_or_group}: {override.get_value_string()} has no end of values; add "
+                    "hparams_search=tpe, random or cmaes, or use choices or range."
+                )
+        dimensions = {item.key: item for item in self.dimensions()}
+        found: dict[tuple[str, ...], None] = {}
+        for full in BasicSweeper.split_arguments(self.overrides, max_batch_size=None)[0]:
+            params = dict(item.split("=", 1) for item in full)
+            kept = (key not in dimensions or dimensions[key].applies(params) for key in params)
+            found[tuple(item for item, keep in zip(full, kept, strict=True) if keep)] = None
+        return [list(combination) for combination in found]
 
     def compose(self, overrides: Sequence[str]) -> dict[str, Any]:
         """Return a job's configuration as plain values, checked.
@@ -82,32 +126,27 @@ class Composer:
         return cast("dict[str, Any]", OmegaConf.to_container(composed, resolve=True))
 
 
-def require_same(jobs: Sequence[Job], configs: Sequence[Mapping[str, Any]]) -> None:
-    """Refuse to go on with a sweep whose jobs are no longer the ones that were planned.
+def require_same(what: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse to go on with a sweep whose settings are no longer the ones that were planned.
 
     Args:
-        jobs: The jobs as they were planned.
-        configs: The configurations that the command line composes to now.
+        what: Whose settings they are, such as ``job 3``.
+        was: As they were planned.
+        now: As the command line makes them.
 
     Raises:
         ConfigError: With the settings that differ, then and now.
     """
-    if len(jobs) != len(configs):
-        raise ConfigError(
-            f"sweep.resume: the sweep has {len(jobs)} jobs, and this command line makes {len(configs)}; "
-            "repeat the command that started it."
-        )
     found = [
-        f"{key} of job {job.number} was {was!r} and is {now!r}"
-        for job, config in zip(jobs, configs, strict=True)
-        for key, was, now in differences(job.config, config)
+        f"{key} was {left!r} and is {right!r}"
+        for key, left, right in differences(was, now)
         if key not in MAY_CHANGE
     ]
     if found:
         more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise ConfigError(
-            f"sweep.resume: a resumed sweep keeps its settings: {'; '.join(found[:_SHOWN])}{more}. "
-            "Repeat the command that started it, or start a new sweep."
+            f"sweep.resume: a resumed sweep keeps its settings, and of {what} {'; '.join(found[:_SHOWN])}"
+            f"{more}. Repeat the command that started it, or start a new sweep."
         )
 
 

@@ -11,15 +11,18 @@ import sys
 import threading
 import traceback
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, Protocol
 
 from crack_lightning.cli import guarded
+from crack_lightning.errors import Pruned
 from crack_lightning.run_folder import write_text
-from crack_lightning.sweep.journal import DONE, FAILED
+from crack_lightning.sweep.journal import DONE, FAILED, PRUNED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from multiprocessing.connection import Connection
     from multiprocessing.context import BaseContext
     from multiprocessing.process import BaseProcess
     from pathlib import Path
@@ -34,7 +37,9 @@ STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 class Run(Protocol):
     """What a job does; it is found by name in the job's process."""
 
-    def __call__(self, config: dict[str, Any], *, overrides: Sequence[str], folder: Path) -> int:
+    def __call__(
+        self, config: dict[str, Any], *, overrides: Sequence[str], folder: Path, **options: Any
+    ) -> int:
         """Do it and return the exit code."""
 
 
@@ -48,12 +53,14 @@ class CommandRun:
 
     command: str
 
-    def __call__(self, config: dict[str, Any], *, overrides: Sequence[str], folder: Path) -> int:
+    def __call__(
+        self, config: dict[str, Any], *, overrides: Sequence[str], folder: Path, **options: Any
+    ) -> int:
         """Run it and return its exit code."""
         from omegaconf import OmegaConf
 
         module = importlib.import_module(f"crack_lightning.{self.command}")
-        return int(module.run(OmegaConf.create(config), overrides=overrides, folder=folder))
+        return int(module.run(OmegaConf.create(config), overrides=overrides, folder=folder, **options))
 
 
 def job_context() -> BaseContext:
@@ -65,7 +72,14 @@ def job_context() -> BaseContext:
     return context
 
 
-def start_job(context: BaseContext, job: Job, *, run: Run, environment: Mapping[str, str]) -> BaseProcess:
+def start_job(
+    context: BaseContext,
+    job: Job,
+    *,
+    run: Run,
+    environment: Mapping[str, str],
+    line: Connection | None = None,
+) -> BaseProcess:
     """Start one job in its folder, where what it prints goes to ``console.log``.
 
     Args:
@@ -73,13 +87,15 @@ def start_job(context: BaseContext, job: Job, *, run: Run, environment: Mapping[
         job: The job.
         run: What it does.
         environment: Variables of its process beside the sweep's own.
+        line: The job's end of a pipe on which it tells its figures and hears whether to end; where there is
+            one, ``run`` is given ``report`` for it.
 
     Returns:
         The running process.
     """
     job.folder.mkdir(exist_ok=True)
     (job.folder / OUTCOME).unlink(missing_ok=True)
-    arguments = (run, job.config, job.overrides, job.folder, dict(environment))
+    arguments = (job, run, dict(environment), line)
     process: BaseProcess = context.Process(target=_work, args=arguments, name=f"job {job.number}")  # type: ignore[attr-defined]
     process.start()
     return process
@@ -117,26 +133,36 @@ def _keep_outcome(folder: Path, state: str, reason: str, trace: str = "") -> Non
     write_text(folder / OUTCOME, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
 
 
-def _work(
-    run: Run, config: dict[str, Any], overrides: list[str], folder: Path, environment: dict[str, str]
-) -> None:
+def _work(job: Job, run: Run, environment: dict[str, str], line: Connection | None) -> None:
     _die_with_sweep()
     if hasattr(os, "setsid"):
         os.setsid()  # a terminal's Ctrl-C is for the sweep, which asks its jobs to stop
     os.environ.update(environment)
-    with (folder / CONSOLE).open("a", encoding="utf-8", buffering=1) as console:
+    with (job.folder / CONSOLE).open("a", encoding="utf-8", buffering=1) as console:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
             os.dup2(console.fileno(), stream.fileno())
-    code = guarded(lambda: _recorded(lambda: run(config, overrides=overrides, folder=folder), folder))
+    options = {"report": partial(_report, line)} if line else {}
+    action = partial(run, job.config, overrides=job.overrides, folder=job.folder, **options)
+    code = guarded(lambda: _recorded(action, job.folder))
     sys.stdout.flush()
     sys.stderr.flush()
     sys.exit(code)
 
 
+def _report(line: Connection, epoch: int, figures: dict[str, float]) -> bool:
+    """Tell the sweep a job's figures; return whether the job is to end."""
+    line.send((epoch, figures))
+    return bool(line.recv())
+
+
 def _recorded(action: Callable[[], int], folder: Path) -> int:
     try:
         code = action()
+    except Pruned as end:
+        print(f"pruned: {end}")
+        _keep_outcome(folder, PRUNED, str(end))
+        return 0
     except Exception as error:
         first, *_ = [*str(error).splitlines(), ""]
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from crack_lightning.errors import ConfigError, CrackLightningError
@@ -29,6 +29,8 @@ class Job:
         state: ``planned``, ``running``, ``done``, ``failed`` or ``pruned``.
         reason: Why it failed or was pruned: an exception, a signal.
         attempts: How often it was started.
+        params: What a search gave it, by key.
+        values: What a search judges it by, once it is done.
     """
 
     number: int
@@ -38,6 +40,8 @@ class Job:
     state: str = PLANNED
     reason: str = ""
     attempts: int = 0
+    params: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, float] = field(default_factory=dict)
 
     @property
     def ended(self) -> bool:
@@ -71,18 +75,33 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.folder, self.path = folder, folder / JOURNAL
 
-    def begin(self, command: str) -> None:
-        """Write the first line of a new sweep."""
-        self._append({"command": command})
+    def begin(self, **asked: Any) -> None:
+        """Write the first line of a new sweep: what it was asked, in values that JSON can hold."""
+        self._append({"asked": asked})
 
     def plan(self, job: Job) -> None:
         """Write down that a job is to be done."""
-        self._append({"job": job.number, "overrides": job.overrides, "config": job.config})
+        event = {"job": job.number, "overrides": job.overrides, "config": job.config}
+        self._append(event | ({"params": job.params} if job.params else {}))
 
     def note(self, job: Job) -> None:
         """Write down what has become of a job."""
         event = {"job": job.number, "state": job.state, "attempts": job.attempts}
-        self._append(event | ({"reason": job.reason} if job.reason else {}))
+        told = {"reason": job.reason, "values": job.values}
+        self._append(event | {key: value for key, value in told.items() if value})
+
+    def report(self, job: Job, epoch: int, value: float) -> None:
+        """Write down a job's figure after an epoch."""
+        self._append({"job": job.number, "epoch": epoch, "value": value})
+
+    def asked(self) -> dict[str, Any]:
+        """Return what the sweep was asked."""
+        with self.path.open(encoding="utf-8") as file:
+            return dict(json.loads(file.readline())["asked"])
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return all events after the first line, as they were written."""
+        return [json.loads(line) for line in self.path.read_bytes().splitlines()[1:]]
 
     def _append(self, event: dict[str, Any]) -> None:
         line = json.dumps({**event, "at": round(time.time(), 3)}, ensure_ascii=False)
@@ -97,8 +116,8 @@ class Journal:
                 f"sweep.resume={self.folder}."
             ) from error
 
-    def read(self) -> tuple[str, list[Job]]:
-        """Return the command and the jobs as they stand, and cut off a half written line.
+    def read(self) -> tuple[dict[str, Any], list[Job]]:
+        """Return what the sweep was asked and its jobs as they stand, and cut off a half written line.
 
         Raises:
             ConfigError: If there is no sweep, or its file is damaged.
@@ -115,8 +134,7 @@ class Journal:
             os.truncate(self.path, len(whole))
         try:
             first, *events = [json.loads(line) for line in whole.splitlines()]
-            command = str(first["command"])
-            return command, self._jobs(events)
+            return dict(first["asked"]), self._jobs(events)
         except (ValueError, LookupError, TypeError) as error:
             raise ConfigError(
                 f"sweep.resume: '{self.path}' is damaged ({error!r}); start a new sweep."
@@ -129,10 +147,11 @@ class Journal:
             if "config" in event:
                 if number != len(jobs):
                     raise ValueError(f"job {number} after {len(jobs)} jobs")
-                planned = {key: event[key] for key in ("overrides", "config")}
+                planned = {key: event[key] for key in ("overrides", "config", "params") if key in event}
                 jobs.append(Job(number=number, folder=self.folder / str(number), **planned))
-            else:
+            elif "state" in event:
                 job = jobs[number]
+                job.values = event.get("values", {})
                 job.state, job.attempts = event["state"], event["attempts"]
                 job.reason = event.get("reason", "")
         return jobs

@@ -16,6 +16,7 @@ from crack_lightning.sweep.journal import FAILED, PLANNED, RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from multiprocessing.connection import Connection
     from multiprocessing.context import BaseContext
     from multiprocessing.process import BaseProcess
     from types import FrameType
@@ -37,6 +38,19 @@ class Watcher(Protocol):
         """A job has ended; it may be tried again."""
 
 
+class Source(Protocol):
+    """Who decides which jobs are run."""
+
+    def next(self) -> Job | None:
+        """Return a job to run, or ``None`` when there is none left."""
+
+    def ended(self, job: Job) -> None:
+        """A job has ended; what it is judged by may be noted in it."""
+
+    def report(self, job: Job, epoch: int, figures: Mapping[str, float]) -> bool:
+        """A job tells its figures after an epoch; say whether to end it."""
+
+
 class Grid:
     """Jobs that are known from the beginning.
 
@@ -51,12 +65,20 @@ class Grid:
         """Return the next job, or ``None`` when all were given out."""
         return self._left.popleft() if self._left else None
 
+    def ended(self, job: Job) -> None:
+        """Take note of nothing: the jobs are known."""
+
+    def report(self, job: Job, epoch: int, figures: Mapping[str, float]) -> bool:
+        """Let every job go on."""
+        return False
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Running:
     job: Job
     process: BaseProcess
     environment: Mapping[str, str]
+    line: Connection | None
 
 
 class Runner:
@@ -70,12 +92,13 @@ class Runner:
         environments: What a job's process has beside the sweep's variables, each for one job at once.
         retries: How often a failed job is started again.
         max_failures: Failed jobs with which no other is started.
+        prunes: Whether jobs tell their figures while they run, and may be ended.
         context: How processes start; :func:`~crack_lightning.sweep.jobs.job_context` by default.
     """
 
     def __init__(
         self,
-        source: Grid,
+        source: Source,
         *,
         run: Run,
         journal: Journal,
@@ -83,10 +106,11 @@ class Runner:
         environments: Sequence[Mapping[str, str]],
         retries: int = 0,
         max_failures: int | None = None,
+        prunes: bool = False,
         context: BaseContext | None = None,
     ) -> None:
         self.source, self.run, self.journal, self.watcher = source, run, journal, watcher
-        self.retries, self.max_failures = retries, max_failures
+        self.retries, self.max_failures, self.prunes = retries, max_failures, prunes
         self._free = deque(environments)
         self._running: list[_Running] = []
         self._again: deque[Job] = deque()
@@ -103,8 +127,11 @@ class Runner:
         with _sigterm_raises():
             try:
                 while self._fill():
-                    wait([running.process.sentinel for running in self._running])
+                    lines = [running.line for running in self._running if running.line]
+                    ready = wait([*lines, *(running.process.sentinel for running in self._running)])
                     for running in [*self._running]:
+                        if running.line and running.line in ready:
+                            self._answer(running.job, running.line)
                         if not running.process.is_alive():
                             self._end(running)
             except BaseException:
@@ -117,8 +144,11 @@ class Runner:
             job.state, job.reason, job.attempts = RUNNING, "", job.attempts + 1
             self.journal.note(job)
             environment = self._free.popleft()
-            process = start_job(self._context, job, run=self.run, environment=environment)
-            self._running.append(_Running(job=job, process=process, environment=environment))
+            line, end = self._context.Pipe() if self.prunes else (None, None)
+            process = start_job(self._context, job, run=self.run, environment=environment, line=end)
+            if end:
+                end.close()  # the job has it now, and its death is to be heard here
+            self._running.append(_Running(job=job, process=process, environment=environment, line=line))
             self.watcher.started(job)
         return bool(self._running)
 
@@ -140,10 +170,18 @@ class Runner:
         self._ended(job)
         return True
 
+    def _answer(self, job: Job, line: Connection) -> None:
+        """Hear a job's figures and say whether to end it; a job that has ended says nothing more."""
+        with contextlib.suppress(EOFError, OSError):
+            epoch, figures = line.recv()
+            line.send(self.source.report(job, epoch, figures))
+
     def _end(self, running: _Running) -> None:
         job = running.job
         running.process.join()
         job.state, job.reason = kept_outcome(job) or (FAILED, failure_of(running.process.exitcode))
+        if running.line:
+            running.line.close()
         self._running.remove(running)
         self._free.append(running.environment)
         if job.state == FAILED:
@@ -152,6 +190,7 @@ class Runner:
         self._ended(job)
 
     def _ended(self, job: Job) -> None:
+        self.source.ended(job)
         self.journal.note(job)
         if job.state == FAILED:
             self._failures[job.number] += 1

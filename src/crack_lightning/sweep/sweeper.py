@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from crack_lightning.run_folder import create_run_folder, sole_writer
 from crack_lightning.sweep.composing import Composer, require_same
 from crack_lightning.sweep.jobs import CommandRun
 from crack_lightning.sweep.journal import DONE, FAILED, JOURNAL, PLANNED, Job, Journal
-from crack_lightning.sweep.running import Grid, Runner
+from crack_lightning.sweep.running import Grid, Runner, Source
 from crack_lightning.sweep.shares import share_out
 from crack_lightning.sweep.watching import Lines
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from hydra.types import HydraContext
     from omegaconf import DictConfig
+
+    from crack_lightning.sweep.shares import Shares
 
 
 def run_sweep(arguments: Sequence[str], *, context: HydraContext, config: DictConfig) -> list[Job]:
@@ -38,37 +41,115 @@ def run_sweep(arguments: Sequence[str], *, context: HydraContext, config: DictCo
         FailedJobsError: If a job failed; the others were run.
     """
     composer = Composer(arguments, context=context, config=config)
-    combinations = composer.combinations()
+    asked, combinations = _asked(composer)
     configs = [composer.compose(combination) for combination in combinations]
     base = Path(str(configs[0]["outputs"])) / "multirun"
     with ExitStack() as stack:
         if composer.sweep.resume:
             journal = Journal(sweep_folder(composer.sweep.resume, base))
             stack.enter_context(sole_writer(journal.folder))
-            jobs = planned_jobs(journal, composer.command, configs)
-            shares = share_out(composer.sweep.jobs, [job.config for job in jobs])
+            jobs = _planned(journal, composer, asked, configs)
+            shares = share_out(composer.sweep.jobs, [job.config for job in jobs] or configs)
         else:
             shares = share_out(composer.sweep.jobs, configs)
             journal = Journal(create_run_folder(base, ""))
             stack.enter_context(sole_writer(journal.folder))
-            jobs = _plan(journal, composer.command, combinations, configs, threads=shares.threads)
-        left = [job for job in jobs if not job.ended]
-        watcher = Lines(jobs, journal.folder, total=len(jobs))
-        watcher.say(f"sweep: {journal.folder}, {len(jobs)} jobs, {len(left)} to do")
-        Runner(
-            Grid(left),
-            run=CommandRun(composer.command),
-            journal=journal,
-            watcher=watcher,
-            environments=shares.environments,
-            retries=composer.sweep.retries,
-            max_failures=composer.sweep.max_failures,
-        ).work()
-        watcher.close()
+            journal.begin(**asked, threads=shares.threads)
+            jobs = []
+            if not composer.searches:
+                for combination, job_config in zip(combinations, configs, strict=True):
+                    jobs.append(_plan(journal, combination, job_config, number=len(jobs)))
+        _run(composer, journal, jobs, shares)
         if composer.command == "train":
-            _compare(jobs, journal.folder, watcher)
+            _compare(jobs, journal.folder)
     require_done(jobs, journal.folder)
     return jobs
+
+
+def _asked(composer: Composer) -> tuple[dict[str, Any], list[list[str]]]:
+    """Return what a resumed sweep must be asked again, and the jobs' overrides; of a search an example's."""
+    asked: dict[str, Any] = {"command": composer.command}
+    if not composer.searches:
+        return asked, composer.combinations()
+    from crack_lightning.sweep.search import require_searchable
+
+    dimensions = composer.dimensions()
+    require_searchable(composer.sweep, dimensions)
+    names = ("search", "objectives", "pruner", "prune_after")
+    asked["sweep"] = {name: getattr(composer.sweep, name) for name in names}
+    asked["space"] = {item.key: json.loads(json.dumps(vars(item))) for item in dimensions}
+    values = {item.key: item.example() for item in dimensions if item.only_if is None}
+    return asked, [[*composer.fixed, *(f"{key}={value}" for key, value in values.items())]]
+
+
+def _plan(journal: Journal, overrides: list[str], config: dict[str, Any], *, number: int, **more: Any) -> Job:
+    threads = journal.asked()["threads"]
+    config["trainer"]["threads"] = config["trainer"]["threads"] or threads
+    folder = journal.folder / str(number)
+    job = Job(number=number, folder=folder, overrides=overrides, config=config, **more)
+    journal.plan(job)
+    return job
+
+
+def _planned(
+    journal: Journal, composer: Composer, asked: dict[str, Any], configs: list[dict[str, Any]]
+) -> list[Job]:
+    """Return the jobs of a sweep that goes on, as they stand.
+
+    Raises:
+        ConfigError: If they are not what the command line makes now.
+    """
+    began, jobs = journal.read()
+    if began["command"] != composer.command:
+        raise ConfigError(
+            f"sweep.resume: '{journal.folder}' is a sweep of {began['command']}, got {composer.command}."
+        )
+    require_same("the sweep", began, {**asked, "threads": began["threads"]})
+    if composer.searches:
+        configs = [composer.compose(composer.trial(job.params)) for job in jobs]
+    if len(jobs) != len(configs):
+        raise ConfigError(
+            f"sweep.resume: the sweep has {len(jobs)} jobs, and this command line makes {len(configs)}; "
+            "repeat the command that started it."
+        )
+    for job, config in zip(jobs, configs, strict=True):
+        config["trainer"]["threads"] = config["trainer"]["threads"] or job.config["trainer"]["threads"]
+        job.config["progress"] = config["progress"]
+        require_same(f"job {job.number}", job.config, config)
+    return jobs
+
+
+def _run(composer: Composer, journal: Journal, jobs: list[Job], shares: Shares) -> None:
+    sweep = composer.sweep
+    source: Source = Grid([job for job in jobs if not job.ended])
+    if composer.searches:
+        from crack_lightning.sweep.search import Search
+
+        def trial(params: dict[str, Any]) -> Job:
+            overrides = composer.trial(params)
+            config = composer.compose(overrides)
+            return _plan(journal, overrides, config, number=len(jobs), params=params)
+
+        seed = int(composer.compose(composer.fixed)["seed"])
+        at_once = len(shares.environments)
+        source = Search(
+            sweep, composer.dimensions(), seed=seed, at_once=at_once, jobs=jobs, journal=journal, plan=trial
+        )
+    total = sweep.trials if composer.searches else len(jobs)
+    watcher = Lines(jobs, journal.folder, total=total)
+    left = total - sum(job.ended for job in jobs)
+    watcher.say(f"sweep: {journal.folder}, {total} jobs, {left} to do, {len(shares.environments)} at once")
+    Runner(
+        source,
+        run=CommandRun(composer.command),
+        journal=journal,
+        watcher=watcher,
+        environments=shares.environments,
+        retries=sweep.retries,
+        max_failures=sweep.max_failures,
+        prunes=sweep.pruner != "none",
+    ).work()
+    watcher.close()
 
 
 def sweep_folder(resume: str, base: Path) -> Path:
@@ -89,42 +170,7 @@ def sweep_folder(resume: str, base: Path) -> Path:
     return found[-1].parent
 
 
-def _plan(
-    journal: Journal,
-    command: str,
-    combinations: Sequence[list[str]],
-    configs: Sequence[dict[str, Any]],
-    *,
-    threads: int | None,
-) -> list[Job]:
-    journal.begin(command)
-    jobs = []
-    for number, (overrides, config) in enumerate(zip(combinations, configs, strict=True)):
-        config["trainer"]["threads"] = config["trainer"]["threads"] or threads
-        jobs.append(
-            Job(number=number, folder=journal.folder / str(number), overrides=overrides, config=config)
-        )
-        journal.plan(jobs[-1])
-    return jobs
-
-
-def planned_jobs(journal: Journal, command: str, configs: Sequence[dict[str, Any]]) -> list[Job]:
-    """Return the jobs of a sweep that goes on, as they stand.
-
-    Raises:
-        ConfigError: If they are not what the command line makes now.
-    """
-    began, jobs = journal.read()
-    if began != command:
-        raise ConfigError(f"sweep.resume: '{journal.folder}' is a sweep of {began}, got {command}.")
-    for job, config in zip(jobs, configs, strict=False):
-        config["trainer"]["threads"] = config["trainer"]["threads"] or job.config["trainer"]["threads"]
-        job.config["progress"] = config["progress"]
-    require_same(jobs, configs)
-    return jobs
-
-
-def _compare(jobs: Sequence[Job], folder: Path, watcher: Lines) -> None:
+def _compare(jobs: Sequence[Job], folder: Path) -> None:
     if sum(bool(job.metrics()) for job in jobs) < 2:
         return
     from crack_lightning.sweep.comparison import write_comparison
@@ -138,7 +184,7 @@ def _compare(jobs: Sequence[Job], folder: Path, watcher: Lines) -> None:
             {"run": str(job.number), "overrides": job.overrides, "status": job.status} for job in without
         ],
     )
-    watcher.say(f"Comparison: {folder / 'comparison.html'}")
+    print(f"Comparison: {folder / 'comparison.html'}")
 
 
 def require_done(jobs: Sequence[Job], folder: Path) -> None:

@@ -40,9 +40,7 @@ class Lines:
 
     def ended(self, job: Job) -> None:
         """Say how it ended, with the end of what it printed where it failed."""
-        accuracy = job.metrics().get("accuracy")
-        figure = f", accuracy {accuracy:.4f}" if accuracy is not None else ""
-        self.say(f"job {job.number} {job.status}{figure}")
+        self.say(f"job {job.number} {job.status}{''.join(f', {text}' for text in figures(job))}")
         printed = job.folder / CONSOLE
         if job.state == FAILED and printed.exists():
             text = printed.read_text(encoding="utf-8", errors="replace")
@@ -51,23 +49,30 @@ class Lines:
 
     def own(self, job: Job) -> list[str]:
         """Return the overrides of a job that not all jobs share; all of them where there is one job."""
+        if job.params:
+            return [f"{key}={value}" for key, value in job.params.items()]
         shared = set(self.jobs[0].overrides).intersection(*(other.overrides for other in self.jobs))
         return [item for item in job.overrides if len(self.jobs) == 1 or item not in shared]
 
     def close(self) -> None:
         """Show all jobs in a table."""
         table = Table(title=Text(str(self.folder)), title_justify="left")
-        for column in ("job", "overrides", "state", "accuracy"):
+        for column in ("job", "overrides", "state", "figures"):
             table.add_column(column, overflow="fold")
         for job in self.jobs:
-            accuracy = job.metrics().get("accuracy")
-            shown = "" if accuracy is None else f"{accuracy:.2%}"
+            shown = ", ".join(figures(job))
             table.add_row(str(job.number), Text(" ".join(self.own(job))), Text(job.status), shown)
         self.console.print(table)
 
     def say(self, text: str) -> None:
         """Print a line as it is."""
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def figures(job: Job) -> list[str]:
+    """Return what a job is judged by: in a search its validation figures, else its test accuracy."""
+    accuracy = {name: value for name, value in job.metrics().items() if name == "accuracy"}
+    return [f"{name} {value:.4f}" for name, value in (job.values or accuracy).items()]
 
 
 def write_jobs_table(jobs: Sequence[Job], path: Path) -> None:

@@ -25,12 +25,14 @@ class RunState:
         history: A dict an epoch, once fitted.
         seconds: By phase, over all resumptions.
         fitted: What else the fit tells the report.
+        validation: ``val/loss`` (nats) and ``val/accuracy`` of the best checkpoint's own probabilities.
     """
 
     phase: str = "fit"
     history: list[dict[str, float]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     fitted: dict[str, Any] = field(default_factory=dict)
+    validation: dict[str, float] = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Write the state into a run's folder."""

@@ -1,0 +1,209 @@
+"""Trials that Optuna proposes one by one, each the same whether the search was broken off or not."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections import deque
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import optuna
+
+from crack_lightning.errors import ConfigError
+from crack_lightning.sweep.journal import DONE, PRUNED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from crack_lightning.config.sweep import SweepConfig
+    from crack_lightning.sweep.journal import Job, Journal
+    from crack_lightning.sweep.spaces import Dimension
+
+_DIRECTIONS: dict[str, Literal["minimize", "maximize"]] = {
+    "val/accuracy": "maximize",
+    "val/loss": "minimize",
+    "seconds": "minimize",
+}
+
+
+class Search:
+    """Gives out jobs as Optuna proposes them, and tells it how they ended.
+
+    What the search knows is in the sweep's journal alone: plain JSON, where Optuna's own storages keep
+    pickles, which must not be read from a stranger's folder. A search that goes on asks Optuna for every
+    trial again, in the journal's order. Each trial has a sampler of its own, seeded from the search's seed
+    and the trial's number.
+
+    Args:
+        settings: The sweep's settings.
+        dimensions: What is varied.
+        seed: Of the search.
+        at_once: How many jobs run at once.
+        jobs: The jobs planned so far; grows.
+        journal: What the search is rebuilt from.
+        plan: Plans the job of a proposal, given by key.
+
+    Raises:
+        ConfigError: If Optuna cannot search so.
+    """
+
+    def __init__(
+        self,
+        settings: SweepConfig,
+        dimensions: Sequence[Dimension],
+        *,
+        seed: int,
+        at_once: int,
+        jobs: list[Job],
+        journal: Journal,
+        plan: Callable[[dict[str, Any]], Job],
+    ) -> None:
+        self.settings, self.dimensions, self.seed = settings, dimensions, seed
+        self.at_once, self.jobs, self.journal, self.plan = at_once, jobs, journal, plan
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.study = optuna.create_study(
+            study_name="sweep",  # Hyperband deals trials to its brackets by it
+            directions=[_DIRECTIONS[name] for name in settings.objectives],
+            pruner=_pruner(settings),
+        )
+        self._trials: dict[int, optuna.Trial] = {}
+        for event in journal.events():
+            self._replay(event)
+        self._left = deque(job for job in jobs if not job.ended)
+
+    def next(self) -> Job | None:
+        """Return a job that was planned and not done, else a new one, until all trials are planned."""
+        if self._left:
+            return self._left.popleft()
+        if len(self.jobs) >= self.settings.trials:
+            return None
+        job = self.plan(self._ask(len(self.jobs)))
+        self.jobs.append(job)
+        return job
+
+    def ended(self, job: Job) -> None:
+        """Take a job's figures, and tell Optuna; of a failed job it learns nothing."""
+        if job.state == DONE:
+            job.values = read_values(job.folder)
+            self._tell(job.number, [job.values[name] for name in self.settings.objectives])
+        elif job.state == PRUNED:
+            self._tell(job.number, None)
+
+    def report(self, job: Job, epoch: int, figures: Mapping[str, float]) -> bool:
+        """Tell Optuna a job's validation figure after an epoch; say whether to end the job."""
+        trial = self._trials[job.number]
+        value = figures[self.settings.objectives[0]]
+        self.journal.report(job, epoch, value)
+        return self._report(trial, epoch, value)
+
+    def _report(self, trial: optuna.Trial, epoch: int, value: float) -> bool:
+        if epoch not in self.study.get_trials(deepcopy=False)[trial.number].intermediate_values:
+            trial.report(value, epoch)
+        return trial.should_prune()
+
+    def _ask(self, number: int, known: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        words = np.random.SeedSequence([self.seed, number]).generate_state(1)
+        self.study.sampler = self._sampler(int(words[0]))
+        if known is not None:
+            self.study.enqueue_trial(dict(known))
+        trial = self._trials[number] = self.study.ask()
+        if known is not None:
+            dict(trial.relative_params)  # drawn when first asked for; CMA-ES keeps its state with them
+        params: dict[str, Any] = {}
+        for dimension in self.dimensions:
+            if dimension.applies(params):
+                params[dimension.key] = _suggest(trial, dimension)
+        return params
+
+    def _sampler(self, seed: int) -> optuna.samplers.BaseSampler:
+        if self.settings.search == "random":
+            return optuna.samplers.RandomSampler(seed=seed)
+        if self.settings.search == "cmaes":
+            return optuna.samplers.CmaEsSampler(seed=seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # constant_liar
+            return optuna.samplers.TPESampler(seed=seed, constant_liar=self.at_once > 1)
+
+    def _tell(self, number: int, values: list[float] | None) -> None:
+        state = optuna.trial.TrialState.PRUNED if values is None else optuna.trial.TrialState.COMPLETE
+        self.study.tell(number, values, state=state)
+
+    def _replay(self, event: dict[str, Any]) -> None:
+        if "config" in event:
+            self._ask(event["job"], event["params"])
+        elif "epoch" in event:
+            self._report(self._trials[event["job"]], event["epoch"], event["value"])
+        elif event.get("state") == DONE:
+            self._tell(event["job"], [event["values"][name] for name in self.settings.objectives])
+        elif event.get("state") == PRUNED:
+            self._tell(event["job"], None)
+
+
+def require_searchable(settings: SweepConfig, dimensions: Sequence[Dimension]) -> None:
+    """Refuse what Optuna would refuse or quietly do otherwise.
+
+    Raises:
+        ConfigError: With the choices.
+    """
+    if not dimensions:
+        raise ConfigError(
+            "sweep.space: a search needs something to vary; give keys with choices or intervals, as in "
+            "'optimizer.lr=tag(log, interval(1e-4, 1e-1))'."
+        )
+    if settings.search == "cmaes" and (
+        odd := [item.key for item in dimensions if item.choices or item.only_if is not None]
+    ):
+        raise ConfigError(
+            f"sweep.search: cmaes varies numbers alone and always all of them, and {', '.join(odd)} has "
+            "choices or a condition; fix it, or use hparams_search=tpe or random."
+        )
+    if settings.pruner == "none":
+        return
+    if len(settings.objectives) > 1:
+        raise ConfigError(
+            f"sweep.pruner: {settings.pruner} needs one objective, got {', '.join(settings.objectives)}; use "
+            "sweep.pruner=none, or one of them."
+        )
+    if settings.objectives[0] == "seconds":
+        raise ConfigError(
+            f"sweep.pruner: {settings.pruner} needs a figure of each epoch, got the objective seconds; use "
+            "sweep.objectives=[val/accuracy] or [val/loss], or sweep.pruner=none."
+        )
+    if settings.objectives[0] == "val/loss" and (
+        moved := [item.key for item in dimensions if item.key.startswith("recipe")]
+    ):
+        raise ConfigError(
+            f"sweep.pruner: {moved[0]} changes what the validation loss is, so that epochs of different "
+            "trials cannot be compared; use sweep.objectives=[val/accuracy], or sweep.pruner=none."
+        )
+
+
+def read_values(folder: Path) -> dict[str, float]:
+    """Return what a finished run may be judged by: figures of its validation tiles, and its seconds."""
+    state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    return {**state["validation"], "seconds": float(sum(state["seconds"].values()))}
+
+
+def _suggest(trial: optuna.Trial, dimension: Dimension) -> Any:
+    if dimension.choices:
+        return trial.suggest_categorical(dimension.key, dimension.choices)
+    if dimension.whole:
+        low, high = round(dimension.low), round(dimension.high)
+        step = round(dimension.step or 1)
+        return trial.suggest_int(dimension.key, low, high, step=step, log=dimension.log)
+    return trial.suggest_float(
+        dimension.key, dimension.low, dimension.high, step=dimension.step, log=dimension.log
+    )
+
+
+def _pruner(settings: SweepConfig) -> optuna.pruners.BasePruner:
+    after = settings.prune_after
+    if settings.pruner == "median":
+        return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=after - 1)
+    if settings.pruner == "asha":
+        return optuna.pruners.SuccessiveHalvingPruner(min_resource=after, reduction_factor=3)
+    if settings.pruner == "hyperband":
+        return optuna.pruners.HyperbandPruner(min_resource=after, reduction_factor=3)
+    return optuna.pruners.NopPruner()

@@ -1,0 +1,108 @@
+"""What a search may vary, in Hydra's own grammar."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.override_parser.types import IntervalSweep, RangeSweep
+
+from crack_lightning.errors import ConfigError, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hydra.core.override_parser.types import Override
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dimension:
+    """One key that a search varies.
+
+    Attributes:
+        key: The key or group, as typed.
+        choices: The values to choose from; empty for a range of numbers.
+        low: The least number.
+        high: The greatest number, which may be taken.
+        step: Between two numbers; ``None`` for all between.
+        log: Whether it is searched on a logarithmic scale.
+        whole: Whether the numbers are whole.
+        only_if: The key of another dimension and those of its values with which this one is varied.
+    """
+
+    key: str
+    choices: tuple[str, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    step: float | None = None
+    log: bool = False
+    whole: bool = False
+    only_if: tuple[str, tuple[str, ...]] | None = None
+
+    def applies(self, params: Mapping[str, Any]) -> bool:
+        """Say whether it is varied beside the given values of others."""
+        return self.only_if is None or str(params.get(self.only_if[0])) in self.only_if[1]
+
+    def example(self) -> Any:
+        """Return one of its values."""
+        return self.choices[0] if self.choices else self.low
+
+
+def read_space(overrides: Sequence[Override], only_if: Mapping[str, str]) -> list[Dimension]:
+    """Read what is to be varied; dimensions with a condition come last.
+
+    Args:
+        overrides: Those with several values.
+        only_if: By key, ``other=value`` or ``other=value,value``.
+
+    Raises:
+        ConfigError: If a range is empty or a condition names no other dimension.
+    """
+    plain = {override.get_key_element(): _dimension(override) for override in overrides}
+    free = [key for key in plain if key not in only_if]
+    for key, condition in only_if.items():
+        other, equals, values = condition.partition("=")
+        if key not in plain:
+            raise ConfigError(f"sweep.only_if: '{key}' is not varied{_hint(key, plain)}")
+        if other not in free or not equals:
+            raise ConfigError(
+                f"sweep.only_if.{key}: expected key=value with one of {', '.join(free) or 'no keys'}, which "
+                f"are varied without a condition, got '{condition}'."
+            )
+        own = plain[key]
+        plain[key] = Dimension(**{**vars(own), "only_if": (other, tuple(values.split(",")))})
+    return sorted(plain.values(), key=lambda dimension: dimension.only_if is not None)
+
+
+def _hint(key: str, keys: Mapping[str, Any]) -> str:
+    match = nearest(key, keys)
+    return f"; did you mean {match}?" if match else f"; expected one of {', '.join(keys) or 'none'}."
+
+
+def _dimension(override: Override) -> Dimension:
+    key, sweep = override.get_key_element(), override.value()
+    tags: set[str] = getattr(sweep, "tags", set())
+    if unknown := sorted(tags - {"log", "int"}):
+        raise ConfigError(f"{key}: no tag '{unknown[0]}'; expected log or int.")
+    log = "log" in tags
+    match sweep:
+        case IntervalSweep():
+            assert sweep.start is not None
+            assert sweep.end is not None
+            found = Dimension(
+                key=key, low=float(sweep.start), high=float(sweep.end), log=log, whole="int" in tags
+            )
+        case RangeSweep():
+            numbers = sorted(sweep.range())
+            low, high = (numbers[0], numbers[-1]) if numbers else (1, 0)
+            whole = all(isinstance(number, int) for number in numbers)
+            step = None if log else abs(float(sweep.step))
+            found = Dimension(key=key, low=float(low), high=float(high), step=step, log=log, whole=whole)
+        case _:
+            if log:
+                raise ConfigError(f"{key}: tag(log, …) is for interval and range, got choices.")
+            return Dimension(key=key, choices=tuple(override.sweep_string_iterator()))
+    if found.low > found.high or (log and found.low <= 0):
+        needed = f"{'numbers above 0' if log else 'numbers'}, the lower first"
+        raise ConfigError(f"{key}: expected {needed}, got {override.get_value_string()}.")
+    return found

@@ -1,0 +1,38 @@
+"""A run that tells somebody how it does after each epoch, and ends when told that others do better."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytorch_lightning import Callback
+
+from crack_lightning.errors import Pruned
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytorch_lightning import LightningModule, Trainer
+
+
+class Pruning(Callback):
+    """Reports the validation figures after each epoch, and ends the run when the answer is yes.
+
+    Args:
+        report: Takes the epochs that are done and the figures by name; says whether to end.
+    """
+
+    def __init__(self, report: Callable[[int, dict[str, float]], bool]) -> None:
+        self.report = report
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Report this epoch's figures.
+
+        Raises:
+            Pruned: If the run is to end.
+        """
+        figures = {
+            name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")
+        }
+        done = trainer.current_epoch + 1
+        if self.report(done, figures):
+            raise Pruned(f"after epoch {done} of {trainer.max_epochs}, others did better by then")

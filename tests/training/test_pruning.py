@@ -1,0 +1,30 @@
+"""A run tells its validation figures, and ends when asked to."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import torch
+
+from crack_lightning.errors import Pruned
+from crack_lightning.training.pruning import Pruning
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_validation_figures_are_told_and_the_answer_is_heeded(ends: bool) -> None:  # noqa: FBT001
+    told: list[tuple[int, dict[str, float]]] = []
+
+    def report(epoch: int, figures: dict[str, float]) -> bool:
+        told.append((epoch, figures))
+        return ends
+
+    metrics = {"val/loss": torch.tensor(0.5), "train/loss": torch.tensor(0.1)}
+    trainer = cast("Any", SimpleNamespace(callback_metrics=metrics, current_epoch=2, max_epochs=9))
+    if ends:
+        with pytest.raises(Pruned, match="after epoch 3 of 9"):
+            Pruning(report).on_train_epoch_end(trainer, cast("Any", None))
+    else:
+        Pruning(report).on_train_epoch_end(trainer, cast("Any", None))
+    assert told == [(3, {"val/loss": 0.5})]
