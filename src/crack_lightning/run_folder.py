@@ -18,6 +18,9 @@ from crack_lightning.errors import ConfigError, CrackLightningError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+SESSION = ".hparams"
+"""The end of the names of files that tell TensorBoard's HPARAMS tab of a run: its beginning and its end."""
+
 
 def create_run_folder(base: Path, name: str, *, now: datetime | None = None) -> Path:
     """Create ``base/<date>/<time>_<name>`` for this process alone; without a name, ``base/<date>/<time>``.

@@ -13,6 +13,7 @@ from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from torch.utils.tensorboard import SummaryWriter
 
 from crack_lightning.errors import Pruned
+from crack_lightning.run_folder import SESSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from crack_lightning.evaluation.predictions import Predictions
 
-_SESSION = ".hparams"
 _PICTURES = ("example_tiles.png", "augmentations.png", "confusion_matrix.png")
 
 
@@ -48,7 +48,7 @@ def begin_session(log_dir: Path, settings: Mapping[str, Any], *, name: str) -> N
         settings: The resolved configuration, nested.
         name: The run's name in the tab.
     """
-    for earlier in log_dir.glob(f"*{_SESSION}"):
+    for earlier in log_dir.glob(f"*{SESSION}"):
         earlier.unlink()
     start = plugin_data_pb2.SessionStartInfo(group_name=name, start_time_secs=time.time())
     for key, value in flat(settings).items():
@@ -109,6 +109,6 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def _write_session(log_dir: Path, tag: str, data: plugin_data_pb2.HParamsPluginData) -> None:
     summary = Summary()
     summary.value.add(tag=tag, metadata=metadata.create_summary_metadata(data))
-    with SummaryWriter(str(log_dir), filename_suffix=_SESSION) as writer:
+    with SummaryWriter(str(log_dir), filename_suffix=SESSION) as writer:
         assert writer.file_writer is not None
         writer.file_writer.add_summary(summary)

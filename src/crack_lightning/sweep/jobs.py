@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from crack_lightning.cli import guarded
 from crack_lightning.errors import Pruned
-from crack_lightning.run_folder import write_text
+from crack_lightning.run_folder import SESSION, write_text
 from crack_lightning.sweep.journal import DONE, FAILED, PRUNED
 
 if TYPE_CHECKING:
@@ -148,6 +148,21 @@ def _work(job: Job, run: Run, environment: dict[str, str], line: Connection | No
     sys.stdout.flush()
     sys.stderr.flush()
     sys.exit(code)
+
+
+def mark_failed(context: BaseContext, job: Job) -> None:
+    """Let TensorBoard know that a run failed which could not say so itself, by a process that knows torch."""
+    log_dir = job.folder / "tensorboard"
+    if len(list(log_dir.glob(f"*{SESSION}"))) == 1:  # a beginning without an end
+        process = context.Process(target=_end_failed, args=(log_dir,))  # type: ignore[attr-defined]
+        process.start()
+        process.join()
+
+
+def _end_failed(log_dir: Path) -> None:
+    from crack_lightning.report.tensorboard import end_session
+
+    end_session(log_dir, succeeded=False)
 
 
 def _report(line: Connection, epoch: int, figures: dict[str, float]) -> bool:

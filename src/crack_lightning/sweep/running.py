@@ -11,7 +11,14 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Protocol
 
 from crack_lightning.errors import Interrupted
-from crack_lightning.sweep.jobs import failure_of, job_context, keep_failure, kept_outcome, start_job
+from crack_lightning.sweep.jobs import (
+    failure_of,
+    job_context,
+    keep_failure,
+    kept_outcome,
+    mark_failed,
+    start_job,
+)
 from crack_lightning.sweep.journal import FAILED, PLANNED, RUNNING
 
 if TYPE_CHECKING:
@@ -187,6 +194,7 @@ class Runner:
         if job.state == FAILED:
             with contextlib.suppress(OSError):  # a full disk may be what failed; the journal has it, too
                 keep_failure(job)
+                mark_failed(self._context, job)
         self._ended(job)
 
     def _ended(self, job: Job) -> None:

@@ -86,8 +86,9 @@ class Search:
     def ended(self, job: Job) -> None:
         """Take a job's figures, and tell Optuna; of a failed job it learns nothing."""
         if job.state == DONE:
-            job.values = read_values(job.folder)
-            self._tell(job.number, [job.values[name] for name in self.settings.objectives])
+            found = read_values(job.folder)
+            job.values = {name: found[name] for name in self.settings.objectives}
+            self._tell(job.number, [*job.values.values()])
         elif job.state == PRUNED:
             self._tell(job.number, None)
 

@@ -11,10 +11,10 @@ from crack_lightning.errors import ConfigError, FailedJobsError
 from crack_lightning.run_folder import create_run_folder, sole_writer
 from crack_lightning.sweep.composing import Composer, require_same
 from crack_lightning.sweep.jobs import CommandRun
-from crack_lightning.sweep.journal import DONE, FAILED, JOURNAL, PLANNED, Job, Journal
+from crack_lightning.sweep.journal import FAILED, JOURNAL, PLANNED, Job, Journal
 from crack_lightning.sweep.running import Grid, Runner, Source
 from crack_lightning.sweep.shares import share_out
-from crack_lightning.sweep.watching import Lines
+from crack_lightning.sweep.watching import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,8 +60,6 @@ def run_sweep(arguments: Sequence[str], *, context: HydraContext, config: DictCo
                 for combination, job_config in zip(combinations, configs, strict=True):
                     jobs.append(_plan(journal, combination, job_config, number=len(jobs)))
         _run(composer, journal, jobs, shares)
-        if composer.command == "train":
-            _compare(jobs, journal.folder)
     require_done(jobs, journal.folder)
     return jobs
 
@@ -136,20 +134,21 @@ def _run(composer: Composer, journal: Journal, jobs: list[Job], shares: Shares) 
             sweep, composer.dimensions(), seed=seed, at_once=at_once, jobs=jobs, journal=journal, plan=trial
         )
     total = sweep.trials if composer.searches else len(jobs)
-    watcher = Lines(jobs, journal.folder, total=total)
+    watch = Watch(jobs, journal.folder, total=total, compares=composer.command == "train")
     left = total - sum(job.ended for job in jobs)
-    watcher.say(f"sweep: {journal.folder}, {total} jobs, {left} to do, {len(shares.environments)} at once")
-    Runner(
-        source,
-        run=CommandRun(composer.command),
-        journal=journal,
-        watcher=watcher,
-        environments=shares.environments,
-        retries=sweep.retries,
-        max_failures=sweep.max_failures,
-        prunes=sweep.pruner != "none",
-    ).work()
-    watcher.close()
+    watch.say(f"sweep: {journal.folder}, {total} jobs, {left} to do, {len(shares.environments)} at once")
+    with watch:
+        Runner(
+            source,
+            run=CommandRun(composer.command),
+            journal=journal,
+            watcher=watch,
+            environments=shares.environments,
+            retries=sweep.retries,
+            max_failures=sweep.max_failures,
+            prunes=sweep.pruner != "none",
+        ).work()
+    watch.close()
 
 
 def sweep_folder(resume: str, base: Path) -> Path:
@@ -168,23 +167,6 @@ def sweep_folder(resume: str, base: Path) -> Path:
     if not found:
         raise ConfigError(f"sweep.resume: there is no sweep in '{base}' yet; leave it out to start one.")
     return found[-1].parent
-
-
-def _compare(jobs: Sequence[Job], folder: Path) -> None:
-    if sum(bool(job.metrics()) for job in jobs) < 2:
-        return
-    from crack_lightning.sweep.comparison import write_comparison
-
-    without = [job for job in jobs if job.state != DONE]
-    write_comparison(
-        [folder],
-        folder,
-        title=f"Sweep {folder.name}",
-        without=[
-            {"run": str(job.number), "overrides": job.overrides, "status": job.status} for job in without
-        ],
-    )
-    print(f"Comparison: {folder / 'comparison.html'}")
 
 
 def require_done(jobs: Sequence[Job], folder: Path) -> None:

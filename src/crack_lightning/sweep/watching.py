@@ -3,38 +3,69 @@
 from __future__ import annotations
 
 import csv
+import time
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from crack_lightning.run_folder import whole_file
 from crack_lightning.sweep.jobs import CONSOLE
-from crack_lightning.sweep.journal import FAILED
+from crack_lightning.sweep.journal import DONE, FAILED, PRUNED, RUNNING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+    from typing import Self
 
     from crack_lightning.sweep.journal import Job
 
 
-class Lines:
-    """Tells of each job in lines, and keeps ``jobs.csv``.
+_LEAST_REST = 10
+"""How many times longer than writing the comparison took is rested before it is written again."""
+
+
+class Watch:
+    """Tells of each job in a line, in a terminal with a live table below, and keeps the comparison fresh.
 
     Args:
         jobs: All jobs of the sweep; may grow.
         folder: The sweep's folder.
         total: How many jobs there will be.
+        compares: Whether the jobs' runs can be compared.
+        console: Where to tell; standard output by default.
     """
 
-    def __init__(self, jobs: Sequence[Job], folder: Path, *, total: int) -> None:
-        self.jobs, self.folder, self.total = jobs, folder, total
-        self.console = Console()
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        folder: Path,
+        *,
+        total: int,
+        compares: bool,
+        console: Console | None = None,
+    ) -> None:
+        self.jobs, self.folder, self.total, self.compares = jobs, folder, total, compares
+        self.console = console or Console()
+        self._began = time.monotonic()
+        self._ended, self._compared_until = 0, -1e9
+        self._compare_s, self._told = 0.0, self.summary()
+        self._since: dict[int, float] = {}
+        self._live = Live(get_renderable=self._running, console=self.console, refresh_per_second=2)
+
+    def __enter__(self) -> Self:
+        if self.console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._live.stop()
 
     def started(self, job: Job) -> None:
         """Say that a job starts, or starts again."""
+        self._since[job.number] = time.monotonic()
         again = f" (attempt {job.attempts})" if job.attempts > 1 else ""
         self.say(f"job {job.number} of {self.total}{again}: {' '.join(self.own(job))}")
 
@@ -45,7 +76,54 @@ class Lines:
         if job.state == FAILED and printed.exists():
             text = printed.read_text(encoding="utf-8", errors="replace")
             self.say("\n".join(f"  | {line}" for line in text.splitlines()[-3:]))
+        self._ended += 1
+        self._told = self.summary()
+        if self.console.is_terminal:
+            self._live.refresh()
+        else:
+            self.say(f"  {self._told}")
         write_jobs_table(self.jobs, self.folder / "jobs.csv")
+        if time.monotonic() - self._compared_until > _LEAST_REST * self._compare_s:
+            self.compare()
+
+    def summary(self) -> str:
+        """Say how far the sweep is, what is best so far and how long the rest may take."""
+        done = [job for job in self.jobs if job.state == DONE]
+        counts = {state: sum(job.state == state for job in self.jobs) for state in (FAILED, PRUNED)}
+        told = [f"{len(done)} of {self.total} done"]
+        told += [f"{number} {state}" for state, number in counts.items() if number]
+        if best := best_of(done):
+            told.append(f"best so far job {best.number} ({', '.join(figures(best))})")
+        left = self.total - len(done) - sum(counts.values())
+        if self._ended and left:
+            told.append(f"about {(time.monotonic() - self._began) / self._ended * left:.0f} s left")
+        return "; ".join(told)
+
+    def compare(self) -> None:
+        """Write the comparison of the runs so far, if there are two."""
+        began = time.monotonic()
+        if not self.compares or sum(bool(job.metrics()) for job in self.jobs) < 2:
+            return
+        from crack_lightning.sweep.comparison import write_comparison
+
+        without = [
+            {"run": str(job.number), "overrides": self.own(job), "status": job.status}
+            for job in self.jobs
+            if job.state in (FAILED, PRUNED)
+        ]
+        write_comparison([self.folder], self.folder, title=f"Sweep {self.folder.name}", without=without)
+        self._compared_until = time.monotonic()
+        self._compare_s = self._compared_until - began
+
+    def _running(self) -> Group:
+        table = Table()
+        for column in ("job", "overrides", "state", "seconds"):
+            table.add_column(column, overflow="fold")
+        for job in self.jobs:
+            if job.state == RUNNING:
+                seconds = time.monotonic() - self._since.get(job.number, self._began)
+                table.add_row(str(job.number), Text(" ".join(self.own(job))), job.state, f"{seconds:.0f}")
+        return Group(table, Text(self._told))
 
     def own(self, job: Job) -> list[str]:
         """Return the overrides of a job that not all jobs share; all of them where there is one job."""
@@ -55,7 +133,8 @@ class Lines:
         return [item for item in job.overrides if len(self.jobs) == 1 or item not in shared]
 
     def close(self) -> None:
-        """Show all jobs in a table."""
+        """Show all jobs in a table, and compare their runs."""
+        self._live.stop()
         table = Table(title=Text(str(self.folder)), title_justify="left")
         for column in ("job", "overrides", "state", "figures"):
             table.add_column(column, overflow="fold")
@@ -63,10 +142,26 @@ class Lines:
             shown = ", ".join(figures(job))
             table.add_row(str(job.number), Text(" ".join(self.own(job))), Text(job.status), shown)
         self.console.print(table)
+        self.compare()
+        if self._compare_s:
+            self.say(f"Comparison: {self.folder / 'comparison.html'}")
 
     def say(self, text: str) -> None:
         """Print a line as it is."""
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def best_of(jobs: Sequence[Job]) -> Job | None:
+    """Return the job that is best by the first objective of a search, else by test accuracy."""
+    scores = {job.number: score for job in jobs if (score := _score(job)) is not None}
+    best = max(scores, key=lambda number: scores[number], default=None)
+    return next((job for job in jobs if job.number == best), None)
+
+
+def _score(job: Job) -> float | None:
+    for name, value in job.values.items():
+        return value if name.endswith("accuracy") else -value
+    return job.metrics().get("accuracy")
 
 
 def figures(job: Job) -> list[str]:
