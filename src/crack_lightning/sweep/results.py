@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_WHERE_AND_HOW_SHOWN = ("outputs", "resume", "progress")
+_WHERE_AND_HOW_SHOWN = ("outputs", "resume", "progress", "model.label")
 
 
 @dataclass(frozen=True, kw_only=True)
