@@ -12,10 +12,11 @@ import pytorch_lightning as pl
 from crack_lightning.cache_entries import cache_folder
 from crack_lightning.data.augmentation import Augmentation
 from crack_lightning.data.datamodule import CrackDataModule
-from crack_lightning.errors import DataError
+from crack_lightning.errors import ConfigError, DataError
 from crack_lightning.hardware import HardwarePlan, configure_process, plan_hardware
 from crack_lightning.model.backbones import normalisation
 from crack_lightning.model.classifier import DIGEST_BYTES, CrackClassifier, digests
+from crack_lightning.model.heads import pretrained_part
 from crack_lightning.model.losses import balanced_class_weights
 from crack_lightning.model.weights import load_weights
 from crack_lightning.targets import build_targets
@@ -50,6 +51,12 @@ def build_datamodule(config: TrainConfig, table: TileTable, *, plan: HardwarePla
     """Build the loaders of a run."""
     settings = asdict(config.augmentation)
     mixing = {name: settings.pop(key) for key, name in _MIXING.items()}
+    paint = settings.pop("paint")
+    if paint and (table.positive_index is None or len(table.class_names) != 2):
+        raise ConfigError(
+            f"augmentation.paint: painting needs the classes intact and crack, got "
+            f"{', '.join(table.class_names)}; set augmentation.paint=0."
+        )
     return CrackDataModule(
         table,
         image_size=config.model.image_size,
@@ -60,6 +67,8 @@ def build_datamodule(config: TrainConfig, table: TileTable, *, plan: HardwarePla
         sampler=config.data.sampler,
         mix=config.data.mix,
         augmentation=Augmentation(**settings),
+        paint=paint,
+        masks=config.model.head == "local",
         mixing=mixing if mixing["mixup_alpha"] or mixing["cutmix_alpha"] else {},
         max_train_batches=config.trainer.max_train_batches,
         max_val_batches=config.trainer.max_val_batches,
@@ -74,6 +83,8 @@ def build_classifier(config: TrainConfig, table: TileTable) -> CrackClassifier:
     mean, std = normalisation(model.name)
     counts = np.bincount(table.label[table.split == "train"], minlength=len(table.class_names))
     balanced = recipe.loss.class_weights == "balanced"
+    loss = asdict(recipe.loss)
+    weight = loss.pop("cells")
     classifier = CrackClassifier(
         name=model.name,
         class_names=list(table.class_names),
@@ -88,20 +99,27 @@ def build_classifier(config: TrainConfig, table: TileTable) -> CrackClassifier:
         stage_lr_scale=recipe.stage_lr_scale,
         all_stages_by=recipe.all_stages_by,
         loss={
-            **asdict(recipe.loss),
+            **loss,
             "class_weights": balanced_class_weights(counts.tolist()) if balanced else None,
         },
         optimizer=asdict(config.optimizer),
         scheduler=asdict(config.scheduler),
         label=model.label,
+        head=model.head,
+        cell_loss=weight,
     )
     notes = load_weights(
-        classifier.backbone, name=model.name, weights=model.weights, image_size=model.image_size
+        pretrained_part(classifier.backbone),
+        name=model.name,
+        weights=model.weights,
+        image_size=model.image_size,
     )
     for note in notes:
         log.info("weights: %s", note)
     known = (table.split == "train") | (table.split == "val")
-    classifier.seen_tiles = digests(table.sha256[known].tolist())
+    below = table.extra.get("painted_on", np.full(len(table), ""))[known]
+    seen = [*table.sha256[known], *below[below != ""]]
+    classifier.seen_tiles = digests(list(map(str, seen)))
     return classifier
 
 

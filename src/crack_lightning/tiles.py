@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from crack_lightning.cache_entries import cache_folder
 from crack_lightning.data.reading import readable, with_splits, without_excluded
-from crack_lightning.data.sources import load_source
-from crack_lightning.data.sources.mixed import merge
+from crack_lightning.data.sources import load_source, painted
+from crack_lightning.data.sources.mixed import merge, stacked
 
 if TYPE_CHECKING:
     from crack_lightning.config.data import DataConfig
@@ -17,9 +19,13 @@ if TYPE_CHECKING:
 
 
 def load_tiles(data: DataConfig, *, threads: int, progress: bool) -> tuple[TileTable, list[dict[str, str]]]:
-    """Return the tiles of the configured source as they lie there, and those that the user left out."""
+    """Return the tiles of the configured source as they lie there, and those that the user left out.
+
+    Of painted tiles these are the tiles below.
+    """
     if data.source == "mixed":
-        table = merge({name: _load(part, threads, progress) for name, part in data.parts().items()})
+        real = {name: part for name, part in data.parts().items() if part.source != "painted"}
+        table = merge({name: _load(part, threads, progress) for name, part in real.items()})
     else:
         table = _load(data, threads, progress)
     return (table, []) if data.exclude is None else without_excluded(table, Path(data.exclude))
@@ -27,7 +33,7 @@ def load_tiles(data: DataConfig, *, threads: int, progress: bool) -> tuple[TileT
 
 def _load(data: DataConfig, threads: int, progress: bool) -> TileTable:  # noqa: FBT001
     return load_source(
-        data.source,
+        data.kind,
         seed=data.seed,
         root=Path(data.root) if data.root else None,
         archive=Path(data.archive) if data.archive else None,
@@ -51,7 +57,10 @@ def recovers_photos(data: DataConfig, table: TileTable) -> bool:
 def read_tiles(
     data: DataConfig, *, threads: int, progress: bool, twins: bool = False
 ) -> tuple[TileTable, list[dict[str, str]]]:
-    """Return the tiles of the configured source and those that were skipped; look for twins if asked."""
+    """Return the tiles of the configured source and those that were skipped; look for twins if asked.
+
+    What is to be painted is painted then, when it is known which tiles below can be read and belong together.
+    """
     table, excluded = load_tiles(data, threads=threads, progress=progress)
     table, unreadable = readable(
         table,
@@ -59,10 +68,33 @@ def read_tiles(
         num_workers=threads,
         show_progress=progress,
         cache=cache_folder(),
-        twins=twins and data.source != "synthetic",  # of drawn tiles the photos are known
+        twins=twins and data.kind != "synthetic",  # of drawn tiles the photos are known
         recover_photos=twins and recovers_photos(data, table),
     )
-    return table, excluded + unreadable
+    return _painted(data, table, threads=threads, progress=progress), excluded + unreadable
+
+
+def _painted(data: DataConfig, table: TileTable, *, threads: int, progress: bool) -> TileTable:
+    """Return a table with what is painted on its tiles beside them (``data=mixed``), or instead of them."""
+    mixed = data.source == "mixed"
+    parts = data.parts() if mixed else {data.source: data}
+    parts = {name: part for name, part in parts.items() if part.source == "painted"}
+    if not parts:
+        return table
+    below = {name: table.source == part.base if mixed else table.source != "" for name, part in parts.items()}
+    table = painted.placed(table, np.logical_or.reduce(list(below.values())))
+    made = []
+    for name, part in parts.items():
+        tiles = painted.load(
+            table.select(below[name]),
+            seed=part.seed,
+            num_tiles=part.painted.num_tiles,
+            num_workers=threads,
+            cache=cache_folder(),
+            show_progress=progress,
+        )
+        made.append(replace(tiles, source=np.full(len(tiles), name)))
+    return stacked([table, *made]) if mixed else made[0]
 
 
 def split_tiles(table: TileTable, data: DataConfig, *, kept: Path) -> TileTable:

@@ -31,10 +31,11 @@ from crack_lightning.errors import ConfigError
         (EvaluateConfig(data=DataConfig(batch_size=8, num_workers=1)), None),
         (PredictConfig(engine="eager", trainer=TrainerConfig(precision="bf16")), "engine: 'eager' says"),
         (PredictConfig(engine="openvino"), None),
+        (AuditConfig(data=DataConfig(source="painted", base="metu")), "data: audit looks at files"),
     ],
 )
 def test_a_key_that_a_command_does_not_read_is_refused(
-    config: EvaluateConfig | PredictConfig, said: str | None
+    config: AuditConfig | EvaluateConfig | PredictConfig, said: str | None
 ) -> None:
     problems = config.problems()
     assert [problem.startswith(said or "") for problem in problems] == ([True] if said else [])
@@ -247,3 +248,62 @@ def test_contradictions_of_a_mixture_are_named(changes: dict[str, Any], said: st
 def test_a_wrong_part_of_a_mixture_is_named(node: Any, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         mixed(sources={"a": node})
+
+
+LOCAL = ModelConfig(head="local", weights="imagenet", name="efficientnet_lite0")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"recipe": RecipeConfig(name="probe")}, "recipe.name: probe fits a pooled head"),
+        ({"recipe": RecipeConfig(name="probe_then_finetune")}, "recipe.name: probe_then_finetune fits"),
+        ({"augmentation": AugmentationConfig(cutmix_alpha=0.2)}, "augmentation: MixUp and CutMix share"),
+        ({"model": ModelConfig(head="local"), "recipe": RecipeConfig(name="frozen")}, "recipe.name: frozen"),
+        ({"model": ModelConfig(), "recipe": RecipeConfig(loss=LossConfig(cells=2))}, "recipe.loss.cells: "),
+        ({"recipe": RecipeConfig(name="frozen", loss=LossConfig(cells=2))}, None),
+        ({"augmentation": AugmentationConfig(paint=0.5)}, None),
+    ],
+)
+def test_what_does_not_go_with_a_local_head_is_refused(changes: dict[str, Any], said: str | None) -> None:
+    plain: dict[str, Any] = {"model": LOCAL, "recipe": RecipeConfig(name="finetune")}
+    problems = TrainConfig(**plain | changes).problems()
+    assert [problem.startswith(said or "") for problem in problems] == ([True] if said else [])
+
+
+def test_a_plain_cnn_has_no_strides_for_a_local_head() -> None:
+    with pytest.raises(ConfigError, match="which plain_cnn has not"):
+        ModelConfig(name="plain_cnn", head="local")
+
+
+PAINTED = {"source": "painted", "base": "real"}
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (DataConfig(source="painted", base="metu", root="tiles"), None),
+        (DataConfig(source="painted"), "data.base: expected one of synthetic, metu"),
+        (DataConfig(source="painted", base="mixed"), "data.base: expected one of .* got 'mixed'"),
+        (DataConfig(source="painted", base="synthetic", root="tiles"), "data.root: data=painted does not"),
+        (DataConfig(source="metu", base="metu"), "data.base: data=metu does not read it; use data=painted"),
+        (DataConfig(source="mixed", sources={"real": {"source": "metu"}, "p": PAINTED}), None),
+        (DataConfig(source="mixed", sources={"p": PAINTED}), "data.sources: painted tiles need another"),
+        (
+            DataConfig(source="mixed", sources={"a": {"source": "metu"}, "p": PAINTED}),
+            "data.sources.p.base: expected one of a to paint on, got 'real'",
+        ),
+        (
+            DataConfig(source="mixed", sources={"real": {"source": "metu"}, "p": PAINTED | {"root": "x"}}),
+            "data.sources.p.root: data=painted does not read it",
+        ),
+    ],
+)
+def test_what_is_painted_on_must_be_there(data: DataConfig, said: str | None) -> None:
+    problems = data.problems()
+    assert [bool(re.match(said or "", problem)) for problem in problems] == ([True] if said else [])
+
+
+def test_at_most_half_of_the_intact_tiles_are_painted_cracked() -> None:
+    with pytest.raises(ConfigError, match=r"augmentation\.paint: .* got 0\.7"):
+        AugmentationConfig(paint=0.7)

@@ -213,3 +213,27 @@ def test_a_real_tile_keeps_its_look() -> None:
     out = Augmentation(**EVERYTHING)(images, torch.arange(len(paths)), seed=0, epoch=0)
     assert ((out.mean((1, 2, 3)) - images.float().mean((1, 2, 3)) / 255).abs() < 0.4).all()
     assert (out.std((1, 2, 3)) > 0.01).all()
+
+
+def test_masks_move_as_the_images_do_and_the_images_as_without_them() -> None:
+    images, index = tiles(6), torch.arange(6)
+    masks = (images.float().mean(1, keepdim=True) > 128).to(torch.uint8) * 255
+    augment = Augmentation(**EVERYTHING)
+    both, moved = augment.with_masks(images, masks, index, seed=1, epoch=2)
+    torch.testing.assert_close(both, augment(images, index, seed=1, epoch=2))
+    assert moved.shape == (6, 1, 37, 37)
+    shape = {key: EVERYTHING[key] for key in ("flip", "quarter_turns", "rotation_deg", "scale", "translate")}
+    as_image = Augmentation(**shape)(masks.expand(-1, 3, -1, -1), index, seed=1, epoch=2)
+    torch.testing.assert_close(
+        Augmentation(**shape).with_masks(images, masks, index, seed=1, epoch=2)[1][:, 0], as_image[:, 0]
+    )
+
+
+def test_what_is_erased_from_a_tile_is_erased_from_its_mask() -> None:
+    images, masks = tiles(8), torch.full((8, 1, 37, 37), 255, dtype=torch.uint8)
+    erase = Augmentation(erasing_probability=1.0)
+    shown, moved = erase.with_masks(images, masks, torch.arange(8), seed=0, epoch=0)
+    gone = moved == 0
+    kept = (shown == images.float() / 255).all(dim=1, keepdim=True)
+    assert gone.flatten(1).any(dim=1).all()
+    assert kept[~gone].all()

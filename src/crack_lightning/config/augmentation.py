@@ -33,6 +33,9 @@ _PAIRS = {
 class AugmentationConfig:
     """Keys of ``conf/augmentation``; ``data.augmentation.Augmentation`` tells what each does.
 
+    ``paint`` is the share of intact training tiles that are painted cracked, anew in every epoch; as many
+    others get only what looks like cracks (``data.painted_batches.paint_batch``), so it is at most 0.5.
+
     ``mixup_alpha``, ``cutmix_alpha`` and ``mix_probability`` belong to ``data.mixing.mix_batch``.
     """
 
@@ -57,12 +60,14 @@ class AugmentationConfig:
     mixup_alpha: float = 0.0
     cutmix_alpha: float = 0.0
     mix_probability: float = 1.0
+    paint: float = 0.0
 
     def __post_init__(self) -> None:
         for key in _SHARES:
             require_range(f"augmentation.{key}", getattr(self, key), low=0, high=1)
         require_range("augmentation.rotation_deg", self.rotation_deg, low=0, high=180)
-        require_range("augmentation.hue", self.hue, low=0, high=0.5)
+        for key in ("hue", "paint"):
+            require_range(f"augmentation.{key}", getattr(self, key), low=0, high=0.5)
         for key in ("mixup_alpha", "cutmix_alpha"):
             require_range(f"augmentation.{key}", getattr(self, key), low=0, high=100)
         for key, (low, high) in _PAIRS.items():

@@ -94,6 +94,7 @@ class TrainConfig:
                 "optimizer.lr."
             )
         found += self._sizes_problems()
+        found += self._head_problems()
         mixing = self.augmentation.mixup_alpha > 0 or self.augmentation.cutmix_alpha > 0
         if mixing and self.recipe.loss.name == "focal":
             found.append(
@@ -118,6 +119,28 @@ class TrainConfig:
             )
         return found
 
+    def _head_problems(self) -> list[str]:
+        """List what does not go with the head, and what needs another one."""
+        found = []
+        if self.recipe.name == "frozen" and self.model.weights == "none":
+            found.append(
+                "recipe.name: frozen leaves the backbone as it is, and model.weights=none are random; "
+                "set model.weights=imagenet or a path."
+            )
+        if self.model.head == "pooled":
+            return found + unread(self.recipe.loss, "recipe.loss", ("cells",), by="model.head=pooled")
+        if self.recipe.name in ("probe", "probe_then_finetune"):
+            found.append(
+                f"recipe.name: {self.recipe.name} fits a pooled head on features, and model.head=local is "
+                "trained step by step; use recipe=frozen, or recipe=finetune."
+            )
+        if self.augmentation.mixup_alpha or self.augmentation.cutmix_alpha:
+            found.append(
+                "augmentation: MixUp and CutMix share a tile among classes, and model.head=local tells where "
+                "the crack is; set mixup_alpha and cutmix_alpha to 0."
+            )
+        return found
+
     def _probe_problems(self) -> list[str]:
         """List what a recipe without a training loop does not read."""
         found = [
@@ -128,7 +151,7 @@ class TrainConfig:
                 (self.model, "model", ("drop_rate", "drop_path_rate")),
                 (self.data, "data", ("sampler", "mix")),
                 (self.trainer, "trainer", ("monitor",)),
-                (self.augmentation, "augmentation", ("mixup_alpha", "cutmix_alpha")),
+                (self.augmentation, "augmentation", ("mixup_alpha", "cutmix_alpha", "paint")),
             )
             for problem in unread(node, prefix, keys, by="recipe=probe")
         ]
@@ -198,6 +221,8 @@ class AuditConfig:
             "on_unreadable",
             "mm_per_px",
         )
+        if self.data.source == "painted":
+            return ["data: audit looks at files that are there; audit data.base itself."]
         others = [item.name for item in fields(self.trainer) if item.name != "threads"]
         of_split = [item.name for item in fields(self.data.split) if item.name != "recover_photos"]
         return [

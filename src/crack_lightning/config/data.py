@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crack_lightning.config.checks import require_choice, require_range
-from crack_lightning.config.sources import DrawnConfig, MaskedConfig
+from crack_lightning.config.sources import DrawnConfig, MaskedConfig, PaintedConfig
 from crack_lightning.config.split import SplitConfig
 from crack_lightning.errors import ConfigError, nearest
 
-SOURCES = ("synthetic", "metu", "sdnet2018", "image_folder", "masked_photos", "mixed")
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+SOURCES = ("synthetic", "metu", "sdnet2018", "image_folder", "masked_photos", "mixed", "painted")
 _READ_BY = {
     "root": ("metu", "sdnet2018", "image_folder", "masked_photos"),
     "archive": ("metu", "sdnet2018"),
@@ -26,8 +29,11 @@ _READ_BY = {
     "mix": ("mixed",),
     "train_sources": ("mixed",),
     "test_sources": ("mixed",),
-    "seed": ("synthetic",),
+    "seed": ("synthetic", "painted"),
+    "base": ("painted",),
+    "painted": ("painted",),
 }
+_BASES = tuple(source for source in SOURCES if source not in ("mixed", "painted"))
 _OF_A_PART = (
     "source",
     *(key for key, readers in _READ_BY.items() if readers != ("mixed",) and key != "mm_per_px"),
@@ -40,7 +46,9 @@ class DataConfig:
 
     Attributes:
         source: One of ``SOURCES``.
-        seed: Which photos are drawn.
+        seed: Which photos are drawn, or what is painted.
+        base: What ``data=painted`` paints on: a source, whose keys are then read too; in ``data=mixed`` the
+            name of another of ``sources``.
         root: Folder of the images.
         archive: The published archive, to be unpacked into the cache.
         download: Fetch the published archive.
@@ -63,6 +71,7 @@ class DataConfig:
 
     source: str = "synthetic"
     seed: int = 0
+    base: str | None = None
     root: str | None = None
     archive: str | None = None
     download: bool = False
@@ -83,6 +92,7 @@ class DataConfig:
     split: SplitConfig = field(default_factory=SplitConfig)
     drawn: DrawnConfig = field(default_factory=DrawnConfig)
     masked: MaskedConfig = field(default_factory=MaskedConfig)
+    painted: PaintedConfig = field(default_factory=PaintedConfig)
 
     def __post_init__(self) -> None:
         require_choice("data.source", self.source, SOURCES)
@@ -99,11 +109,21 @@ class DataConfig:
         for key, inside in (("class_names", str), ("sources", dict)):
             _check_mapping(f"data.{key}", getattr(self, key), inside)
 
-    def problems(self) -> list[str]:
-        """List the keys that are set and that the chosen source does not read."""
+    @property
+    def kind(self) -> str:
+        """The source that reads files or draws: of painted tiles the one below."""
+        return self.base or "" if self.source == "painted" else self.source
+
+    def problems(self, *, siblings: Collection[str] = ()) -> list[str]:
+        """List the keys that are set and that the chosen source does not read.
+
+        Args:
+            siblings: The other sources that can be painted on, in ``data=mixed``.
+        """
         found = []
+        kinds = {self.source} if siblings else {self.source, self.kind}
         for key, default in _defaults().items():
-            if self.source not in _READ_BY[key] and getattr(self, key) != default:
+            if not kinds & set(_READ_BY[key]) and getattr(self, key) != default:
                 readers = " or ".join(f"data={source}" for source in _READ_BY[key])
                 found.append(
                     f"data.{key}: data={self.source} does not read it; use {readers}, or leave it out."
@@ -113,6 +133,8 @@ class DataConfig:
                 "data.mm_per_px: no width is known where masks are lines; set data.masked.mask_width=true "
                 "if they are as wide as the cracks, or leave it out."
             )
+        if self.source == "painted" and self.base not in (bases := siblings or _BASES):
+            found.append(f"data.base: expected one of {', '.join(bases)} to paint on, got {self.base!r}.")
         return [*found, *self._mixed_problems(), *self.split.problems()]
 
     def parts(self) -> dict[str, DataConfig]:
@@ -130,10 +152,14 @@ class DataConfig:
             return [
                 "data.sources: data=mixed needs some; set 'data.sources={a: {source: metu, root: tiles}, …}'."
             ]
+        parts = self.parts()
+        real = [name for name, part in parts.items() if part.source != "painted"]
+        if not real:
+            return ["data.sources: painted tiles need another source that they are painted on; add it."]
         found = [
             problem.replace("data.", f"data.sources.{name}.", 1)
-            for name, part in self.parts().items()
-            for problem in part.problems()
+            for name, part in parts.items()
+            for problem in part.problems(siblings=real if part.source == "painted" else ())
         ]
         found += [
             f"data.{key}: expected some of {', '.join(self.sources)}, got '{name}'."
@@ -160,7 +186,7 @@ def _part(name: str, node: Any) -> DataConfig:
         match = nearest(unknown, _OF_A_PART)
         hint = f"did you mean {match}?" if match else f"expected some of {', '.join(_OF_A_PART)}."
         raise ConfigError(f"{key}.{unknown}: no such key; {hint}")
-    nested = {"drawn": DrawnConfig, "masked": MaskedConfig}
+    nested = {"drawn": DrawnConfig, "masked": MaskedConfig, "painted": PaintedConfig}
     try:
         return DataConfig(
             **{part: nested[part](**value) if part in nested else value for part, value in node.items()}

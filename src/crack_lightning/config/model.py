@@ -8,7 +8,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from crack_lightning.config.checks import require_range
+from crack_lightning.config.checks import require_choice, require_range
 from crack_lightning.errors import ConfigError, nearest
 
 PLAIN_CNN = "plain_cnn"
@@ -24,6 +24,8 @@ class ModelConfig:
         name: ``plain_cnn``, or a name from timm, also with the tag of its weights (``resnet18.tv_in1k``).
         label: Short name for folders and reports; the name where none is given.
         weights: ``none``, ``imagenet``, or a path to a file of weights.
+        head: ``pooled`` for a score a tile, as the network has it, or ``local`` for a score every 8 pixels,
+            of which the mean of the strongest 3 % is the tile's.
         image_size: Side of the square input in pixels; tiles are resized to it.
         drop_rate: Dropout before the classifier.
         drop_path_rate: Share of a network's branches that are left out at random in training.
@@ -33,6 +35,7 @@ class ModelConfig:
     name: str = "mobilenetv2_100"
     label: str = ""
     weights: str = "none"
+    head: str = "pooled"
     image_size: int = 96
     drop_rate: float = 0.0
     drop_path_rate: float = 0.0
@@ -45,6 +48,12 @@ class ModelConfig:
             raise ConfigError(
                 f"model.label: expected letters, digits, '.', '_', '-' or '+', "
                 f"got '{self.label}'; leave it out."
+            )
+        require_choice("model.head", self.head, ("pooled", "local"))
+        if self.head == "local" and self.name == PLAIN_CNN:
+            raise ConfigError(
+                f"model.head: local needs features of several strides, which {PLAIN_CNN} has not; "
+                "use model.head=pooled, or a network of timm."
             )
         require_range("model.image_size", self.image_size, low=32, high=4096)
         require_range("model.drop_rate", self.drop_rate, low=0, high=0.95)

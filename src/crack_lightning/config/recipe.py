@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from crack_lightning.config.checks import require_choice, require_range, unread
 
-RECIPES = ("scratch", "finetune", "probe", "probe_then_finetune")
+RECIPES = ("scratch", "finetune", "frozen", "probe", "probe_then_finetune")
 ENGINES = ("auto", "eager", "eager_bf16", "openvino", "openvino_bf16")
-_BY_STEPS = ("scratch", "finetune", "probe_then_finetune")
+_BY_STEPS = ("scratch", "finetune", "frozen", "probe_then_finetune")
 _BY_FEATURES = ("probe", "probe_then_finetune")
 _READ_BY = {
     "backbone_lr_scale": ("finetune",),
@@ -32,16 +32,19 @@ class LossConfig:
         label_smoothing: Share of each target spread over all classes; cross entropy only.
         focal_gamma: How much easy tiles are quieted; focal only.
         class_weights: ``none``, or ``balanced`` for weights inverse to the classes' frequencies.
+        cells: Weight of the cells' cross entropy beside the tiles' loss, with ``model.head=local``.
     """
 
     name: str = "cross_entropy"
     label_smoothing: float = 0.0
     focal_gamma: float = 2.0
     class_weights: str = "none"
+    cells: float = 1.0
 
     def __post_init__(self) -> None:
         require_choice("recipe.loss.name", self.name, ("cross_entropy", "focal"))
         require_range("recipe.loss.label_smoothing", self.label_smoothing, low=0, high=0.5)
+        require_range("recipe.loss.cells", self.cells, low=0, high=1000)
         require_range("recipe.loss.focal_gamma", self.focal_gamma, low=0)
         require_choice("recipe.loss.class_weights", self.class_weights, ("none", "balanced"))
 
@@ -51,9 +54,9 @@ class RecipeConfig:
     """Which weights move, and how fast.
 
     Attributes:
-        name: ``scratch`` moves all alike, ``finetune`` the backbone more slowly; ``probe`` fits the head on
-            the frozen backbone's features, which are computed once and kept; ``probe_then_finetune`` goes on
-            from there, stage by stage.
+        name: ``scratch`` moves all alike, ``finetune`` the backbone more slowly, ``frozen`` the head alone;
+            ``probe`` fits the head on the frozen backbone's features, which are computed once and kept;
+            ``probe_then_finetune`` goes on from there, stage by stage.
         backbone_lr_scale: The backbone's learning rate as a share of the head's; ``finetune`` only.
         stage_lr_scale: Each stage's learning rate as a share of the next one's, the classifier's being
             ``optimizer.lr``; ``probe_then_finetune`` only.

@@ -71,3 +71,17 @@ class MaskedConfig:
     def rules(self) -> dict[str, Any]:
         """Return the arguments of ``data.sources.masked_photos.MaskRules``."""
         return {**vars(self), "stride_px": self.stride_px or self.tile_px}
+
+
+@dataclass
+class PaintedConfig:
+    """What ``data=painted`` paints.
+
+    Attributes:
+        num_tiles: How many tiles; half of them cracked.
+    """
+
+    num_tiles: int = 12000
+
+    def __post_init__(self) -> None:
+        require_range("data.painted.num_tiles", self.num_tiles, low=40)

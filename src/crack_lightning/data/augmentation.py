@@ -80,17 +80,45 @@ class Augmentation:
             float32 ``(N, 3, H, W)`` in ``[0, 1]``; ``images / 255`` when everything is off. The draws are the
             same on every device, the pixels are the same to the bit on devices of one kind.
         """
-        index = index.cpu()
-        numbers = torch.arange(len(Draw)).unsqueeze(1)
-        draws = dict(zip(Draw, uniform(seed, epoch, index, numbers), strict=True))
-        tiles = self._warped(self._flipped(images, draws).to(torch.float32) / 255, draws)
+        draws = _drawn(index, seed=seed, epoch=epoch)
+        return self._finished(
+            self._viewed(images, draws), images, draws, hashed(seed, epoch, index.cpu(), Draw.NOISE)
+        )
+
+    def with_masks(
+        self, images: Tensor, masks: Tensor, index: Tensor, *, seed: int, epoch: int
+    ) -> tuple[Tensor, Tensor]:
+        """Augment a batch and its masks: these move as the images do, and lose what is erased there.
+
+        Args:
+            images: uint8 ``(N, 3, H, W)``; not changed.
+            masks: Coverage by cracks, uint8 ``(N, 1, H, W)``; not changed.
+            index: Rows in the TileTable, int64 ``(N,)``.
+            seed: The run's seed.
+            epoch: The epoch, from 0.
+
+        Returns:
+            The images as :meth:`__call__` gives them, and the masks, float32 ``(N, 1, H, W)`` in ``[0, 1]``.
+        """
+        draws = _drawn(index, seed=seed, epoch=epoch)
+        viewed = self._viewed(torch.cat([images, masks], dim=1), draws)
+        tiles, moved = viewed[:, :3].contiguous(), viewed[:, 3:].contiguous()
+        nothing = torch.zeros(len(images), 1, device=images.device)
+        key = hashed(seed, epoch, index.cpu(), Draw.NOISE)
+        return self._finished(tiles, images, draws, key), self._erased(moved, nothing, draws)
+
+    def _viewed(self, images: Tensor, draws: dict[Draw, Tensor]) -> Tensor:
+        return self._warped(self._flipped(images, draws).to(torch.float32) / 255, draws)
+
+    def _finished(self, tiles: Tensor, images: Tensor, draws: dict[Draw, Tensor], noise: Tensor) -> Tensor:
+        """Do to moved tiles what leaves every pixel in its place, given them as they were and their noise."""
         needs_means = self._recolours or self.erasing_probability > 0
         means = photometry.channel_means(images) if needs_means else torch.empty(0)
         tiles = self._shaded(self._erased(tiles, means, draws), draws)
         tiles = self._blurred(self._recoloured(tiles, means, draws), draws)
         if self.noise_std > 0:
             std = self.noise_std * draws[Draw.NOISE_STD]
-            tiles = photometry.add_noise(tiles, hashed(seed, epoch, index, Draw.NOISE), std)
+            tiles = photometry.add_noise(tiles, noise, std)
         return self._compressed(tiles, draws)
 
     @property
@@ -173,6 +201,11 @@ class Augmentation:
             return photometry.compress(chosen, quality)
 
         return _changed(tiles, draws[Draw.JPEG] < self.jpeg_probability, compress)
+
+
+def _drawn(index: Tensor, *, seed: int, epoch: int) -> dict[Draw, Tensor]:
+    numbers = torch.arange(len(Draw)).unsqueeze(1)
+    return dict(zip(Draw, uniform(seed, epoch, index.cpu(), numbers), strict=True))
 
 
 def _between(draw: Tensor, limits: Sequence[float]) -> Tensor:

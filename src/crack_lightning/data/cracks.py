@@ -19,6 +19,33 @@ LEAST_LINE_PX = 10
 
 
 @dataclass(frozen=True, kw_only=True)
+class CrackHabit:
+    """Where the cracks of one kind of picture run, and how wide they are; shares are of the cracks.
+
+    Attributes:
+        usual_px: Typical width, drawn log-uniformly between these, pixels.
+        limits_px: The narrowest and the widest local width, pixels.
+        hairlines: Share whose typical width is 0.7 to 1.1 px instead.
+        tortuosity: How much the heading wanders, radians, drawn between these.
+        begins_inside: Share that begins in the picture rather than beyond its border.
+        ends_inside: Share that ends in the picture likewise.
+        branches: Chance of 0, 1, 2, … branches.
+        branch_px: Length of a branch, pixels, drawn between these.
+        swelling: How much the width changes along a crack, drawn between these; about its relative deviation.
+    """
+
+    usual_px: tuple[float, float] = (5.0, 11.0)
+    limits_px: tuple[float, float] = WIDTH_RANGE_PX
+    hairlines: float = 0.03
+    tortuosity: tuple[float, float] = (0.4, 0.75)
+    begins_inside: float = 0.15
+    ends_inside: float = 0.0
+    branches: tuple[float, ...] = (0.55, 0.27, 0.12, 0.06)
+    branch_px: tuple[float, float] = (80.0, 500.0)
+    swelling: tuple[float, float] = (0.1, 0.35)
+
+
+@dataclass(frozen=True, kw_only=True)
 class CrackLook:
     """How the cracks of one wall look.
 
@@ -28,6 +55,9 @@ class CrackLook:
         rim: Brightness of the edge that faces the light, and half the shadow of the other.
         soiling: Darkening of the concrete beside the crack.
         tint: What remains of red, green and blue inside, about 1 each.
+        fading: How much of a crack is lost where it fades, in ``[0, 1]``.
+        wall_px: How far into a crack the light reaches, pixels.
+        debris: How much of the darkness inside grains of sand and broken edges take, in ``[0, 1]``.
     """
 
     light_angle: float
@@ -35,6 +65,12 @@ class CrackLook:
     rim: float
     soiling: float
     tint: tuple[float, float, float]
+    fading: float = 0.0
+    wall_px: float = 2.0
+    debris: float = 0.0
+
+
+PHOTO_CRACKS = CrackHabit()
 
 
 def random_look(rng: np.random.Generator, light_angle: float) -> CrackLook:
@@ -50,12 +86,7 @@ def random_look(rng: np.random.Generator, light_angle: float) -> CrackLook:
 
 
 def random_cracks(
-    rng: np.random.Generator,
-    height: int,
-    width: int,
-    *,
-    num_cracks: int,
-    width_px: tuple[float, float] | None = None,
+    rng: np.random.Generator, height: int, width: int, *, num_cracks: int, habit: CrackHabit = PHOTO_CRACKS
 ) -> list[Stroke]:
     """Draw cracks that cross or end in an image, each with its branches.
 
@@ -64,17 +95,17 @@ def random_cracks(
         height: Of the image, pixels.
         width: Of the image, pixels.
         num_cracks: Main cracks; branches come on top.
-        width_px: Limits of their typical widths, even by logarithm; by default as on walls.
+        habit: Where they run, and how wide they are; as on a photo of a wall by default.
 
     Returns:
-        Centre lines with edges; the widest local width is at most 12 px.
+        Centre lines with edges, each local width within ``habit.limits_px``.
     """
     cracks: list[Stroke] = []
     for _ in range(num_cracks):
-        trunk = _main_crack(rng, height, width, width_px)
+        trunk = _main_crack(rng, height, width, habit)
         cracks.append(trunk)
-        num_branches = int(rng.choice([0, 1, 2, 3], p=[0.55, 0.27, 0.12, 0.06]))
-        cracks.extend(_branch(rng, trunk) for _ in range(num_branches))
+        num_branches = int(rng.choice(len(habit.branches), p=habit.branches))
+        cracks.extend(_branch(rng, trunk, habit) for _ in range(num_branches))
     return cracks
 
 
@@ -119,38 +150,35 @@ def width_inside(cracks: list[Stroke], left: float, top: float, size_px: float) 
     return float(np.percentile(widths, 95)) if widths else float("nan")
 
 
-def _main_crack(
-    rng: np.random.Generator, height: int, width: int, width_px: tuple[float, float] | None
-) -> Stroke:
+def _main_crack(rng: np.random.Generator, height: int, width: int, habit: CrackHabit) -> Stroke:
     size = np.array([width, height])
     through = rng.uniform(0.1, 0.9, 2) * size
     heading = float(rng.uniform(0, 2 * np.pi))
     reach = float(np.hypot(*size))
-    back = reach if rng.random() < 0.85 else rng.uniform(0, 0.25) * reach
+    back = reach if rng.random() < 1 - habit.begins_inside else rng.uniform(0, 0.25) * reach
+    ends = habit.ends_inside > 0 and rng.random() < habit.ends_inside
+    ahead = rng.uniform(0.1, 0.5) * reach if ends else reach
     start = through - back * np.array([np.cos(heading), np.sin(heading)])
-    points = _walk(rng, start, heading, back + reach, tortuosity=float(rng.uniform(0.4, 0.75)))
-    return _with_edges(rng, points, _random_width(rng, width_px), ends=(back < reach, False))
+    points = _walk(rng, start, heading, back + ahead, tortuosity=float(rng.uniform(*habit.tortuosity)))
+    return _with_edges(rng, points, _random_width(rng, habit), ends=(back < reach, ends), habit=habit)
 
 
-def _branch(rng: np.random.Generator, trunk: Stroke) -> Stroke:
+def _branch(rng: np.random.Generator, trunk: Stroke, habit: CrackHabit) -> Stroke:
     at = int(rng.integers(len(trunk.points) // 4, 3 * len(trunk.points) // 4))
     ahead = trunk.points[min(at + 5, len(trunk.points) - 1)] - trunk.points[at]
     turn = rng.uniform(0.4, 1.3) * rng.choice([-1, 1])
     heading = float(np.arctan2(ahead[1], ahead[0]) + turn)
-    points = _walk(
-        rng, trunk.points[at], heading, float(rng.uniform(80, 500)), tortuosity=float(rng.uniform(0.3, 0.65))
-    )
-    width = float(np.clip(trunk.width_px[at] * rng.uniform(0.5, 0.9), *WIDTH_RANGE_PX))
-    return _with_edges(rng, points, width, ends=(False, True))
+    length_px = float(rng.uniform(*habit.branch_px))
+    points = _walk(rng, trunk.points[at], heading, length_px, tortuosity=float(rng.uniform(0.3, 0.65)))
+    width = float(np.clip(trunk.width_px[at] * rng.uniform(0.5, 0.9), *habit.limits_px))
+    return _with_edges(rng, points, width, ends=(False, True), habit=habit)
 
 
-def _random_width(rng: np.random.Generator, limits: tuple[float, float] | None) -> float:
-    """Draw a crack's typical width in pixels: between limits, or else a few hairlines, most 5 to 11."""
-    if limits is not None:
-        return float(np.exp(rng.uniform(*np.log(limits))))
-    if rng.random() < 0.03:
+def _random_width(rng: np.random.Generator, habit: CrackHabit) -> float:
+    """Draw a crack's typical width, pixels."""
+    if habit.hairlines and rng.random() < habit.hairlines:
         return float(rng.uniform(0.7, 1.1))
-    return float(np.exp(rng.uniform(np.log(5.0), np.log(11.0))))
+    return float(np.exp(rng.uniform(*np.log(habit.usual_px))))
 
 
 def _walk(
@@ -171,17 +199,23 @@ def _walk(
 
 
 def _with_edges(
-    rng: np.random.Generator, points: NDArray[np.float64], width_px: float, *, ends: tuple[bool, bool]
+    rng: np.random.Generator,
+    points: NDArray[np.float64],
+    width_px: float,
+    *,
+    ends: tuple[bool, bool],
+    habit: CrackHabit,
 ) -> Stroke:
     """Give a line its width: slow changes, rough edges, and a point where it ends in the concrete."""
     num_points = len(points)
-    slow = np.exp(rng.uniform(0.1, 0.35) * wander(rng, num_points, coarsest=80, roughness=0.6))
+    slow = np.exp(rng.uniform(*habit.swelling) * wander(rng, num_points, coarsest=80, roughness=0.6))
     local = width_px * slow
     taper_points = min(num_points // 2, int(rng.uniform(15, 60)))
     ramp = np.minimum(1, (np.arange(num_points) + 1) / taper_points)
     local *= (ramp if ends[0] else 1.0) * (ramp[::-1] if ends[1] else 1.0)
     half = 0.5 * local[:, None] * np.stack([_edge(rng, num_points) for _ in range(2)], axis=1)
-    return Stroke(points=points, half_width_px=np.clip(half, WIDTH_RANGE_PX[0] / 2, WIDTH_RANGE_PX[1] / 2))
+    narrowest, widest = habit.limits_px
+    return Stroke(points=points, half_width_px=np.clip(half, narrowest / 2, widest / 2))
 
 
 def _edge(rng: np.random.Generator, num_points: int) -> NDArray[np.float64]:
@@ -196,15 +230,23 @@ def _swallowed(
 ) -> NDArray[np.float32]:
     """Return the share of light lost at each pixel: most amid a wide crack, little in a hairline."""
     deep = cv2.GaussianBlur(covered, (0, 0), 1.8)
-    lit_wall = np.maximum(covered - _shifted(covered, look.light_angle, 2.0), 0)
-    patches = cv2.resize(
-        rng.uniform(0.75, 1.0, (covered.shape[0] // 12 + 2, covered.shape[1] // 12 + 2)).astype(np.float32),
-        covered.shape[::-1],
-        interpolation=cv2.INTER_LINEAR,
-    )
+    lit_wall = np.maximum(covered - _shifted(covered, look.light_angle, look.wall_px), 0)
+    patches = _patches(rng, covered.shape, low=0.75, cell_px=12)
+    if look.debris:
+        patches *= _patches(rng, covered.shape, low=1 - look.debris, cell_px=3)
+    if look.fading:
+        patches *= _patches(rng, covered.shape, low=1 - look.fading, cell_px=24)
     inside = covered * (0.55 + 0.45 * deep) * (1 - 0.45 * lit_wall) * patches
     beside = look.soiling * cv2.GaussianBlur(covered, (0, 0), 7) * (1 - covered)
     return np.asarray(look.darkness * inside + beside, np.float32)
+
+
+def _patches(
+    rng: np.random.Generator, shape: tuple[int, ...], *, low: float, cell_px: int
+) -> NDArray[np.float32]:
+    """Return smooth patches of about ``cell_px`` between ``low`` and 1, float of the given shape."""
+    small = rng.uniform(low, 1.0, (shape[0] // cell_px + 2, shape[1] // cell_px + 2)).astype(np.float32)
+    return np.asarray(cv2.resize(small, shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _rim(covered: NDArray[np.float32], look: CrackLook) -> NDArray[np.float32]:

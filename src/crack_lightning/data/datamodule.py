@@ -10,8 +10,9 @@ from pytorch_lightning import LightningDataModule
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from crack_lightning.data.loading import read_batch
+from crack_lightning.data.loading import read_batch, read_masks
 from crack_lightning.data.mixing import mix_batch
+from crack_lightning.data.painted_batches import paint_batch
 from crack_lightning.data.sampling import TrainBatches
 
 if TYPE_CHECKING:
@@ -33,18 +34,27 @@ class TileDataset(Dataset[Any]):
         table: Any tiles; an item's key is its row.
         image_size: Side in pixels that tiles are resized to.
         threads: Threads that read a batch.
+        masks: Whether masks are read too.
     """
 
-    def __init__(self, table: TileTable, *, image_size: int, threads: int = 1) -> None:
+    def __init__(self, table: TileTable, *, image_size: int, threads: int = 1, masks: bool = False) -> None:
         self.root, self.names = table.root, table.path
         self.labels = torch.from_numpy(table.label)
         self.image_size, self.threads = image_size, threads
+        self.masks: NDArray[np.generic] | None = None
+        if masks:
+            self.masks = table.extra.get("mask", np.full(len(table), ""))
+            self.mask_known = torch.from_numpy((self.masks != "") | (table.label != table.positive_index))
 
     def __len__(self) -> int:
         return len(self.names)
 
     def __getitems__(self, rows: Sequence[int]) -> Batch:
-        """Return ``image`` uint8 ``(N, 3, S, S)``, ``target`` and ``index`` int64 ``(N,)``."""
+        """Return ``image`` uint8 ``(N, 3, S, S)``, ``target`` and ``index`` int64 ``(N,)``.
+
+        With masks also ``mask`` uint8 ``(N, 1, S, S)``, 255 where a pixel is wholly crack, and ``mask_known``
+        bool ``(N,)``: whether there is one. An intact tile's mask is empty and thus known.
+        """
         return self.read(rows, threads=self.threads)
 
     def read(self, rows: Sequence[int], *, threads: int) -> Batch:
@@ -52,7 +62,12 @@ class TileDataset(Dataset[Any]):
         index = torch.as_tensor(rows, dtype=torch.int64)
         paths = [self.root / str(self.names[row]) for row in rows]
         images = read_batch(paths, size=self.image_size, threads=threads)
-        return {"image": images, "target": self.labels[index], "index": index}
+        batch = {"image": images, "target": self.labels[index], "index": index}
+        if self.masks is None:
+            return batch
+        files = [self.root / mask if (mask := str(self.masks[row])) else None for row in rows]
+        masks = read_masks(files, size=self.image_size)
+        return {**batch, "mask": masks, "mask_known": self.mask_known[index]}
 
 
 class CrackDataModule(LightningDataModule):
@@ -69,6 +84,8 @@ class CrackDataModule(LightningDataModule):
         sampler: ``shuffled``, or ``balanced`` for as many draws from every class.
         mix: ``natural``, or ``equal`` for as many draws from every source.
         augmentation: Random changes of training tiles.
+        paint: Share of intact training tiles that get a painted crack, in ``[0, 1]``.
+        masks: Whether batches have masks.
         mixing: Arguments of :func:`~crack_lightning.data.mixing.mix_batch`; empty is off.
         max_train_batches: Batches an epoch at the most.
         max_val_batches: Validation batches at the most.
@@ -90,6 +107,8 @@ class CrackDataModule(LightningDataModule):
         mix: str = "natural",
         augmentation: Augmentation,
         mixing: Mapping[str, float],
+        paint: float = 0.0,
+        masks: bool = False,
         max_train_batches: int | None = None,
         max_val_batches: int | None = None,
         sizes: Sequence[int] = (),
@@ -98,10 +117,10 @@ class CrackDataModule(LightningDataModule):
         super().__init__()
         self.table = table
         threads = 1 if num_workers else torch.get_num_threads()
-        self.dataset = TileDataset(table, image_size=image_size, threads=threads)
+        self.dataset = TileDataset(table, image_size=image_size, threads=threads, masks=masks)
         self.batch_size, self.num_workers, self.timeout_s = batch_size, num_workers, timeout_s
         self.seed, self.sampler, self.mix = seed, sampler, mix
-        self.augmentation, self.mixing = augmentation, mixing
+        self.augmentation, self.mixing, self.paint = augmentation, mixing, paint
         self.max_train_batches, self.max_val_batches = max_train_batches, max_val_batches
         self.sizes, self.pin_memory = tuple(sizes), pin_memory
 
@@ -162,13 +181,21 @@ class CrackDataModule(LightningDataModule):
         )
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Augment and mix training batches where they are."""
+        """Paint on, augment and mix training batches where they are."""
         if self.trainer is None or not self.trainer.training:
             return batch
-        images = self.augmentation(
-            batch["image"], batch["index"], seed=self.seed, epoch=self.trainer.current_epoch
-        )
-        images = self._shrunk(images, epoch=self.trainer.current_epoch, epochs=self.trainer.max_epochs or 1)
+        epoch = self.trainer.current_epoch
+        if self.paint:
+            assert self.table.positive_index is not None, "refused before"
+            batch = paint_batch(
+                batch,
+                share=self.paint,
+                positive_index=self.table.positive_index,
+                seed=self.seed,
+                epoch=epoch,
+            )
+        batch = self._augmented(batch, epoch=epoch)
+        images = self._shrunk(batch["image"], epoch=epoch, epochs=self.trainer.max_epochs or 1)
         batch = {**batch, "image": images}
         if self.mixing:
             batch["image"], batch["soft_target"] = mix_batch(
@@ -180,6 +207,13 @@ class CrackDataModule(LightningDataModule):
                 **self.mixing,
             )
         return batch
+
+    def _augmented(self, batch: Batch, *, epoch: int) -> Batch:
+        how = {"seed": self.seed, "epoch": epoch}
+        if "mask" not in batch:
+            return {**batch, "image": self.augmentation(batch["image"], batch["index"], **how)}
+        images, masks = self.augmentation.with_masks(batch["image"], batch["mask"], batch["index"], **how)
+        return {**batch, "image": images, "mask": masks}
 
     def _shrunk(self, images: Tensor, *, epoch: int, epochs: int) -> Tensor:
         """Return training tiles in the size of the epoch, float32 ``(N, 3, S, S)``."""

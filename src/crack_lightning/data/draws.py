@@ -44,6 +44,8 @@ class Draw(IntEnum):
     ERASING_ASPECT = 24
     ERASING_X = 25
     ERASING_Y = 26
+    PAINT = 27
+    PAINTING = 28
 
 
 def hashed(seed: int, epoch: int, index: Tensor, draw: int | Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from crack_lightning.data.decoding import UnreadableImageError, decode_image
+from crack_lightning.data.masks import read_mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = ["UnreadableImageError", "decode_image", "in_order", "read_batch", "resized"]
+__all__ = ["UnreadableImageError", "decode_image", "in_order", "read_batch", "read_masks", "resized"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -60,15 +61,35 @@ def read_batch(paths: Sequence[Path], *, size: int, threads: int = 1) -> Tensor:
     return batch
 
 
+def read_masks(paths: Sequence[Path | None], *, size: int) -> Tensor:
+    """Read masks and bring them to one size as :func:`read_batch` does pictures.
+
+    Args:
+        paths: N files of grey values, 255 being crack; ``None`` for a tile without one.
+        size: Side of the result in pixels.
+
+    Returns:
+        Coverage by cracks, uint8 ``(N, 1, size, size)``; zero without a file.
+
+    Raises:
+        DataError: If a file is no mask.
+    """
+    batch = torch.zeros((len(paths), 1, size, size), dtype=torch.uint8)
+    for row, path in enumerate(paths):
+        if path is not None:
+            batch[row] = resized(read_mask(path)[..., None], size=size)
+    return batch
+
+
 def resized(pixels: NDArray[np.uint8], *, size: int) -> Tensor:
     """Squash a picture to a square, bilinear with antialiasing.
 
     Args:
-        pixels: RGB values, uint8 ``(H, W, 3)``.
+        pixels: Values, uint8 ``(H, W, C)``.
         size: Side of the result in pixels.
 
     Returns:
-        RGB values, uint8 ``(3, size, size)``.
+        Values, uint8 ``(C, size, size)``.
     """
     image = torch.from_numpy(pixels).permute(2, 0, 1)[None]
     if image.shape[2:] == (size, size):

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from crack_lightning.data.cracks import (
+    CrackHabit,
     length_inside,
     lines_inside,
     paint_cracks,
@@ -107,7 +108,7 @@ def draw_photo(
     """
     light_angle = float(rng.uniform(0, 2 * np.pi))
     number = _number_of_cracks(rng, height * width)
-    cracks = random_cracks(rng, height, width, num_cracks=number, width_px=crack_width_px)
+    cracks = random_cracks(rng, height, width, num_cracks=number, habit=_habit(crack_width_px))
     clutter = rng.beta(2, 1.5) * _CLUTTER["cracked" if cracks else "sound"]
     shares = {k: p * (1 if k in _ON_ANY_WALL else clutter) for k, p in _SHARE_OF_PHOTOS.items()}
     kinds = [kind for kind in KINDS if rng.random() < shares[kind]]
@@ -153,6 +154,12 @@ def cut_tiles(photo: Photo, *, tile_px: int) -> Iterator[Tile]:
                 crack_lines=lines_inside(photo.cracks, left, top, tile_px),
                 distractors="+".join(kinds),
             )
+
+
+def _habit(crack_width_px: tuple[float, float] | None) -> CrackHabit:
+    if crack_width_px is None:
+        return CrackHabit()
+    return CrackHabit(usual_px=crack_width_px, hairlines=0.0)
 
 
 def _number_of_cracks(rng: np.random.Generator, area_px: int) -> int:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crack_lightning.data.appearance import MEASURES
+from crack_lightning.data.following import split_with_painted
 from crack_lightning.data.groups import PhotoClues, joined_groups
 from crack_lightning.data.sequence import continuing_pairs
-from crack_lightning.data.splits import apply_splits, split_by_source
+from crack_lightning.data.splits import apply_splits
 from crack_lightning.data.survey import survey
 from crack_lightning.data.table import EXCLUDED, SPLITS, TileTable, read_rows, read_splits
 from crack_lightning.errors import DataError
@@ -122,7 +123,7 @@ def with_splits(table: TileTable, *, file: Path | None, kept: Path, **how: Any) 
         table: Tiles with their digests.
         file: An earlier run's ``splits.csv`` to follow.
         kept: Where this run's ``splits.csv`` is, or is to be.
-        how: What :func:`crack_lightning.data.splits.split_by_source` reads.
+        how: What :func:`crack_lightning.data.following.split_with_painted` reads.
 
     Raises:
         DataError: If the tiles are no longer those of ``kept``, or not those of ``file``.
@@ -132,7 +133,7 @@ def with_splits(table: TileTable, *, file: Path | None, kept: Path, **how: Any) 
     if file is not None:
         table = apply_splits(table, read_splits(file), file=file)
     else:
-        table = split_by_source(table, **how)
+        table = split_with_painted(table, **how)
     table.write_csv(kept)
     return table
 

@@ -75,7 +75,7 @@ def split_table(
         )
         split[rows] = np.array(open_splits)[chosen]
     done = replace(table, split=split)
-    _check_classes(done)
+    check_classes(done)
     if not ready:
         _check_shares(done, shares, tolerance=tolerance)
     _warn_of_shared_groups(done)
@@ -136,7 +136,7 @@ def split_by_source(
         split[only_train] = np.array(["train", "val"])[chosen]
     split[np.isin(table.source, sorted(tests - trains))] = "test"
     done = _without_parted_groups(replace(table, split=split), last=tests - trains)
-    _check_classes(done)
+    check_classes(done)
     return done
 
 
@@ -172,7 +172,7 @@ def _folded(
     )
     split[rest] = np.array(["train", "val"])[chosen]
     done = replace(table, split=split)
-    _check_classes(done)
+    check_classes(done)
     asked = dict(zip(SPLITS, [*((1 - 1 / folds) * wanted / wanted.sum()), 1 / folds], strict=True))
     _check_shares(done, asked, tolerance=tolerance)
     return done
@@ -196,7 +196,7 @@ def apply_splits(table: TileTable, mapping: Mapping[str, str], *, file: Path) ->
     _check_same(sorted(set(paths) - mapping.keys()), f"are not in '{file}'")
     _check_same(sorted(mapping.keys() - set(paths)), f"are in '{file}', but not under '{table.root}'")
     done = replace(table, split=np.array([mapping[path] for path in paths], dtype="U5"))
-    _check_classes(done)
+    check_classes(done)
     return done
 
 
@@ -210,7 +210,12 @@ def _checked_fractions(fractions: Sequence[float]) -> dict[str, float]:
     return dict(zip(SPLITS, shares, strict=True))
 
 
-def _check_classes(table: TileTable) -> None:
+def check_classes(table: TileTable) -> None:
+    """Refuse splits of which one lacks a class.
+
+    Raises:
+        DataError: If one does.
+    """
     for split in SPLITS:
         for index, name in enumerate(table.class_names):
             if not ((table.split == split) & (table.label == index)).any():

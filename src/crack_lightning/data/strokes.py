@@ -99,7 +99,8 @@ def _draw(stroke: Stroke, canvas: NDArray[np.float32]) -> None:
     fine = np.zeros((high - low)[::-1] * SUPERSAMPLING, np.uint8)
     # cv2 wants fixed-point corners; pixel (0, 0) covers [-0.5, 0.5)
     corners = np.stack([left[:-1], left[1:], right[1:], right[:-1]], axis=1)
-    fixed = np.round(((corners - low + 0.5) * SUPERSAMPLING - 0.5) * 16).astype(np.int32)
+    seen = (corners.max(axis=1) > low - 1).all(axis=1) & (corners.min(axis=1) < high).all(axis=1)
+    fixed = np.round(((corners[seen] - low + 0.5) * SUPERSAMPLING - 0.5) * 16).astype(np.int32)
     for quad in fixed:
         cv2.fillConvexPoly(fine, quad, 255, cv2.LINE_8, 4)
     block = cv2.resize(fine, (high - low).tolist(), interpolation=cv2.INTER_AREA)

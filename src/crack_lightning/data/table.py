@@ -39,8 +39,9 @@ class TileTable:
         sha256: Hex digests of the files, str ``(N,)``; empty where not computed.
         extra: What only some sources know, each ``(N,)``: ``crack_width_px`` (float, NaN where unknown),
             ``crack_lines`` (how many lines, trunk or branch, a drawn crack has, float likewise),
-            ``distractors`` (str, kinds joined by ``+``), ``mask`` (str, a path relative to ``root``);
-            and what reading them found: ``brightness`` and ``sharpness`` (float, see ``data.appearance``).
+            ``distractors`` (str, kinds joined by ``+``), ``mask`` (str, a path relative to ``root``),
+            ``painted_on`` (str, digest of the tile that one is painted on; empty where none is); and what
+            reading them found: ``brightness`` and ``sharpness`` (float, see ``data.appearance``).
     """
 
     root: Path
@@ -126,14 +127,14 @@ def read_splits(path: Path) -> dict[str, str]:
         path: A file with at least the columns ``path`` and ``split``.
 
     Returns:
-        Split by relative path.
+        Split by relative path; empty for a tile that was left out.
 
     Raises:
         DataError: If the file cannot be read, lacks a column, or names a split that does not exist.
     """
     rows = read_rows(path, ("path", "split"), key="data.split.file", hint="give a splits.csv of a run")
     for row in rows:
-        if row["split"] not in SPLITS:
+        if row["split"] not in (*SPLITS, ""):
             raise DataError(
                 f"data.split.file: '{path}' puts '{row['path']}' in '{row['split']}'; "
                 "expected train, val or test."

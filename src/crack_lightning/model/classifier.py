@@ -9,7 +9,8 @@ from pytorch_lightning import LightningModule
 from torchmetrics import MeanMetric, Metric
 
 from crack_lightning.evaluation.metrics import build_metrics
-from crack_lightning.model.backbones import build_backbone, split_parameters
+from crack_lightning.model.backbones import split_parameters
+from crack_lightning.model.heads import LocalNetwork, build_network, cell_loss
 from crack_lightning.model.losses import build_loss
 from crack_lightning.model.optim import build_optimizer, build_scheduler
 from crack_lightning.model.stages import (
@@ -51,15 +52,17 @@ class CrackClassifier(LightningModule):
         std: Channel deviations, likewise.
         drop_rate: Dropout before the head.
         drop_path_rate: Stochastic depth.
-        recipe: ``scratch``, ``finetune``, ``probe`` or ``probe_then_finetune``.
+        recipe: ``scratch``, ``finetune``, ``frozen``, ``probe`` or ``probe_then_finetune``.
         backbone_lr_scale: The backbone's learning rate as a share of the head's, with ``finetune``.
         stage_lr_scale: Each stage's rate as a share of the next one's, with ``probe_then_finetune``.
         all_stages_by: Share of the steps by which all stages learn, likewise.
         loss: Arguments of :func:`~crack_lightning.model.losses.build_loss`.
+        cell_loss: Weight of the loss by cells beside the loss by tiles, where the head is local.
         optimizer: Arguments of :func:`~crack_lightning.model.optim.build_optimizer`.
         scheduler: Arguments of :func:`~crack_lightning.model.optim.build_scheduler`.
         temperature: What logits are divided by before they become probabilities.
         threshold: The least probability of the positive class that is called so.
+        head: ``pooled``, or ``local`` for :class:`~crack_lightning.model.heads.LocalNetwork`.
         label: Short name for reports; the name where none is given.
     """
 
@@ -84,16 +87,23 @@ class CrackClassifier(LightningModule):
         temperature: float = 1.0,
         threshold: float = 0.5,
         label: str = "",
+        head: str = "pooled",
+        cell_loss: float = 1.0,
     ) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)
-        self.backbone = build_backbone(
+        self.backbone = build_network(
             name,
+            head=head,
             num_classes=len(class_names),
+            positive_index=None if positive_class is None else class_names.index(positive_class),
             drop_rate=drop_rate,
             drop_path_rate=drop_path_rate,
             image_size=image_size,
         ).to(memory_format=torch.channels_last)
+        if recipe == "frozen":
+            for parameter in split_parameters(self.backbone)[0]:
+                parameter.requires_grad_(False)
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
@@ -126,11 +136,12 @@ class CrackClassifier(LightningModule):
         Returns:
             Logits, float ``(N, K)``.
         """
-        if images.dtype == torch.uint8:
-            images = images.float() / 255
-        normalised = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        logits: Tensor = self.backbone(normalised)
+        logits: Tensor = self.backbone(self._normalised(images))
         return logits
+
+    def _normalised(self, images: Tensor) -> Tensor:
+        scaled = (_in_unit(images) - self.mean) / self.std
+        return scaled.contiguous(memory_format=torch.channels_last)
 
     def train(self, mode: bool = True) -> CrackClassifier:  # noqa: FBT001, FBT002
         """Set the mode; what is frozen stays as in evaluation.
@@ -178,8 +189,8 @@ class CrackClassifier(LightningModule):
         self._step(batch, "test")
 
     def _step(self, batch: dict[str, Tensor], stage: str) -> Tensor:
-        logits = self(batch["image"])
-        loss: Tensor = self.loss(logits, batch.get("soft_target", batch["target"]))
+        logits, of_cells = self._answers(batch)
+        loss: Tensor = self.loss(logits, batch.get("soft_target", batch["target"])) + of_cells
         logits = logits.detach().float()
         self._metrics(stage).update(logits, batch["target"])
         self._mean_loss(stage).update(loss.detach().float(), len(logits))
@@ -187,6 +198,16 @@ class CrackClassifier(LightningModule):
             probability = torch.softmax(logits / float(self.hparams["temperature"]), dim=1)
             self.predictions.append((batch["index"].cpu(), batch["target"].cpu(), probability.cpu()))
         return loss
+
+    def _answers(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | float]:
+        """Return logits, and what the cells' errors add to the loss where the head is local."""
+        if not isinstance(self.backbone, LocalNetwork):
+            return self(batch["image"]), 0.0
+        cells = self.backbone.cells(self._normalised(batch["image"]))
+        if "mask" not in batch:
+            return self.backbone.logits(cells), 0.0
+        error = cell_loss(cells, _in_unit(batch["mask"]), batch["mask_known"])
+        return self.backbone.logits(cells), float(self.hparams["cell_loss"]) * error
 
     def _log_epoch(self, stage: str) -> None:
         figures = {
@@ -224,7 +245,7 @@ class CrackClassifier(LightningModule):
             groups = [
                 {"name": "backbone", "params": backbone, "lr": chosen["lr"] * scale},
                 {"name": "head", "params": head, "lr": chosen["lr"]},
-            ]
+            ][self.hparams["recipe"] == "frozen" :]
         optimizer = build_optimizer(groups, **chosen)
         steps = int(self.trainer.estimated_stepping_batches)
         scheduler = build_scheduler(optimizer, total_steps=steps, **self.hparams["scheduler"])
@@ -255,6 +276,10 @@ class CrackClassifier(LightningModule):
             "loss": self._mean_loss("train"),
             **dict(self._metrics("train").items(keep_base=True, copy_state=False)),
         }
+
+
+def _in_unit(values: Tensor) -> Tensor:
+    return values.float() / 255 if values.dtype == torch.uint8 else values
 
 
 def _key(stage: str) -> str:

@@ -32,7 +32,8 @@ def load_source(
     """Return the tiles of a source; arguments are the keys of ``data`` that it reads.
 
     Args:
-        source: ``synthetic``, ``metu``, ``sdnet2018``, ``image_folder`` or ``masked_photos``.
+        source: ``synthetic``, ``metu``, ``sdnet2018``, ``image_folder`` or ``masked_photos``; of painted
+            tiles the one below.
         seed: Which photos are drawn.
         root: Folder of the images.
         archive: The published archive.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from crack_lightning.data.table import NUMBERS, TileTable
 from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -46,12 +47,27 @@ def merge(tables: Mapping[str, TileTable]) -> TileTable:
             f"{', '.join(sorted(tables.keys() - set(decided)))} do not; give all of them train, val and test "
             "folders, or none."
         )
-    roots = [table.root.resolve() for table in tables.values()]
+    return stacked([_named(name, table, first.class_names) for name, table in tables.items()])
+
+
+def stacked(tables: Sequence[TileTable]) -> TileTable:
+    """Put tables of the same classes one after the other, as they are but for their root.
+
+    Args:
+        tables: At least one; the classes of all are those of the first, in its order.
+
+    Returns:
+        All tiles; paths are relative to the folder that all share. Extra columns that a table lacks are NaN
+        or empty.
+
+    Raises:
+        DataError: If no folder holds all of them.
+    """
     try:
-        root = Path(os.path.commonpath(roots))
+        root = Path(os.path.commonpath([table.root.resolve() for table in tables]))
     except ValueError:
         raise DataError("data.sources: the sources must lie on one drive; move them together.") from None
-    moved = [_moved(name, table, root, first.class_names) for name, table in tables.items()]
+    moved = [_moved(table, root) for table in tables]
     extra_names = dict.fromkeys(key for table in moved for key in table.extra)
 
     def joined(column: str) -> NDArray[np.generic]:
@@ -59,8 +75,8 @@ def merge(tables: Mapping[str, TileTable]) -> TileTable:
 
     return TileTable(
         root=root,
-        class_names=first.class_names,
-        positive_class=first.positive_class,
+        class_names=moved[0].class_names,
+        positive_class=moved[0].positive_class,
         path=joined("path").astype(np.str_),
         label=joined("label").astype(np.int64),
         group=joined("group").astype(np.str_),
@@ -71,19 +87,24 @@ def merge(tables: Mapping[str, TileTable]) -> TileTable:
     )
 
 
-def _moved(name: str, table: TileTable, root: Path, class_names: tuple[str, ...]) -> TileTable:
-    prefix = table.root.resolve().relative_to(root).as_posix()
+def _named(name: str, table: TileTable, class_names: tuple[str, ...]) -> TileTable:
+    """Give a table its source's name, and the classes in another order."""
     order = np.array([class_names.index(own) for own in table.class_names], np.int64)
-    extra = dict(table.extra)
-    if "mask" in extra:
-        extra["mask"] = _below(prefix, extra["mask"].astype(np.str_))
-    columns = table.with_columns(
-        path=_below(prefix, table.path),
+    return replace(
+        table,
+        class_names=class_names,
         label=order[table.label],
         group=np.where(table.group == "", "", np.char.add(f"{name}:", table.group)),
         source=np.full(len(table), name),
     )
-    return TileTable(**{**vars(columns), "root": root, "class_names": class_names, "extra": extra})
+
+
+def _moved(table: TileTable, root: Path) -> TileTable:
+    prefix = table.root.resolve().relative_to(root).as_posix()
+    extra = dict(table.extra)
+    if "mask" in extra:
+        extra["mask"] = _below(prefix, extra["mask"].astype(np.str_))
+    return replace(table, root=root, path=_below(prefix, table.path), extra=extra)
 
 
 def _below(prefix: str, paths: NDArray[np.str_]) -> NDArray[np.str_]:

@@ -1,0 +1,48 @@
+"""Painting while training: intact tiles of a batch get cracks, anew in every epoch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from crack_lightning.data.draws import Draw, hashed, uniform
+from crack_lightning.data.painting import paint_tile
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def paint_batch(
+    batch: dict[str, Tensor], *, share: float, positive_index: int, seed: int, epoch: int
+) -> dict[str, Tensor]:
+    """Paint on the intact tiles of a training batch; a tile's draws come from (seed, epoch, tile) alone.
+
+    Args:
+        batch: ``image`` uint8 ``(N, 3, H, W)``, ``target`` and ``index`` int64 ``(N,)``; with ``mask`` uint8
+            ``(N, 1, H, W)`` and ``mask_known`` bool ``(N,)`` where masks are read. Not changed.
+        share: Of the intact tiles, how many become cracked; as many others get only what looks like cracks.
+        positive_index: The class of cracked tiles.
+        seed: The run's seed.
+        epoch: The epoch, from 0.
+
+    Returns:
+        A batch with other images, targets and masks.
+    """
+    index = batch["index"].cpu()
+    draw = uniform(seed, epoch, index, Draw.PAINT)
+    intact = batch["target"].cpu() != positive_index
+    painted = {key: value.clone() for key, value in batch.items()}
+    for row in (intact & (draw < 2 * share)).nonzero().flatten().tolist():
+        key = int(hashed(seed, epoch, index[row], Draw.PAINTING)) % 2**64
+        pixels = batch["image"][row].permute(1, 2, 0).contiguous().cpu().numpy()
+        cracked = bool(draw[row] < share)
+        tile = paint_tile(pixels, np.random.default_rng(key), cracked=cracked)
+        painted["image"][row] = torch.from_numpy(tile.image).permute(2, 0, 1)
+        if cracked:
+            painted["target"][row] = positive_index
+            if "mask" in batch:
+                painted["mask"][row, 0] = torch.from_numpy(tile.mask.astype(np.uint8) * 255)
+                painted["mask_known"][row] = True
+    return painted

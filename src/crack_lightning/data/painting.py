@@ -1,0 +1,178 @@
+"""Cracks, and what only looks like them, painted onto any picture of intact concrete.
+
+The same strokes, cracks and distractors as on drawn photos; here the picture is real, and what is painted
+takes on its sharpness and its grain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from crack_lightning.data.cracks import (
+    CrackHabit,
+    CrackLook,
+    length_inside,
+    paint_cracks,
+    random_cracks,
+    width_inside,
+)
+from crack_lightning.data.distractors import KINDS, paint_distractor
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from crack_lightning.data.strokes import Stroke
+
+    Image = NDArray[np.float32]
+
+PAINTING_VERSION = 2
+"""Raise this whenever the same draws give other pixels: tiles in the cache are then painted anew."""
+
+_HABIT = CrackHabit(
+    usual_px=(0.6, 14.0),
+    limits_px=(0.5, 18.0),
+    hairlines=0.0,
+    tortuosity=(0.2, 0.75),
+    begins_inside=0.15,
+    ends_inside=0.15,
+    branches=(0.7, 0.2, 0.07, 0.03),
+    branch_px=(30.0, 160.0),
+    swelling=(0.15, 0.6),
+)
+_NUM_CRACKS, _CHANCE = (1, 2, 3, 5), (0.8, 0.12, 0.05, 0.03)
+_LEAST_LENGTH_PX = 48.0
+_LEAST_DISTRACTOR_PX = 40
+_SHARES = {
+    "stain": 0.15,
+    "formwork": 0.15,
+    "pores": 0.12,
+    "scratch": 0.15,
+    "joint": 0.15,
+    "cable": 0.05,
+    "shadow": 0.12,
+    "plants": 0.05,
+    "paint": 0.05,
+}
+_BESIDE_CRACKS = 0.4
+_ON_TOP = ("cable", "shadow", "plants", "paint")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaintedTile:
+    """A tile that was painted on.
+
+    Attributes:
+        image: uint8 ``(H, W, 3)``, RGB.
+        mask: Crack pixels, bool ``(H, W)``: at least half covered, or under a centre line.
+        crack_width_px: 95th percentile of the local width along the centre lines; NaN without a crack.
+        distractors: Kinds joined by ``+``.
+        jpeg_quality: What a camera might save it with, ``[0, 100]``.
+    """
+
+    image: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+    crack_width_px: float
+    distractors: str
+    jpeg_quality: int
+
+
+def paint_tile(image: NDArray[np.uint8], rng: np.random.Generator, *, cracked: bool) -> PaintedTile:
+    """Paint on a picture of intact concrete.
+
+    Args:
+        image: uint8 ``(H, W, 3)``, RGB; left as it is.
+        rng: Source of every draw.
+        cracked: Whether cracks are painted; distractors may come either way.
+
+    Returns:
+        The painted tile; the same draws give the same pixels on any number of threads.
+    """
+    height, width = image.shape[:2]
+    light_angle = float(rng.uniform(0, 2 * np.pi))
+    chances = {kind: share * (_BESIDE_CRACKS if cracked else 1) for kind, share in _SHARES.items()}
+    kinds = [kind for kind in KINDS if rng.random() < chances[kind]]
+    given = image.astype(np.float32) / np.float32(255)
+    below = [kind for kind in kinds if kind not in _ON_TOP]
+    scene, seen = _with_distractors(given, below, rng, light_angle)
+    mask, crack_width = np.zeros((height, width), np.bool_), float("nan")
+    if cracked:
+        cracks = _cracks(rng, height, width)
+        scene, mask = paint_cracks(scene, cracks, rng, look=_look(rng, light_angle))
+        crack_width = width_inside(cracks, 0, 0, max(height, width))
+    scene, on_top = _with_distractors(scene, [kind for kind in kinds if kind in _ON_TOP], rng, light_angle)
+    return PaintedTile(
+        image=_blended(image, given, scene, rng),
+        mask=mask,
+        crack_width_px=crack_width,
+        distractors="+".join(seen + on_top),
+        jpeg_quality=int(rng.integers(75, 97)),
+    )
+
+
+def softness_px(image: NDArray[np.uint8]) -> float:
+    """Estimate the deviation of the blur that a picture went through, pixels, in ``[0.4, 1.1]``.
+
+    The finest detail relative to the next coarser one tells it; the scale was set by eye on the edges of real
+    cracks.
+    """
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+    fine, coarse = (cv2.GaussianBlur(grey, (0, 0), sigma) for sigma in (0.8, 2.0))
+    detail = cv2.norm(grey, fine, cv2.NORM_L1) / max(cv2.norm(fine, coarse, cv2.NORM_L1), 1e-6)
+    return float(np.clip(1.5 - detail, 0.4, 1.1))
+
+
+def _cracks(rng: np.random.Generator, height: int, width: int) -> list[Stroke]:
+    """Draw cracks until enough of them is on the tile."""
+    while True:
+        number = int(rng.choice(_NUM_CRACKS, p=_CHANCE))
+        cracks = random_cracks(rng, height, width, num_cracks=number, habit=_HABIT)
+        if length_inside(cracks, 0, 0, min(height, width)) >= _LEAST_LENGTH_PX:
+            return cracks
+
+
+def _look(rng: np.random.Generator, light_angle: float) -> CrackLook:
+    """Draw how cracks look: deep or filled, clean or soiled, sharp or broken out, whole or fading."""
+    warm = float(rng.normal(0.0, 0.025))
+    return CrackLook(
+        light_angle=light_angle,
+        darkness=float(rng.uniform(0.6, 0.97)),
+        rim=float(0.4 * rng.random() ** 2),
+        soiling=float(rng.uniform(0.0, 0.25) * (rng.random() < 0.5)),
+        tint=(1 + warm, 1.0, 1 - warm),
+        fading=float(rng.uniform(0.0, 0.7)),
+        wall_px=float(rng.uniform(1.0, 5.0)),
+        debris=float(rng.uniform(0.1, 0.5)),
+    )
+
+
+def _with_distractors(
+    scene: Image, kinds: list[str], rng: np.random.Generator, light_angle: float
+) -> tuple[Image, list[str]]:
+    """Paint distractors, each more or less strongly; return the kinds that are really on the tile too."""
+    seen = []
+    for kind in kinds:
+        painted, area = paint_distractor(kind, scene, rng, light_angle=light_angle)
+        strength = float(rng.uniform(0.35, 1.0))
+        scene = np.asarray(cv2.addWeighted(painted, strength, scene, 1 - strength, 0), np.float32)
+        if area.sum() >= _LEAST_DISTRACTOR_PX:
+            seen.append(kind)
+    return scene, seen
+
+
+def _blended(
+    image: NDArray[np.uint8], given: Image, scene: Image, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Give what was painted the tile's sharpness and grain."""
+    if scene is given:
+        return image.copy()
+    sigma, halo = softness_px(image) * float(rng.uniform(0.8, 1.2)), float(rng.uniform(0.0, 0.8))
+    change: NDArray[Any] = cv2.GaussianBlur(cv2.subtract(scene, given), (0, 0), sigma)
+    change = cv2.addWeighted(change, 1 + halo, cv2.GaussianBlur(change, (0, 0), 1.5), -halo, 0)
+    grain = rng.standard_normal(image.shape[:2], dtype=np.float32)
+    grain = cv2.GaussianBlur(grain, (0, 0), sigma) * np.float32(rng.uniform(0.02, 0.12) * sigma)
+    change = cv2.multiply(change, cv2.cvtColor(1 + grain, cv2.COLOR_GRAY2RGB))
+    return np.asarray(cv2.add(image, change * np.float32(255), dtype=cv2.CV_8U), np.uint8)

@@ -1,0 +1,191 @@
+"""A local head: a logit for every few pixels, and a tile's score from the strongest of them.
+
+A crack is thin and local. Global pooling averages it away; here features of strides 4, 8 and 16 tell of each
+cell of 8 x 8 pixels whether a crack runs through it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - torch's own name for it
+
+from crack_lightning.errors import ConfigError
+from crack_lightning.model.backbones import build_backbone
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+STRIDES = (4, 8, 16)
+CELL_PX = 8
+STRONGEST = 0.03
+"""Share of a tile's cells whose mean is its score."""
+
+CRACK_FROM = 0.25
+"""Coverage of its most covered pixel from which a cell is crack."""
+
+_CHANNELS, _HIDDEN = 48, 64
+_RARE = -3.0
+
+
+class LocalHead(nn.Module):
+    """Features of three strides to a logit a cell.
+
+    Args:
+        channels: Channels of the features at ``STRIDES``.
+        drop_rate: Share of channels that are dropped in training before the last layer.
+    """
+
+    def __init__(self, channels: Sequence[int], *, drop_rate: float = 0.0) -> None:
+        super().__init__()
+        self.reduce = nn.ModuleList(_layer(number, _CHANNELS, kernel_size=1) for number in channels)
+        self.fuse = nn.Sequential(
+            _layer(_CHANNELS * len(channels), _HIDDEN, kernel_size=3),
+            _layer(_HIDDEN, _HIDDEN, kernel_size=3),
+            nn.Dropout2d(drop_rate),
+        )
+        self.cell = nn.Conv2d(_HIDDEN, 1, kernel_size=1)
+        nn.init.zeros_(self.cell.weight)
+        assert self.cell.bias is not None
+        nn.init.constant_(self.cell.bias, _RARE)  # few cells are crack
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """Return logits, float ``(N, 1, h, w)``, of features ``(N, C, H / stride, W / stride)``."""
+        fine, middle, coarse = (layer(part) for layer, part in zip(self.reduce, features, strict=True))
+        fine = F.max_pool2d(fine, 2)
+        coarse = F.interpolate(coarse, scale_factor=2.0, mode="nearest")
+        cells: Tensor = self.cell(self.fuse(torch.cat([fine, middle, coarse], dim=1)))
+        return cells
+
+
+class LocalNetwork(nn.Module):
+    """A backbone up to stride 16 with a local head, for two classes.
+
+    Args:
+        name: A network of timm that has features at ``STRIDES``.
+        num_classes: 2.
+        positive_index: The class that cells stand for.
+        drop_rate: Share of the head's channels that are dropped in training.
+        drop_path_rate: Stochastic depth of the backbone.
+        image_size: Side of the square input in pixels; only networks of a fixed input size read it.
+
+    Raises:
+        ConfigError: If the network lacks such features, or there are not two classes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        num_classes: int,
+        positive_index: int | None,
+        drop_rate: float,
+        drop_path_rate: float,
+        image_size: int,
+    ) -> None:
+        super().__init__()
+        if num_classes != 2 or positive_index is None:
+            raise ConfigError(
+                f"model.head: local tells cracks from the rest, and there are {num_classes} classes; "
+                "use model.head=pooled."
+            )
+        trunk: Any = build_backbone(
+            name, num_classes=2, drop_rate=0.0, drop_path_rate=drop_path_rate, image_size=image_size
+        )
+        self.positive_index = positive_index
+        self.levels = _levels(name, trunk)
+        trunk.prune_intermediate_layers(self.levels, prune_norm=True, prune_head=True)
+        self.trunk = trunk
+        channels = [trunk.feature_info[level]["num_chs"] for level in self.levels]
+        self.head = LocalHead(channels, drop_rate=drop_rate)
+
+    def cells(self, images: Tensor) -> Tensor:
+        """Return a logit a cell, float ``(N, 1, H / 8, W / 8)`` rounded up, of images ``(N, 3, H, W)``."""
+        height, width = images.shape[-2:]
+        whole = F.pad(images, (0, -width % STRIDES[-1], 0, -height % STRIDES[-1]), mode="replicate")
+        features = self.trunk.forward_intermediates(
+            whole, indices=self.levels, intermediates_only=True, stop_early=True, output_fmt="NCHW"
+        )
+        cells: Tensor = self.head(features)
+        return cells[..., : -(-height // CELL_PX), : -(-width // CELL_PX)]
+
+    def logits(self, cells: Tensor) -> Tensor:
+        """Return logits, float ``(N, 2)``: the score of the tile at the positive class, 0 at the other."""
+        score = strongest_mean(cells)
+        pair = [torch.zeros_like(score), score]
+        return torch.stack(pair if self.positive_index == 1 else pair[::-1], dim=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits, float ``(N, 2)``, of normalised images, float ``(N, 3, H, W)``."""
+        return self.logits(self.cells(images))
+
+    def get_classifier(self) -> nn.Module:
+        """Return the head, which timm's networks call so."""
+        return self.head
+
+
+def build_network(name: str, *, head: str, positive_index: int | None, **options: Any) -> nn.Module:
+    """Build a backbone with its head, ``pooled`` (the network's own) or ``local``, with random weights.
+
+    Raises:
+        ConfigError: If the network cannot be built, or not with such a head.
+    """
+    if head == "local":
+        return LocalNetwork(name, positive_index=positive_index, **options)
+    return build_backbone(name, **options)
+
+
+def strongest_mean(cells: Tensor, *, share: float = STRONGEST) -> Tensor:
+    """Average the strongest cells of a tile, at least one, float ``(N,)``, of logits ``(N, 1, h, w)``.
+
+    >>> strongest_mean(torch.tensor([[[[0.0, 2.0], [4.0, 1.0]]]]), share=0.5)
+    tensor([3.])
+    """
+    flat = cells.flatten(1)
+    number = max(1, round(share * flat.shape[1]))
+    return flat.topk(number, dim=1).values.mean(dim=1)
+
+
+def cell_loss(cells: Tensor, masks: Tensor, known: Tensor) -> Tensor:
+    """Average the binary cross entropy of the cells of the tiles whose mask is known.
+
+    Args:
+        cells: Logits, float ``(N, 1, h, w)``.
+        masks: Coverage by cracks in ``[0, 1]``, float ``(N, 1, H, W)``; a cell is crack where it is at least
+            ``CRACK_FROM`` in any of its pixels.
+        known: Whether a tile's mask is known, bool ``(N,)``.
+
+    Returns:
+        Mean loss in nats, float32 ``()``; 0 where no mask is known.
+    """
+    targets = (F.adaptive_max_pool2d(masks, cells.shape[-2:]) >= CRACK_FROM).float()
+    losses = F.binary_cross_entropy_with_logits(cells.float(), targets, reduction="none").mean(dim=(1, 2, 3))
+    return (losses * known).sum() / known.sum().clamp_min(1)
+
+
+def pretrained_part(network: nn.Module) -> nn.Module:
+    """Return what a file of weights fills: a local network's backbone, else the network itself."""
+    return network.trunk if isinstance(network, LocalNetwork) else network
+
+
+def _layer(inputs: int, outputs: int, *, kernel_size: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel_size, padding=kernel_size // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _levels(name: str, trunk: Any) -> list[int]:
+    """Return which of a network's features have the ``STRIDES``."""
+    info = getattr(trunk, "feature_info", [])
+    reductions = [level["reduction"] for level in info]
+    if not hasattr(trunk, "forward_intermediates") or not set(STRIDES) <= set(reductions):
+        found = ", ".join(map(str, sorted(set(reductions)))) or "none"
+        raise ConfigError(
+            f"model.head: local needs features of strides {', '.join(map(str, STRIDES))}, and '{name}' has "
+            f"{found}; use model.head=pooled, or a network such as efficientnet_lite0."
+        )
+    return [len(reductions) - 1 - reductions[::-1].index(stride) for stride in STRIDES]

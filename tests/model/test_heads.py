@@ -1,0 +1,175 @@
+"""A local head tells where a crack is, whatever the backbone, and learns from masks that are known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import log_loss
+
+from crack_lightning.errors import ConfigError
+from crack_lightning.model.classifier import CrackClassifier
+from crack_lightning.model.engines import eager
+from crack_lightning.model.heads import CELL_PX, LocalNetwork, cell_loss, pretrained_part, strongest_mean
+from crack_lightning.model.networks import FeatureNetwork, LogitNetwork
+from crack_lightning.model.weights import load_weights
+
+NAMES = ["mobilenetv3_small_050", "resnet10t", "convnext_atto", "tf_efficientnet_lite0"]
+
+
+def build(name: str = "mobilenetv3_small_050", **changes: Any) -> LocalNetwork:
+    plain: dict[str, Any] = {
+        "num_classes": 2,
+        "positive_index": 1,
+        "drop_rate": 0.0,
+        "drop_path_rate": 0.0,
+        "image_size": 64,
+    }
+    torch.manual_seed(0)
+    return LocalNetwork(name, **plain | changes)
+
+
+def classifier(**changes: Any) -> CrackClassifier:
+    plain: dict[str, Any] = {
+        "name": "mobilenetv3_small_050",
+        "class_names": ["intact", "crack"],
+        "positive_class": "crack",
+        "image_size": 64,
+        "mean": [0.5] * 3,
+        "std": [0.5] * 3,
+        "drop_rate": 0.0,
+        "drop_path_rate": 0.0,
+        "recipe": "frozen",
+        "backbone_lr_scale": 0.1,
+        "stage_lr_scale": 0.7,
+        "all_stages_by": 0.5,
+        "loss": {"name": "cross_entropy"},
+        "optimizer": {"name": "adamw", "lr": 1e-3},
+        "scheduler": {"name": "constant"},
+        "head": "local",
+    }
+    torch.manual_seed(0)
+    return CrackClassifier(**plain | changes)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("side", [64, 75])
+def test_every_eight_pixels_have_a_logit_whatever_the_backbone(name: str, side: int) -> None:
+    network = build(name).eval()
+    images = torch.randn(2, 3, side, side)
+    cells = network.cells(images)
+    assert cells.shape == (2, 1, -(-side // CELL_PX), -(-side // CELL_PX))
+    logits = network(images)
+    torch.testing.assert_close(logits[:, 1] - logits[:, 0], strongest_mean(cells))
+
+
+def test_the_score_belongs_to_the_positive_class_wherever_it_is() -> None:
+    images = torch.randn(2, 3, 64, 64)
+    first, second = (build(positive_index=index).eval()(images) for index in (0, 1))
+    torch.testing.assert_close(first, second.flip(1))
+
+
+def test_the_score_is_the_mean_of_the_strongest_cells() -> None:
+    cells = torch.randn(3, 1, 28, 28)
+    largest = np.sort(cells.numpy().reshape(3, -1), axis=1)[:, -24:]
+    np.testing.assert_allclose(strongest_mean(cells), largest.mean(axis=1), rtol=1e-5)
+    assert strongest_mean(torch.randn(1, 1, 2, 2)).shape == (1,)
+
+
+def test_cells_answer_to_what_is_under_them() -> None:
+    network = build("resnet10t").eval()
+    torch.nn.init.normal_(network.head.cell.weight)
+    image = torch.zeros(1, 3, 256, 256)
+    spot = image.clone()
+    spot[..., 200:208, 40:48] = 3
+    moved = (network.cells(spot) - network.cells(image)).abs()[0, 0]
+    row, column = divmod(int(moved.argmax()), moved.shape[1])
+    assert abs(row - 25) <= 2
+    assert abs(column - 5) <= 2
+
+
+def test_only_tiles_of_known_masks_count_and_a_cell_is_crack_where_any_pixel_is() -> None:
+    cells = torch.randn(3, 1, 4, 4)
+    masks = torch.zeros(3, 1, 32, 32)
+    masks[0, 0, 9, 17] = 1.0
+    masks[1, 0, :, 3] = 0.1
+    truth = np.zeros((2, 16))
+    truth[0, 1 * 4 + 2] = 1
+    probability = torch.sigmoid(cells[:2]).numpy().reshape(2, 16).astype(np.float64)
+    expected = log_loss(truth.ravel(), probability.ravel())
+    found = cell_loss(cells, masks, torch.tensor([True, True, False]))
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+    assert float(cell_loss(cells, masks, torch.tensor([False] * 3))) == 0
+
+
+def test_a_network_without_the_strides_or_with_more_classes_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"'vit_tiny_patch16_224' has 16;"):
+        build("vit_tiny_patch16_224", image_size=224)
+    with pytest.raises(ConfigError, match="there are 3 classes"):
+        build(num_classes=3)
+
+
+def batch(number: int = 4) -> dict[str, torch.Tensor]:
+    return {
+        "image": torch.randint(256, (number, 3, 64, 64), dtype=torch.uint8),
+        "target": torch.arange(number) % 2,
+        "index": torch.arange(number),
+        "mask": torch.zeros(number, 1, 64, 64, dtype=torch.uint8),
+        "mask_known": torch.ones(number, dtype=torch.bool),
+    }
+
+
+def learn(model: CrackClassifier) -> None:
+    model._step(batch(), "train").backward()  # type: ignore[no-untyped-call]
+
+
+def test_with_frozen_the_head_alone_learns() -> None:
+    model = classifier().train()
+    before = {key: value.clone() for key, value in model.backbone.state_dict().items()}
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.SGD(trained, lr=0.5)
+    for _ in range(2):
+        optimizer.zero_grad()
+        learn(model)
+        optimizer.step()
+    changed = {
+        key for key, value in model.backbone.state_dict().items() if not torch.equal(value, before[key])
+    }
+    assert changed
+    assert all(key.startswith("head.") for key in changed)
+
+
+def test_with_finetune_the_backbone_learns_too() -> None:
+    model = classifier(recipe="finetune").train()
+    assert isinstance(model.backbone, LocalNetwork)
+    torch.nn.init.normal_(model.backbone.head.cell.weight)
+    learn(model)
+    gradients = [parameter.grad for parameter in model.backbone.trunk.parameters()]
+    assert any(gradient is not None and bool(gradient.any()) for gradient in gradients)
+
+
+def test_the_loss_is_that_of_tiles_and_weighted_that_of_cells() -> None:
+    given = batch()
+    with_cells, without = (classifier(cell_loss=weight).eval() for weight in (2.0, 0.0))
+    cells = with_cells.backbone.cells(with_cells._normalised(given["image"]))  # type: ignore[operator]
+    error = cell_loss(cells, given["mask"].float(), given["mask_known"])
+    difference = with_cells._step(given, "val") - without._step(given, "val")
+    torch.testing.assert_close(difference, 2 * error)
+
+
+def test_the_engines_compute_the_same_scores_and_features_are_refused() -> None:
+    model = classifier().eval()
+    images = batch()["image"]
+    torch.testing.assert_close(eager(LogitNetwork(model))(images), model(images).detach())
+    with pytest.raises(ConfigError, match="one linear layer, got LocalHead"):
+        FeatureNetwork(model)
+
+
+def test_imagenet_weights_fill_the_backbone_up_to_where_it_is_cut() -> None:
+    network = build("tf_efficientnet_lite0")
+    [note] = load_weights(pretrained_part(network), name="tf_efficientnet_lite0", weights="imagenet")
+    whole = [key for key in network.trunk.state_dict() if not key.endswith("num_batches_tracked")]
+    assert note.startswith(f"{len(whole)} of {len(whole)} backbone tensors")
+    assert not any(key.startswith(("blocks.5", "blocks.6", "conv_head")) for key in whole)

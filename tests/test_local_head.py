@@ -1,0 +1,74 @@
+"""A local head from the command line: painted tiles, training, evaluation, prediction, resume."""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+
+from crack_lightning import load
+from crack_lightning.cache_entries import cache_folder
+from crack_lightning.cli import main
+from crack_lightning.data.datamodule import TileDataset
+from crack_lightning.data.sources.synthetic import load as drawn
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DRAWN = "{source: synthetic, drawn: {num_tiles: 120, tile_px: 64}}"
+PAINTED = "{source: painted, base: walls, painted: {num_tiles: 80}}"
+LOCAL = ["model.head=local", "augmentation=standard", "augmentation.paint=0.3", "recipe=scratch"]
+
+
+@pytest.fixture(scope="module")
+def local(tiny: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    outputs = tmp_path_factory.mktemp("local")
+    plain = [setting for setting in tiny if not setting.startswith("data.drawn")]
+    mixed = [
+        "data=mixed",
+        f"data.sources={{walls: {DRAWN}, painted: {PAINTED}}}",
+        "data.test_sources=[walls]",
+    ]
+    assert main(["train", *plain, *mixed, *LOCAL, f"outputs={outputs}"]) == 0
+    [folder] = outputs.glob("*/*_mobilenetv3_small_mixed")
+    return folder
+
+
+def test_a_local_head_is_trained_on_painted_and_other_tiles_and_tested(local: Path) -> None:
+    with (local / "splits.csv").open(encoding="utf-8", newline="") as file:
+        found = {(row["source"], row["split"]) for row in csv.DictReader(file)}
+    assert found == {(s, side) for s in ("walls", "painted") for side in ("train", "val")} | {
+        ("walls", "test"),
+        ("painted", ""),
+    }
+    report = json.loads((local / "report" / "report.json").read_text(encoding="utf-8"))
+    assert report["by_source"].keys() == {"walls"}
+    assert report["metrics"]["tiles"] == 18
+
+
+def test_its_checkpoint_answers_as_it_was_tested(local: Path) -> None:
+    with (local / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))[:6]
+    paths = [cache_folder() / row["path"] for row in rows]
+    answers = load(local / "checkpoints" / "best.ckpt").predict(paths)
+    told = [float(row["probability_crack"]) for row in rows]
+    np.testing.assert_allclose(answers.probabilities[:, 1], told, atol=2e-4)
+
+
+def test_batches_have_the_masks_of_their_tiles(tmp_path: Path) -> None:
+    table = drawn(seed=0, num_tiles=20, tile_px=64, cache=tmp_path)
+    unknown = np.flatnonzero(table.label == table.positive_index)[0]
+    table.extra["mask"][unknown] = ""
+    batch = TileDataset(table, image_size=32, masks=True).__getitems__(list(range(20)))
+    cracked = batch["target"].eq(1)
+    has = batch["mask"].flatten(1).any(dim=1)
+    assert batch["mask"].shape == (20, 1, 32, 32)
+    assert batch["mask"].dtype == torch.uint8
+    assert not has[~cracked].any()
+    assert has[cracked].sum() == cracked.sum() - 1
+    assert batch["mask_known"].sum() == 19
+    assert not batch["mask_known"][unknown]
