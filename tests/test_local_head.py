@@ -9,32 +9,42 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from crack_lightning import load
 from crack_lightning.cache_entries import cache_folder
 from crack_lightning.cli import main
 from crack_lightning.data.datamodule import TileDataset
+from crack_lightning.data.decoding import decode_image
 from crack_lightning.data.sources.synthetic import load as drawn
+from crack_lightning.data.walls import draw_wall, photograph
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 DRAWN = "{source: synthetic, drawn: {num_tiles: 120, tile_px: 64}}"
 PAINTED = "{source: painted, base: walls, painted: {num_tiles: 80}}"
-LOCAL = ["model.head=local", "augmentation=standard", "augmentation.paint=0.3", "recipe=scratch"]
+LOCAL = [
+    "model=timm",
+    "model.name=resnet10t",
+    "model.head=local",
+    "augmentation=standard",
+    "augmentation.paint=0.3",
+    "recipe=scratch",
+]
 
 
 @pytest.fixture(scope="module")
 def local(tiny: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     outputs = tmp_path_factory.mktemp("local")
-    plain = [setting for setting in tiny if not setting.startswith("data.drawn")]
+    plain = [setting for setting in tiny if not setting.startswith(("data.drawn", "model="))]
     mixed = [
         "data=mixed",
         f"data.sources={{walls: {DRAWN}, painted: {PAINTED}}}",
         "data.test_sources=[walls]",
     ]
     assert main(["train", *plain, *mixed, *LOCAL, f"outputs={outputs}"]) == 0
-    [folder] = outputs.glob("*/*_mobilenetv3_small_mixed")
+    [folder] = outputs.glob("*/*_resnet10t_mixed")
     return folder
 
 
@@ -57,6 +67,33 @@ def test_its_checkpoint_answers_as_it_was_tested(local: Path) -> None:
     answers = load(local / "checkpoints" / "best.ckpt").predict(paths)
     told = [float(row["probability_crack"]) for row in rows]
     np.testing.assert_allclose(answers.probabilities[:, 1], told, atol=2e-4)
+
+
+def test_a_photo_is_mapped_at_its_own_size(local: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    photo = photograph(rng, draw_wall(rng, 150, 230, light_angle=1.0))
+    Image.fromarray(photo).save(tmp_path / "wall.png")
+    best = str(local / "checkpoints" / "best.ckpt")
+    assert main(["predict", best, str(tmp_path / "wall.png"), "map=true", f"outputs={tmp_path}"]) == 0
+    [folder] = tmp_path.glob("*/*_predict")
+    with (folder / "tiles.csv").open(encoding="utf-8", newline="") as file:
+        tiles = list(csv.DictReader(file))
+    assert [(row["top_px"], row["left_px"]) for row in tiles][:6] == [
+        ("0", str(left)) for left in (0, 48, 96, 144, 192)
+    ] + [("48", "0")]
+    with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        [told] = csv.DictReader(file)
+    largest = max(float(row["probability_crack"]) for row in tiles)
+    assert float(told["probability_crack"]) == pytest.approx(largest, abs=1e-5)
+    assert decode_image(folder / "maps" / "wall.png.map.png").shape == (19, 29, 3)
+    assert decode_image(folder / "maps" / "wall.png.overlay.jpg").shape == photo.shape
+
+
+def test_a_pooled_head_has_no_map(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.fromarray(np.full((60, 60, 3), 128, np.uint8)).save(tmp_path / "wall.png")
+    best = str(run / "checkpoints" / "best.ckpt")
+    assert main(["predict", best, str(tmp_path / "wall.png"), "map=true", f"outputs={tmp_path}"]) == 2
+    assert "map: a map needs a model that was trained with model.head=local" in capsys.readouterr().err
 
 
 def test_batches_have_the_masks_of_their_tiles(tmp_path: Path) -> None:

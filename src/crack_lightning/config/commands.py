@@ -243,6 +243,8 @@ class PredictConfig:
         outputs: Folder of all runs.
         annotate: Also write each picture with its class and probability on it.
         explain: Also write each picture with the places where the model sees evidence; a pass forth and back.
+        map: Look at each picture at its own size and write where its cracks are; needs a local head. A
+            picture is called by its tile that is likeliest cracked.
         batch_size: Tiles at once.
         engine: What computes, as ``recipe.engine``; ``auto`` is ``eager`` on a GPU, for fewer than 1,000
             pictures, and where ``trainer.precision`` is set.
@@ -256,6 +258,7 @@ class PredictConfig:
     outputs: str = "outputs"
     annotate: bool = False
     explain: bool = False
+    map: bool = False
     batch_size: int = 32
     engine: str = "auto"
     progress: bool = True

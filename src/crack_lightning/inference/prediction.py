@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from crack_lightning.data.decoding import decode_image
 from crack_lightning.errors import DataError
 from crack_lightning.hardware import configure_process, plan_hardware
 from crack_lightning.inference.explained import explained_pictures
+from crack_lightning.inference.mapping import CrackMapper, write_map, write_tiles
 from crack_lightning.inference.pictures import annotate, find_pictures
 from crack_lightning.inference.predictor import Predictor
 from crack_lightning.model.checkpoints import load_classifier
@@ -29,12 +31,13 @@ from crack_lightning.model.networks import LogitNetwork
 from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer, whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from crack_lightning.config import PredictConfig
     from crack_lightning.hardware import HardwarePlan
+    from crack_lightning.inference.mapping import CrackMap
     from crack_lightning.inference.predictor import Answers
     from crack_lightning.model.classifier import CrackClassifier
     from crack_lightning.model.engines import Compute
@@ -45,7 +48,7 @@ _WORTH_TRYING = 1000
 
 
 def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path:
-    """Classify files and write ``predictions.csv``, and ``annotated/`` and ``explained/`` where asked for.
+    """Classify files; write ``predictions.csv``, and ``annotated/``, ``explained/``, ``maps/`` where asked.
 
     Args:
         config: Checked settings.
@@ -76,6 +79,8 @@ def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path
         answers = _answers(predictor, pictures, config)
         if all(answers.problems):
             raise DataError(f"source: none of {len(answers)} files can be read: {_named(answers)}.")
+        if config.map:
+            answers = write_maps(answers, folder, mapper=CrackMapper(classifier))
         write_predictions(answers, folder / "predictions.csv", positive_class=predictor.positive_class)
         if config.annotate or explainer is not None:
             _write_pictures(config, answers, predictor, explainer, folder=folder)
@@ -168,18 +173,49 @@ def write_framed(
     *,
     positive_class: str | None,
 ) -> None:
-    """Write pictures of some rows with their class on them; folders below their common one are kept."""
-    paths = [Path(answers.names[row]).absolute() for row in rows]
-    base = Path(os.path.commonpath([path.parent for path in paths]))
-    for row, path, pixels in zip(rows, paths, pictures, strict=True):
+    """Write pictures of some rows with their class on them."""
+    places = _places(answers, rows, folder)
+    for row, place, pixels in zip(rows, places, pictures, strict=True):
         label = answers.labels[row]
         annotate(
             pixels,
-            folder / path.relative_to(base).with_name(f"{path.name}.{folder.name}.jpg"),
+            place.with_name(f"{place.name}.{folder.name}.jpg"),
             label=label,
             probability=float(answers.probabilities[row, answers.class_names.index(label)]),
             positive=label == positive_class,
         )
+
+
+def write_maps(answers: Answers, folder: Path, *, mapper: CrackMapper) -> Answers:
+    """Map the pictures that can be read, one at a time; write ``tiles.csv`` and pictures in ``maps/``.
+
+    Returns:
+        The answers with each picture's probability that of its tile which is likeliest cracked.
+    """
+    probabilities, labels = answers.probabilities.copy(), list(answers.labels)
+
+    def mapped() -> Iterator[tuple[str, CrackMap]]:
+        rows = [row for row, problem in enumerate(answers.problems) if not problem]
+        for row, place in zip(rows, _places(answers, rows, folder / "maps"), strict=True):
+            pixels = decode_image(Path(answers.names[row]))
+            found = mapper.map(pixels)
+            write_map(found, pixels, place)
+            largest = max(probability for _, _, probability in found.tiles)
+            probabilities[row] = 1 - largest
+            probabilities[row, mapper.positive_index] = largest
+            called = mapper.positive_index if largest >= mapper.threshold else 1 - mapper.positive_index
+            labels[row] = answers.class_names[called]
+            yield answers.names[row], found
+
+    write_tiles(mapped(), folder / "tiles.csv", threshold=mapper.threshold)
+    return replace(answers, probabilities=probabilities, labels=labels)
+
+
+def _places(answers: Answers, rows: Sequence[int], folder: Path) -> list[Path]:
+    """Return where what is made of some rows goes; folders below their common one are kept."""
+    paths = [Path(answers.names[row]).absolute() for row in rows]
+    base = Path(os.path.commonpath([path.parent for path in paths]))
+    return [folder / path.relative_to(base) for path in paths]
 
 
 def summary(answers: Answers, *, positive_class: str | None) -> Table:

@@ -1,0 +1,116 @@
+"""Pictures at their own size: where the cracks are, tile by tile and as pictures."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import torch
+from scipy.special import expit
+
+from crack_lightning.errors import ConfigError
+from crack_lightning.inference.strips import cell_map, reach, tile_scores
+from crack_lightning.model.heads import CELL_PX, LocalNetwork, strongest_mean
+from crack_lightning.model.networks import LogitNetwork
+from crack_lightning.run_folder import whole_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from crack_lightning.model.classifier import CrackClassifier
+
+_LEAST_SHOWN = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrackMap:
+    """What a local head says of one picture.
+
+    Attributes:
+        cells: Probability that a crack runs through a cell of 8 x 8 pixels, float32 ``(h, w)``.
+        tiles: Top and left in pixels and the probability of a crack, a row a tile.
+    """
+
+    cells: NDArray[np.float32]
+    tiles: list[tuple[int, int, float]]
+
+
+class CrackMapper:
+    """A trained local head for whole pictures.
+
+    Args:
+        classifier: The model, in evaluation mode.
+
+    Raises:
+        ConfigError: If its head is not local, or it looks too far for pieces to fit together.
+    """
+
+    def __init__(self, classifier: CrackClassifier) -> None:
+        if not isinstance(classifier.backbone, LocalNetwork):
+            raise ConfigError(
+                "map: a map needs a model that was trained with model.head=local, and this one's head is "
+                "pooled; leave map out, or give another checkpoint."
+            )
+        self._local, self._inputs = classifier.backbone, LogitNetwork(classifier)
+        self._temperature = float(classifier.hparams["temperature"])
+        self.threshold = float(classifier.hparams["threshold"])
+        self.positive_index = classifier.backbone.positive_index
+        self.tile_px = int(classifier.hparams["image_size"])
+        self._reach_px = reach(lambda images: self._cells(images * 255))
+
+    def _cells(self, images: Tensor) -> Tensor:
+        return self._local.cells(self._inputs.normalised(images))
+
+    @torch.inference_mode()
+    def map(self, pixels: NDArray[np.uint8]) -> CrackMap:
+        """Map a picture, uint8 ``(H, W, 3)``, at its own size."""
+        cells = cell_map(self._cells, pixels, reach_px=self._reach_px)
+        tiles = []
+        for top, left, part in tile_scores(cells, tile_px=self.tile_px):
+            score = float(strongest_mean(torch.from_numpy(np.ascontiguousarray(part))[None, None]))
+            tiles.append((top, left, float(expit(score / self._temperature))))
+        return CrackMap(cells=expit(cells / self._temperature), tiles=tiles)
+
+
+def write_map(found: CrackMap, pixels: NDArray[np.uint8], stem: Path) -> None:
+    """Write ``<stem>.map.png``, a pixel a cell and white for a crack, and ``<stem>.overlay.jpg``."""
+    shown = (found.cells * 255).round().astype(np.uint8)
+    _write(stem.with_name(f"{stem.name}.map.png"), shown, [])
+    picture = overlaid(found.cells, pixels)
+    _write(stem.with_name(f"{stem.name}.overlay.jpg"), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
+
+
+def overlaid(cells: NDArray[np.float32], pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Colour a picture, uint8 ``(H, W, 3)``, where a crack is likelier than ``0.3``; elsewhere it stays."""
+    height, width = pixels.shape[:2]
+    whole = (cells.shape[1] * CELL_PX, cells.shape[0] * CELL_PX)
+    likely = cv2.resize(cells, whole, interpolation=cv2.INTER_LINEAR)[:height, :width]
+    strength = 0.65 * np.clip((likely - _LEAST_SHOWN) / (1 - _LEAST_SHOWN), 0, 1).astype(np.float32)
+    share = cv2.cvtColor(strength, cv2.COLOR_GRAY2RGB)
+    return np.asarray(pixels * (1 - share) + np.array([255, 30, 60], np.float32) * share).astype(np.uint8)
+
+
+def write_tiles(rows: Iterable[tuple[str, CrackMap]], path: Path, *, threshold: float) -> None:
+    """Write ``path,top_px,left_px,probability_crack,called_crack``, a row a tile of each picture."""
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["path", "top_px", "left_px", "probability_crack", "called_crack"])
+        for name, found in rows:
+            writer.writerows(
+                [name, top, left, f"{probability:.6f}", int(probability >= threshold)]
+                for top, left, probability in found.tiles
+            )
+
+
+def _write(path: Path, picture: NDArray[np.uint8], settings: list[int]) -> None:
+    done, data = cv2.imencode(path.suffix, np.ascontiguousarray(picture), settings)
+    assert done, f"cv2 cannot encode {path.suffix} of {picture.shape}"
+    with whole_file(path) as temporary:
+        temporary.write_bytes(data.tobytes())
