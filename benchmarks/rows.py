@@ -22,6 +22,7 @@ import reports
 import sweeps
 from commands import Commands, accuracy, metrics, read_rows
 from speed import PROBE, SpeedRows
+from transfer import TransferRows
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
@@ -178,6 +179,7 @@ WORKS = {
     "speed": (SpeedRows, "a,b,c,d,e,f,g,h,i,j"),
     "evidence": (EvidenceRows, "c,d,e,g,h"),
     "sweeps": (SweepRows, "b,c,g"),
+    "transfer": (TransferRows, "a,b,c,g"),
 }
 
 

@@ -1,0 +1,197 @@
+"""The rows of transfer: local heads and painted tiles on METU and uav75, and how painting looks."""
+
+from __future__ import annotations
+
+import csv
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import torch
+from commands import Commands, accuracy, metrics, read_rows, report
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from crack_lightning.data.decoding import decode_image
+from crack_lightning.data.painting import paint_tile
+from crack_lightning.model.backbones import build_backbone, normalisation
+from crack_lightning.model.weights import load_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    Picture = NDArray[np.uint8]
+
+TILE_PX, SEEN_PX, GRID_PX = 224, 160, 200
+NETWORK = "tf_efficientnet_lite0"
+GRIDS = Path(__file__).parent / "results" / "painting"
+_NEIGHBOURS = 20
+
+
+class TransferRows(Commands):
+    """The rows of transfer to walls that were never seen; c needs a, and b where that is to be compared."""
+
+    local = (
+        *("model=efficientnet_lite0", "model.weights=imagenet", "model.head=local", "recipe=frozen"),
+        *("model.image_size=224", "trainer.max_epochs=2", "data=mixed", "data.test_sources=[metu]"),
+    )
+
+    def local_run(self, row: str, *arguments: str) -> tuple[Path, float]:
+        """Train a local head on METU, on tiles painted on METU's intact ones, or on both."""
+        sources = f"{{metu: {{source: metu, root: {self.metu}}}, painted: {{source: painted, base: metu}}}}"
+        return self.run(row, "train", *self.local, f"data.sources={sources}", *arguments)
+
+    def a(self) -> str:
+        """A local head, METU's intact training tiles painted alone, METU's grouped test; empty cache."""
+        folder, seconds = self.local_run("a", "data.train_sources=[painted]")
+        found = metrics(folder)
+        return f"AUROC {found['auroc']:.4f}, balanced {found['balanced_accuracy']:.4f}, {seconds:.0f} s"
+
+    def b(self) -> str:
+        """The same on METU and painted tiles."""
+        folder, seconds = self.local_run("b")
+        return f"accuracy {accuracy(folder):.4f}, validation {validated(folder)}, {seconds:.0f} s"
+
+    def c(self) -> str:
+        """The models of a and b on the halves of uav75."""
+        return "; ".join(f"{row}: {self.halves(row)}" for row in "ab" if (self.scratch / row).is_dir())
+
+    def halves(self, row: str) -> str:
+        """Evaluate a row's model on all of uav75, then on each half."""
+        best = max((self.scratch / row).glob("*/*")) / "checkpoints" / "best.ckpt"
+        photos = ["data=masked_photos", f"data.root={self.uav75}", 'data.group_pattern="(DSC[0-9]+)"']
+        whole, _ = self.run(f"{row}-uav75", "evaluate", f"checkpoint={best}", *photos)
+        told = [f"all {metrics(whole)['auroc']:.3f}"]
+        lists = write_halves(read_rows(whole / "predictions.csv"), self.scratch)
+        for half, left_out in lists.items():
+            made, _ = self.run(
+                f"{row}-{half}", "evaluate", f"checkpoint={best}", *photos, f"data.exclude={left_out}"
+            )
+            between = report(made)["uncertainty"]["intervals"].get("auroc_crack")
+            interval = f" ({between['low']:.3f} to {between['high']:.3f})" if between else ""
+            told.append(f"{half} {metrics(made)['auroc']:.3f}{interval}")
+        return ", ".join(told)
+
+    def g(self) -> str:
+        """Painting: tiles of 224 px in a second of a core; painted or real, told by frozen features."""
+        intact, cracked = (sorted((self.metu / name).iterdir()) for name in ("Negative", "Positive"))
+        speed = painting_speed(intact)
+        apart = painted_or_real(cracked, intact, GRIDS)
+        return f"{speed:.0f} tiles/s a core; AUROC of painted or real {apart:.3f}; grids in {GRIDS}"
+
+
+def validated(folder: Path) -> str:
+    """Say how well a run did on its validation tiles in the epoch that was kept."""
+    kept = min(report(folder)["history"], key=lambda epoch: epoch["val/loss"])
+    return f"loss {kept['val/loss']:.4f}, accuracy {kept['val/accuracy']:.4f}"
+
+
+def write_halves(rows: Iterable[Mapping[str, str]], folder: Path) -> dict[str, Path]:
+    """Write for each half of a set the list of tiles to leave out, so that it remains.
+
+    Photos are numbered in the order of their names: the first, third, … are for choosing, the others are
+    reported once.
+
+    Args:
+        rows: A run's ``predictions.csv``.
+        folder: Where to write.
+
+    Returns:
+        Lists for ``data.exclude``: under ``chosen_on`` and under ``reported``.
+    """
+    found = list(rows)
+    number = {photo: place for place, photo in enumerate(sorted({row["group"] for row in found}))}
+    lists = {}
+    for place, half in enumerate(("chosen_on", "reported")):
+        lists[half] = folder / f"{half}.csv"
+        with lists[half].open("w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["path"])
+            writer.writerows([row["path"]] for row in found if number[row["group"]] % 2 != place)
+    return lists
+
+
+def painting_speed(tiles: Sequence[Path], *, number: int = 300) -> float:
+    """Return how many tiles of 224 px are painted in a second of one core, decoding left out."""
+    cv2.setNumThreads(1)
+    images = [_sized(decode_image(path)) for path in tiles[:number]]
+    paint_tile(images[0], np.random.default_rng(0), cracked=True)
+    began = time.process_time()
+    for row, image in enumerate(images):
+        paint_tile(image, np.random.default_rng([0, row]), cracked=row % 2 == 0)
+    return len(images) / (time.process_time() - began)
+
+
+def painted_or_real(
+    real: Sequence[Path], intact: Sequence[Path], grids: Path, *, number: int = 1000
+) -> float:
+    """Write grids of 32 painted and 32 real cracked tiles, and say how well the two can be told apart.
+
+    Args:
+        real: Cracked tiles.
+        intact: Tiles to paint on.
+        grids: Folder for ``painted.png`` and ``real.png``.
+        number: Tiles of each kind, evenly from the lists.
+
+    Returns:
+        AUROC of a logistic regression on frozen ImageNet features at 160 px, five folds, tiles of
+        neighbouring names kept together.
+    """
+    pictures = [decode_image(path) for path in _spread(real, number)]
+    painted = [_painted(decode_image(path), seed) for seed, path in enumerate(_spread(intact, number))]
+    grids.mkdir(parents=True, exist_ok=True)
+    for name, shown in (("painted", painted), ("real", pictures)):
+        cv2.imwrite(str(grids / f"{name}.png"), _grid(shown)[..., ::-1])
+    features = np.concatenate([_features(pictures), _features(painted)])
+    label = np.repeat([0, 1], [len(pictures), len(painted)])
+    neighbours = np.concatenate([np.arange(len(pictures)), np.arange(len(painted))]) // _NEIGHBOURS
+    head = make_pipeline(StandardScaler(), LogisticRegression(C=0.003, max_iter=500))
+    folds = GroupKFold(5)
+    said = cross_val_predict(
+        head, features, label, groups=neighbours + label * number, cv=folds, method="predict_proba"
+    )
+    return float(roc_auc_score(label, said[:, 1]))
+
+
+def _spread(paths: Sequence[Path], number: int) -> Sequence[Path]:
+    return paths[:: max(1, len(paths) // number)][:number]
+
+
+def _sized(image: Picture) -> Picture:
+    return np.asarray(cv2.resize(image, (TILE_PX, TILE_PX), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _painted(image: Picture, seed: int) -> Picture:
+    tile = paint_tile(image, np.random.default_rng([1, seed]), cracked=True)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, tile.jpeg_quality]
+    file = cv2.imencode(".jpg", cv2.cvtColor(tile.image, cv2.COLOR_RGB2BGR), quality)[1]
+    return np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR_RGB), np.uint8)
+
+
+def _grid(pictures: Sequence[Picture]) -> Picture:
+    small = [cv2.resize(picture, (GRID_PX, GRID_PX)) for picture in pictures[:32]]
+    return np.vstack([np.hstack(small[start : start + 8]) for start in range(0, 32, 8)])
+
+
+def _features(pictures: Sequence[Picture]) -> NDArray[np.float32]:
+    network: Any = build_backbone(
+        NETWORK, num_classes=2, drop_rate=0.0, drop_path_rate=0.0, image_size=SEEN_PX
+    )
+    load_weights(network, name=NETWORK, weights="imagenet")
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in normalisation(NETWORK))
+    network.eval()
+    found = []
+    with torch.inference_mode():
+        for start in range(0, len(pictures), 32):
+            batch = np.stack([cv2.resize(p, (SEEN_PX, SEEN_PX)) for p in pictures[start : start + 32]])
+            images = torch.from_numpy(batch).permute(0, 3, 1, 2).float() / 255
+            maps = network.forward_features((images - mean) / std)
+            found.append(network.forward_head(maps, pre_logits=True).numpy())
+    return np.concatenate(found)
