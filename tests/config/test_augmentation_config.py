@@ -15,7 +15,7 @@ from crack_lightning.data.mixing import mix_batch
 from crack_lightning.errors import ConfigError
 
 CONF = Path(__file__).parents[2] / "conf/augmentation"
-MIXING = {"mixup_alpha", "cutmix_alpha", "mix_probability"}
+MIXING = {"mixup_alpha", "cutmix_alpha", "mix_probability", "paint"}
 
 
 def loaded(name: str) -> AugmentationConfig:
