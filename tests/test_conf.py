@@ -23,6 +23,7 @@ OPTIONS = sorted(
 NEEDS = {
     "data/image_folder": ["data.root=tiles"],
     "model/timm": ["model.name=resnet10t"],
+    "recipe/frozen": ["model.weights=imagenet"],
     "data/mixed": ["data.sources={a: {source: metu, root: tiles}}"],
 }
 
