@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,12 @@ def metu_table(metu: Path, tmp_path_factory: pytest.TempPathFactory) -> TileTabl
         twins=True,
         recover_photos=True,
     )[0]
+
+
+@pytest.fixture
+def openvino() -> None:
+    if find_spec("openvino") is None:
+        pytest.skip("OpenVINO, of the extra fast, is not installed")
 
 
 @pytest.fixture

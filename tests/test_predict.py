@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,12 +55,15 @@ def test_predicting_names_what_cannot_be_read_and_goes_on(
     assert "stride 8" in (made / "run.log").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("engine", ["eager", "openvino"])
+NEEDS_OPENVINO = pytest.mark.skipif(
+    find_spec("openvino") is None, reason="OpenVINO, of the extra fast, is not installed"
+)
+
+
+@pytest.mark.parametrize("engine", ["eager", pytest.param("openvino", marks=NEEDS_OPENVINO)])
 def test_every_engine_gives_the_answers_of_the_test(
     engine: str, run: Path, outputs: Path, root_of: Callable[[Path], Path], rows: ReadRows
 ) -> None:
-    if engine == "openvino":
-        pytest.importorskip("openvino", reason="OpenVINO, of the extra fast, is not installed")
     said = {row["path"]: row for row in rows(run / "predictions.csv")}
     best, before = run / "checkpoints" / "best.ckpt", set(outputs.glob("*/*_predict*"))
     files = [str(root_of(run) / path) for path in said]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -47,11 +48,6 @@ class Unfit(Small):
 @pytest.fixture
 def network() -> nn.Module:
     return Small().eval()
-
-
-@pytest.fixture
-def openvino() -> None:
-    pytest.importorskip("openvino", reason="OpenVINO, of the extra fast, is not installed")
 
 
 def tiles(number: int) -> torch.Tensor:
@@ -141,3 +137,10 @@ def test_bf16_is_near_eager(network: nn.Module) -> None:
     assert rough.dtype == torch.float32
     assert not torch.equal(rough, exact)
     assert torch.linalg.norm(rough - exact) / torch.linalg.norm(exact) < engines.LARGEST_DISAGREEMENT
+
+
+@pytest.mark.usefixtures("openvino")
+def test_nobody_is_told_that_a_network_was_converted(network: nn.Module, tmp_path: Path) -> None:
+    prepared(network, tmp_path, "openvino")
+    telling = importlib.import_module("openvino.tools.ovc.convert_impl").tm
+    assert telling.__name__ == "openvino.tools.ovc.telemetry_stub"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -216,8 +217,7 @@ def _convert(network: nn.Module, path: Path, *, image_size: int) -> None:
     Raises:
         _UnfitError: If OpenVINO cannot take the network.
     """
-    import openvino
-
+    openvino = _quiet_openvino()
     example = torch.zeros((_JOB, 3, image_size, image_size), dtype=torch.uint8)
     try:
         with warnings.catch_warnings(), torch.inference_mode():
@@ -236,8 +236,7 @@ def _openvino(path: Path, *, precision: str, threads: int) -> Compute:
     Raises:
         _UnfitError: If OpenVINO cannot take the network.
     """
-    import openvino
-
+    openvino = _quiet_openvino()
     settings: dict[str, Any] = {
         "PERFORMANCE_HINT": "THROUGHPUT",
         "NUM_STREAMS": threads,
@@ -268,6 +267,17 @@ def _openvino(path: Path, *, precision: str, threads: int) -> Compute:
         return torch.cat(list(pool.map(work, torch.split(images, _JOB))))
 
     return compute
+
+
+def _quiet_openvino() -> Any:
+    """Import OpenVINO without what tells its maker, over the network and in a forked process, of each use.
+
+    Without that package, OpenVINO takes a stand-in of its own that tells nobody anything.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # cannot be imported, says this
+    import openvino
+
+    return openvino
 
 
 def _openvino_version() -> str | None:
