@@ -75,10 +75,16 @@ def clues(
 
 
 def test_tiles_that_touch_are_one_photo() -> None:
-    joined = joined_groups(table("abcdef"), twins=np.array([[3, 4]]), clues=clues([[0, 1], [1, 3]], []))
-    assert joined.group.tolist() == ["00.jpg", "00.jpg", "", "00.jpg", "00.jpg", ""]
-    assert joined.extra["group_from"].tolist() == ["recovery", "recovery", "", "recovery", "recovery", ""]
-    assert photo_known(joined).tolist() == [True, True, False, True, True, False]
+    joined = joined_groups(table("abcdefghij"), twins=np.array([[7, 9]]), clues=clues([[0, 3], [3, 9]], []))
+    recovered = np.isin(np.arange(10), [0, 3, 7, 9])
+    assert joined.group.tolist() == np.where(recovered, "00.jpg", "").tolist()
+    assert joined.extra["group_from"].tolist() == np.where(recovered, "recovery", "").tolist()
+    assert photo_known(joined).tolist() == recovered.tolist()
+
+
+def test_a_tile_between_those_that_touch_is_of_their_photo_but_none_between_twins() -> None:
+    joined = joined_groups(table("abcdefgh"), twins=np.array([[5, 7]]), clues=clues([[0, 1], [1, 3]], []))
+    assert joined.group.tolist() == [*["00.jpg"] * 4, "", "05.jpg", "", "05.jpg"]
 
 
 def test_photos_that_the_source_knows_are_not_joined_by_a_guess() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crack_lightning.data.appearance import NUM_FEATURES, appearance
-from crack_lightning.data.sequence import continuing_pairs
+from crack_lightning.data.sequence import continuing_pairs, enclosed_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -68,3 +68,19 @@ def test_the_order_of_the_rows_does_not_matter(looks: NDArray[np.float32]) -> No
     assert mixed == plain
     assert all(0 < other - one <= 3 for one, other in plain)
     assert {1, 2, 3} == {other - one for one, other in plain}
+
+
+def test_names_between_those_of_a_photo_are_of_that_photo() -> None:
+    names = np.array([f"{number}.jpg" for number in range(12)])
+    photo = np.array([0, 0, 20, 0, 0, 21, 22, 1, 1, 23, 1, 24])
+    assert enclosed_pairs(names, photo).tolist() == [[0, 1], [1, 2], [2, 3], [3, 4], [7, 8], [8, 9], [9, 10]]
+    order = np.random.default_rng(3).permutation(12)
+    again = {tuple(sorted(order[pair])) for pair in enclosed_pairs(names[order], photo[order])}
+    assert again == {tuple(pair) for pair in enclosed_pairs(names, photo).tolist()}
+
+
+def test_names_between_those_of_many_photos_are_of_none() -> None:
+    names = np.array([f"{'ab'[number % 2]}/{number:03d}.jpg" for number in range(200)])
+    shuffled = np.random.default_rng(4).integers(10, size=200)
+    assert len(enclosed_pairs(names, shuffled)) == 0
+    assert enclosed_pairs(names[:0], shuffled[:0]).shape == (0, 2)

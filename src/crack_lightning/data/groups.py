@@ -9,6 +9,8 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from crack_lightning.data.sequence import enclosed_pairs
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -35,8 +37,9 @@ class PhotoClues(NamedTuple):
 def joined_groups(table: TileTable, *, twins: NDArray[np.int64], clues: PhotoClues | None) -> TileTable:
     """Let tiles be one group that share a photo, a twin or an edge, or continue each other in the names.
 
-    A tile that touches another is placed by that alone. What continues in the names is a guess that may
-    chain: no such group may pass ``LARGEST_SHARE`` of the tiles (:func:`_bounded_single_linkage`).
+    A tile that touches another is placed by that alone, and so is one whose name lies between those of such a
+    photo (:func:`~crack_lightning.data.sequence.enclosed_pairs`). What else continues in the names is a guess
+    that may chain: no such group may pass ``LARGEST_SHARE`` of the tiles (:func:`_bounded_single_linkage`).
 
     Args:
         table: N tiles, ``sha256`` filled in.
@@ -53,12 +56,7 @@ def joined_groups(table: TileTable, *, twins: NDArray[np.int64], clues: PhotoClu
     known = joined = _components(len(table), [*same, _same(table.group)])
     of_source = np.isin(known, known[table.group != ""])
     if clues is not None:
-        touching = clues.touching[~of_source[clues.touching].all(axis=1)]
-        certain = _components(len(table), [*same, _same(table.group), touching])
-        placed = of_source | np.isin(certain, certain[touching])
-        free = ~placed[clues.continuing].any(axis=1)
-        limit = int(LARGEST_SHARE * len(table))
-        joined = _bounded_single_linkage(certain, clues.continuing[free], clues.distance[free], limit=limit)
+        joined = _recovered(table, [*same, _same(table.group)], clues, of_source)
         of_source = np.isin(joined, joined[of_source])
     sets = np.unique(np.stack([joined, known]), axis=1)[0]
     recovered = (np.bincount(sets)[joined] > 1) & ~of_source
@@ -68,6 +66,23 @@ def joined_groups(table: TileTable, *, twins: NDArray[np.int64], clues: PhotoClu
     origin = np.select([of_source, recovered, group != ""], ["source", "recovery", "twins"], "")
     named = _named(_components(len(table), same), table.path, alone="")
     return replace(table, group=group, extra=table.extra | {"twins": named, "group_from": origin})
+
+
+def _recovered(
+    table: TileTable, edges: list[NDArray[np.int64]], clues: PhotoClues, of_source: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Number the photos of N tiles by what is known and by clues, int64 ``(N,)``."""
+    touching = clues.touching[~of_source[clues.touching].all(axis=1)]
+    photo = _components(len(table), [*edges, touching])
+    alone = len(table) + np.arange(len(table))
+    photo = np.where(np.isin(photo, photo[touching]), photo, alone)
+    enclosed = enclosed_pairs(table.path, photo)
+    enclosed = enclosed[~of_source[enclosed].any(axis=1)]
+    certain = _components(len(table), [*edges, touching, enclosed])
+    placed = of_source | np.isin(certain, certain[touching])
+    free = ~placed[clues.continuing].any(axis=1)
+    limit = int(LARGEST_SHARE * len(table))
+    return _bounded_single_linkage(certain, clues.continuing[free], clues.distance[free], limit=limit)
 
 
 def photo_known(table: TileTable) -> NDArray[np.bool_]:

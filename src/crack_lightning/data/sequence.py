@@ -1,4 +1,4 @@
-"""Runs of file names whose look continues: tiles that were cut one after the other from one photo."""
+"""Runs of file names: tiles that were cut one after the other from one photo."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ _REACH = 3
 _ALIKE = 0.03
 _WINDOW = 51
 _IN_ORDER = 0.25
+_MOST = 0.5
 _REFERENCES = 2000
 
 
@@ -35,16 +36,47 @@ def continuing_pairs(
     Returns:
         Row numbers, int64 ``(P, 2)``, and how much the looks of each pair differ, float32 ``(P,)``.
     """
+    looks = background(appearance)
+    found = [rows[_linked(looks[rows])] for rows in _folders(path)]
+    pairs = np.concatenate([np.empty((0, 2), np.int64), *found])
+    return pairs, np.linalg.norm(looks[pairs[:, 0]] - looks[pairs[:, 1]], axis=1)
+
+
+def enclosed_pairs(path: NDArray[np.str_], photo: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Find tiles whose names lie between those of a photo, where most of the names between are that photo's.
+
+    Where that is so the names follow the order of cutting, and the tiles between were cut from it too. In a
+    folder of shuffled names a photo's tiles are few among those between.
+
+    Args:
+        path: Relative paths of N tiles, str ``(N,)``.
+        photo: Number of the photo as far as it is known, other numbers for others, int64 ``(N,)``.
+
+    Returns:
+        Row numbers of neighbours in such runs, int64 ``(P, 2)``.
+    """
+    found = [np.empty((0, 2), np.int64)]
+    for rows in _folders(path):
+        _, first, of_photo, number = np.unique(
+            photo[rows], return_index=True, return_inverse=True, return_counts=True
+        )
+        last = np.zeros_like(first)
+        np.maximum.at(last, of_photo, np.arange(len(rows)))
+        dense = number > _MOST * (last - first + 1)
+        opened = np.zeros(len(rows), np.int64)
+        np.add.at(opened, first[dense], 1)
+        np.add.at(opened, last[dense], -1)
+        place = np.flatnonzero(np.cumsum(opened))
+        found.append(np.stack([rows[place], rows[place + 1]], axis=1))
+    return np.concatenate(found)
+
+
+def _folders(path: NDArray[np.str_]) -> list[NDArray[np.int64]]:
+    """Return the rows of each folder in the order of their names."""
     folders: dict[str, list[int]] = {}
     for row, name in enumerate(path.tolist()):
         folders.setdefault(name.rpartition("/")[0], []).append(row)
-    looks = background(appearance)
-    found = [np.empty((0, 2), np.int64)]
-    for rows in folders.values():
-        rows.sort(key=lambda row: _natural(str(path[row])))
-        found.append(np.array(rows)[_linked(looks[rows])])
-    pairs = np.concatenate(found)
-    return pairs, np.linalg.norm(looks[pairs[:, 0]] - looks[pairs[:, 1]], axis=1)
+    return [np.array(sorted(rows, key=lambda row: _natural(str(path[row])))) for rows in folders.values()]
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
