@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "fitting": FOUNDATION | {"config", "data", "model", "evaluation", "training", "assembly"},
     "experiment": FOUNDATION
     | {"config", "data", "model", "evaluation", "training", "report", "assembly", "fitting", "tiles"},
-    "sweep": FOUNDATION | {"config", "cli", "evaluation", "experiment", "inference", "report"},
+    "sweep": FOUNDATION | {"config", "cli", "evaluation", "experiment", "inference", "model", "report"},
     "compare": {"cli", "config", "run_folder", "sweep"},
     "cli": {"errors", "hardware", "config", ""},
     "ahead": FOUNDATION | {"data"},

@@ -9,6 +9,7 @@ from crack_lightning.errors import ConfigError
 
 SEARCHES = ("grid", "random", "tpe", "cmaes")
 PRUNERS = ("none", "median", "asha", "hyperband")
+KEEPS = ("best", "all", "none")
 OBJECTIVES = ("val/loss", "val/accuracy", "seconds")
 
 
@@ -21,6 +22,8 @@ class SweepConfig:
         jobs: How many jobs run at once: a number, or ``auto`` for one a GPU, else one a core.
         retries: How often a job that failed is started again, where it stopped.
         max_failures: Failed jobs with which no other is started; ``None`` starts all whatever fails.
+        keep: Which jobs keep their weights: ``all``, ``none``, or ``best`` for the five best on validation
+            (by the first objective of a search, else by accuracy); all keep report and predictions.
         search: ``grid`` for all combinations, or what proposes trials: ``random``, ``tpe`` or ``cmaes``.
         trials: How many, of a search.
         space: What is varied beside the command line's, by key, in Hydra's grammar.
@@ -35,6 +38,7 @@ class SweepConfig:
     jobs: str = "1"
     retries: int = 0
     max_failures: int | None = None
+    keep: str = "all"
     search: str = "grid"
     trials: int = 40
     space: dict[str, str] | None = None
@@ -49,6 +53,7 @@ class SweepConfig:
         require_range("sweep.retries", self.retries, low=0)
         if self.max_failures is not None:
             require_range("sweep.max_failures", self.max_failures, low=1)
+        require_choice("sweep.keep", self.keep, KEEPS)
         require_choice("sweep.search", self.search, SEARCHES)
         require_choice("sweep.pruner", self.pruner, PRUNERS)
         require_range("sweep.trials", self.trials, low=1)

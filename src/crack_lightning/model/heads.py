@@ -137,6 +137,24 @@ def build_network(name: str, *, head: str, positive_index: int | None, **options
     return build_backbone(name, **options)
 
 
+def network_bytes(name: str, *, head: str, image_size: int) -> int:
+    """Return the bytes of a network's weights for two classes, as a checkpoint holds them.
+
+    Raises:
+        ConfigError: If the network cannot be built, or not with such a head.
+    """
+    network = build_network(
+        name,
+        head=head,
+        positive_index=1,
+        num_classes=2,
+        drop_rate=0.0,
+        drop_path_rate=0.0,
+        image_size=image_size,
+    )
+    return sum(tensor.nbytes for tensor in network.state_dict().values())
+
+
 def strongest_mean(cells: Tensor, *, share: float = STRONGEST) -> Tensor:
     """Average the strongest cells of a tile, at least one, float ``(N,)``, of logits ``(N, 1, h, w)``.
 

@@ -54,6 +54,8 @@ class Composer:
         self.sweep.require_read()
         if self.searches and self.command != "train":
             raise ConfigError(f"sweep.search: {self.command} has nothing to search for; leave it out.")
+        if self.sweep.keep != "all" and self.command != "train":
+            raise ConfigError(f"sweep.keep: {self.command} makes no weights; leave it out.")
         self.overrides: list[Override] = []
         parser = OverridesParser.create(config_loader=context.config_loader)
         given = parser.parse_overrides(list(arguments))

@@ -49,6 +49,13 @@ class Job:
         return self.state in (DONE, PRUNED)
 
     @property
+    def objective(self) -> float | None:
+        """What a search has most of in its best job: the first objective, losses and seconds negated."""
+        for name, value in self.values.items():
+            return value if name.endswith("accuracy") else -value
+        return None
+
+    @property
     def status(self) -> str:
         """Its state in words."""
         return f"{self.state}: {self.reason}" if self.reason else self.state

@@ -11,6 +11,7 @@ from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Protocol
 
 from crack_lightning.errors import Interrupted
+from crack_lightning.sweep.disk import KeptWeights
 from crack_lightning.sweep.jobs import (
     failure_of,
     job_context,
@@ -99,6 +100,7 @@ class Runner:
         environments: What a job's process has beside the sweep's variables, each for one job at once.
         retries: How often a failed job is started again.
         max_failures: Failed jobs with which no other is started.
+        weights: Which jobs keep their weights; by default all.
         prunes: Whether jobs tell their figures while they run, and may be ended.
         context: How processes start; :func:`~crack_lightning.sweep.jobs.job_context` by default.
     """
@@ -113,11 +115,13 @@ class Runner:
         environments: Sequence[Mapping[str, str]],
         retries: int = 0,
         max_failures: int | None = None,
+        weights: KeptWeights | None = None,
         prunes: bool = False,
         context: BaseContext | None = None,
     ) -> None:
         self.source, self.run, self.journal, self.watcher = source, run, journal, watcher
         self.retries, self.max_failures, self.prunes = retries, max_failures, prunes
+        self.weights = weights or KeptWeights("all")
         self._free = deque(environments)
         self._running: list[_Running] = []
         self._again: deque[Job] = deque()
@@ -200,6 +204,7 @@ class Runner:
     def _ended(self, job: Job) -> None:
         self.source.ended(job)
         self.journal.note(job)
+        self.weights.ended(job)
         if job.state == FAILED:
             self._failures[job.number] += 1
             if self._failures[job.number] <= self.retries:

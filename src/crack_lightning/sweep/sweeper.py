@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from crack_lightning.errors import ConfigError, FailedJobsError
 from crack_lightning.run_folder import create_run_folder, sole_writer
 from crack_lightning.sweep.composing import Composer, require_same
+from crack_lightning.sweep.disk import KeptWeights, expected_bytes, in_words, require_room, weights_of_jobs
 from crack_lightning.sweep.jobs import CommandRun
 from crack_lightning.sweep.journal import FAILED, JOURNAL, PLANNED, Job, Journal
 from crack_lightning.sweep.running import Grid, Runner, Source
@@ -50,8 +51,11 @@ def run_sweep(arguments: Sequence[str], *, context: HydraContext, config: DictCo
             stack.enter_context(sole_writer(journal.folder))
             jobs = _planned(journal, composer, asked, configs)
             shares = share_out(composer.sweep.jobs, [job.config for job in jobs] or configs)
+            left = configs if composer.searches else [job.config for job in jobs if not job.ended]
+            size = _expected(composer, left, shares, journal.folder, ended=sum(job.ended for job in jobs))
         else:
             shares = share_out(composer.sweep.jobs, configs)
+            size = _expected(composer, configs, shares, base)
             journal = Journal(create_run_folder(base, ""))
             stack.enter_context(sole_writer(journal.folder))
             journal.begin(**asked, threads=shares.threads)
@@ -59,13 +63,13 @@ def run_sweep(arguments: Sequence[str], *, context: HydraContext, config: DictCo
             if not composer.searches:
                 for combination, job_config in zip(combinations, configs, strict=True):
                     jobs.append(_plan(journal, combination, job_config, number=len(jobs)))
-        _run(composer, journal, jobs, shares)
+        _run(composer, journal, jobs, shares, size=size)
     require_done(jobs, journal.folder)
     return jobs
 
 
 def _asked(composer: Composer) -> tuple[dict[str, Any], list[list[str]]]:
-    """Return what a resumed sweep must be asked again, and the jobs' overrides; of a search an example's."""
+    """Return what a resumed sweep must be asked again, and the jobs' overrides; of a search one a network."""
     asked: dict[str, Any] = {"command": composer.command}
     if not composer.searches:
         return asked, composer.combinations()
@@ -77,7 +81,9 @@ def _asked(composer: Composer) -> tuple[dict[str, Any], list[list[str]]]:
     asked["sweep"] = {name: getattr(composer.sweep, name) for name in names}
     asked["space"] = {item.key: json.loads(json.dumps(vars(item))) for item in dimensions}
     values = {item.key: item.example() for item in dimensions if item.only_if is None}
-    return asked, [[*composer.fixed, *(f"{key}={value}" for key, value in values.items())]]
+    networks = [item for item in dimensions if item.key in ("model", "model.name") and item.key in values]
+    examples = [values | {item.key: choice} for item in networks for choice in item.choices]
+    return asked, [composer.trial(example) for example in examples or [values]]
 
 
 def _plan(journal: Journal, overrides: list[str], config: dict[str, Any], *, number: int, **more: Any) -> Job:
@@ -117,7 +123,26 @@ def _planned(
     return jobs
 
 
-def _run(composer: Composer, journal: Journal, jobs: list[Job], shares: Shares) -> None:
+def _expected(
+    composer: Composer, configs: list[dict[str, Any]], shares: Shares, folder: Path, *, ended: int = 0
+) -> int:
+    """Return the bytes that the jobs which are left will need; of a search, the largest network's for all.
+
+    Raises:
+        CrackLightningError: If the disk has no room for them.
+    """
+    if composer.command != "train" or not configs:
+        return 0
+    sweep = composer.sweep
+    weights = weights_of_jobs(configs)
+    if composer.searches:
+        weights = [max(weights)] * (sweep.trials - ended)
+    expected = expected_bytes(weights, keep=sweep.keep, at_once=len(shares.environments))
+    require_room(expected, folder, keep=sweep.keep)
+    return expected
+
+
+def _run(composer: Composer, journal: Journal, jobs: list[Job], shares: Shares, *, size: int) -> None:
     sweep = composer.sweep
     source: Source = Grid([job for job in jobs if not job.ended])
     if composer.searches:
@@ -137,6 +162,8 @@ def _run(composer: Composer, journal: Journal, jobs: list[Job], shares: Shares) 
     watch = Watch(jobs, journal.folder, total=total, compares=composer.command == "train")
     left = total - sum(job.ended for job in jobs)
     watch.say(f"sweep: {journal.folder}, {total} jobs, {left} to do, {len(shares.environments)} at once")
+    if size:
+        watch.say(f"  at most about {in_words(size)} on the disk (sweep.keep={sweep.keep})")
     with watch:
         Runner(
             source,
@@ -146,6 +173,7 @@ def _run(composer: Composer, journal: Journal, jobs: list[Job], shares: Shares) 
             environments=shares.environments,
             retries=sweep.retries,
             max_failures=sweep.max_failures,
+            weights=KeptWeights(sweep.keep, jobs),
             prunes=sweep.pruner != "none",
         ).work()
     watch.close()

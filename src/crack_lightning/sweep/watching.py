@@ -159,9 +159,7 @@ def best_of(jobs: Sequence[Job]) -> Job | None:
 
 
 def _score(job: Job) -> float | None:
-    for name, value in job.values.items():
-        return value if name.endswith("accuracy") else -value
-    return job.metrics().get("accuracy")
+    return job.metrics().get("accuracy") if job.objective is None else job.objective
 
 
 def figures(job: Job) -> list[str]:
