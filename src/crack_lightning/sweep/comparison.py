@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from matplotlib.figure import Figure
+
 _PICTURES = {
     "error_against_time.png": "Error of each run against the seconds that it took",
     "settings.png": "Settings of each run, a line a run, coloured by its accuracy",
@@ -95,6 +97,7 @@ def write_comparison(
     title: str,
     command: str = "",
     without: Sequence[Mapping[str, Any]] = (),
+    pictures: Mapping[str, tuple[Figure, str]] | None = None,
 ) -> dict[str, Any]:
     """Write ``comparison.json``, ``comparison.csv`` and ``comparison.html`` about the runs in some folders.
 
@@ -104,6 +107,7 @@ def write_comparison(
         title: What is compared.
         command: What the user typed.
         without: Jobs of a sweep that have no result: ``run``, ``overrides`` and ``status`` of each.
+        pictures: More of them, by file name a figure and what it shows.
 
     Raises:
         DataError: If there are fewer than two finished runs.
@@ -116,17 +120,20 @@ def write_comparison(
     contents = compare_runs(read_runs(folders))
     contents |= {"title": title, "command": command, "without": list(without)}
     rows = contents["runs"]
-    shown = [key for key in contents["differing"] if key not in (FOLD, *SEEDS)]
+    keys = [key for key in contents["differing"] if key not in (FOLD, *SEEDS)]
     figures = {"error_against_time.png": scatter_figure([(r["seconds"], r["error"], r["run"]) for r in rows])}
-    if shown:
+    if keys:
         accuracy = [row["metrics"]["accuracy"] for row in rows]
-        figures["settings.png"] = parallel_figure([row["settings"] for row in rows], shown, accuracy)
+        figures["settings.png"] = parallel_figure([row["settings"] for row in rows], keys, accuracy)
+    texts = dict(_PICTURES)
+    for name, (figure, text) in (pictures or {}).items():
+        figures[name], texts[name] = figure, text
     for name, figure in figures.items():
         save_figure(figure, folder / name)
     write_text(folder / "comparison.json", json.dumps(contents, indent=1, ensure_ascii=False) + "\n")
     _write_csv(contents, folder / "comparison.csv")
-    pictures = {data_url((folder / name).read_bytes(), "image/png"): _PICTURES[name] for name in figures}
-    write_text(folder / "comparison.html", render("comparison.html.j2", **contents, pictures=pictures))
+    shown = {data_url((folder / name).read_bytes(), "image/png"): texts[name] for name in figures}
+    write_text(folder / "comparison.html", render("comparison.html.j2", **contents, pictures=shown))
     return contents
 
 

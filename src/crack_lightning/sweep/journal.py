@@ -42,6 +42,7 @@ class Job:
     attempts: int = 0
     params: dict[str, Any] = field(default_factory=dict)
     values: dict[str, float] = field(default_factory=dict)
+    _metrics: dict[str, float] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def ended(self) -> bool:
@@ -61,12 +62,11 @@ class Job:
         return f"{self.state}: {self.reason}" if self.reason else self.state
 
     def metrics(self) -> dict[str, float]:
-        """Return its test figures; none while there is no report."""
+        """Return its test figures, of a report that is read once; none while there is no report."""
         path = self.folder / "report" / "report.json"
-        found: dict[str, float] = (
-            json.loads(path.read_text(encoding="utf-8"))["metrics"] if path.exists() else {}
-        )
-        return found
+        if not self._metrics and path.exists():
+            self._metrics = json.loads(path.read_text(encoding="utf-8"))["metrics"]
+        return self._metrics
 
 
 class Journal:

@@ -18,9 +18,10 @@ from crack_lightning.sweep.shares import share_out
 from crack_lightning.sweep.watching import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from hydra.types import HydraContext
+    from matplotlib.figure import Figure
     from omegaconf import DictConfig
 
     from crack_lightning.sweep.shares import Shares
@@ -145,6 +146,7 @@ def _expected(
 def _run(composer: Composer, journal: Journal, jobs: list[Job], shares: Shares, *, size: int) -> None:
     sweep = composer.sweep
     source: Source = Grid([job for job in jobs if not job.ended])
+    pictures: Callable[[], dict[str, tuple[Figure, str]]] = dict
     if composer.searches:
         from crack_lightning.sweep.search import Search
 
@@ -155,11 +157,18 @@ def _run(composer: Composer, journal: Journal, jobs: list[Job], shares: Shares, 
 
         seed = int(composer.compose(composer.fixed)["seed"])
         at_once = len(shares.environments)
-        source = Search(
+        source = search = Search(
             sweep, composer.dimensions(), seed=seed, at_once=at_once, jobs=jobs, journal=journal, plan=trial
         )
+
+        def pictures() -> dict[str, tuple[Figure, str]]:
+            from crack_lightning.sweep.search_pictures import search_pictures
+
+            return search_pictures(search.study, sweep.objectives)
+
     total = sweep.trials if composer.searches else len(jobs)
-    watch = Watch(jobs, journal.folder, total=total, compares=composer.command == "train")
+    compares = composer.command == "train"
+    watch = Watch(jobs, journal.folder, total=total, compares=compares, pictures=pictures)
     left = total - sum(job.ended for job in jobs)
     watch.say(f"sweep: {journal.folder}, {total} jobs, {left} to do, {len(shares.environments)} at once")
     if size:

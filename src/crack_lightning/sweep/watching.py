@@ -16,9 +16,11 @@ from crack_lightning.sweep.jobs import CONSOLE
 from crack_lightning.sweep.journal import DONE, FAILED, PRUNED, RUNNING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from typing import Self
+
+    from matplotlib.figure import Figure
 
     from crack_lightning.sweep.journal import Job
 
@@ -36,6 +38,7 @@ class Watch:
         total: How many jobs there will be.
         compares: Whether the jobs' runs can be compared.
         console: Where to tell; standard output by default.
+        pictures: Draws more pictures for the comparison, by file name a figure and what it shows.
     """
 
     def __init__(
@@ -46,9 +49,10 @@ class Watch:
         total: int,
         compares: bool,
         console: Console | None = None,
+        pictures: Callable[[], Mapping[str, tuple[Figure, str]]] = dict,
     ) -> None:
         self.jobs, self.folder, self.total, self.compares = jobs, folder, total, compares
-        self.console = console or Console()
+        self.console, self.pictures = console or Console(), pictures
         self._began = time.monotonic()
         self._ended, self._compared_until = 0, -1e9
         self._compare_s, self._told = 0.0, self.summary()
@@ -111,7 +115,8 @@ class Watch:
             for job in self.jobs
             if job.state in (FAILED, PRUNED)
         ]
-        write_comparison([self.folder], self.folder, title=f"Sweep {self.folder.name}", without=without)
+        title = f"Sweep {self.folder.name}"
+        write_comparison([self.folder], self.folder, title=title, without=without, pictures=self.pictures())
         self._compared_until = time.monotonic()
         self._compare_s = self._compared_until - began
 

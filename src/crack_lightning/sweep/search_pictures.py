@@ -1,0 +1,58 @@
+"""What a search has learnt, as pictures for the comparison: its history, and which settings decided it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.study import StudyDirection
+from optuna.trial import TrialState
+
+from crack_lightning.report.search_figures import history_figure, importance_figure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.figure import Figure
+    from optuna import Study
+    from optuna.trial import FrozenTrial
+
+FEWEST = 4
+"""Trials without which shares of importance would be noise alone."""
+
+
+def search_pictures(study: Study, objectives: Sequence[str]) -> dict[str, tuple[Figure, str]]:
+    """Draw each objective's history and, from four different scores on, the importance of settings for it.
+
+    Importance is the share of variance by functional ANOVA over random forests (Hutter, Hoos, Leyton-Brown,
+    ICML 2014), of the settings that every finished trial has.
+
+    Returns:
+        By file name a figure and what it shows.
+    """
+    trials = study.get_trials(deepcopy=False)
+    pruned = [trial.number for trial in trials if trial.state == TrialState.PRUNED]
+    found: dict[str, tuple[Figure, str]] = {}
+    for place, name in enumerate(objectives):
+        scores = {trial.number: trial.values[place] for trial in trials if trial.values}
+        if not scores:
+            continue
+        ending = name.replace("/", "_")
+        maximise = study.directions[place] == StudyDirection.MAXIMIZE
+        history = history_figure(scores, name, maximise=maximise, pruned=pruned)
+        found[f"history_{ending}.png"] = history, f"{name} of each trial, and the best so far"
+        if len(set(scores.values())) >= FEWEST:
+            importance = get_param_importances(
+                study,
+                evaluator=FanovaImportanceEvaluator(seed=0),
+                target=partial(_value, place=place),
+            )
+            if importance:
+                figure = importance_figure(importance, name)
+                found[f"importance_{ending}.png"] = figure, f"Which settings decide {name}"
+    return found
+
+
+def _value(trial: FrozenTrial, *, place: int) -> float:
+    return float(trial.values[place])
