@@ -61,18 +61,30 @@ class TransferRows(Commands):
 
     def c(self) -> str:
         """The models of a and b on the halves of uav75."""
-        return "; ".join(f"{row}: {self.halves(row)}" for row in "ab" if (self.scratch / row).is_dir())
+        made = {row: self.scratch / row for row in "ab" if (self.scratch / row).is_dir()}
+        best = {row: max(folder.glob("*/*")) / "checkpoints" / "best.ckpt" for row, folder in made.items()}
+        return "; ".join(f"{row}: {self.halves(row, str(path))}" for row, path in best.items())
 
-    def halves(self, row: str) -> str:
-        """Evaluate a row's model on all of uav75, then on each half."""
-        best = max((self.scratch / row).glob("*/*")) / "checkpoints" / "best.ckpt"
+    def e(self) -> str:
+        """The head that comes with the package: a photo of 4032 x 3024, put together of uav75's."""
+        photo = self.scratch / "photo.jpg"
+        cv2.imwrite(str(photo), mosaic(sorted((self.uav75 / "images").glob("*.jpg")))[..., ::-1])
+        done = self.measured("e", "predict", "checkpoint=builtin", f"source={photo}")
+        return f"{done.seconds:.1f} s in all, {done.mib:.0f} MiB"
+
+    def shipped(self) -> str:
+        """The head that comes with the package on the halves of uav75."""
+        return self.halves("shipped", "builtin")
+
+    def halves(self, row: str, checkpoint: str) -> str:
+        """Evaluate a model on all of uav75, then on each half."""
         photos = ["data=masked_photos", f"data.root={self.uav75}", 'data.group_pattern="(DSC[0-9]+)"']
-        whole, _ = self.run(f"{row}-uav75", "evaluate", f"checkpoint={best}", *photos)
+        whole, _ = self.run(f"{row}-uav75", "evaluate", f"checkpoint={checkpoint}", *photos)
         told = [f"all {metrics(whole)['auroc']:.3f}"]
         lists = write_halves(read_rows(whole / "predictions.csv"), self.scratch)
         for half, left_out in lists.items():
             made, _ = self.run(
-                f"{row}-{half}", "evaluate", f"checkpoint={best}", *photos, f"data.exclude={left_out}"
+                f"{row}-{half}", "evaluate", f"checkpoint={checkpoint}", *photos, f"data.exclude={left_out}"
             )
             between = report(made)["uncertainty"]["intervals"].get("auroc_crack")
             interval = f" ({between['low']:.3f} to {between['high']:.3f})" if between else ""
@@ -85,6 +97,12 @@ class TransferRows(Commands):
         speed = painting_speed(intact)
         apart = painted_or_real(cracked, intact, GRIDS)
         return f"{speed:.0f} tiles/s a core; AUROC of painted or real {apart:.3f}; grids in {GRIDS}"
+
+
+def mosaic(paths: Sequence[Path]) -> Picture:
+    """Put 48 pictures together to one of 4032 x 3024, uint8 ``(3024, 4032, 3)``."""
+    pieces = [decode_image(path)[:504, :504] for path in paths[:48]]
+    return np.vstack([np.hstack(pieces[start : start + 8]) for start in range(0, 48, 8)])
 
 
 def validated(folder: Path) -> str:

@@ -56,7 +56,8 @@ def test_the_wheel_holds_every_module_and_option_file(names: set[str]) -> None:
     options = {f"crack_lightning/{path.relative_to(ROOT)}" for path in (ROOT / "conf").rglob("*.yaml")}
     assert {"crack_lightning/cli.py", "hydra_plugins/crack_lightning_sweeper/__init__.py"} <= modules
     assert "crack_lightning/conf/train.yaml" in options
-    assert modules | options | {"crack_lightning/py.typed"} <= names
+    head = {f"crack_lightning/builtin/{name}" for name in ("head.safetensors", "README.md")}
+    assert modules | options | head | {"crack_lightning/py.typed"} <= names
 
 
 def test_the_wheel_holds_nothing_else(names: set[str]) -> None:

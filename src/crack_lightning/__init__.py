@@ -17,7 +17,7 @@ def load(path: str | Path, *, device: str = "cpu") -> Predictor:
     """Load a trained model.
 
     Args:
-        path: A run's ``checkpoints/best.ckpt``.
+        path: A run's ``checkpoints/best.ckpt``, or ``builtin`` for the head that comes with the package.
         device: Where to compute, for example ``cpu`` or ``cuda``.
 
     Returns:

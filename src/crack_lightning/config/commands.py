@@ -170,7 +170,7 @@ class EvaluateConfig:
     """``evaluate``: a checkpoint's report on another set.
 
     Attributes:
-        checkpoint: A run's ``best.ckpt``.
+        checkpoint: A run's ``best.ckpt``, or ``builtin``.
         outputs: Folder of all runs.
         progress: Show progress bars.
         data: The set; tiles that the model was trained or validated on are left out.
@@ -238,13 +238,13 @@ class PredictConfig:
     """``predict``: a checkpoint's answers for files.
 
     Attributes:
-        checkpoint: A run's ``best.ckpt``.
+        checkpoint: A run's ``best.ckpt``, or ``builtin`` for the head that comes with the package.
         source: Files, folders or glob patterns.
         outputs: Folder of all runs.
         annotate: Also write each picture with its class and probability on it.
         explain: Also write each picture with the places where the model sees evidence; a pass forth and back.
         map: Look at each picture at its own size and write where its cracks are; needs a local head. A
-            picture is called by its tile that is likeliest cracked.
+            picture is called by its tile that is likeliest cracked. ``null`` does so for ``builtin``.
         batch_size: Tiles at once.
         engine: What computes, as ``recipe.engine``; ``auto`` is ``eager`` on a GPU, for fewer than 1,000
             pictures, and where ``trainer.precision`` is set.
@@ -258,7 +258,7 @@ class PredictConfig:
     outputs: str = "outputs"
     annotate: bool = False
     explain: bool = False
-    map: bool = False
+    map: bool | None = None
     batch_size: int = 32
     engine: str = "auto"
     progress: bool = True

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Image = NDArray[np.float32]
 
-PAINTING_VERSION = 2
+PAINTING_VERSION = 3
 """Raise this whenever the same draws give other pixels: tiles in the cache are then painted anew."""
 
 _HABIT = CrackHabit(
@@ -143,7 +143,7 @@ def _look(rng: np.random.Generator, light_angle: float) -> CrackLook:
         rim=float(0.4 * rng.random() ** 2),
         soiling=float(rng.uniform(0.0, 0.25) * (rng.random() < 0.5)),
         tint=(1 + warm, 1.0, 1 - warm),
-        fading=float(rng.uniform(0.0, 0.7)),
+        fading=float(rng.uniform(0.0, 0.4)),
         wall_px=float(rng.uniform(1.0, 5.0)),
         debris=float(rng.uniform(0.1, 0.5)),
     )

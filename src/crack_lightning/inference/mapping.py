@@ -48,6 +48,12 @@ class CrackMapper:
     Args:
         classifier: The model, in evaluation mode.
 
+    Attributes:
+        reach_px: How far from itself a cell looks, pixels.
+        threshold: The least probability that is called a crack.
+        positive_index: Which class that is.
+        tile_px: Side of a tile, pixels.
+
     Raises:
         ConfigError: If its head is not local, or it looks too far for pieces to fit together.
     """
@@ -63,7 +69,7 @@ class CrackMapper:
         self.threshold = float(classifier.hparams["threshold"])
         self.positive_index = classifier.backbone.positive_index
         self.tile_px = int(classifier.hparams["image_size"])
-        self._reach_px = reach(lambda images: self._cells(images * 255))
+        self.reach_px = self._local.reach_px or untrained_reach(classifier)
 
     def _cells(self, images: Tensor) -> Tensor:
         return self._local.cells(self._inputs.normalised(images))
@@ -71,12 +77,23 @@ class CrackMapper:
     @torch.inference_mode()
     def map(self, pixels: NDArray[np.uint8]) -> CrackMap:
         """Map a picture, uint8 ``(H, W, 3)``, at its own size."""
-        cells = cell_map(self._cells, pixels, reach_px=self._reach_px)
+        cells = cell_map(self._cells, pixels, reach_px=self.reach_px)
         tiles = []
         for top, left, part in tile_scores(cells, tile_px=self.tile_px):
             score = float(strongest_mean(torch.from_numpy(np.ascontiguousarray(part))[None, None]))
             tiles.append((top, left, float(expit(score / self._temperature))))
         return CrackMap(cells=expit(cells / self._temperature), tiles=tiles)
+
+
+def untrained_reach(classifier: CrackClassifier) -> int:
+    """Measure how far a cell of such a network looks, pixels, by random weights; trained ones miss noise."""
+    names = ("name", "image_size", "drop_rate", "drop_path_rate")
+    options = {name: classifier.hparams[name] for name in names}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = LocalNetwork(**options, num_classes=2, positive_index=1)
+        torch.nn.init.normal_(network.head.cell.weight)
+    return reach(network.eval().cells)
 
 
 def write_map(found: CrackMap, pixels: NDArray[np.uint8], stem: Path) -> None:
@@ -92,9 +109,11 @@ def overlaid(cells: NDArray[np.float32], pixels: NDArray[np.uint8]) -> NDArray[n
     height, width = pixels.shape[:2]
     whole = (cells.shape[1] * CELL_PX, cells.shape[0] * CELL_PX)
     likely = cv2.resize(cells, whole, interpolation=cv2.INTER_LINEAR)[:height, :width]
-    strength = 0.65 * np.clip((likely - _LEAST_SHOWN) / (1 - _LEAST_SHOWN), 0, 1).astype(np.float32)
-    share = cv2.cvtColor(strength, cv2.COLOR_GRAY2RGB)
-    return np.asarray(pixels * (1 - share) + np.array([255, 30, 60], np.float32) * share).astype(np.uint8)
+    where = likely > _LEAST_SHOWN
+    share = 0.65 * (likely[where][:, None] - _LEAST_SHOWN) / (1 - _LEAST_SHOWN)
+    shown = pixels.copy()
+    shown[where] = pixels[where] * (1 - share) + np.array([255, 30, 60], np.float32) * share
+    return shown
 
 
 def write_tiles(rows: Iterable[tuple[str, CrackMap]], path: Path, *, threshold: float) -> None:

@@ -24,6 +24,7 @@ from crack_lightning.inference.explained import explained_pictures
 from crack_lightning.inference.mapping import CrackMapper, write_map, write_tiles
 from crack_lightning.inference.pictures import annotate, find_pictures
 from crack_lightning.inference.predictor import Predictor
+from crack_lightning.model.builtin import BUILTIN
 from crack_lightning.model.checkpoints import load_classifier
 from crack_lightning.model.engines import dtype_of, eager, prepare_engine
 from crack_lightning.model.explain import Explainer
@@ -59,7 +60,7 @@ def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path
 
     Raises:
         CheckpointError: If the checkpoint cannot be used.
-        ConfigError: If the network cannot be explained and shall be.
+        ConfigError: If the network cannot be explained or give a map, and shall.
         DataError: If a source means no file, or not one picture can be read.
     """
     trainer = config.trainer
@@ -69,6 +70,8 @@ def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path
     configure_process(plan.threads)
     classifier = load_classifier(Path(config.checkpoint))
     explainer = Explainer(classifier) if config.explain else None
+    wants_map = config.checkpoint == BUILTIN if config.map is None else config.map
+    mapper = CrackMapper(classifier) if wants_map else None
     pictures = find_pictures(config.source)
     folder = folder or create_run_folder(Path(config.outputs), "predict")
     with sole_writer(folder), logging_to(folder / "run.log"):
@@ -79,8 +82,8 @@ def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path
         answers = _answers(predictor, pictures, config)
         if all(answers.problems):
             raise DataError(f"source: none of {len(answers)} files can be read: {_named(answers)}.")
-        if config.map:
-            answers = write_maps(answers, folder, mapper=CrackMapper(classifier))
+        if mapper is not None:
+            answers = write_maps(answers, folder, mapper=mapper)
         write_predictions(answers, folder / "predictions.csv", positive_class=predictor.positive_class)
         if config.annotate or explainer is not None:
             _write_pictures(config, answers, predictor, explainer, folder=folder)

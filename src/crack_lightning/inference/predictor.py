@@ -69,7 +69,7 @@ class Predictor:
         """Read a checkpoint.
 
         Args:
-            path: A run's ``checkpoints/best.ckpt``.
+            path: A run's ``checkpoints/best.ckpt``, or ``builtin``.
             device: Where to compute.
 
         Raises:

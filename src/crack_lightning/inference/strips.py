@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Cells = Callable[[Tensor], Tensor]
 
-PIECE_PX = 768
+PIECE_PX = 1024
 LARGEST_REACH_PX = 320
 _STEP = STRIDES[-1]
 
@@ -35,7 +35,7 @@ def cell_map(
         cells: From images, uint8 ``(1, 3, h, w)``, to logits, float ``(1, 1, h / 8, w / 8)`` rounded up.
         pixels: RGB values, uint8 ``(H, W, 3)``.
         reach_px: How far from itself a cell looks, pixels (:func:`reach`).
-        piece_px: Side of a piece, pixels; a multiple of 16.
+        piece_px: Largest side of a piece, pixels; a multiple of 16.
 
     Returns:
         Logits, float32 ``(H / 8, W / 8)``, rounded up.
@@ -43,16 +43,23 @@ def cell_map(
     height, width = pixels.shape[:2]
     found = np.empty((-(-height // CELL_PX), -(-width // CELL_PX)), np.float32)
     margin = -(-reach_px // _STEP) * _STEP
-    for top in range(0, height, piece_px):
-        for left in range(0, width, piece_px):
-            rows = slice(max(0, top - margin), min(height, top + piece_px + margin))
-            columns = slice(max(0, left - margin), min(width, left + piece_px + margin))
+    piece_height, piece_width = _even(height, piece_px), _even(width, piece_px)
+    for top in range(0, height, piece_height):
+        for left in range(0, width, piece_width):
+            rows = slice(max(0, top - margin), min(height, top + piece_height + margin))
+            columns = slice(max(0, left - margin), min(width, left + piece_width + margin))
             piece = torch.from_numpy(np.ascontiguousarray(pixels[rows, columns].transpose(2, 0, 1)))
             answer = cells(piece[None])[0, 0].numpy()
-            inside = found[_cells(top, piece_px), _cells(left, piece_px)]
+            inside = found[_cells(top, piece_height), _cells(left, piece_width)]
             first = [(top - rows.start) // CELL_PX, (left - columns.start) // CELL_PX]
             inside[:] = answer[first[0] :, first[1] :][: inside.shape[0], : inside.shape[1]]
     return found
+
+
+def _even(length_px: int, largest_px: int) -> int:
+    """Return the side of the fewest pieces of about one size; those around them are computed twice."""
+    number = -(-length_px // largest_px)
+    return -(-length_px // (number * _STEP)) * _STEP
 
 
 def _cells(start_px: int, length_px: int) -> slice:
@@ -74,7 +81,7 @@ def reach(cells: Cells) -> int:
     middle = side // CELL_PX // 2
     (slope,) = torch.autograd.grad(cells(image)[0, 0, middle, middle], image)
     places = slope.abs().sum(dim=(0, 1)).nonzero() - middle * CELL_PX
-    furthest = int(places.abs().max()) + 1 if len(places) else 0
+    furthest = int(places.abs().max()) + 1 if len(places) else LARGEST_REACH_PX
     if furthest > LARGEST_REACH_PX:
         raise ConfigError(
             f"map: a cell of this network looks further than {LARGEST_REACH_PX} px, so that pieces of a "

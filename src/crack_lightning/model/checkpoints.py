@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from crack_lightning.errors import CheckpointError
+from crack_lightning.model.builtin import BUILTIN, load_builtin
 from crack_lightning.model.classifier import CrackClassifier
 
 if TYPE_CHECKING:
@@ -54,11 +55,13 @@ def load_classifier(path: Path) -> CrackClassifier:
     """Rebuild a trained classifier, in evaluation mode on the CPU.
 
     Args:
-        path: A run's ``best.ckpt`` or ``last.ckpt``.
+        path: A run's ``best.ckpt`` or ``last.ckpt``, or ``builtin``.
 
     Raises:
         CheckpointError: If the file cannot be read, or is of another model or version.
     """
+    if str(path) == BUILTIN:
+        return load_builtin()
     checkpoint = read_checkpoint(path)
     try:
         classifier = CrackClassifier(**checkpoint["hyper_parameters"])

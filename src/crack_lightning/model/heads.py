@@ -71,6 +71,9 @@ class LocalNetwork(nn.Module):
         drop_path_rate: Stochastic depth of the backbone.
         image_size: Side of the square input in pixels; only networks of a fixed input size read it.
 
+    Attributes:
+        reach_px: How far from itself a cell looks, pixels, where that has been measured.
+
     Raises:
         ConfigError: If the network lacks such features, or there are not two classes.
     """
@@ -98,6 +101,7 @@ class LocalNetwork(nn.Module):
         self.levels = _levels(name, trunk)
         trunk.prune_intermediate_layers(self.levels, prune_norm=True, prune_head=True)
         self.trunk = trunk
+        self.reach_px: int | None = None
         channels = [trunk.feature_info[level]["num_chs"] for level in self.levels]
         self.head = LocalHead(channels, drop_rate=drop_rate)
 

