@@ -12,6 +12,7 @@ from sklearn.metrics import log_loss
 from crack_lightning.errors import ConfigError
 from crack_lightning.model.classifier import CrackClassifier
 from crack_lightning.model.engines import eager
+from crack_lightning.model.explain import explainer_of
 from crack_lightning.model.heads import CELL_PX, LocalNetwork, cell_loss, pretrained_part, strongest_mean
 from crack_lightning.model.networks import FeatureNetwork, LogitNetwork
 from crack_lightning.model.weights import load_weights
@@ -173,3 +174,15 @@ def test_imagenet_weights_fill_the_backbone_up_to_where_it_is_cut() -> None:
     whole = [key for key in network.trunk.state_dict() if not key.endswith("num_batches_tracked")]
     assert note.startswith(f"{len(whole)} of {len(whole)} backbone tensors")
     assert not any(key.startswith(("blocks.5", "blocks.6", "conv_head")) for key in whole)
+
+
+def test_a_local_head_explains_itself() -> None:
+    model = classifier().eval()
+    images = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8)
+    explainer = explainer_of(model)
+    crack = explainer(images, torch.tensor([1, 1]))
+    assert crack.shape == (2, 8, 8)
+    scores = strongest_mean(torch.logit(crack)[:, None])
+    logits = model(images).detach()
+    torch.testing.assert_close(scores, logits[:, 1] - logits[:, 0], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(explainer(images, torch.tensor([0, 1]))[0], 1 - crack[0])

@@ -17,11 +17,16 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from crack_lightning.model.explain import Explainer
+    from crack_lightning.model.explain import Explainer, LocalExplainer
 
 
 def explained_pictures(
-    explainer: Explainer, paths: Sequence[Path], of_class: Sequence[int], *, image_size: int, batch_size: int
+    explainer: Explainer | LocalExplainer,
+    paths: Sequence[Path],
+    of_class: Sequence[int],
+    *,
+    image_size: int,
+    batch_size: int,
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield pictures tinted where there is evidence; one in full size is held at a time.
 

@@ -27,7 +27,7 @@ from crack_lightning.inference.predictor import Predictor
 from crack_lightning.model.builtin import BUILTIN
 from crack_lightning.model.checkpoints import load_classifier
 from crack_lightning.model.engines import dtype_of, eager, prepare_engine
-from crack_lightning.model.explain import Explainer
+from crack_lightning.model.explain import Explainer, LocalExplainer, explainer_of
 from crack_lightning.model.networks import LogitNetwork
 from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer, whole_file
 
@@ -69,7 +69,7 @@ def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path
     )
     configure_process(plan.threads)
     classifier = load_classifier(Path(config.checkpoint))
-    explainer = Explainer(classifier) if config.explain else None
+    explainer = explainer_of(classifier) if config.explain else None
     wants_map = config.checkpoint == BUILTIN if config.map is None else config.map
     mapper = CrackMapper(classifier) if wants_map else None
     pictures = find_pictures(config.source)
@@ -144,7 +144,7 @@ def _write_pictures(
     config: PredictConfig,
     answers: Answers,
     predictor: Predictor,
-    explainer: Explainer | None,
+    explainer: Explainer | LocalExplainer | None,
     *,
     folder: Path,
 ) -> None:

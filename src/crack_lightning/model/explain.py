@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from crack_lightning.errors import ConfigError
 from crack_lightning.model.backbones import head_modules
+from crack_lightning.model.heads import CELL_PX, LocalNetwork
 from crack_lightning.model.networks import LogitNetwork
 
 if TYPE_CHECKING:
@@ -99,6 +100,50 @@ class Explainer:
         odds: Tensor = own - (logits.sum(dim=1) - own) / (self._num_classes - 1)
         self._answers = odds.detach()
         return odds
+
+
+class LocalExplainer:
+    """Maps of a local head: the probability that a crack runs through each cell, from which alone it answers.
+
+    Args:
+        classifier: The model, in evaluation mode; its head is local.
+
+    Attributes:
+        method: What the maps are, in words.
+    """
+
+    method = f"the local head's own probabilities, at stride {CELL_PX}"
+
+    def __init__(self, classifier: CrackClassifier) -> None:
+        assert isinstance(classifier.backbone, LocalNetwork)
+        self._local, self._inputs = classifier.backbone, LogitNetwork(classifier)
+
+    @torch.inference_mode()
+    def __call__(self, images: Tensor, of_class: Tensor) -> Tensor:
+        """Map a class in each picture.
+
+        Args:
+            images: uint8 ``(N, 3, S, S)``.
+            of_class: Class indices, int64 ``(N,)``.
+
+        Returns:
+            Its probability in each cell, float32 ``(N, S / 8, S / 8)``, rounded up, on the CPU.
+        """
+        device = next(self._local.parameters()).device  # an engine may have moved it
+        inputs = self._inputs.to(device).normalised(images.to(device))
+        likely = torch.sigmoid(self._local.cells(inputs)[:, 0].float().cpu())
+        own = (of_class.cpu() == self._local.positive_index).view(-1, 1, 1)
+        return torch.where(own, likely, 1 - likely)
+
+
+def explainer_of(classifier: CrackClassifier) -> Explainer | LocalExplainer:
+    """Return what explains a classifier.
+
+    Raises:
+        ConfigError: If the network has no map in the layout (N, C, h, w).
+    """
+    local = isinstance(classifier.backbone, LocalNetwork)
+    return LocalExplainer(classifier) if local else Explainer(classifier)
 
 
 class _Open(LogitNetwork):

@@ -15,7 +15,7 @@ from crack_lightning.errors import ConfigError
 from crack_lightning.evaluation.intervals import group_codes
 from crack_lightning.evaluation.localisation import by_lines, localisation_scores, localisation_skill
 from crack_lightning.evaluation.predictions import predicted_labels
-from crack_lightning.model.explain import Explainer
+from crack_lightning.model.explain import explainer_of
 from crack_lightning.report.error_strata import named_tiles
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def explain_test(
         threshold: From this probability on the positive class of two is called.
     """
     try:
-        explainer = Explainer(classifier)
+        explainer = explainer_of(classifier)
     except ConfigError as error:
         log.warning("%s", error)
         return None
