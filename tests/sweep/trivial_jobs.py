@@ -6,7 +6,6 @@ import ctypes
 import json
 import multiprocessing
 import os
-import resource
 import signal
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crack_lightning.errors import Pruned
+from crack_lightning.sweep.jobs import OUTCOME
 from crack_lightning.sweep.journal import Job, Journal
 from crack_lightning.sweep.running import Grid, Runner
 
@@ -46,7 +46,7 @@ def work(config: dict[str, Any], *, overrides: Sequence[str], folder: Path, **op
         file.write(f"{os.getpid()}\n")
     print("at work", flush=True)
     do = config["do"]
-    fail(do)
+    fail(do, folder)
     if do == "once" and (folder / "started").read_text(encoding="utf-8").count("\n") == 1:
         raise OSError(28, "No space left on device")
     if do == "learn":
@@ -62,7 +62,7 @@ def work(config: dict[str, Any], *, overrides: Sequence[str], folder: Path, **op
     return 0
 
 
-def fail(do: str) -> None:
+def fail(do: str, folder: Path) -> None:
     """Fail in the way that is asked for."""
     if do == "raise":
         raise ValueError("seven is too many")
@@ -71,7 +71,7 @@ def fail(do: str) -> None:
     if do == "allocate":
         np.empty(2**50, dtype=np.uint8)
     if do == "full disk":
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+        (folder / OUTCOME).mkdir()  # no file can be put there; a limit on files would stop coverage's, too
         raise OSError(28, "No space left on device")
 
 

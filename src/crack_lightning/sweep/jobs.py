@@ -104,7 +104,7 @@ def start_job(
 def kept_outcome(job: Job) -> tuple[str, str] | None:
     """Return state and reason as a job's own folder tells them; ``None`` where it does not."""
     path = job.folder / OUTCOME
-    if not path.exists():
+    if not path.is_file():
         return None
     told = json.loads(path.read_text(encoding="utf-8"))
     return told["state"], told["reason"]
