@@ -85,6 +85,7 @@ def test_a_photo_is_mapped_at_its_own_size(local: Path, tmp_path: Path) -> None:
         [told] = csv.DictReader(file)
     largest = max(float(row["probability_crack"]) for row in tiles)
     assert float(told["probability_crack"]) == pytest.approx(largest, abs=1e-5)
+    assert told["foreign"] == ""
     assert decode_image(folder / "maps" / "wall.png.map.png").shape == (19, 29, 3)
     assert decode_image(folder / "maps" / "wall.png.overlay.jpg").shape == photo.shape
 

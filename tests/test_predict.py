@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+import crack_lightning
 from crack_lightning.cli import main
+from crack_lightning.model.checkpoints import read_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Captured = pytest.CaptureFixture[str]
     ReadRows = Callable[[Path], list[dict[str, str]]]
 
 
@@ -55,6 +59,45 @@ def test_predicting_names_what_cannot_be_read_and_goes_on(
     assert "stride 8" in (made / "run.log").read_text(encoding="utf-8")
 
 
+def test_pictures_of_something_else_are_marked_and_get_no_answer_when_asked(
+    run: Path, tmp_path: Path, root_of: Callable[[Path], Path], rows: ReadRows, capsys: Captured
+) -> None:
+    said = {row["path"]: row for row in rows(run / "predictions.csv")}
+    kept = [path for path, row in said.items() if row["foreign"] == "no"]
+    odd = tmp_path / "screen.png"
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    pixels[::2] = (255, 0, 255)
+    Image.fromarray(pixels).save(odd)
+    best, root = run / "checkpoints" / "best.ckpt", root_of(run)
+    asked = [str(best), str(odd), *(str(root / path) for path in kept), "abstain=true", "annotate=true"]
+    assert main(["predict", *asked, f"outputs={tmp_path / 'made'}", "progress=false"]) == 0
+    [made] = (tmp_path / "made").glob("*/*_predict")
+    first, *others = rows(made / "predictions.csv")
+    assert (first["foreign"], first["predicted"], first["problem"]) == ("yes", "", "")
+    assert float(first["novelty"]) > 1
+    for row, path in zip(others, kept, strict=True):
+        assert (row["foreign"], row["predicted"]) == ("no", said[path]["predicted"])
+        assert float(row["novelty"]) == pytest.approx(float(said[path]["novelty"]), abs=1e-3)
+    assert "1 foreign" in capsys.readouterr().out
+    answers = crack_lightning.load(best).predict([odd])
+    assert answers.foreign.tolist() == [True]
+    assert answers.labels[0] in answers.class_names
+
+
+def test_a_checkpoint_that_tells_no_foreign_pictures_cannot_abstain(
+    run: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    older = read_checkpoint(run / "checkpoints" / "best.ckpt")
+    del older["novelty"]
+    torch.save(older, tmp_path / "older.ckpt")
+    assert main(["predict", str(tmp_path / "older.ckpt"), str(tmp_path), "abstain=true"]) == 2
+    assert f"abstain: a checkpoint with a limit for foreign pictures is expected, and '{tmp_path}" in (
+        capsys.readouterr().err
+    )
+    picture = np.zeros((9, 9, 3), np.uint8)
+    assert np.isnan(crack_lightning.load(tmp_path / "older.ckpt").predict([picture]).novelty).all()
+
+
 NEEDS_OPENVINO = pytest.mark.skipif(
     find_spec("openvino") is None, reason="OpenVINO, of the extra fast, is not installed"
 )
@@ -73,6 +116,8 @@ def test_every_engine_gives_the_answers_of_the_test(
     [folder] = set(outputs.glob("*/*_predict*")) - before
     again = [float(row["probability_crack"]) for row in rows(folder / "predictions.csv")]
     assert again == pytest.approx([float(row["probability_crack"]) for row in said.values()], abs=1e-4)
+    novelty = [float(row["novelty"]) for row in rows(folder / "predictions.csv")]
+    assert novelty == pytest.approx([float(row["novelty"]) for row in said.values()], abs=1e-3)
     assert (
         f"engine: {'OpenVINO' if engine == 'openvino' else 'eager PyTorch'}"
         in (folder / "run.log").read_text()
@@ -87,8 +132,6 @@ def test_predict_names_a_source_that_is_not_there(run: Path, capsys: pytest.Capt
 def test_load_gives_labels_and_probabilities(
     run: Path, root_of: Callable[[Path], Path], rows: ReadRows
 ) -> None:
-    import crack_lightning
-
     model = crack_lightning.load(run / "checkpoints" / "best.ckpt")
     first = rows(run / "predictions.csv")[0]
     root = root_of(run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -11,13 +11,16 @@ from crack_lightning.errors import ConfigError
 from crack_lightning.evaluation.decision import decide
 from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.model.checkpoints import load_classifier, read_checkpoint
+from crack_lightning.model.looks import looks
+from crack_lightning.model.networks import features_seen
+from crack_lightning.model.novelty import Novelty, sample
 from crack_lightning.training.checkpoints import BEST, RunCheckpoints, keep_decision, save_model
 from crack_lightning.training.guards import FiniteLoss
 from crack_lightning.training.pruning import Pruning
 from crack_lightning.training.seeds import StepSeeds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     import pytorch_lightning as pl
@@ -81,7 +84,11 @@ def by_steps(
         state.advance("test", folder, history=checkpoints.history)
     with state.timed("validation"):
         classifier = load_classifier(checkpoints.best_path)
-        _decide(config, classifier, datamodule, state, _validated(trainer, classifier, datamodule))
+        validation, signs = _told(trainer, classifier, datamodule.val_batches())
+        _decide(config, classifier, datamodule, state, validation)
+        rows = sample(datamodule.split_rows("train"), seed=config.seed)
+        _, of_training = _told(trainer, classifier, datamodule.once(rows))
+        classifier.novelty = Novelty.fitted(of_training, signs)
         keep_decision(classifier, checkpoints.best_path)
     with state.timed("test"):
         return classifier, test(trainer, classifier, datamodule)
@@ -110,6 +117,7 @@ def by_features(
     with state.timed("test"):
         classifier.hparams["temperature"] = 1.0
         _decide(config, classifier, datamodule, state, probe.predictions("val"))
+        classifier.novelty = probe.novelty()
         keep_decision(classifier, best)
         return classifier, probe.predictions("test")
 
@@ -137,18 +145,32 @@ def _decide(
     state.fitted = state.fitted | {"decision": decision | found.facts}
 
 
-def _validated(trainer: pl.Trainer, classifier: CrackClassifier, datamodule: CrackDataModule) -> Predictions:
-    """Return uncalibrated predictions for the validation tiles."""
+def _told(
+    trainer: pl.Trainer, classifier: CrackClassifier, batches: Iterable[dict[str, torch.Tensor]]
+) -> tuple[Predictions, torch.Tensor]:
+    """Return uncalibrated predictions, and the signs by which foreign tiles are told."""
     device = trainer.strategy.root_device
     classifier.to(device).eval()
     columns: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+    seen: list[torch.Tensor] = []
     # Lightning's own predict would deal the batches anew
-    with torch.inference_mode(), trainer.precision_plugin.forward_context():
-        for batch in datamodule.val_batches():
+    with (
+        torch.inference_mode(),
+        trainer.precision_plugin.forward_context(),
+        features_seen(classifier) as features,
+    ):
+        for batch in batches:
             answers = torch.softmax(classifier(batch["image"].to(device)).float(), dim=1)
             columns.append((batch["index"], batch["target"], answers.cpu()))
+            seen.append(looks(batch["image"]))
     index, label, probability = (torch.cat(column).numpy() for column in zip(*columns, strict=True))
-    return Predictions(index=index, label=label, probability=probability)
+    told = Predictions(index=index, label=label, probability=probability)
+    return told, _signs(seen, features)
+
+
+def _signs(seen: list[torch.Tensor], features: list[torch.Tensor]) -> torch.Tensor:
+    """Put looks and features, of which there may be none, side by side, float32 ``(N, NUM_LOOKS + D)``."""
+    return torch.cat([torch.cat(part) for part in (seen, features) if part], dim=1)
 
 
 def _computed(
@@ -176,8 +198,20 @@ def _fit_head(probe: Probe, config: TrainConfig, state: RunState) -> None:
 
 def test(trainer: pl.Trainer, classifier: CrackClassifier, datamodule: CrackDataModule) -> Predictions:
     """Return the classifier's predictions for every test tile."""
-    trainer.test(classifier, dataloaders=datamodule.test_dataloader(), verbose=False)
+    with features_seen(classifier) as features:
+        trainer.test(classifier, dataloaders=datamodule.test_dataloader(), verbose=False)
     index, label, probability = (
         torch.cat(column).numpy() for column in zip(*classifier.predictions, strict=True)
     )
-    return Predictions(index=index, label=label, probability=probability)
+    novelty = classifier.novelty
+    return Predictions(
+        index=index,
+        label=label,
+        probability=probability,
+        novelty=None if novelty is None else novelty.of(_signs(classifier.looks, features)).numpy(),
+    )
+
+
+def novelty_facts(classifier: CrackClassifier) -> dict[str, Any]:
+    """Return what a report says of how a model tells foreign tiles."""
+    return {} if classifier.novelty is None else {"novelty": classifier.novelty.facts()}

@@ -31,6 +31,8 @@ from crack_lightning.errors import ConfigError
         (EvaluateConfig(data=DataConfig(batch_size=8, num_workers=1)), None),
         (PredictConfig(engine="eager", trainer=TrainerConfig(precision="bf16")), "engine: 'eager' says"),
         (PredictConfig(engine="openvino"), None),
+        (PredictConfig(abstain=True, map=True), "abstain: answers for whole pictures are expected"),
+        (PredictConfig(abstain=True, explain=True), None),
         (AuditConfig(data=DataConfig(source="painted", base="metu")), "data: audit looks at files"),
     ],
 )

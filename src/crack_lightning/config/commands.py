@@ -245,6 +245,7 @@ class PredictConfig:
         explain: Also write each picture with the places where the model sees evidence; a pass forth and back.
         map: Look at each picture at its own size and write where its cracks are; needs a local head. A
             picture is called by its tile that is likeliest cracked. ``null`` does so for ``builtin``.
+        abstain: Give no answer for pictures too unlike the training tiles; not with ``map``.
         batch_size: Tiles at once.
         engine: What computes, as ``recipe.engine``; ``auto`` is ``eager`` on a GPU, for fewer than 1,000
             pictures, and where ``trainer.precision`` is set.
@@ -259,6 +260,7 @@ class PredictConfig:
     annotate: bool = False
     explain: bool = False
     map: bool | None = None
+    abstain: bool = False
     batch_size: int = 32
     engine: str = "auto"
     progress: bool = True
@@ -276,6 +278,11 @@ class PredictConfig:
             found.append(
                 f"engine: '{self.engine}' says itself in what precision the CPU computes; leave "
                 "trainer.precision and trainer.accelerator out, or leave engine out."
+            )
+        if self.abstain and self.map:
+            found.append(
+                "abstain: answers for whole pictures are expected, and map=true answers by tiles; "
+                "leave one of them out."
             )
         return found
 

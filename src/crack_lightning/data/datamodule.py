@@ -154,6 +154,19 @@ class CrackDataModule(LightningDataModule):
         """Return the same for a single pass, which does not repay the start of workers."""
         return self._loader(self._val_batches(), num_workers=0)
 
+    def once(self, rows: NDArray[np.int64]) -> DataLoader[Any]:
+        """Return the tiles of some rows, int64 ``(M,)``, as they are, for a single pass too."""
+        return self._loader(self._batched(rows), num_workers=0)
+
+    def split_rows(self, split: str) -> NDArray[np.int64]:
+        """Return the rows of a split, as many as the limits leave, by ``seed``; int64 ``(M,)``, ascending."""
+        limit = {"train": self.max_train_batches, "val": self.max_val_batches}.get(split)
+        rows = self.table.rows(split)
+        if limit is None or len(rows) <= limit * self.batch_size:
+            return rows
+        rng = np.random.default_rng(self.seed)
+        return np.sort(rng.permutation(rows)[: limit * self.batch_size])
+
     def _val_batches(self) -> list[NDArray[np.int64]]:
         return self._batched(self.table.rows("val"))[: self.max_val_batches]
 

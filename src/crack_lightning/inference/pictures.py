@@ -56,21 +56,17 @@ def find_pictures(sources: Sequence[str]) -> list[Path]:
     return list(found)
 
 
-def annotate(
-    pixels: NDArray[np.uint8], destination: Path, *, label: str, probability: float, positive: bool
-) -> None:
-    """Write a picture with its class and probability on a band above it.
+def annotate(pixels: NDArray[np.uint8], destination: Path, *, text: str, positive: bool) -> None:
+    """Write a picture with what the model says of it on a band above it.
 
     Args:
         pixels: The picture, RGB, uint8 ``(H, W, 3)``.
         destination: The JPEG to write.
-        label: The class that the model calls it.
-        probability: That class's probability, in ``[0, 1]``.
-        positive: Whether that class is the positive one; it decides the band's colour.
+        text: What is said, in one line.
+        positive: Whether the model calls it the positive class; it decides the band's colour.
     """
     image = Image.fromarray(pixels)
     font = ImageFont.load_default(size=max(12, image.width // 14))
-    text = f"{label} {probability:.1%}"
     left, top, right, bottom = map(int, font.getbbox(text))
     pad = max(3, (bottom - top) // 3)
     width = max(image.width, right - left + 2 * pad)

@@ -18,17 +18,16 @@ from rich.text import Text
 from crack_lightning.cache_entries import cache_folder
 from crack_lightning.config import write_config
 from crack_lightning.data.decoding import decode_image
-from crack_lightning.errors import DataError
+from crack_lightning.errors import ConfigError, DataError
 from crack_lightning.hardware import configure_process, plan_hardware
 from crack_lightning.inference.explained import explained_pictures
 from crack_lightning.inference.mapping import CrackMapper, write_map, write_tiles
 from crack_lightning.inference.pictures import annotate, find_pictures
-from crack_lightning.inference.predictor import Predictor
+from crack_lightning.inference.predictor import Predictor, answering_network
 from crack_lightning.model.builtin import BUILTIN
 from crack_lightning.model.checkpoints import load_classifier
 from crack_lightning.model.engines import dtype_of, eager, prepare_engine
 from crack_lightning.model.explain import Explainer, LocalExplainer, explainer_of
-from crack_lightning.model.networks import LogitNetwork
 from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer, whole_file
 
 if TYPE_CHECKING:
@@ -60,7 +59,8 @@ def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path
 
     Raises:
         CheckpointError: If the checkpoint cannot be used.
-        ConfigError: If the network cannot be explained or give a map, and shall.
+        ConfigError: If the network cannot be explained or give a map, and shall; if it is to abstain from
+            foreign pictures, and the checkpoint does not tell them.
         DataError: If a source means no file, or not one picture can be read.
     """
     trainer = config.trainer
@@ -72,6 +72,11 @@ def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path
     explainer = explainer_of(classifier) if config.explain else None
     wants_map = config.checkpoint == BUILTIN if config.map is None else config.map
     mapper = CrackMapper(classifier) if wants_map else None
+    if config.abstain and classifier.novelty is None:
+        raise ConfigError(
+            f"abstain: a checkpoint with a limit for foreign pictures is expected, and '{config.checkpoint}' "
+            "has none; train it again, or leave abstain out."
+        )
     pictures = find_pictures(config.source)
     folder = folder or create_run_folder(Path(config.outputs), "predict")
     with sole_writer(folder), logging_to(folder / "run.log"):
@@ -84,6 +89,8 @@ def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path
             raise DataError(f"source: none of {len(answers)} files can be read: {_named(answers)}.")
         if mapper is not None:
             answers = write_maps(answers, folder, mapper=mapper)
+        if config.abstain:
+            answers = answers.abstaining()
         write_predictions(answers, folder / "predictions.csv", positive_class=predictor.positive_class)
         if config.annotate or explainer is not None:
             _write_pictures(config, answers, predictor, explainer, folder=folder)
@@ -98,7 +105,7 @@ def _engine(
     config: PredictConfig, classifier: CrackClassifier, *, plan: HardwarePlan, number: int
 ) -> Compute:
     """Prepare what computes; for few pictures nothing is tried that takes longer than it saves."""
-    network = LogitNetwork(classifier)
+    network = answering_network(classifier)
     plain = plan.accelerator == "gpu" or config.trainer.precision != "auto" or number < _WORTH_TRYING
     if config.engine == "auto" and plain:
         device = "cuda" if plan.accelerator == "gpu" else "cpu"
@@ -126,18 +133,28 @@ def _answers(predictor: Predictor, pictures: list[Path], config: PredictConfig) 
 
 
 def write_predictions(answers: Answers, path: Path, *, positive_class: str | None) -> None:
-    """Write ``path,predicted,probability_crack,problem``, with more classes a probability each."""
+    """Write ``path,predicted,probability_crack,novelty,foreign,problem``; of more classes all probabilities.
+
+    Where a picture cannot be read, or the model tells no foreign ones, the values are empty.
+    """
     names = answers.class_names
     shown = [positive_class] if positive_class is not None and len(names) == 2 else list(names)
     columns = [names.index(name) for name in shown]
     with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["path", "predicted", *(f"probability_{name}" for name in shown), "problem"])
-        for name, label, row, problem in zip(
-            answers.names, answers.labels, answers.probabilities, answers.problems, strict=True
+        of_classes = [f"probability_{name}" for name in shown]
+        writer.writerow(["path", "predicted", *of_classes, "novelty", "foreign", "problem"])
+        for name, label, row, novelty, problem in zip(
+            answers.names,
+            answers.labels,
+            answers.probabilities,
+            answers.novelty,
+            answers.problems,
+            strict=True,
         ):
             values = [""] * len(columns) if problem else [str(row[column]) for column in columns]
-            writer.writerow([name, label, *values, problem])
+            known = ["", ""] if np.isnan(novelty) else [str(novelty), "yes" if novelty > 1 else "no"]
+            writer.writerow([name, label, *values, *known, problem])
 
 
 def _write_pictures(
@@ -158,10 +175,11 @@ def _write_pictures(
         )
     if explainer is not None:
         log.info("explained: by %s, for %s", explainer.method, positive or "the class that is called")
+        likeliest = np.argmax(answers.probabilities, axis=1)
         tinted = explained_pictures(
             explainer,
             paths,
-            [answers.class_names.index(positive or answers.labels[row]) for row in readable],
+            [answers.class_names.index(positive) if positive else int(likeliest[row]) for row in readable],
             image_size=predictor.image_size,
             batch_size=config.batch_size,
         )
@@ -176,16 +194,14 @@ def write_framed(
     *,
     positive_class: str | None,
 ) -> None:
-    """Write pictures of some rows with their class on them."""
+    """Write pictures of some rows with what is said of them."""
     places = _places(answers, rows, folder)
     for row, place, pixels in zip(rows, places, pictures, strict=True):
-        label = answers.labels[row]
         annotate(
             pixels,
             place.with_name(f"{place.name}.{folder.name}.jpg"),
-            label=label,
-            probability=float(answers.probabilities[row, answers.class_names.index(label)]),
-            positive=label == positive_class,
+            text=_band(answers, row),
+            positive=answers.labels[row] == positive_class,
         )
 
 
@@ -193,7 +209,8 @@ def write_maps(answers: Answers, folder: Path, *, mapper: CrackMapper) -> Answer
     """Map the pictures that can be read, one at a time; write ``tiles.csv`` and pictures in ``maps/``.
 
     Returns:
-        The answers with each picture's probability that of its tile which is likeliest cracked.
+        The answers with each picture's probability that of its tile which is likeliest cracked, and no
+        novelty: that of the whole picture says nothing of its tiles.
     """
     probabilities, labels = answers.probabilities.copy(), list(answers.labels)
 
@@ -211,7 +228,8 @@ def write_maps(answers: Answers, folder: Path, *, mapper: CrackMapper) -> Answer
             yield answers.names[row], found
 
     write_tiles(mapped(), folder / "tiles.csv", threshold=mapper.threshold)
-    return replace(answers, probabilities=probabilities, labels=labels)
+    unknown = np.full_like(answers.novelty, np.nan)
+    return replace(answers, probabilities=probabilities, labels=labels, novelty=unknown)
 
 
 def _places(answers: Answers, rows: Sequence[int], folder: Path) -> list[Path]:
@@ -221,6 +239,15 @@ def _places(answers: Answers, rows: Sequence[int], folder: Path) -> list[Path]:
     return [folder / path.relative_to(base) for path in paths]
 
 
+def _band(answers: Answers, row: int) -> str:
+    """Say what is written on a picture: its class, its probability, whether it is foreign."""
+    said = ["foreign"] if answers.foreign[row] else []
+    if label := answers.labels[row]:
+        probability = answers.probabilities[row, answers.class_names.index(label)]
+        said.insert(0, f"{label} {probability:.1%}")
+    return ", ".join(said)
+
+
 def summary(answers: Answers, *, positive_class: str | None) -> Table:
     """Build a console table: the likeliest of the positive class first, and a count of each class."""
     column = answers.class_names.index(positive_class) if positive_class is not None else 0
@@ -228,15 +255,19 @@ def summary(answers: Answers, *, positive_class: str | None) -> Table:
     probability = np.where(np.isnan(answers.probabilities[:, column]), -1, answers.probabilities[:, column])
     order = np.argsort(-probability, kind="stable")
     counts = ", ".join(f"{answers.labels.count(label):,} {label}" for label in answers.class_names)
-    unread = sum(map(bool, answers.problems))
-    table = Table(title=counts + (f", {unread:,} not read" if unread else ""), title_justify="left")
+    others = {"foreign": int(answers.foreign.sum()), "not read": sum(map(bool, answers.problems))}
+    title = ", ".join([counts, *(f"{number:,} {what}" for what, number in others.items() if number)])
+    table = Table(title=title, title_justify="left")
     for heading in ("picture", "predicted", f"probability of {name}"):
         table.add_column(heading, overflow="fold", justify="right" if heading.startswith("prob") else "left")
+    table.add_column("foreign")
     for row in order[:_SHOWN]:
         value = "" if answers.problems[row] else f"{answers.probabilities[row, column]:.4f}"
-        table.add_row(Text(answers.names[row]), answers.labels[row] or "not read", value)
+        label = answers.labels[row] or ("not read" if answers.problems[row] else "no answer")
+        far = f"yes, {answers.novelty[row]:.3g} times the limit" if answers.foreign[row] else ""
+        table.add_row(Text(answers.names[row]), label, value, far)
     if len(order) > _SHOWN:
-        table.add_row(f"… and {len(order) - _SHOWN:,} more in predictions.csv", "", "")
+        table.add_row(f"… and {len(order) - _SHOWN:,} more in predictions.csv", "", "", "")
     return table
 
 

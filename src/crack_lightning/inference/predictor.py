@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,8 @@ from crack_lightning.data.loading import UnreadableImageError, decode_image, in_
 from crack_lightning.evaluation.predictions import predicted_labels
 from crack_lightning.model.checkpoints import load_classifier
 from crack_lightning.model.engines import eager
-from crack_lightning.model.networks import LogitNetwork
+from crack_lightning.model.looks import looks
+from crack_lightning.model.networks import AnsweringNetwork, LogitNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +36,8 @@ class Answers:
         labels: Class names; empty where a picture cannot be read.
         probabilities: Class probabilities, float32 ``(N, K)``; NaN where a picture cannot be read.
         class_names: Names by column, K of them.
+        novelty: How unlike the training tiles each is, as a share of the limit: beyond 1 the picture is
+            foreign; float32 ``(N,)``, NaN where a picture cannot be read or the model has no limit.
         problems: Why a picture cannot be read; empty where it can.
     """
 
@@ -42,10 +45,27 @@ class Answers:
     labels: list[str]
     probabilities: NDArray[np.float32]
     class_names: tuple[str, ...]
+    novelty: NDArray[np.float32]
     problems: list[str]
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def foreign(self) -> NDArray[np.bool_]:
+        """Which pictures are too unlike the training tiles for an answer to mean much, bool ``(N,)``."""
+        return self.novelty > 1
+
+    def abstaining(self) -> Answers:
+        """Return the same without a label where the picture is foreign."""
+        kept = ["" if far else label for label, far in zip(self.labels, self.foreign, strict=True)]
+        return replace(self, labels=kept)
+
+
+def answering_network(classifier: CrackClassifier) -> LogitNetwork:
+    """Return the network that a predictor asks: logits, with features behind them where those are judged."""
+    judged = classifier.novelty is not None and classifier.novelty.directions.shape[1] > 0
+    return AnsweringNetwork(classifier) if judged else LogitNetwork(classifier)
 
 
 class Predictor:
@@ -53,11 +73,12 @@ class Predictor:
 
     Args:
         classifier: The model, in evaluation mode.
-        compute: What computes its logits; eager PyTorch in 32 bits on the CPU by default.
+        compute: What computes its :func:`answering_network`; eager PyTorch in 32 bits on the CPU by default.
     """
 
     def __init__(self, classifier: CrackClassifier, *, compute: Compute | None = None) -> None:
-        self._compute = compute or eager(LogitNetwork(classifier))
+        self._compute = compute or eager(answering_network(classifier))
+        self._novelty = classifier.novelty
         self._temperature = float(classifier.hparams["temperature"])
         self.class_names: tuple[str, ...] = tuple(classifier.hparams["class_names"])
         self.positive_class: str | None = classifier.hparams["positive_class"]
@@ -76,7 +97,7 @@ class Predictor:
             CheckpointError: If the file is missing, damaged, or no checkpoint of ours.
         """
         classifier = load_classifier(Path(path))
-        return cls(classifier, compute=eager(LogitNetwork(classifier), device=device))
+        return cls(classifier, compute=eager(answering_network(classifier), device=device))
 
     def predict(
         self,
@@ -93,7 +114,7 @@ class Predictor:
             on_batch: Called after each batch with the number of its pictures.
 
         Returns:
-            A label and probabilities a picture; what cannot be read is named in ``problems``.
+            A label, probabilities and novelty a picture; what cannot be read is named in ``problems``.
 
         Raises:
             TypeError: If an array is not uint8 ``(H, W, 3)``.
@@ -109,6 +130,7 @@ class Predictor:
             labels=[label for batch in batches for label in batch.labels],
             probabilities=np.concatenate([no_rows, *(batch.probabilities for batch in batches)]),
             class_names=self.class_names,
+            novelty=np.concatenate([no_rows[:, 0], *(batch.novelty for batch in batches)]),
             problems=[problem for batch in batches for problem in batch.problems],
         )
 
@@ -134,17 +156,22 @@ class Predictor:
         return names, images, problems
 
     def _answer(self, names: list[str], images: torch.Tensor, problems: list[str]) -> Answers:
-        probabilities = torch.softmax(self._compute(images) / self._temperature, dim=1).numpy()
+        logits, features = self._compute(images).tensor_split([len(self.class_names)], dim=1)
+        probabilities = torch.softmax(logits / self._temperature, dim=1).numpy()
         positive = None if self.positive_class is None else self.class_names.index(self.positive_class)
         called = predicted_labels(probabilities, positive_index=positive, threshold=self.threshold)
         bad = np.array([bool(problem) for problem in problems])
-        probabilities[bad] = np.nan
+        novelty = np.full(len(names), np.nan, np.float32)
+        if self._novelty is not None:
+            novelty = self._novelty.of(torch.cat([looks(images), features], dim=1)).numpy()
+        probabilities[bad], novelty[bad] = np.nan, np.nan
         labels = ["" if problem else self.class_names[k] for k, problem in zip(called, problems, strict=True)]
         return Answers(
             names=names,
             labels=labels,
             probabilities=probabilities,
             class_names=self.class_names,
+            novelty=novelty,
             problems=problems,
         )
 

@@ -66,10 +66,10 @@ def load_classifier(path: Path) -> CrackClassifier:
     try:
         classifier = CrackClassifier(**checkpoint["hyper_parameters"])
         classifier.load_state_dict(checkpoint["state_dict"])
-    except (TypeError, KeyError, ValueError, RuntimeError, AssertionError) as error:
+        classifier.on_load_checkpoint(checkpoint)
+    except (AttributeError, TypeError, KeyError, ValueError, RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(
             f"checkpoint: '{path}' is no model of this version ({reason}); train it again."
         ) from None
-    classifier.on_load_checkpoint(checkpoint)
     return classifier.eval()

@@ -11,7 +11,9 @@ from torchmetrics import MeanMetric, Metric
 from crack_lightning.evaluation.metrics import build_metrics
 from crack_lightning.model.backbones import split_parameters
 from crack_lightning.model.heads import LocalNetwork, build_network, cell_loss
+from crack_lightning.model.looks import looks
 from crack_lightning.model.losses import build_loss
+from crack_lightning.model.novelty import Novelty
 from crack_lightning.model.optim import build_optimizer, build_scheduler
 from crack_lightning.model.stages import (
     open_stages,
@@ -122,7 +124,9 @@ class CrackClassifier(LightningModule):
             }
         )
         self.seen_tiles = torch.empty((0, DIGEST_BYTES), dtype=torch.uint8)
+        self.novelty: Novelty | None = None
         self.predictions: list[tuple[Tensor, Tensor, Tensor]] = []
+        self.looks: list[Tensor] = []
         self.last_loss: Tensor | None = None
         self.last_index: Tensor | None = None
         self._num_stages, self._num_steps, self._open_stages = 0, 0, 0
@@ -185,8 +189,10 @@ class CrackClassifier(LightningModule):
         self._step(batch, "val")
 
     def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Count one test batch and keep its probabilities, in ``predictions``."""
+        """Count one test batch and keep its probabilities, in ``predictions``, and its ``looks``."""
         self._step(batch, "test")
+        if self.novelty is not None:
+            self.looks.append(looks(batch["image"].cpu()))
 
     def _step(self, batch: dict[str, Tensor], stage: str) -> Tensor:
         logits, of_cells = self._answers(batch)
@@ -228,7 +234,7 @@ class CrackClassifier(LightningModule):
 
     def on_test_epoch_start(self) -> None:
         """Forget the predictions of an earlier test."""
-        self.predictions = []
+        self.predictions, self.looks = [], []
 
     def on_test_epoch_end(self) -> None:
         """Log the test figures."""
@@ -254,6 +260,7 @@ class CrackClassifier(LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the known tiles' digests, and what the running epoch has counted so that it can go on."""
         checkpoint["seen_tiles"] = self.seen_tiles
+        checkpoint["novelty"] = None if self.novelty is None else self.novelty.values()
         checkpoint["train_counts"] = {
             name: dict(metric.metric_state) for name, metric in self._train_counts().items()
         }
@@ -261,6 +268,8 @@ class CrackClassifier(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up the known tiles' digests and the counts of a broken epoch."""
         self.seen_tiles = checkpoint.get("seen_tiles", self.seen_tiles)
+        if novelty := checkpoint.get("novelty"):
+            self.novelty = Novelty(**novelty)
         for name, metric in self._train_counts().items():
             for key, value in checkpoint.get("train_counts", {}).get(name, {}).items():
                 setattr(metric, key, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,6 +12,8 @@ from crack_lightning.errors import ConfigError
 from crack_lightning.model.backbones import head_modules
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from crack_lightning.model.classifier import CrackClassifier
 
 
@@ -52,6 +55,37 @@ class FeatureNetwork(LogitNetwork):
         maps = self.backbone.forward_features(self.normalised(images))  # type: ignore[operator]
         features: Tensor = self.backbone.forward_head(maps, pre_logits=True)  # type: ignore[operator]
         return features
+
+
+class AnsweringNetwork(FeatureNetwork):
+    """A classifier's logits with its features behind them, of one pass."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits and features, float ``(N, K + D)``, of images, uint8 ``(N, 3, S, S)``."""
+        features = super().forward(images)
+        return torch.cat([linear_head(self.backbone)(features), features], dim=1)
+
+
+@contextmanager
+def features_seen(classifier: CrackClassifier) -> Iterator[list[Tensor]]:
+    """Collect, while the block runs, what a classifier's last layer is given.
+
+    Yields:
+        A tensor a batch, float32 ``(N, D)``; none for a network that does not end in one linear layer.
+    """
+    seen: list[Tensor] = []
+
+    def keep(_layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        seen.append(inputs[0].detach().float().cpu())
+
+    last = head_modules(classifier.backbone)
+    linear = len(last) == 1 and isinstance(last[0], nn.Linear)
+    hooks = [last[0].register_forward_pre_hook(keep)] if linear else []
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 def linear_head(backbone: nn.Module) -> nn.Linear:

@@ -19,6 +19,7 @@ from crack_lightning.evaluation.predictions import Predictions, predicted_labels
 from crack_lightning.evaluation.strata import false_alarms_by_distractor, recall_by_width
 from crack_lightning.evaluation.uncertainty import uncertainty
 from crack_lightning.report.error_strata import error_strata, named_tiles
+from crack_lightning.report.foreign import foreign_cautions, foreign_contents
 from crack_lightning.report.verdict import cautions, verdict
 
 if TYPE_CHECKING:
@@ -59,10 +60,11 @@ def report_contents(
     predicted = predicted_labels(
         predictions.probability, positive_index=table.positive_index, threshold=threshold
     )
+    foreign = foreign_contents(predictions, predicted)
     contents = {
         "title": title,
         "verdict": verdict(figures, positive_class=table.positive_class),
-        "cautions": cautions(figures),
+        "cautions": [*cautions(figures), *foreign_cautions(foreign)],
         "class_names": table.class_names,
         "positive_class": table.positive_class,
         **figures,
@@ -74,6 +76,7 @@ def report_contents(
             threshold=threshold,
         ),
         "calibration": _calibration(predictions, provenance.get("decision")),
+        "foreign": foreign,
         "worst_errors": _worst_errors(predictions, table, threshold),
         "least_sure": _least_sure(predictions, table, threshold),
         "by_source": _by_source(predictions, table, threshold),

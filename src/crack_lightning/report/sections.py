@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from crack_lightning.report.data_statement import data_section
 from crack_lightning.report.document import Code, Links, Listing, Pictures, Section, Table
 from crack_lightning.report.error_sections import errors_section, gathering_section
+from crack_lightning.report.foreign import foreign_section
 from crack_lightning.report.looking_section import looking_section
 from crack_lightning.report.metric_rows import metric_row, positive_and_suffix
 from crack_lightning.report.verdict import number, percent
@@ -24,6 +25,7 @@ def report_sections(contents: Mapping[str, Any]) -> list[Section]:
     found = [
         figures_section(contents),
         decision_section(contents),
+        foreign_section(contents),
         errors_section(contents),
         looking_section(contents["explained"], contents["localisation"]),
         _source_section(contents),

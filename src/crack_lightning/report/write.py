@@ -11,6 +11,7 @@ import numpy as np
 from crack_lightning.report import figures as draw
 from crack_lightning.report.contents import report_contents, to_json
 from crack_lightning.report.evidence_figures import detection_figure, misses_figure, reliability_figure
+from crack_lightning.report.foreign import risk_coverage_figure
 from crack_lightning.report.markdown import report_markdown
 from crack_lightning.report.page import report_page
 from crack_lightning.report.tables import classification_report, predictions_csv
@@ -33,6 +34,7 @@ _ALTERNATIVE_TEXTS = {
     "pr_curve.png": "Precision-recall curve",
     "misses_against_false_alarms.png": "Cracks missed against false alarms, by threshold",
     "reliability.png": "How often calls are right against how sure they are",
+    "risk_coverage.png": "Errors among the tiles answered, against how many these are",
     "probability_of_detection.png": "Share of cracks found against their width",
     "loss_curve.png": "Loss of training and validation by epoch",
     "accuracy_curve.png": "Accuracy of training and validation by epoch",
@@ -128,6 +130,8 @@ def report_figures(contents: Mapping[str, Any], tiles: ReportTiles | None = None
     result = _test_figures(contents, None if positive is None or len(names) > 2 else positive)
     if positive is not None and len(names) == 2 and contents["curves"]["roc"][positive_class]:
         result["misses_against_false_alarms.png"] = misses_figure(contents)
+    if contents["foreign"]:
+        result["risk_coverage.png"] = risk_coverage_figure(contents["foreign"])
     if (detection := contents["detection"]) and detection["estimable"]:
         result["probability_of_detection.png"] = detection_figure(detection)
     if contents["history"]:

@@ -27,6 +27,7 @@ _MODEL_KEYS = (
     "state_dict",
     "hyper_parameters",
     "seen_tiles",
+    "novelty",
     "epoch",
     "global_step",
     "pytorch-lightning_version",
@@ -52,8 +53,9 @@ def save_model(classifier: CrackClassifier, path: Path) -> None:
 
 
 def keep_decision(classifier: CrackClassifier, path: Path) -> None:
-    """Write a classifier's temperature and threshold into its checkpoint."""
+    """Write a classifier's temperature, threshold and limit of the familiar into its checkpoint."""
     checkpoint = read_checkpoint(path)
+    checkpoint["novelty"] = None if classifier.novelty is None else classifier.novelty.values()
     checkpoint["hyper_parameters"] |= {key: classifier.hparams[key] for key in ("temperature", "threshold")}
     WholeCheckpointIO().save_checkpoint(checkpoint, path)
 

@@ -19,6 +19,8 @@ from crack_lightning.model.engines import EngineChoice, dtype_of, eager, network
 from crack_lightning.model.features import kept_features
 from crack_lightning.model.logistic import Standardised, fit_logistic
 from crack_lightning.model.networks import FeatureNetwork, linear_head
+from crack_lightning.model.novelty import Novelty, sample
+from crack_lightning.training.kept_looks import KeptLooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +81,12 @@ class Probe:
         self.network = FeatureNetwork(classifier)
         self._network_digest = network_digest(self.network)
         self.engine, self._compute = self._prepared()
-        self.rows = np.unique(np.concatenate([self._rows(split) for split in ("train", "val", "test")]))
+        val, test = datamodule.split_rows("val"), datamodule.split_rows("test")
+        self.rows = np.unique(np.concatenate([datamodule.split_rows("train"), val, test]))
+        judged = np.unique(np.concatenate([self._sampled(), val, test]))
+        self.looks = KeptLooks(
+            datamodule, judged, digest=_digest(datamodule.table.sha256[judged]), cache=settings.cache
+        )
         self.features = self._kept(self.rows, view=None)
         self.tried: list[dict[str, float]] = []
 
@@ -104,16 +111,8 @@ class Probe:
             key="recipe.engine",
         )
 
-    def _rows(self, split: str) -> NDArray[np.int64]:
-        """Return the rows of a split, as many as the run's limits leave, int64 ``(M,)``."""
-        limit = {"train": self.datamodule.max_train_batches, "val": self.datamodule.max_val_batches}.get(
-            split
-        )
-        rows = self.datamodule.table.rows(split)
-        if limit is None or len(rows) <= limit * self.datamodule.batch_size:
-            return rows
-        rng = np.random.default_rng(self.datamodule.seed)
-        return np.sort(rng.permutation(rows)[: limit * self.datamodule.batch_size])
+    def _sampled(self) -> NDArray[np.int64]:
+        return sample(self.datamodule.split_rows("train"), seed=self.datamodule.seed)
 
     def _kept(self, rows: NDArray[np.int64], *, view: int | None) -> NDArray[np.float32]:
         table, augmentation = self.datamodule.table, self.datamodule.augmentation
@@ -147,9 +146,10 @@ class Probe:
 
         def compute(batch_rows: list[int]) -> Tensor:
             batch = self.datamodule.dataset.read(batch_rows, threads=1)
-            if view is not None:
-                batch["image"] = self.datamodule.view(batch["image"], batch["index"], epoch=view)
-            return self._compute(batch["image"])
+            if view is None:
+                self.looks.see(batch_rows, batch["image"])
+                return self._compute(batch["image"])
+            return self._compute(self.datamodule.view(batch["image"], batch["index"], epoch=view))
 
         features = in_order(compute, batches)
         if self.settings.show_progress:
@@ -159,6 +159,10 @@ class Probe:
 
     def _of(self, rows: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(np.asarray(self.features[np.searchsorted(self.rows, rows)]))
+
+    def _signs(self, rows: NDArray[np.int64]) -> Tensor:
+        """Return looks with features behind them, float32 ``(M, NUM_LOOKS + D)``."""
+        return torch.cat([self.looks.of(rows), self._of(rows)], dim=1)
 
     def fit(self, *, l2: float | None, class_weights: Tensor | None, max_iterations: int) -> None:
         """Fit the head, and put it into the classifier.
@@ -170,7 +174,7 @@ class Probe:
             max_iterations: Steps of L-BFGS at the most.
         """
         table = self.datamodule.table
-        train, val = self._rows("train"), self._rows("val")
+        train, val = self.datamodule.split_rows("train"), self.datamodule.split_rows("val")
         views = [self._kept(train, view=view) for view in range(self.settings.views)]
         features = torch.from_numpy(np.concatenate([self._of(train).numpy(), *views]))
         labels = torch.from_numpy(table.label[train]).repeat(1 + len(views))
@@ -198,9 +202,18 @@ class Probe:
 
     def predictions(self, split: str) -> Predictions:
         """Return the head's predictions for the tiles of a split."""
-        rows = self._rows(split)
-        probability = self._probabilities(self._of(rows))
-        return Predictions(index=rows, label=self.datamodule.table.label[rows], probability=probability)
+        rows = self.datamodule.split_rows(split)
+        novelty = self.classifier.novelty
+        return Predictions(
+            index=rows,
+            label=self.datamodule.table.label[rows],
+            probability=self._probabilities(self._of(rows)),
+            novelty=None if novelty is None else novelty.of(self._signs(rows)).numpy(),
+        )
+
+    def novelty(self) -> Novelty:
+        """Return what tells foreign tiles."""
+        return Novelty.fitted(self._signs(self._sampled()), self._signs(self.datamodule.split_rows("val")))
 
     @torch.inference_mode()
     def _probabilities(self, features: Tensor) -> NDArray[np.float32]:
@@ -222,7 +235,7 @@ class Probe:
         """Return how far a probability is from eager fp32's at the most, over 64 tiles of the test split."""
         if (self.engine.name, self.settings.device) == ("eager", "cpu"):
             return 0.0
-        rows = self._rows("test")
+        rows = self.datamodule.split_rows("test")
         rows = rows[:: max(1, len(rows) // _COMPARED)][:_COMPARED]
         images = self.datamodule.dataset.__getitems__(rows.tolist())["image"]
         reference = self._probabilities(eager(self.network)(images))

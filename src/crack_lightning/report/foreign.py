@@ -1,0 +1,106 @@
+"""What a report says of tiles unlike the training tiles, and of leaving tiles out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from crack_lightning.evaluation.curves import thin_curve
+from crack_lightning.evaluation.selection import area_under_risk, risk_coverage
+from crack_lightning.report.document import Pictures, Section
+from crack_lightning.report.figures import BLUE, GREY, ORANGE, as_percent, panel
+from crack_lightning.report.verdict import number, percent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+    from crack_lightning.evaluation.predictions import Predictions
+    from crack_lightning.report.document import Block
+
+MANY = 0.05
+_ORDERS = {"by_novelty": "by how foreign they are", "by_probability": "by how unsure the call is"}
+
+
+def foreign_contents(predictions: Predictions, predicted: NDArray[np.int64]) -> dict[str, Any] | None:
+    """Count the tiles beyond the limit, and what leaving tiles out gains.
+
+    Args:
+        predictions: Of the tested tiles.
+        predicted: The classes that they are called, int64 ``(N,)``.
+
+    Returns:
+        ``marked`` and its ``share``, ``error_rate_of_marked`` and ``error_rate_of_others`` (``None`` where
+        there are none), and for two orders of leaving out ``risk_coverage`` and ``area_under_risk``; ``None``
+        for a model that tells no foreign tiles.
+    """
+    if predictions.novelty is None:
+        return None
+    wrong, marked = predicted != predictions.label, predictions.novelty > 1
+    doubts = {"by_novelty": predictions.novelty, "by_probability": -predictions.probability.max(axis=1)}
+    curves = {name: risk_coverage(doubt, wrong) for name, doubt in doubts.items()}
+    return {
+        "marked": int(marked.sum()),
+        "share": float(marked.mean()),
+        "error_rate_of_marked": float(wrong[marked].mean()) if marked.any() else None,
+        "error_rate_of_others": float(wrong[~marked].mean()) if not marked.all() else None,
+        "area_under_risk": {name: area_under_risk(curve) for name, curve in curves.items()},
+        "risk_coverage": {name: thin_curve(curve) for name, curve in curves.items()},
+    }
+
+
+def foreign_cautions(found: Mapping[str, Any] | None) -> list[str]:
+    """Warn where many tiles are unlike the training tiles."""
+    if found is None or found["share"] <= MANY:
+        return []
+    told = (
+        "of these tiles are unlike the tiles that the model was trained on; what it says of them is a guess."
+    )
+    return [f"{percent(found['share'])} {told}"]
+
+
+def foreign_section(contents: Mapping[str, Any]) -> Section:
+    """Say how many tiles were foreign, and show risk against coverage."""
+    found = contents["foreign"]
+    blocks: list[Block] = []
+    if found:
+        tiles, passes = contents["metrics"]["tiles"], contents["provenance"].get("novelty", {}).get("passes")
+        limit = f", beyond a limit that {percent(passes)} of tiles like the validation tiles pass" * bool(
+            passes
+        )
+        told = f"{number(found['marked'])} of {tiles:,} tiles ({percent(found['share'])}) are foreign{limit}."
+        if found["marked"]:
+            told += (
+                f" Of these {percent(found['error_rate_of_marked'])} are called wrongly, of the others "
+                f"{percent(found['error_rate_of_others'])}."
+            )
+        areas = [
+            f"{percent(found['area_under_risk'][name])} when they are left out {how}"
+            for name, how in _ORDERS.items()
+        ]
+        gained = (
+            f"Over all shares of tiles that may be left out, the mean error of the others is {areas[0]}, "
+            f"{areas[1]}, and {percent(1 - contents['metrics']['accuracy'])} when it is by chance."
+        )
+        blocks = [told, gained, Pictures(["risk_coverage.png"])]
+    return Section("Foreign tiles", blocks)
+
+
+def risk_coverage_figure(found: Mapping[str, Any]) -> Figure:
+    """Draw the errors among the tiles that are answered against how many these are."""
+    figure, axes = panel("Risk against coverage", "tiles answered", "errors among them")
+    styles = zip(_ORDERS.items(), ((ORANGE, "-"), (BLUE, "--")), strict=True)
+    for (name, how), (colour, style) in styles:
+        curve = found["risk_coverage"][name]
+        label = f"left out {how}: area {percent(found['area_under_risk'][name])}"
+        axes.plot(curve["coverage"], curve["risk"], style, color=colour, linewidth=2, label=label)
+    answered = 1 - found["share"]
+    axes.axvline(answered, color=GREY, linestyle=":", label=f"the limit: {percent(answered)} answered")
+    axes.set_xlim(0, 1.01)
+    highest = max(max(curve["risk"]) for curve in found["risk_coverage"].values())
+    axes.set_ylim(0, min(1.35 * highest, 1.02) or 0.01)  # room for the legend
+    as_percent(axes)
+    axes.legend(frameon=False, fontsize=10, loc="upper right")
+    return figure

@@ -1,0 +1,72 @@
+"""Looks of the tiles of a probe that need them, measured while their pixels are at hand, and kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from crack_lightning.data.loading import in_order
+from crack_lightning.model.features import kept_features
+from crack_lightning.model.looks import NUM_LOOKS, SIDE, looks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from crack_lightning.data.datamodule import CrackDataModule
+
+
+class KeptLooks:
+    """Looks of some tiles.
+
+    Args:
+        datamodule: The tiles.
+        rows: Those that need looks, ascending, int64 ``(M,)``.
+        digest: What tells the pixels of these rows from others.
+        cache: The cache folder.
+    """
+
+    def __init__(
+        self, datamodule: CrackDataModule, rows: NDArray[np.int64], *, digest: str, cache: Path
+    ) -> None:
+        self.datamodule, self.rows, self.digest, self.cache = datamodule, rows, digest, cache
+        self._seen = np.full((len(rows), NUM_LOOKS), np.nan, np.float32)
+
+    def see(self, rows: Sequence[int], images: Tensor) -> None:
+        """Measure those of a batch that need it, uint8 ``(N, 3, S, S)``; threads may do so side by side."""
+        places = np.searchsorted(self.rows, rows).clip(max=len(self.rows) - 1)
+        wanted = self.rows[places] == rows
+        if wanted.any():
+            self._seen[places[wanted]] = looks(images[torch.from_numpy(wanted)]).numpy()
+
+    def of(self, rows: NDArray[np.int64]) -> Tensor:
+        """Return the looks of some of the tiles, float32 ``(N, NUM_LOOKS)``; read what was not seen."""
+        assert np.isin(rows, self.rows).all(), "looks of other tiles"
+        kept = kept_features(
+            self._measured(),
+            number=len(self.rows),
+            made_of={
+                "looks": f"{NUM_LOOKS} at {SIDE} px",
+                "tiles": self.digest,
+                "image_size": self.datamodule.dataset.image_size,
+                "torch": torch.__version__,
+            },
+            cache=self.cache,
+        )
+        return torch.from_numpy(kept[np.searchsorted(self.rows, rows)])
+
+    def _measured(self) -> Iterator[Tensor]:
+        def read(rows: list[int]) -> None:
+            self.see(rows, self.datamodule.dataset.read(rows, threads=1)["image"])
+
+        unseen, size = self.rows[np.isnan(self._seen[:, 0])], self.datamodule.batch_size
+        for _ in in_order(
+            read, [unseen[start : start + size].tolist() for start in range(0, len(unseen), size)]
+        ):
+            pass
+        yield torch.from_numpy(self._seen)
