@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import mean
 
 import evidence
+import foreign_rows
 import honest
 import localisation
 import reports
@@ -148,6 +149,12 @@ class EvidenceRows(Commands):
         """Calibration and promised recall of a probe of 200 tiles, 100 split seeds."""
         return evidence.row_e(self.scratch / "cache")
 
+    def f(self) -> str:
+        """Foreign pictures that the default model and a probe of efficientnet_lite0 mark."""
+        probe = self.run("f", "train", *PROBE)[0]
+        runs = {"default": self.default_run, "probe": probe}
+        return "; ".join(f"{name}: {foreign_rows.row_f(run, self.uav75)}" for name, run in runs.items())
+
     def g(self) -> str:
         """Pages in headless Chromium at 1280 and 390 px and on paper, light and dark, network cut."""
         return reports.row_g(ROOT)
@@ -177,7 +184,7 @@ WORKS = {
     "foundation": (Rows, "a,b,c,d,f,h"),
     "honest": (HonestRows, "a,b,d,e,f"),
     "speed": (SpeedRows, "a,b,c,d,e,f,g,h,i,j"),
-    "evidence": (EvidenceRows, "c,d,e,g,h"),
+    "evidence": (EvidenceRows, "c,d,e,f,g,h"),
     "sweeps": (SweepRows, "b,c,g"),
     "transfer": (TransferRows, "a,b,c,e,g,shipped"),
 }
