@@ -4,7 +4,6 @@ import json
 import re
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -127,14 +126,13 @@ def test_any_classes_give_a_report_even_where_one_is_not_tested(
     read_strictly(report.parent / "report.json")
 
 
-def test_a_report_of_12000_tiles_takes_under_5_seconds(
+def test_a_report_of_12000_tiles_stays_small(
     tmp_path: Path, draw_run: DrawRun, arguments: dict[str, Any]
 ) -> None:
     table, predictions = draw_run(tiles=24_000)
     assert len(predictions) == 12_000
-    began = time.process_time()
-    write_report(tmp_path, **arguments | {"table": table, "predictions": predictions})
-    assert time.process_time() - began < 5
+    report = write_report(tmp_path, **arguments | {"table": table, "predictions": predictions})
+    assert report.with_name("report.html").stat().st_size < 6e6  # what it costs is measured by benchmarks/
 
 
 def test_writing_reports_needs_neither_pyplot_nor_torch() -> None:
