@@ -152,7 +152,7 @@ def test_help_names_the_groups_their_options_and_every_key(capsys: pytest.Captur
     assert main(["evaluate", "--help", "data=metu"]) == 0
     printed = capsys.readouterr().out
     assert "evaluate [key=value" in printed
-    assert "image_folder masked_photos metu mixed sdnet2018 synthetic" in printed
+    assert "image_folder masked_photos metu mixed painted sdnet2018 synthetic" in printed
     assert "  source: metu\n" in printed
     assert "mobilenetv2" not in printed
 
