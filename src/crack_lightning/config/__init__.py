@@ -5,11 +5,11 @@ from crack_lightning.config.commands import (
     CompareConfig,
     EvaluateConfig,
     PredictConfig,
-    TrainConfig,
 )
 from crack_lightning.config.options import conf_dir
 from crack_lightning.config.parse import parse, register_schemas, write_config
 from crack_lightning.config.resume import resumed_config
+from crack_lightning.config.train import TrainConfig
 
 __all__ = [
     "AuditConfig",

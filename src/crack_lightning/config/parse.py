@@ -13,9 +13,9 @@ from crack_lightning.config.commands import (
     CompareConfig,
     EvaluateConfig,
     PredictConfig,
-    TrainConfig,
 )
 from crack_lightning.config.suggest import explain
+from crack_lightning.config.train import TrainConfig
 from crack_lightning.errors import ConfigError
 from crack_lightning.run_folder import write_text
 

@@ -8,8 +8,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError  # type: ignore[import-untyped]
 
-from crack_lightning.config.commands import TrainConfig
 from crack_lightning.config.parse import parse
+from crack_lightning.config.train import TrainConfig
 from crack_lightning.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -1,0 +1,161 @@
+"""The schema of ``train``: every node, and the rules between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from crack_lightning.config.augmentation import AugmentationConfig
+from crack_lightning.config.checks import unread
+from crack_lightning.config.data import DataConfig
+from crack_lightning.config.evaluation import EvaluationConfig
+from crack_lightning.config.model import ModelConfig
+from crack_lightning.config.optimizer import OptimizerConfig, SchedulerConfig
+from crack_lightning.config.options import scratch_rates
+from crack_lightning.config.recipe import RecipeConfig
+from crack_lightning.config.sweep import SweepConfig
+from crack_lightning.config.trainer import TrainerConfig, usual_epochs
+
+PRETRAINED_LR = 3e-3
+STAGED_LR = 3e-4
+PROBE_EPOCHS = 200
+
+
+@dataclass
+class TrainConfig:
+    """``train``: fit, test the best checkpoint, report.
+
+    Attributes:
+        seed: Weights, order and augmentation.
+        outputs: Folder of all runs.
+        resume: A run's folder to go on with instead of making a new one.
+        progress: Show progress bars.
+        plugins: The user's own modules, imported before anything is built.
+        sweep: What ``-m`` does with its jobs; a run without it reads none of it.
+    """
+
+    seed: int = 0
+    outputs: str = "outputs"
+    resume: str | None = None
+    progress: bool = True
+    plugins: list[str] = field(default_factory=list)
+    data: DataConfig = field(default_factory=DataConfig)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    recipe: RecipeConfig = field(default_factory=RecipeConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    sweep: SweepConfig = field(default_factory=SweepConfig)
+    callbacks: dict[str, Any] = field(default_factory=dict)
+    logger: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def learning_rate(self) -> float:
+        """``optimizer.lr``, or what suits the network and what it has learnt before."""
+        if self.optimizer.lr is not None:
+            return self.optimizer.lr
+        if self.recipe.name == "probe_then_finetune":
+            return STAGED_LR
+        return self.model.scratch_lr if self.from_scratch else PRETRAINED_LR
+
+    @property
+    def from_scratch(self) -> bool:
+        """Whether the network starts from random weights and learns all of them alike."""
+        return self.recipe.name == "scratch" and self.model.weights == "none"
+
+    def epochs_for(self, num_train_tiles: int) -> int:
+        """Return ``trainer.max_epochs``, or what suits the recipe and the number of training tiles."""
+        if self.recipe.name == "probe":
+            return self.head_iterations
+        return self.trainer.max_epochs or usual_epochs(num_train_tiles, len(self.recipe.sizes))
+
+    @property
+    def head_iterations(self) -> int:
+        """Steps of L-BFGS at the most that fit a head on features."""
+        chosen = self.trainer.max_epochs if self.recipe.name == "probe" else None
+        return chosen or PROBE_EPOCHS
+
+    def problems(self) -> list[str]:
+        """List every contradiction between the nodes."""
+        found = [*self.data.problems(), *self.recipe.problems(), *self.trainer.problems()]
+        if self.recipe.name == "probe":
+            found += self._probe_problems()
+        rate = self.model.scratch_lr
+        if not self.from_scratch and rate not in {ModelConfig.scratch_lr, *scratch_rates(self.model.name)}:
+            found.append(
+                f"model.scratch_lr: it is for random weights that all learn alike, got {rate} with "
+                f"recipe={self.recipe.name} and model.weights={self.model.weights}; leave it out, or set "
+                "optimizer.lr."
+            )
+        found += self._sizes_problems()
+        found += self._head_problems()
+        mixing = self.augmentation.mixup_alpha > 0 or self.augmentation.cutmix_alpha > 0
+        if mixing and self.recipe.loss.name == "focal":
+            found.append(
+                "recipe.loss.name: focal needs whole labels, and MixUp or CutMix shares them; "
+                "use recipe.loss.name=cross_entropy, or set both alphas of augmentation to 0."
+            )
+        return found
+
+    def _sizes_problems(self) -> list[str]:
+        """List why training could not go through ``recipe.sizes`` to its end."""
+        sizes, last, epochs = self.recipe.sizes, self.model.image_size, self.trainer.max_epochs
+        found = []
+        if sizes and (sizes[-1] != last or max(sizes) > last):
+            found.append(
+                f"recipe.sizes: expected sides up to model.image_size={last} that end with it, got {sizes}; "
+                "tiles are shrunk, never made larger."
+            )
+        if epochs is not None and epochs < len(sizes):
+            found.append(
+                f"trainer.max_epochs: recipe.sizes has {len(sizes)} sizes, an epoch each at the least, "
+                f"got {epochs}; set {len(sizes)} or more."
+            )
+        return found
+
+    def _head_problems(self) -> list[str]:
+        """List what does not go with the head, and what needs another one."""
+        found = []
+        if self.recipe.name == "frozen" and self.model.weights == "none":
+            found.append(
+                "recipe.name: frozen leaves the backbone as it is, and model.weights=none are random; "
+                "set model.weights=imagenet or a path."
+            )
+        if self.model.head == "pooled":
+            return found + unread(self.recipe.loss, "recipe.loss", ("cells",), by="model.head=pooled")
+        if self.recipe.name in ("probe", "probe_then_finetune"):
+            found.append(
+                f"recipe.name: {self.recipe.name} fits a pooled head on features, and model.head=local is "
+                "trained step by step; use recipe=frozen, or recipe=finetune."
+            )
+        if self.augmentation.mixup_alpha or self.augmentation.cutmix_alpha:
+            found.append(
+                "augmentation: MixUp and CutMix share a tile among classes, and model.head=local tells where "
+                "the crack is; set mixup_alpha and cutmix_alpha to 0."
+            )
+        return found
+
+    def _probe_problems(self) -> list[str]:
+        """List what a recipe without a training loop does not read."""
+        found = [
+            problem
+            for node, prefix, keys in (
+                (self.optimizer, "optimizer", [item.name for item in fields(self.optimizer)]),
+                (self.scheduler, "scheduler", [item.name for item in fields(self.scheduler)]),
+                (self.model, "model", ("drop_rate", "drop_path_rate")),
+                (self.data, "data", ("sampler", "mix")),
+                (self.trainer, "trainer", ("monitor",)),
+                (self.augmentation, "augmentation", ("mixup_alpha", "cutmix_alpha", "paint")),
+            )
+            for problem in unread(node, prefix, keys, by="recipe=probe")
+        ]
+        if self.callbacks:
+            found.append("callbacks: recipe=probe has no steps to call them at; leave it out.")
+        if bool(self.recipe.views) != (self.augmentation != AugmentationConfig()):
+            found.append(
+                "recipe.views: views are what augmentation makes of a tile; set both, for example "
+                "recipe.views=4 augmentation=light, or neither."
+            )
+        return found
