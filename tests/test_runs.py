@@ -54,6 +54,8 @@ def test_every_test_tile_is_predicted_once_and_labels_travel_with_them(run: Path
         "label",
         "predicted",
         "probability_crack",
+        "novelty",
+        "foreign",
     ]
 
 
@@ -169,7 +171,7 @@ def test_three_classes_run_from_end_to_end_without_a_threshold(
     assert main(["train", *others, *arguments, f"outputs={tmp_path / 'out'}"]) == 0
     [folder] = (tmp_path / "out").glob("*/*_image_folder")
     columns = list(rows(folder / "predictions.csv")[0])
-    assert set(columns[4:]) == {"probability_intact", "probability_spalling", "probability_crack"}
+    assert set(columns[4:7]) == {"probability_intact", "probability_spalling", "probability_crack"}
     report = json.loads((folder / "report" / "report.json").read_text(encoding="utf-8"))
     assert report["positive_class"] == "crack"
 

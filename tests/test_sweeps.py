@@ -107,8 +107,13 @@ def test_a_sweep_with_a_wrong_job_starts_none(tmp_path: Path, capsys: pytest.Cap
     ],
 )
 def test_what_a_sweep_cannot_do_is_refused(
-    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     assert main(["train", *arguments, f"outputs={tmp_path}"]) == 2
     assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

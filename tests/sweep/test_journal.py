@@ -54,7 +54,6 @@ def test_a_half_written_line_is_cut_off_and_written_over(tmp_path: Path, lost: i
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "there is no sweep in"),
         ("", "is damaged"),
         (
             '{"asked": {"command": "train"}}\n{"job": 1, "overrides": [], "config": {}}\n',
@@ -64,9 +63,8 @@ def test_a_half_written_line_is_cut_off_and_written_over(tmp_path: Path, lost: i
         ("nonsense\n", "is damaged"),
     ],
 )
-def test_what_is_no_journal_is_refused(tmp_path: Path, content: str | None, said: str) -> None:
-    if content is not None:
-        (tmp_path / "sweep.jsonl").write_text(content, encoding="utf-8")
+def test_what_is_no_journal_is_refused(tmp_path: Path, content: str, said: str) -> None:
+    (tmp_path / "sweep.jsonl").write_text(content, encoding="utf-8")
     with pytest.raises(ConfigError, match=said):
         Journal(tmp_path).read()
 

@@ -127,15 +127,9 @@ class Journal:
         """Return what the sweep was asked and its jobs as they stand, and cut off a half written line.
 
         Raises:
-            ConfigError: If there is no sweep, or its file is damaged.
+            ConfigError: If its file is damaged.
         """
-        try:
-            content = self.path.read_bytes()
-        except OSError:
-            raise ConfigError(
-                f"sweep.resume: there is no sweep in '{self.folder}' (no {JOURNAL}); give a sweep's folder, "
-                "or latest."
-            ) from None
+        content = self.path.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
         if len(whole) < len(content):
             os.truncate(self.path, len(whole))

@@ -196,9 +196,14 @@ def sweep_folder(resume: str, base: Path) -> Path:
         base: The folder of all sweeps, where the latest is looked for.
 
     Raises:
-        ConfigError: If there is none yet.
+        ConfigError: If there is none.
     """
     if resume != "latest":
+        if not (Path(resume) / JOURNAL).is_file():
+            raise ConfigError(
+                f"sweep.resume: there is no sweep in '{resume}' (no {JOURNAL}); give a sweep's folder, "
+                "or latest."
+            )
         return Path(resume)
     found = sorted(base.glob(f"*/*/{JOURNAL}"), key=lambda path: path.stat().st_mtime)
     if not found:
