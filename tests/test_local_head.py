@@ -90,9 +90,13 @@ def test_a_photo_is_mapped_at_its_own_size(local: Path, tmp_path: Path) -> None:
     assert decode_image(folder / "maps" / "wall.png.overlay.jpg").shape == photo.shape
 
 
-def test_a_pooled_head_has_no_map(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pooled_head_has_no_map(
+    tiny: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     Image.fromarray(np.full((60, 60, 3), 128, np.uint8)).save(tmp_path / "wall.png")
-    best = str(run / "checkpoints" / "best.ckpt")
+    assert main(["train", *tiny, "model.head=pooled", f"outputs={tmp_path}"]) == 0
+    [folder] = tmp_path.glob("*/*_synthetic")
+    best = str(folder / "checkpoints" / "best.ckpt")
     assert main(["predict", best, str(tmp_path / "wall.png"), "map=true", f"outputs={tmp_path}"]) == 2
     assert "map: a map needs a model that was trained with model.head=local" in capsys.readouterr().err
 

@@ -16,7 +16,7 @@ from crack_lightning.errors import ConfigError, DataError
 from crack_lightning.hardware import HardwarePlan, configure_process, plan_hardware
 from crack_lightning.model.backbones import normalisation
 from crack_lightning.model.classifier import DIGEST_BYTES, CrackClassifier, digests
-from crack_lightning.model.heads import pretrained_part
+from crack_lightning.model.heads import has_local_features, pretrained_part
 from crack_lightning.model.losses import balanced_class_weights
 from crack_lightning.model.weights import load_weights
 from crack_lightning.targets import build_targets
@@ -75,6 +75,17 @@ def build_datamodule(config: TrainConfig, table: TileTable, *, plan: HardwarePla
         sizes=config.recipe.sizes,
         pin_memory=plan.accelerator == "gpu",
     )
+
+
+def suitable_head(config: TrainConfig, table: TileTable) -> str:
+    """Return ``model.head``; of ``auto``, ``local`` where masks of training tiles can teach it."""
+    if config.model.head != "auto":
+        return config.model.head
+    masks = table.extra.get("mask", np.full(len(table), ""))[table.split == "train"]
+    taught = config.augmentation.paint > 0 or bool((masks != "").any())
+    two = len(table.class_names) == 2 and table.positive_index is not None
+    allowed = taught and two and config.allows_local_head
+    return "local" if allowed and has_local_features(config.model.name) else "pooled"
 
 
 def build_classifier(config: TrainConfig, table: TileTable) -> CrackClassifier:

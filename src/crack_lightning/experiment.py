@@ -137,6 +137,7 @@ def _run(
     config.evaluation.check_classes(table.class_names, table.positive_class)
     log.info("data: %s", describe(table))
     config.trainer.max_epochs = config.epochs_for(len(table.rows("train")))
+    config.model.head = assembly.suitable_head(config, table)
     write_config(config, folder / "config.yaml")
     pl.seed_everything(config.seed, verbose=False)
     datamodule = assembly.build_datamodule(config, table, plan=plan)

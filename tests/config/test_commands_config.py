@@ -262,7 +262,17 @@ LOCAL = ModelConfig(head="local", weights="imagenet", name="efficientnet_lite0")
         ({"recipe": RecipeConfig(name="probe_then_finetune")}, "recipe.name: probe_then_finetune fits"),
         ({"augmentation": AugmentationConfig(cutmix_alpha=0.2)}, "augmentation: MixUp and CutMix share"),
         ({"model": ModelConfig(head="local"), "recipe": RecipeConfig(name="frozen")}, "recipe.name: frozen"),
-        ({"model": ModelConfig(), "recipe": RecipeConfig(loss=LossConfig(cells=2))}, "recipe.loss.cells: "),
+        (
+            {"model": ModelConfig(head="pooled"), "recipe": RecipeConfig(loss=LossConfig(cells=2))},
+            "recipe.loss.cells: model.head=pooled here does not read it",
+        ),
+        (
+            {"model": ModelConfig(), "recipe": RecipeConfig(name="probe", loss=LossConfig(cells=2))},
+            "recipe.loss.cells: model.head=auto here does not read it",
+        ),
+        ({"model": ModelConfig(), "recipe": RecipeConfig(name="probe")}, None),
+        ({"model": ModelConfig(), "recipe": RecipeConfig(loss=LossConfig(cells=2))}, None),
+        ({"model": ModelConfig(), "augmentation": AugmentationConfig(cutmix_alpha=0.2)}, None),
         ({"recipe": RecipeConfig(name="frozen", loss=LossConfig(cells=2))}, None),
         ({"augmentation": AugmentationConfig(paint=0.5)}, None),
     ],

@@ -106,6 +106,17 @@ def test_few_photos_bound_nothing() -> None:
     assert probability_of_detection(width, found, group // 3)["a90_95_px_by_photos"] is None
 
 
+def test_no_bound_by_photos_hangs_on_a_single_photo() -> None:
+    photo = np.arange(240) // 8
+    width = np.tile(np.linspace(4, 12, 8), 30)
+    thin = photo == 3
+    width[thin] = np.linspace(1, 3, 8)
+    found = ~thin & ~((photo == 5) & (width > 10))
+    told = probability_of_detection(width, found, photo)
+    assert told["a90_95_px"] > told["a90_px"]
+    assert told["a90_95_px_by_photos"] is None
+
+
 RISING = np.linspace(1, 9, 80)
 
 

@@ -13,7 +13,14 @@ from crack_lightning.errors import ConfigError
 from crack_lightning.model.classifier import CrackClassifier
 from crack_lightning.model.engines import eager
 from crack_lightning.model.explain import explainer_of
-from crack_lightning.model.heads import CELL_PX, LocalNetwork, cell_loss, pretrained_part, strongest_mean
+from crack_lightning.model.heads import (
+    CELL_PX,
+    LocalNetwork,
+    cell_loss,
+    has_local_features,
+    pretrained_part,
+    strongest_mean,
+)
 from crack_lightning.model.networks import FeatureNetwork, LogitNetwork
 from crack_lightning.model.weights import load_weights
 
@@ -53,6 +60,11 @@ def classifier(**changes: Any) -> CrackClassifier:
     }
     torch.manual_seed(0)
     return CrackClassifier(**plain | changes)
+
+
+def test_a_network_is_asked_whether_a_local_head_fits_it() -> None:
+    others = ["vit_tiny_patch16_224", "plain_cnn"]
+    assert [name for name in [*NAMES, *others] if has_local_features(name)] == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)

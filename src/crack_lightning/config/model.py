@@ -24,8 +24,9 @@ class ModelConfig:
         name: ``plain_cnn``, or a name from timm, also with the tag of its weights (``resnet18.tv_in1k``).
         label: Short name for folders and reports; the name where none is given.
         weights: ``none``, ``imagenet``, or a path to a file of weights.
-        head: ``pooled`` for a score a tile, as the network has it, or ``local`` for a score every 8 pixels,
-            of which the mean of the strongest 3 % is the tile's.
+        head: ``pooled`` for a score a tile, as the network has it; ``local`` for a score every 8 pixels, of
+            which the mean of the strongest 3 % is the tile's; or ``auto``: local where masks of training
+            tiles can teach it and network and recipe allow it, else pooled.
         image_size: Side of the square input in pixels; tiles are resized to it.
         drop_rate: Dropout before the classifier.
         drop_path_rate: Share of a network's branches that are left out at random in training.
@@ -35,7 +36,7 @@ class ModelConfig:
     name: str = "mobilenetv2_100"
     label: str = ""
     weights: str = "none"
-    head: str = "pooled"
+    head: str = "auto"
     image_size: int = 96
     drop_rate: float = 0.0
     drop_path_rate: float = 0.0
@@ -49,7 +50,7 @@ class ModelConfig:
                 f"model.label: expected letters, digits, '.', '_', '-' or '+', "
                 f"got '{self.label}'; leave it out."
             )
-        require_choice("model.head", self.head, ("pooled", "local"))
+        require_choice("model.head", self.head, ("auto", "pooled", "local"))
         if self.head == "local" and self.name == PLAIN_CNN:
             raise ConfigError(
                 f"model.head: local needs features of several strides, which {PLAIN_CNN} has not; "

@@ -32,14 +32,14 @@ class LossConfig:
         label_smoothing: Share of each target spread over all classes; cross entropy only.
         focal_gamma: How much easy tiles are quieted; focal only.
         class_weights: ``none``, or ``balanced`` for weights inverse to the classes' frequencies.
-        cells: Weight of the cells' cross entropy beside the tiles' loss, with ``model.head=local``.
+        cells: Weight of the cells' cross entropy beside the tiles' loss, where the head is local.
     """
 
     name: str = "cross_entropy"
     label_smoothing: float = 0.0
     focal_gamma: float = 2.0
     class_weights: str = "none"
-    cells: float = 1.0
+    cells: float = 5.0
 
     def __post_init__(self) -> None:
         require_choice("recipe.loss.name", self.name, ("cross_entropy", "focal"))

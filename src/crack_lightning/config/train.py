@@ -9,7 +9,7 @@ from crack_lightning.config.augmentation import AugmentationConfig
 from crack_lightning.config.checks import unread
 from crack_lightning.config.data import DataConfig
 from crack_lightning.config.evaluation import EvaluationConfig
-from crack_lightning.config.model import ModelConfig
+from crack_lightning.config.model import PLAIN_CNN, ModelConfig
 from crack_lightning.config.optimizer import OptimizerConfig, SchedulerConfig
 from crack_lightning.config.options import scratch_rates
 from crack_lightning.config.recipe import RecipeConfig
@@ -65,6 +65,19 @@ class TrainConfig:
         """Whether the network starts from random weights and learns all of them alike."""
         return self.recipe.name == "scratch" and self.model.weights == "none"
 
+    @property
+    def allows_local_head(self) -> bool:
+        """Whether a local head could be trained, as far as the settings tell."""
+        return not (self._fits_on_features or self._shares_tiles or self.model.name == PLAIN_CNN)
+
+    @property
+    def _fits_on_features(self) -> bool:
+        return self.recipe.name in ("probe", "probe_then_finetune")
+
+    @property
+    def _shares_tiles(self) -> bool:
+        return self.augmentation.mixup_alpha > 0 or self.augmentation.cutmix_alpha > 0
+
     def epochs_for(self, num_train_tiles: int) -> int:
         """Return ``trainer.max_epochs``, or what suits the recipe and the number of training tiles."""
         if self.recipe.name == "probe":
@@ -91,8 +104,7 @@ class TrainConfig:
             )
         found += self._sizes_problems()
         found += self._head_problems()
-        mixing = self.augmentation.mixup_alpha > 0 or self.augmentation.cutmix_alpha > 0
-        if mixing and self.recipe.loss.name == "focal":
+        if self._shares_tiles and self.recipe.loss.name == "focal":
             found.append(
                 "recipe.loss.name: focal needs whole labels, and MixUp or CutMix shares them; "
                 "use recipe.loss.name=cross_entropy, or set both alphas of augmentation to 0."
@@ -123,14 +135,17 @@ class TrainConfig:
                 "recipe.name: frozen leaves the backbone as it is, and model.weights=none are random; "
                 "set model.weights=imagenet or a path."
             )
-        if self.model.head == "pooled":
-            return found + unread(self.recipe.loss, "recipe.loss", ("cells",), by="model.head=pooled")
-        if self.recipe.name in ("probe", "probe_then_finetune"):
+        if self.model.head == "pooled" or (self.model.head == "auto" and not self.allows_local_head):
+            by = f"model.head={self.model.head} here"
+            return found + unread(self.recipe.loss, "recipe.loss", ("cells",), by=by)
+        if self.model.head == "auto":
+            return found
+        if self._fits_on_features:
             found.append(
                 f"recipe.name: {self.recipe.name} fits a pooled head on features, and model.head=local is "
                 "trained step by step; use recipe=frozen, or recipe=finetune."
             )
-        if self.augmentation.mixup_alpha or self.augmentation.cutmix_alpha:
+        if self._shares_tiles:
             found.append(
                 "augmentation: MixUp and CutMix share a tile among classes, and model.head=local tells where "
                 "the crack is; set mixup_alpha and cutmix_alpha to 0."

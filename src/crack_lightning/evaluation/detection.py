@@ -130,7 +130,8 @@ def bound_by_photos(
         curve: Their rising curve.
 
     Returns:
-        A log width; ``None`` where too many samples have no rising curve, and so no a90.
+        A log width; ``None`` where too many samples have no rising curve, and so no a90, or where it hangs on
+        one group of photos alone.
 
     References:
         Efron, "Better bootstrap confidence intervals", JASA 1987; Field and Welsh, JRSS B 2007.
@@ -149,11 +150,12 @@ def bound_by_photos(
     samples = resampled(lambda weights: {"log_a90": log_a90(weights)}, group)["log_a90"]
     parts = np.array_split(np.arange(int(group.max()) + 1), int(group.max()) // _AT_ONCE + 1)
     without = np.concatenate([log_a90((group != part[:, None]).astype(np.float64)) for part in parts])
+    if not np.isfinite(without).all() or np.ptp(without) == 0:
+        return None
     away = without.mean() - without
-    with np.errstate(invalid="ignore"):
-        skewness = float((away**3).sum() / (6 * (away**2).sum() ** 1.5))
+    skewness = float((away**3).sum() / (6 * (away**2).sum() ** 1.5))
     bias = float(stats.norm.ppf(np.clip(np.mean(samples < curve.where(TARGET)), 1e-3, 1 - 1e-3)))
     shifted = bias + float(stats.norm.ppf(CONFIDENCE))
     share = float(stats.norm.cdf(bias + shifted / (1 - skewness * shifted)))
-    bound = float(np.quantile(samples, share, method="higher")) if np.isfinite(skewness) else np.inf
+    bound = float(np.quantile(samples, share, method="higher"))
     return bound if np.isfinite(bound) else None

@@ -166,7 +166,7 @@ def strongest_mean(cells: Tensor, *, share: float = STRONGEST) -> Tensor:
     tensor([3.])
     """
     flat = cells.flatten(1)
-    number = max(1, round(share * flat.shape[1]))
+    number = max(1, round(share * int(flat.shape[1])))  # a tensor where the network is traced
     return flat.topk(number, dim=1).values.mean(dim=1)
 
 
@@ -192,6 +192,13 @@ def pretrained_part(network: nn.Module) -> nn.Module:
     return network.trunk if isinstance(network, LocalNetwork) else network
 
 
+def has_local_features(name: str) -> bool:
+    """Tell whether a network has the features that a local head needs."""
+    with torch.device("meta"):
+        trunk = build_backbone(name, num_classes=2, drop_rate=0.0, drop_path_rate=0.0, image_size=224)
+    return _reductions(trunk) >= set(STRIDES)
+
+
 def _layer(inputs: int, outputs: int, *, kernel_size: int) -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, kernel_size, padding=kernel_size // 2, bias=False),
@@ -202,12 +209,17 @@ def _layer(inputs: int, outputs: int, *, kernel_size: int) -> nn.Module:
 
 def _levels(name: str, trunk: Any) -> list[int]:
     """Return which of a network's features have the ``STRIDES``."""
-    info = getattr(trunk, "feature_info", [])
-    reductions = [level["reduction"] for level in info]
-    if not hasattr(trunk, "forward_intermediates") or not set(STRIDES) <= set(reductions):
-        found = ", ".join(map(str, sorted(set(reductions)))) or "none"
+    if not set(STRIDES) <= _reductions(trunk):
+        found = ", ".join(map(str, sorted(_reductions(trunk)))) or "none"
         raise ConfigError(
             f"model.head: local needs features of strides {', '.join(map(str, STRIDES))}, and '{name}' has "
             f"{found}; use model.head=pooled, or a network such as efficientnet_lite0."
         )
+    reductions = [level["reduction"] for level in trunk.feature_info]
     return [len(reductions) - 1 - reductions[::-1].index(stride) for stride in STRIDES]
+
+
+def _reductions(trunk: Any) -> set[int]:
+    """Return the strides of the features that a network gives beside its answer."""
+    info = trunk.feature_info if hasattr(trunk, "forward_intermediates") else []
+    return {level["reduction"] for level in info}

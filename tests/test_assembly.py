@@ -1,0 +1,54 @@
+"""What the assembler chooses where the settings leave it open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crack_lightning.assembly import suitable_head
+from crack_lightning.config.augmentation import AugmentationConfig
+from crack_lightning.config.model import ModelConfig
+from crack_lightning.config.recipe import RecipeConfig
+from crack_lightning.config.train import TrainConfig
+from crack_lightning.data.table import TileTable
+
+MASKED = TileTable(
+    root=Path(),
+    class_names=("intact", "crack"),
+    positive_class="crack",
+    path=np.array(["a", "b", "c"]),
+    label=np.array([0, 1, 1]),
+    group=np.array(["", "", ""]),
+    source=np.array(["s", "s", "s"]),
+    split=np.array(["train", "train", "test"]),
+    sha256=np.array(["", "", ""]),
+    extra={"mask": np.array(["", "b.png", "c.png"])},
+)
+PLAIN = replace(MASKED, extra={})
+
+
+@pytest.mark.parametrize(
+    ("table", "settings", "head"),
+    [
+        (MASKED, {}, "local"),
+        (PLAIN, {}, "pooled"),
+        (PLAIN, {"augmentation": AugmentationConfig(paint=0.5)}, "local"),
+        (replace(MASKED, split=np.array(["train", "test", "test"])), {}, "pooled"),
+        (replace(MASKED, positive_class=None), {}, "pooled"),
+        (replace(MASKED, class_names=("intact", "crack", "spalling")), {}, "pooled"),
+        (MASKED, {"recipe": RecipeConfig(name="probe")}, "pooled"),
+        (MASKED, {"augmentation": AugmentationConfig(mixup_alpha=0.2)}, "pooled"),
+        (MASKED, {"model": ModelConfig(name="vit_tiny_patch16_224", image_size=224)}, "pooled"),
+        (MASKED, {"model": ModelConfig(name="plain_cnn")}, "pooled"),
+        (MASKED, {"model": ModelConfig(head="pooled")}, "pooled"),
+        (PLAIN, {"model": ModelConfig(head="local")}, "local"),
+    ],
+)
+def test_a_head_is_local_where_masks_can_teach_it_unless_it_is_said(
+    table: TileTable, settings: dict[str, Any], head: str
+) -> None:
+    assert suitable_head(TrainConfig(**settings), table) == head
