@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -109,6 +111,38 @@ def test_jobs_die_with_their_sweep_whatever_they_do(tmp_path: Path) -> None:
     process.kill()
     process.wait()
     _until(lambda: not any(map(_alive, pids)), seconds=5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it ends when its imports are done")
+def test_a_forkserver_that_still_imports_dies_with_its_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "forkserver"
+    monkeypatch.setenv("FORKSERVER_PID", str(told))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+    planned(tmp_path, {"do": ""})
+    process = start(tmp_path, preload=["slow_to_import"])
+    _until(lambda: told.exists() and told.read_text(encoding="utf-8"))
+    pid = int(told.read_text(encoding="utf-8"))
+    assert _alive(pid)
+    process.kill()
+    process.wait()
+    _until(lambda: not _alive(pid), seconds=1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere jobs outlive a killed forkserver")
+def test_a_job_whose_end_could_not_be_told_dies_with_the_forkserver(tmp_path: Path) -> None:
+    [job] = planned(tmp_path, {"do": "wait", "seconds": 60})
+    process = start(tmp_path)
+    _until((job.folder / "started").exists)
+    pid = int((job.folder / "started").read_text(encoding="utf-8"))
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    [forkserver] = [int(line.split()[1]) for line in status.splitlines() if line.startswith("PPid:")]
+    assert forkserver != process.pid
+    os.kill(forkserver, signal.SIGKILL)
+    _until(lambda: not _alive(pid), seconds=1)
+    assert process.wait() == 0
+    assert [job.state for job in Journal(tmp_path).read()[1]] == [FAILED]
 
 
 def test_a_sweep_that_is_asked_to_stop_stops_its_jobs_and_can_go_on(tmp_path: Path) -> None:

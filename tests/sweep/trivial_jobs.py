@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import json
-import multiprocessing
 import os
 import signal
 import sys
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crack_lightning.errors import Pruned
-from crack_lightning.sweep.jobs import OUTCOME
+from crack_lightning.sweep.jobs import OUTCOME, job_context
 from crack_lightning.sweep.journal import Job, Journal
 from crack_lightning.sweep.running import Grid, Runner
 
@@ -89,8 +88,7 @@ def planned(folder: Path, *configs: dict[str, Any]) -> list[Job]:
 
 def main(folder: Path, settings: dict[str, Any]) -> None:
     """Run, or go on with, the sweep in a folder."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([])  # these jobs need no torch
+    context = job_context(preload=settings.pop("preload", []))  # these jobs need no torch
     journal = Journal(folder)
     left = EndsPoorJobs([job for job in journal.read()[1] if not job.ended])
     Runner(left, run=work, journal=journal, watcher=Quiet(), context=context, **settings).work()

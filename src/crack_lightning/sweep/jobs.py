@@ -8,17 +8,16 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 import traceback
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, Protocol
 
 from crack_lightning.cli import guarded
 from crack_lightning.errors import Pruned
 from crack_lightning.run_folder import SESSION, write_text
 from crack_lightning.sweep.journal import DONE, FAILED, PRUNED
+from crack_lightning.sweep.lifeline import die_with_parent, die_with_sweep, serve_me
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -63,12 +62,17 @@ class CommandRun:
         return int(module.run(OmegaConf.create(config), overrides=overrides, folder=folder, **options))
 
 
-def job_context() -> BaseContext:
-    """Return how job processes start: forked from a server that has imported torch once, else spawned."""
+def job_context(preload: Sequence[str] = ("crack_lightning.sweep.preload",)) -> BaseContext:
+    """Return how job processes start: forked from a server that has imported torch once, else spawned.
+
+    Args:
+        preload: The modules that the server imports.
+    """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
+    serve_me()
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["crack_lightning.sweep.preload"])
+    context.set_forkserver_preload([*preload])
     return context
 
 
@@ -134,7 +138,8 @@ def _keep_outcome(folder: Path, state: str, reason: str, trace: str = "") -> Non
 
 
 def _work(job: Job, run: Run, environment: dict[str, str], line: Connection | None) -> None:
-    _die_with_sweep()
+    die_with_parent()
+    die_with_sweep()
     if hasattr(os, "setsid"):
         os.setsid()  # a terminal's Ctrl-C is for the sweep, which asks its jobs to stop
     os.environ.update(environment)
@@ -187,25 +192,3 @@ def _recorded(action: Callable[[], int], folder: Path) -> int:
         raise
     _keep_outcome(folder, DONE if code == 0 else FAILED, "" if code == 0 else f"exit code {code}")
     return code
-
-
-def _die_with_sweep() -> None:
-    """End this process when the sweep's ends, however it ends.
-
-    The pipe to the sweep closes with it. On Linux the kernel answers that with SIGKILL, whatever this process
-    is doing; elsewhere a thread waits for it, as long as Python comes to run.
-    """
-    sweep = multiprocessing.parent_process()
-    assert sweep is not None, "a job is started by a sweep"
-    if sys.platform == "linux":
-        import fcntl
-
-        fcntl.fcntl(sweep.sentinel, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(sweep.sentinel, fcntl.F_SETSIG, signal.SIGKILL)
-        fcntl.fcntl(sweep.sentinel, fcntl.F_SETFL, fcntl.fcntl(sweep.sentinel, fcntl.F_GETFL) | os.O_ASYNC)
-    threading.Thread(target=_wait_for_end, args=(sweep.sentinel,), daemon=True).start()
-
-
-def _wait_for_end(sentinel: int) -> None:
-    wait([sentinel])
-    os._exit(1)
