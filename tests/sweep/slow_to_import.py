@@ -4,8 +4,8 @@ import os
 import time
 from pathlib import Path
 
-from crack_lightning.sweep.lifeline import die_with_served
+from crack_lightning.sweep.lifeline import killed_with_served
 
-die_with_served()
+killed_with_served()
 Path(os.environ["FORKSERVER_PID"]).write_text(str(os.getpid()), encoding="utf-8")
 time.sleep(60)

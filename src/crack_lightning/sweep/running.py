@@ -13,7 +13,7 @@ from crack_lightning.sweep.disk import KeptWeights
 from crack_lightning.sweep.jobs import (
     failure_of,
     job_context,
-    keep_failure,
+    keep_outcome,
     kept_outcome,
     mark_failed,
     start_job,
@@ -195,7 +195,7 @@ class Runner:
         self._free.append(running.environment)
         if job.state == FAILED:
             with contextlib.suppress(OSError):  # a full disk may be what failed; the journal has it, too
-                keep_failure(job)
+                keep_outcome(job.folder, FAILED, job.reason)
                 mark_failed(self._context, job)
         self._ended(job)
 
