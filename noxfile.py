@@ -20,10 +20,11 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.sessions = ["tests", "lint", "types"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
-PROJECT = ("--editable", ".[offline-weights,fast]")
+PROJECT = ("--editable", ".[offline-weights,fast,slurm,ray,joblib]")
 TOOLS = nox.project.dependency_groups(PYPROJECT, "test", "lint", "types")
 TESTED = ("--constraint", "constraints.txt")
 COMPILED = {"UV_COMPILE_BYTECODE": "1"}  # once here, not in every process that a test starts
+SYSTEM_PACKAGES = "--install-system-packages"
 WHOLE_SUITE = ("--cov", "--durations=15")
 MAIN_JOB_ACCURACY = 0.95
 
@@ -88,10 +89,8 @@ def pages(session: nox.Session) -> None:
 
     ``nox -s pages -- --install-system-packages`` installs Debian's chromium and chromium-driver first.
     """
-    if "--install-system-packages" in session.posargs:
-        session.run("apt-get", "update", external=True, silent=True)
-        install = ("apt-get", "install", "--yes", "--no-install-recommends")
-        session.run(*install, "chromium", "chromium-driver", external=True, silent=True)
+    if SYSTEM_PACKAGES in session.posargs:
+        _install_system_packages(session, "chromium", "chromium-driver")
     session.install("selenium>=4.27")  # older ones were never tried
     outputs = tempfile.mkdtemp(dir=session.create_tmp())  # kept, for the screenshots
     drawn = ["data.drawn.num_tiles=240", "data.drawn.tile_px=64", "progress=false", f"outputs={outputs}"]
@@ -100,6 +99,24 @@ def pages(session: nox.Session) -> None:
     _python(session, "-m", "crack_lightning.train", *grid, *network, *drawn)
     _python(session, "-m", "crack_lightning.audit", *drawn)
     session.run("python", "benchmarks/pages.py", outputs)
+
+
+@nox.session(requires=["environment"], venv_backend="none", default=False)
+def slurm(session: nox.Session) -> None:
+    """Sweep on a SLURM of this machine's own, one job ended by scancel, then resumed.
+
+    Does nothing without ``nox -s slurm -- --install-system-packages``, as root on Debian 12 or alike.
+    """
+    if SYSTEM_PACKAGES not in session.posargs:
+        session.skip(f"it installs Debian's SLURM and munge; say -- {SYSTEM_PACKAGES}")
+    _install_system_packages(session, "slurmctld", "slurmd", "slurm-client", "munge")
+    _python(session, "benchmarks/clusters.py", "slurm")
+
+
+@nox.session(requires=["environment"], venv_backend="none", default=False)
+def ray(session: nox.Session) -> None:
+    """Sweep on a Ray of this machine's own, one job killed, then resumed."""
+    _python(session, "benchmarks/clusters.py", "ray")
 
 
 @nox.session(name="tests-all", python=nox.project.python_versions(PYPROJECT), default=False)
@@ -134,6 +151,12 @@ def wheel(session: nox.Session) -> None:
     session.log(f"test accuracy {accuracy:.2%}")
     if not session.posargs and accuracy < MAIN_JOB_ACCURACY:
         session.error(f"the main job gave {accuracy:.2%}, expected {MAIN_JOB_ACCURACY:.0%} or more")
+
+
+def _install_system_packages(session: nox.Session, *names: str) -> None:
+    session.run("apt-get", "update", external=True, silent=True)
+    install = ("apt-get", "install", "--yes", "--no-install-recommends", *names)
+    session.run(*install, env={"DEBIAN_FRONTEND": "noninteractive"}, external=True, silent=True)
 
 
 def _python(session: nox.Session, *arguments: str, env: dict[str, str] | None = None) -> None:

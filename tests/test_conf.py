@@ -6,6 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra._internal.callbacks import Callbacks
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
 from crack_lightning.config import conf_dir, parse, register_schemas
@@ -41,7 +45,7 @@ def test_there_are_options_to_check() -> None:
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_an_option_composes_parses_and_keeps_its_rules(option: str) -> None:
-    group, name = option.split("/")
+    group, _, name = option.rpartition("/")
     config = parse(composed("train", f"{group}={name}", *NEEDS.get(option, [])), SCHEMAS["train"])
     assert OmegaConf.structured(config) is not None
 
@@ -69,7 +73,7 @@ def test_an_option_opens_with_what_it_is_and_how_to_run_it(option: str) -> None:
 def test_targets_of_an_option_are_built(option: str, tmp_path: Path) -> None:
     from crack_lightning.targets import build_targets
 
-    group, name = option.split("/")
+    group, _, name = option.rpartition("/")
     config = parse(composed("train", f"{group}={name}"), SCHEMAS["train"])
     defaults = {
         "monitor": "val/loss",
@@ -80,6 +84,18 @@ def test_targets_of_an_option_are_built(option: str, tmp_path: Path) -> None:
     }
     nodes = getattr(config, group)
     assert len(build_targets(group, nodes, defaults=defaults, plugins=[])) == len(nodes)
+
+
+@pytest.mark.parametrize("option", [option for option in OPTIONS if option.startswith("hydra/launcher/")])
+def test_a_launcher_takes_its_option(option: str, tmp_path: Path) -> None:
+    register_schemas()
+    group, _, name = option.rpartition("/")
+    overrides = [f"{group}={name}", f"hydra.sweep.dir={tmp_path}", "hydra.sweep.subdir=0"]
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        config = compose("train", overrides=overrides, return_hydra_config=True)
+        context = HydraContext(config_loader=GlobalHydra.instance().config_loader(), callbacks=Callbacks())
+        launcher = Plugins.instance().instantiate_launcher(context, lambda _: 0, config)
+    assert f"{type(launcher).__module__}.{type(launcher).__name__}" == config.hydra.launcher._target_
 
 
 @pytest.mark.parametrize("primary", PRIMARIES)

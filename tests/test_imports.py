@@ -106,10 +106,11 @@ def test_hydra_stays_in_the_configured_rooms(path: Path) -> None:
         "crack_lightning.cli",
         "crack_lightning.train",
         "hydra_plugins.crack_lightning_sweeper",
+        "hydra_plugins.crack_lightning_ray",
     ],
 )
 def test_importing_loads_nothing_heavy(module: str) -> None:
-    heavy = "torch", "timm", "pytorch_lightning", "torchvision", "optuna", "matplotlib", "cv2"
+    heavy = "torch", "timm", "pytorch_lightning", "torchvision", "optuna", "matplotlib", "cv2", "ray"
     code = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytorch_lightning as pl
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
 from crack_lightning.cache_entries import cache_folder
 from crack_lightning.data.augmentation import Augmentation
@@ -188,7 +189,10 @@ def build_trainer(
         max_epochs=config.trainer.max_epochs,
         callbacks=[*chosen, *callbacks],
         logger=loggers or False,
-        plugins=[WholeCheckpointIO()],
+        plugins=[
+            WholeCheckpointIO(),
+            LightningEnvironment(),
+        ],  # not the cluster's: one process runs it
         default_root_dir=folder,
         gradient_clip_val=config.recipe.gradient_clip or None,
         log_every_n_steps=config.trainer.log_every,
@@ -270,6 +274,7 @@ def build_test_trainer(folder: Path, *, plan: HardwarePlan, progress: bool) -> p
         devices=1,
         precision=cast("Any", plan.lightning_precision),
         logger=False,
+        plugins=[LightningEnvironment()],
         callbacks=[pl.callbacks.RichProgressBar()] if progress else [],
         enable_progress_bar=progress,
         enable_checkpointing=False,

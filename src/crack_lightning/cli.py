@@ -125,7 +125,8 @@ def _run_with_hydra(name: str, command: Any, arguments: list[str]) -> int:
     def task(composed: DictConfig) -> None:
         try:
             if "sweep" in composed:
-                cast("SweepConfig", OmegaConf.to_object(composed.sweep)).require_sweep()
+                launcher = str(HydraConfig.get().runtime.choices["hydra/launcher"])
+                cast("SweepConfig", OmegaConf.to_object(composed.sweep)).require_sweep(launcher=launcher)
             outcome.append(command.run(composed, overrides=list(HydraConfig.get().overrides.task)))
         except BaseException as error:  # noqa: BLE001  # Hydra would print a line of its own
             outcome.append(error)
@@ -204,23 +205,23 @@ def _quoted_override(argument: str) -> str:
     if key.lstrip("+") not in PATH_KEYS or not equals or value in ("", "null"):
         return argument
     if key in LIST_KEYS:
-        return f"{key}=[{_quoted(value)}]" if not value.startswith("[") or Path(value).exists() else argument
-    return f"{key}={_quoted(value)}" if not _is_quoted(value) else argument
+        return f"{key}=[{quoted(value)}]" if not value.startswith("[") or Path(value).exists() else argument
+    return f"{key}={quoted(value)}" if not _is_quoted(value) else argument
 
 
 def _path_overrides(name: str, paths: list[str]) -> list[str]:
     if not paths:
         return []
     if name == "audit" and len(paths) == 1:
-        return ["data=image_folder", f"data.root={_quoted(paths[0])}"]
+        return ["data=image_folder", f"data.root={quoted(paths[0])}"]
     if name == "compare":
-        return [f"runs=[{','.join(map(_quoted, paths))}]"]
+        return [f"runs=[{','.join(map(quoted, paths))}]"]
     if name != "predict":
         raise CrackLightningError(f"'{paths[0]}': expected key=value, as in model=resnet18; see --help.")
     checkpoints = [path for path in paths if path.endswith(".ckpt")]
     sources = [path for path in paths if not path.endswith(".ckpt")]
-    found = [f"checkpoint={_quoted(path)}" for path in checkpoints[:1]]
-    return found + ([f"source=[{','.join(map(_quoted, sources))}]"] if sources else [])
+    found = [f"checkpoint={quoted(path)}" for path in checkpoints[:1]]
+    return found + ([f"source=[{','.join(map(quoted, sources))}]"] if sources else [])
 
 
 def as_typed(name: str, overrides: Sequence[str]) -> str:
@@ -249,7 +250,8 @@ def _is_quoted(value: str) -> bool:
     return len(value) >= 2 and value[0] == value[-1] and value[0] in "'\""
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
+    """Return a text, such as a path, as Hydra's grammar takes it."""
     escaped = value.replace("\\'", "\\\\'").replace("'", "\\'")
     if escaped.endswith("\\"):
         escaped += "\\"

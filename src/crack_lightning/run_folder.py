@@ -58,15 +58,19 @@ def create_run_folder(base: Path, name: str, *, now: datetime | None = None) -> 
 
 
 @contextmanager
-def sole_writer(folder: Path) -> Iterator[None]:
+def sole_writer(folder: Path, *, patience_s: float = 0) -> Iterator[None]:
     """Hold the lock of a run's folder, and clear what a killed writer left half written.
+
+    Args:
+        folder: The run's.
+        patience_s: Seconds that another writer is given to leave.
 
     Raises:
         ConfigError: If another process writes there now.
     """
     lock = FileLock(folder / ".lock")
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=patience_s)
     except Timeout:
         raise ConfigError(
             f"resume: '{folder}' is being written by another process; wait for it or stop it first."

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -83,7 +85,7 @@ def test_a_job_is_ended_while_it_runs_and_makes_room(tmp_path: Path) -> None:
     assert swept(tmp_path, prunes=True) == jobs
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
     except OSError:
@@ -91,7 +93,7 @@ def _alive(pid: int) -> bool:
     return state != "Z"
 
 
-def _until(true: Any, *, seconds: float = 30) -> None:
+def until(true: Any, *, seconds: float = 30) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "waited in vain"
@@ -102,19 +104,52 @@ def _until(true: Any, *, seconds: float = 30) -> None:
 def test_jobs_die_with_their_sweep_whatever_they_do(tmp_path: Path) -> None:
     jobs = planned(tmp_path, {"do": "hold"}, {"do": "wait", "seconds": 60})
     process = start(tmp_path, at_once=2)
-    _until(lambda: all((job.folder / "started").exists() for job in jobs))
+    until(lambda: all((job.folder / "started").exists() for job in jobs))
     time.sleep(0.2)
     pids = [int((job.folder / "started").read_text(encoding="utf-8")) for job in jobs]
-    assert all(map(_alive, pids))
+    assert all(map(alive, pids))
     process.kill()
     process.wait()
-    _until(lambda: not any(map(_alive, pids)), seconds=5)
+    until(lambda: not any(map(alive, pids)), seconds=5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it ends when its imports are done")
+def test_a_forkserver_that_still_imports_dies_with_its_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "forkserver"
+    monkeypatch.setenv("FORKSERVER_PID", str(told))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+    planned(tmp_path, {"do": ""})
+    process = start(tmp_path, preload=["slow_to_import"])
+    until(lambda: told.exists() and told.read_text(encoding="utf-8"))
+    pid = int(told.read_text(encoding="utf-8"))
+    assert alive(pid)
+    process.kill()
+    process.wait()
+    until(lambda: not alive(pid), seconds=1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere jobs outlive a killed forkserver")
+def test_a_job_whose_end_could_not_be_told_dies_with_the_forkserver(tmp_path: Path) -> None:
+    job, _ = planned(tmp_path, {"do": "wait", "seconds": 60}, {"do": "wait", "seconds": 2})
+    process = start(tmp_path)
+    until((job.folder / "started").exists)
+    pid = int((job.folder / "started").read_text(encoding="utf-8"))
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    [forkserver] = [int(line.split()[1]) for line in status.splitlines() if line.startswith("PPid:")]
+    assert forkserver != process.pid
+    os.kill(forkserver, signal.SIGKILL)
+    until(lambda: not alive(pid), seconds=1)
+    assert process.poll() is None
+    assert process.wait() == 0
+    assert [job.state for job in Journal(tmp_path).read()[1]] == [FAILED, DONE]
 
 
 def test_a_sweep_that_is_asked_to_stop_stops_its_jobs_and_can_go_on(tmp_path: Path) -> None:
     jobs = planned(tmp_path, {"do": ""}, {"do": "wait", "seconds": 60}, {"do": ""})
     process = start(tmp_path)
-    _until((jobs[1].folder / "started").exists)
+    until((jobs[1].folder / "started").exists)
     process.terminate()
     process.wait()
     states = [job.state for job in Journal(tmp_path).read()[1]]
@@ -126,7 +161,7 @@ def test_a_sweep_killed_again_and_again_does_every_job_once(tmp_path: Path) -> N
     planned(tmp_path, *({"do": "wait", "seconds": 0.3} for _ in range(8)))
     for number in (2, 4, 5):
         process = start(tmp_path, at_once=2)
-        _until(lambda number=number: len(list(tmp_path.glob(f"*/{OUTCOME}"))) >= number)
+        until(lambda number=number: len(list(tmp_path.glob(f"*/{OUTCOME}"))) >= number)
         process.kill()
         process.wait()
     assert start(tmp_path, at_once=2).wait() == 0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import importlib
 import json
-import multiprocessing
 import os
 import signal
 import sys
@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crack_lightning.errors import Pruned
-from crack_lightning.sweep.jobs import OUTCOME
+from crack_lightning.sweep.jobs import OUTCOME, job_context
 from crack_lightning.sweep.journal import Job, Journal
+from crack_lightning.sweep.launching import LauncherRun
 from crack_lightning.sweep.running import Grid, Runner
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from crack_lightning.sweep.jobs import Run
 
 
 class EndsPoorJobs(Grid):
@@ -89,11 +92,15 @@ def planned(folder: Path, *configs: dict[str, Any]) -> list[Job]:
 
 def main(folder: Path, settings: dict[str, Any]) -> None:
     """Run, or go on with, the sweep in a folder."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([])  # these jobs need no torch
+    context = job_context()
+    context.set_forkserver_preload(settings.pop("preload", []))  # these jobs need no torch
     journal = Journal(folder)
     left = EndsPoorJobs([job for job in journal.read()[1] if not job.ended])
-    Runner(left, run=work, journal=journal, watcher=Quiet(), context=context, **settings).work()
+    run: Run = work
+    if node := settings.pop("launcher", None):
+        named = importlib.import_module("trivial_jobs").work  # not __main__'s, which is nothing elsewhere
+        run = LauncherRun(run=named, command="train", node=node, patience_s=settings.pop("patience_s"))
+    Runner(left, run=run, journal=journal, watcher=Quiet(), context=context, **settings).work()
 
 
 if __name__ == "__main__":

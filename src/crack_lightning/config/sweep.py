@@ -72,12 +72,18 @@ class SweepConfig:
         if found:
             raise ConfigError("\n".join([*found, "For a search add hparams_search=tpe, random or cmaes."]))
 
-    def require_sweep(self) -> None:
+    def require_sweep(self, *, launcher: str) -> None:
         """Refuse what a single run, which has no ``-m``, would not read.
+
+        Args:
+            launcher: The option of ``hydra/launcher``.
 
         Raises:
             ConfigError: With every setting that was given.
         """
         keys = [item.name for item in fields(self)]
-        if found := unread(self, "sweep", keys, by="a run without -m"):
+        found = unread(self, "sweep", keys, by="a run without -m")
+        if launcher != "basic":
+            found.append(f"hydra/launcher: a run without -m does not read it, got {launcher}; leave it out.")
+        if found:
             raise ConfigError("\n".join(found))

@@ -19,6 +19,7 @@ from crack_lightning.cli import guarded
 from crack_lightning.errors import Pruned
 from crack_lightning.run_folder import SESSION, write_text
 from crack_lightning.sweep.journal import DONE, FAILED, PRUNED
+from crack_lightning.sweep.lifeline import killed_with_parent, serve_me
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from crack_lightning.sweep.journal import Job
 
 CONSOLE, OUTCOME = "console.log", "outcome.json"
-_UNWRITABLE = 74  # sysexits.h: an error while doing input or output
+UNWRITABLE = 74  # sysexits.h: an error while doing input or output
 STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
@@ -67,6 +68,7 @@ def job_context() -> BaseContext:
     """Return how job processes start: forked from a server that has imported torch once, else spawned."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
+    serve_me()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["crack_lightning.sweep.preload"])
     return context
@@ -114,7 +116,7 @@ def failure_of(exit_code: int | None) -> str:
     """Say how a process ended that could not say it itself; negative codes are signals."""
     if exit_code in STOPPED:
         exit_code = 128 - exit_code
-    if exit_code == _UNWRITABLE:
+    if exit_code == UNWRITABLE:
         return "failed, and could not write why into its folder; is the disk full?"
     if exit_code is None or exit_code >= 0:
         return f"ended with exit code {exit_code}, see {CONSOLE}"
@@ -122,29 +124,24 @@ def failure_of(exit_code: int | None) -> str:
     return f"ended by {signal.Signals(-exit_code).name}{hint}"
 
 
-def keep_failure(job: Job) -> None:
-    """Write into a job's folder how it failed, where it could not do so itself."""
-    if not (job.folder / OUTCOME).exists():
-        _keep_outcome(job.folder, FAILED, job.reason)
-
-
-def _keep_outcome(folder: Path, state: str, reason: str, trace: str = "") -> None:
+def keep_outcome(folder: Path, state: str, reason: str, trace: str = "") -> None:
+    """Write into a job's folder how it ended, unless it says so already: who was nearest wrote first."""
+    if (folder / OUTCOME).is_file():
+        return
     told = {"state": state, "reason": reason} | ({"traceback": trace.splitlines()} if trace else {})
     write_text(folder / OUTCOME, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
 
 
 def _work(job: Job, run: Run, environment: dict[str, str], line: Connection | None) -> None:
+    killed_with_parent()
     _die_with_sweep()
     if hasattr(os, "setsid"):
         os.setsid()  # a terminal's Ctrl-C is for the sweep, which asks its jobs to stop
     os.environ.update(environment)
-    with (job.folder / CONSOLE).open("a", encoding="utf-8", buffering=1) as console:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
-            os.dup2(console.fileno(), stream.fileno())
+    print_into(job.folder / CONSOLE)
     options = {"report": partial(_report, line)} if line else {}
     action = partial(run, job.config, overrides=job.overrides, folder=job.folder, **options)
-    code = guarded(lambda: _recorded(action, job.folder))
+    code = guarded(lambda: recorded(action, job.folder))
     sys.stdout.flush()
     sys.stderr.flush()
     sys.exit(code)
@@ -171,21 +168,34 @@ def _report(line: Connection, epoch: int, figures: dict[str, float]) -> bool:
     return bool(line.recv())
 
 
-def _recorded(action: Callable[[], int], folder: Path) -> int:
+def print_into(path: Path) -> None:
+    """Let what this process prints, also below Python, be appended to a file from now on."""
+    with path.open("a", encoding="utf-8", buffering=1) as console:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+            os.dup2(console.fileno(), stream.fileno())
+
+
+def recorded(action: Callable[[], int], folder: Path) -> int:
+    """Do what a job is to do, and write into its folder how it ended.
+
+    Returns:
+        The action's exit code; what it raises is passed on.
+    """
     try:
         code = action()
     except Pruned as end:
         print(f"pruned: {end}")
-        _keep_outcome(folder, PRUNED, str(end))
+        keep_outcome(folder, PRUNED, str(end))
         return 0
     except Exception as error:
         first, *_ = [*str(error).splitlines(), ""]
         try:
-            _keep_outcome(folder, FAILED, f"{type(error).__name__}: {first}", traceback.format_exc())
+            keep_outcome(folder, FAILED, f"{type(error).__name__}: {first}", traceback.format_exc())
         except OSError:
-            sys.exit(_UNWRITABLE)
+            sys.exit(UNWRITABLE)
         raise
-    _keep_outcome(folder, DONE if code == 0 else FAILED, "" if code == 0 else f"exit code {code}")
+    keep_outcome(folder, DONE if code == 0 else FAILED, "" if code == 0 else f"exit code {code}")
     return code
 
 

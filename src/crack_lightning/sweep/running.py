@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import time
 from collections import Counter, deque
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Protocol
 
-from crack_lightning.errors import Interrupted
 from crack_lightning.sweep.disk import KeptWeights
 from crack_lightning.sweep.jobs import (
     failure_of,
     job_context,
-    keep_failure,
+    keep_outcome,
     kept_outcome,
     mark_failed,
     start_job,
 )
 from crack_lightning.sweep.journal import FAILED, PLANNED, RUNNING
+from crack_lightning.sweep.lifeline import sigterm_raises
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.context import BaseContext
     from multiprocessing.process import BaseProcess
-    from types import FrameType
 
     from crack_lightning.sweep.jobs import Run
     from crack_lightning.sweep.journal import Job, Journal
@@ -135,7 +133,7 @@ class Runner:
             KeyboardInterrupt: If Ctrl-C asked for a stop; the running jobs were stopped first.
             Interrupted: If SIGTERM did.
         """
-        with _sigterm_raises():
+        with sigterm_raises():
             try:
                 while self._fill():
                     lines = [running.line for running in self._running if running.line]
@@ -197,7 +195,7 @@ class Runner:
         self._free.append(running.environment)
         if job.state == FAILED:
             with contextlib.suppress(OSError):  # a full disk may be what failed; the journal has it, too
-                keep_failure(job)
+                keep_outcome(job.folder, FAILED, job.reason)
                 mark_failed(self._context, job)
         self._ended(job)
 
@@ -222,17 +220,3 @@ class Runner:
             running.process.join()
             running.job.state, running.job.reason = kept_outcome(running.job) or (PLANNED, "")
             self.journal.note(running.job)
-
-
-@contextlib.contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Let SIGTERM be raised as :class:`Interrupted` while the block runs, so that jobs are stopped first."""
-
-    def interrupt(number: int, _: FrameType | None) -> None:
-        raise Interrupted(number)
-
-    previous = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, previous)

@@ -13,6 +13,7 @@ from crack_lightning.sweep.composing import Composer, require_same
 from crack_lightning.sweep.disk import KeptWeights, expected_bytes, in_words, require_room, weights_of_jobs
 from crack_lightning.sweep.jobs import CommandRun
 from crack_lightning.sweep.journal import FAILED, JOURNAL, PLANNED, Job, Journal
+from crack_lightning.sweep.launchers import chosen_launcher
 from crack_lightning.sweep.running import Grid, Runner, Source
 from crack_lightning.sweep.shares import share_out
 from crack_lightning.sweep.watching import Watch
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from omegaconf import DictConfig
 
+    from crack_lightning.sweep.launchers import ChosenLauncher
     from crack_lightning.sweep.shares import Shares
 
 
@@ -43,6 +45,8 @@ def run_sweep(arguments: Sequence[str], *, context: HydraContext, config: DictCo
         FailedJobsError: If a job failed; the others were run.
     """
     composer = Composer(arguments, context=context, config=config)
+    launcher = chosen_launcher(config, pruner=composer.sweep.pruner)
+    share = launcher.share_out if launcher else share_out
     asked, combinations = _asked(composer)
     configs = [composer.compose(combination) for combination in combinations]
     base = Path(str(configs[0]["outputs"])) / "multirun"
@@ -51,11 +55,11 @@ def run_sweep(arguments: Sequence[str], *, context: HydraContext, config: DictCo
             journal = Journal(sweep_folder(composer.sweep.resume, base))
             stack.enter_context(sole_writer(journal.folder))
             jobs = _planned(journal, composer, asked, configs)
-            shares = share_out(composer.sweep.jobs, [job.config for job in jobs] or configs)
+            shares = share(composer.sweep.jobs, [job.config for job in jobs] or configs)
             left = configs if composer.searches else [job.config for job in jobs if not job.ended]
             size = _expected(composer, left, shares, journal.folder, ended=sum(job.ended for job in jobs))
         else:
-            shares = share_out(composer.sweep.jobs, configs)
+            shares = share(composer.sweep.jobs, configs)
             size = _expected(composer, configs, shares, base)
             journal = Journal(create_run_folder(base, ""))
             stack.enter_context(sole_writer(journal.folder))
@@ -64,7 +68,7 @@ def run_sweep(arguments: Sequence[str], *, context: HydraContext, config: DictCo
             if not composer.searches:
                 for combination, job_config in zip(combinations, configs, strict=True):
                     jobs.append(_plan(journal, combination, job_config, number=len(jobs)))
-        _run(composer, journal, jobs, shares, size=size)
+        _run(composer, journal, jobs, shares, size=size, launcher=launcher)
     require_done(jobs, journal.folder)
     return jobs
 
@@ -143,7 +147,15 @@ def _expected(
     return expected
 
 
-def _run(composer: Composer, journal: Journal, jobs: list[Job], shares: Shares, *, size: int) -> None:
+def _run(
+    composer: Composer,
+    journal: Journal,
+    jobs: list[Job],
+    shares: Shares,
+    *,
+    size: int,
+    launcher: ChosenLauncher | None,
+) -> None:
     sweep = composer.sweep
     source: Source = Grid([job for job in jobs if not job.ended])
     pictures: Callable[[], dict[str, tuple[Figure, str]]] = dict
@@ -176,7 +188,7 @@ def _run(composer: Composer, journal: Journal, jobs: list[Job], shares: Shares, 
     with watch:
         Runner(
             source,
-            run=CommandRun(composer.command),
+            run=launcher.runs(composer.command) if launcher else CommandRun(composer.command),
             journal=journal,
             watcher=watch,
             environments=shares.environments,

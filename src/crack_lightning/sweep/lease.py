@@ -1,0 +1,131 @@
+"""A job elsewhere and the process that waits for it here: by files each sees that the other lives."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import signal
+import threading
+import time
+import uuid
+from typing import TYPE_CHECKING
+
+from crack_lightning.run_folder import write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from typing import Self
+
+LEASE, PULSE = ".lease", ".pulse"
+PATIENCE_S = 120.0
+"""Seconds without a sign of life after which the other side is taken for dead; NFS may hide signs for 60."""
+_BEATS, _LOOKS = 8, 60  # in this time
+
+
+class Lease:
+    """The right of one job to run in its folder, for as long as the process that holds it lives.
+
+    A later lease of the same folder ends an earlier one's job, so that none runs twice.
+
+    Args:
+        folder: The job's, seen by both machines.
+        silent: Is called once when the job has begun and gives no more sign of life.
+        patience_s: Seconds without a sign of life after which the job is taken for dead.
+    """
+
+    def __init__(self, folder: Path, *, silent: Callable[[], None], patience_s: float = PATIENCE_S) -> None:
+        self.token = uuid.uuid4().hex
+        self._file, self._pulse = folder / LEASE, folder / f"{PULSE}_{self.token}"
+        self._silent, self._patience_s = silent, patience_s
+        self._over = threading.Event()
+
+    def __enter__(self) -> Self:
+        write_text(self._file, self.token)
+        threading.Thread(target=self._beat, daemon=True).start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._over.set()
+        self.end()
+        self._pulse.unlink(missing_ok=True)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the job has begun."""
+        return self._pulse.exists()
+
+    def end(self) -> None:
+        """Ask the job to stop where it can go on from."""
+        self._file.unlink(missing_ok=True)
+
+    def _beat(self) -> None:
+        life = _Life(self._pulse, looks=_BEATS)
+        while not self._over.wait(self._patience_s / _BEATS):
+            with contextlib.suppress(OSError):
+                os.utime(self._file)
+            if self.begun and life.ended():
+                self._silent()
+                return
+
+
+@contextlib.contextmanager
+def leased(folder: Path, token: str, *, patience_s: float = PATIENCE_S) -> Iterator[None]:
+    """Stop this process by SIGTERM, and then by force, once the lease under which it works has ended.
+
+    Args:
+        folder: The job's.
+        token: The lease's.
+        patience_s: Seconds without a sign of life of the holder, and those that stopping may take.
+    """
+    over, pulse = threading.Event(), folder / f"{PULSE}_{token}"
+
+    def watch() -> None:
+        life, beaten = _Life(folder / LEASE, looks=_LOOKS), time.monotonic()
+        while not over.wait(patience_s / _LOOKS):
+            if _read(folder / LEASE) != token or life.ended():
+                os.kill(os.getpid(), signal.SIGTERM)
+                if not over.wait(patience_s):
+                    os._exit(128 + signal.SIGTERM)
+                return
+            if time.monotonic() - beaten > patience_s / _BEATS:
+                with contextlib.suppress(OSError):
+                    os.utime(pulse)
+                beaten = time.monotonic()
+
+    write_text(pulse, f"process {os.getpid()} on {platform.node()}\n")
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+class _Life:
+    """Whether a file is still touched, in looks at it: clocks differ, and a machine may be put to sleep."""
+
+    def __init__(self, path: Path, *, looks: int) -> None:
+        self._path, self._looks = path, looks
+        self._seen, self._in_vain = _touched(path), 0
+
+    def ended(self) -> bool:
+        """Look; say whether it was not touched for too long."""
+        seen = _touched(self._path)
+        self._in_vain = self._in_vain + 1 if seen == self._seen else 0
+        self._seen = seen
+        return self._in_vain >= self._looks
+
+
+def _touched(path: Path) -> int | None:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return None

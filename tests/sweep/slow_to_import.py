@@ -1,0 +1,11 @@
+"""What a forkserver is asked to import, and takes a minute for."""
+
+import os
+import time
+from pathlib import Path
+
+from crack_lightning.sweep.lifeline import killed_with_served
+
+killed_with_served()
+Path(os.environ["FORKSERVER_PID"]).write_text(str(os.getpid()), encoding="utf-8")
+time.sleep(60)
