@@ -186,7 +186,7 @@ WORKS = {
     "speed": (SpeedRows, "a,b,c,d,e,f,g,h,i,j"),
     "evidence": (EvidenceRows, "c,d,e,f,g,h"),
     "sweeps": (SweepRows, "b,c,g"),
-    "transfer": (TransferRows, "a,b,c,e,g,shipped"),
+    "transfer": (TransferRows, "a,b,c,e,f,g,shipped"),
 }
 
 

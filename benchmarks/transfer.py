@@ -17,8 +17,11 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from crack_lightning.config.sources import MaskedConfig
 from crack_lightning.data.decoding import decode_image
+from crack_lightning.data.masks import MaskRules
 from crack_lightning.data.painting import paint_tile
+from crack_lightning.data.sources import masked_photos
 from crack_lightning.model.backbones import build_backbone, normalisation
 from crack_lightning.model.weights import load_weights
 
@@ -91,6 +94,19 @@ class TransferRows(Commands):
             told.append(f"{half} {metrics(made)['auroc']:.3f}{interval}")
         return ", ".join(told)
 
+    def f(self) -> str:
+        """``experiment=transfer``, each run 4,800 tiles: METU's grouped test and the halves of uav75."""
+        halves = photo_halves(self.uav75, self.scratch / "halves", cache=self.scratch / "cache")
+        photos = "source: masked_photos, group_pattern: '(DSC[0-9]+)'"
+        added = [f"+data.sources.{half}={{{photos}, root: {folder}}}" for half, folder in halves.items()]
+        tested = f"data.test_sources=[{','.join(['metu', *halves])}]"
+        sources = [f"data.sources.metu.root={self.metu}", "~data.sources.uav75", *added, tested]
+        limits = ["trainer.max_train_batches=150", "trainer.max_val_batches=40"]
+        self.run("f", "train", "experiment=transfer", *sources, *limits)
+        [table] = (self.scratch / "f").glob("multirun/*/*/comparison_by_source.csv")
+        print(markdown(read_rows(table)))
+        return f"{len(read_rows(table))} figures of six runs, printed above"
+
     def g(self) -> str:
         """Painting: tiles of 224 px in a second of a core; painted or real, told by frozen features."""
         intact, cracked = (sorted((self.metu / name).iterdir()) for name in ("Negative", "Positive"))
@@ -103,6 +119,41 @@ def mosaic(paths: Sequence[Path]) -> Picture:
     """Put 48 pictures together to one of 4032 x 3024, uint8 ``(3024, 4032, 3)``."""
     pieces = [decode_image(path)[:504, :504] for path in paths[:48]]
     return np.vstack([np.hstack(pieces[start : start + 8]) for start in range(0, 48, 8)])
+
+
+def photo_halves(uav75: Path, folder: Path, *, cache: Path) -> dict[str, Path]:
+    """Link the photos of the halves that :func:`write_halves` parts into folders of their own."""
+    tiles = masked_photos.load(
+        uav75,
+        rules=MaskRules(**MaskedConfig().rules()),
+        group_pattern="(DSC[0-9]+)",
+        cache=cache,
+        show_progress=False,
+    )
+    photos = sorted(set(tiles.group.tolist()))
+    found = {}
+    for place, half in enumerate(("chosen_on", "reported")):
+        found[half] = folder / half
+        for kind in ("images", "masks"):
+            (found[half] / kind).mkdir(parents=True, exist_ok=True)
+            for photo in photos[place::2]:
+                for path in (uav75 / kind).glob(f"*{photo}*"):
+                    (found[half] / kind / path.name).symlink_to(path.resolve())
+    return found
+
+
+def markdown(rows: Sequence[Mapping[str, str]]) -> str:
+    """Lay out ``comparison_by_source.csv`` as a table: a row a run, AUROC with its interval by source."""
+    sources = list(dict.fromkeys(row["tested_on"] for row in rows))
+    told: dict[tuple[str, str], dict[str, str]] = {}
+    for row in rows:
+        figure = "{auroc:.3f} ({auroc_low:.3f} to {auroc_high:.3f}), {balanced_accuracy:.1%}".format(
+            **{key: float(value) for key, value in row.items() if key.startswith(("auroc", "balanced"))}
+        )
+        told.setdefault((row["trained_on"], row["model.head"]), {})[row["tested_on"]] = figure
+    lines = [["trained on", "head", *sources], ["---"] * (2 + len(sources))]
+    lines += [[*key, *(figures[source] for source in sources)] for key, figures in told.items()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def validated(folder: Path) -> str:

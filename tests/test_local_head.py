@@ -74,7 +74,9 @@ def test_a_photo_is_mapped_at_its_own_size(local: Path, tmp_path: Path) -> None:
     photo = photograph(rng, draw_wall(rng, 150, 230, light_angle=1.0))
     Image.fromarray(photo).save(tmp_path / "wall.png")
     best = str(local / "checkpoints" / "best.ckpt")
-    assert main(["predict", best, str(tmp_path / "wall.png"), "map=true", f"outputs={tmp_path}"]) == 0
+    (tmp_path / "torn.jpg").write_bytes(b"no picture")
+    files = [str(tmp_path / name) for name in ("torn.jpg", "wall.png")]
+    assert main(["predict", best, *files, "map=true", f"outputs={tmp_path}"]) == 0
     [folder] = tmp_path.glob("*/*_predict")
     with (folder / "tiles.csv").open(encoding="utf-8", newline="") as file:
         tiles = list(csv.DictReader(file))
@@ -82,7 +84,8 @@ def test_a_photo_is_mapped_at_its_own_size(local: Path, tmp_path: Path) -> None:
         ("0", str(left)) for left in (0, 48, 96, 144, 192)
     ] + [("48", "0")]
     with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
-        [told] = csv.DictReader(file)
+        torn, told = csv.DictReader(file)
+    assert (torn["predicted"], torn["probability_crack"], bool(torn["problem"])) == ("", "", True)
     largest = max(float(row["probability_crack"]) for row in tiles)
     assert float(told["probability_crack"]) == pytest.approx(largest, abs=1e-5)
     assert told["foreign"] == ""

@@ -202,11 +202,16 @@ def _is_override(argument: str) -> bool:
 
 def _quoted_override(argument: str) -> str:
     key, equals, value = argument.partition("=")
-    if key.lstrip("+") not in PATH_KEYS or not equals or value in ("", "null"):
+    if not _names_a_path(key) or not equals or value in ("", "null"):
         return argument
     if key in LIST_KEYS:
         return f"{key}=[{quoted(value)}]" if not value.startswith("[") or Path(value).exists() else argument
     return f"{key}={quoted(value)}" if not _is_quoted(value) else argument
+
+
+def _names_a_path(key: str) -> bool:
+    """Say whether a key's value is a path, also that of one of ``data.sources``."""
+    return re.sub(r"^data[.]sources[.]\w+[.]", "data.", key.lstrip("+")) in PATH_KEYS
 
 
 def _path_overrides(name: str, paths: list[str]) -> list[str]:
@@ -238,7 +243,7 @@ def as_typed(name: str, overrides: Sequence[str]) -> str:
     plain: list[str] = []
     for override in overrides:
         key = override.partition("=")[0]
-        value = parser.parse_override(override).value() if key.lstrip("+") in PATH_KEYS else None
+        value = parser.parse_override(override).value() if _names_a_path(key) else None
         if isinstance(value, list):
             plain += map(str, value)
         else:

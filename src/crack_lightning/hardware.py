@@ -34,6 +34,11 @@ class HardwarePlan:
     reason: str
 
     @property
+    def device(self) -> str:
+        """The device in PyTorch's words."""
+        return "cuda" if self.accelerator == "gpu" else "cpu"
+
+    @property
     def lightning_precision(self) -> str:
         """The plan's precision in Lightning's words."""
         return {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[self.precision]

@@ -13,8 +13,9 @@ from scipy.special import expit
 
 from crack_lightning.errors import ConfigError
 from crack_lightning.inference.strips import cell_map, reach, tile_scores
+from crack_lightning.model.folding import folded
 from crack_lightning.model.heads import CELL_PX, LocalNetwork, strongest_mean
-from crack_lightning.model.networks import LogitNetwork
+from crack_lightning.model.networks import CellNetwork
 from crack_lightning.run_folder import whole_file
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from crack_lightning.model.classifier import CrackClassifier
 
 _LEAST_SHOWN = 0.3
+_EXAMPLE_PX = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,32 +49,38 @@ class CrackMapper:
 
     Args:
         classifier: The model, in evaluation mode.
+        device: Where to compute.
 
     Attributes:
         reach_px: How far from itself a cell looks, pixels.
         threshold: The least probability that is called a crack.
-        positive_index: Which class that is.
+        class_names: Names by class index.
+        positive_index: The class of a crack.
         tile_px: Side of a tile, pixels.
 
     Raises:
         ConfigError: If its head is not local, or it looks too far for pieces to fit together.
     """
 
-    def __init__(self, classifier: CrackClassifier) -> None:
+    def __init__(self, classifier: CrackClassifier, *, device: str = "cpu") -> None:
         if not isinstance(classifier.backbone, LocalNetwork):
             raise ConfigError(
                 "map: a map needs a model that was trained with model.head=local, and this one's head is "
                 "pooled; leave map out, or give another checkpoint."
             )
-        self._local, self._inputs = classifier.backbone, LogitNetwork(classifier)
+        self._device = torch.device(device)
+        example = torch.zeros((1, 3, _EXAMPLE_PX, _EXAMPLE_PX), dtype=torch.uint8)
+        self._network = folded(CellNetwork(classifier), example).to(self._device)
         self._temperature = float(classifier.hparams["temperature"])
         self.threshold = float(classifier.hparams["threshold"])
+        self.class_names: tuple[str, ...] = tuple(classifier.hparams["class_names"])
         self.positive_index = classifier.backbone.positive_index
         self.tile_px = int(classifier.hparams["image_size"])
-        self.reach_px = self._local.reach_px or untrained_reach(classifier)
+        self.reach_px = classifier.backbone.reach_px or untrained_reach(classifier)
 
     def _cells(self, images: Tensor) -> Tensor:
-        return self._local.cells(self._inputs.normalised(images))
+        cells: Tensor = self._network(images.to(self._device))
+        return cells.cpu()
 
     @torch.inference_mode()
     def map(self, pixels: NDArray[np.uint8]) -> CrackMap:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,13 @@ def find_pictures(sources: Sequence[str]) -> list[Path]:
             )
         found |= dict.fromkeys(files)
     return list(found)
+
+
+def places(pictures: Sequence[Path], folder: Path) -> list[Path]:
+    """Return where what is made of pictures goes in a folder; folders below their common one are kept."""
+    paths = [path.absolute() for path in pictures]
+    base = Path(os.path.commonpath([path.parent for path in paths]))
+    return [folder / path.relative_to(base) for path in paths]
 
 
 def annotate(pixels: NDArray[np.uint8], destination: Path, *, text: str, positive: bool) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import logging
-import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +19,9 @@ from crack_lightning.data.decoding import decode_image
 from crack_lightning.errors import ConfigError, DataError
 from crack_lightning.hardware import configure_process, plan_hardware
 from crack_lightning.inference.explained import explained_pictures
-from crack_lightning.inference.mapping import CrackMapper, write_map, write_tiles
-from crack_lightning.inference.pictures import annotate, find_pictures
+from crack_lightning.inference.mapped import map_pictures
+from crack_lightning.inference.mapping import CrackMapper
+from crack_lightning.inference.pictures import annotate, find_pictures, places
 from crack_lightning.inference.predictor import Predictor, answering_network
 from crack_lightning.model.builtin import BUILTIN
 from crack_lightning.model.checkpoints import load_classifier
@@ -31,13 +30,12 @@ from crack_lightning.model.explain import Explainer, LocalExplainer, explainer_o
 from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer, whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from crack_lightning.config import PredictConfig
     from crack_lightning.hardware import HardwarePlan
-    from crack_lightning.inference.mapping import CrackMap
     from crack_lightning.inference.predictor import Answers
     from crack_lightning.model.classifier import CrackClassifier
     from crack_lightning.model.engines import Compute
@@ -71,7 +69,7 @@ def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path
     classifier = load_classifier(Path(config.checkpoint))
     explainer = explainer_of(classifier) if config.explain else None
     wants_map = config.checkpoint == BUILTIN if config.map is None else config.map
-    mapper = CrackMapper(classifier) if wants_map else None
+    mapper = CrackMapper(classifier, device=plan.device) if wants_map else None
     if config.abstain and classifier.novelty is None:
         raise ConfigError(
             f"abstain: a checkpoint with a limit for foreign pictures is expected, and '{config.checkpoint}' "
@@ -82,19 +80,16 @@ def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path
     with sole_writer(folder), logging_to(folder / "run.log"):
         write_config(config, folder / "config.yaml")
         log.info("machine: %s", plan.reason)
-        compute = _engine(config, classifier, plan=plan, number=len(pictures))
-        predictor = Predictor(classifier, compute=compute)
-        answers = _answers(predictor, pictures, config)
+        answers = _answers(config, classifier, mapper, pictures, plan=plan, folder=folder)
         if all(answers.problems):
             raise DataError(f"source: none of {len(answers)} files can be read: {_named(answers)}.")
-        if mapper is not None:
-            answers = write_maps(answers, folder, mapper=mapper)
         if config.abstain:
             answers = answers.abstaining()
-        write_predictions(answers, folder / "predictions.csv", positive_class=predictor.positive_class)
+        positive = classifier.hparams["positive_class"]
+        write_predictions(answers, folder / "predictions.csv", positive_class=positive)
         if config.annotate or explainer is not None:
-            _write_pictures(config, answers, predictor, explainer, folder=folder)
-        Console().print(summary(answers, positive_class=predictor.positive_class))
+            _write_pictures(config, answers, classifier, explainer, folder=folder)
+        Console().print(summary(answers, positive_class=positive))
         if any(answers.problems):
             log.warning("not read: %s", _named(answers))
         log.info("predictions: %s", folder / "predictions.csv")
@@ -108,9 +103,8 @@ def _engine(
     network = answering_network(classifier)
     plain = plan.accelerator == "gpu" or config.trainer.precision != "auto" or number < _WORTH_TRYING
     if config.engine == "auto" and plain:
-        device = "cuda" if plan.accelerator == "gpu" else "cpu"
-        log.info("engine: eager PyTorch, precision %s, on %s", plan.precision, device)
-        return eager(network, device=device, dtype=dtype_of(plan.precision))
+        log.info("engine: eager PyTorch, precision %s, on %s", plan.precision, plan.device)
+        return eager(network, device=plan.device, dtype=dtype_of(plan.precision))
     _, compute = prepare_engine(
         network,
         wanted=config.engine,
@@ -122,14 +116,27 @@ def _engine(
     return compute
 
 
-def _answers(predictor: Predictor, pictures: list[Path], config: PredictConfig) -> Answers:
+def _answers(
+    config: PredictConfig,
+    classifier: CrackClassifier,
+    mapper: CrackMapper | None,
+    pictures: list[Path],
+    *,
+    plan: HardwarePlan,
+    folder: Path,
+) -> Answers:
     with Progress(disable=not config.progress, transient=True) as progress:
-        tiles = progress.add_task("Predicting", total=len(pictures))
-        return predictor.predict(
-            pictures,
-            batch_size=config.batch_size,
-            on_batch=lambda done: progress.update(tiles, advance=done),
+        told = progress.add_task("Predicting", total=len(pictures))
+
+        def on_batch(done: int) -> None:
+            progress.update(told, advance=done)
+
+        if mapper is not None:
+            return map_pictures(pictures, folder, mapper=mapper, on_batch=on_batch)
+        predictor = Predictor(
+            classifier, compute=_engine(config, classifier, plan=plan, number=len(pictures))
         )
+        return predictor.predict(pictures, batch_size=config.batch_size, on_batch=on_batch)
 
 
 def write_predictions(answers: Answers, path: Path, *, positive_class: str | None) -> None:
@@ -160,7 +167,7 @@ def write_predictions(answers: Answers, path: Path, *, positive_class: str | Non
 def _write_pictures(
     config: PredictConfig,
     answers: Answers,
-    predictor: Predictor,
+    classifier: CrackClassifier,
     explainer: Explainer | LocalExplainer | None,
     *,
     folder: Path,
@@ -168,7 +175,7 @@ def _write_pictures(
     """Write what was asked for into ``annotated/`` and ``explained/``."""
     readable = [row for row, problem in enumerate(answers.problems) if not problem]
     paths = [Path(answers.names[row]) for row in readable]
-    positive = predictor.positive_class
+    positive = classifier.hparams["positive_class"]
     if config.annotate:
         write_framed(
             answers, readable, map(decode_image, paths), folder / "annotated", positive_class=positive
@@ -180,7 +187,7 @@ def _write_pictures(
             explainer,
             paths,
             [answers.class_names.index(positive) if positive else int(likeliest[row]) for row in readable],
-            image_size=predictor.image_size,
+            image_size=int(classifier.hparams["image_size"]),
             batch_size=config.batch_size,
         )
         write_framed(answers, readable, tinted, folder / "explained", positive_class=positive)
@@ -195,48 +202,14 @@ def write_framed(
     positive_class: str | None,
 ) -> None:
     """Write pictures of some rows with what is said of them."""
-    places = _places(answers, rows, folder)
-    for row, place, pixels in zip(rows, places, pictures, strict=True):
+    shown = places([Path(answers.names[row]) for row in rows], folder)
+    for row, place, pixels in zip(rows, shown, pictures, strict=True):
         annotate(
             pixels,
             place.with_name(f"{place.name}.{folder.name}.jpg"),
             text=_band(answers, row),
             positive=answers.labels[row] == positive_class,
         )
-
-
-def write_maps(answers: Answers, folder: Path, *, mapper: CrackMapper) -> Answers:
-    """Map the pictures that can be read, one at a time; write ``tiles.csv`` and pictures in ``maps/``.
-
-    Returns:
-        The answers with each picture's probability that of its tile which is likeliest cracked, and no
-        novelty: that of the whole picture says nothing of its tiles.
-    """
-    probabilities, labels = answers.probabilities.copy(), list(answers.labels)
-
-    def mapped() -> Iterator[tuple[str, CrackMap]]:
-        rows = [row for row, problem in enumerate(answers.problems) if not problem]
-        for row, place in zip(rows, _places(answers, rows, folder / "maps"), strict=True):
-            pixels = decode_image(Path(answers.names[row]))
-            found = mapper.map(pixels)
-            write_map(found, pixels, place)
-            largest = max(probability for _, _, probability in found.tiles)
-            probabilities[row] = 1 - largest
-            probabilities[row, mapper.positive_index] = largest
-            called = mapper.positive_index if largest >= mapper.threshold else 1 - mapper.positive_index
-            labels[row] = answers.class_names[called]
-            yield answers.names[row], found
-
-    write_tiles(mapped(), folder / "tiles.csv", threshold=mapper.threshold)
-    unknown = np.full_like(answers.novelty, np.nan)
-    return replace(answers, probabilities=probabilities, labels=labels, novelty=unknown)
-
-
-def _places(answers: Answers, rows: Sequence[int], folder: Path) -> list[Path]:
-    """Return where what is made of some rows goes; folders below their common one are kept."""
-    paths = [Path(answers.names[row]).absolute() for row in rows]
-    base = Path(os.path.commonpath([path.parent for path in paths]))
-    return [folder / path.relative_to(base) for path in paths]
 
 
 def _band(answers: Answers, row: int) -> str:

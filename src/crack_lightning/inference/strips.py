@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     Cells = Callable[[Tensor], Tensor]
 
-PIECE_PX = 1024
+PIECE_PX = 1344
 LARGEST_REACH_PX = 320
 _STEP = STRIDES[-1]
 
@@ -29,7 +30,7 @@ def cell_map(
     """Return a logit for every 8 pixels of a picture.
 
     Each piece is computed with as much around it as its cells look at, so that every cell is what one pass
-    over the whole picture gives.
+    over the whole picture gives. The largest come first: the memory that they leave then suits the others.
 
     Args:
         cells: From images, uint8 ``(1, 3, h, w)``, to logits, float ``(1, 1, h / 8, w / 8)`` rounded up.
@@ -44,15 +45,19 @@ def cell_map(
     found = np.empty((-(-height // CELL_PX), -(-width // CELL_PX)), np.float32)
     margin = -(-reach_px // _STEP) * _STEP
     piece_height, piece_width = _even(height, piece_px), _even(width, piece_px)
-    for top in range(0, height, piece_height):
-        for left in range(0, width, piece_width):
-            rows = slice(max(0, top - margin), min(height, top + piece_height + margin))
-            columns = slice(max(0, left - margin), min(width, left + piece_width + margin))
-            piece = torch.from_numpy(np.ascontiguousarray(pixels[rows, columns].transpose(2, 0, 1)))
-            answer = cells(piece[None])[0, 0].numpy()
-            inside = found[_cells(top, piece_height), _cells(left, piece_width)]
-            first = [(top - rows.start) // CELL_PX, (left - columns.start) // CELL_PX]
-            inside[:] = answer[first[0] :, first[1] :][: inside.shape[0], : inside.shape[1]]
+    seen = {
+        (top, left): (
+            slice(max(0, top - margin), min(height, top + piece_height + margin)),
+            slice(max(0, left - margin), min(width, left + piece_width + margin)),
+        )
+        for top, left in product(range(0, height, piece_height), range(0, width, piece_width))
+    }
+    for (top, left), (rows, columns) in sorted(seen.items(), key=lambda item: -_area(*item[1])):
+        piece = torch.from_numpy(np.ascontiguousarray(pixels[rows, columns].transpose(2, 0, 1)))
+        answer = cells(piece[None])[0, 0].numpy()
+        inside = found[_cells(top, piece_height), _cells(left, piece_width)]
+        first = [(top - rows.start) // CELL_PX, (left - columns.start) // CELL_PX]
+        inside[:] = answer[first[0] :, first[1] :][: inside.shape[0], : inside.shape[1]]
     return found
 
 
@@ -60,6 +65,10 @@ def _even(length_px: int, largest_px: int) -> int:
     """Return the side of the fewest pieces of about one size; those around them are computed twice."""
     number = -(-length_px // largest_px)
     return -(-length_px // (number * _STEP)) * _STEP
+
+
+def _area(rows: slice, columns: slice) -> int:
+    return int((rows.stop - rows.start) * (columns.stop - columns.start))
 
 
 def _cells(start_px: int, length_px: int) -> slice:

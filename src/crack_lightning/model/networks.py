@@ -39,6 +39,15 @@ class LogitNetwork(nn.Module):
         return logits
 
 
+class CellNetwork(LogitNetwork):
+    """A classifier with a local head, up to its cells."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return a logit a cell, float ``(N, 1, h, w)``, of images, uint8 ``(N, 3, H, W)`` of any size."""
+        cells: Tensor = self.backbone.cells(self.normalised(images))  # type: ignore[operator]
+        return cells
+
+
 class FeatureNetwork(LogitNetwork):
     """A classifier up to its last layer.
 

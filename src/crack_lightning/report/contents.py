@@ -15,9 +15,10 @@ from crack_lightning.evaluation.calibration import reliability, tempered
 from crack_lightning.evaluation.classification import evaluate_predictions
 from crack_lightning.evaluation.detection import probability_of_detection
 from crack_lightning.evaluation.intervals import group_codes
-from crack_lightning.evaluation.predictions import Predictions, predicted_labels
+from crack_lightning.evaluation.predictions import predicted_labels
 from crack_lightning.evaluation.strata import false_alarms_by_distractor, recall_by_width
 from crack_lightning.evaluation.uncertainty import uncertainty
+from crack_lightning.report.by_source import of_sources
 from crack_lightning.report.error_strata import error_strata, named_tiles
 from crack_lightning.report.foreign import foreign_cautions, foreign_contents
 from crack_lightning.report.verdict import cautions, verdict
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from crack_lightning.data.table import TileTable
+    from crack_lightning.evaluation.predictions import Predictions
     from crack_lightning.report.explanations import Explanations
 
 _LISTED_ERRORS = 10
@@ -79,7 +81,7 @@ def report_contents(
         "foreign": foreign,
         "worst_errors": _worst_errors(predictions, table, threshold),
         "least_sure": _least_sure(predictions, table, threshold),
-        "by_source": _by_source(predictions, table, threshold),
+        **of_sources(predictions, table, threshold=threshold),
         **_strata(predictions, table, threshold, mm_per_px),
         "errors_by": error_strata(predictions, table, predicted),
         "explained": explanations and {"method": explanations.method, "shown": explanations.shown},
@@ -200,25 +202,6 @@ def _calibration(predictions: Predictions, decision: Mapping[str, Any] | None) -
         return {"before": None, "after": after}
     raw = tempered(predictions.probability, 1 / decision["temperature"])
     return {"before": reliability(predictions.label, raw), "after": after}
-
-
-def _by_source(predictions: Predictions, table: TileTable, threshold: float) -> dict[str, Any] | None:
-    """Return the figures of each source that was tested; ``None`` where the table has one only."""
-    if len(set(table.source.tolist())) < 2:
-        return None
-    tested = table.source[predictions.index]
-    figures = {}
-    for name in sorted(set(tested.tolist())):
-        rows = tested == name
-        part = Predictions(
-            index=predictions.index[rows],
-            label=predictions.label[rows],
-            probability=predictions.probability[rows],
-        )
-        figures[name] = evaluate_predictions(
-            part, class_names=table.class_names, positive_class=table.positive_class, threshold=threshold
-        )["metrics"]
-    return figures
 
 
 def _positive_first(table: TileTable) -> list[str]:

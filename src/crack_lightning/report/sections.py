@@ -111,18 +111,22 @@ def decision_section(contents: Mapping[str, Any]) -> Section:
 
 def _source_section(contents: Mapping[str, Any]) -> Section:
     positive, suffix = positive_and_suffix(contents)
+    keys = ("accuracy", "balanced_accuracy", f"recall_{suffix}", f"auroc_{suffix}")
     cells = [
-        [
-            name,
-            number(row["tiles"]),
-            *(_share(row[key]) for key in ("accuracy", "balanced_accuracy", f"recall_{suffix}")),
-            number(row[f"auroc_{suffix}"]),
-        ]
+        [name, number(row["tiles"]), *(_with_limits(contents, name, key) for key in keys)]
         for name, row in (contents["by_source"] or {}).items()
     ]
     of_class = f" of {positive}" if positive else ""
     head = ["source", "tiles", "accuracy", "balanced accuracy", f"recall{of_class}", f"AUROC{of_class}"]
     return Section("By source", [Table(head, cells, "lrrrrr")] if cells else [])
+
+
+def _with_limits(contents: Mapping[str, Any], source: str, key: str) -> str:
+    value, limits = contents["by_source"][source][key], contents["intervals_by_source"][source].get(key)
+    write = number if key.startswith("auroc") else percent
+    if value is None or limits is None:
+        return "-" if value is None else write(value)
+    return f"{write(value)} ({write(limits['low'])} to {write(limits['high'])})"
 
 
 def _distractor_section(rows: Sequence[Mapping[str, Any]] | None) -> Section:

@@ -16,6 +16,7 @@ from crack_lightning.report.page import data_url, render
 from crack_lightning.run_folder import whole_file, write_text
 from crack_lightning.sweep.repetitions import FOLD, SEEDS, other_tiles, pooled_folds, repeated
 from crack_lightning.sweep.results import RunResult, differing_keys, read_runs, run_folders
+from crack_lightning.sweep.transfer import transfer_table, write_transfer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +38,8 @@ def compare_runs(runs: Sequence[RunResult]) -> dict[str, Any]:
         row a cross-validation over all of its folds, the best first), ``best`` (the name of the best of
         both, folds counted by their pool), ``tests`` (each of these against the best on the same test tiles:
         McNemar's exact p-value, Holm's adjustment, the difference of accuracy with its interval; or why there
-        is none), and ``repeated`` (settings that were run with several seeds, against the best of them).
+        is none), ``repeated`` (settings that were run with several seeds, against the best of them), and
+        ``transfer`` (figures by tested source).
     """
     differing = differing_keys(runs)
     pools, single = pooled_folds(runs)
@@ -50,6 +52,7 @@ def compare_runs(runs: Sequence[RunResult]) -> dict[str, Any]:
         "best": _row(compared[0], differing),
         "tests": _tests(compared),
         "repeated": repeated(compared),
+        "transfer": transfer_table(_best_first(runs), differing),
     }
 
 
@@ -101,6 +104,8 @@ def write_comparison(
 ) -> dict[str, Any]:
     """Write ``comparison.json``, ``comparison.csv`` and ``comparison.html`` about the runs in some folders.
 
+    Where runs were of several sources, ``comparison_by_source.csv`` has their figures on each.
+
     Args:
         paths: Folders of runs, or of several.
         folder: Where to write.
@@ -132,6 +137,8 @@ def write_comparison(
         save_figure(figure, folder / name)
     write_text(folder / "comparison.json", json.dumps(contents, indent=1, ensure_ascii=False) + "\n")
     _write_csv(contents, folder / "comparison.csv")
+    if contents["transfer"]["rows"]:
+        write_transfer(contents["transfer"], folder / "comparison_by_source.csv")
     shown = {data_url((folder / name).read_bytes(), "image/png"): texts[name] for name in figures}
     write_text(folder / "comparison.html", render("comparison.html.j2", **contents, pictures=shown))
     return contents

@@ -8,6 +8,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from crack_lightning.sweep.transfer import FIGURES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -28,7 +30,44 @@ def comparison_table(contents: Mapping[str, Any], *, page: Path) -> Group:
         for row in part:
             table.add_row(*_cells(row, shown, told.get(row["run"], {})))
         table.add_section()
-    return Group(table, Text(f"Comparison: {page}", overflow="fold"))
+    found = by_source(contents["transfer"])
+    return Group(table, *found, Text(f"Comparison: {page}", overflow="fold"))
+
+
+def by_source(transfer: Mapping[str, Any]) -> list[Table]:
+    """Build what the console shows of figures by tested source: a row a run and source, if there are some."""
+    if not transfer["rows"]:
+        return []
+    table = Table(title=Text("By tested source"), title_justify="left")
+    shown = transfer["varied"] if len(transfer["varied"]) <= _APART else []
+    for name in ("run", *shown, "trained on", "tested on"):
+        table.add_column(name, overflow="fold")
+    for name in ("tiles", "AUROC", "balanced accuracy", "accuracy"):
+        table.add_column(name, justify="right", overflow="fold")
+    for row in transfer["rows"]:
+        told = [row["run"], *(str(row["settings"][key]) for key in shown), row["trained_on"]]
+        for source, tested in row["tested"].items():
+            figures = [with_limits(tested[name], share=name != "auroc") for name in FIGURES]
+            table.add_row(*map(Text, [*told, source, f"{tested['tiles']:,}", *figures]))
+        table.add_section()
+    return [table]
+
+
+def with_limits(figure: Mapping[str, Any], *, share: bool) -> str:
+    """Write a figure with its limits: a share in per cent, else a number.
+
+    >>> with_limits({"value": 0.9, "low": 0.851, "high": 0.95}, share=True)
+    '90.00 % (85.10 to 95.00)'
+    >>> with_limits({"value": 0.9, "low": None, "high": None}, share=False)
+    '0.9000'
+    """
+    value, low, high = figure["value"], figure["low"], figure["high"]
+    if value is None:
+        return "-"
+    factor, form, unit = (100, ".2f", " %") if share else (1, ".4f", "")
+    known = low is not None and high is not None
+    limits = f" ({factor * low:{form}} to {factor * high:{form}})" if known else ""
+    return f"{factor * value:{form}}{unit}{limits}"
 
 
 def _cells(row: Mapping[str, Any], shown: Sequence[str], test: Mapping[str, Any]) -> list[Text]:

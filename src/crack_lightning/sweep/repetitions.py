@@ -62,6 +62,7 @@ def _pooled(folds: Sequence[RunResult]) -> RunResult:
         settings=first.settings | {FOLD: done},
         tested=" ".join(digests) if all(digests) else None,
         train_tiles=sum(run.train_tiles for run in folds),
+        sources={},
         seconds={phase: sum(run.seconds.get(phase, 0.0) for run in folds) for phase in phases},
     )
     metrics, intervals = _figures_of_calls(pool)

@@ -40,6 +40,8 @@ class RunResult:
         called: What they were called, str ``(N,)``.
         tested: Digest of the tested files; ``None`` where it is not known.
         train_tiles: Number of tiles that it was trained on.
+        trained_on: The sources that it learnt from.
+        sources: By tested source its ``metrics`` and ``intervals``; empty where all is of one source.
         seconds: How long it took, by phase.
         parameters: Weights of the model.
     """
@@ -57,6 +59,8 @@ class RunResult:
     called: NDArray[np.str_]
     tested: str | None
     train_tiles: int
+    trained_on: list[str]
+    sources: dict[str, dict[str, Any]]
     seconds: dict[str, float]
     parameters: int
 
@@ -106,6 +110,11 @@ def _read(folder: Path, name: str) -> RunResult:
             called=np.array([row["predicted"] for row in rows]),
             tested=report["data"].get("tested_sha256"),
             train_tiles=report["data"]["splits"].get("train", {}).get("tiles", 0),
+            trained_on=_trained_on(report["provenance"]["settings"].get("data", {})),
+            sources={
+                source: {"metrics": metrics, "intervals": report["intervals_by_source"][source]}
+                for source, metrics in (report.get("by_source") or {}).items()
+            },
             seconds=report["timing"]["seconds"],
             parameters=report["provenance"]["parameters"],
         )
@@ -114,6 +123,10 @@ def _read(folder: Path, name: str) -> RunResult:
             f"runs: '{folder}' holds no finished run ({error}); give folders with a report, or a "
             "multirun's folder."
         ) from None
+
+
+def _trained_on(data: Mapping[str, Any]) -> list[str]:
+    return list(data.get("train_sources") or data.get("sources") or [])
 
 
 def run_folders(paths: Sequence[Path]) -> list[Path]:

@@ -55,6 +55,7 @@ class Watch:
         self.console, self.pictures = console or Console(), pictures
         self._began = time.monotonic()
         self._ended, self._compared_until = 0, -1e9
+        self._by_source: list[Table] = []
         self._compare_s, self._told = 0.0, self.summary()
         self._since: dict[int, float] = {}
         self._live = Live(get_renderable=self._running, console=self.console, refresh_per_second=2)
@@ -109,6 +110,7 @@ class Watch:
         if not self.compares or sum(bool(job.metrics()) for job in self.jobs) < 2:
             return
         from crack_lightning.sweep.comparison import write_comparison
+        from crack_lightning.sweep.listing import by_source
 
         without = [
             {"run": str(job.number), "overrides": self.own(job), "status": job.status}
@@ -116,7 +118,10 @@ class Watch:
             if job.state in (FAILED, PRUNED)
         ]
         title = f"Sweep {self.folder.name}"
-        write_comparison([self.folder], self.folder, title=title, without=without, pictures=self.pictures())
+        contents = write_comparison(
+            [self.folder], self.folder, title=title, without=without, pictures=self.pictures()
+        )
+        self._by_source = by_source(contents["transfer"])
         self._compared_until = time.monotonic()
         self._compare_s = self._compared_until - began
 
@@ -148,6 +153,7 @@ class Watch:
             table.add_row(str(job.number), Text(" ".join(self.own(job))), Text(job.status), shown)
         self.console.print(table)
         self.compare()
+        self.console.print(*self._by_source)
         if self._compare_s:
             self.say(f"Comparison: {self.folder / 'comparison.html'}")
 

@@ -1,0 +1,65 @@
+"""Photos at their own size, one at a time: their maps, their tiles, and what each is called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crack_lightning.data.decoding import decode_image
+from crack_lightning.data.loading import UnreadableImageError
+from crack_lightning.inference.mapping import write_map, write_tiles
+from crack_lightning.inference.pictures import places
+from crack_lightning.inference.predictor import Answers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from crack_lightning.inference.mapping import CrackMap, CrackMapper
+
+
+def map_pictures(
+    pictures: Sequence[Path], folder: Path, *, mapper: CrackMapper, on_batch: Callable[[int], object]
+) -> Answers:
+    """Map the pictures that can be read; write ``tiles.csv``, and a map and an overlay of each in ``maps/``.
+
+    Args:
+        pictures: N files.
+        folder: Where to write.
+        mapper: The model's.
+        on_batch: Called after each picture with 1.
+
+    Returns:
+        Each picture's probability is that of its tile which is likeliest cracked. There is no novelty: that
+        of the whole picture says nothing of its tiles.
+    """
+    probabilities = np.full((len(pictures), 2), np.nan, np.float32)
+    labels, problems = [""] * len(pictures), [""] * len(pictures)
+
+    def mapped() -> Iterator[tuple[str, CrackMap]]:
+        for row, place in enumerate(places(pictures, folder / "maps")):
+            try:
+                pixels = decode_image(pictures[row])
+            except UnreadableImageError as error:
+                problems[row] = error.reason
+                continue
+            found = mapper.map(pixels)
+            write_map(found, pixels, place)
+            largest = max(probability for _, _, probability in found.tiles)
+            probabilities[row] = 1 - largest
+            probabilities[row, mapper.positive_index] = largest
+            called = mapper.positive_index if largest >= mapper.threshold else 1 - mapper.positive_index
+            labels[row] = mapper.class_names[called]
+            yield str(pictures[row]), found
+            on_batch(1)
+
+    write_tiles(mapped(), folder / "tiles.csv", threshold=mapper.threshold)
+    return Answers(
+        names=[str(picture) for picture in pictures],
+        labels=labels,
+        probabilities=probabilities,
+        class_names=mapper.class_names,
+        novelty=np.full(len(pictures), np.nan, np.float32),
+        problems=problems,
+    )

@@ -1,0 +1,45 @@
+"""What a test says of each of its sources."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from crack_lightning.evaluation.classification import evaluate_predictions
+from crack_lightning.evaluation.predictions import Predictions
+from crack_lightning.evaluation.uncertainty import uncertainty
+
+if TYPE_CHECKING:
+    from crack_lightning.data.table import TileTable
+
+
+def of_sources(
+    predictions: Predictions, table: TileTable, *, threshold: float
+) -> dict[str, dict[str, Any] | None]:
+    """Compute the figures of each source that was tested.
+
+    Args:
+        predictions: Of N tested tiles.
+        table: All tiles.
+        threshold: From which probability on the positive class of two is called.
+
+    Returns:
+        By source, ``by_source`` (its metrics) and ``intervals_by_source`` (their limits, by group as for all
+        tiles); each ``None`` where the table has one source only.
+    """
+    if len(set(table.source.tolist())) < 2:
+        return {"by_source": None, "intervals_by_source": None}
+    tested = table.source[predictions.index]
+    classes: dict[str, Any] = {"class_names": table.class_names, "positive_class": table.positive_class}
+    metrics: dict[str, Any] = {}
+    intervals: dict[str, Any] = {}
+    for name in sorted(set(tested.tolist())):
+        rows = tested == name
+        part = Predictions(
+            index=predictions.index[rows],
+            label=predictions.label[rows],
+            probability=predictions.probability[rows],
+        )
+        group = table.group[part.index]
+        metrics[name] = evaluate_predictions(part, **classes, threshold=threshold)["metrics"]
+        intervals[name] = uncertainty(part, group, **classes, threshold=threshold)["intervals"]
+    return {"by_source": metrics, "intervals_by_source": intervals}
