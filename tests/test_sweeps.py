@@ -104,10 +104,13 @@ def test_a_sweep_with_a_wrong_job_starts_none(tmp_path: Path, capsys: pytest.Cap
         (["-m", "sweep.resume=latest", "seed=0,1"], "sweep.resume: there is no sweep in "),
         (["-m", "sweep.resume=no such folder"], "sweep.resume: there is no sweep in 'no such folder'"),
         (["hydra/launcher=slurm"], "hydra/launcher: a run without -m does not read it, got slurm"),
-        (["-m", "hydra/launcher=slurm", "seed=0,1", "sweep.jobs=auto"], "sweep.jobs: auto counts what this"),
         (
-            ["-m", "hydra/launcher=slurm", "hparams_search=tpe", "sweep.pruner=asha"],
-            "sweep.pruner: asha has to hear from running jobs, and those of hydra/launcher=slurm",
+            ["-m", "hydra/launcher=ray_cluster", "seed=0,1", "sweep.jobs=auto"],
+            "sweep.jobs: auto counts",
+        ),
+        (
+            ["-m", "hydra/launcher=ray_cluster", "hparams_search=tpe", "sweep.pruner=asha"],
+            "sweep.pruner: asha has to hear from running jobs, and those of hydra/launcher=ray_cluster",
         ),
         (["-m", "seed=0,1", "resume=a"], "resume: one run at a time goes on, got 'a' in a sweep"),
     ],

@@ -78,7 +78,7 @@ def test_a_launched_job_is_stopped_with_its_sweep_and_can_go_on(tmp_path: Path) 
 
 @pytest.mark.slow
 def test_a_launched_job_whose_sweep_was_killed_makes_way_for_the_resumed_sweeps(tmp_path: Path) -> None:
-    [job] = planned(tmp_path, {"do": "wait", "seconds": 2})
+    [job] = planned(tmp_path, {"do": "wait once", "seconds": 60})
     process = start(tmp_path, launcher=SUBMITIT, patience_s=20)
     until((job.folder / "started").exists)
     process.kill()
@@ -107,10 +107,17 @@ def test_a_launcher_that_is_not_installed_names_its_extra(
     name: str, missing: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = sweep_with(name, option(name))
+    monkeypatch.setattr("shutil.which", lambda program: program)
     assert chosen_launcher(config, pruner="none") == ChosenLauncher(name, option(name))
     monkeypatch.setattr(launchers, "find_spec", lambda module: None if module == missing else module)
     with pytest.raises(ConfigError, match=rf"hydra/launcher: {name} needs .*crack-lightning\[{extra}\]"):
         chosen_launcher(config, pruner="none")
+
+
+def test_slurm_is_refused_where_it_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ConfigError, match="hydra/launcher: slurm needs SLURM, and this machine has no srun"):
+        chosen_launcher(sweep_with("slurm", option("slurm")), pruner="none")
 
 
 def test_without_a_launcher_jobs_are_our_own_processes() -> None:

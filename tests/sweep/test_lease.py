@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-QUICK_S = 0.6
+QUICK_S = 1.0
 
 
 def held(folder: Path, silent: threading.Event | None = None) -> Lease:

@@ -50,13 +50,14 @@ def work(config: dict[str, Any], *, overrides: Sequence[str], folder: Path, **op
     print("at work", flush=True)
     do = config["do"]
     fail(do, folder)
-    if do == "once" and (folder / "started").read_text(encoding="utf-8").count("\n") == 1:
+    first = (folder / "started").read_text(encoding="utf-8").count("\n") == 1
+    if do == "once" and first:
         raise OSError(28, "No space left on device")
     if do == "learn":
         for epoch in range(1, 6):
             if options["report"](epoch, {"val/loss": config["loss"]}):
                 raise Pruned(f"after epoch {epoch}")
-    if do == "wait":
+    if do == "wait" or (do == "wait once" and first):
         time.sleep(config["seconds"])
     if do == "hold":
         ctypes.PyDLL(None).sleep(60)  # Python does not come to run meanwhile

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
@@ -99,6 +100,11 @@ def chosen_launcher(config: DictConfig, *, pruner: str) -> ChosenLauncher | None
                 f"hydra/launcher: {name} needs {module.rpartition('.')[2]}, which is not installed; run "
                 f"pip install 'crack-lightning[{extra}]', or leave the launcher out."
             )
+    if node["_target_"].endswith(".SlurmLauncher") and shutil.which("srun") is None:
+        raise ConfigError(
+            f"hydra/launcher: {name} needs SLURM, and this machine has no srun; start the sweep where sbatch "
+            "and srun are, as on a login node."
+        )
     if pruner != "none":
         raise ConfigError(
             f"sweep.pruner: {pruner} has to hear from running jobs, and those of hydra/launcher={name} "
