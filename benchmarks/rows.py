@@ -175,6 +175,10 @@ class SweepRows(Commands):
         """A sweep of twelve jobs killed ten times and resumed."""
         return sweeps.killed_sweep(self.scratch, self.environment)
 
+    def e(self) -> str:
+        """A sweep of two jobs, each of two processes; 20 steps of two processes against those of one."""
+        return sweeps.shared_steps(self.scratch, self.environment)
+
     def g(self) -> str:
         """What a job costs that does nothing, median of 20."""
         return sweeps.overhead(self.scratch)
@@ -185,7 +189,7 @@ WORKS = {
     "honest": (HonestRows, "a,b,d,e,f"),
     "speed": (SpeedRows, "a,b,c,d,e,f,g,h,i,j"),
     "evidence": (EvidenceRows, "c,d,e,f,g,h"),
-    "sweeps": (SweepRows, "b,c,g"),
+    "sweeps": (SweepRows, "b,c,e,g"),
     "transfer": (TransferRows, "a,b,c,e,f,g,shipped"),
 }
 

@@ -114,6 +114,65 @@ def killed_sweep(scratch: Path, environment: dict[str, str], *, kills: int = 10)
     )
 
 
+TWO_PROCESSES = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
+
+
+def shared_steps(scratch: Path, environment: dict[str, str]) -> str:
+    """Sweep over two networks, each trained by two processes; compare a net's weights with one process's."""
+    out = scratch / "e"
+    environment = environment | {"SWEEP_ROW": "e"}
+    models = "model=mobilenetv2,mobilenetv3_small"
+    line = [sys.executable, "-m", "crack_lightning.train", "-m", models, *TWO_PROCESSES]
+    began = time.monotonic()
+    code = subprocess.run(
+        [*line, "trainer.max_epochs=1", f"outputs={out}"], env=environment, check=False
+    ).returncode
+    seconds = time.monotonic() - began
+    orphans = outlives("SWEEP_ROW=e")
+    [sweep] = out.glob("multirun/*/*")
+    assert [path.name for path in out.iterdir()] == ["multirun"], list(out.iterdir())
+    jobs = sorted(path for path in sweep.iterdir() if path.is_dir())
+    assert [path.name for path in jobs] == ["0", "1"], jobs
+    tiles = [_tested_once(job) for job in jobs]
+    return (
+        f"exit code {code}, {len(list(sweep.glob('**/report.json')))} reports, folders {jobs[0].name} and "
+        f"{jobs[1].name} alone, {tiles} test tiles once each, {seconds:.0f} s, the last process ended "
+        f"{orphans:.1f} s after; largest difference of a weight after 20 steps "
+        f"{_weight_difference(scratch, environment):.1e}"
+    )
+
+
+def _tested_once(job: Path) -> int:
+    """Return the number of test tiles, each of which predictions.csv has exactly once."""
+    with (job / "splits.csv").open(encoding="utf-8", newline="") as file:
+        expected = sorted(row["path"] for row in csv.DictReader(file) if row["split"] == "test")
+    with (job / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        told = sorted(row["path"] for row in csv.DictReader(file))
+    assert told == expected, (len(told), len(expected))
+    return len(told)
+
+
+def _weight_difference(scratch: Path, environment: dict[str, str]) -> float:
+    """Train 20 steps by one process and by two; return the largest difference of a weight."""
+    import torch
+
+    settings = [
+        *("model=convnext_atto", "model.drop_rate=0", "model.drop_path_rate=0", "progress=false"),
+        *("trainer.accelerator=cpu", "trainer.max_epochs=1", "trainer.max_train_batches=20"),
+        "optimizer.lr=1e-3",  # AdamW takes a whole step, of either sign, where a gradient is rounding alone
+    ]
+    weights = []
+    for name, processes in (("one", ()), ("two", TWO_PROCESSES)):
+        out = scratch / f"e-{name}"
+        line = [sys.executable, "-m", "crack_lightning.train", *processes, *settings, f"outputs={out}"]
+        subprocess.run(line, env=environment, check=True)
+        [best] = out.glob("*/*/checkpoints/best.ckpt")
+        weights.append(torch.load(best, weights_only=True)["state_dict"])
+    one, two = weights
+    assert one.keys() == two.keys()
+    return max(float((one[name].double() - two[name].double()).abs().max()) for name in one)
+
+
 def events(folder: Path) -> list[dict[str, object]]:
     """Return the events of a sweep's journal."""
     lines = (folder / "sweep.jsonl").read_text(encoding="utf-8").splitlines()

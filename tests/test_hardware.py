@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 
+from crack_lightning import hardware
 from crack_lightning.errors import ConfigError
 from crack_lightning.hardware import available_cores, describe_machine, plan_hardware
 
@@ -17,6 +20,31 @@ def test_the_plan_takes_every_core_and_says_so() -> None:
 def test_what_is_asked_for_is_kept() -> None:
     plan = plan_hardware(accelerator="cpu", precision="bf16", threads=1, num_workers=3)
     assert (plan.precision, plan.threads, plan.num_workers) == ("bf16", 1, 3)
+
+
+def test_processes_on_the_cpu_have_a_thread_each() -> None:
+    plan = plan_hardware(accelerator="cpu", precision="auto", threads=5, num_workers=None, devices=2)
+    assert (plan.devices, plan.threads) == (2, 5)
+    assert "2 processes that share the training" in plan.reason
+    with pytest.raises(ConfigError, match=r"trainer\.devices: expected at most 5 processes, one a .*, got 6"):
+        plan_hardware(accelerator="cpu", precision="auto", threads=5, num_workers=None, devices=6)
+
+
+def test_every_gpu_is_taken_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, found in {
+        "is_available": True,
+        "is_bf16_supported": True,
+        "device_count": 4,
+        "get_device_name": "H100",
+    }.items():
+        monkeypatch.setattr(torch.cuda, name, lambda *_, found=found: found)
+    monkeypatch.setattr(hardware, "available_cores", lambda: 16)
+    ask = partial(plan_hardware, accelerator="gpu", precision="auto", threads=None, num_workers=None)
+    plan = ask(devices=None)
+    assert (plan.devices, plan.num_workers) == (4, 3)
+    assert "H100, 4 of them that share the training" in plan.reason
+    with pytest.raises(ConfigError, match=r"trainer\.devices: expected at most 4 GPUs, .*, got 8"):
+        ask(devices=8)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "crack_lightning"
-FOUNDATION = {"errors", "hardware", "run_folder", "cache_entries"}
+FOUNDATION = {"errors", "hardware", "processes", "run_folder", "cache_entries"}
 MAY_IMPORT = {
     "errors": set(),
     "hardware": {"errors"},
+    "processes": set(),
     "run_folder": {"errors"},
     "cache_entries": {"errors", "run_folder"},
     "config": {"errors", "run_folder"},
@@ -28,7 +29,8 @@ MAY_IMPORT = {
     "tiles": FOUNDATION | {"config", "data"},
     "auditing": FOUNDATION | {"config", "data", "report", "tiles"},
     "audit": {"auditing", "cli", "config"},
-    "fitting": FOUNDATION | {"config", "data", "model", "evaluation", "training", "assembly"},
+    "stepping": FOUNDATION | {"config", "data", "model", "training", "assembly"},
+    "fitting": FOUNDATION | {"config", "data", "model", "evaluation", "training", "assembly", "stepping"},
     "experiment": FOUNDATION
     | {"config", "data", "model", "evaluation", "training", "report", "assembly", "fitting", "tiles"},
     "sweep": FOUNDATION | {"config", "cli", "evaluation", "experiment", "inference", "model", "report"},

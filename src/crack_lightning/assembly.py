@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pytorch_lightning as pl
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from pytorch_lightning.strategies import DDPStrategy
 
 from crack_lightning.cache_entries import cache_folder
 from crack_lightning.data.augmentation import Augmentation
@@ -25,7 +26,10 @@ from crack_lightning.training.checkpoints import WholeCheckpointIO
 from crack_lightning.training.probe import Probe, ProbeSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from pytorch_lightning.strategies import Strategy
 
     from crack_lightning.config import TrainConfig
     from crack_lightning.config.data import DataConfig
@@ -43,13 +47,16 @@ def hardware_plan(trainer: TrainerConfig, *, num_workers: int | None) -> Hardwar
         precision=trainer.precision,
         threads=trainer.threads,
         num_workers=num_workers,
+        devices=trainer.devices,
     )
     configure_process(plan.threads)
     return plan
 
 
-def build_datamodule(config: TrainConfig, table: TileTable, *, plan: HardwarePlan) -> CrackDataModule:
-    """Build the loaders of a run."""
+def build_datamodule(
+    config: TrainConfig, table: TileTable, *, plan: HardwarePlan, rank: int = 0, num_ranks: int = 1
+) -> CrackDataModule:
+    """Build the loaders of a run, or of one of the processes that share its batches."""
     settings = asdict(config.augmentation)
     mixing = {name: settings.pop(key) for key, name in _MIXING.items()}
     paint = settings.pop("paint")
@@ -75,6 +82,8 @@ def build_datamodule(config: TrainConfig, table: TileTable, *, plan: HardwarePla
         max_val_batches=config.trainer.max_val_batches,
         sizes=config.recipe.sizes,
         pin_memory=plan.accelerator == "gpu",
+        rank=rank,
+        num_ranks=num_ranks,
     )
 
 
@@ -162,14 +171,14 @@ def build_trainer(
     callbacks: list[pl.Callback],
     purge_step: int | None,
 ) -> pl.Trainer:
-    """Build Lightning's Trainer, with the configured callbacks and loggers beside the run's own."""
+    """Build Lightning's Trainer, with the configured callbacks and loggers beside the run's own.
+
+    Where the plan has several devices, it is for one of the processes that share the training.
+    """
     defaults = {
         "monitor": config.trainer.monitor,
         "mode": "min" if config.trainer.monitor.endswith("loss") else "max",
-        "save_dir": folder,
-        "name": "",
-        "version": "tensorboard",
-        "default_hp_metric": False,
+        **_logged_in(folder),
     }
     nodes = {
         name: node for name, node in config.callbacks.items() if config.progress or "progress" not in name
@@ -184,15 +193,14 @@ def build_trainer(
         chosen.append(pl.callbacks.EMAWeightAveraging(decay=config.recipe.ema_decay))
     return pl.Trainer(
         accelerator=plan.accelerator,
-        devices=1,
+        devices=plan.devices,
+        strategy=_strategy(config, plan),
         precision=cast("Any", plan.lightning_precision),
         max_epochs=config.trainer.max_epochs,
         callbacks=[*chosen, *callbacks],
         logger=loggers or False,
-        plugins=[
-            WholeCheckpointIO(),
-            LightningEnvironment(),
-        ],  # not the cluster's: one process runs it
+        # not the cluster's: the run starts what processes it has itself
+        plugins=[WholeCheckpointIO(), LightningEnvironment()],
         default_root_dir=folder,
         gradient_clip_val=config.recipe.gradient_clip or None,
         log_every_n_steps=config.trainer.log_every,
@@ -201,6 +209,17 @@ def build_trainer(
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
+
+
+def _strategy(config: TrainConfig, plan: HardwarePlan) -> Strategy | str:
+    if plan.devices == 1:
+        return "auto"
+    # its stages open one by one, and the closed ones have no gradients to wait for
+    return DDPStrategy(find_unused_parameters=config.recipe.name == "probe_then_finetune")
+
+
+def _logged_in(folder: Path) -> dict[str, Any]:
+    return {"save_dir": folder, "name": "", "version": "tensorboard", "default_hp_metric": False}
 
 
 def unseen_tiles(table: TileTable, classifier: CrackClassifier) -> tuple[TileTable, int]:
@@ -267,13 +286,16 @@ def build_test_datamodule(
     )
 
 
-def build_test_trainer(folder: Path, *, plan: HardwarePlan, progress: bool) -> pl.Trainer:
-    """Build Lightning's Trainer for an evaluation."""
+def build_test_trainer(
+    folder: Path, *, plan: HardwarePlan, progress: bool, logger: Mapping[str, Any] | None = None
+) -> pl.Trainer:
+    """Build Lightning's Trainer for an evaluation, or for the test of a run that several trained."""
+    loggers = build_targets("logger", logger or {}, defaults=_logged_in(folder), plugins=[])
     return pl.Trainer(
         accelerator=plan.accelerator,
         devices=1,
         precision=cast("Any", plan.lightning_precision),
-        logger=False,
+        logger=loggers or False,
         plugins=[LightningEnvironment()],
         callbacks=[pl.callbacks.RichProgressBar()] if progress else [],
         enable_progress_bar=progress,

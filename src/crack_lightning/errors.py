@@ -37,8 +37,11 @@ class Interrupted(BaseException):
     """A request to stop that was granted; ``signal_number`` is what asked for it."""
 
     def __init__(self, signal_number: int) -> None:
-        super().__init__(f"interrupted by signal {signal_number}")
+        super().__init__(signal_number)
         self.signal_number = signal_number
+
+    def __str__(self) -> str:
+        return f"interrupted by signal {self.signal_number}"
 
 
 def nearest(word: str, choices: Iterable[str], *, cutoff: float = 0.6) -> str | None:

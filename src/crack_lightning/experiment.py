@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from crack_lightning.config import EvaluateConfig, TrainConfig
     from crack_lightning.data.datamodule import CrackDataModule
-    from crack_lightning.fitting import Report
     from crack_lightning.hardware import HardwarePlan
+    from crack_lightning.stepping import Report
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,10 @@ def run_training(
         config.optimizer.lr = config.learning_rate
     with settled_warnings(), open_run(config, folder), StopRequests() as requests:
         plan = assembly.hardware_plan(config.trainer, num_workers=config.data.num_workers)
-        config.trainer.threads = plan.threads
+        config.trainer.threads, config.trainer.devices = plan.threads, plan.devices
+        config.trainer.sync_batchnorm &= plan.devices > 1
+        if problems := config.sharing_problems():
+            raise ConfigError("\n".join(problems))
         write_config(config, folder / "config.yaml")
         log.info("run: %s", folder)
         log.info("machine: %s", plan.reason)

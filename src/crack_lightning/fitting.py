@@ -10,17 +10,15 @@ from crack_lightning import assembly
 from crack_lightning.errors import ConfigError
 from crack_lightning.evaluation.decision import decide
 from crack_lightning.evaluation.predictions import Predictions
-from crack_lightning.model.checkpoints import load_classifier, read_checkpoint
+from crack_lightning.model.checkpoints import load_classifier
 from crack_lightning.model.looks import looks
 from crack_lightning.model.networks import features_seen
 from crack_lightning.model.novelty import Novelty, sample
-from crack_lightning.training.checkpoints import BEST, RunCheckpoints, keep_decision, save_model
-from crack_lightning.training.guards import FiniteLoss
-from crack_lightning.training.pruning import Pruning
-from crack_lightning.training.seeds import StepSeeds
+from crack_lightning.stepping import Steps, fit_in_ranks
+from crack_lightning.training.checkpoints import BEST, LAST, keep_decision, save_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from pathlib import Path
 
     import pytorch_lightning as pl
@@ -29,11 +27,10 @@ if TYPE_CHECKING:
     from crack_lightning.data.datamodule import CrackDataModule
     from crack_lightning.hardware import HardwarePlan
     from crack_lightning.model.classifier import CrackClassifier
+    from crack_lightning.stepping import Report
     from crack_lightning.training.guards import StopRequests
     from crack_lightning.training.probe import Probe
     from crack_lightning.training.state import RunState
-
-    Report = Callable[[int, dict[str, float]], bool]
 
 
 def by_steps(
@@ -46,50 +43,48 @@ def by_steps(
     requests: StopRequests,
     report: Report | None,
 ) -> tuple[CrackClassifier, Predictions]:
-    """Train step by step with Lightning's Trainer, and test the best checkpoint."""
-    checkpoints = RunCheckpoints(
-        folder / "checkpoints",
-        monitor=config.trainer.monitor,
-        every_s=config.trainer.checkpoint_every,
-        requests=requests,
-    )
-    last = read_checkpoint(checkpoints.last_path) if checkpoints.last_path.exists() else None
-    trainer = assembly.build_trainer(
-        config,
-        folder=folder,
-        plan=plan,
-        callbacks=[
-            StepSeeds(config.seed),
-            FiniteLoss(datamodule.table.path),
-            checkpoints,
-            *([Pruning(report)] if report else []),
-        ],
-        purge_step=None if last is None else int(last["global_step"]),
-    )
+    """Train step by step with Lightning's Trainer, and test the best checkpoint.
+
+    Whatever devices share the training, this process alone tests, on one of them: each tile is told once.
+    """
+    shared, best = plan.devices > 1, folder / "checkpoints" / BEST
+    if shared:
+        logger = {name: node for name, node in config.logger.items() if name == "tensorboard"}
+        trainer = assembly.build_test_trainer(folder, plan=plan, progress=config.progress, logger=logger)
+    else:
+        steps = Steps(config, datamodule, folder=folder, plan=plan, requests=requests, report=report)
+        trainer = steps.trainer
     if state.phase == "fit":
         classifier = assembly.build_classifier(config, datamodule.table)
-        if last is None and config.recipe.name == "probe_then_finetune":
+        begun = (folder / "checkpoints" / LAST).exists()
+        if not begun and config.recipe.name == "probe_then_finetune":
             probe = _computed(config, classifier, datamodule, state, plan=plan)
             _fit_head(probe, config, state)
             told = probe.facts()
             state.fitted = {key: told[key] for key in ("l2", "l2_tried")}
             state.write(folder)
-        classifier.train()  # Lightning takes it as it is, and features were computed in evaluation mode
         with state.timed("training"):
-            trainer.fit(
-                classifier,
-                datamodule=datamodule,
-                ckpt_path=None if last is None else str(checkpoints.last_path),
-            )
-        state.advance("test", folder, history=checkpoints.history)
+            if shared:
+                history = fit_in_ranks(
+                    config,
+                    classifier,
+                    datamodule.table,
+                    folder=folder,
+                    plan=plan,
+                    requests=requests,
+                    report=report,
+                )
+            else:
+                history = steps.fit(classifier)
+        state.advance("test", folder, history=history)
     with state.timed("validation"):
-        classifier = load_classifier(checkpoints.best_path)
+        classifier = load_classifier(best)
         validation, signs = _told(trainer, classifier, datamodule.val_batches())
         _decide(config, classifier, datamodule, state, validation)
         rows = sample(datamodule.split_rows("train"), seed=config.seed)
         _, of_training = _told(trainer, classifier, datamodule.once(rows))
         classifier.novelty = Novelty.fitted(of_training, signs)
-        keep_decision(classifier, checkpoints.best_path)
+        keep_decision(classifier, best)
     with state.timed("test"):
         return classifier, test(trainer, classifier, datamodule)
 

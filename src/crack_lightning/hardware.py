@@ -22,9 +22,10 @@ class HardwarePlan:
     Attributes:
         accelerator: ``cpu`` or ``gpu``.
         precision: ``32``, ``bf16`` or ``16``.
-        threads: Compute threads on the CPU.
-        num_workers: Processes that read ahead.
+        threads: Compute threads on the CPU, of all devices together.
+        num_workers: Processes that read ahead, for each device.
         reason: A sentence for the user.
+        devices: GPUs, or processes on the CPU, that share every training batch.
     """
 
     accelerator: str
@@ -32,6 +33,7 @@ class HardwarePlan:
     threads: int
     num_workers: int
     reason: str
+    devices: int = 1
 
     @property
     def device(self) -> str:
@@ -62,21 +64,27 @@ def available_cores() -> int:
 
 
 def plan_hardware(
-    *, accelerator: str, precision: str, threads: int | None, num_workers: int | None
+    *,
+    accelerator: str,
+    precision: str,
+    threads: int | None,
+    num_workers: int | None,
+    devices: int | None = 1,
 ) -> HardwarePlan:
-    """Choose device, precision, threads and workers.
+    """Choose devices, precision, threads and workers.
 
     Args:
         accelerator: ``auto``, ``cpu`` or ``gpu``.
         precision: ``auto``, ``32``, ``bf16`` or ``16``.
         threads: Compute threads; ``None`` takes every core.
-        num_workers: Reading processes; ``None`` suits them to the device.
+        num_workers: Reading processes, for each device; ``None`` suits them to it.
+        devices: GPUs, or processes on the CPU; ``None`` takes every GPU.
 
     Returns:
         The plan, with its reason.
 
     Raises:
-        ConfigError: If a GPU is asked for and there is none.
+        ConfigError: If more is asked for than there is: a GPU, as many of them, a thread a process.
     """
     import torch
 
@@ -87,11 +95,14 @@ def plan_hardware(
         )
     gpu = has_gpu and accelerator != "cpu"
     cores = available_cores()
+    devices = _counted_devices(devices, gpu=gpu, threads=threads or cores)
     if precision == "auto":
         precision = "bf16" if gpu and torch.cuda.is_bf16_supported() else "32"
     if num_workers is None:
-        num_workers = min(cores - 1, 12) if gpu else 0
+        num_workers = min((cores - 1) // devices, 12) if gpu else 0
     device = torch.cuda.get_device_name(0) if gpu else f"{cores} core{'s' * (cores > 1)}, no GPU used"
+    if devices > 1:
+        device += f", {devices} {'of them' if gpu else 'processes'} that share the training"
     why = "half the memory and twice the rate" if precision != "32" else "a CPU trains no faster in 16 bits"
     return HardwarePlan(
         accelerator="gpu" if gpu else "cpu",
@@ -99,7 +110,21 @@ def plan_hardware(
         threads=threads or cores,
         num_workers=num_workers,
         reason=f"{device}; {threads or cores} compute threads, {num_workers} readers, {precision} ({why})",
+        devices=devices,
     )
+
+
+def _counted_devices(asked: int | None, *, gpu: bool, threads: int) -> int:
+    import torch
+
+    there = torch.cuda.device_count() if gpu else threads
+    number = there if asked is None and gpu else asked or 1
+    if number > there:
+        what = "GPUs, which torch finds" if gpu else "processes, one a compute thread"
+        raise ConfigError(
+            f"trainer.devices: expected at most {there} {what}, got {number}; set trainer.devices={there}."
+        )
+    return number
 
 
 def configure_process(threads: int) -> None:

@@ -12,6 +12,7 @@ from crack_lightning.model.backbones import (
     head_modules,
     normalisation,
     split_parameters,
+    synchronised,
 )
 
 NAMES = (
@@ -154,3 +155,16 @@ def test_the_head_is_what_depends_on_the_number_of_classes(name: str) -> None:
     backbone, head = split_parameters(two)
     assert sum(p.numel() for p in head) == sum(shapes[key].numel() for key in head_keys(two))
     assert len(backbone) + len(head) == len(list(two.parameters()))
+
+
+@pytest.mark.parametrize("name", ["mobilenetv2_100", "efficientnet_b0", "resnet18", "plain_cnn"])
+def test_synchronised_batchnorm_keeps_names_and_answers(name: str) -> None:
+    model = build(name).eval()
+    images = torch.randn(2, 3, 64, 64)
+    before, keys = model(images), list(model.state_dict())
+    converted = synchronised(model)
+    assert list(converted.state_dict()) == keys
+    torch.testing.assert_close(converted(images), before)
+    norms = [layer for layer in converted.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    assert all(isinstance(layer, nn.SyncBatchNorm) for layer in norms)
+    assert bool(norms) is (name != "plain_cnn")

@@ -11,14 +11,14 @@ from crack_lightning.sweep import shares
 from crack_lightning.sweep.shares import share_out
 
 
-def trainer(accelerator: str = "cpu", threads: int | None = None) -> dict[str, Any]:
-    return {"trainer": {"accelerator": accelerator, "threads": threads}}
+def trainer(accelerator: str = "cpu", threads: int | None = None, devices: int | None = 1) -> dict[str, Any]:
+    return {"trainer": {"accelerator": accelerator, "threads": threads, "devices": devices}}
 
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shares, "available_cores", lambda: 8)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5,6,7,9")
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,10 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
         ("auto", [trainer()], 8, 1),
         ("auto", [trainer(threads=3), trainer()], 2, 4),
         ("auto", [trainer(threads=16)], 1, None),
-        ("auto", [trainer("auto")], 2, 4),
+        ("auto", [trainer("auto")], 5, 1),
+        ("auto", [trainer("gpu", devices=2)], 2, 4),
+        ("auto", [trainer("gpu", devices=None)], 1, None),
+        ("auto", [trainer(devices=4), trainer(devices=2)], 2, 4),
     ],
 )
 @pytest.mark.usefixtures("machine")
@@ -41,15 +44,18 @@ def test_never_more_threads_than_cores(
 
 
 @pytest.mark.usefixtures("machine")
-def test_a_gpu_a_job() -> None:
-    found = share_out("2", [trainer("gpu")])
-    assert [environment["CUDA_VISIBLE_DEVICES"] for environment in found.environments] == ["3", "5"]
+@pytest.mark.parametrize(("devices", "dealt"), [(1, ["3", "5"]), (2, ["3,5", "6,7"])])
+def test_no_gpu_is_in_two_jobs(devices: int, dealt: list[str]) -> None:
+    found = share_out("2", [trainer("gpu", devices=devices)])
+    assert [environment["CUDA_VISIBLE_DEVICES"] for environment in found.environments] == dealt
 
 
 @pytest.mark.parametrize(
     ("asked", "config", "said"),
     [
-        ("3", trainer("gpu"), r"sweep\.jobs: 3 jobs at once need a GPU each, and there are 2"),
+        ("6", trainer("gpu"), r"sweep\.jobs: 6 jobs at once need a GPU each, and there are 5"),
+        ("3", trainer("gpu", devices=2), r"sweep\.jobs: 3 jobs at once need 2 GPUs each, and there are 5"),
+        ("3", trainer(devices=3), r"sweep\.jobs: 3 jobs at once of 3 threads are more than the 8 cores"),
         ("9", trainer(), r"sweep\.jobs: 9 jobs at once of 1 threads are more than the 8 cores"),
         ("3", trainer(threads=4), r"sweep\.jobs: 3 jobs at once of 4 threads are more than the 8 cores"),
     ],

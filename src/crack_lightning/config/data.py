@@ -55,8 +55,8 @@ class DataConfig:
         class_names: Class by folder name, where the folders do not say it themselves.
         positive_class: The class that means "crack".
         group_pattern: Regular expression on the relative path; its first group names the photo.
-        batch_size: Tiles a step.
-        num_workers: Processes that read ahead; ``None`` suits them to the machine.
+        batch_size: Tiles a step, of all devices together.
+        num_workers: Processes that read ahead, for each device; ``None`` suits them to the machine.
         timeout_s: Seconds to wait for a worker before the run ends.
         on_unreadable: ``error`` ends the run at files that cannot be decoded, ``skip`` leaves them out.
         mm_per_px: How many millimetres a pixel of the original pictures shows, where crack widths are known.

@@ -104,11 +104,35 @@ class TrainConfig:
             )
         found += self._sizes_problems()
         found += self._head_problems()
+        found += self.sharing_problems()
         if self._shares_tiles and self.recipe.loss.name == "focal":
             found.append(
                 "recipe.loss.name: focal needs whole labels, and MixUp or CutMix shares them; "
                 "use recipe.loss.name=cross_entropy, or set both alphas of augmentation to 0."
             )
+        return found
+
+    def sharing_problems(self) -> list[str]:
+        """List why ``trainer.devices`` cannot share the training out."""
+        devices, found = self.trainer.devices, []
+        if devices == 1:
+            return []
+        if self.recipe.name == "probe":
+            found.append(
+                "trainer.devices: recipe=probe has no steps to share, its features are computed once; leave "
+                "it out, or use another recipe."
+            )
+        if devices is not None and self.data.batch_size % devices:
+            found.append(
+                f"data.batch_size: expected a multiple of trainer.devices={devices}, which share a batch, "
+                f"got {self.data.batch_size}; set {-(-self.data.batch_size // devices) * devices}."
+            )
+        found += [
+            f"callbacks.{name}: {target} tries batches in one process, and trainer.devices shares them out; "
+            "leave one of them out."
+            for name, node in self.callbacks.items()
+            if (target := _target(node)).endswith(("BatchSizeFinder", "LearningRateFinder"))
+        ]
         return found
 
     def _sizes_problems(self) -> list[str]:
@@ -174,3 +198,7 @@ class TrainConfig:
                 "recipe.views=4 augmentation=light, or neither."
             )
         return found
+
+
+def _target(node: Any) -> str:
+    return str(node.get("_target_", "")) if isinstance(node, dict) else ""

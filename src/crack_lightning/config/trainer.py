@@ -16,7 +16,10 @@ class TrainerConfig:
     Attributes:
         accelerator: ``auto``, ``cpu`` or ``gpu``.
         precision: ``auto``, ``32``, ``bf16`` or ``16``; ``auto`` is 32 bits on a CPU and bf16 on a GPU.
-        threads: Compute threads on the CPU; ``None`` takes every core. One or two give different weights.
+        threads: Compute threads on the CPU, of all devices together; ``None`` takes every core. One or two
+            give different weights.
+        devices: GPUs, or on the CPU processes, that share every batch; ``None`` takes every GPU.
+        sync_batchnorm: Normalise by the statistics of the whole batch, not of each device's share; on GPUs.
         max_epochs: Passes over the training tiles; ``None`` is as many as see 17,000 tiles, but 3 at the
             least, and one for each of ``recipe.sizes``.
             With ``recipe=probe`` steps of L-BFGS at the most, each over all features; ``None`` is 200.
@@ -30,6 +33,8 @@ class TrainerConfig:
     accelerator: str = "auto"
     precision: str = "auto"
     threads: int | None = None
+    devices: int | None = 1
+    sync_batchnorm: bool = False
     max_epochs: int | None = None
     max_train_batches: int | None = None
     max_val_batches: int | None = None
@@ -40,7 +45,7 @@ class TrainerConfig:
     def __post_init__(self) -> None:
         require_choice("trainer.accelerator", self.accelerator, ("auto", "cpu", "gpu"))
         require_choice("trainer.precision", self.precision, PRECISIONS)
-        for key in ("threads", "max_epochs", "max_train_batches", "max_val_batches"):
+        for key in ("threads", "devices", "max_epochs", "max_train_batches", "max_val_batches"):
             if (value := getattr(self, key)) is not None:
                 require_range(f"trainer.{key}", value, low=1)
         require_range("trainer.checkpoint_every", self.checkpoint_every, low=0)
@@ -49,9 +54,25 @@ class TrainerConfig:
 
     def problems(self) -> list[str]:
         """List settings that contradict each other."""
+        found = []
         if self.accelerator == "cpu" and self.precision == "16":
-            return ["trainer.precision: 16 needs a GPU, and trainer.accelerator is cpu; use 32 or bf16."]
-        return []
+            found.append("trainer.precision: 16 needs a GPU, and trainer.accelerator is cpu; use 32 or bf16.")
+        if self.devices is None and self.accelerator != "gpu":
+            found.append(
+                f"trainer.devices: null is every GPU, and trainer.accelerator is {self.accelerator}; say how "
+                "many processes share a batch, as in trainer.devices=2."
+            )
+        if self.sync_batchnorm and self.accelerator != "gpu":
+            found.append(
+                "trainer.sync_batchnorm: only GPUs synchronise BatchNorm, and trainer.accelerator is "
+                f"{self.accelerator}; set trainer.accelerator=gpu, or leave it out."
+            )
+        elif self.sync_batchnorm and self.devices == 1:
+            found.append(
+                "trainer.sync_batchnorm: one device has none to synchronise with; set trainer.devices, or "
+                "leave it out."
+            )
+        return found
 
 
 def usual_epochs(num_train_tiles: int, num_sizes: int = 0) -> int:

@@ -76,7 +76,7 @@ class CrackDataModule(LightningDataModule):
     Args:
         table: Tiles with their splits.
         image_size: Side in pixels that tiles are resized to.
-        batch_size: Tiles a step.
+        batch_size: Tiles a step, of all processes together.
         num_workers: Processes that read ahead; 0 reads in the run's own, with as many threads as compute,
             which have nothing else to do then.
         timeout_s: Seconds to wait for a worker.
@@ -92,6 +92,8 @@ class CrackDataModule(LightningDataModule):
         sizes: Sides that training batches are shrunk to, each for an equal share of the epochs; empty for
             ``image_size`` throughout (progressive resizing, as in Tan and Le, "EfficientNetV2", ICML 2021).
         pin_memory: Copy to the device asynchronously.
+        rank: Which of the processes that share every training and validation batch this is, from 0.
+        num_ranks: How many they are; together they see what one would, each tile once.
     """
 
     def __init__(
@@ -113,6 +115,8 @@ class CrackDataModule(LightningDataModule):
         max_val_batches: int | None = None,
         sizes: Sequence[int] = (),
         pin_memory: bool = False,
+        rank: int = 0,
+        num_ranks: int = 1,
     ) -> None:
         super().__init__()
         self.table = table
@@ -123,6 +127,7 @@ class CrackDataModule(LightningDataModule):
         self.augmentation, self.mixing, self.paint = augmentation, mixing, paint
         self.max_train_batches, self.max_val_batches = max_train_batches, max_val_batches
         self.sizes, self.pin_memory = tuple(sizes), pin_memory
+        self.rank, self.num_ranks = rank, num_ranks
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Return the training batches, from where the trainer stands in its epoch."""
@@ -134,6 +139,8 @@ class CrackDataModule(LightningDataModule):
             seed=self.seed,
             max_batches=self.max_train_batches,
             steps_done=lambda: int(self.trainer.global_step) if self.trainer else 0,
+            rank=self.rank,
+            num_ranks=self.num_ranks,
         )
         return self._loader(batches)
 
@@ -168,7 +175,9 @@ class CrackDataModule(LightningDataModule):
         return np.sort(rng.permutation(rows)[: limit * self.batch_size])
 
     def _val_batches(self) -> list[NDArray[np.int64]]:
-        return self._batched(self.table.rows("val"))[: self.max_val_batches]
+        batches = self._batched(self.table.rows("val"))[: self.max_val_batches]
+        shares = [batch[self.rank :: self.num_ranks] for batch in batches]
+        return [share for share in shares if len(share)]
 
     def test_dataloader(self) -> DataLoader[Any]:
         """Return every test tile in table order."""

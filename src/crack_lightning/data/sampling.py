@@ -27,6 +27,9 @@ class TrainBatches(Sampler[list[int]]):
         seed: Decides the order, with the epoch.
         max_batches: Batches an epoch at the most.
         steps_done: Asked at the start of an iteration: how many steps the run has made.
+        rank: Which of the processes that share every batch this is, from 0.
+        num_ranks: How many they are. Each gets as many rows of a batch; what is left over of a batch that is
+            the only one is left out.
     """
 
     def __init__(
@@ -38,10 +41,13 @@ class TrainBatches(Sampler[list[int]]):
         seed: int,
         max_batches: int | None,
         steps_done: Callable[[], int],
+        rank: int = 0,
+        num_ranks: int = 1,
     ) -> None:
         self.rows, self.strata = rows, strata
         self.batch_size, self.seed = batch_size, seed
         self.steps_done = steps_done
+        self.rank, self.num_ranks = rank, num_ranks
         whole = max(1, len(rows) // batch_size)
         self.num_batches = whole if max_batches is None else min(whole, max_batches)
 
@@ -52,7 +58,8 @@ class TrainBatches(Sampler[list[int]]):
         epoch, first = divmod(self.steps_done(), self.num_batches)
         order = self.order(epoch)
         for batch in range(first, self.num_batches):
-            yield order[batch * self.batch_size : (batch + 1) * self.batch_size].tolist()
+            rows = order[batch * self.batch_size : (batch + 1) * self.batch_size]
+            yield rows[self.rank :: self.num_ranks][: len(rows) // self.num_ranks].tolist()
 
     def order(self, epoch: int) -> NDArray[np.int64]:
         """Return the rows of an epoch in their order, int64 ``(N,)``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import timm
+from timm.layers.norm_act import convert_sync_batchnorm
 from timm.models._efficientnet_blocks import InvertedResidual
 from torch import Tensor, nn
 
@@ -209,6 +210,15 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
     of_head = head_keys(model)
     named = list(model.named_parameters())
     return [p for key, p in named if key not in of_head], [p for key, p in named if key in of_head]
+
+
+def synchronised(model: nn.Module) -> nn.Module:
+    """Return the network with BatchNorm over the batches of all processes, the same parameters and names.
+
+    By timm's conversion: torch's own, which Lightning takes, drops the activations within timm's layers.
+    """
+    converted: nn.Module = convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
+    return converted
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -181,7 +181,7 @@ class CrackClassifier(LightningModule):
         """Return the loss of a batch, float scalar."""
         loss = self._step(batch, "train")
         self.last_loss, self.last_index = loss.detach(), batch["index"]
-        self.log("train/loss_step", self.last_loss)
+        self.log("train/loss_step", self.last_loss, sync_dist=True)
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
@@ -262,7 +262,7 @@ class CrackClassifier(LightningModule):
         checkpoint["seen_tiles"] = self.seen_tiles
         checkpoint["novelty"] = None if self.novelty is None else self.novelty.values()
         checkpoint["train_counts"] = {
-            name: dict(metric.metric_state) for name, metric in self._train_counts().items()
+            name: _over_all_processes(metric) for name, metric in self._train_counts().items()
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -270,6 +270,8 @@ class CrackClassifier(LightningModule):
         self.seen_tiles = checkpoint.get("seen_tiles", self.seen_tiles)
         if novelty := checkpoint.get("novelty"):
             self.novelty = Novelty(**novelty)
+        if torch.distributed.is_initialized() and torch.distributed.get_rank() > 0:
+            return  # the first process goes on with what all have counted
         for name, metric in self._train_counts().items():
             for key, value in checkpoint.get("train_counts", {}).get(name, {}).items():
                 setattr(metric, key, value)
@@ -285,6 +287,11 @@ class CrackClassifier(LightningModule):
             "loss": self._mean_loss("train"),
             **dict(self._metrics("train").items(keep_base=True, copy_state=False)),
         }
+
+
+def _over_all_processes(metric: Metric) -> dict[str, Any]:
+    with metric.sync_context():
+        return dict(metric.metric_state)
 
 
 def _in_unit(values: Tensor) -> Tensor:

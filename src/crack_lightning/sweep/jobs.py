@@ -8,15 +8,14 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 import traceback
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, Protocol
 
 from crack_lightning.cli import guarded
 from crack_lightning.errors import Pruned
+from crack_lightning.processes import die_with_parent, end_in_words
 from crack_lightning.run_folder import SESSION, write_text
 from crack_lightning.sweep.journal import DONE, FAILED, PRUNED
 from crack_lightning.sweep.lifeline import killed_with_parent, serve_me
@@ -118,10 +117,8 @@ def failure_of(exit_code: int | None) -> str:
         exit_code = 128 - exit_code
     if exit_code == UNWRITABLE:
         return "failed, and could not write why into its folder; is the disk full?"
-    if exit_code is None or exit_code >= 0:
-        return f"ended with exit code {exit_code}, see {CONSOLE}"
-    hint = " (from outside; often for want of memory)" if -exit_code == signal.SIGKILL else ""
-    return f"ended by {signal.Signals(-exit_code).name}{hint}"
+    told = end_in_words(exit_code)
+    return f"{told}, see {CONSOLE}" if exit_code is None or exit_code >= 0 else told
 
 
 def keep_outcome(folder: Path, state: str, reason: str, trace: str = "") -> None:
@@ -134,7 +131,7 @@ def keep_outcome(folder: Path, state: str, reason: str, trace: str = "") -> None
 
 def _work(job: Job, run: Run, environment: dict[str, str], line: Connection | None) -> None:
     killed_with_parent()
-    _die_with_sweep()
+    die_with_parent()
     if hasattr(os, "setsid"):
         os.setsid()  # a terminal's Ctrl-C is for the sweep, which asks its jobs to stop
     os.environ.update(environment)
@@ -197,25 +194,3 @@ def recorded(action: Callable[[], int], folder: Path) -> int:
         raise
     keep_outcome(folder, DONE if code == 0 else FAILED, "" if code == 0 else f"exit code {code}")
     return code
-
-
-def _die_with_sweep() -> None:
-    """End this process when the sweep's ends, however it ends.
-
-    The pipe to the sweep closes with it. On Linux the kernel answers that with SIGKILL, whatever this process
-    is doing; elsewhere a thread waits for it, as long as Python comes to run.
-    """
-    sweep = multiprocessing.parent_process()
-    assert sweep is not None, "a job is started by a sweep"
-    if sys.platform == "linux":
-        import fcntl
-
-        fcntl.fcntl(sweep.sentinel, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(sweep.sentinel, fcntl.F_SETSIG, signal.SIGKILL)
-        fcntl.fcntl(sweep.sentinel, fcntl.F_SETFL, fcntl.fcntl(sweep.sentinel, fcntl.F_GETFL) | os.O_ASYNC)
-    threading.Thread(target=_wait_for_end, args=(sweep.sentinel,), daemon=True).start()
-
-
-def _wait_for_end(sentinel: int) -> None:
-    wait([sentinel])
-    os._exit(1)

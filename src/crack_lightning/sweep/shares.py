@@ -20,7 +20,7 @@ class Shares:
     """What each of several jobs at once has.
 
     Attributes:
-        environments: The variables that give a job its GPU; one mapping for each job at once.
+        environments: The variables that give a job its GPUs; one mapping for each job at once.
         threads: Compute threads of a job that does not say itself; ``None`` leaves it every core.
     """
 
@@ -29,7 +29,7 @@ class Shares:
 
 
 def share_out(asked: str, configs: Sequence[Mapping[str, Any]]) -> Shares:
-    """Share cores and GPUs out: never more compute threads than cores, and a GPU a job.
+    """Share cores and GPUs out: never more compute threads than cores, and as many GPUs a job as it asks for.
 
     Args:
         asked: How many jobs at once: a number, or ``auto``.
@@ -41,21 +41,24 @@ def share_out(asked: str, configs: Sequence[Mapping[str, Any]]) -> Shares:
     trainers = [config["trainer"] for config in configs]
     gpus = [] if all(trainer["accelerator"] == "cpu" for trainer in trainers) else visible_gpus()
     cores = available_cores()
-    stated = max((trainer["threads"] or 0 for trainer in trainers), default=0)
-    number = (len(gpus) or cores // max(1, stated) or 1) if asked == "auto" else int(asked)
+    devices = max((trainer["devices"] or len(gpus) or 1 for trainer in trainers), default=1)
+    stated = max([1 if gpus else devices, *(trainer["threads"] or 0 for trainer in trainers)])
+    number = (len(gpus) // devices if gpus else cores // stated) or 1 if asked == "auto" else int(asked)
     if number == 1:
         return Shares(environments=[{}], threads=None)
-    if gpus and number > len(gpus):
+    if gpus and number * devices > len(gpus):
+        each = "a GPU" if devices == 1 else f"{devices} GPUs"
         raise ConfigError(
-            f"sweep.jobs: {number} jobs at once need a GPU each, and there are {len(gpus)}; use "
+            f"sweep.jobs: {number} jobs at once need {each} each, and there are {len(gpus)}; use "
             "sweep.jobs=auto, or trainer=cpu."
         )
-    if number * max(1, stated) > cores:
+    if number * stated > cores:
         raise ConfigError(
-            f"sweep.jobs: {number} jobs at once of {max(1, stated)} threads are more than the {cores} cores; "
+            f"sweep.jobs: {number} jobs at once of {stated} threads are more than the {cores} cores; "
             "use sweep.jobs=auto, or lower trainer.threads."
         )
-    environments = [{"CUDA_VISIBLE_DEVICES": gpu} for gpu in gpus[:number]] or [{} for _ in range(number)]
+    dealt = [",".join(gpus[job * devices : (job + 1) * devices]) for job in range(number)]
+    environments = [{"CUDA_VISIBLE_DEVICES": names} if names else {} for names in dealt]
     return Shares(environments=environments, threads=cores // number)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytorch_lightning import LightningModule, Trainer
 
     from crack_lightning.model.classifier import CrackClassifier
-    from crack_lightning.training.guards import StopRequests
+    from crack_lightning.training.guards import Requests
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 _MODEL_KEYS = (
@@ -93,7 +93,7 @@ class RunCheckpoints(Checkpoint):
         history: A dict an epoch, in order: ``epoch`` and every logged figure.
     """
 
-    def __init__(self, folder: Path, *, monitor: str, every_s: float, requests: StopRequests) -> None:
+    def __init__(self, folder: Path, *, monitor: str, every_s: float, requests: Requests) -> None:
         self.best_path, self.last_path = folder / BEST, folder / LAST
         self.monitor, self.sign = monitor, -1.0 if monitor.endswith("loss") else 1.0
         self.every_s = every_s
@@ -129,7 +129,8 @@ class RunCheckpoints(Checkpoint):
         """Save when it is time, or when a stop is asked for."""
         if trainer.is_last_batch:
             return
-        if self.requests.received is not None or time.monotonic() - self._saved_at >= self.every_s:
+        due = self.requests.received is not None or time.monotonic() - self._saved_at >= self.every_s
+        if trainer.strategy.reduce_boolean_decision(due, all=False):  # all processes save, or none
             self._save_last(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

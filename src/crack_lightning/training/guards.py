@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from pytorch_lightning import Callback
@@ -43,6 +43,19 @@ class FiniteLoss(Callback):
             "usual cause: lower optimizer.lr, or set recipe.gradient_clip=1 or trainer.precision=32. "
             f"Tiles of the batch: {', '.join(tiles)}."
         )
+
+
+class Requests(Protocol):
+    """Whether a run is asked to stop."""
+
+    deferred: bool
+
+    @property
+    def received(self) -> int | None:
+        """The signal's number, or ``None``."""
+
+    def listen(self) -> None:
+        """Take the signals from whom Lightning gave them to."""
 
 
 class StopRequests:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class StepSeeds(Callback):
-    """Seeds what is random in a step (dropout, drop path) from (seed, global step)."""
+    """Seeds what is random in a step (dropout, drop path) from (seed, global step, rank)."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -22,5 +22,6 @@ class StepSeeds(Callback):
         self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Seed torch for this step."""
-        words = np.random.SeedSequence([self.seed, trainer.global_step]).generate_state(1, np.uint64)
+        sequence = np.random.SeedSequence([self.seed, trainer.global_step, trainer.global_rank])
+        words = sequence.generate_state(1, np.uint64)
         torch.manual_seed(int(words[0] >> np.uint64(1)))

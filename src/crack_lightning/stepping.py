@@ -1,0 +1,175 @@
+"""The steps of a run: in this process, or in several that share every batch."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pytorch_lightning.utilities import rank_zero_only
+
+from crack_lightning import assembly
+from crack_lightning.errors import DataError
+from crack_lightning.model.backbones import synchronised
+from crack_lightning.model.checkpoints import load_classifier, read_checkpoint
+from crack_lightning.training.checkpoints import RunCheckpoints, save_model
+from crack_lightning.training.guards import FiniteLoss
+from crack_lightning.training.notices import settled_warnings
+from crack_lightning.training.pruning import Pruning
+from crack_lightning.training.ranks import in_ranks
+from crack_lightning.training.seeds import StepSeeds
+from crack_lightning.training.statistics import SameStatistics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import pytorch_lightning as pl
+
+    from crack_lightning.config import TrainConfig
+    from crack_lightning.data.datamodule import CrackDataModule
+    from crack_lightning.data.table import TileTable
+    from crack_lightning.hardware import HardwarePlan
+    from crack_lightning.model.classifier import CrackClassifier
+    from crack_lightning.training.guards import Requests, StopRequests
+    from crack_lightning.training.ranks import Rank
+
+    History = list[dict[str, float]]
+    Report = Callable[[int, dict[str, float]], bool]
+
+
+class Steps:
+    """Lightning's Trainer of a run, set up to go on from its last checkpoint if there is one.
+
+    Args:
+        config: The run's settings.
+        datamodule: Its tiles.
+        folder: Its folder.
+        plan: The machine's use; with several devices this is one of the processes that share the training.
+        requests: Whether it is to stop.
+        report: Is told an epoch's figures, and says whether to end the run.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        datamodule: CrackDataModule,
+        *,
+        folder: Path,
+        plan: HardwarePlan,
+        requests: Requests,
+        report: Report | None,
+    ) -> None:
+        self.datamodule = datamodule
+        self.checkpoints = RunCheckpoints(
+            folder / "checkpoints",
+            monitor=config.trainer.monitor,
+            every_s=config.trainer.checkpoint_every,
+            requests=requests,
+        )
+        last = self.checkpoints.last_path
+        self.goes_on_from = last if last.exists() else None
+        self.trainer: pl.Trainer = assembly.build_trainer(
+            config,
+            folder=folder,
+            plan=plan,
+            callbacks=[
+                StepSeeds(config.seed),
+                FiniteLoss(datamodule.table.path),
+                *([SameStatistics()] if plan.devices > 1 else []),
+                self.checkpoints,
+                *([Pruning(report)] if report else []),
+            ],
+            purge_step=None if self.goes_on_from is None else int(read_checkpoint(last)["global_step"]),
+        )
+
+    def fit(self, classifier: CrackClassifier) -> History:
+        """Train, and return the figures of each epoch."""
+        classifier.train()  # Lightning takes it as it is, and features were computed in evaluation mode
+        self.trainer.fit(
+            classifier,
+            datamodule=self.datamodule,
+            ckpt_path=None if self.goes_on_from is None else str(self.goes_on_from),
+        )
+        return self.checkpoints.history
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Share:
+    config: TrainConfig
+    table: TileTable
+    folder: Path
+    plan: HardwarePlan
+    start: Path
+
+
+def fit_in_ranks(
+    config: TrainConfig,
+    classifier: CrackClassifier,
+    table: TileTable,
+    *,
+    folder: Path,
+    plan: HardwarePlan,
+    requests: StopRequests,
+    report: Report | None,
+) -> History:
+    """Train in as many processes as the plan has devices, and return the figures of each epoch.
+
+    Together they take the steps that one process would: a batch is dealt out among them, every validation
+    tile is looked at once, gradients are averaged. What is normalised within a batch is so within each share:
+    BatchNorm (but for ``trainer.sync_batchnorm``), class weights, and MixUp's partners.
+
+    Raises:
+        DataError: If a split has fewer tiles than there are processes.
+    """
+    for split in ("train", "val"):
+        if (number := len(table.rows(split))) < plan.devices:
+            raise DataError(
+                f"trainer.devices: {plan.devices} processes need a tile each, and {number} are in the split "
+                f"'{split}'; set trainer.devices=1, or give more tiles."
+            )
+    with _kept_as(folder / "checkpoints" / ".start.part", classifier) as start:
+        return in_ranks(
+            partial(_fit_share, _Share(config=config, table=table, folder=folder, plan=plan, start=start)),
+            total=plan.devices,
+            gpus=plan.accelerator == "gpu",
+            threads=max(1, plan.threads // plan.devices),
+            log=folder / "run.log",
+            requests=requests,
+            report=report,
+        )
+
+
+@contextmanager
+def _kept_as(path: Path, classifier: CrackClassifier) -> Iterator[Path]:
+    """Keep a classifier in a file for the block; a killed run's is cleared with its other ``.part`` files."""
+    save_model(classifier, path)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _fit_share(share: _Share, rank: Rank) -> History:
+    config, plan = share.config, share.plan
+    # Lightning would take every process for the first until it trains
+    rank_zero_only.rank = rank.number  # type: ignore[attr-defined]
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    with settled_warnings():
+        datamodule = assembly.build_datamodule(
+            config, share.table, plan=plan, rank=rank.number, num_ranks=rank.total
+        )
+        steps = Steps(
+            config,
+            datamodule,
+            folder=share.folder,
+            plan=plan,
+            requests=rank.requests,
+            report=rank.report,
+        )
+        classifier = load_classifier(share.start)
+        if config.trainer.sync_batchnorm:
+            classifier.backbone = synchronised(classifier.backbone)
+        return steps.fit(classifier)
