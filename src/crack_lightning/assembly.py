@@ -199,7 +199,7 @@ def build_trainer(
         max_epochs=config.trainer.max_epochs,
         callbacks=[*chosen, *callbacks],
         logger=loggers or False,
-        # not the cluster's: on SLURM, too, the run starts its processes itself
+        # not the cluster's: the run starts what processes it has itself
         plugins=[WholeCheckpointIO(), LightningEnvironment()],
         default_root_dir=folder,
         gradient_clip_val=config.recipe.gradient_clip or None,
@@ -214,8 +214,8 @@ def build_trainer(
 def _strategy(config: TrainConfig, plan: HardwarePlan) -> Strategy | str:
     if plan.devices == 1:
         return "auto"
-    some_rest = config.recipe.name == "probe_then_finetune" or config.model.head == "local"
-    return DDPStrategy(find_unused_parameters=some_rest)
+    # its stages open one by one, and the closed ones have no gradients to wait for
+    return DDPStrategy(find_unused_parameters=config.recipe.name == "probe_then_finetune")
 
 
 def _logged_in(folder: Path) -> dict[str, Any]:

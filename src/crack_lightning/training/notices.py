@@ -16,7 +16,6 @@ _SETTLED = (
     r"Found .* module\(s\) in eval mode at the start of training",  # the frozen backbone
     r"The number of training batches .* is smaller than the logging interval",  # short runs are tests
     r"It is recommended to use `self.log\(.*sync_dist=True",  # our figures are of all processes already
-    r"find_unused_parameters=True was specified",  # which stages learn changes on the way
 )
 
 
