@@ -190,7 +190,7 @@ WORKS = {
     "speed": (SpeedRows, "a,b,c,d,e,f,g,h,i,j"),
     "evidence": (EvidenceRows, "c,d,e,f,g,h"),
     "sweeps": (SweepRows, "b,c,e,g"),
-    "transfer": (TransferRows, "a,b,c,e,f,g,shipped"),
+    "transfer": (TransferRows, "a,b,c,e,f,g,shipped,resolution"),
 }
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
+import resolution
 import torch
 from commands import Commands, accuracy, metrics, read_rows, report
 from sklearn.linear_model import LogisticRegression
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from crack_lightning.data.table import TileTable
 
     Picture = NDArray[np.uint8]
 
@@ -79,6 +82,15 @@ class TransferRows(Commands):
         """The head that comes with the package on the halves of uav75."""
         return self.halves("shipped", "builtin")
 
+    def resolution(self) -> str:
+        """Input size, tile scale and pooling of the head that comes with the package."""
+        cache = self.scratch / "cache"
+        halves = photo_halves(self.uav75, self.scratch / "halves", cache=cache)
+        photos = photo_tiles(halves["chosen_on"], cache=cache)
+        for line in resolution.tables("builtin", photos, cache=cache):
+            print(line, flush=True)
+        return "printed above"
+
     def halves(self, row: str, checkpoint: str) -> str:
         """Evaluate a model on all of uav75, then on each half."""
         photos = ["data=masked_photos", f"data.root={self.uav75}", 'data.group_pattern="(DSC[0-9]+)"']
@@ -123,14 +135,7 @@ def mosaic(paths: Sequence[Path]) -> Picture:
 
 def photo_halves(uav75: Path, folder: Path, *, cache: Path) -> dict[str, Path]:
     """Link the photos of the halves that :func:`write_halves` parts into folders of their own."""
-    tiles = masked_photos.load(
-        uav75,
-        rules=MaskRules(**MaskedConfig().rules()),
-        group_pattern="(DSC[0-9]+)",
-        cache=cache,
-        show_progress=False,
-    )
-    photos = sorted(set(tiles.group.tolist()))
+    photos = sorted(set(photo_tiles(uav75, cache=cache).group.tolist()))
     found = {}
     for place, half in enumerate(("chosen_on", "reported")):
         found[half] = folder / half
@@ -140,6 +145,17 @@ def photo_halves(uav75: Path, folder: Path, *, cache: Path) -> dict[str, Path]:
                 for path in (uav75 / kind).glob(f"*{photo}*"):
                     (found[half] / kind / path.name).symlink_to(path.resolve())
     return found
+
+
+def photo_tiles(folder: Path, *, cache: Path) -> TileTable:
+    """Cut photos of uav75 into tiles of 256 px."""
+    return masked_photos.load(
+        folder,
+        rules=MaskRules(**MaskedConfig().rules()),
+        group_pattern="(DSC[0-9]+)",
+        cache=cache,
+        show_progress=False,
+    )
 
 
 def markdown(rows: Sequence[Mapping[str, str]]) -> str:

@@ -153,7 +153,8 @@ class Watch:
             table.add_row(str(job.number), Text(" ".join(self.own(job))), Text(job.status), shown)
         self.console.print(table)
         self.compare()
-        self.console.print(*self._by_source)
+        for told in self._by_source:
+            self.console.print(told)
         if self._compare_s:
             self.say(f"Comparison: {self.folder / 'comparison.html'}")
 
