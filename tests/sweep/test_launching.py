@@ -136,5 +136,5 @@ def test_a_job_elsewhere_has_the_cores_that_are_reserved_for_it(name: str, cores
 def test_under_joblib_jobs_share_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crack_lightning.sweep.shares.available_cores", lambda: 6)
     launcher = ChosenLauncher("joblib_local", option("joblib_local"))
-    config = {"trainer": {"threads": None, "accelerator": "cpu"}}
+    config = {"trainer": {"threads": None, "accelerator": "cpu", "devices": 1}}
     assert launcher.share_out("3", [config]).threads == 2
