@@ -25,7 +25,7 @@ TOOLS = nox.project.dependency_groups(PYPROJECT, "test", "lint", "types")
 TESTED = ("--constraint", "constraints.txt")
 COMPILED = {"UV_COMPILE_BYTECODE": "1"}  # once here, not in every process that a test starts
 SYSTEM_PACKAGES = "--install-system-packages"
-WHOLE_SUITE = ("--cov", "--durations=15", "--numprocesses=auto", "--dist=loadfile")
+WHOLE_SUITE = ("--cov", "--durations=15", "--numprocesses=auto", "--dist=worksteal")
 MAIN_JOB_ACCURACY = 0.95
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,8 +13,6 @@ from crack_lightning.data.survey import survey_files
 from crack_lightning.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from crack_lightning.data.table import TileTable
 
 
@@ -248,19 +248,19 @@ def test_a_pattern_that_does_not_fit_is_refused(pattern: str, message: str, tmp_
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="this system has no file modes")
-def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path) -> None:
-    fill(tmp_path, "crack/a.png", "intact/b.png", "intact/locked/c.png")
-    locked = tmp_path / "intact" / "locked"
-    locked.chmod(0)
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
+def test_a_folder_that_cannot_be_listed_is_named() -> None:
     root = os.geteuid() == 0
-    try:
-        if root:
-            os.seteuid(65534)
-        with pytest.raises(DataError, match=r"cannot list '.*locked' \(Permission denied\)"):
-            read(tmp_path)
-    finally:
-        if root:
-            os.seteuid(0)
-        locked.chmod(0o755)
+    with tempfile.TemporaryDirectory() as name:  # others may not enter the folders above tmp_path
+        folder = fill(Path(name), "crack/a.png", "intact/b.png", "intact/locked/c.png")
+        folder.chmod(0o755)
+        locked = folder / "intact" / "locked"
+        locked.chmod(0)
+        try:
+            if root:
+                os.seteuid(65534)
+            with pytest.raises(DataError, match=r"cannot list '.*locked' \(Permission denied\)"):
+                read(folder)
+        finally:
+            if root:
+                os.seteuid(0)
+            locked.chmod(0o755)
