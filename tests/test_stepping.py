@@ -33,6 +33,7 @@ SETTINGS = [
     "data.drawn.tile_px=64",
     "data.batch_size=8",
     "model=convnext_atto",
+    "model.head=pooled",  # neither has BatchNorm
     "model.drop_rate=0",
     "model.drop_path_rate=0",
     "model.image_size=32",
