@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from crack_lightning.data.table import TileTable
 
 share_cores()
+if "PYTEST_XDIST_WORKER" in os.environ:  # a process a core
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -81,6 +83,7 @@ def tiny() -> list[str]:
         "data.batch_size=8",
         "model=mobilenetv3_small",
         "model.image_size=48",
+        "trainer.threads=1",
         "progress=false",
     ]
 

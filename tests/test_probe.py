@@ -25,6 +25,7 @@ SETTINGS = [
     "data.batch_size=24",
     "model=mobilenetv3_small",
     "model.image_size=48",
+    "trainer.threads=1",
     "progress=false",
 ]
 

@@ -22,13 +22,15 @@ SETTINGS = [
     "data.drawn.num_tiles=160",
     "data.drawn.tile_px=64",
     "data.batch_size=8",
-    "model=mobilenetv3_small",
+    "model=timm",
+    "model.name=test_efficientnet",
     "model.image_size=48",
     "model.drop_rate=0.2",
     "augmentation=standard",
     "augmentation.mixup_alpha=0.2",
     "trainer.max_epochs=3",
     "trainer.checkpoint_every=0",
+    "trainer.threads=1",
     "progress=false",
 ]
 

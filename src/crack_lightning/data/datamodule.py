@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from crack_lightning.data.table import TileTable
 
     Batch = dict[str, Tensor]
+
+# As Linux has it by default up to Python 3.13, in a sweep's job too, which is set to start processes that import
+# all anew: three loaders' readers took 30 s to start.
+_START_METHOD = "fork" if sys.platform == "linux" else None
 
 
 class TileDataset(Dataset[Any]):
@@ -198,6 +203,7 @@ class CrackDataModule(LightningDataModule):
             collate_fn=_as_it_is,
             num_workers=num_workers,
             timeout=self.timeout_s if num_workers else 0,
+            multiprocessing_context=_START_METHOD if num_workers else None,
             persistent_workers=num_workers > 0,
             pin_memory=self.pin_memory,
         )
