@@ -96,6 +96,7 @@ def _read(folder: Path, name: str) -> RunResult:
         report = json.loads((folder / "report" / "report.json").read_text(encoding="utf-8"))
         with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
             rows = sorted(csv.DictReader(file), key=lambda row: row["path"])
+        limits = report.get("intervals_by_source") or {}
         settings = flat(report["provenance"]["settings"])
         columns = {key: np.array([row[key] for row in rows]) for key in ("path", "group", "label")}
         return RunResult(
@@ -112,7 +113,7 @@ def _read(folder: Path, name: str) -> RunResult:
             train_tiles=report["data"]["splits"].get("train", {}).get("tiles", 0),
             trained_on=_trained_on(report["provenance"]["settings"].get("data", {})),
             sources={
-                source: {"metrics": metrics, "intervals": report["intervals_by_source"][source]}
+                source: {"metrics": metrics, "intervals": limits.get(source, {})}
                 for source, metrics in (report.get("by_source") or {}).items()
             },
             seconds=report["timing"]["seconds"],
