@@ -14,7 +14,7 @@ FOUNDATION = {"errors", "hardware", "processes", "run_folder", "cache_entries"}
 MAY_IMPORT = {
     "errors": set(),
     "hardware": {"errors"},
-    "processes": set(),
+    "processes": {"errors"},
     "run_folder": {"errors"},
     "cache_entries": {"errors", "run_folder"},
     "config": {"errors", "run_folder"},

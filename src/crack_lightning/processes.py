@@ -1,36 +1,86 @@
-"""Processes of ours: how they end with the one that started them, and how their end is told."""
+"""How our processes end: with the one they work for, when SIGTERM asks, and in which words it is told.
+
+Two things end a process with the one it works for, and each does what the other cannot.
+
+*The kernel*, on Linux alone: when the one that *forked* a process ends, it gets SIGKILL, whatever it is
+doing. For a job that one is the forkserver; so the forkserver asks for the same, and a sweep's end takes all.
+
+*The pipe* that multiprocessing keeps to the one that *asked* for a process: it closes with that. A thread
+waits for it, on every system, but comes to run only when Python does.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import multiprocessing
 import os
 import signal
 import sys
 import threading
 from multiprocessing.connection import wait
+from typing import TYPE_CHECKING
+
+from crack_lightning.errors import Interrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+_PR_SET_PDEATHSIG = 1
+_OWNER = "CRACK_LIGHTNING_FORKSERVER_OF"
 
 
 def die_with_parent() -> None:
-    """End this process when the one that started it ends, however it ends.
+    """End this process, which multiprocessing started, with the one that asked for it; first of all it does.
 
-    The pipe to that one closes with it. On Linux the kernel answers that with SIGKILL, whatever this process
-    is doing; elsewhere a thread waits for it, as long as Python comes to run.
+    On Linux a job ends with its forkserver, too, without which nobody could tell how it ended; there, the
+    pipe is for a parent that ended before the kernel was asked.
     """
     parent = multiprocessing.parent_process()
     assert parent is not None, "multiprocessing started this process"
-    if sys.platform == "linux":
-        import fcntl
-
-        fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(parent.sentinel, fcntl.F_SETSIG, signal.SIGKILL)
-        flags = fcntl.fcntl(parent.sentinel, fcntl.F_GETFL)
-        fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)
+    _be_killed_with_forking_process()
     threading.Thread(target=_wait_for_end, args=(parent.sentinel,), daemon=True).start()
+
+
+def own_forkserver() -> None:
+    """Let the forkserver that this process will start know whose it is, for :func:`die_with_owner`."""
+    os.environ[_OWNER] = str(os.getpid())
+
+
+def die_with_owner() -> None:
+    """End this process with its parent, if it is the forkserver of that; any other process goes on.
+
+    For the first module that a forkserver imports: by itself it leaves only when its imports are done and its
+    children have ended.
+    """
+    if os.environ.get(_OWNER) == str(os.getppid()):
+        _be_killed_with_forking_process()
+
+
+def _be_killed_with_forking_process() -> None:
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):  # a libc without it
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _wait_for_end(sentinel: int) -> None:
     wait([sentinel])
     os._exit(1)
+
+
+@contextlib.contextmanager
+def sigterm_raises() -> Iterator[None]:
+    """Let SIGTERM be raised as :class:`Interrupted` while the block runs, so that what it began is ended."""
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        raise Interrupted(number)
+
+    previous = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
 
 
 def end_in_words(exit_code: int | None) -> str:

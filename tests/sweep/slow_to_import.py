@@ -4,9 +4,6 @@ import os
 import time
 from pathlib import Path
 
-from crack_lightning.sweep.lifeline import killed_with_served
-
-killed_with_served()
 if told := os.environ.get("FORKSERVER_PID"):  # pytest imports every module here, for its doctests
     Path(told).write_text(str(os.getpid()), encoding="utf-8")
     time.sleep(60)

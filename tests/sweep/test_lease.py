@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crack_lightning.errors import Interrupted
+from crack_lightning.processes import sigterm_raises
 from crack_lightning.sweep.lease import LEASE, PULSE, Lease, leased
-from crack_lightning.sweep.lifeline import sigterm_raises
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

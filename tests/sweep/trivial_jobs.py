@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crack_lightning.errors import Pruned
-from crack_lightning.sweep.jobs import OUTCOME, job_context
+from crack_lightning.sweep.jobs import ENDS_WITH_SWEEP, OUTCOME, job_context
 from crack_lightning.sweep.journal import Job, Journal
 from crack_lightning.sweep.launching import LauncherRun
 from crack_lightning.sweep.running import Grid, Runner
@@ -94,7 +94,7 @@ def planned(folder: Path, *configs: dict[str, Any]) -> list[Job]:
 def main(folder: Path, settings: dict[str, Any]) -> None:
     """Run, or go on with, the sweep in a folder."""
     context = job_context()
-    context.set_forkserver_preload(settings.pop("preload", []))  # these jobs need no torch
+    context.set_forkserver_preload([ENDS_WITH_SWEEP, *settings.pop("preload", [])])  # no torch is needed
     journal = Journal(folder)
     left = EndsPoorJobs([job for job in journal.read()[1] if not job.ended])
     run: Run = work

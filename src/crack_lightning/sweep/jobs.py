@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from crack_lightning.cli import guarded
 from crack_lightning.errors import Pruned
-from crack_lightning.processes import die_with_parent, end_in_words
+from crack_lightning.processes import die_with_parent, end_in_words, own_forkserver
 from crack_lightning.run_folder import SESSION, write_text
 from crack_lightning.sweep.journal import DONE, FAILED, PRUNED
-from crack_lightning.sweep.lifeline import killed_with_parent, serve_me
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +29,9 @@ if TYPE_CHECKING:
     from crack_lightning.sweep.journal import Job
 
 CONSOLE, OUTCOME = "console.log", "outcome.json"
+ENDS_WITH_SWEEP = "crack_lightning.sweep.preload"
+HEAVY = ("crack_lightning.experiment", "crack_lightning.inference.predictor")
+"""What the forkserver imports once, so that a job starts in a tenth of a second."""
 UNWRITABLE = 74  # sysexits.h: an error while doing input or output
 STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
@@ -67,9 +69,9 @@ def job_context() -> BaseContext:
     """Return how job processes start: forked from a server that has imported torch once, else spawned."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
-    serve_me()
+    own_forkserver()
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["crack_lightning.sweep.preload"])
+    context.set_forkserver_preload([ENDS_WITH_SWEEP, *HEAVY])
     return context
 
 
@@ -130,7 +132,6 @@ def keep_outcome(folder: Path, state: str, reason: str, trace: str = "") -> None
 
 
 def _work(job: Job, run: Run, environment: dict[str, str], line: Connection | None) -> None:
-    killed_with_parent()
     die_with_parent()
     if hasattr(os, "setsid"):
         os.setsid()  # a terminal's Ctrl-C is for the sweep, which asks its jobs to stop

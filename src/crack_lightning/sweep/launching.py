@@ -30,11 +30,11 @@ from crack_lightning.cli import guarded, quoted
 from crack_lightning.config import conf_dir, register_schemas
 from crack_lightning.errors import Interrupted
 from crack_lightning.hardware import share_cores
+from crack_lightning.processes import sigterm_raises
 from crack_lightning.run_folder import sole_writer, write_text
 from crack_lightning.sweep.jobs import CONSOLE, OUTCOME, UNWRITABLE, keep_outcome, print_into, recorded
 from crack_lightning.sweep.journal import FAILED
 from crack_lightning.sweep.lease import PATIENCE_S, Lease, leased
-from crack_lightning.sweep.lifeline import sigterm_raises
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

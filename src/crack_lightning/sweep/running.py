@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Protocol
 
+from crack_lightning.processes import sigterm_raises
 from crack_lightning.sweep.disk import KeptWeights
 from crack_lightning.sweep.jobs import (
     failure_of,
@@ -19,7 +20,6 @@ from crack_lightning.sweep.jobs import (
     start_job,
 )
 from crack_lightning.sweep.journal import FAILED, PLANNED, RUNNING
-from crack_lightning.sweep.lifeline import sigterm_raises
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -1,0 +1,67 @@
+"""Processes end with the one they work for, and when they are asked to."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from crack_lightning.errors import Interrupted
+from crack_lightning.processes import die_with_parent, sigterm_raises
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def hold(told: Path) -> None:
+    """Work where Python does not come to run, so that the kernel has to end it."""
+    die_with_parent()
+    told.touch()
+    ctypes.PyDLL(None).sleep(60)
+
+
+def listen(told: Path) -> None:
+    """Work without the kernel's help, so that the pipe has to tell."""
+    sys.platform = "elsewhere"
+    die_with_parent()
+    told.touch()
+    time.sleep(60)
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        pytest.param(
+            hold, marks=pytest.mark.skipif(sys.platform != "linux", reason="only Linux's kernel does")
+        ),
+        listen,
+    ],
+)
+def test_a_process_dies_with_its_killed_parent(work: Callable[[Path], None], tmp_path: Path) -> None:
+    told = tmp_path / "at work"
+    parent = subprocess.Popen([sys.executable, __file__, work.__name__, str(told)], stdout=subprocess.PIPE)
+    while not told.exists():
+        assert parent.poll() is None
+        time.sleep(0.02)
+    parent.kill()
+    parent.communicate(timeout=5)  # the child has its standard output, which closes when both have ended
+
+
+def test_sigterm_is_raised_inside_the_block_alone() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Interrupted, match="signal 15"), sigterm_raises():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+if __name__ == "__main__":
+    multiprocessing.get_context("spawn").Process(
+        target=globals()[sys.argv[1]], args=(Path(sys.argv[2]),)
+    ).start()
