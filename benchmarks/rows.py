@@ -181,7 +181,7 @@ class SweepRows(Commands):
 
     def g(self) -> str:
         """What a job costs that does nothing, median of 20."""
-        return sweeps.overhead(self.scratch)
+        return sweeps.overhead(self.scratch, self.environment)
 
 
 WORKS = {

@@ -12,8 +12,10 @@ import sys
 import textwrap
 import time
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 TINY = (
     "trainer=smoke",
@@ -174,7 +176,7 @@ def _weight_difference(scratch: Path, environment: dict[str, str]) -> float:
     return max(float((one[name].double() - two[name].double()).abs().max()) for name in one)
 
 
-def events(folder: Path) -> list[dict[str, object]]:
+def events(folder: Path) -> list[dict[str, Any]]:
     """Return the events of a sweep's journal."""
     lines = (folder / "sweep.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]
@@ -211,28 +213,37 @@ print(times[-1] - times[0])
 """
 
 
-def nothing(*_: object, **__: object) -> int:
-    """Do nothing, as a job."""
-    return 0
+def overhead(scratch: Path, environment: dict[str, str], *, number: int = 20) -> str:
+    """Time jobs that do nothing: a sweep's, in processes of their own, and those of Hydra's own process."""
+    _, alone_s = _trivial_sweep(1, scratch, environment)
+    starts, all_s = _trivial_sweep(number + 1, scratch, environment)
+    each = [after - before for before, after in pairwise(starts)]
+    return (
+        f"{median(each):.3f} s from a job's start to the next one's; {(all_s - alone_s) / number:.3f} s with "
+        "its configuration composed and checked before; plain Hydra in one process, with nothing to compose, "
+        f"{_plain_hydra(number, scratch):.3f} s"
+    )
 
 
-def overhead(scratch: Path, *, number: int = 20) -> str:
-    """Time jobs that do nothing, in processes of their own and in Hydra's own process."""
-    from crack_lightning.sweep.jobs import job_context, start_job
-    from crack_lightning.sweep.journal import Job
+def _trivial_sweep(jobs: int, scratch: Path, environment: dict[str, str]) -> tuple[list[float], float]:
+    """Run a sweep as a user would; return when its jobs started and the seconds that it took in all.
 
-    context, seconds = job_context(), []
-    for each in range(number + 1):
-        job = Job(number=each, folder=scratch / f"g{each}", overrides=[], config={})
-        began = time.perf_counter()
-        start_job(context, job, run=nothing, environment={}).join()
-        seconds.append(time.perf_counter() - began)
+    Not in this process: a job imports what its sweep was started as, and these benchmarks import much.
+    """
+    script, out = Path(__file__).with_name("trivial.py"), scratch / f"g{jobs}"
+    line = [sys.executable, str(script), "-m", f"seed=range({jobs})", f"outputs={out}"]
+    began = time.perf_counter()
+    subprocess.run(line, env=environment, check=True)
+    seconds = time.perf_counter() - began
+    [folder] = out.glob("multirun/*/*")
+    return [float(event["at"]) for event in events(folder) if event.get("state") == "running"], seconds
+
+
+def _plain_hydra(number: int, scratch: Path) -> float:
+    """Return the seconds of a job that does nothing in Hydra's own process."""
     script = scratch / "plain.py"
     script.write_text(IN_PROCESS, encoding="utf-8")
     values = ",".join(map(str, range(number + 1)))
     line = [sys.executable, str(script), "-m", f"+a={values}", f"hydra.sweep.dir={scratch / 'plain'}"]
     told = subprocess.run(line, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
-    return (
-        f"{median(seconds[1:]):.3f} s a job (the first, with the server's start: {seconds[0]:.1f} s); plain "
-        f"Hydra in one process {float(told) / number:.3f} s"
-    )
+    return float(told) / number
