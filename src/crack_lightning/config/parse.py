@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from hydra.core.config_store import ConfigStore
@@ -61,13 +62,19 @@ def parse(composed: DictConfig, schema: type[T]) -> T:
     """
     try:
         plain = OmegaConf.to_container(composed, resolve=True)
-        merged = OmegaConf.merge(OmegaConf.structured(schema), plain)
+        merged = OmegaConf.merge(_node(schema), plain)
         config = cast("T", OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error, schema=schema)) from error
     if problems := config.problems():
         raise ConfigError("\n".join(problems))
     return config
+
+
+@cache
+def _node(schema: type[Any]) -> DictConfig:
+    """Return a schema as a node, which merging copies; a sweep checks many configurations against one."""
+    return cast("DictConfig", OmegaConf.structured(schema))
 
 
 def write_config(config: object, path: Path) -> None:
