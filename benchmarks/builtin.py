@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from crack_lightning.inference.mapping import CrackMapper
+from crack_lightning.inference.mapping import map_reach
 from crack_lightning.model.builtin import BUILTIN_FILE, write_head
 from crack_lightning.model.checkpoints import load_classifier
 
@@ -18,7 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     classifier = load_classifier(parser.parse_args().checkpoint)
-    write_head(classifier, BUILTIN_FILE, reach_px=CrackMapper(classifier).reach_px)
+    write_head(classifier, BUILTIN_FILE, reach_px=map_reach(classifier))
     print(f"{BUILTIN_FILE}: {BUILTIN_FILE.stat().st_size:,} bytes")
 
 

@@ -68,6 +68,29 @@ def test_it_maps_a_photo_without_further_options(tmp_path: Path) -> None:
 
 
 @needs_backbone
+@pytest.mark.usefixtures("openvino")
+def test_every_engine_and_precision_maps_alike(tmp_path: Path) -> None:
+    Image.fromarray(wall(112, 240, crack_px=4)).save(tmp_path / "wall.png")
+    found = {}
+    for setting, said in (
+        ("engine=eager", "eager PyTorch, precision 32"),
+        ("engine=openvino", "OpenVINO, precision 32"),
+        ("trainer.precision=bf16", "eager PyTorch, precision bf16"),
+    ):
+        outputs = tmp_path / setting
+        arguments = [str(tmp_path / "wall.png"), setting, f"outputs={outputs}", "progress=false"]
+        assert main(["predict", "checkpoint=builtin", *arguments]) == 0
+        [folder] = outputs.glob("*/*_predict")
+        assert f"engine: {said}" in (folder / "run.log").read_text(encoding="utf-8")
+        with (folder / "tiles.csv").open(encoding="utf-8", newline="") as file:
+            found[setting] = np.array([float(row["probability_crack"]) for row in csv.DictReader(file)])
+    exact, same, rough = found.values()
+    np.testing.assert_allclose(same, exact, atol=1e-5)
+    np.testing.assert_allclose(rough, exact, atol=0.1)
+    assert np.abs(rough - exact).max() > 1e-4
+
+
+@needs_backbone
 def test_the_reach_that_it_keeps_is_that_of_its_layers() -> None:
     network = load_builtin().backbone
     assert isinstance(network, LocalNetwork)

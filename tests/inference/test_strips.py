@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,13 @@ import torch
 from crack_lightning.errors import ConfigError
 from crack_lightning.inference.mapping import overlaid
 from crack_lightning.inference.strips import cell_map, reach, tile_scores
+from crack_lightning.model.engines import eager, prepare_engine
 from crack_lightning.model.heads import LocalNetwork
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
 
 def network(name: str) -> LocalNetwork:
@@ -21,23 +29,56 @@ def network(name: str) -> LocalNetwork:
     return built.eval()
 
 
+class OfBytes(torch.nn.Module):
+    """A local network that takes uint8."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.local = network(name)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.local.cells(images.float() / 255)
+
+
+@torch.inference_mode()
+def in_one_pass(plain: OfBytes, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return np.asarray(plain(torch.from_numpy(pixels.transpose(2, 0, 1))[None])[0, 0])
+
+
+@pytest.mark.usefixtures("openvino")
+@pytest.mark.parametrize("engine", ["eager", "openvino"])
 @pytest.mark.parametrize(("name", "size"), [("resnet10t", (533, 401)), ("tf_efficientnet_lite0", (260, 660))])
-def test_pieces_fit_without_seams(name: str, size: tuple[int, int]) -> None:
-    local = network(name)
-
-    @torch.inference_mode()
-    def cells(images: torch.Tensor) -> torch.Tensor:
-        return local.cells(images.float() / 255)
-
+def test_pieces_fit_without_seams(engine: str, name: str, size: tuple[int, int], tmp_path: Path) -> None:
+    plain = OfBytes(name).eval()
     pixels = np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)
-    far = reach(local.cells)
+    far = reach(plain.local.cells)
     assert 30 < far < 320
-    once = cells(torch.from_numpy(pixels.transpose(2, 0, 1))[None])[0, 0].numpy()
-    parted = cell_map(cells, pixels, reach_px=far, piece_px=256)
+    once = in_one_pass(plain, pixels)
     assert once.std() > 0.01
-    np.testing.assert_allclose(parted, once, atol=1e-4)
-    blind = cell_map(cells, pixels, reach_px=0, piece_px=256)
+    seen = []
+
+    def cells(images: torch.Tensor) -> torch.Tensor:
+        seen.append(images.shape)
+        return compute(images)
+
+    _, compute = prepare_engine(
+        plain, wanted=engine, image_size=None, threads=2, cache=tmp_path, key="engine"
+    )
+    piece_px = 16 * (far // 8 + 6)
+    np.testing.assert_allclose(cell_map(cells, pixels, reach_px=far, piece_px=piece_px), once, atol=1e-4)
+    assert len(seen) > 2
+    assert len(set(seen)) == 1
+    assert max(seen[0][2:]) <= piece_px
+    blind = cell_map(cells, pixels, reach_px=0, piece_px=piece_px)
     assert np.abs(blind - once).max() > 1e-3
+
+
+@pytest.mark.parametrize("size", [(1, 1), (15, 100), (64, 33)])
+def test_a_small_picture_is_one_piece(size: tuple[int, int]) -> None:
+    plain = OfBytes("resnet10t").eval()
+    pixels = np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)
+    found = cell_map(eager(plain), pixels, reach_px=320)
+    np.testing.assert_allclose(found, in_one_pass(plain, pixels), atol=1e-4)
 
 
 def test_a_network_that_averages_over_all_it_sees_is_refused() -> None:

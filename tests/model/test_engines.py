@@ -70,6 +70,33 @@ def test_openvino_agrees_with_eager_for_any_number_of_tiles(
     torch.testing.assert_close(compute(tiles(number)), eager(network)(tiles(number)), atol=1e-5, rtol=1e-5)
 
 
+class Cells(nn.Module):
+    """Bytes to a number for every second pixel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.ReLU())
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.layers(images.float() / 255)
+        return outputs
+
+
+@pytest.mark.usefixtures("openvino")
+def test_images_of_any_size_are_computed_one_by_one(tmp_path: Path) -> None:
+    network = Cells().eval()
+    options: dict[str, Any] = {"image_size": None, "threads": 2, "cache": tmp_path, "key": "engine"}
+    choice, _ = prepare_engine(network, wanted="auto", **options)
+    assert {"eager", "openvino"} <= choice.tiles_per_s.keys()
+    assert (choice.family == "openvino") == (choice.title == "OpenVINO")
+    for wanted in ("openvino", "eager"):
+        _, compute = prepare_engine(network, wanted=wanted, **options)
+        for shape in ((1, 3, 32, 64), (2, 3, 48, 16), (1, 3, 32, 64)):
+            images = torch.randint(256, shape, dtype=torch.uint8)
+            torch.testing.assert_close(compute(images), eager(network)(images), atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.usefixtures("openvino")
 def test_auto_tries_what_is_at_hand_once_and_takes_the_fastest(
     network: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -84,7 +111,7 @@ def test_auto_tries_what_is_at_hand_once_and_takes_the_fastest(
 def test_without_another_engine_nothing_is_measured(
     network: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "_openvino_version", lambda: None)
+    monkeypatch.setattr(engines, "openvino_version", lambda: None)
     monkeypatch.setattr(engines, "computes_bf16", lambda: False)
     choice, compute = prepared(network, tmp_path)
     assert (choice.name, choice.tiles_per_s) == ("eager", {})
@@ -98,7 +125,7 @@ def test_an_engine_that_disagrees_is_not_taken(
     def wrong(*_: Any, **__: Any) -> Any:
         return lambda images: torch.ones(len(images), 6)
 
-    monkeypatch.setattr(engines, "_openvino", wrong)
+    monkeypatch.setattr(engines, "tile_compute", wrong)
     caplog.set_level("INFO")
     assert prepared(network, tmp_path)[0].name.startswith("eager")
     assert "openvino differs from eager by" in caplog.text
@@ -115,7 +142,7 @@ def test_a_network_that_openvino_cannot_take_is_left_to_eager_or_refused(tmp_pat
 def test_what_this_machine_lacks_is_refused(
     network: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "_openvino_version", lambda: None)
+    monkeypatch.setattr(engines, "openvino_version", lambda: None)
     monkeypatch.setattr(engines, "computes_bf16", lambda: False)
     with pytest.raises(ConfigError, match=r"'openvino' needs OpenVINO.*crack-lightning\[fast\]"):
         prepared(network, tmp_path, "openvino")

@@ -98,8 +98,8 @@ class PredictConfig:
             picture is called by its tile that is likeliest cracked. ``null`` does so for ``builtin``.
         abstain: Give no answer for pictures too unlike the training tiles; not with ``map``.
         batch_size: Tiles at once.
-        engine: What computes, as ``recipe.engine``; ``auto`` is ``eager`` on a GPU, for fewer than 1,000
-            pictures, and where ``trainer.precision`` is set.
+        engine: What computes, as ``recipe.engine``; ``auto`` is ``eager`` on a GPU, where
+            ``trainer.precision`` is set, and for fewer than 1,000 pictures or, with ``map``, 10 megapixels.
         progress: Show progress bars.
         trainer: Only ``accelerator``, ``precision`` and ``threads`` are read.
         sweep: What ``-m`` does with its jobs; a run without it reads none of it.

@@ -12,8 +12,8 @@ import torch
 from scipy.special import expit
 
 from crack_lightning.errors import ConfigError
-from crack_lightning.inference.strips import cell_map, reach, tile_scores
-from crack_lightning.model.folding import folded
+from crack_lightning.inference.strips import PIECE_PX, cell_map, reach, tile_scores
+from crack_lightning.model.engines import eager
 from crack_lightning.model.heads import CELL_PX, LocalNetwork, strongest_mean
 from crack_lightning.model.networks import CellNetwork
 from crack_lightning.run_folder import whole_file
@@ -23,12 +23,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from crack_lightning.model.classifier import CrackClassifier
+    from crack_lightning.model.engines import Compute
 
 _LEAST_SHOWN = 0.3
-_EXAMPLE_PX = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +48,10 @@ class CrackMapper:
 
     Args:
         classifier: The model, in evaluation mode.
-        device: Where to compute.
+        compute: What computes its :class:`~crack_lightning.model.networks.CellNetwork`; eager PyTorch in 32
+            bits on the CPU by default.
+        piece_px: Largest side of what is computed at once, pixels; see
+            :data:`~crack_lightning.inference.strips.PIECE_PX`.
 
     Attributes:
         reach_px: How far from itself a cell looks, pixels.
@@ -62,35 +64,46 @@ class CrackMapper:
         ConfigError: If its head is not local, or it looks too far for pieces to fit together.
     """
 
-    def __init__(self, classifier: CrackClassifier, *, device: str = "cpu") -> None:
-        if not isinstance(classifier.backbone, LocalNetwork):
-            raise ConfigError(
-                "map: a map needs a model that was trained with model.head=local, and this one's head is "
-                "pooled; leave map out, or give another checkpoint."
-            )
-        self._device = torch.device(device)
-        example = torch.zeros((1, 3, _EXAMPLE_PX, _EXAMPLE_PX), dtype=torch.uint8)
-        self._network = folded(CellNetwork(classifier), example).to(self._device)
+    def __init__(
+        self,
+        classifier: CrackClassifier,
+        *,
+        compute: Compute | None = None,
+        piece_px: int = PIECE_PX["eager"],
+    ) -> None:
+        self.reach_px = map_reach(classifier)
+        self._compute = compute or eager(CellNetwork(classifier), any_size=True)
+        self._piece_px = piece_px
         self._temperature = float(classifier.hparams["temperature"])
         self.threshold = float(classifier.hparams["threshold"])
         self.class_names: tuple[str, ...] = tuple(classifier.hparams["class_names"])
-        self.positive_index = classifier.backbone.positive_index
+        self.positive_index = self.class_names.index(classifier.hparams["positive_class"])
         self.tile_px = int(classifier.hparams["image_size"])
-        self.reach_px = classifier.backbone.reach_px or untrained_reach(classifier)
 
-    def _cells(self, images: Tensor) -> Tensor:
-        cells: Tensor = self._network(images.to(self._device))
-        return cells.cpu()
-
-    @torch.inference_mode()
     def map(self, pixels: NDArray[np.uint8]) -> CrackMap:
         """Map a picture, uint8 ``(H, W, 3)``, at its own size."""
-        cells = cell_map(self._cells, pixels, reach_px=self.reach_px)
+        cells = cell_map(self._compute, pixels, reach_px=self.reach_px, piece_px=self._piece_px)
         tiles = []
         for top, left, part in tile_scores(cells, tile_px=self.tile_px):
             score = float(strongest_mean(torch.from_numpy(np.ascontiguousarray(part))[None, None]))
             tiles.append((top, left, float(expit(score / self._temperature))))
         return CrackMap(cells=expit(cells / self._temperature), tiles=tiles)
+
+
+def map_reach(classifier: CrackClassifier) -> int:
+    """Return how far from itself a cell of a model looks, pixels.
+
+    Raises:
+        ConfigError: If its head is not local, or it looks too far for pieces to fit together.
+    """
+    if not isinstance(classifier.backbone, LocalNetwork):
+        raise ConfigError(
+            "map: a map needs a model that was trained with model.head=local, and this one's head is "
+            "pooled; leave map out, or give another checkpoint."
+        )
+    if classifier.backbone.reach_px is None:
+        classifier.backbone.reach_px = untrained_reach(classifier)
+    return classifier.backbone.reach_px
 
 
 def untrained_reach(classifier: CrackClassifier) -> int:

@@ -13,20 +13,21 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from crack_lightning.cache_entries import cache_folder
 from crack_lightning.config import write_config
 from crack_lightning.data.decoding import decode_image
 from crack_lightning.errors import ConfigError, DataError
 from crack_lightning.hardware import configure_process, plan_hardware
+from crack_lightning.inference.computing import MANY, are_large, choose
 from crack_lightning.inference.explained import explained_pictures
 from crack_lightning.inference.mapped import map_pictures
-from crack_lightning.inference.mapping import CrackMapper
+from crack_lightning.inference.mapping import CrackMapper, map_reach
 from crack_lightning.inference.pictures import annotate, find_pictures, places
 from crack_lightning.inference.predictor import Predictor, answering_network
+from crack_lightning.inference.strips import PIECE_PX
 from crack_lightning.model.builtin import BUILTIN
 from crack_lightning.model.checkpoints import load_classifier
-from crack_lightning.model.engines import dtype_of, eager, prepare_engine
 from crack_lightning.model.explain import Explainer, LocalExplainer, explainer_of
+from crack_lightning.model.networks import CellNetwork
 from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer, whole_file
 
 if TYPE_CHECKING:
@@ -38,11 +39,9 @@ if TYPE_CHECKING:
     from crack_lightning.hardware import HardwarePlan
     from crack_lightning.inference.predictor import Answers
     from crack_lightning.model.classifier import CrackClassifier
-    from crack_lightning.model.engines import Compute
 
 log = logging.getLogger(__name__)
 _SHOWN = 20
-_WORTH_TRYING = 1000
 
 
 def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path:
@@ -69,7 +68,8 @@ def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path
     classifier = load_classifier(Path(config.checkpoint))
     explainer = explainer_of(classifier) if config.explain else None
     wants_map = config.checkpoint == BUILTIN if config.map is None else config.map
-    mapper = CrackMapper(classifier, device=plan.device) if wants_map else None
+    if wants_map:
+        map_reach(classifier)  # before anything is written: whether this model can
     if config.abstain and classifier.novelty is None:
         raise ConfigError(
             f"abstain: a checkpoint with a limit for foreign pictures is expected, and '{config.checkpoint}' "
@@ -80,7 +80,7 @@ def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path
     with sole_writer(folder), logging_to(folder / "run.log"):
         write_config(config, folder / "config.yaml")
         log.info("machine: %s", plan.reason)
-        answers = _answers(config, classifier, mapper, pictures, plan=plan, folder=folder)
+        answers = _answers(config, classifier, pictures, plan=plan, map_into=folder if wants_map else None)
         if all(answers.problems):
             raise DataError(f"source: none of {len(answers)} files can be read: {_named(answers)}.")
         if config.abstain:
@@ -96,34 +96,13 @@ def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path
     return folder
 
 
-def _engine(
-    config: PredictConfig, classifier: CrackClassifier, *, plan: HardwarePlan, number: int
-) -> Compute:
-    """Prepare what computes; for few pictures nothing is tried that takes longer than it saves."""
-    network = answering_network(classifier)
-    plain = plan.accelerator == "gpu" or config.trainer.precision != "auto" or number < _WORTH_TRYING
-    if config.engine == "auto" and plain:
-        log.info("engine: eager PyTorch, precision %s, on %s", plan.precision, plan.device)
-        return eager(network, device=plan.device, dtype=dtype_of(plan.precision))
-    _, compute = prepare_engine(
-        network,
-        wanted=config.engine,
-        image_size=int(classifier.hparams["image_size"]),
-        threads=plan.threads,
-        cache=cache_folder(),
-        key="engine",
-    )
-    return compute
-
-
 def _answers(
     config: PredictConfig,
     classifier: CrackClassifier,
-    mapper: CrackMapper | None,
     pictures: list[Path],
     *,
     plan: HardwarePlan,
-    folder: Path,
+    map_into: Path | None,
 ) -> Answers:
     with Progress(disable=not config.progress, transient=True) as progress:
         told = progress.add_task("Predicting", total=len(pictures))
@@ -131,11 +110,19 @@ def _answers(
         def on_batch(done: int) -> None:
             progress.update(told, advance=done)
 
-        if mapper is not None:
-            return map_pictures(pictures, folder, mapper=mapper, on_batch=on_batch)
-        predictor = Predictor(
-            classifier, compute=_engine(config, classifier, plan=plan, number=len(pictures))
+        if map_into is not None:
+            network, large = CellNetwork(classifier), are_large(pictures)
+            choice, compute = choose(config, network, plan=plan, image_size=None, worth_trying=large)
+            mapper = CrackMapper(classifier, compute=compute, piece_px=PIECE_PX[choice.family])
+            return map_pictures(pictures, map_into, mapper=mapper, on_batch=on_batch)
+        _, compute = choose(
+            config,
+            answering_network(classifier),
+            plan=plan,
+            image_size=int(classifier.hparams["image_size"]),
+            worth_trying=len(pictures) >= MANY,
         )
+        predictor = Predictor(classifier, compute=compute)
         return predictor.predict(pictures, batch_size=config.batch_size, on_batch=on_batch)
 
 

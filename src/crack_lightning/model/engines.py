@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 import time
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
 import torch
 
 from crack_lightning.cache_entries import cached_entry
 from crack_lightning.errors import ConfigError
 from crack_lightning.hardware import computes_bf16, describe_processor
+from crack_lightning.model.converted import (
+    UnfitError,
+    any_size_compute,
+    convert,
+    openvino_version,
+    tile_compute,
+)
+from crack_lightning.model.folding import folded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,16 +36,12 @@ LARGEST_DISAGREEMENT = 0.02
 """Largest deviation from eager fp32 that ``auto`` takes, as a share of the outputs' own length."""
 
 _PRECISION = {"eager": "32", "eager_bf16": "bf16", "openvino": "32", "openvino_bf16": "bf16"}
-_BATCH, _JOB = 32, 8
+_BATCH, _PIECE_PX, _EXAMPLE_PX = 32, 320, 64
 _CHOICE, _NETWORK = "choice.json", "network.xml"
 
 
-class _UnfitError(Exception):
-    """Why an engine cannot take a network."""
-
-
 class Compute(Protocol):
-    """A network at work: images, uint8 ``(N, 3, S, S)``, to outputs, float32 ``(N, D)``; for any thread."""
+    """A network at work: images, uint8 ``(N, 3, H, W)``, to outputs, float32 ``(N, …)``; for any thread."""
 
     def __call__(self, images: Tensor) -> Tensor:  # noqa: D102
         ...
@@ -55,7 +54,8 @@ class EngineChoice:
     Attributes:
         name: ``eager``, ``eager_bf16``, ``openvino`` or ``openvino_bf16``.
         precision: ``32``, ``bf16`` or ``16``.
-        tiles_per_s: What each engine that was tried reached on one batch; empty where none was compared.
+        tiles_per_s: What each engine that was tried reached on one batch, or on a piece of 320 px where
+            sizes differ; empty where none was compared.
     """
 
     name: str
@@ -65,18 +65,23 @@ class EngineChoice:
     @property
     def title(self) -> str:
         """The engine's name in a report."""
-        return "OpenVINO" if "openvino" in self.name else "eager PyTorch"
+        return {"eager": "eager PyTorch", "openvino": "OpenVINO"}[self.family]
+
+    @property
+    def family(self) -> str:
+        """``eager`` or ``openvino``."""
+        return self.name.removesuffix("_bf16")
 
 
 def prepare_engine(
-    network: nn.Module, *, wanted: str, image_size: int, threads: int, cache: Path, key: str
+    network: nn.Module, *, wanted: str, image_size: int | None, threads: int, cache: Path, key: str
 ) -> tuple[EngineChoice, Compute]:
     """Choose what computes a network on the CPU, once for its weights and this machine.
 
     Args:
-        network: From images, uint8 ``(N, 3, S, S)``, to outputs, float ``(N, D)``; in evaluation mode.
+        network: From images, uint8 ``(N, 3, S, S)``, to outputs, float ``(N, …)``; in evaluation mode.
         wanted: An engine's name, or ``auto`` for the fastest on this machine that agrees with ``eager``.
-        image_size: S, pixels.
+        image_size: S, pixels; ``None`` for one image at a time, of any sides that are multiples of 16.
         threads: Compute threads.
         cache: The cache folder, where the choice and the converted network are kept.
         key: The configuration's key, for the errors.
@@ -92,17 +97,17 @@ def prepare_engine(
         "threads": threads,
         "processor": describe_processor(),
         "torch": torch.__version__,
-        "openvino": _openvino_version(),
+        "openvino": openvino_version(),
     }
     make = partial(_choose, network=network, wanted=wanted, image_size=image_size, threads=threads)
     try:
         entry = cached_entry("engines", made_of, make, cache=cache)
-    except _UnfitError as error:
+    except UnfitError as error:
         raise ConfigError(
             f"{key}: '{wanted}' cannot take this network ({error}); use {key}=eager."
         ) from error
     choice = EngineChoice(**json.loads((entry / _CHOICE).read_text(encoding="utf-8")))
-    compute = _build(choice.name, network, entry, threads=threads)
+    compute = _build(choice.name, network, entry, image_size=image_size, threads=threads)
     rates = ", ".join(f"{name} {rate:g}" for name, rate in choice.tiles_per_s.items())
     log.info(
         "engine: %s, precision %s%s", choice.title, choice.precision, f" (tiles/s: {rates})" * bool(rates)
@@ -110,8 +115,20 @@ def prepare_engine(
     return choice, compute
 
 
-def eager(network: nn.Module, *, device: str = "cpu", dtype: torch.dtype | None = None) -> Compute:
-    """Compute with PyTorch, in ``dtype`` where one is given, else in 32 bits."""
+def eager(
+    network: nn.Module,
+    *,
+    device: str = "cpu",
+    dtype: torch.dtype | None = None,
+    any_size: bool = False,
+) -> Compute:
+    """Compute with PyTorch, in ``dtype`` where one is given, else in 32 bits.
+
+    Images of ``any_size`` can be large, and are computed without the copies that normalisation makes; their
+    sides are multiples of 16.
+    """
+    if any_size:
+        network = folded(network, torch.zeros((1, 3, _EXAMPLE_PX, _EXAMPLE_PX), dtype=torch.uint8))
     network = network.to(device)
     one = ThreadPoolExecutor(1)  # for however many callers: each call takes all compute threads
 
@@ -138,26 +155,26 @@ def network_digest(network: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def _choose(folder: Path, *, network: nn.Module, wanted: str, image_size: int, threads: int) -> None:
+def _choose(folder: Path, *, network: nn.Module, wanted: str, image_size: int | None, threads: int) -> None:
     """Try the engines on one batch; keep the choice, and the network as OpenVINO reads it."""
     names = [wanted] if wanted != "auto" else _at_hand()
     if len(names) == 1:
         choice = EngineChoice(name=names[0], precision=_PRECISION[names[0]], tiles_per_s={})
         if "openvino" in names[0]:
-            _convert(network, folder / _NETWORK, image_size=image_size)
+            convert(network, folder / _NETWORK, image_size=image_size)
     else:
         choice = _fastest(names, network, folder, image_size=image_size, threads=threads)
     (folder / _CHOICE).write_text(json.dumps(asdict(choice)), encoding="utf-8")
 
 
 def _at_hand() -> list[str]:
-    with_openvino = ["openvino"] if _openvino_version() else []
+    with_openvino = ["openvino"] if openvino_version() else []
     names = ["eager", *with_openvino]
     return [*names, *(f"{name}_bf16" for name in names)] if computes_bf16() else names
 
 
 def _check_possible(name: str, key: str) -> None:
-    if "openvino" in name and not _openvino_version():
+    if "openvino" in name and not openvino_version():
         raise ConfigError(
             f"{key}: '{name}' needs OpenVINO, which is not installed; "
             f'run pip install "crack-lightning[fast]", or use {key}=eager.'
@@ -170,25 +187,26 @@ def _check_possible(name: str, key: str) -> None:
 
 
 def _fastest(
-    names: list[str], network: nn.Module, folder: Path, *, image_size: int, threads: int
+    names: list[str], network: nn.Module, folder: Path, *, image_size: int | None, threads: int
 ) -> EngineChoice:
     generator = torch.Generator().manual_seed(0)
-    sample = torch.randint(256, (_BATCH, 3, image_size, image_size), generator=generator, dtype=torch.uint8)
+    shape = (_BATCH, 3, image_size, image_size) if image_size else (1, 3, _PIECE_PX, _PIECE_PX)
+    sample = torch.randint(256, shape, generator=generator, dtype=torch.uint8)
     reference = eager(network)(sample)
     rates: dict[str, float] = {}
     for name in names:
         try:
             if "openvino" in name and not (folder / _NETWORK).exists():
-                _convert(network, folder / _NETWORK, image_size=image_size)
-            compute = _build(name, network, folder, threads=threads)
+                convert(network, folder / _NETWORK, image_size=image_size)
+            compute = _build(name, network, folder, image_size=image_size, threads=threads)
             disagreement = float(
                 torch.linalg.norm(compute(sample) - reference) / torch.linalg.norm(reference)
             )
-        except _UnfitError as error:
+        except UnfitError as error:
             log.info("engine: %s cannot take this network (%s)", name, error)
             continue
         if disagreement <= LARGEST_DISAGREEMENT:
-            rates[name] = round(_BATCH / _seconds(compute, sample), 1)
+            rates[name] = round(len(sample) / _seconds(compute, sample), 1)
         else:
             log.info("engine: %s differs from eager by %.1f %%, not used", name, 100 * disagreement)
     best = max(rates, key=lambda name: rates[name])
@@ -205,83 +223,9 @@ def _seconds(compute: Callable[[Tensor], Tensor], sample: Tensor) -> float:
     return min(times)
 
 
-def _build(name: str, network: nn.Module, folder: Path, *, threads: int) -> Compute:
+def _build(name: str, network: nn.Module, folder: Path, *, image_size: int | None, threads: int) -> Compute:
     if "openvino" in name:
-        return _openvino(folder / _NETWORK, precision=_PRECISION[name], threads=threads)
-    return eager(network, dtype=torch.bfloat16 if "bf16" in name else None)
-
-
-def _convert(network: nn.Module, path: Path, *, image_size: int) -> None:
-    """Write a network as OpenVINO reads it, for batches of a fixed size, which it computes fastest.
-
-    Raises:
-        _UnfitError: If OpenVINO cannot take the network.
-    """
-    openvino = _quiet_openvino()
-    example = torch.zeros((_JOB, 3, image_size, image_size), dtype=torch.uint8)
-    try:
-        with warnings.catch_warnings(), torch.inference_mode():
-            warnings.simplefilter("ignore")  # of the tracer, whose branches the comparison with eager checks
-            # frozen here: the converter would trace three times and take three times as long
-            traced = torch.jit.freeze(torch.jit.trace(network, example, check_trace=False))  # type: ignore[no-untyped-call]
-            model = openvino.convert_model(traced, input=[(list(example.shape), openvino.Type.u8)])
-        openvino.save_model(model, path, compress_to_fp16=False)
-    except Exception as error:  # the converter raises anything
-        raise _UnfitError(" ".join(str(error).split())[:200]) from error
-
-
-def _openvino(path: Path, *, precision: str, threads: int) -> Compute:
-    """Compute in as many streams of one thread as there are threads: none waits for another at each layer.
-
-    Raises:
-        _UnfitError: If OpenVINO cannot take the network.
-    """
-    openvino = _quiet_openvino()
-    settings: dict[str, Any] = {
-        "PERFORMANCE_HINT": "THROUGHPUT",
-        "NUM_STREAMS": threads,
-        "INFERENCE_NUM_THREADS": threads,
-        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
-    }
-    try:
-        compiled = openvino.Core().compile_model(str(path), "CPU", settings)
-    except RuntimeError as error:
-        raise _UnfitError(" ".join(str(error).split())[:200]) from error
-    # not OpenVINO's own queue: its destructor can wait for a callback that waits for the interpreter's lock
-    requests: SimpleQueue[Any] = SimpleQueue()
-    for _ in range(threads):
-        requests.put(compiled.create_infer_request())
-    pool = ThreadPoolExecutor(threads)
-
-    def work(job: Tensor) -> Tensor:
-        batch = np.zeros((_JOB, *job.shape[1:]), np.uint8)
-        batch[: len(job)] = job.numpy()
-        request = requests.get()
-        try:
-            outputs = request.infer({0: batch}, share_inputs=True)[0]
-            return torch.from_numpy(np.array(outputs[: len(job)], np.float32))
-        finally:
-            requests.put(request)
-
-    def compute(images: Tensor) -> Tensor:
-        return torch.cat(list(pool.map(work, torch.split(images, _JOB))))
-
-    return compute
-
-
-def _quiet_openvino() -> Any:
-    """Import OpenVINO without what tells its maker, over the network and in a forked process, of each use.
-
-    Without that package, OpenVINO takes a stand-in of its own that tells nobody anything.
-    """
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # cannot be imported, says this
-    import openvino
-
-    return openvino
-
-
-def _openvino_version() -> str | None:
-    try:
-        return version("openvino")
-    except PackageNotFoundError:
-        return None
+        build = any_size_compute if image_size is None else tile_compute
+        return build(folder / _NETWORK, precision=_PRECISION[name], threads=threads)
+    dtype = torch.bfloat16 if "bf16" in name else None
+    return eager(network, dtype=dtype, any_size=image_size is None)
