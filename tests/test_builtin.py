@@ -18,6 +18,7 @@ from crack_lightning.model import builtin
 from crack_lightning.model.builtin import BUILTIN_FILE, load_builtin, write_head
 from crack_lightning.model.heads import LocalNetwork
 from crack_lightning.model.pretrained import packaged_lite0
+from crack_lightning.model.trained import TrainedClassifier
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +93,7 @@ def test_every_engine_and_precision_maps_alike(tmp_path: Path) -> None:
 
 @needs_backbone
 def test_the_reach_that_it_keeps_is_that_of_its_layers() -> None:
-    network = load_builtin().backbone
+    network = load_builtin(TrainedClassifier).backbone
     assert isinstance(network, LocalNetwork)
     jump, sides = 1, 0
     for layer in network.trunk.modules():
@@ -106,9 +107,9 @@ def test_the_reach_that_it_keeps_is_that_of_its_layers() -> None:
 
 @needs_backbone
 def test_a_head_on_another_backbone_is_not_written(tmp_path: Path) -> None:
-    classifier = load_builtin()
+    classifier = load_builtin(TrainedClassifier)
     write_head(classifier, tmp_path / "same.safetensors", reach_px=7)
-    assert load_builtin(tmp_path / "same.safetensors").backbone.reach_px == 7
+    assert load_builtin(TrainedClassifier, tmp_path / "same.safetensors").backbone.reach_px == 7
     with torch.no_grad():
         classifier.backbone.trunk.conv_stem.weight.mul_(2)  # type: ignore[union-attr, operator]
     with pytest.raises(CheckpointError, match=r"got another backbone\.trunk\.conv_stem\.weight"):

@@ -113,6 +113,23 @@ def test_hydra_stays_in_the_configured_rooms(path: Path) -> None:
 )
 def test_importing_loads_nothing_heavy(module: str) -> None:
     heavy = "torch", "timm", "pytorch_lightning", "torchvision", "optuna", "matplotlib", "cv2", "ray"
-    code = f"import sys, {module}; print([name for name in {heavy!r} if name in sys.modules])"
+    assert loaded(heavy, by=module) == "[]"
+
+
+def test_answering_loads_nothing_of_training() -> None:
+    of_training = (
+        "pytorch_lightning",
+        "torchmetrics",
+        "tensorboard",
+        "scipy",
+        "sklearn",
+        "matplotlib",
+        "optuna",
+    )
+    assert loaded(of_training, by="crack_lightning.inference.prediction") == "[]"
+
+
+def loaded(names: tuple[str, ...], *, by: str) -> str:
+    code = f"import sys, {by}; print([name for name in {names!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    return done.stdout.strip()

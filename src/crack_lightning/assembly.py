@@ -17,9 +17,10 @@ from crack_lightning.data.datamodule import CrackDataModule
 from crack_lightning.errors import ConfigError, DataError
 from crack_lightning.hardware import HardwarePlan, configure_process, plan_hardware
 from crack_lightning.model.backbones import normalisation
-from crack_lightning.model.classifier import DIGEST_BYTES, CrackClassifier, digests
+from crack_lightning.model.classifier import CrackClassifier, digests
 from crack_lightning.model.heads import has_local_features, pretrained_part
 from crack_lightning.model.losses import balanced_class_weights
+from crack_lightning.model.trained import DIGEST_BYTES
 from crack_lightning.model.weights import load_weights
 from crack_lightning.targets import build_targets
 from crack_lightning.training.checkpoints import WholeCheckpointIO

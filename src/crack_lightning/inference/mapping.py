@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 import torch
-from scipy.special import expit
 
 from crack_lightning.errors import ConfigError
 from crack_lightning.inference.strips import PIECE_PX, cell_map, reach, tile_scores
@@ -23,9 +22,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
-    from crack_lightning.model.classifier import CrackClassifier
     from crack_lightning.model.engines import Compute
+    from crack_lightning.model.trained import AnsweringParts
 
 _LEAST_SHOWN = 0.3
 
@@ -66,7 +66,7 @@ class CrackMapper:
 
     def __init__(
         self,
-        classifier: CrackClassifier,
+        classifier: AnsweringParts,
         *,
         compute: Compute | None = None,
         piece_px: int = PIECE_PX["eager"],
@@ -85,12 +85,15 @@ class CrackMapper:
         cells = cell_map(self._compute, pixels, reach_px=self.reach_px, piece_px=self._piece_px)
         tiles = []
         for top, left, part in tile_scores(cells, tile_px=self.tile_px):
-            score = float(strongest_mean(torch.from_numpy(np.ascontiguousarray(part))[None, None]))
-            tiles.append((top, left, float(expit(score / self._temperature))))
-        return CrackMap(cells=expit(cells / self._temperature), tiles=tiles)
+            score = strongest_mean(torch.from_numpy(np.ascontiguousarray(part))[None, None])
+            tiles.append((top, left, float(self._probability(score))))
+        return CrackMap(cells=self._probability(torch.from_numpy(cells)).numpy(), tiles=tiles)
+
+    def _probability(self, logits: Tensor) -> Tensor:
+        return torch.sigmoid(logits / self._temperature)
 
 
-def map_reach(classifier: CrackClassifier) -> int:
+def map_reach(classifier: AnsweringParts) -> int:
     """Return how far from itself a cell of a model looks, pixels.
 
     Raises:
@@ -106,7 +109,7 @@ def map_reach(classifier: CrackClassifier) -> int:
     return classifier.backbone.reach_px
 
 
-def untrained_reach(classifier: CrackClassifier) -> int:
+def untrained_reach(classifier: AnsweringParts) -> int:
     """Measure how far a cell of such a network looks, pixels, by random weights; trained ones miss noise."""
     names = ("name", "image_size", "drop_rate", "drop_path_rate")
     options = {name: classifier.hparams[name] for name in names}

@@ -25,7 +25,7 @@ from crack_lightning.inference.pictures import annotate, find_pictures, places
 from crack_lightning.inference.predictor import Predictor, answering_network
 from crack_lightning.inference.strips import PIECE_PX
 from crack_lightning.model.builtin import BUILTIN
-from crack_lightning.model.checkpoints import load_classifier
+from crack_lightning.model.checkpoints import load_trained
 from crack_lightning.model.explain import Explainer, LocalExplainer, explainer_of
 from crack_lightning.model.networks import CellNetwork
 from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer, whole_file
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from crack_lightning.config import PredictConfig
     from crack_lightning.hardware import HardwarePlan
     from crack_lightning.inference.predictor import Answers
-    from crack_lightning.model.classifier import CrackClassifier
+    from crack_lightning.model.trained import AnsweringParts
 
 log = logging.getLogger(__name__)
 _SHOWN = 20
@@ -65,7 +65,7 @@ def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path
         accelerator=trainer.accelerator, precision=trainer.precision, threads=trainer.threads, num_workers=0
     )
     configure_process(plan.threads)
-    classifier = load_classifier(Path(config.checkpoint))
+    classifier = load_trained(Path(config.checkpoint))
     explainer = explainer_of(classifier) if config.explain else None
     wants_map = config.checkpoint == BUILTIN if config.map is None else config.map
     if wants_map:
@@ -98,7 +98,7 @@ def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path
 
 def _answers(
     config: PredictConfig,
-    classifier: CrackClassifier,
+    classifier: AnsweringParts,
     pictures: list[Path],
     *,
     plan: HardwarePlan,
@@ -154,7 +154,7 @@ def write_predictions(answers: Answers, path: Path, *, positive_class: str | Non
 def _write_pictures(
     config: PredictConfig,
     answers: Answers,
-    classifier: CrackClassifier,
+    classifier: AnsweringParts,
     explainer: Explainer | LocalExplainer | None,
     *,
     folder: Path,

@@ -11,7 +11,7 @@ import torch
 
 from crack_lightning.data.loading import UnreadableImageError, decode_image, in_order, resized
 from crack_lightning.evaluation.predictions import predicted_labels
-from crack_lightning.model.checkpoints import load_classifier
+from crack_lightning.model.checkpoints import load_trained
 from crack_lightning.model.engines import eager
 from crack_lightning.model.looks import looks
 from crack_lightning.model.networks import AnsweringNetwork, LogitNetwork
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from crack_lightning.model.classifier import CrackClassifier
     from crack_lightning.model.engines import Compute
+    from crack_lightning.model.trained import AnsweringParts
 
     Picture = str | Path | NDArray[np.uint8]
 
@@ -62,7 +62,7 @@ class Answers:
         return replace(self, labels=kept)
 
 
-def answering_network(classifier: CrackClassifier) -> LogitNetwork:
+def answering_network(classifier: AnsweringParts) -> LogitNetwork:
     """Return the network that a predictor asks: logits, with features behind them where those are judged."""
     judged = classifier.novelty is not None and classifier.novelty.directions.shape[1] > 0
     return AnsweringNetwork(classifier) if judged else LogitNetwork(classifier)
@@ -76,7 +76,7 @@ class Predictor:
         compute: What computes its :func:`answering_network`; eager PyTorch in 32 bits on the CPU by default.
     """
 
-    def __init__(self, classifier: CrackClassifier, *, compute: Compute | None = None) -> None:
+    def __init__(self, classifier: AnsweringParts, *, compute: Compute | None = None) -> None:
         self._compute = compute or eager(answering_network(classifier))
         self._novelty = classifier.novelty
         self._temperature = float(classifier.hparams["temperature"])
@@ -96,7 +96,7 @@ class Predictor:
         Raises:
             CheckpointError: If the file is missing, damaged, or no checkpoint of ours.
         """
-        classifier = load_classifier(Path(path))
+        classifier = load_trained(Path(path))
         return cls(classifier, compute=eager(answering_network(classifier), device=device))
 
     def predict(

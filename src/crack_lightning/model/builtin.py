@@ -8,30 +8,32 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 
 from crack_lightning.errors import CheckpointError
-from crack_lightning.model.classifier import CrackClassifier
 from crack_lightning.model.heads import LocalNetwork
 from crack_lightning.model.pretrained import packaged_lite0
+from crack_lightning.model.trained import AnsweringParts, TrainedClassifier
 from crack_lightning.model.weights import load_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+C = TypeVar("C", bound=AnsweringParts)
 BUILTIN = "builtin"
 BUILTIN_FILE = Path(__file__).parents[1] / "builtin" / "head.safetensors"
 _HEAD, _SEEN = "head.", "seen_tiles"
 
 
-def load_builtin(path: Path = BUILTIN_FILE) -> CrackClassifier:
+def load_builtin(kind: type[C], path: Path = BUILTIN_FILE) -> C:
     """Rebuild the classifier of ``checkpoint=builtin``, in evaluation mode on the CPU.
 
     Args:
+        kind: With or without what learns.
         path: A file that :func:`write_head` wrote.
 
     Raises:
@@ -45,7 +47,7 @@ def load_builtin(path: Path = BUILTIN_FILE) -> CrackClassifier:
     with safe_open(path, framework="pt") as file:
         described = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    classifier = CrackClassifier(**json.loads(described["hyper_parameters"]))
+    classifier = kind(**json.loads(described["hyper_parameters"]))
     network = _local(classifier)
     load_weights(network.trunk, name=classifier.hparams["name"], weights="imagenet")
     classifier.seen_tiles = tensors.pop(_SEEN)
@@ -54,7 +56,7 @@ def load_builtin(path: Path = BUILTIN_FILE) -> CrackClassifier:
     return classifier.eval()
 
 
-def write_head(classifier: CrackClassifier, path: Path, *, reach_px: int) -> None:
+def write_head(classifier: AnsweringParts, path: Path, *, reach_px: int) -> None:
     """Write a trained local head without its backbone.
 
     Args:
@@ -71,8 +73,8 @@ def write_head(classifier: CrackClassifier, path: Path, *, reach_px: int) -> Non
         f"{_HEAD}{name}": value.contiguous() for name, value in _local(classifier).head.state_dict().items()
     }
     save_file({**head, _SEEN: classifier.seen_tiles}, path, metadata=described)
-    own, rebuilt = classifier.state_dict(), load_builtin(path).state_dict()
-    changed = [name for name, value in own.items() if not torch.equal(value, rebuilt[name])]
+    own, rebuilt = classifier.state_dict(), load_builtin(TrainedClassifier, path).state_dict()
+    changed = [name for name, value in rebuilt.items() if not torch.equal(value, own[name])]
     if changed:
         raise CheckpointError(
             f"checkpoint: a head on the published backbone is expected, got another {changed[0]}; train with "
@@ -80,6 +82,6 @@ def write_head(classifier: CrackClassifier, path: Path, *, reach_px: int) -> Non
         )
 
 
-def _local(classifier: CrackClassifier) -> LocalNetwork:
+def _local(classifier: AnsweringParts) -> LocalNetwork:
     assert isinstance(classifier.backbone, LocalNetwork), "a head of its own is local"
     return classifier.backbone

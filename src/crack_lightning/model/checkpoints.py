@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import pickle
 import zipfile
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from crack_lightning.errors import CheckpointError
 from crack_lightning.model.builtin import BUILTIN, load_builtin
-from crack_lightning.model.classifier import CrackClassifier
+from crack_lightning.model.trained import TrainedClassifier
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from crack_lightning.model.classifier import CrackClassifier
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -52,7 +56,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def load_classifier(path: Path) -> CrackClassifier:
-    """Rebuild a trained classifier, in evaluation mode on the CPU.
+    """Rebuild a classifier that can go on learning or be tested, in evaluation mode on the CPU.
 
     Args:
         path: A run's ``best.ckpt`` or ``last.ckpt``, or ``builtin``.
@@ -60,16 +64,44 @@ def load_classifier(path: Path) -> CrackClassifier:
     Raises:
         CheckpointError: If the file cannot be read, or is of another model or version.
     """
+    from crack_lightning.model.classifier import CrackClassifier
+
     if str(path) == BUILTIN:
-        return load_builtin()
+        return load_builtin(CrackClassifier)
     checkpoint = read_checkpoint(path)
-    try:
+    with _naming(path):
         classifier = CrackClassifier(**checkpoint["hyper_parameters"])
         classifier.load_state_dict(checkpoint["state_dict"])
         classifier.on_load_checkpoint(checkpoint)
+    return classifier.eval()
+
+
+def load_trained(path: Path) -> TrainedClassifier:
+    """Rebuild what answers of a classifier, without Lightning, in evaluation mode on the CPU.
+
+    Args:
+        path: As for :func:`load_classifier`.
+
+    Raises:
+        CheckpointError: As for :func:`load_classifier`.
+    """
+    if str(path) == BUILTIN:
+        return load_builtin(TrainedClassifier)
+    checkpoint = read_checkpoint(path)
+    with _naming(path):
+        classifier = TrainedClassifier(**checkpoint["hyper_parameters"])
+        classifier.take_weights(checkpoint["state_dict"])
+        classifier.take_up(checkpoint)
+    return classifier.eval()
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Name the file whose values make no classifier."""
+    try:
+        yield
     except (AttributeError, TypeError, KeyError, ValueError, RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
         raise CheckpointError(
             f"checkpoint: '{path}' is no model of this version ({reason}); train it again."
         ) from None
-    return classifier.eval()

@@ -10,10 +10,9 @@ from torchmetrics import MeanMetric, Metric
 
 from crack_lightning.evaluation.metrics import build_metrics
 from crack_lightning.model.backbones import split_parameters
-from crack_lightning.model.heads import LocalNetwork, build_network, cell_loss
+from crack_lightning.model.heads import LocalNetwork, cell_loss
 from crack_lightning.model.looks import looks
 from crack_lightning.model.losses import build_loss
-from crack_lightning.model.novelty import Novelty
 from crack_lightning.model.optim import build_optimizer, build_scheduler
 from crack_lightning.model.stages import (
     open_stages,
@@ -23,6 +22,7 @@ from crack_lightning.model.stages import (
     stages,
     stages_to_open,
 )
+from crack_lightning.model.trained import DIGEST_BYTES, AnsweringParts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torchmetrics import MetricCollection
 
-DIGEST_BYTES = 16
 STAGES = ("train", "val", "test")
 
 
@@ -40,7 +39,7 @@ def digests(sha256: Sequence[str]) -> Tensor:
     return torch.frombuffer(bytearray(packed), dtype=torch.uint8).view(-1, DIGEST_BYTES)
 
 
-class CrackClassifier(LightningModule):
+class CrackClassifier(AnsweringParts, LightningModule):
     """A backbone with its classes, normalisation and input size; rebuilds itself from a checkpoint.
 
     Every argument is a plain value, so that a checkpoint loads without running code.
@@ -92,24 +91,21 @@ class CrackClassifier(LightningModule):
         head: str = "pooled",
         cell_loss: float = 1.0,
     ) -> None:
-        super().__init__()
-        self.save_hyperparameters(logger=False)
-        self.backbone = build_network(
-            name,
+        super().__init__(
+            name=name,
             head=head,
-            num_classes=len(class_names),
-            positive_index=None if positive_class is None else class_names.index(positive_class),
+            class_names=class_names,
+            positive_class=positive_class,
+            image_size=image_size,
+            mean=mean,
+            std=std,
             drop_rate=drop_rate,
             drop_path_rate=drop_path_rate,
-            image_size=image_size,
-        ).to(memory_format=torch.channels_last)
+        )
+        self.save_hyperparameters(logger=False)
         if recipe == "frozen":
             for parameter in split_parameters(self.backbone)[0]:
                 parameter.requires_grad_(False)
-        self.mean: Tensor
-        self.std: Tensor
-        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         self.loss = build_loss(**loss)
         self.mean_losses = torch.nn.ModuleDict({_key(stage): MeanMetric() for stage in STAGES})
         self.metrics = torch.nn.ModuleDict(
@@ -123,8 +119,6 @@ class CrackClassifier(LightningModule):
                 for stage in STAGES
             }
         )
-        self.seen_tiles = torch.empty((0, DIGEST_BYTES), dtype=torch.uint8)
-        self.novelty: Novelty | None = None
         self.predictions: list[tuple[Tensor, Tensor, Tensor]] = []
         self.looks: list[Tensor] = []
         self.last_loss: Tensor | None = None
@@ -267,9 +261,7 @@ class CrackClassifier(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up the known tiles' digests and the counts of a broken epoch."""
-        self.seen_tiles = checkpoint.get("seen_tiles", self.seen_tiles)
-        if novelty := checkpoint.get("novelty"):
-            self.novelty = Novelty(**novelty)
+        self.take_up(checkpoint)
         if torch.distributed.is_initialized() and torch.distributed.get_rank() > 0:
             return  # the first process goes on with what all have counted
         for name, metric in self._train_counts().items():

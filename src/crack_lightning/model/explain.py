@@ -13,7 +13,7 @@ from crack_lightning.model.heads import CELL_PX, LocalNetwork
 from crack_lightning.model.networks import LogitNetwork
 
 if TYPE_CHECKING:
-    from crack_lightning.model.classifier import CrackClassifier
+    from crack_lightning.model.trained import AnsweringParts
 
 STRIDE_PX = 8
 
@@ -44,7 +44,7 @@ class Explainer:
         ConfigError: If the network has no map in the layout (N, C, h, w).
     """
 
-    def __init__(self, classifier: CrackClassifier, *, stride: int = STRIDE_PX) -> None:
+    def __init__(self, classifier: AnsweringParts, *, stride: int = STRIDE_PX) -> None:
         from captum.attr import LayerGradientXActivation  # a second that only an explanation takes
 
         self._network = _Open(classifier)
@@ -114,7 +114,7 @@ class LocalExplainer:
 
     method = f"the local head's own probabilities, at stride {CELL_PX}"
 
-    def __init__(self, classifier: CrackClassifier) -> None:
+    def __init__(self, classifier: AnsweringParts) -> None:
         assert isinstance(classifier.backbone, LocalNetwork)
         self._local, self._inputs = classifier.backbone, LogitNetwork(classifier)
 
@@ -136,7 +136,7 @@ class LocalExplainer:
         return torch.where(own, likely, 1 - likely)
 
 
-def explainer_of(classifier: CrackClassifier) -> Explainer | LocalExplainer:
+def explainer_of(classifier: AnsweringParts) -> Explainer | LocalExplainer:
     """Return what explains a classifier.
 
     Raises:
@@ -149,7 +149,7 @@ def explainer_of(classifier: CrackClassifier) -> Explainer | LocalExplainer:
 class _Open(LogitNetwork):
     """A classifier from normalised pictures on, whose last map can be reached."""
 
-    def __init__(self, classifier: CrackClassifier) -> None:
+    def __init__(self, classifier: AnsweringParts) -> None:
         super().__init__(classifier)
         self.last = nn.Identity()
 

@@ -14,13 +14,13 @@ from crack_lightning.model.backbones import head_modules
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from crack_lightning.model.classifier import CrackClassifier
+    from crack_lightning.model.trained import AnsweringParts
 
 
 class LogitNetwork(nn.Module):
     """A classifier in evaluation mode, with its normalisation."""
 
-    def __init__(self, classifier: CrackClassifier) -> None:
+    def __init__(self, classifier: AnsweringParts) -> None:
         super().__init__()
         self.backbone = classifier.backbone
         self.mean: Tensor
@@ -55,7 +55,7 @@ class FeatureNetwork(LogitNetwork):
         ConfigError: If that is not one linear layer.
     """
 
-    def __init__(self, classifier: CrackClassifier) -> None:
+    def __init__(self, classifier: AnsweringParts) -> None:
         linear_head(classifier.backbone)
         super().__init__(classifier)
 
@@ -76,7 +76,7 @@ class AnsweringNetwork(FeatureNetwork):
 
 
 @contextmanager
-def features_seen(classifier: CrackClassifier) -> Iterator[list[Tensor]]:
+def features_seen(classifier: AnsweringParts) -> Iterator[list[Tensor]]:
     """Collect, while the block runs, what a classifier's last layer is given.
 
     Yields:

@@ -1,0 +1,92 @@
+"""What of a classifier answers, without what learns: no Lightning, whose import takes seconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from crack_lightning.model.heads import build_network
+from crack_lightning.model.novelty import Novelty
+
+DIGEST_BYTES = 16
+
+
+class AnsweringParts(nn.Module):
+    """A backbone with its normalisation, and what is known of the tiles that it learnt from.
+
+    Args:
+        name: ``plain_cnn`` or a timm model.
+        head: ``pooled``, or ``local`` for :class:`~crack_lightning.model.heads.LocalNetwork`.
+        class_names: Names by class index, K of them.
+        positive_class: The class that means "crack", or ``None``.
+        image_size: Side of the square input in pixels.
+        mean: Channel means of the normalisation, of values in ``[0, 1]``.
+        std: Channel deviations, likewise.
+        drop_rate: Dropout before the head.
+        drop_path_rate: Stochastic depth.
+
+    Attributes:
+        hparams: What rebuilds the whole classifier, plain values.
+        seen_tiles: Digests of known tiles, uint8 ``(M, 16)``.
+        novelty: What tells foreign pictures, or ``None``.
+    """
+
+    hparams: Any
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        head: str,
+        class_names: list[str],
+        positive_class: str | None,
+        image_size: int,
+        mean: list[float],
+        std: list[float],
+        drop_rate: float,
+        drop_path_rate: float,
+    ) -> None:
+        super().__init__()
+        self.backbone = build_network(
+            name,
+            head=head,
+            num_classes=len(class_names),
+            positive_index=None if positive_class is None else class_names.index(positive_class),
+            drop_rate=drop_rate,
+            drop_path_rate=drop_path_rate,
+            image_size=image_size,
+        ).to(memory_format=torch.channels_last)
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self.seen_tiles = torch.empty((0, DIGEST_BYTES), dtype=torch.uint8)
+        self.novelty: Novelty | None = None
+
+    def take_up(self, checkpoint: dict[str, Any]) -> None:
+        """Take up what a checkpoint knows of the tiles that were learnt from."""
+        self.seen_tiles = checkpoint.get("seen_tiles", self.seen_tiles)
+        if novelty := checkpoint.get("novelty"):
+            self.novelty = Novelty(**novelty)
+
+
+class TrainedClassifier(AnsweringParts):
+    """A trained :class:`~crack_lightning.model.classifier.CrackClassifier`, to answer alone.
+
+    Args:
+        hyper_parameters: All of that one's; those of training are kept and not read.
+    """
+
+    def __init__(self, **hyper_parameters: Any) -> None:
+        own = ("name", "head", "class_names", "positive_class", "image_size", "mean", "std")
+        super().__init__(**{key: hyper_parameters[key] for key in (*own, "drop_rate", "drop_path_rate")})
+        self.hparams = hyper_parameters
+
+    def take_weights(self, state: dict[str, Tensor]) -> None:
+        """Load a checkpoint's weights, without those of training's parts."""
+        prefix = "backbone."
+        self.backbone.load_state_dict(
+            {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+        )
