@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import gc
+import importlib
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 
 from crack_lightning import hardware
 from crack_lightning.errors import ConfigError
-from crack_lightning.hardware import available_cores, describe_machine, plan_hardware
+from crack_lightning.hardware import available_cores, describe_machine, heavy_imports, plan_hardware
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def test_the_plan_takes_every_core_and_says_so() -> None:
@@ -15,6 +21,23 @@ def test_the_plan_takes_every_core_and_says_so() -> None:
     assert (plan.accelerator, plan.precision, plan.threads) == ("cpu", "32", available_cores())
     assert f"{plan.threads} compute threads" in plan.reason
     assert plan.lightning_precision == "32-true"
+
+
+@pytest.mark.parametrize("before", [gc.enable, gc.disable])
+def test_after_imports_garbage_is_collected_as_before(before: Callable[[], None]) -> None:
+    def fail() -> None:
+        with heavy_imports():
+            assert not gc.isenabled()
+            importlib.import_module("no_such_module")
+
+    was = gc.isenabled()
+    try:
+        before()
+        with pytest.raises(ImportError, match="no_such_module"):
+            fail()
+        assert gc.isenabled() == (before is gc.enable)
+    finally:
+        (gc.enable if was else gc.disable)()
 
 
 def test_what_is_asked_for_is_kept() -> None:

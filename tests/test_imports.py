@@ -37,9 +37,9 @@ MAY_IMPORT = {
     "compare": {"cli", "config", "run_folder", "sweep"},
     "cli": {"errors", "hardware", "config", ""},
     "ahead": FOUNDATION | {"data"},
-    "train": {"ahead", "cli", "config", "experiment", "report"},
-    "evaluate": {"cli", "config", "experiment", "report"},
-    "predict": {"cli", "config", "inference"},
+    "train": {"ahead", "cli", "config", "hardware", "experiment", "report"},
+    "evaluate": {"cli", "config", "hardware", "experiment", "report"},
+    "predict": {"cli", "config", "hardware", "inference"},
     "cache": {"errors", "cache_entries"},
     "": {"inference", ""},
 }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from crack_lightning.cli import as_typed, main
 from crack_lightning.config import EvaluateConfig, parse
+from crack_lightning.hardware import heavy_imports
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,10 +30,11 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
         The exit code.
     """
     config = parse(composed, EvaluateConfig)
-    from rich import print as show
+    with heavy_imports():
+        from rich import print as show
 
-    from crack_lightning.experiment import run_evaluation
-    from crack_lightning.report.console import closing_table
+        from crack_lightning.experiment import run_evaluation
+        from crack_lightning.report.console import closing_table
 
     command = as_typed("evaluate", overrides)
     result = run_evaluation(config, folder=folder, command=command)

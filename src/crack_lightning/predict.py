@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from crack_lightning.cli import main
 from crack_lightning.config import PredictConfig, parse
+from crack_lightning.hardware import heavy_imports
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +30,8 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
         The exit code.
     """
     config = parse(composed, PredictConfig)
-    from crack_lightning.inference.prediction import run_prediction
+    with heavy_imports():
+        from crack_lightning.inference.prediction import run_prediction
 
     run_prediction(config, folder=folder)
     return 0

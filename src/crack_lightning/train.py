@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from crack_lightning.ahead import tiles_meanwhile
 from crack_lightning.cli import as_typed, main
 from crack_lightning.config import TrainConfig, parse, resumed_config
+from crack_lightning.hardware import heavy_imports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,7 +41,7 @@ def run(
     if config.resume:
         folder = Path(config.resume)
         config = resumed_config(folder, asked=config, overrides=overrides)
-    with tiles_meanwhile(config):
+    with tiles_meanwhile(config), heavy_imports():
         from rich import print as show
 
         from crack_lightning.experiment import run_training
