@@ -125,7 +125,8 @@ def write_map(found: CrackMap, pixels: NDArray[np.uint8], stem: Path) -> None:
     shown = (found.cells * 255).round().astype(np.uint8)
     _write(stem.with_name(f"{stem.name}.map.png"), shown, [])
     picture = overlaid(found.cells, pixels)
-    _write(stem.with_name(f"{stem.name}.overlay.jpg"), picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
+    blue_first = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), np.uint8)
+    _write(stem.with_name(f"{stem.name}.overlay.jpg"), blue_first, [cv2.IMWRITE_JPEG_QUALITY, 90])
 
 
 def overlaid(cells: NDArray[np.float32], pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -153,7 +154,7 @@ def write_tiles(rows: Iterable[tuple[str, CrackMap]], path: Path, *, threshold: 
 
 
 def _write(path: Path, picture: NDArray[np.uint8], settings: list[int]) -> None:
-    done, data = cv2.imencode(path.suffix, np.ascontiguousarray(picture), settings)
+    done, data = cv2.imencode(path.suffix, picture, settings)
     assert done, f"cv2 cannot encode {path.suffix} of {picture.shape}"
     with whole_file(path) as temporary:
         temporary.write_bytes(data.tobytes())

@@ -73,7 +73,8 @@ def _pieces(length_px: int, largest_px: int, margin_px: int) -> list[tuple[slice
 def _images(part: NDArray[np.uint8], height: int, width: int) -> Tensor:
     """Return what the network takes, uint8 ``(1, 3, h, w)``; beyond its edges it goes on as it ends."""
     missing = (0, height - part.shape[0]), (0, width - part.shape[1]), (0, 0)
-    return torch.from_numpy(np.pad(part, missing, mode="edge")).permute(2, 0, 1).contiguous()[None]
+    whole = np.pad(part, missing, mode="edge") if any(map(any, missing)) else part
+    return torch.from_numpy(np.ascontiguousarray(whole.transpose(2, 0, 1)))[None]
 
 
 def _up(length_px: int) -> int:
