@@ -93,7 +93,7 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
-def until(true: Any, *, seconds: float = 30) -> None:
+def until(true: Any, *, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "waited in vain"
