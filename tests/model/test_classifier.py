@@ -27,4 +27,4 @@ def test_of_several_processes_the_first_alone_takes_up_what_all_have_counted(
     monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
     monkeypatch.setattr(torch.distributed, "get_rank", lambda: rank)
     resumed.on_load_checkpoint(checkpoint)
-    assert int(resumed._mean_loss("train").weight) == (4 if rank == 0 else 0)
+    assert int(resumed._figures("train").mean_loss.weight) == (4 if rank == 0 else 0)
