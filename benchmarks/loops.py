@@ -86,6 +86,7 @@ def _table(config: TrainConfig, folder: Path, *, threads: int) -> TileTable:
 
 def _by_lightning(config: TrainConfig, asked: argparse.Namespace, folder: Path) -> None:
     from crack_lightning import assembly
+    from crack_lightning.trainers import build_trainer
     from crack_lightning.training.checkpoints import RunCheckpoints
     from crack_lightning.training.guards import FiniteLoss, StopRequests
     from crack_lightning.training.seeds import StepSeeds
@@ -100,7 +101,7 @@ def _by_lightning(config: TrainConfig, asked: argparse.Namespace, folder: Path) 
         checkpoints = RunCheckpoints(
             folder, monitor=config.trainer.monitor, every_s=config.trainer.checkpoint_every, requests=requests
         )
-        trainer = assembly.build_trainer(
+        trainer = build_trainer(
             config,
             folder=folder,
             plan=plan,

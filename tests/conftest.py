@@ -7,7 +7,7 @@ import hashlib
 import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from crack_lightning.data.table import TileTable
+    from crack_lightning.model.classifier import CrackClassifier
 
 share_cores()
 if "PYTEST_XDIST_WORKER" in os.environ:  # a process a core
@@ -59,6 +60,38 @@ def metu_table(metu: Path, tmp_path_factory: pytest.TempPathFactory) -> TileTabl
         twins=True,
         recover_photos=True,
     )[0]
+
+
+@pytest.fixture
+def build_classifier() -> Callable[..., CrackClassifier]:
+    """Build a classifier of two classes for small tiles, with random weights; changes are its arguments."""
+    return _build_classifier
+
+
+def _build_classifier(**changes: Any) -> CrackClassifier:
+    import torch
+
+    from crack_lightning.model.classifier import CrackClassifier
+
+    plain: dict[str, Any] = {
+        "name": "plain_cnn",
+        "class_names": ["intact", "crack"],
+        "positive_class": "crack",
+        "image_size": 48,
+        "mean": [0.4, 0.5, 0.6],
+        "std": [0.2, 0.3, 0.4],
+        "drop_rate": 0.0,
+        "drop_path_rate": 0.0,
+        "recipe": "scratch",
+        "backbone_lr_scale": 0.1,
+        "stage_lr_scale": 0.7,
+        "all_stages_by": 0.5,
+        "loss": {"name": "cross_entropy"},
+        "optimizer": {"name": "adamw", "lr": 1e-3},
+        "scheduler": {"name": "constant"},
+    }
+    torch.manual_seed(0)
+    return CrackClassifier(**plain | changes)
 
 
 @pytest.fixture

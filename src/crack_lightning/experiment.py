@@ -18,12 +18,14 @@ from crack_lightning.data.reading import describe
 from crack_lightning.errors import ConfigError
 from crack_lightning.model.backbones import count_parameters
 from crack_lightning.model.checkpoints import load_classifier, read_checkpoint
+from crack_lightning.model.seen_tiles import known
 from crack_lightning.report.explanations import explain_test
 from crack_lightning.report.model_card import model_card
 from crack_lightning.report.provenance import provenance
 from crack_lightning.report.tensorboard import hparams_session, log_report
 from crack_lightning.report.write import ReportTiles, write_report
 from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer, write_text
+from crack_lightning.trainers import build_test_trainer
 from crack_lightning.training.checkpoints import BEST, LAST
 from crack_lightning.training.guards import StopRequests
 from crack_lightning.training.notices import settled_warnings
@@ -236,11 +238,16 @@ def run_evaluation(
         log.info("machine: %s", plan.reason)
         with state.timed("data"):
             table, skipped = tiles.read_tiles(config.data, threads=plan.threads, progress=config.progress)
-            table, left_out = assembly.unseen_tiles(table, classifier)
+            table, left_out = tiles.unseen_tiles(
+                table,
+                known=known(table.sha256.tolist(), classifier.seen_tiles),
+                class_names=classifier.hparams["class_names"],
+                positive_class=classifier.hparams["positive_class"],
+            )
         log.info("data: %s; left out: %d that the model knows", describe(table), left_out)
         with state.timed("test"):
             datamodule = assembly.build_test_datamodule(config.data, classifier, table, plan=plan)
-            trainer = assembly.build_test_trainer(folder, plan=plan, progress=config.progress)
+            trainer = build_test_trainer(folder, plan=plan, progress=config.progress)
             predictions = fitting.test(trainer, classifier, datamodule)
         threshold = float(classifier.hparams["threshold"])
         with state.timed("explanations"):

@@ -15,6 +15,7 @@ from crack_lightning.model.looks import looks
 from crack_lightning.model.networks import features_seen
 from crack_lightning.model.novelty import Novelty, sample
 from crack_lightning.stepping import Steps, fit_in_ranks
+from crack_lightning.trainers import build_test_trainer
 from crack_lightning.training.checkpoints import BEST, LAST, keep_decision, save_model
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def by_steps(
     shared, best = plan.devices > 1, folder / "checkpoints" / BEST
     if shared:
         logger = {name: node for name, node in config.logger.items() if name == "tensorboard"}
-        trainer = assembly.build_test_trainer(folder, plan=plan, progress=config.progress, logger=logger)
+        trainer = build_test_trainer(folder, plan=plan, progress=config.progress, logger=logger)
     else:
         steps = Steps(config, datamodule, folder=folder, plan=plan, requests=requests, report=report)
         trainer = steps.trainer

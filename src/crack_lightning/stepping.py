@@ -14,6 +14,7 @@ from crack_lightning import assembly
 from crack_lightning.errors import DataError
 from crack_lightning.model.backbones import synchronised
 from crack_lightning.model.checkpoints import load_classifier, read_checkpoint
+from crack_lightning.trainers import build_trainer
 from crack_lightning.training.checkpoints import RunCheckpoints, save_model
 from crack_lightning.training.guards import FiniteLoss
 from crack_lightning.training.notices import settled_warnings
@@ -71,7 +72,7 @@ class Steps:
         )
         last = self.checkpoints.last_path
         self.goes_on_from = last if last.exists() else None
-        self.trainer: pl.Trainer = assembly.build_trainer(
+        self.trainer: pl.Trainer = build_trainer(
             config,
             folder=folder,
             plan=plan,

@@ -12,8 +12,13 @@ from crack_lightning.cache_entries import cache_folder
 from crack_lightning.data.reading import readable, with_splits, without_excluded
 from crack_lightning.data.sources import load_source, painted
 from crack_lightning.data.sources.mixed import merge, stacked
+from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
     from crack_lightning.config.data import DataConfig
     from crack_lightning.data.table import TileTable
 
@@ -110,3 +115,43 @@ def split_tiles(table: TileTable, data: DataConfig, *, kept: Path) -> TileTable:
         test_sources=data.test_sources,
         **settings,
     )
+
+
+def unseen_tiles(
+    table: TileTable, *, known: NDArray[np.bool_], class_names: Sequence[str], positive_class: str | None
+) -> tuple[TileTable, int]:
+    """Return what a model may be tested on, as split ``test``, and how many known tiles were left out.
+
+    Where folders decided the splits, their test split alone counts.
+
+    Args:
+        table: Any tiles, N of them.
+        known: Whether the model was trained or validated on a tile's bytes, bool ``(N,)``.
+        class_names: The model's classes, in its order, which the result has too.
+        positive_class: Which of them means "crack", or ``None``.
+
+    Raises:
+        DataError: If the set has a class that the model has not, or nothing is left.
+    """
+    if (in_test := table.split == "test").any():
+        table, known = table.select(in_test), known[in_test]
+    if known.all():
+        raise DataError(
+            f"data: all {len(table)} tiles were in this model's training or validation; "
+            "give a set that is new to it."
+        )
+    if foreign := [name for name in table.class_names if name not in class_names]:
+        raise DataError(
+            f"data.class_names: the model knows {', '.join(class_names)}, and the set has "
+            f"{', '.join(foreign)}; map its folders with data.class_names={{folder: class}}."
+        )
+    fresh = table.select(~known)
+    order = np.array([class_names.index(name) for name in table.class_names], dtype=np.int64)
+    unseen = replace(
+        fresh,
+        class_names=tuple(class_names),
+        positive_class=positive_class,
+        label=order[fresh.label],
+        split=np.full(len(fresh), "test"),
+    )
+    return unseen, int(known.sum())

@@ -3,10 +3,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import threading
-import zipfile
 from dataclasses import replace
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from functools import partial
+from http.server import SimpleHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -14,6 +13,8 @@ import pytest
 
 from crack_lightning.data.download import METU, SDNET2018, PublishedSet, obtain
 from crack_lightning.errors import ConfigError, DataError
+from tests.data.archives import make_zip, tree
+from tests.data.websites import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,41 +33,22 @@ def published(tmp_path: Path) -> Iterator[PublishedSet]:
     """Publish a small data set on this machine."""
     folder = tmp_path / "www"
     folder.mkdir()
-    archive = make_archive(folder / "tiles.zip")
-    with ThreadingHTTPServer(
-        ("127.0.0.1", 0), lambda *details: Quiet(*details, directory=str(folder))
-    ) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    archive = make_zip(folder / "tiles.zip", TILES)
+    with serving(partial(Quiet, directory=str(folder))) as address:
         yield PublishedSet(
             name="small",
             page="https://example.org/page",
-            url=f"http://127.0.0.1:{server.server_address[1]}/tiles.zip",
+            url=f"{address}/tiles.zip",
             file_name="tiles.zip",
             sha256=hashlib.sha256(archive.read_bytes()).hexdigest(),
             doi="10.0/0",
             licence="CC0",
         )
-        server.shutdown()
-        thread.join()
-
-
-def make_archive(path: Path) -> Path:
-    with zipfile.ZipFile(path, "w") as opened:
-        for name, tile in TILES.items():
-            opened.writestr(name, tile)
-    return path
 
 
 def get(published: PublishedSet, cache: Path, **ways: Any) -> Path:
     settings: dict[str, Any] = {"root": None, "archive": None, "download": False, "timeout_s": 5}
     return obtain(published, cache=cache, **(settings | ways))
-
-
-def tree(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
-    }
 
 
 def test_a_root_is_used_as_it_is_and_comes_first(published: PublishedSet, tmp_path: Path) -> None:
@@ -76,7 +58,7 @@ def test_a_root_is_used_as_it_is_and_comes_first(published: PublishedSet, tmp_pa
 
 
 def test_an_archive_is_unpacked_once_into_the_cache(published: PublishedSet, tmp_path: Path) -> None:
-    archive = make_archive(tmp_path / "mine.zip")
+    archive = make_zip(tmp_path / "mine.zip", TILES)
     folder = get(published, tmp_path / "cache", archive=archive)
     assert tree(folder) == TILES
     assert folder.is_relative_to(tmp_path / "cache")
@@ -85,7 +67,7 @@ def test_an_archive_is_unpacked_once_into_the_cache(published: PublishedSet, tmp
 
 
 def test_another_version_of_an_archive_has_its_own_entry(published: PublishedSet, tmp_path: Path) -> None:
-    archive = make_archive(tmp_path / "mine.zip")
+    archive = make_zip(tmp_path / "mine.zip", TILES)
     first = get(published, tmp_path / "cache", archive=archive)
     os.utime(archive, (1, 1))
     assert get(published, tmp_path / "cache", archive=archive) != first
@@ -118,7 +100,7 @@ def test_a_missing_root_is_named(published: PublishedSet, tmp_path: Path) -> Non
     with pytest.raises(DataError, match=r"data\.root: '.*nowhere' does not exist.*example\.org/page"):
         get(published, tmp_path, root=tmp_path / "nowhere")
     with pytest.raises(DataError, match=r"data\.root: '.*mine\.zip' is a file; set data\.archive"):
-        get(published, tmp_path, root=make_archive(tmp_path / "mine.zip"))
+        get(published, tmp_path, root=make_zip(tmp_path / "mine.zip", TILES))
 
 
 def test_a_missing_archive_is_named(published: PublishedSet, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import os
 import shutil
 import stat
 import subprocess
-import zipfile
 import zlib
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ import pytest
 from crack_lightning.data import archive as archive_module, rar
 from crack_lightning.data.archive import unpack
 from crack_lightning.data.members import archive_kind
-from crack_lightning.errors import DataError
+from tests.data.archives import make_zip, refuse, tree
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,19 +70,6 @@ def make_tiles(path: Path) -> Path:
     return make_rar(path, folder_block("Positive"), *(file_block(name, tile) for name, tile in TILES.items()))
 
 
-def tree(folder: Path) -> dict[str, bytes]:
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
-    }
-
-
-def refuse(archive: Path, match: str) -> None:
-    with pytest.raises(DataError, match=match) as caught:
-        unpack(archive, archive.parent / "out", show_progress=False)
-    assert "\n" not in str(caught.value)
-    assert [path.name for path in archive.parent.iterdir() if path.suffix != ".lock"] == [archive.name]
-
-
 def fake_tool(folder: Path, name: str, output: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make ``name`` a program that prints ``output`` whatever it is asked."""
     folder.mkdir(exist_ok=True)
@@ -112,18 +98,15 @@ def test_a_rar_comes_out_as_it_went_in(tmp_path: Path, _: int) -> None:
 @needs_tool
 def test_mendeleys_zip_around_the_rar_is_opened_too(tmp_path: Path) -> None:
     tiles = make_tiles(tmp_path / "x").read_bytes()
-    with zipfile.ZipFile(tmp_path / "5y9wdsg2zt-2.zip", "w") as opened:
-        opened.writestr("Concrete Crack Images for Classification.rar", tiles)
-    assert tree(unpack(tmp_path / "5y9wdsg2zt-2.zip", tmp_path / "out", show_progress=False)) == TILES
+    archive = make_zip(tmp_path / "a.zip", {"Concrete Crack Images for Classification.rar": tiles})
+    assert tree(unpack(archive, tmp_path / "out", show_progress=False)) == TILES
 
 
 @needs_tool
 def test_a_zip_in_a_rar_is_opened_too(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "x", "w") as opened:
-        for name, tile in TILES.items():
-            opened.writestr(name, tile)
+    inner = make_zip(tmp_path / "x", TILES).read_bytes()
     note = file_block("note.txt", b"keeps the zip's end from the archive's end, where bsdtar looks" * 999)
-    archive = make_rar(tmp_path / "outer.rar", file_block("in ner.zip", (tmp_path / "x").read_bytes()), note)
+    archive = make_rar(tmp_path / "outer.rar", file_block("in ner.zip", inner), note)
     assert TILES.items() <= tree(unpack(archive, tmp_path / "out", show_progress=False)).items()
 
 

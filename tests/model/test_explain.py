@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from crack_lightning.errors import ConfigError
-from crack_lightning.model.classifier import CrackClassifier
 from crack_lightning.model.explain import Explainer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from crack_lightning.model.classifier import CrackClassifier
+
+    Build = Callable[[str, list[str]], CrackClassifier]
 
 PX = 64
 EVERY_OPTION = [
@@ -25,29 +31,18 @@ EVERY_OPTION = [
 ]
 
 
-def classifier(name: str, class_names: list[str]) -> CrackClassifier:
-    plain: dict[str, Any] = {"name": "adamw", "lr": 1e-3}
-    model = CrackClassifier(
-        name=name,
-        class_names=class_names,
-        positive_class=None,
-        image_size=PX,
-        mean=[0.4, 0.5, 0.6],
-        std=[0.2, 0.3, 0.4],
-        drop_rate=0.0,
-        drop_path_rate=0.0,
-        recipe="scratch",
-        backbone_lr_scale=0.1,
-        stage_lr_scale=0.7,
-        all_stages_by=0.5,
-        loss={"name": "cross_entropy"},
-        optimizer=plain,
-        scheduler={"name": "constant"},
-    )
-    for head in (model.backbone.get_classifier(),):  # type: ignore[operator]
+@pytest.fixture
+def classifier(build_classifier: Callable[..., CrackClassifier]) -> Build:
+    """Build a classifier whose head has weights and biases to explain."""
+
+    def build(name: str, class_names: list[str]) -> CrackClassifier:
+        model = build_classifier(name=name, class_names=class_names, positive_class=None, image_size=PX)
+        head = model.backbone.get_classifier()  # type: ignore[operator]
         nn.init.normal_(head.weight)
         nn.init.normal_(head.bias)
-    return model.eval()
+        return model.eval()
+
+    return build
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +51,7 @@ def images() -> Tensor:
 
 
 @pytest.mark.parametrize("name", EVERY_OPTION)
-def test_the_mean_of_a_map_is_the_log_odds(name: str, images: Tensor) -> None:
+def test_the_mean_of_a_map_is_the_log_odds(name: str, classifier: Build, images: Tensor) -> None:
     model = classifier(name, ["intact", "crack"])
     explainer = Explainer(model)
     maps = explainer(images, torch.tensor([1, 0]))
@@ -69,7 +64,9 @@ def test_the_mean_of_a_map_is_the_log_odds(name: str, images: Tensor) -> None:
 
 
 @pytest.mark.parametrize("name", ["mobilenetv2_100", "efficientnet_b0", "tf_efficientnet_lite0", "resnet18"])
-def test_the_last_map_before_an_average_is_the_class_activation_map(name: str, images: Tensor) -> None:
+def test_the_last_map_before_an_average_is_the_class_activation_map(
+    name: str, classifier: Build, images: Tensor
+) -> None:
     model = classifier(name, ["a", "b", "c"])
     explainer = Explainer(model, stride=32)
     assert explainer.method == "class activation map"
@@ -84,11 +81,11 @@ def test_the_last_map_before_an_average_is_the_class_activation_map(name: str, i
 
 
 @pytest.mark.parametrize("name", ["mobilenetv3_small_100", "convnext_atto"])
-def test_a_head_that_does_more_than_average_has_no_class_activation_map(name: str) -> None:
+def test_a_head_that_does_more_than_average_has_no_class_activation_map(name: str, classifier: Build) -> None:
     assert "HiResCAM" in Explainer(classifier(name, ["intact", "crack"]), stride=32).method
 
 
-def test_evidence_is_gradient_times_activation(images: Tensor) -> None:
+def test_evidence_is_gradient_times_activation(classifier: Build, images: Tensor) -> None:
     model = classifier("resnet18", ["intact", "crack"])
     net: Any = model.backbone
     inputs = (images.float() / 255 - model.mean) / model.std
@@ -103,7 +100,7 @@ def test_evidence_is_gradient_times_activation(images: Tensor) -> None:
     )
 
 
-def test_a_frozen_network_can_be_explained(images: Tensor) -> None:
+def test_a_frozen_network_can_be_explained(classifier: Build, images: Tensor) -> None:
     model = classifier("resnet18", ["intact", "crack"])
     learning = Explainer(model)(images, torch.tensor([1, 1]))
     model.requires_grad_(requires_grad=False)
@@ -111,6 +108,6 @@ def test_a_frozen_network_can_be_explained(images: Tensor) -> None:
 
 
 @pytest.mark.parametrize("name", ["test_vit", "swin_tiny_patch4_window7_224"])
-def test_a_network_without_such_maps_is_refused(name: str) -> None:
+def test_a_network_without_such_maps_is_refused(name: str, classifier: Build) -> None:
     with pytest.raises(ConfigError, match=f"explain: the network '{name}' has no map"):
         Explainer(classifier(name, ["intact", "crack"]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -10,41 +10,23 @@ import torch
 from torch import nn
 
 from crack_lightning.errors import ConfigError
-from crack_lightning.model.classifier import CrackClassifier
 from crack_lightning.model.features import kept_features
 from crack_lightning.model.networks import FeatureNetwork, LogitNetwork, linear_head
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from crack_lightning.model.classifier import CrackClassifier
 
 PX = 40
 
 
-def classifier(name: str) -> CrackClassifier:
-    plain: dict[str, Any] = {"name": "adamw", "lr": 1e-3}
-    return CrackClassifier(
-        name=name,
-        class_names=["intact", "crack"],
-        positive_class="crack",
-        image_size=PX,
-        mean=[0.4, 0.5, 0.6],
-        std=[0.2, 0.3, 0.4],
-        drop_rate=0.0,
-        drop_path_rate=0.0,
-        recipe="probe",
-        backbone_lr_scale=0.1,
-        stage_lr_scale=0.7,
-        all_stages_by=0.5,
-        loss={"name": "cross_entropy"},
-        optimizer=plain,
-        scheduler={"name": "constant"},
-    )
-
-
 @pytest.mark.parametrize("name", ["plain_cnn", "mobilenetv2_100", "mobilenetv3_small_100", "resnet10t"])
-def test_features_and_head_are_the_classifier(name: str) -> None:
-    model = classifier(name)
+def test_features_and_head_are_the_classifier(
+    name: str, build_classifier: Callable[..., CrackClassifier]
+) -> None:
+    model = build_classifier(name=name, image_size=PX, recipe="probe")
     network = FeatureNetwork(model)
     images = torch.randint(256, (3, 3, PX, PX), dtype=torch.uint8)
     with torch.inference_mode():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -10,7 +10,6 @@ import torch
 from sklearn.metrics import log_loss
 
 from crack_lightning.errors import ConfigError
-from crack_lightning.model.classifier import CrackClassifier
 from crack_lightning.model.engines import eager
 from crack_lightning.model.explain import explainer_of
 from crack_lightning.model.heads import (
@@ -23,6 +22,13 @@ from crack_lightning.model.heads import (
 )
 from crack_lightning.model.networks import FeatureNetwork, LogitNetwork
 from crack_lightning.model.weights import load_weights
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from crack_lightning.model.classifier import CrackClassifier
+
+    Build = Callable[..., CrackClassifier]
 
 NAMES = ["mobilenetv3_small_050", "resnet10t", "convnext_atto", "tf_efficientnet_lite0"]
 
@@ -39,27 +45,11 @@ def build(name: str = "mobilenetv3_small_050", **changes: Any) -> LocalNetwork:
     return LocalNetwork(name, **plain | changes)
 
 
-def classifier(**changes: Any) -> CrackClassifier:
-    plain: dict[str, Any] = {
-        "name": "mobilenetv3_small_050",
-        "class_names": ["intact", "crack"],
-        "positive_class": "crack",
-        "image_size": 64,
-        "mean": [0.5] * 3,
-        "std": [0.5] * 3,
-        "drop_rate": 0.0,
-        "drop_path_rate": 0.0,
-        "recipe": "frozen",
-        "backbone_lr_scale": 0.1,
-        "stage_lr_scale": 0.7,
-        "all_stages_by": 0.5,
-        "loss": {"name": "cross_entropy"},
-        "optimizer": {"name": "adamw", "lr": 1e-3},
-        "scheduler": {"name": "constant"},
-        "head": "local",
-    }
-    torch.manual_seed(0)
-    return CrackClassifier(**plain | changes)
+@pytest.fixture
+def classifier(build_classifier: Build) -> Build:
+    """Build a classifier with a local head."""
+    plain = {"name": "mobilenetv3_small_050", "image_size": 64, "recipe": "frozen", "head": "local"}
+    return lambda **changes: build_classifier(**plain | changes)
 
 
 def test_a_network_is_asked_whether_a_local_head_fits_it() -> None:
@@ -138,7 +128,7 @@ def learn(model: CrackClassifier) -> None:
     model._step(batch(), "train").backward()  # type: ignore[no-untyped-call]
 
 
-def test_with_frozen_the_head_alone_learns() -> None:
+def test_with_frozen_the_head_alone_learns(classifier: Build) -> None:
     model = classifier().train()
     before = {key: value.clone() for key, value in model.backbone.state_dict().items()}
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -154,7 +144,7 @@ def test_with_frozen_the_head_alone_learns() -> None:
     assert all(key.startswith("head.") for key in changed)
 
 
-def test_with_finetune_the_backbone_learns_too() -> None:
+def test_with_finetune_the_backbone_learns_too(classifier: Build) -> None:
     model = classifier(recipe="finetune").train()
     assert isinstance(model.backbone, LocalNetwork)
     torch.nn.init.normal_(model.backbone.head.cell.weight)
@@ -163,7 +153,7 @@ def test_with_finetune_the_backbone_learns_too() -> None:
     assert any(gradient is not None and bool(gradient.any()) for gradient in gradients)
 
 
-def test_the_loss_is_that_of_tiles_and_weighted_that_of_cells() -> None:
+def test_the_loss_is_that_of_tiles_and_weighted_that_of_cells(classifier: Build) -> None:
     given = batch()
     with_cells, without = (classifier(cell_loss=weight).eval() for weight in (2.0, 0.0))
     cells = with_cells.backbone.cells(with_cells._normalised(given["image"]))  # type: ignore[operator]
@@ -172,7 +162,7 @@ def test_the_loss_is_that_of_tiles_and_weighted_that_of_cells() -> None:
     torch.testing.assert_close(difference, 2 * error)
 
 
-def test_the_engines_compute_the_same_scores_and_features_are_refused() -> None:
+def test_the_engines_compute_the_same_scores_and_features_are_refused(classifier: Build) -> None:
     model = classifier().eval()
     images = batch()["image"]
     torch.testing.assert_close(eager(LogitNetwork(model))(images), model(images).detach())
@@ -188,7 +178,7 @@ def test_imagenet_weights_fill_the_backbone_up_to_where_it_is_cut() -> None:
     assert not any(key.startswith(("blocks.5", "blocks.6", "conv_head")) for key in whole)
 
 
-def test_a_local_head_explains_itself() -> None:
+def test_a_local_head_explains_itself(classifier: Build) -> None:
     model = classifier().eval()
     images = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8)
     explainer = explainer_of(model)

@@ -7,6 +7,7 @@ import torch
 
 from crack_lightning.model.backbones import build_backbone, head_keys
 from crack_lightning.model.stages import (
+    learning_groups,
     open_stages,
     rest_frozen,
     rest_statistics,
@@ -88,6 +89,20 @@ def test_each_stage_has_its_share_of_the_next_ones_rate() -> None:
     groups = stage_groups(model, lr=0.8, scale=0.5)
     assert [group["lr"] for group in groups[-3:]] == pytest.approx([0.2, 0.4, 0.8])
     assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "rates"),
+    [
+        ("scratch", {"backbone": 0.8, "head": 0.8}),
+        ("finetune", {"backbone": 0.08, "head": 0.8}),
+        ("frozen", {"head": 0.8}),
+        ("probe_then_finetune", {"stage0": 0.4, "stage1": 0.8}),
+    ],
+)
+def test_each_recipe_has_its_groups_and_rates(recipe: str, rates: dict[str, float]) -> None:
+    groups = learning_groups(build("plain_cnn"), recipe=recipe, lr=0.8, backbone_scale=0.1, stage_scale=0.5)
+    assert {group["name"]: group["lr"] for group in groups} == pytest.approx(rates)
 
 
 def test_stages_open_at_equal_intervals() -> None:

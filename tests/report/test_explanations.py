@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from crack_lightning.evaluation.predictions import Predictions
-from crack_lightning.model.classifier import CrackClassifier
 from crack_lightning.report.explanations import MOST_MEASURED, _spread, explain_test
 
 if TYPE_CHECKING:
@@ -18,29 +17,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crack_lightning.data.table import TileTable
+    from crack_lightning.model.classifier import CrackClassifier
 
-PX = 48
+    Build = Callable[[str], CrackClassifier]
 
 
-def classifier(name: str) -> CrackClassifier:
-    plain: dict[str, Any] = {"name": "adamw", "lr": 1e-3}
-    return CrackClassifier(
-        name=name,
-        class_names=["crack", "intact"],
-        positive_class="crack",
-        image_size=PX,
-        mean=[0.5] * 3,
-        std=[0.5] * 3,
-        drop_rate=0.0,
-        drop_path_rate=0.0,
-        recipe="scratch",
-        backbone_lr_scale=0.1,
-        stage_lr_scale=0.7,
-        all_stages_by=0.5,
-        loss={"name": "cross_entropy"},
-        optimizer=plain,
-        scheduler={"name": "constant"},
-    ).eval()
+@pytest.fixture
+def classifier(build_classifier: Callable[..., CrackClassifier]) -> Build:
+    """Build a classifier with the classes of the drawn run."""
+    return lambda name: build_classifier(name=name, class_names=["crack", "intact"]).eval()
 
 
 @pytest.fixture
@@ -58,7 +43,7 @@ def tested(tmp_path: Path, draw_run: Callable[..., Any]) -> tuple[TileTable, Pre
 
 
 def test_errors_come_worst_first_and_every_shown_tile_has_its_map(
-    tested: tuple[TileTable, Predictions],
+    tested: tuple[TileTable, Predictions], classifier: Build
 ) -> None:
     table, predictions = tested
     found = explain_test(classifier("mobilenetv3_small_100"), table, predictions, threshold=0.5)
@@ -72,7 +57,9 @@ def test_errors_come_worst_first_and_every_shown_tile_has_its_map(
     assert found.localisation["by_lines"] is None
 
 
-def test_a_set_without_cracks_has_nothing_to_show(tested: tuple[TileTable, Predictions]) -> None:
+def test_a_set_without_cracks_has_nothing_to_show(
+    tested: tuple[TileTable, Predictions], classifier: Build
+) -> None:
     table, predictions = tested
     rows = predictions.label == 1
     right = np.tile(np.array([[0.1, 0.9]], np.float32), (rows.sum(), 1))
@@ -83,7 +70,7 @@ def test_a_set_without_cracks_has_nothing_to_show(tested: tuple[TileTable, Predi
 
 
 def test_a_network_without_maps_leaves_the_report_without_them(
-    tested: tuple[TileTable, Predictions], caplog: pytest.LogCaptureFixture
+    tested: tuple[TileTable, Predictions], classifier: Build, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert explain_test(classifier("test_vit"), *tested, threshold=0.5) is None
     assert "explain: the network 'test_vit' has no map" in caplog.text

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     Batch = dict[str, Tensor]
 
-# Linux's default up to Python 3.13, in a sweep's job too, where it is another: readers that import all anew,
-# for three loaders, took 30 s to start.
+# As Linux has it by default up to Python 3.13. A sweep's job is set to start processes that import all anew:
+# there three loaders' readers took 30 s to start.
 _START_METHOD = "fork" if sys.platform == "linux" else None
 
 

@@ -6,37 +6,25 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from pytorch_lightning import LightningModule
-from torchmetrics import MeanMetric, Metric
 
-from crack_lightning.evaluation.metrics import build_metrics
 from crack_lightning.model.backbones import split_parameters
 from crack_lightning.model.heads import LocalNetwork, cell_loss
 from crack_lightning.model.looks import looks
 from crack_lightning.model.losses import build_loss
 from crack_lightning.model.optim import build_optimizer, build_scheduler
+from crack_lightning.model.stage_figures import StageFigures
 from crack_lightning.model.stages import (
+    learning_groups,
     open_stages,
     rest_frozen,
     rest_statistics,
-    stage_groups,
     stages,
     stages_to_open,
 )
-from crack_lightning.model.trained import DIGEST_BYTES, AnsweringParts
+from crack_lightning.model.trained import AnsweringParts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torch import Tensor
-    from torchmetrics import MetricCollection
-
-STAGES = ("train", "val", "test")
-
-
-def digests(sha256: Sequence[str]) -> Tensor:
-    """Pack hex digests into their first 16 bytes, uint8 ``(M, 16)``; enough to know a tile again."""
-    packed = b"".join(bytes.fromhex(digest)[:DIGEST_BYTES] for digest in sorted(set(sha256)))
-    return torch.frombuffer(bytearray(packed), dtype=torch.uint8).view(-1, DIGEST_BYTES)
 
 
 class CrackClassifier(AnsweringParts, LightningModule):
@@ -107,18 +95,9 @@ class CrackClassifier(AnsweringParts, LightningModule):
             for parameter in split_parameters(self.backbone)[0]:
                 parameter.requires_grad_(False)
         self.loss = build_loss(**loss)
-        self.mean_losses = torch.nn.ModuleDict({_key(stage): MeanMetric() for stage in STAGES})
-        self.metrics = torch.nn.ModuleDict(
-            {
-                _key(stage): build_metrics(
-                    num_classes=len(class_names),
-                    class_names=class_names,
-                    positive_class=positive_class,
-                    prefix=f"{stage}/",
-                )
-                for stage in STAGES
-            }
-        )
+        for stage in ("train", "val", "test"):
+            figures = StageFigures(stage, class_names=class_names, positive_class=positive_class)
+            self.add_module(f"{stage}_figures", figures)
         self.predictions: list[tuple[Tensor, Tensor, Tensor]] = []
         self.looks: list[Tensor] = []
         self.last_loss: Tensor | None = None
@@ -134,8 +113,7 @@ class CrackClassifier(AnsweringParts, LightningModule):
         Returns:
             Logits, float ``(N, K)``.
         """
-        logits: Tensor = self.backbone(self._normalised(images))
-        return logits
+        return cast("Tensor", self.backbone(self._normalised(images)))
 
     def _normalised(self, images: Tensor) -> Tensor:
         scaled = (_in_unit(images) - self.mean) / self.std
@@ -192,8 +170,7 @@ class CrackClassifier(AnsweringParts, LightningModule):
         logits, of_cells = self._answers(batch)
         loss: Tensor = self.loss(logits, batch.get("soft_target", batch["target"])) + of_cells
         logits = logits.detach().float()
-        self._metrics(stage).update(logits, batch["target"])
-        self._mean_loss(stage).update(loss.detach().float(), len(logits))
+        self._figures(stage).update(logits, batch["target"], loss=loss.detach())
         if stage == "test":
             probability = torch.softmax(logits / float(self.hparams["temperature"]), dim=1)
             self.predictions.append((batch["index"].cpu(), batch["target"].cpu(), probability.cpu()))
@@ -210,13 +187,9 @@ class CrackClassifier(AnsweringParts, LightningModule):
         return self.backbone.logits(cells), float(self.hparams["cell_loss"]) * error
 
     def _log_epoch(self, stage: str) -> None:
-        figures = {
-            f"{stage}/loss": self._mean_loss(stage).compute(),
-            **self._metrics(stage).compute(),
-        }
-        self.log_dict(figures)
-        self._mean_loss(stage).reset()
-        self._metrics(stage).reset()
+        figures = self._figures(stage)
+        self.log_dict(figures.compute())
+        figures.reset()
 
     def on_train_epoch_end(self) -> None:
         """Log the epoch's training figures."""
@@ -236,60 +209,34 @@ class CrackClassifier(AnsweringParts, LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Build the optimizer and a scheduler that moves at every step."""
-        chosen = dict(self.hparams["optimizer"])
-        if self.hparams["recipe"] == "probe_then_finetune":
-            groups = stage_groups(self.backbone, lr=chosen["lr"], scale=self.hparams["stage_lr_scale"])
-        else:
-            backbone, head = split_parameters(self.backbone)
-            scale = self.hparams["backbone_lr_scale"] if self.hparams["recipe"] == "finetune" else 1.0
-            groups = [
-                {"name": "backbone", "params": backbone, "lr": chosen["lr"] * scale},
-                {"name": "head", "params": head, "lr": chosen["lr"]},
-            ][self.hparams["recipe"] == "frozen" :]
-        optimizer = build_optimizer(groups, **chosen)
-        steps = int(self.trainer.estimated_stepping_batches)
-        scheduler = build_scheduler(optimizer, total_steps=steps, **self.hparams["scheduler"])
+        groups = learning_groups(
+            self.backbone,
+            recipe=self.hparams["recipe"],
+            lr=self.hparams["optimizer"]["lr"],
+            backbone_scale=self.hparams["backbone_lr_scale"],
+            stage_scale=self.hparams["stage_lr_scale"],
+        )
+        optimizer = build_optimizer(groups, **self.hparams["optimizer"])
+        total_steps = int(self.trainer.estimated_stepping_batches)
+        scheduler = build_scheduler(optimizer, total_steps=total_steps, **self.hparams["scheduler"])
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the known tiles' digests, and what the running epoch has counted so that it can go on."""
         checkpoint["seen_tiles"] = self.seen_tiles
         checkpoint["novelty"] = None if self.novelty is None else self.novelty.values()
-        checkpoint["train_counts"] = {
-            name: _over_all_processes(metric) for name, metric in self._train_counts().items()
-        }
+        checkpoint["train_counts"] = self._figures("train").counts()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up the known tiles' digests and the counts of a broken epoch."""
         self.take_up(checkpoint)
         if torch.distributed.is_initialized() and torch.distributed.get_rank() > 0:
             return  # the first process goes on with what all have counted
-        for name, metric in self._train_counts().items():
-            for key, value in checkpoint.get("train_counts", {}).get(name, {}).items():
-                setattr(metric, key, value)
+        self._figures("train").take_up(checkpoint.get("train_counts", {}))
 
-    def _metrics(self, stage: str) -> MetricCollection:
-        return cast("MetricCollection", self.metrics[_key(stage)])
-
-    def _mean_loss(self, stage: str) -> MeanMetric:
-        return cast("MeanMetric", self.mean_losses[_key(stage)])
-
-    def _train_counts(self) -> dict[str, Metric]:
-        return {
-            "loss": self._mean_loss("train"),
-            **dict(self._metrics("train").items(keep_base=True, copy_state=False)),
-        }
-
-
-def _over_all_processes(metric: Metric) -> dict[str, Any]:
-    with metric.sync_context():
-        return dict(metric.metric_state)
+    def _figures(self, stage: str) -> StageFigures:
+        return cast("StageFigures", self.get_submodule(f"{stage}_figures"))
 
 
 def _in_unit(values: Tensor) -> Tensor:
     return values.float() / 255 if values.dtype == torch.uint8 else values
-
-
-def _key(stage: str) -> str:
-    """Name a module of a stage; ``train`` is taken by the method."""
-    return f"in_{stage}"

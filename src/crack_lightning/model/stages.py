@@ -7,7 +7,7 @@ from typing import Any
 from timm.models import group_parameters
 from torch import nn
 
-from crack_lightning.model.backbones import head_keys
+from crack_lightning.model.backbones import head_keys, split_parameters
 
 
 def stages(model: nn.Module) -> list[list[str]]:
@@ -26,6 +26,29 @@ def stages(model: nn.Module) -> list[list[str]]:
     for name, number in of_stage.items():
         found.setdefault(number, []).append(name)
     return [found[number] for number in sorted(found)]
+
+
+def learning_groups(
+    model: nn.Module, *, recipe: str, lr: float, backbone_scale: float, stage_scale: float
+) -> list[dict[str, Any]]:
+    """Return parameter groups for :func:`crack_lightning.model.optim.build_optimizer`, as a recipe has them.
+
+    Args:
+        model: A network.
+        recipe: ``scratch``; ``finetune``, whose backbone has a rate of its own; ``frozen``, without the
+            backbone; or ``probe_then_finetune``, with a group a stage.
+        lr: Learning rate of the head.
+        backbone_scale: The backbone's rate as a share of it, with ``finetune``.
+        stage_scale: Each stage's rate as a share of the next one's, with ``probe_then_finetune``.
+    """
+    if recipe == "probe_then_finetune":
+        return stage_groups(model, lr=lr, scale=stage_scale)
+    backbone, head = split_parameters(model)
+    of_head = {"name": "head", "params": head, "lr": lr}
+    if recipe == "frozen":
+        return [of_head]
+    scale = backbone_scale if recipe == "finetune" else 1.0
+    return [{"name": "backbone", "params": backbone, "lr": lr * scale}, of_head]
 
 
 def stage_groups(model: nn.Module, *, lr: float, scale: float) -> list[dict[str, Any]]:

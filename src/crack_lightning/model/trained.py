@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from crack_lightning.model.heads import build_network
 from crack_lightning.model.novelty import Novelty
-
-DIGEST_BYTES = 16
+from crack_lightning.model.seen_tiles import packed
 
 
 class AnsweringParts(nn.Module):
@@ -62,7 +61,7 @@ class AnsweringParts(nn.Module):
         ).to(memory_format=torch.channels_last)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
-        self.seen_tiles = torch.empty((0, DIGEST_BYTES), dtype=torch.uint8)
+        self.seen_tiles = packed([])
         self.novelty: Novelty | None = None
 
     def take_up(self, checkpoint: dict[str, Any]) -> None:

@@ -13,6 +13,9 @@ from crack_lightning.data.survey import survey_files
 from crack_lightning.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from crack_lightning.data.table import TileTable
 
 
@@ -247,20 +250,19 @@ def test_a_pattern_that_does_not_fit_is_refused(pattern: str, message: str, tmp_
         read(fill(tmp_path, "crack/1-1.png", "intact/b.png"), group_pattern=pattern)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="this system has no file modes")
-def test_a_folder_that_cannot_be_listed_is_named() -> None:
-    root = os.geteuid() == 0
+def test_a_folder_that_cannot_be_listed_is_named(
+    unprivileged: Callable[[], AbstractContextManager[None]],
+) -> None:
     with tempfile.TemporaryDirectory() as name:  # others may not enter the folders above tmp_path
         folder = fill(Path(name), "crack/a.png", "intact/b.png", "intact/locked/c.png")
         folder.chmod(0o755)
         locked = folder / "intact" / "locked"
         locked.chmod(0)
         try:
-            if root:
-                os.seteuid(65534)
-            with pytest.raises(DataError, match=r"cannot list '.*locked' \(Permission denied\)"):
+            with (
+                unprivileged(),
+                pytest.raises(DataError, match=r"cannot list '.*locked' \(Permission denied\)"),
+            ):
                 read(folder)
         finally:
-            if root:
-                os.seteuid(0)
             locked.chmod(0o755)

@@ -1,0 +1,68 @@
+"""What training, validation and testing count, batch by batch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+from torchmetrics import MeanMetric, Metric
+
+from crack_lightning.evaluation.metrics import build_metrics
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class StageFigures(nn.Module):
+    """The mean loss and the metrics of one stage, over all processes.
+
+    Nothing of it is in a ``state_dict``; :meth:`counts` is what a broken epoch needs to go on.
+
+    Args:
+        stage: ``train``, ``val`` or ``test``; what the figures' names begin with.
+        class_names: Names by class index, K of them.
+        positive_class: The class that means "crack", or ``None``.
+    """
+
+    def __init__(self, stage: str, *, class_names: list[str], positive_class: str | None) -> None:
+        super().__init__()
+        self.stage = stage
+        self.mean_loss = MeanMetric()
+        self.metrics = build_metrics(
+            num_classes=len(class_names),
+            class_names=class_names,
+            positive_class=positive_class,
+            prefix=f"{stage}/",
+        )
+
+    def update(self, logits: Tensor, targets: Tensor, *, loss: Tensor) -> None:
+        """Count a batch: logits float32 ``(N, K)``, targets int64 ``(N,)``, their mean loss ``()``."""
+        self.metrics.update(logits, targets)
+        self.mean_loss.update(loss.float(), len(logits))
+
+    def compute(self) -> dict[str, Tensor]:
+        """Return the figures of all batches so far by name, float ``()`` each."""
+        return {f"{self.stage}/loss": self.mean_loss.compute(), **self.metrics.compute()}
+
+    def reset(self) -> None:
+        """Forget all batches."""
+        self.mean_loss.reset()
+        self.metrics.reset()
+
+    def counts(self) -> dict[str, dict[str, Any]]:
+        """Return what all processes have counted, by metric and state."""
+        return {name: _over_all_processes(metric) for name, metric in self._counters().items()}
+
+    def take_up(self, counts: dict[str, dict[str, Any]]) -> None:
+        """Go on from what :meth:`counts` returned; a metric that it lacks stays as it is."""
+        for name, metric in self._counters().items():
+            for key, value in counts.get(name, {}).items():
+                setattr(metric, key, value)
+
+    def _counters(self) -> dict[str, Metric]:
+        return {"loss": self.mean_loss, **dict(self.metrics.items(keep_base=True, copy_state=False))}
+
+
+def _over_all_processes(metric: Metric) -> dict[str, Any]:
+    with metric.sync_context():
+        return dict(metric.metric_state)

@@ -1,0 +1,116 @@
+"""Lightning's Trainer for the steps of a run, and for a test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import pytorch_lightning as pl
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from pytorch_lightning.strategies import DDPStrategy
+
+from crack_lightning.targets import build_targets
+from crack_lightning.training.checkpoints import WholeCheckpointIO
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pytorch_lightning.strategies import Strategy
+
+    from crack_lightning.config import TrainConfig
+    from crack_lightning.hardware import HardwarePlan
+
+
+def build_trainer(
+    config: TrainConfig,
+    *,
+    folder: Path,
+    plan: HardwarePlan,
+    callbacks: list[pl.Callback],
+    purge_step: int | None,
+) -> pl.Trainer:
+    """Build Lightning's Trainer, with the configured callbacks and loggers beside the run's own.
+
+    Args:
+        config: The run's settings.
+        folder: The run's folder, in which the loggers write.
+        plan: The machine's use; with several devices the Trainer is for one of the processes that share the
+            training.
+        callbacks: The run's own.
+        purge_step: Step from which an earlier part of the run has written what is to be forgotten; ``None``
+            for a new run.
+
+    Raises:
+        ConfigError: If a callback or a logger cannot be built.
+    """
+    defaults = {
+        "monitor": config.trainer.monitor,
+        "mode": "min" if config.trainer.monitor.endswith("loss") else "max",
+        **_logged_in(folder),
+    }
+    nodes = _wanted_callbacks(config)
+    chosen = build_targets("callbacks", nodes, defaults=defaults, plugins=config.plugins)
+    loggers = build_targets(
+        "logger", config.logger, defaults=defaults | {"purge_step": purge_step}, plugins=config.plugins
+    )
+    if config.recipe.ema_decay:
+        chosen.append(pl.callbacks.EMAWeightAveraging(decay=config.recipe.ema_decay))
+    return pl.Trainer(
+        accelerator=plan.accelerator,
+        devices=plan.devices,
+        strategy=_strategy(config, plan),
+        precision=cast("Any", plan.lightning_precision),
+        max_epochs=config.trainer.max_epochs,
+        callbacks=[*chosen, *callbacks],
+        logger=loggers or False,
+        # not the cluster's: the run starts what processes it has itself
+        plugins=[WholeCheckpointIO(), LightningEnvironment()],
+        default_root_dir=folder,
+        gradient_clip_val=config.recipe.gradient_clip or None,
+        log_every_n_steps=config.trainer.log_every,
+        num_sanity_val_steps=0,
+        enable_progress_bar=any("progress" in name for name in nodes),
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+
+
+def build_test_trainer(
+    folder: Path, *, plan: HardwarePlan, progress: bool, logger: Mapping[str, Any] | None = None
+) -> pl.Trainer:
+    """Build Lightning's Trainer for an evaluation, or for the test of a run that several trained."""
+    loggers = build_targets("logger", logger or {}, defaults=_logged_in(folder), plugins=[])
+    return pl.Trainer(
+        accelerator=plan.accelerator,
+        devices=1,
+        precision=cast("Any", plan.lightning_precision),
+        logger=loggers or False,
+        plugins=[LightningEnvironment()],
+        callbacks=[pl.callbacks.RichProgressBar()] if progress else [],
+        enable_progress_bar=progress,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+        use_distributed_sampler=False,
+    )
+
+
+def _wanted_callbacks(config: TrainConfig) -> dict[str, Any]:
+    """Return the configured callbacks, without those that have nowhere to show or to log."""
+    return {
+        name: node
+        for name, node in config.callbacks.items()
+        if (config.progress or "progress" not in name)
+        and (config.logger or "LearningRateMonitor" not in str(node))
+    }
+
+
+def _strategy(config: TrainConfig, plan: HardwarePlan) -> Strategy | str:
+    if plan.devices == 1:
+        return "auto"
+    # its stages open one by one, and the closed ones have no gradients to wait for
+    return DDPStrategy(find_unused_parameters=config.recipe.name == "probe_then_finetune")
+
+
+def _logged_in(folder: Path) -> dict[str, Any]:
+    return {"save_dir": folder, "name": "", "version": "tensorboard", "default_hp_metric": False}

@@ -1,0 +1,163 @@
+"""Rules of the data of a run: folds, masks, mixtures, and what is painted on."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from crack_lightning.config import AuditConfig, TrainConfig
+from crack_lightning.config.data import DataConfig
+from crack_lightning.config.sources import MaskedConfig
+from crack_lightning.config.split import SplitConfig
+from crack_lightning.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("split", "said"),
+    [
+        (SplitConfig(fold=1), r"data\.split\.fold: not read without data\.split\.folds"),
+        (SplitConfig(folds=3, file="splits.csv"), r"data\.split\.folds: .* data\.split\.file does not read"),
+        (SplitConfig(seed=3, file="splits.csv"), r"data\.split\.seed: .* data\.split\.file does not read"),
+    ],
+)
+def test_settings_of_folds_that_nothing_reads_are_named(split: SplitConfig, said: str) -> None:
+    [problem] = TrainConfig(data=DataConfig(split=split)).problems()
+    assert re.match(said, problem)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"folds": 5, "fold": 5}, r"data\.split\.fold: expected a number between 0 and 4, got 5"),
+        ({"folds": 1}, r"data\.split\.folds: .* got 1"),
+        ({"strategy": "blind"}, r"data\.split\.strategy: .* got 'blind'"),
+    ],
+)
+def test_folds_out_of_range_are_refused(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        SplitConfig(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"mask_width": "thin"}, r"data\.masked\.mask_width: .* got 'thin'"),
+        ({"crack_values": [300]}, r"data\.masked\.crack_values and hard_negatives: .* got 300"),
+        ({"least_crack_px": 0}, r"data\.masked\.least_crack_px: .* got 0"),
+    ],
+)
+def test_rules_of_masks_out_of_range_are_refused(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        MaskedConfig(**wrong)
+
+
+def test_masks_are_for_masked_photos() -> None:
+    [problem] = TrainConfig(data=DataConfig(masked=MaskedConfig(tile_px=64))).problems()
+    assert problem.startswith("data.masked: data=synthetic does not read it; use data=masked_photos")
+    assert MaskedConfig(mask_width="True").rules()["mask_width"] == "true"
+
+
+def test_millimetres_are_for_known_widths() -> None:
+    masks_with_widths = MaskedConfig(mask_width="true")
+    assert not TrainConfig(data=DataConfig(mm_per_px=0.1)).problems()
+    assert not DataConfig(source="masked_photos", masked=masks_with_widths, mm_per_px=0.1).problems()
+    [problem] = DataConfig(source="masked_photos", mm_per_px=0.1).problems()
+    assert problem.startswith("data.mm_per_px: no width is known where masks are lines; set data.masked.mask")
+    [problem] = DataConfig(source="metu", mm_per_px=0.1).problems()
+    assert problem.startswith("data.mm_per_px: data=metu does not read it; use data=synthetic or")
+    [problem] = AuditConfig(data=DataConfig(mm_per_px=0.1)).problems()
+    assert problem == "data.mm_per_px: audit does not read it; leave it out."
+    with pytest.raises(ConfigError, match=r"data\.mm_per_px: .* got -0\.1"):
+        DataConfig(mm_per_px=-0.1)
+    with pytest.raises(ConfigError, match=r"data\.sources\.drawn\.mm_per_px: no such key"):
+        mixed(sources={"drawn": {"source": "synthetic", "mm_per_px": 0.1}})
+
+
+TWO: dict[str, Any] = {"metu": {"source": "metu", "root": "tiles"}, "drawn": {"source": "synthetic"}}
+
+
+def mixed(**changes: Any) -> list[str]:
+    return TrainConfig(data=DataConfig(**{"source": "mixed", "sources": TWO} | changes)).problems()
+
+
+def test_parts_of_a_mixture_are_settings_of_their_own() -> None:
+    assert mixed() == []
+    parts = DataConfig(
+        source="mixed", sources=TWO | {"m": {"source": "masked_photos", "masked": {"tile_px": 64}}}
+    )
+    assert parts.parts()["metu"].root == "tiles"
+    assert parts.parts()["m"].masked.tile_px == 64
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"sources": None}, r"data\.sources: data=mixed needs some"),
+        ({"root": "tiles"}, r"data\.root: data=mixed does not read it"),
+        ({"test_sources": ["mete"]}, r"data\.test_sources: expected some of metu, drawn, got 'mete'"),
+        (
+            {"sources": TWO | {"d": {"source": "synthetic", "root": "x"}}},
+            r"data\.sources\.d\.root: data=synthetic",
+        ),
+        ({"source": "synthetic"}, r"data\.sources: data=synthetic does not read it; use data=mixed"),
+        (
+            {"test_sources": ["metu"], "split": SplitConfig(folds=3)},
+            r"data\.split\.folds: train_sources and test_sources decide",
+        ),
+        (
+            {"train_sources": ["metu"], "split": SplitConfig(file="splits.csv")},
+            r"data\.split\.file: train_sources and test_sources decide",
+        ),
+    ],
+)
+def test_contradictions_of_a_mixture_are_named(changes: dict[str, Any], said: str) -> None:
+    [problem] = mixed(**changes)
+    assert re.match(said, problem)
+
+
+@pytest.mark.parametrize(
+    ("node", "said"),
+    [
+        ({"source": "metu", "rot": "x"}, r"data\.sources\.a\.rot: no such key; did you mean root\?"),
+        ({"root": "x"}, r"data\.sources\.a: expected source and its keys"),
+        ("metu", r"data\.sources: expected \{name: \{source: …\}, …\}, got \{'a': 'metu'\}"),
+        ({"source": "metuu"}, r"data\.sources\.a\.source: .* got 'metuu'"),
+        (
+            {"source": "masked_photos", "masked": {"tile": 3}},
+            r"data\.sources\.a: .*unexpected keyword.*'tile'",
+        ),
+    ],
+)
+def test_a_wrong_part_of_a_mixture_is_named(node: Any, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        mixed(sources={"a": node})
+
+
+PAINTED = {"source": "painted", "base": "real"}
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (DataConfig(source="painted", base="metu", root="tiles"), None),
+        (DataConfig(source="painted"), "data.base: expected one of synthetic, metu"),
+        (DataConfig(source="painted", base="mixed"), "data.base: expected one of .* got 'mixed'"),
+        (DataConfig(source="painted", base="synthetic", root="tiles"), "data.root: data=painted does not"),
+        (DataConfig(source="metu", base="metu"), "data.base: data=metu does not read it; use data=painted"),
+        (DataConfig(source="mixed", sources={"real": {"source": "metu"}, "p": PAINTED}), None),
+        (DataConfig(source="mixed", sources={"p": PAINTED}), "data.sources: painted tiles need another"),
+        (
+            DataConfig(source="mixed", sources={"a": {"source": "metu"}, "p": PAINTED}),
+            "data.sources.p.base: expected one of a to paint on, got 'real'",
+        ),
+        (
+            DataConfig(source="mixed", sources={"real": {"source": "metu"}, "p": PAINTED | {"root": "x"}}),
+            "data.sources.p.root: data=painted does not read it",
+        ),
+    ],
+)
+def test_what_is_painted_on_must_be_there(data: DataConfig, said: str | None) -> None:
+    problems = data.problems()
+    assert [bool(re.match(said or "", problem)) for problem in problems] == ([True] if said else [])

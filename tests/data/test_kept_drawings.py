@@ -1,0 +1,169 @@
+"""Drawn tiles are kept whole and once, whatever breaks, and may be drawn ahead."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from crack_lightning.data.drawing import drawn_photos
+from crack_lightning.data.sources import synthetic
+from crack_lightning.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SMALL: dict[str, Any] = {"seed": 3, "num_tiles": 12, "tile_px": 96, "photo_tiles": 3}
+
+
+def entries(cache: Path) -> list[Path]:
+    return [folder for folder in (cache / "synthetic").iterdir() if folder.is_dir()]
+
+
+def test_tiles_are_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = synthetic.load(**SMALL, cache=tmp_path)
+    monkeypatch.setattr(synthetic, "drawn_photos", lambda **_: pytest.fail("drawn again"))
+    again = synthetic.load(**SMALL, cache=tmp_path)
+
+    np.testing.assert_array_equal(first.sha256, again.sha256)
+    for name, column in first.extra.items():
+        np.testing.assert_array_equal(column, again.extra[name])
+
+
+@pytest.mark.parametrize(
+    "damage", ["cut a picture short", "lose a mask", "lose the recipe", "garble the recipe"]
+)
+def test_a_damaged_entry_is_drawn_again(damage: str, tmp_path: Path) -> None:
+    table = synthetic.load(**SMALL, cache=tmp_path)
+    recipe = table.root / "made_of.json"
+    if damage == "cut a picture short":
+        picture = table.root / str(table.path[0])
+        picture.write_bytes(picture.read_bytes()[:-5])
+    elif damage == "lose a mask":
+        (table.root / str(table.extra["mask"][0])).unlink()
+    elif damage == "lose the recipe":
+        recipe.unlink()
+    else:
+        recipe.write_text("{", encoding="utf-8")
+
+    again = synthetic.load(**SMALL, cache=tmp_path)
+
+    digests = [hashlib.sha256((again.root / path).read_bytes()).hexdigest() for path in again.path]
+    assert digests == table.sha256.tolist()
+    assert all((again.root / str(mask)).is_file() for mask in again.extra["mask"])
+
+
+def test_a_failure_in_the_middle_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(**settings: int) -> Iterator[object]:
+        yield next(drawn_photos(**settings))
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(synthetic, "drawn_photos", broken)
+    with pytest.raises(DataError, match="No space left on device"):
+        synthetic.load(**SMALL, cache=tmp_path)
+
+    assert entries(tmp_path) == []
+
+
+def test_a_kill_in_the_middle_leaves_nothing_that_is_used(tmp_path: Path) -> None:
+    script = (
+        "import pathlib, sys\nfrom crack_lightning.data.sources import synthetic\n"
+        "synthetic.load(seed=3, num_tiles=3000, tile_px=96, num_workers=1, cache=pathlib.Path(sys.argv[1]))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)])
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("synthetic/.*.part/images/*.jpg")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert [folder.suffix for folder in entries(tmp_path)] == [".part"]
+
+    assert len(synthetic.load(**SMALL, cache=tmp_path)) == 12
+
+
+def test_what_a_killed_process_left_is_cleared_by_the_next(tmp_path: Path) -> None:
+    entry = synthetic.load(**SMALL, cache=tmp_path).root
+    (entry / "made_of.json").unlink()
+    leftover = entry.parent / f".{entry.name}.dead.part"
+    leftover.mkdir()
+
+    synthetic.load(**SMALL, cache=tmp_path)
+
+    assert entries(tmp_path) == [entry]
+
+
+def test_two_processes_share_one_drawing(tmp_path: Path) -> None:
+    script = (
+        "import pathlib, sys\nfrom crack_lightning.data.sources import synthetic\n"
+        "table = synthetic.load(seed=3, num_tiles=12, tile_px=96, cache=pathlib.Path(sys.argv[1]))\n"
+        "print(table.root.stat().st_ino)"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    pair = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    outputs = [process.communicate(timeout=120)[0] for process in pair]
+
+    assert outputs[0] == outputs[1]
+    assert len(entries(tmp_path)) == 1
+
+
+def test_the_recipe_says_what_made_the_entry(tmp_path: Path) -> None:
+    table = synthetic.load(**SMALL, cache=tmp_path)
+
+    recipe = json.loads((table.root / "made_of.json").read_text(encoding="utf-8"))
+    with (table.root / "tiles.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert recipe["made_of"]["seed"] == 3
+    assert recipe["holds"]["images"][0] == len(rows) == 12
+
+
+def test_a_worker_that_dies_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false" if sys.platform != "win32" else "where.exe")
+
+    with pytest.raises(DataError, match=r"data\.num_workers: a drawing process ended with status 1"):
+        synthetic.load(**SMALL, num_workers=2, cache=tmp_path)
+    assert entries(tmp_path) == []
+
+
+DRAWN = SMALL | {"num_workers": 1}
+
+
+def test_what_is_drawn_meanwhile_is_what_load_asks_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with synthetic.drawn_meanwhile(**DRAWN, cache=tmp_path, show_progress=False):
+        pass
+
+    monkeypatch.setattr(synthetic, "drawn_photos", lambda **_: pytest.fail("drawn again"))
+    assert len(synthetic.load(**DRAWN, cache=tmp_path)) == 12
+
+
+def test_drawing_meanwhile_ends_with_a_block_that_fails(tmp_path: Path) -> None:
+    began = time.monotonic()
+    with (
+        pytest.raises(RuntimeError, match="no torch"),
+        synthetic.drawn_meanwhile(**DRAWN | {"num_tiles": 100_000}, cache=tmp_path, show_progress=False),
+    ):
+        raise RuntimeError("no torch")
+    assert time.monotonic() - began < 10
+    assert not list(tmp_path.rglob("tiles.csv"))
+
+
+def test_what_goes_wrong_meanwhile_is_left_to_load(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "synthetic").write_text("in the way")
+
+    with synthetic.drawn_meanwhile(**DRAWN, cache=tmp_path, show_progress=False):
+        pass
+
+    assert capfd.readouterr().err == ""
+    with pytest.raises(DataError, match="CRACK_LIGHTNING_CACHE: cannot keep synthetic"):
+        synthetic.load(**DRAWN, cache=tmp_path)
