@@ -33,14 +33,8 @@ class CrackClassifier(AnsweringParts, LightningModule):
     Every argument is a plain value, so that a checkpoint loads without running code.
 
     Args:
-        name: ``plain_cnn`` or a timm model.
-        class_names: Names by class index, K of them.
-        positive_class: The class that means "crack", or ``None``.
-        image_size: Side of the square input in pixels.
-        mean: Channel means of the normalisation, of values in ``[0, 1]``.
-        std: Channel deviations, likewise.
-        drop_rate: Dropout before the head.
-        drop_path_rate: Stochastic depth.
+        name, class_names, positive_class, image_size, mean, std, drop_rate, drop_path_rate, head: As for
+            :class:`~crack_lightning.model.trained.AnsweringParts`.
         recipe: ``scratch``, ``finetune``, ``frozen``, ``probe`` or ``probe_then_finetune``.
         backbone_lr_scale: The backbone's learning rate as a share of the head's, with ``finetune``.
         stage_lr_scale: Each stage's rate as a share of the next one's, with ``probe_then_finetune``.
@@ -51,7 +45,6 @@ class CrackClassifier(AnsweringParts, LightningModule):
         scheduler: Arguments of :func:`~crack_lightning.model.optim.build_scheduler`.
         temperature: What logits are divided by before they become probabilities.
         threshold: The least probability of the positive class that is called so.
-        head: ``pooled``, or ``local`` for :class:`~crack_lightning.model.heads.LocalNetwork`.
         label: Short name for reports; the name where none is given.
     """
 
