@@ -240,8 +240,8 @@ def probe_of(asked: Sequence[str], cache: Path) -> tuple[Any, TileTable]:
 
     from hydra import compose, initialize_config_dir
 
-    from crack_lightning import assembly, tiles
     from crack_lightning.config import TrainConfig, conf_dir, parse, register_schemas
+    from crack_lightning.experiment import assembly, tiles
 
     os.environ["CRACK_LIGHTNING_CACHE"] = str(cache)
     probe = ["model=efficientnet_lite0", "model.weights=imagenet", "recipe=probe", "progress=false"]

@@ -78,15 +78,15 @@ def configured(asked: argparse.Namespace, *more: str) -> TrainConfig:
 
 
 def _table(config: TrainConfig, folder: Path, *, threads: int) -> TileTable:
-    from crack_lightning import tiles
+    from crack_lightning.experiment import tiles
 
     table, _ = tiles.read_tiles(config.data, threads=threads, progress=False)
     return tiles.split_tiles(table, config.data, kept=folder / "splits.csv")
 
 
 def _by_lightning(config: TrainConfig, asked: argparse.Namespace, folder: Path) -> None:
-    from crack_lightning import assembly
-    from crack_lightning.trainers import build_trainer
+    from crack_lightning.experiment import assembly
+    from crack_lightning.experiment.trainers import build_trainer
     from crack_lightning.training.checkpoints import RunCheckpoints
     from crack_lightning.training.guards import FiniteLoss, StopRequests
     from crack_lightning.training.seeds import StepSeeds
@@ -167,7 +167,7 @@ def _by_hand(config: TrainConfig, asked: argparse.Namespace) -> None:
     import torch
     from hand_written import train
 
-    from crack_lightning import assembly
+    from crack_lightning.experiment import assembly
 
     plan = assembly.hardware_plan(config.trainer, num_workers=0)
     with tempfile.TemporaryDirectory() as folder:

@@ -114,7 +114,7 @@ class SpeedRows(Commands):
     def j(self) -> str:
         """The end of the first training step on METU, groups cached."""
         self._groups()
-        needed = "import hydra, crack_lightning.train, crack_lightning.experiment"
+        needed = "import hydra, crack_lightning.train, crack_lightning.experiment.training_run"
         imports, steps = [], []
         mark = self.scratch / "first_step"
         known = os.pathsep.join([str(BENCHMARKS), self.environment.get("PYTHONPATH", "")])

@@ -25,22 +25,12 @@ MAY_IMPORT = {
     "training": FOUNDATION | {"data", "model", "evaluation"},
     "report": FOUNDATION | {"data", "model", "evaluation"},
     "inference": FOUNDATION | {"config", "data", "model", "evaluation"},
-    "assembly": FOUNDATION | {"config", "data", "model", "evaluation", "training"},
-    "trainers": FOUNDATION | {"config", "training", "targets"},
-    "tiles": FOUNDATION | {"config", "data"},
-    "auditing": FOUNDATION | {"config", "data", "report", "tiles"},
-    "audit": {"auditing", "cli", "config"},
-    "stepping": FOUNDATION | {"config", "data", "model", "training", "assembly", "trainers"},
-    "fitting": FOUNDATION
-    | {"config", "data", "model", "evaluation", "training", "assembly", "trainers", "stepping"},
-    "experiment": FOUNDATION
-    | {"config", "data", "model", "evaluation", "training", "report"}
-    | {"assembly", "trainers", "fitting", "tiles"},
+    "experiment": FOUNDATION | {"config", "targets", "data", "model", "evaluation", "training", "report"},
+    "audit": {"experiment", "cli", "config"},
     "sweep": FOUNDATION | {"config", "cli", "evaluation", "experiment", "inference", "model", "report"},
     "compare": {"cli", "config", "run_folder", "sweep"},
     "cli": {"errors", "hardware", "config", ""},
-    "ahead": FOUNDATION | {"data"},
-    "train": {"ahead", "cli", "config", "hardware", "experiment", "report"},
+    "train": {"cli", "config", "hardware", "experiment", "report"},
     "evaluate": {"cli", "config", "hardware", "experiment", "report"},
     "predict": {"cli", "config", "hardware", "inference"},
     "cache": {"errors", "cache_entries"},
@@ -117,6 +107,11 @@ def test_hydra_stays_in_the_configured_rooms(path: Path) -> None:
 def test_importing_loads_nothing_heavy(module: str) -> None:
     heavy = "torch", "timm", "pytorch_lightning", "torchvision", "optuna", "matplotlib", "cv2", "ray"
     assert loaded(heavy, by=module) == "[]"
+
+
+@pytest.mark.parametrize("module", ["tiles", "ahead", "audit_run"])
+def test_looking_at_tiles_loads_no_torch(module: str) -> None:
+    assert loaded(("torch", "pytorch_lightning"), by=f"crack_lightning.experiment.{module}") == "[]"
 
 
 def test_answering_loads_nothing_of_training() -> None:

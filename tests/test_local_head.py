@@ -14,7 +14,7 @@ from PIL import Image
 from crack_lightning import load
 from crack_lightning.cache_entries import cache_folder
 from crack_lightning.cli import main
-from crack_lightning.data.datamodule import TileDataset
+from crack_lightning.data.dataset import TileDataset
 from crack_lightning.data.decoding import decode_image
 from crack_lightning.data.sources.synthetic import load as drawn
 from crack_lightning.data.walls import draw_wall, photograph

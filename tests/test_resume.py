@@ -74,7 +74,7 @@ def _kill_within_save(number: int) -> None:
 
 
 def _train(config: TrainConfig, folder: Path, kill: str) -> None:
-    from crack_lightning import assembly, experiment
+    from crack_lightning.experiment import assembly, training_run
     from crack_lightning.model.classifier import CrackClassifier
     from crack_lightning.report import figures
 
@@ -91,7 +91,7 @@ def _train(config: TrainConfig, folder: Path, kill: str) -> None:
         _kill_on_call(CrackClassifier, "test_step", 2)
     elif place == "report":
         _kill_on_call(figures, "save_figure", 3)
-    experiment.run_training(config, folder=folder)
+    training_run.run_training(config, folder=folder)
 
 
 def run(folder: Path, *overrides: str, kill: str = "") -> int | None:

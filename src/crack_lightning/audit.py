@@ -29,7 +29,7 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
         The exit code.
     """
     config = parse(composed, AuditConfig)
-    from crack_lightning.auditing import run_audit
+    from crack_lightning.experiment.audit_run import run_audit
 
     command = as_typed("audit", overrides)
     run_audit(config, folder=folder, command=command)

@@ -33,7 +33,7 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
     with heavy_imports():
         from rich import print as show
 
-        from crack_lightning.experiment import run_evaluation
+        from crack_lightning.experiment.evaluation_run import run_evaluation
         from crack_lightning.report.console import closing_table
 
     command = as_typed("evaluate", overrides)

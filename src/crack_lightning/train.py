@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crack_lightning.ahead import tiles_meanwhile
 from crack_lightning.cli import as_typed, main
 from crack_lightning.config import TrainConfig, parse, resumed_config
+from crack_lightning.experiment.ahead import tiles_meanwhile
 from crack_lightning.hardware import heavy_imports
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def run(
     with tiles_meanwhile(config), heavy_imports():
         from rich import print as show
 
-        from crack_lightning.experiment import run_training
+        from crack_lightning.experiment.training_run import run_training
         from crack_lightning.report.console import closing_table
 
     result = run_training(config, folder=folder, command=as_typed("train", overrides), report=report)

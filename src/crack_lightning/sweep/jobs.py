@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 CONSOLE, OUTCOME = "console.log", "outcome.json"
 ENDS_WITH_SWEEP = "crack_lightning.sweep.preload"
-HEAVY = ("crack_lightning.experiment", "crack_lightning.inference.predictor")
+HEAVY = ("crack_lightning.experiment.training_run", "crack_lightning.inference.predictor")
 """What the forkserver imports once, so that a job starts in a tenth of a second."""
 UNWRITABLE = 74  # sysexits.h: an error while doing input or output
 STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from pytorch_lightning.utilities import rank_zero_only
 
-from crack_lightning import assembly
 from crack_lightning.errors import DataError
+from crack_lightning.experiment import assembly
+from crack_lightning.experiment.trainers import build_trainer
 from crack_lightning.model.backbones import synchronised
 from crack_lightning.model.checkpoints import load_classifier, read_checkpoint
-from crack_lightning.trainers import build_trainer
 from crack_lightning.training.checkpoints import RunCheckpoints, save_model
 from crack_lightning.training.guards import FiniteLoss
 from crack_lightning.training.notices import settled_warnings

@@ -13,10 +13,10 @@ import pytorch_lightning as pl
 import torch
 from hydra import compose, initialize_config_dir
 
-from crack_lightning import assembly, tiles
 from crack_lightning.config import TrainConfig, conf_dir, parse, register_schemas
 from crack_lightning.errors import DataError, Interrupted
-from crack_lightning.stepping import Steps, fit_in_ranks
+from crack_lightning.experiment import assembly, tiles
+from crack_lightning.experiment.stepping import Steps, fit_in_ranks
 from crack_lightning.training.guards import StopRequests
 from crack_lightning.training.notices import settled_warnings
 
@@ -42,9 +42,9 @@ SETTINGS = [
     "trainer.threads=2",
     "trainer.max_epochs=3",
     "optimizer.lr=1e-3",  # AdamW takes a whole step, of either sign, where a gradient is rounding alone
-    "plugins=[tests.test_stepping]",
+    "plugins=[tests.experiment.test_stepping]",
     "callbacks=none",
-    "+callbacks.stop._target_=tests.test_stepping.StopsTheRun",
+    "+callbacks.stop._target_=tests.experiment.test_stepping.StopsTheRun",
     "progress=false",
 ]
 EPOCH_STEPS, STOP_AT = 10, 23

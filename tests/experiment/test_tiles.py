@@ -11,7 +11,7 @@ import pytest
 
 from crack_lightning.data.table import TileTable
 from crack_lightning.errors import DataError
-from crack_lightning.tiles import unseen_tiles
+from crack_lightning.experiment.tiles import unseen_tiles
 
 TABLE = TileTable(
     root=Path(),

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from crack_lightning import assembly
 from crack_lightning.errors import ConfigError
 from crack_lightning.evaluation.decision import decide
 from crack_lightning.evaluation.predictions import Predictions
+from crack_lightning.experiment import assembly
+from crack_lightning.experiment.stepping import Steps, fit_in_ranks
+from crack_lightning.experiment.trainers import build_test_trainer
 from crack_lightning.model.checkpoints import load_classifier
 from crack_lightning.model.looks import looks
 from crack_lightning.model.networks import features_seen
 from crack_lightning.model.novelty import Novelty, sample
-from crack_lightning.stepping import Steps, fit_in_ranks
-from crack_lightning.trainers import build_test_trainer
 from crack_lightning.training.checkpoints import BEST, LAST, keep_decision, save_model
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from crack_lightning.config import TrainConfig
     from crack_lightning.data.datamodule import CrackDataModule
+    from crack_lightning.experiment.stepping import Report
     from crack_lightning.hardware import HardwarePlan
     from crack_lightning.model.classifier import CrackClassifier
-    from crack_lightning.stepping import Report
     from crack_lightning.training.guards import StopRequests
     from crack_lightning.training.probe import Probe
     from crack_lightning.training.state import RunState

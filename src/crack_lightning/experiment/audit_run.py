@@ -16,10 +16,10 @@ from crack_lightning.config import write_config
 from crack_lightning.data.audit import Audit, audit_tiles
 from crack_lightning.data.decoding import picture_header
 from crack_lightning.data.survey import survey
+from crack_lightning.experiment.tiles import load_tiles, recovers_photos
 from crack_lightning.hardware import available_cores
 from crack_lightning.report.audit_page import audit_contents, audit_page, closing_lines
 from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer, whole_file, write_text
-from crack_lightning.tiles import load_tiles, recovers_photos
 
 if TYPE_CHECKING:
     from crack_lightning.config import AuditConfig

@@ -12,20 +12,18 @@ from typing import TYPE_CHECKING, Any
 import pytorch_lightning as pl
 import torch
 
-from crack_lightning import assembly, fitting, tiles
 from crack_lightning.config import write_config
 from crack_lightning.data.reading import describe
 from crack_lightning.errors import ConfigError
+from crack_lightning.experiment import assembly, fitting, tiles
 from crack_lightning.model.backbones import count_parameters
-from crack_lightning.model.checkpoints import load_classifier, read_checkpoint
-from crack_lightning.model.seen_tiles import known
+from crack_lightning.model.checkpoints import read_checkpoint
 from crack_lightning.report.explanations import explain_test
 from crack_lightning.report.model_card import model_card
 from crack_lightning.report.provenance import provenance
 from crack_lightning.report.tensorboard import hparams_session, log_report
 from crack_lightning.report.write import ReportTiles, write_report
 from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer, write_text
-from crack_lightning.trainers import build_test_trainer
 from crack_lightning.training.checkpoints import BEST, LAST
 from crack_lightning.training.guards import StopRequests
 from crack_lightning.training.notices import settled_warnings
@@ -36,8 +34,9 @@ if TYPE_CHECKING:
 
     from crack_lightning.config import EvaluateConfig, TrainConfig
     from crack_lightning.data.datamodule import CrackDataModule
+    from crack_lightning.data.table import TileTable
+    from crack_lightning.experiment.stepping import Report
     from crack_lightning.hardware import HardwarePlan
-    from crack_lightning.stepping import Report
 
 log = logging.getLogger(__name__)
 
@@ -134,16 +133,7 @@ def _run(
     report: Report | None,
 ) -> ExperimentResult:
     state = RunState.read(folder)
-    with state.timed("data"):
-        table, skipped = tiles.read_tiles(
-            config.data, threads=plan.threads, progress=config.progress, twins=True
-        )
-        table = tiles.split_tiles(table, config.data, kept=folder / "splits.csv")
-    config.evaluation.check_classes(table.class_names, table.positive_class)
-    log.info("data: %s", describe(table))
-    config.trainer.max_epochs = config.epochs_for(len(table.rows("train")))
-    config.model.head = assembly.suitable_head(config, table)
-    write_config(config, folder / "config.yaml")
+    table, skipped = _tiles(config, state, folder=folder, plan=plan)
     pl.seed_everything(config.seed, verbose=False)
     datamodule = assembly.build_datamodule(config, table, plan=plan)
     if config.recipe.name == "probe":
@@ -155,9 +145,8 @@ def _run(
     threshold = float(classifier.hparams["threshold"])
     with state.timed("explanations"):
         explanations = explain_test(classifier, table, predictions, threshold=threshold)
+    best = read_checkpoint(folder / "checkpoints" / BEST)
     with state.timed("report"):
-        shown = report_tiles(datamodule)
-        best = read_checkpoint(folder / "checkpoints" / BEST)
         written = write_report(
             folder,
             title=f"{config.model.short_name} on {config.data.source}",
@@ -174,7 +163,7 @@ def _run(
                 kept_epoch=best["epoch"] if state.history else None,
                 fitted=state.fitted | fitting.novelty_facts(classifier),
             ),
-            tiles=shown,
+            tiles=report_tiles(datamodule),
             threshold=threshold,
             mm_per_px=config.data.mm_per_px,
             explanations=explanations,
@@ -182,13 +171,28 @@ def _run(
         contents = json.loads((written.parent / "report.json").read_text(encoding="utf-8"))
         write_text(folder / "checkpoints" / "README.md", model_card(contents))
         if "tensorboard" in config.logger:
-            step = best["global_step"]
-            log_report(
-                folder / "tensorboard", contents, predictions=predictions, report=written.parent, step=step
-            )
+            step, log_dir = best["global_step"], folder / "tensorboard"
+            log_report(log_dir, contents, predictions=predictions, report=written.parent, step=step)
     state.advance("finished", folder)
     (folder / "checkpoints" / LAST).unlink(missing_ok=True)
     return ExperimentResult(folder=folder, report=written, contents=contents)
+
+
+def _tiles(
+    config: TrainConfig, state: RunState, *, folder: Path, plan: HardwarePlan
+) -> tuple[TileTable, list[dict[str, str]]]:
+    """Return a run's tiles with their splits and what was skipped; settings that they decide are kept."""
+    with state.timed("data"):
+        table, skipped = tiles.read_tiles(
+            config.data, threads=plan.threads, progress=config.progress, twins=True
+        )
+        table = tiles.split_tiles(table, config.data, kept=folder / "splits.csv")
+    config.evaluation.check_classes(table.class_names, table.positive_class)
+    log.info("data: %s", describe(table))
+    config.trainer.max_epochs = config.epochs_for(len(table.rows("train")))
+    config.model.head = assembly.suitable_head(config, table)
+    write_config(config, folder / "config.yaml")
+    return table, skipped
 
 
 def report_tiles(datamodule: CrackDataModule) -> ReportTiles:
@@ -209,71 +213,3 @@ def reproducible(config: TrainConfig | EvaluateConfig) -> dict[str, Any]:
     for key in ("outputs", "resume", "progress", "sweep"):
         settings.pop(key, None)
     return settings
-
-
-def run_evaluation(
-    config: EvaluateConfig, *, folder: Path | None = None, command: str = ""
-) -> ExperimentResult:
-    """Report on a checkpoint over another set, without the tiles that it was trained or validated on.
-
-    Args:
-        config: Checked settings.
-        folder: The evaluation's folder; a new one by default.
-        command: What the user typed, for the report.
-
-    Returns:
-        The folder, its report and figures.
-
-    Raises:
-        CheckpointError: If the checkpoint cannot be used.
-        DataError: If the set cannot be read, has other classes, or holds nothing new.
-    """
-    classifier = load_classifier(Path(config.checkpoint))
-    folder = folder or create_run_folder(Path(config.outputs), f"evaluate_{config.data.source}")
-    state = RunState()
-    with settled_warnings(), sole_writer(folder), logging_to(folder / "run.log"):
-        plan = assembly.hardware_plan(config.trainer, num_workers=config.data.num_workers)
-        config.trainer.threads = plan.threads
-        write_config(config, folder / "config.yaml")
-        log.info("machine: %s", plan.reason)
-        with state.timed("data"):
-            table, skipped = tiles.read_tiles(config.data, threads=plan.threads, progress=config.progress)
-            table, left_out = tiles.unseen_tiles(
-                table,
-                known=known(table.sha256.tolist(), classifier.seen_tiles),
-                class_names=classifier.hparams["class_names"],
-                positive_class=classifier.hparams["positive_class"],
-            )
-        log.info("data: %s; left out: %d that the model knows", describe(table), left_out)
-        with state.timed("test"):
-            datamodule = assembly.build_test_datamodule(config.data, classifier, table, plan=plan)
-            trainer = build_test_trainer(folder, plan=plan, progress=config.progress)
-            predictions = fitting.test(trainer, classifier, datamodule)
-        threshold = float(classifier.hparams["threshold"])
-        with state.timed("explanations"):
-            explanations = explain_test(classifier, table, predictions, threshold=threshold)
-        made = provenance(
-            command=command,
-            settings=reproducible(config),
-            num_parameters=count_parameters(classifier),
-            plan=plan,
-            skipped=skipped,
-            seconds=state.seconds,
-        )
-        report = write_report(
-            folder,
-            title=f"{classifier.hparams['label'] or classifier.hparams['name']} on {config.data.source}",
-            predictions=predictions,
-            table=table,
-            provenance={
-                "checkpoint": config.checkpoint,
-                "known_tiles_left_out": left_out,
-                **fitting.novelty_facts(classifier),
-                **made,
-            },
-            threshold=threshold,
-            mm_per_px=config.data.mm_per_px,
-            explanations=explanations,
-        )
-    contents = json.loads((report.parent / "report.json").read_text(encoding="utf-8"))
-    return ExperimentResult(folder=folder, report=report, contents=contents)

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crack_lightning.assembly import suitable_head
 from crack_lightning.config.augmentation import AugmentationConfig
 from crack_lightning.config.model import ModelConfig
 from crack_lightning.config.recipe import RecipeConfig
 from crack_lightning.config.train import TrainConfig
 from crack_lightning.data.table import TileTable
+from crack_lightning.experiment.assembly import suitable_head
 
 MASKED = TileTable(
     root=Path(),

@@ -1,0 +1,96 @@
+"""A checkpoint's report on another set."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crack_lightning.config import write_config
+from crack_lightning.data.reading import describe
+from crack_lightning.experiment import assembly, fitting, tiles
+from crack_lightning.experiment.trainers import build_test_trainer
+from crack_lightning.experiment.training_run import ExperimentResult, reproducible
+from crack_lightning.model.backbones import count_parameters
+from crack_lightning.model.checkpoints import load_classifier
+from crack_lightning.model.seen_tiles import known
+from crack_lightning.report.explanations import explain_test
+from crack_lightning.report.provenance import provenance
+from crack_lightning.report.write import write_report
+from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer
+from crack_lightning.training.notices import settled_warnings
+from crack_lightning.training.state import RunState
+
+if TYPE_CHECKING:
+    from crack_lightning.config import EvaluateConfig
+
+log = logging.getLogger(__name__)
+
+
+def run_evaluation(
+    config: EvaluateConfig, *, folder: Path | None = None, command: str = ""
+) -> ExperimentResult:
+    """Report on a checkpoint over another set, without the tiles that it was trained or validated on.
+
+    Args:
+        config: Checked settings.
+        folder: The evaluation's folder; a new one by default.
+        command: What the user typed, for the report.
+
+    Returns:
+        The folder, its report and figures.
+
+    Raises:
+        CheckpointError: If the checkpoint cannot be used.
+        DataError: If the set cannot be read, has other classes, or holds nothing new.
+    """
+    classifier = load_classifier(Path(config.checkpoint))
+    folder = folder or create_run_folder(Path(config.outputs), f"evaluate_{config.data.source}")
+    state = RunState()
+    with settled_warnings(), sole_writer(folder), logging_to(folder / "run.log"):
+        plan = assembly.hardware_plan(config.trainer, num_workers=config.data.num_workers)
+        config.trainer.threads = plan.threads
+        write_config(config, folder / "config.yaml")
+        log.info("machine: %s", plan.reason)
+        with state.timed("data"):
+            table, skipped = tiles.read_tiles(config.data, threads=plan.threads, progress=config.progress)
+            table, left_out = tiles.unseen_tiles(
+                table,
+                known=known(table.sha256.tolist(), classifier.seen_tiles),
+                class_names=classifier.hparams["class_names"],
+                positive_class=classifier.hparams["positive_class"],
+            )
+        log.info("data: %s; left out: %d that the model knows", describe(table), left_out)
+        with state.timed("test"):
+            datamodule = assembly.build_test_datamodule(config.data, classifier, table, plan=plan)
+            trainer = build_test_trainer(folder, plan=plan, progress=config.progress)
+            predictions = fitting.test(trainer, classifier, datamodule)
+        threshold = float(classifier.hparams["threshold"])
+        with state.timed("explanations"):
+            explanations = explain_test(classifier, table, predictions, threshold=threshold)
+        made = provenance(
+            command=command,
+            settings=reproducible(config),
+            num_parameters=count_parameters(classifier),
+            plan=plan,
+            skipped=skipped,
+            seconds=state.seconds,
+        )
+        report = write_report(
+            folder,
+            title=f"{classifier.hparams['label'] or classifier.hparams['name']} on {config.data.source}",
+            predictions=predictions,
+            table=table,
+            provenance={
+                "checkpoint": config.checkpoint,
+                "known_tiles_left_out": left_out,
+                **fitting.novelty_facts(classifier),
+                **made,
+            },
+            threshold=threshold,
+            mm_per_px=config.data.mm_per_px,
+            explanations=explanations,
+        )
+    contents = json.loads((report.parent / "report.json").read_text(encoding="utf-8"))
+    return ExperimentResult(folder=folder, report=report, contents=contents)
