@@ -138,6 +138,13 @@ def test_predict_takes_plain_paths(path: str, tmp_path: object, monkeypatch: pyt
     assert OverridesParser.create().parse_override(source).value() == [path]
 
 
+@pytest.mark.parametrize("key", ["optimizer.lr", "source", "checkpoint"])
+def test_an_override_may_be_longer_than_a_name_of_a_file(key: str) -> None:
+    values = ",".join(f"{number / 1000:.3f}" for number in range(1, 201))
+    [argument] = hydra_arguments("predict", [f"{key}={values}"])
+    assert OverridesParser.create().parse_override(argument).key_or_group == key
+
+
 def test_flags_may_stand_anywhere() -> None:
     assert hydra_arguments("train", ["seed=1", "-m", "model=a,b", "--cfg", "job"]) == [
         "-m",

@@ -195,9 +195,16 @@ _FLAGS_WITH_VALUE = (
 
 
 def _is_override(argument: str) -> bool:
-    if Path(argument).exists():
+    if _exists(argument):
         return False
     return argument.startswith("~") or _OVERRIDE.match(argument) is not None
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:  # a grid of settings can be longer than a name may be
+        return False
 
 
 def _quoted_override(argument: str) -> str:
@@ -205,7 +212,7 @@ def _quoted_override(argument: str) -> str:
     if not _names_a_path(key) or not equals or value in ("", "null"):
         return argument
     if key in LIST_KEYS:
-        return f"{key}=[{quoted(value)}]" if not value.startswith("[") or Path(value).exists() else argument
+        return f"{key}=[{quoted(value)}]" if not value.startswith("[") or _exists(value) else argument
     return f"{key}={quoted(value)}" if not _is_quoted(value) else argument
 
 
