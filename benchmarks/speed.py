@@ -51,10 +51,10 @@ class SpeedRows(Commands):
         return f"{told}; bar: 15 times"
 
     def d(self) -> str:
-        """50 head settings by -m, features cached, reports included."""
+        """50 head settings by -m, a job a core, features cached, reports included."""
         self._with_features()
         strengths = ",".join(f"{value:.3g}" for value in np.geomspace(1e-5, 1, 50))
-        _, seconds = self.metu_run("d", "-m", *PROBE, f"recipe.l2={strengths}")
+        _, seconds = self.metu_run("d", "-m", *PROBE, f"recipe.l2={strengths}", "sweep.jobs=auto")
         reports = len(list((self.scratch / "d").rglob("report.md")))
         return f"{seconds:.0f} s, {reports} reports; bar: 180 s"
 
