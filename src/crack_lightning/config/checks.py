@@ -21,6 +21,15 @@ def require_range(key: str, value: float, *, low: float, high: float | None = No
         raise ConfigError(f"{key}: expected a number {wanted}, got {value}.")
 
 
+def require_seed(key: str, value: int) -> None:
+    """Refuse a number that numpy's and torch's generators do not take alike: they agree on 32 bits.
+
+    Raises:
+        ConfigError: If ``value`` is outside.
+    """
+    require_range(key, value, low=0, high=2**32 - 1)
+
+
 def require_choice(key: str, value: str, choices: Collection[str]) -> None:
     """Refuse a word that is not one of ``choices``.
 

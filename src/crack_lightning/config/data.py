@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from crack_lightning.config.checks import require_choice, require_range
+from crack_lightning.config.checks import require_choice, require_range, require_seed
 from crack_lightning.config.sources import DrawnConfig, MaskedConfig, PaintedConfig
 from crack_lightning.config.split import SplitConfig
 from crack_lightning.errors import ConfigError, nearest
@@ -96,6 +96,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         require_choice("data.source", self.source, SOURCES)
+        require_seed("data.seed", self.seed)
         require_range("data.batch_size", self.batch_size, low=1)
         require_range("data.num_workers", self.num_workers or 0, low=0)
         require_range("data.timeout_s", self.timeout_s, low=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 
-from crack_lightning.config.checks import require_choice, require_range, unread
+from crack_lightning.config.checks import require_choice, require_range, require_seed, unread
 from crack_lightning.errors import ConfigError
 
 
@@ -42,6 +42,7 @@ class SplitConfig:
                 "data.split.fractions: expected three shares above 0 that sum to 1 (train, val, test), "
                 f"got {shares}."
             )
+        require_seed("data.split.seed", self.seed)
         require_choice("data.split.strategy", self.strategy, ("grouped", "random"))
         require_range("data.split.tolerance", self.tolerance, low=0.0, high=1.0)
         if self.folds is not None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from crack_lightning.config.augmentation import AugmentationConfig
-from crack_lightning.config.checks import unread
+from crack_lightning.config.checks import require_seed, unread
 from crack_lightning.config.data import DataConfig
 from crack_lightning.config.evaluation import EvaluationConfig
 from crack_lightning.config.model import PLAIN_CNN, ModelConfig
@@ -50,6 +50,9 @@ class TrainConfig:
     sweep: SweepConfig = field(default_factory=SweepConfig)
     callbacks: dict[str, Any] = field(default_factory=dict)
     logger: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require_seed("seed", self.seed)
 
     @property
     def learning_rate(self) -> float:
