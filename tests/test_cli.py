@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shlex
 import subprocess
 import sys
@@ -88,6 +90,19 @@ def test_exit_codes_tell_who_must_act(
 
     assert guarded(fail) == code
     assert ("Traceback" in capsys.readouterr().err) == (code == 1)
+
+
+@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_without_room_is_no_fault_of_ours(reason: int, capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> int:
+        raise OSError(reason, os.strerror(reason), "run/report.json")
+
+    assert guarded(fail) == 2
+    written = capsys.readouterr().err
+    assert written.startswith(
+        f"error: outputs: cannot write 'run/report.json' ({os.strerror(reason)}); make room"
+    )
+    assert written.count("\n") == 1
 
 
 def test_an_unknown_command_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import re
@@ -87,13 +88,24 @@ def guarded(action: Callable[[], int]) -> int:
     except Interrupted as stop:
         print(stop, file=sys.stderr)
         return 128 + stop.signal_number
-    except Exception:  # noqa: BLE001  # the boundary: whatever else arrives here is ours
+    except Exception as error:  # noqa: BLE001  # the boundary: whatever else arrives here is ours
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            print(f"error: outputs: {_no_room(error)}", file=sys.stderr)
+            return MISTAKE
         traceback.print_exc()
         print(
             "error: this is a fault of crack_lightning; please report it with the text above.",
             file=sys.stderr,
         )
         return BUG
+
+
+def _no_room(error: OSError) -> str:
+    what = f"'{error.filename}'" if error.filename else "a file"
+    return (
+        f"cannot write {what} ({error.strerror}); make room and go on with train resume=<the run's folder>, "
+        "or set outputs=<folder on another disk>."
+    )
 
 
 def _dispatch(name: str, arguments: list[str]) -> int:
