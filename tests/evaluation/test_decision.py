@@ -94,15 +94,16 @@ def test_the_calibration_error_equals_an_independent_computation() -> None:
     assert found["tiles"] == [100] * 15
 
 
-def test_few_errors_identify_no_temperature() -> None:
+@pytest.mark.parametrize(("errors", "said"), [(0, "0 errors"), (1, "1 error"), (19, "19 errors")])
+def test_few_errors_identify_no_temperature(errors: int, said: str) -> None:
     label = np.arange(400) % 2
     score = np.where(label == 1, 0.999, 0.001)
-    score[:19] = 1 - score[:19]
+    score[:errors] = 1 - score[:errors]
     sure = Predictions(index=np.arange(400), label=label, probability=np.stack([1 - score, score], axis=1))
     found = decide(sure, photos(400), positive=1, rule="0.5", calibrate=True)
     assert found.temperature == 1.0
-    assert "With 19 errors among 400 validation tiles" in found.told[0]
-    assert found.facts["validation"]["misses"] + found.facts["validation"]["false_alarms"] == 19
+    assert f"With {said} among 400 validation tiles" in found.told[0]
+    assert found.facts["validation"]["misses"] + found.facts["validation"]["false_alarms"] == errors
 
 
 def test_the_threshold_of_f1_is_the_best_there_is() -> None:

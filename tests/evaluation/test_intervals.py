@@ -164,5 +164,8 @@ def test_a_perfect_test_is_told_with_what_it_cannot_exclude() -> None:
     perfect = Predictions(index=np.arange(200), label=label, probability=np.stack([1 - score, score], axis=1))
     told = uncertainty(perfect, np.full(200, ""), class_names=NAMES, positive_class="crack")
     assert all(row["low"] < row["high"] for row in told["intervals"].values() if row["high"] == 1.0)
-    assert told["bounds"][1].startswith("No miss among 100 crack tiles of 100 groups; up to 3 %")
+    assert told["bounds"][1].startswith("No miss among 100 crack tiles; up to 3 %")
     assert not told["groups_known"]
+    photos = np.array([f"photo {row // 4}" for row in range(200)])
+    told = uncertainty(perfect, photos, class_names=NAMES, positive_class="crack")
+    assert told["bounds"][1].startswith("No miss among 100 crack tiles of 50 groups; up to ")

@@ -81,8 +81,8 @@ def decide(
         )
     elif calibrate:
         told.append(
-            f"With {errors} errors among {len(validation):,} validation tiles a temperature is not "
-            f"identified ({LEAST_ERRORS} are needed); 1 is used."
+            f"With {errors} {'error' if errors == 1 else 'errors'} among {len(validation):,} validation "
+            f"tiles a temperature is not identified ({LEAST_ERRORS} are needed); 1 is used."
         )
     if positive is None:
         return Decision(temperature=temperature, told=told, facts=facts)

@@ -128,11 +128,12 @@ def _bounds(
         of_class = label == k
         if not of_class.any() or not right[of_class].all():
             continue
-        groups = len(np.unique(codes[of_class]))
+        tiles, groups = int(of_class.sum()), len(np.unique(codes[of_class]))
+        of_groups = f" of {groups:,} groups" if groups < tiles else ""  # else each tile stands for itself
         error = "error" if positive is None else "miss" if k == positive else "false alarm"
         bound = 100 * cannot_be_excluded(right[of_class], codes[of_class])
         told.append(
-            f"No {error} among {int(of_class.sum()):,} {name} tiles of {groups:,} groups; up to "
+            f"No {error} among {tiles:,} {name} tiles{of_groups}; up to "
             f"{bound:.2g} % cannot be excluded (one-sided, 95 %)."
         )
     return told
