@@ -97,16 +97,20 @@ def test_without_any_way_the_three_are_named(published: PublishedSet, tmp_path: 
 
 
 def test_a_missing_root_is_named(published: PublishedSet, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"data\.root: '.*nowhere' does not exist.*example\.org/page"):
+    said = r"data\.root: '.*nowhere' does not exist; set data\.root=.*example\.org/page"
+    with pytest.raises(DataError, match=said):
         get(published, tmp_path, root=tmp_path / "nowhere")
-    with pytest.raises(DataError, match=r"data\.root: '.*mine\.zip' is a file; set data\.archive"):
+    said = r"data\.root: '.*mine\.zip' is a file; set data\.archive to it, or set data\.root="
+    with pytest.raises(DataError, match=said):
         get(published, tmp_path, root=make_zip(tmp_path / "mine.zip", TILES))
 
 
 def test_a_missing_archive_is_named(published: PublishedSet, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"data\.archive: '.*nowhere\.zip' does not exist.*example\.org/page"):
+    said = r"data\.archive: '.*nowhere\.zip' does not exist; set data\.archive=.*example\.org/page"
+    with pytest.raises(DataError, match=said):
         get(published, tmp_path, archive=tmp_path / "nowhere.zip")
-    with pytest.raises(DataError, match=r"data\.archive: '.*www' is a folder; set data\.root"):
+    said = r"data\.archive: '.*www' is a folder; set data\.root to it, or set data\.archive="
+    with pytest.raises(DataError, match=said):
         get(published, tmp_path, archive=tmp_path / "www")
 
 

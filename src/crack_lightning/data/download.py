@@ -110,18 +110,18 @@ def obtain(
 def _checked_root(root: Path, published: PublishedSet) -> Path:
     if root.is_dir():
         return root
-    what = "is a file; set data.archive to it" if root.is_file() else "does not exist"
+    what = "is a file; set data.archive to it, or" if root.is_file() else "does not exist;"
     raise DataError(
-        f"data.root: '{root}' {what}, or set data.root=<folder that holds '{published.name}'>; "
+        f"data.root: '{root}' {what} set data.root=<folder that holds '{published.name}'>; "
         f"its page is {published.page}."
     )
 
 
 def _unpacked(archive: Path, published: PublishedSet, cache: Path, *, show_progress: bool) -> Path:
     if not archive.is_file():
-        what = "is a folder; set data.root to it" if archive.is_dir() else "does not exist"
+        what = "is a folder; set data.root to it, or" if archive.is_dir() else "does not exist;"
         raise DataError(
-            f"data.archive: '{archive}' {what}, or set data.archive=<the file published at {published.page}>."
+            f"data.archive: '{archive}' {what} set data.archive=<the file published at {published.page}>."
         )
     facts = archive.stat()
     made_from: dict[str, str | int] = {
