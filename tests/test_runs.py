@@ -16,6 +16,7 @@ from PIL import Image
 from sklearn.metrics import classification_report
 
 from crack_lightning.cli import main
+from crack_lightning.config import PredictConfig, write_config
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -115,6 +116,16 @@ def test_a_resumed_run_keeps_its_settings(
 def test_resume_needs_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", f"resume={tmp_path}"]) == 2
     assert f"resume: there is no run in '{tmp_path}'" in capsys.readouterr().err
+    assert main(["train", "resume="]) == 2
+    assert "resume: there is no run in '.'" in capsys.readouterr().err
+
+
+def test_what_another_command_left_is_no_run_to_resume(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_config(PredictConfig(checkpoint="best.ckpt", source=["photo.jpg"]), tmp_path / "config.yaml")
+    assert main(["train", f"resume={tmp_path}"]) == 2
+    assert f"resume: '{tmp_path / 'config.yaml'}' is of no run of train here (" in capsys.readouterr().err
 
 
 @pytest.fixture

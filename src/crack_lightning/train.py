@@ -38,7 +38,7 @@ def run(
         The exit code.
     """
     config = parse(composed, TrainConfig)
-    if config.resume:
+    if config.resume is not None:
         folder = Path(config.resume)
         config = resumed_config(folder, asked=config, overrides=overrides)
     with tiles_meanwhile(config), heavy_imports():

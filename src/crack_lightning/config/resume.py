@@ -40,6 +40,10 @@ def resumed_config(folder: Path, *, asked: TrainConfig, overrides: Sequence[str]
         )
     try:
         config = parse(DictConfig(OmegaConf.load(path)), TrainConfig)
+    except ConfigError as error:
+        raise ConfigError(
+            f"resume: '{path}' is of no run of train here ({error}); give one's folder."
+        ) from None
     except (OSError, YAMLError, OmegaConfBaseException) as error:
         raise ConfigError(f"resume: '{path}' cannot be read ({error}).") from None
     keys = [override.lstrip("+~").partition("=")[0] for override in overrides]
