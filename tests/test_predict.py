@@ -13,6 +13,7 @@ from PIL import Image
 
 import crack_lightning
 from crack_lightning.cli import main
+from crack_lightning.inference.pictures import find_pictures
 from crack_lightning.model.checkpoints import read_checkpoint
 
 if TYPE_CHECKING:
@@ -145,3 +146,13 @@ def test_load_gives_labels_and_probabilities(
     assert isinstance(model, crack_lightning.Predictor)
     with pytest.raises(TypeError, match=r"uint8 \(H, W, 3\) but got float64 \(3, 3\)"):
         model.predict([np.zeros((3, 3))])  # type: ignore[list-item]
+
+
+def test_brackets_of_a_folder_that_exists_are_no_pattern(tmp_path: Path) -> None:
+    home = tmp_path / "site [1]"
+    for name in ("a.jpg", "below/b.jpg", "c.png"):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).touch()
+    assert find_pictures([str(home / "*.jpg")]) == [home / "a.jpg"]
+    assert find_pictures([str(home / "**" / "*.jpg")]) == [home / "a.jpg", home / "below" / "b.jpg"]
+    assert find_pictures([str(tmp_path / "s*" / "[a-c].*")]) == [home / "a.jpg", home / "c.png"]

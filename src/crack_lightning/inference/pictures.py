@@ -43,10 +43,7 @@ def find_pictures(sources: Sequence[str]) -> list[Path]:
         elif path.exists():
             files = [path]
         else:
-            files = sorted(
-                Path(name)
-                for name in glob.glob(str(path), recursive=True)  # noqa: PTH207 if Path(name).is_file()
-            )
+            files = _matching(path)
         if not files:
             what = "no pictures in this folder" if path.is_dir() else "no such file, folder or pattern"
             looked = f" (looked for {', '.join(IMAGE_SUFFIXES)})" if path.is_dir() else ""
@@ -55,6 +52,14 @@ def find_pictures(sources: Sequence[str]) -> list[Path]:
             )
         found |= dict.fromkeys(files)
     return list(found)
+
+
+def _matching(pattern: Path) -> list[Path]:
+    """Return the files that a glob pattern means; what folders are named that exist is no pattern."""
+    home = next(folder for folder in pattern.parents if folder.is_dir())
+    rest = pattern.relative_to(home).as_posix()
+    names = glob.glob(rest, root_dir=home, recursive=True)  # noqa: PTH207  # "**" means files, too
+    return sorted(path for name in names if (path := home / name).is_file())
 
 
 def places(pictures: Sequence[Path], folder: Path) -> list[Path]:
