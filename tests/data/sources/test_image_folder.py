@@ -175,6 +175,12 @@ def test_a_root_without_images_says_what_it_looked_for(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+def test_images_in_no_folder_of_a_class_are_told_from_files_in_other_formats(tmp_path: Path) -> None:
+    fill(tmp_path, "set/a.png", "set/b.png")
+    with pytest.raises(DataError, match=r"2 images under '.*set' lie in no folder of a class.*folder above"):
+        read(tmp_path / "set")
+
+
 def test_one_class_only_is_refused_and_a_folder_too_high_is_explained(tmp_path: Path) -> None:
     fill(tmp_path, "set/crack/a.png")
     with pytest.raises(DataError, match=r"images of one class only under '.*set' \('crack' → crack\)"):

@@ -44,7 +44,13 @@ def check_root(root: Path) -> None:
 
 def no_images(folder: Path) -> DataError:
     """Compose the error about a folder without a picture that is read."""
-    others = sum(is_picture_name(path) for path in list_pictures(folder))
+    pictures = list_pictures(folder)
+    if loose := sum(map(is_image_name, pictures)):
+        return DataError(
+            f"data.root: {loose:,} images under '{folder}' lie in no folder of a class; expected one "
+            "folder a class. Sort them into such folders, or set data.root=<the folder above them>."
+        )
+    others = len(pictures)
     hint = (
         f" Its {others} files in other formats (HEIC, raw, PDF …) need exporting as JPEG." if others else ""
     )
