@@ -57,6 +57,15 @@ def test_what_is_wrong_is_found(found: dict[str, Any]) -> None:
     assert found["counts"]["tiles"] == 27
 
 
+def test_the_page_is_named_in_one_line_however_long(
+    tiles: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs = tmp_path / "a folder with spaces and a name " / "longer than the eighty columns of a terminal"
+    assert main(["audit", str(tiles), f"outputs={outputs}", "progress=false"]) == 0
+    [page] = outputs.glob("*/*/audit.html")
+    assert capsys.readouterr().out.endswith(f"\nPage: {page}\n")
+
+
 def test_every_tile_has_a_row_with_its_flags(folder: Path) -> None:
     with (folder / "audit.csv").open(encoding="utf-8", newline="") as file:
         rows = {row["path"]: row for row in csv.DictReader(file)}

@@ -94,7 +94,9 @@ def test_a_checkpoint_holds_plain_values_and_what_prediction_needs(run: Path, ro
 def test_a_finished_run_says_so_when_resumed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (run / "predictions.csv").stat().st_mtime_ns
     assert main(["train", f"resume={run}"]) == 0
-    assert "finished" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "finished" in said
+    assert said.endswith(f"\nReport: {run / 'report' / 'report.html'}\n")
     assert (run / "predictions.csv").stat().st_mtime_ns == before
 
 

@@ -38,7 +38,8 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
 
     command = as_typed("evaluate", overrides)
     result = run_evaluation(config, folder=folder, command=command)
-    show(closing_table(result.contents, report_path=result.report))
+    show(closing_table(result.contents))
+    print(f"Report: {result.report.with_suffix('.html')}")  # plain, so that no path is broken
     return 0
 
 

@@ -48,7 +48,8 @@ def run(
         from crack_lightning.report.console import closing_table
 
     result = run_training(config, folder=folder, command=as_typed("train", overrides), report=report)
-    show(closing_table(result.contents, report_path=result.report))
+    show(closing_table(result.contents))
+    print(f"Report: {result.report.with_suffix('.html')}")  # plain, so that no path is broken
     return 0
 
 

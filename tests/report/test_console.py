@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -18,17 +17,16 @@ if TYPE_CHECKING:
     DrawRun = Callable[..., tuple[TileTable, Predictions]]
 
 
-def test_the_console_ends_with_figures_verdict_and_the_path_of_the_report(draw_run: DrawRun) -> None:
+def test_the_console_shows_figures_and_the_verdict(draw_run: DrawRun) -> None:
     table, predictions = draw_run()
     contents = report_contents(
         title="[red]a run", predictions=predictions, table=table, history=[], provenance={}, threshold=0.5
     )
     console = Console(file=io.StringIO(), width=400)
-    console.print(closing_table(contents, report_path=Path("outputs") / "run" / "report.md"))
+    console.print(closing_table(contents))
     assert isinstance(console.file, io.StringIO)
     lines = console.file.getvalue().splitlines()
     assert lines[0].strip() == "[red]a run"
-    assert lines[-2].strip() == contents["verdict"]
-    assert lines[-1].strip() == f"Report: {Path('outputs') / 'run' / 'report.md'}"
+    assert lines[-1].strip() == contents["verdict"]
     row = next(line for line in lines if " crack " in line and "│" in line)
     assert f"{100 * contents['classes']['crack']['recall']:.2f} %" in row

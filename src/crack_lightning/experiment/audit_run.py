@@ -18,7 +18,7 @@ from crack_lightning.data.decoding import picture_header
 from crack_lightning.data.survey import survey
 from crack_lightning.experiment.tiles import load_tiles, recovers_photos
 from crack_lightning.hardware import available_cores
-from crack_lightning.report.audit_page import audit_contents, audit_page, closing_lines
+from crack_lightning.report.audit_page import audit_contents, audit_page, closing_table
 from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer, whole_file, write_text
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ def run_audit(config: AuditConfig, *, folder: Path | None = None, command: str =
         write_text(folder / "audit.json", json.dumps(contents, indent=1, ensure_ascii=False) + "\n")
         write_audit_csv(found, folder / "audit.csv")
         write_text(folder / "audit.html", audit_page(contents, found))
-        show(closing_lines(contents, page=folder / "audit.html"))
+        show(closing_table(contents))
+        print(f"Page: {folder / 'audit.html'}")  # plain, so that no path is broken
     return folder
 
 

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -19,7 +18,6 @@ from crack_lightning.report.page import render, thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -118,15 +116,15 @@ def audit_page(contents: Mapping[str, Any], found: Audit) -> str:
     )
 
 
-def closing_lines(contents: Mapping[str, Any], *, page: Path) -> Group:
-    """Build what the console shows last: what was found, how often, and where the page is."""
+def closing_table(contents: Mapping[str, Any]) -> Table:
+    """Build what the console shows of an audit: what was found, and how often."""
     counts = contents["counts"]
     table = Table(title=Text(contents["title"]), title_justify="left")
     table.add_column("found")
     table.add_column("tiles", justify="right")
     for name, number in summary_rows(counts):
         table.add_row(name, f"{number:,}")
-    return Group(table, Text(f"Page: {page}", overflow="fold"))
+    return table
 
 
 def summary_rows(counts: Mapping[str, int]) -> list[tuple[str, int]]:

@@ -12,15 +12,13 @@ from crack_lightning.report.verdict import number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 
-def closing_table(contents: Mapping[str, Any], *, report_path: Path) -> Group:
-    """Build what the console shows last: a row a class, the verdict, and where the report is.
+def closing_table(contents: Mapping[str, Any]) -> Group:
+    """Build what the console shows of a report: a row a class, and the verdict.
 
     Args:
         contents: The mapping in ``report.json``.
-        report_path: The report to open.
     """
     table = Table(title=Text(contents["title"]), title_justify="left")
     table.add_column("class")
@@ -35,5 +33,5 @@ def closing_table(contents: Mapping[str, Any], *, report_path: Path) -> Group:
     table.add_row(
         "macro", *(percent(macro[key]) for key in ("precision", "recall", "f1")), number(macro["support"])
     )
-    lines = [contents["verdict"], *contents["cautions"], f"Report: {report_path}"]
+    lines = [contents["verdict"], *contents["cautions"]]
     return Group(table, *(Text(line, overflow="fold") for line in lines))
