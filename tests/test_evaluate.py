@@ -22,8 +22,8 @@ def test_evaluating_the_training_source_uses_its_test_split(
     run: Path, outputs: Path, tiny: list[str], rows: ReadRows, capsys: pytest.CaptureFixture[str]
 ) -> None:
     best = run / "checkpoints" / "best.ckpt"
-    tiles = [setting for setting in tiny if setting.startswith("data.")]
-    arguments = [f"checkpoint={best}", "data=synthetic", *tiles, f"outputs={outputs}", "progress=false"]
+    same = [setting for setting in tiny if setting.startswith(("data.", "trainer.threads="))]
+    arguments = [f"checkpoint={best}", "data=synthetic", *same, f"outputs={outputs}", "progress=false"]
     assert main(["evaluate", *arguments]) == 0
     [folder] = outputs.glob("*/*_evaluate_synthetic")
     assert capsys.readouterr().out.endswith(f"\nReport: {folder / 'report' / 'report.html'}\n")
