@@ -33,7 +33,8 @@ MISTAKES = {
     "data.root=tiles": "data.root: data=synthetic does not read it; use data=metu",
     "model.weights=imagnet": "model.weights: expected none, imagenet, or a path",
     "data.split.fractions=[0.5,0.5,0.5]": "data.split.fractions: expected three shares above 0 that sum to 1",
-    "data.batch_size=[1": "no viable alternative at input '[1'",
+    "data.batch_size=[1": "'data.batch_size=[1': no viable alternative at input '[1'; see --help",
+    "optimizer=adamw,sgd": "optimizer: expected one value, got 'adamw,sgd'; add -m to run each",
     "model": "'model': expected key=value",
 }
 
@@ -103,6 +104,11 @@ def test_a_disk_without_room_is_no_fault_of_ours(reason: int, capsys: pytest.Cap
         f"error: outputs: cannot write 'run/report.json' ({os.strerror(reason)}); make room"
     )
     assert written.count("\n") == 1
+
+
+def test_an_audit_is_of_one_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["audit", "tiles", "more tiles"]) == 2
+    assert "audit: expected one folder, got 2" in capsys.readouterr().err
 
 
 def test_an_unknown_command_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

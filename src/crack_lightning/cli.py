@@ -236,7 +236,11 @@ def _names_a_path(key: str) -> bool:
 def _path_overrides(name: str, paths: list[str]) -> list[str]:
     if not paths:
         return []
-    if name == "audit" and len(paths) == 1:
+    if name == "audit":
+        if len(paths) > 1:
+            raise CrackLightningError(
+                f"audit: expected one folder, got {len(paths)}; audit one after the other."
+            )
         return ["data=image_folder", f"data.root={quoted(paths[0])}"]
     if name == "compare":
         return [f"runs=[{','.join(map(quoted, paths))}]"]

@@ -7,7 +7,7 @@ import re
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, get_type_hints
 
-from hydra.errors import MissingConfigException
+from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import (
     ConfigKeyError,
@@ -81,6 +81,13 @@ def explain(error: BaseException, *, schema: type[Any], conf: Path | None = None
             sentence = _wrong_value(error, schema)
         case InterpolationResolutionError():
             sentence = f"{error.full_key}: {_first_line(error)}; mend the reference."
+        case OverrideParseException():
+            sentence = f"'{error.override}': {_first_line(error)}; see --help, and quote what is a text."
+        case _ if match := re.match(r"Ambiguous value for argument '([^=]+)=(.*)'", str(error)):
+            sentence = (
+                f"{match[1]}: expected one value, got '{match[2]}'; add -m to run each, or write "
+                f"[{match[2]}] for a list."
+            )
         case _:
             sentence = _first_line(error)
     return sentence
