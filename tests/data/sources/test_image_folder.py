@@ -85,7 +85,10 @@ def test_a_folder_named_as_the_positive_class_settles_a_pair(tmp_path: Path) -> 
 
 def test_two_uncertain_folders_are_asked_about(tmp_path: Path) -> None:
     fill(tmp_path, "bad/a.png", "good/b.png")
-    with pytest.raises(DataError, match=r"'bad' and 'good'.*data\.class_names=\{bad: crack, good: intact\}"):
+    said = (
+        r"'bad' and 'good'.*Set 'data\.class_names=\{bad: crack, good: intact\}', or"  # as a shell takes it
+    )
+    with pytest.raises(DataError, match=said):
         read(tmp_path)
     table = read(tmp_path, class_names={"bad": "crack", "good": "intact"})
     assert classes(table) == {"bad/a.png": "crack", "good/b.png": "intact"}

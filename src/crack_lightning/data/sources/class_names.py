@@ -64,8 +64,8 @@ def name_classes(
         first, second = sorted(classes)
         raise DataError(
             f"data.root: it is not certain which of the folders '{first}' and '{second}' "
-            f"means '{positive_class}'. "
-            f"Set data.class_names={{{first}: {positive_class}, {second}: {INTACT}}}, or the other way round."
+            f"means '{positive_class}'. Set "
+            f"'data.class_names={{{first}: {positive_class}, {second}: {INTACT}}}', or the other way round."
         )
     return spelled
 
