@@ -80,8 +80,8 @@ def test_targets_of_an_option_are_built(option: str, tmp_path: Path) -> None:
         "monitor": "val/loss",
         "mode": "min",
         "save_dir": tmp_path,
-        "name": "",
-        "version": "tensorboard",
+        "name": "tensorboard",
+        "version": "",
     }
     nodes = getattr(config, group)
     assert len(build_targets(group, nodes, defaults=defaults, plugins=[])) == len(nodes)

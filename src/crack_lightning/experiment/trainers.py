@@ -113,4 +113,5 @@ def _strategy(config: TrainConfig, plan: HardwarePlan) -> Strategy | str:
 
 
 def _logged_in(folder: Path) -> dict[str, Any]:
-    return {"save_dir": folder, "name": "", "version": "tensorboard", "default_hp_metric": False}
+    # the name is the folder: Lightning shows the end of a version beside its progress bar
+    return {"save_dir": folder, "name": "tensorboard", "version": "", "default_hp_metric": False}
