@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -117,8 +118,10 @@ class Predictor:
             A label, probabilities and novelty a picture; what cannot be read is named in ``problems``.
 
         Raises:
-            TypeError: If an array is not uint8 ``(H, W, 3)``.
+            TypeError: If one picture is given instead of several, or an array is not uint8 ``(H, W, 3)``.
         """
+        if isinstance(pictures, str | os.PathLike):
+            raise TypeError(f"Expected several pictures but got {pictures!r}; write [{pictures!r}].")
         batches = []
         for batch in self.stream(pictures, batch_size=batch_size):
             batches.append(batch)
@@ -179,6 +182,6 @@ class Predictor:
 def _pixels(picture: Picture) -> NDArray[np.uint8]:
     if not isinstance(picture, np.ndarray):
         return decode_image(Path(picture))
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
         raise TypeError(f"Expected an array uint8 (H, W, 3) but got {picture.dtype} {picture.shape}.")
     return np.array(picture)
