@@ -156,9 +156,10 @@ def test_an_interrupted_run_saves_its_last_step(
     before = torch.load(last, weights_only=True)["global_step"]
     time.sleep(1)
     long_run.send_signal(number)
-    _, errors = long_run.communicate(timeout=60)
+    said, errors = long_run.communicate(timeout=60)
     assert long_run.returncode == code
     assert "interrupted by signal" in errors
+    assert f"stopped: python -m crack_lightning.train resume={last.parents[1]} goes on" in said
     assert torch.load(last, weights_only=True)["global_step"] > before
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import torch
 
 from crack_lightning.config import write_config
 from crack_lightning.data.reading import describe
-from crack_lightning.errors import ConfigError
+from crack_lightning.errors import ConfigError, Interrupted
 from crack_lightning.experiment import assembly, fitting, tiles
 from crack_lightning.model.backbones import count_parameters
 from crack_lightning.model.checkpoints import read_checkpoint
@@ -120,7 +121,11 @@ def open_run(config: TrainConfig, folder: Path) -> Iterator[None]:
         if "tensorboard" in config.logger:
             log_dir = folder / "tensorboard"
             stack.enter_context(hparams_session(log_dir, reproducible(config), name=folder.name))
-        yield
+        try:
+            yield
+        except Interrupted:
+            log.info("stopped: python -m crack_lightning.train %s goes on", shlex.quote(f"resume={folder}"))
+            raise
 
 
 def _run(
