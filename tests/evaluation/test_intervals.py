@@ -169,3 +169,18 @@ def test_a_perfect_test_is_told_with_what_it_cannot_exclude() -> None:
     photos = np.array([f"photo {row // 4}" for row in range(200)])
     told = uncertainty(perfect, photos, class_names=NAMES, positive_class="crack")
     assert told["bounds"][1].startswith("No miss among 100 crack tiles of 50 groups; up to ")
+
+
+def test_one_photo_does_not_tell_how_figures_vary_over_photos() -> None:
+    rng = np.random.default_rng(0)
+    label = np.arange(40) % 2
+    score = np.clip(0.5 * label + rng.uniform(0, 0.6, 40), 0, 1)
+    told = uncertainty(
+        Predictions(index=np.arange(40), label=label, probability=np.stack([1 - score, score], axis=1)),
+        np.full(40, "photo"),
+        class_names=NAMES,
+        positive_class="crack",
+    )
+    assert all(row["low"] < row["high"] for row in told["intervals"].values())
+    assert {"log_loss", "auroc_crack"}.isdisjoint(told["intervals"])
+    assert told["bounds"][-1].startswith("All tiles are of one group")

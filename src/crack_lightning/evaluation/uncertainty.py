@@ -51,7 +51,8 @@ def uncertainty(
     Returns:
         ``intervals`` (by metric: ``low``, ``high`` and ``method``), ``groups`` (how many there are),
         ``independent_tiles`` (what the tiles are worth for the accuracy), ``bounds`` (sentences on errors
-        that were not seen), and ``baselines`` (metrics of calling every tile by one class, by its name).
+        that were not seen, and on a test of a single group, which resampling cannot judge), and
+        ``baselines`` (metrics of calling every tile by one class, by its name).
     """
     codes = group_codes(group)
     positive = None if positive_class is None else class_names.index(positive_class)
@@ -75,12 +76,16 @@ def uncertainty(
         found[_full_name(name, positive_class)] = _named(interval, BOOTSTRAP)
     if pole is not None:
         _widen(found, label == pole, class_names[pole], all_right=bool(right.all()))
+    bounds = _bounds(right, label, codes, class_names, pole)
+    if not codes.any():
+        found = {name: row for name, row in found.items() if row["low"] < row["high"]}
+        bounds.append("All tiles are of one group: figures without an interval may be anything for others.")
     return {
         "intervals": found,
         "groups": int(codes.max()) + 1,
         "groups_known": bool((group != "").any()),
         "independent_tiles": round(effective_size(right, codes), 1),
-        "bounds": _bounds(right, label, codes, class_names, pole),
+        "bounds": bounds,
         "baselines": {} if pole is None else _baselines(label, class_names, pole),
     }
 
@@ -129,7 +134,9 @@ def _bounds(
         if not of_class.any() or not right[of_class].all():
             continue
         tiles, groups = int(of_class.sum()), len(np.unique(codes[of_class]))
-        of_groups = f" of {groups:,} groups" if groups < tiles else ""  # else each tile stands for itself
+        of_groups = (
+            f" of {groups:,} group{'s' * (groups > 1)}" if groups < tiles else ""
+        )  # else each tile stands for itself
         error = "error" if positive is None else "miss" if k == positive else "false alarm"
         bound = 100 * cannot_be_excluded(right[of_class], codes[of_class])
         told.append(
