@@ -65,13 +65,14 @@ def _joined(
     if len(end) < 2 * width:
         return np.empty((0, 2), np.int64)
     seam = sliding_window_view(_alike(foot, head, width), width).mean(axis=1)
-    chance = _alike(foot, head, width + 1).std() / np.sqrt(width)
-    if seam.max() < _LEAST_Z * chance:
+    least = _by_chance(foot, head, width, number=width)
+    if seam.max() <= least:
         return np.empty((0, 2), np.int64)
-    first = _rows_of_tiles(_alike(end, begin, 1), width)
+    beside, least_beside = _alike(end, begin, 1), _by_chance(end, begin, 1, number=width - 1)
+    first = _rows_of_tiles(beside, width, least=least_beside)
     first = first[np.isin(first + width, first)]
     usual = rank_filter(seam[first], rank=2, size=_NEAR, mode="nearest")
-    first = first[seam[first] > np.maximum(_LEAST_Z * chance, _CLEAR * usual)]
+    first = first[seam[first] > np.maximum(least, _CLEAR * usual)]
     across = first[:, None] + np.arange(width)
     along = np.union1d(first, first + width)[:, None] + np.arange(width - 1)
     links = [(across.ravel(), width), (along.ravel(), 1)]
@@ -83,18 +84,24 @@ def _alike(one: NDArray[np.float32], other: NDArray[np.float32], step: int) -> N
     return np.einsum("me,me->m", one[:-step], other[step:])
 
 
-def _rows_of_tiles(beside: NDArray[np.float32], width: int) -> NDArray[np.int64]:
+def _by_chance(one: NDArray[np.float32], other: NDArray[np.float32], step: int, *, number: int) -> float:
+    """Return up to what mean so many correlations may come by chance, as those beside the right ones vary."""
+    return float(_LEAST_Z * _alike(one, other, step + 1).std() / np.sqrt(number))
+
+
+def _rows_of_tiles(beside: NDArray[np.float32], width: int, *, least: float) -> NDArray[np.int64]:
     """Return where rows of ``width`` tiles begin: what lies beside each other does not match at their ends.
 
     Args:
         beside: How well each of M places matches the next, float32 ``(M - 1,)``; looked at in the mean over
             the rows around, as the ends of a photo's rows lie below one another.
         width: Tiles.
+        least: Mean of what lies beside each other in a row, below which there is none.
     """
     before = np.pad(beside, 1)  # nothing lies beside the first and the last
     folded = np.pad(before, (0, -len(before) % width)).reshape(-1, width)
     folded = uniform_filter1d(folded, _NEAR, axis=0, mode="nearest").ravel()[: len(before)]
     row = sliding_window_view(folded, width + 1)
     ends, inner = row[:, [0, -1]].max(axis=1), row[:, 1:-1]
-    clear = (ends < inner.min(axis=1)) & (ends < _CLEAR * inner.mean(axis=1))
+    clear = (ends < inner.min(axis=1)) & (ends < _CLEAR * inner.mean(axis=1)) & (inner.mean(axis=1) > least)
     return np.flatnonzero(clear)

@@ -106,10 +106,10 @@ def _best_matches(one: NDArray[np.float32], other: NDArray[np.float32]) -> tuple
         alike[rows, start + rows] = -1
         ours[start + rows] = alike.argmax(axis=1)
         score[start + rows] = alike[rows, ours[start + rows]]
-        best = alike.argmax(axis=0)
-        better = alike[best, np.arange(number)] > their_score
-        theirs[better] = start + best[better]
-        their_score[better] = alike[best, np.arange(number)][better]
+        best = alike.max(axis=0)
+        better = np.flatnonzero(best > their_score)  # few: to find the place takes longer than the value
+        theirs[better] = start + alike[:, better].argmax(axis=0)
+        their_score[better] = best[better]
     rows = np.arange(number)
     forward, back = _links(rows, ours, score), _links(theirs, rows, their_score)
     return forward + back, forward * back
