@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from crack_lightning.data.spectra import SPECTRUM_SIDE, departures, noise, spectrum
+from crack_lightning.data.spectra import SPECTRUM_SIDE, departures, noise, spectra
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIDE = 64
 EVEN = np.ones((SPECTRUM_SIDE, SPECTRUM_SIDE), np.float32)
+
+
+def spectrum(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return spectra(picture[None])[0]
 
 
 def likeness(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 if TYPE_CHECKING:
@@ -15,34 +14,33 @@ SPECTRUM_SIDE = 11
 _REACH = 10
 _STEP = 2
 _SMOOTH = 0.7
-_MARGIN = 3
 _SLOPE = 1.5
 
 
-def spectrum(structure: NDArray[np.uint8]) -> NDArray[np.float32]:
+def spectra(structures: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Measure how strong each direction and period is.
 
     Args:
-        structure: Grey values about 128, uint8 ``(S, S)``, ``S`` at least 32.
+        structures: Grey values about 128 of N pictures, uint8 ``(N, S, S)``, ``S`` at least 32.
 
     Returns:
         Square roots of the amplitudes at every second frequency up to ten periods a picture, slightly
-        smoothed, float32 ``(11, 11)``, frequency 0 in the middle. A half turn changes nothing, and mirroring
-        or turning the picture mirrors or turns them.
+        smoothed, float32 ``(N, 11, 11)``, frequency 0 in the middle. A half turn changes nothing, and
+        mirroring or turning a picture mirrors or turns them.
     """
-    side = len(structure)
-    values = structure - structure.mean(dtype=np.float32)
-    amplitude = np.abs(np.fft.fftshift(np.fft.fft2(values * _window(side))))
-    around = slice(side // 2 - _REACH - _MARGIN, side // 2 + _REACH + _MARGIN + 1)
-    smooth = cv2.GaussianBlur(np.sqrt(amplitude[around, around], dtype=np.float32), (0, 0), _SMOOTH)
-    return np.asarray(smooth[_MARGIN:-_MARGIN:_STEP, _MARGIN:-_MARGIN:_STEP], np.float32)
+    middle = structures.shape[-1] // 2
+    values = structures - structures.mean(axis=(1, 2), keepdims=True, dtype=np.float32)
+    amplitude = np.abs(np.fft.fftshift(np.fft.fft2(values * _window(2 * middle)), axes=(1, 2)))
+    smooth = _smoothing()
+    around = slice(middle - smooth.shape[1] // 2, middle + smooth.shape[1] // 2 + 1)
+    return np.asarray(smooth @ np.sqrt(amplitude[:, around, around]) @ smooth.T, np.float32)
 
 
-def departures(spectra: NDArray[np.float32], usual: NDArray[np.float32]) -> NDArray[np.float32]:
+def departures(measured: NDArray[np.float32], usual: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return how spectra differ from what is usual, to be compared by their products.
 
     Args:
-        spectra: Of N pictures, float32 ``(N, 11, 11)``.
+        measured: Spectra of N pictures, float32 ``(N, 11, 11)``.
         usual: What all have in common, float32 ``(11, 11)``.
 
     Returns:
@@ -50,7 +48,7 @@ def departures(spectra: NDArray[np.float32], usual: NDArray[np.float32]) -> NDAr
         frequencies, each of which stands there twice, one half.
     """
     half = SPECTRUM_SIDE // 2 + 1
-    vectors, common = spectra[:, :half].reshape(len(spectra), -1), usual[:half].ravel()
+    vectors, common = measured[:, :half].reshape(len(measured), -1), usual[:half].ravel()
     vectors = vectors - vectors.mean(axis=1, keepdims=True) * (common / common.mean())
     vectors -= vectors.mean(axis=1, keepdims=True)
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -74,3 +72,12 @@ def noise(side: int, number: int) -> NDArray[np.uint8]:
 def _window(side: int) -> NDArray[np.float32]:
     once = np.hanning(side + 2)[1:-1]
     return np.outer(once, once).astype(np.float32)
+
+
+@cache
+def _smoothing() -> NDArray[np.float32]:
+    """Return the matrix that takes a Gaussian mean about every second frequency, float32 ``(11, 27)``."""
+    places = np.arange(-_REACH, _REACH + 1, _STEP)
+    taps = np.arange(-_REACH - 3, _REACH + 4)
+    weights = np.exp(-((taps - places[:, None]) ** 2) / (2 * _SMOOTH**2))
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)

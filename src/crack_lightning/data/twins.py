@@ -13,7 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
-from crack_lightning.data.spectra import departures, noise, spectrum
+from crack_lightning.data.spectra import departures, noise, spectra
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,9 +75,8 @@ def twin_pairs(
     if not len(previews):
         return np.empty((0, 2), np.int64)
     with ThreadPoolExecutor(max(1, num_workers)) as pool:
-        fine = np.empty_like(previews)
-        for row, structure in enumerate(pool.map(_fine_structure, previews, chunksize=_CHUNK)):
-            fine[row] = structure
+        chunks = [previews[start : start + _CHUNK] for start in range(0, len(previews), _CHUNK)]
+        fine = np.concatenate(list(pool.map(_fine_structures, chunks)))
         pairs = _candidates(previews, fine, pool)
         chunks = [pairs[start : start + _CHUNK] for start in range(0, len(pairs), _CHUNK)]
         found = pool.map(partial(_alike_of, fine=fine), chunks)
@@ -109,6 +108,10 @@ def _fine_structure(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(np.rint(128 + np.clip(detail / limit, -1, 1) * 127), np.uint8)
 
 
+def _fine_structures(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.stack([_fine_structure(picture) for picture in pictures])
+
+
 def _alike_of(pairs: NDArray[np.int64], *, fine: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Return those of some pairs in their orientations, ``(P, 3)``, whose fine structure is alike."""
     return pairs[[_alike(fine[one], _turned(fine[other], turn)) for one, other, turn in pairs.tolist()]]
@@ -132,8 +135,9 @@ def _alike(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
 
 def _candidates(previews: NDArray[np.uint8], fine: NDArray[np.uint8], pool: Executor) -> NDArray[np.int64]:
     """Return pairs whose spectra and coarse pictures are alike, and the second's orientation, ``(P, 3)``."""
-    spectra, coarse = np.stack(list(pool.map(spectrum, fine))), _coarse(previews, _COARSE_SIDE)
-    vectors = departures(spectra, _usual_spectrum())
+    chunks = [fine[start : start + _CHUNK] for start in range(0, len(fine), _CHUNK)]
+    measured, coarse = np.concatenate(list(pool.map(spectra, chunks))), _coarse(previews, _COARSE_SIDE)
+    vectors = departures(measured, _usual_spectrum())
 
     def of_block(place: tuple[int, int], turned: NDArray[np.float32]) -> NDArray[np.int64]:
         start, begin = place
@@ -145,7 +149,7 @@ def _candidates(previews: NDArray[np.uint8], fine: NDArray[np.uint8], pool: Exec
     number, found = len(previews), [np.empty((0, 3), np.int64)]
     places = [(start, begin) for start in range(0, number, _BLOCK) for begin in range(start, number, _OTHERS)]
     for turn in _TURNS:
-        turned = departures(_turned(spectra, turn), _usual_spectrum())
+        turned = departures(_turned(measured, turn), _usual_spectrum())
         pairs = np.concatenate(list(pool.map(partial(of_block, turned=turned), places)))
         for orientation in (turn, turn ^ _HALF_TURN):
             near = _correlated(pairs, coarse, orientation)
@@ -164,8 +168,7 @@ def _correlated(pairs: NDArray[np.int64], coarse: NDArray[np.float32], orientati
 @cache
 def _usual_spectrum() -> NDArray[np.float32]:
     """Return the spectrum of a rough surface's fine structure, the same in all orientations."""
-    drawn = [spectrum(_fine_structure(picture)) for picture in noise(PREVIEW_PX, _NUM_NOISE)]
-    mean = np.mean(drawn, axis=0)
+    mean = spectra(_fine_structures(noise(PREVIEW_PX, _NUM_NOISE))).mean(axis=0)
     return np.asarray(np.mean([_turned(mean, turn) for turn in _TURNS], axis=0), np.float32)
 
 
