@@ -29,7 +29,7 @@ class Cut(NamedTuple):
     edges: NDArray[np.uint8]
 
     def select(self, rows: NDArray[np.int64]) -> Cut:
-        return Cut(*(column[rows] for column in self))
+        return Cut(self.photo[rows], self.row[rows], self.column[rows], self.edges[rows])
 
 
 @pytest.fixture(scope="module")

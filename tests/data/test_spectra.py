@@ -17,7 +17,7 @@ EVEN = np.ones((SPECTRUM_SIDE, SPECTRUM_SIDE), np.float32)
 
 
 def spectrum(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return spectra(picture[None])[0]
+    return np.asarray(spectra(picture[None])[0], np.float32)
 
 
 def likeness(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:

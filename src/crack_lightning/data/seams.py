@@ -81,7 +81,7 @@ def _joined(
 
 def _alike(one: NDArray[np.float32], other: NDArray[np.float32], step: int) -> NDArray[np.float32]:
     """Correlate each profile of ``one`` with the one of ``other`` so many places later, ``(M - step,)``."""
-    return np.einsum("me,me->m", one[:-step], other[step:])
+    return np.asarray(np.einsum("me,me->m", one[:-step], other[step:]), np.float32)
 
 
 def _by_chance(one: NDArray[np.float32], other: NDArray[np.float32], step: int, *, number: int) -> float:

@@ -80,4 +80,4 @@ def _smoothing() -> NDArray[np.float32]:
     places = np.arange(-_REACH, _REACH + 1, _STEP)
     taps = np.arange(-_REACH - 3, _REACH + 4)
     weights = np.exp(-((taps - places[:, None]) ** 2) / (2 * _SMOOTH**2))
-    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)

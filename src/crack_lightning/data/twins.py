@@ -75,8 +75,8 @@ def twin_pairs(
     if not len(previews):
         return np.empty((0, 2), np.int64)
     with ThreadPoolExecutor(max(1, num_workers)) as pool:
-        chunks = [previews[start : start + _CHUNK] for start in range(0, len(previews), _CHUNK)]
-        fine = np.concatenate(list(pool.map(_fine_structures, chunks)))
+        pictures = [previews[start : start + _CHUNK] for start in range(0, len(previews), _CHUNK)]
+        fine = np.concatenate(list(pool.map(_fine_structures, pictures)))
         pairs = _candidates(previews, fine, pool)
         chunks = [pairs[start : start + _CHUNK] for start in range(0, len(pairs), _CHUNK)]
         found = pool.map(partial(_alike_of, fine=fine), chunks)
