@@ -20,6 +20,21 @@ _MOST = 0.5
 _REFERENCES = 2000
 
 
+def folders_in_order(path: NDArray[np.str_]) -> list[NDArray[np.int64]]:
+    """Return the rows of each folder in the order of their names, in which ``tile_2`` is before ``tile_10``.
+
+    Args:
+        path: Of N tiles, parted by ``/``, str ``(N,)``.
+
+    Returns:
+        Row numbers, int64 ``(M,)`` each; every row is in one of them.
+    """
+    folders: dict[str, list[int]] = {}
+    for row, name in enumerate(path.tolist()):
+        folders.setdefault(name.rpartition("/")[0], []).append(row)
+    return [np.array(sorted(rows, key=lambda row: _natural(str(path[row])))) for rows in folders.values()]
+
+
 def continuing_pairs(
     path: NDArray[np.str_], appearance: NDArray[np.float32]
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -37,7 +52,7 @@ def continuing_pairs(
         Row numbers, int64 ``(P, 2)``, and how much the looks of each pair differ, float32 ``(P,)``.
     """
     looks = background(appearance)
-    found = [rows[_linked(looks[rows])] for rows in _folders(path)]
+    found = [rows[_linked(looks[rows])] for rows in folders_in_order(path)]
     pairs = np.concatenate([np.empty((0, 2), np.int64), *found])
     return pairs, np.linalg.norm(looks[pairs[:, 0]] - looks[pairs[:, 1]], axis=1)
 
@@ -56,7 +71,7 @@ def enclosed_pairs(path: NDArray[np.str_], photo: NDArray[np.int64]) -> NDArray[
         Row numbers of neighbours in such runs, int64 ``(P, 2)``.
     """
     found = [np.empty((0, 2), np.int64)]
-    for rows in _folders(path):
+    for rows in folders_in_order(path):
         _, first, of_photo, number = np.unique(
             photo[rows], return_index=True, return_inverse=True, return_counts=True
         )
@@ -71,16 +86,7 @@ def enclosed_pairs(path: NDArray[np.str_], photo: NDArray[np.int64]) -> NDArray[
     return np.concatenate(found)
 
 
-def _folders(path: NDArray[np.str_]) -> list[NDArray[np.int64]]:
-    """Return the rows of each folder in the order of their names."""
-    folders: dict[str, list[int]] = {}
-    for row, name in enumerate(path.tolist()):
-        folders.setdefault(name.rpartition("/")[0], []).append(row)
-    return [np.array(sorted(rows, key=lambda row: _natural(str(path[row])))) for rows in folders.values()]
-
-
 def _natural(name: str) -> list[tuple[int, str]]:
-    """Order names as people do: ``tile_2`` before ``tile_10``."""
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 

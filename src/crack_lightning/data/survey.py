@@ -17,6 +17,8 @@ from rich.progress import track
 from crack_lightning.cache_entries import cached_entry
 from crack_lightning.data.appearance import APPEARANCE_VERSION, NUM_FEATURES, appearance
 from crack_lightning.data.decoding import UnreadableImageError, decode_image
+from crack_lightning.data.seams import seam_pairs
+from crack_lightning.data.sequence import folders_in_order
 from crack_lightning.data.touching import EDGE_SAMPLES, TOUCHING_VERSION, edges, touching_pairs
 from crack_lightning.data.twins import PREVIEW_PX, TWINS_VERSION, preview, twin_pairs
 
@@ -39,7 +41,8 @@ class Survey:
         sha256: Hex digests, str ``(N,)``; empty where a file cannot be read at all.
         reason: Why a file does not decode, str ``(N,)``; empty where it does.
         twins: Pairs of files that show the same spot, int64 ``(P, 2)``; ``None`` where not looked for.
-        touching: Pairs of files that lay side by side in a photo, int64 ``(Q, 2)``; ``None`` likewise.
+        touching: Pairs of files that lay side by side in a photo, by their edges alone or in the order of
+            their names, int64 ``(Q, 2)``; ``None`` likewise.
         appearance: See :mod:`crack_lightning.data.appearance`, float32 ``(N, F)``; NaN where a file does not
             decode.
     """
@@ -99,6 +102,7 @@ def survey(
     sha256 = np.array(_in_threads(_sha256, paths, num_workers=num_workers, title=None), dtype="U64")
     there = np.flatnonzero(sha256 != "")
     known = [paths[row] for row in there.tolist()]
+    names = np.array([path.as_posix() for path in known], np.str_)
 
     def make(folder: Path) -> None:
         reason, looks = survey_files(known, num_workers=num_workers, show_progress=show_progress)
@@ -108,13 +112,16 @@ def survey(
             found = twin_pairs(looks.preview, num_workers=num_workers, show_progress=show_progress)
             pairs["twins"] = good[found]
         if touching:
-            pairs["touching"] = good[touching_pairs(looks.edges)]
+            folders = folders_in_order(names[good])
+            found = np.concatenate([touching_pairs(looks.edges), seam_pairs(looks.edges, folders)])
+            pairs["touching"] = good[found]
         np.savez_compressed(folder / _FILE, reason=reason, appearance=looks.appearance, **pairs)
 
     made_of = {
         "files": _fingerprint(known, sha256[there]),
         "twins": TWINS_VERSION if twins else None,
         "touching": TOUCHING_VERSION if touching else None,
+        "order": _order(names) if touching else None,
         "appearance": APPEARANCE_VERSION,
         "pillow": PIL.__version__,
         "opencv": cv2.__version__,
@@ -189,3 +196,9 @@ def _fingerprint(paths: Sequence[Path], sha256: NDArray[np.str_]) -> str:
     """Digest what decides whether files decode: their bytes, and their suffixes."""
     lines = (f"{digest}{path.suffix.lower()}\n" for path, digest in zip(paths, sha256, strict=True))
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _order(names: NDArray[np.str_]) -> str:
+    """Digest which files are in one folder and follow each other by name, wherever that folder is."""
+    folders = [",".join(map(str, rows.tolist())) for rows in folders_in_order(names)]
+    return hashlib.sha256("\n".join(folders).encode()).hexdigest()

@@ -11,11 +11,11 @@ from scipy.sparse import csr_array
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TOUCHING_VERSION = 2
-"""Raise this whenever other pairs are found: surveys in the cache are then made anew."""
+TOUCHING_VERSION = 3
+"""Raise this whenever other pairs are found, here or along seams: surveys in the cache are then made anew."""
 
 EDGE_SAMPLES = 112
-_LEFT, _RIGHT, _TOP, _BOTTOM = range(4)
+LEFT, RIGHT, TOP, BOTTOM = range(4)
 _SMOOTH = (49, 8.0)
 _CLIP = 1.5
 _LEAST = 0.3
@@ -53,9 +53,9 @@ def touching_pairs(edges: NDArray[np.uint8]) -> NDArray[np.int64]:
     """
     if not len(edges):
         return np.empty((0, 2), np.int64)
-    profiles = [_profile(edges[:, side]) for side in range(4)]
-    beside, sure_beside = _best_matches(profiles[_RIGHT], profiles[_LEFT])
-    below, sure_below = _best_matches(profiles[_BOTTOM], profiles[_TOP])
+    profiles = edge_profiles(edges)
+    beside, sure_beside = _best_matches(profiles[RIGHT], profiles[LEFT])
+    below, sure_below = _best_matches(profiles[BOTTOM], profiles[TOP])
     by_the_right = sure_beside @ below + beside @ sure_below
     by_the_bottom = sure_below @ beside + below @ sure_beside
     corners = by_the_right * by_the_bottom  # from a tile to the one at the far corner of its square
@@ -66,8 +66,21 @@ def touching_pairs(edges: NDArray[np.uint8]) -> NDArray[np.int64]:
     return np.concatenate([np.stack(links.nonzero(), axis=1) for links in closed]).astype(np.int64)
 
 
+def edge_profiles(edges: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+    """Return the detail along each side's edges as vectors of length 1, cracks no deeper than the rest.
+
+    Args:
+        edges: Of N tiles, uint8 ``(N, 4, EDGE_SAMPLES)``.
+
+    Returns:
+        A side each, ``LEFT, RIGHT, TOP, BOTTOM``, float32 ``(N, EDGE_SAMPLES)``.
+    """
+    if not len(edges):
+        return [np.empty((0, EDGE_SAMPLES), np.float32)] * 4
+    return [_profile(edges[:, side]) for side in range(4)]
+
+
 def _profile(lines: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return the detail along edges ``(N, E)`` as vectors of length 1, cracks no deeper than the rest."""
     values = lines.astype(np.float32)
     size, sigma = _SMOOTH
     values -= cv2.GaussianBlur(values, (size, 1), sigma)
@@ -93,10 +106,10 @@ def _best_matches(one: NDArray[np.float32], other: NDArray[np.float32]) -> tuple
         alike[rows, start + rows] = -1
         ours[start + rows] = alike.argmax(axis=1)
         score[start + rows] = alike[rows, ours[start + rows]]
-        best = alike.argmax(axis=0)
-        better = alike[best, np.arange(number)] > their_score
-        theirs[better] = start + best[better]
-        their_score[better] = alike[best, np.arange(number)][better]
+        best = alike.max(axis=0)
+        better = np.flatnonzero(best > their_score)  # few: to find the place takes longer than the value
+        theirs[better] = start + alike[:, better].argmax(axis=0)
+        their_score[better] = best[better]
     rows = np.arange(number)
     forward, back = _links(rows, ours, score), _links(theirs, rows, their_score)
     return forward + back, forward * back

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import Executor, ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -13,26 +13,31 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from crack_lightning.data.spectra import departures, noise, spectra
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TWINS_VERSION = 4
+TWINS_VERSION = 5
 """Raise this whenever other pairs are found: surveys in the cache are then made anew."""
 
 PREVIEW_PX = 64
 LEAST_LIKENESS = 0.85
 """Aligned correlation of the fine structure from which two tiles are twins."""
 
-_COARSE = ((8, 0.86), (16, 0.66))
+_LEAST_SPECTRUM = 0.86
+_COARSE_SIDE, _LEAST_COARSE = 8, 0.4
 _REACH_PX = 5
-_BLOCK = 1024
+_BLOCK, _OTHERS = 1024, 4096
 _CHUNK = 128
 _BAND_PX = (0.8, 3.0)
 _CLIP = 2.0
 _SCALES = (1.0, 0.985, 1.015, 0.97, 1.03, 0.955, 1.045)
 _OFFSETS_PX = (0.0, 0.5)
 _HOPELESS = 0.6
-_ORIENTATIONS = range(8)
+_TURNS = (0, 1, 4, 5)  # a half turn, which does not change a spectrum, makes the other four of them
+_HALF_TURN = 3
+_NUM_NOISE = 300
 
 
 def preview(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -53,11 +58,11 @@ def twin_pairs(
 ) -> NDArray[np.int64]:
     """Find pairs of tiles that show the same spot.
 
-    Two tiles are compared where their coarse pictures correlate, one of them mirrored or turned by quarters
-    if need be; they are twins where their fine structure does, by ``LEAST_LIKENESS`` at the best of seven
-    scales within 4.5 % and of all shifts within 5 of 64 pixels, in halves. Brightness and contrast do not
-    matter. Plain concrete in the same light is alike in its coarse picture alone, and cracks of the same
-    course are until the concrete beside them is looked at.
+    Two tiles are compared where the spectra of their fine structure are alike, which no shift changes, one of
+    them mirrored or turned by quarters if need be, and their coarse pictures are not unlike; they are twins
+    where their fine structure itself is alike, by ``LEAST_LIKENESS`` at the best of seven scales within 4.5 %
+    and of all shifts within 5 of 64 pixels, in halves. Brightness and contrast do not matter. Cracks of the
+    same course are alike until the concrete beside them is looked at.
 
     Args:
         previews: Of N tiles, uint8 ``(N, 64, 64)``.
@@ -67,12 +72,12 @@ def twin_pairs(
     Returns:
         Row numbers, ascending in each pair and from pair to pair, int64 ``(P, 2)``.
     """
+    if not len(previews):
+        return np.empty((0, 2), np.int64)
     with ThreadPoolExecutor(max(1, num_workers)) as pool:
-        pairs = _candidates(previews, pool)
-        fine = np.zeros_like(previews)
-        rows = np.unique(pairs[:, :2])
-        for row, structure in zip(rows, pool.map(_fine_structure, previews[rows]), strict=True):
-            fine[row] = structure
+        pictures = [previews[start : start + _CHUNK] for start in range(0, len(previews), _CHUNK)]
+        fine = np.concatenate(list(pool.map(_fine_structures, pictures)))
+        pairs = _candidates(previews, fine, pool)
         chunks = [pairs[start : start + _CHUNK] for start in range(0, len(pairs), _CHUNK)]
         found = pool.map(partial(_alike_of, fine=fine), chunks)
         if show_progress:
@@ -103,6 +108,10 @@ def _fine_structure(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(np.rint(128 + np.clip(detail / limit, -1, 1) * 127), np.uint8)
 
 
+def _fine_structures(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.stack([_fine_structure(picture) for picture in pictures])
+
+
 def _alike_of(pairs: NDArray[np.int64], *, fine: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Return those of some pairs in their orientations, ``(P, 3)``, whose fine structure is alike."""
     return pairs[[_alike(fine[one], _turned(fine[other], turn)) for one, other, turn in pairs.tolist()]]
@@ -124,33 +133,43 @@ def _alike(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
     return False
 
 
-def _candidates(previews: NDArray[np.uint8], pool: Executor) -> NDArray[np.int64]:
-    """Return pairs whose coarse pictures correlate, and in which orientation of the second, ``(P, 3)``.
+def _candidates(previews: NDArray[np.uint8], fine: NDArray[np.uint8], pool: Executor) -> NDArray[np.int64]:
+    """Return pairs whose spectra and coarse pictures are alike, and the second's orientation, ``(P, 3)``."""
+    chunks = [fine[start : start + _CHUNK] for start in range(0, len(fine), _CHUNK)]
+    measured, coarse = np.concatenate(list(pool.map(spectra, chunks))), _coarse(previews, _COARSE_SIDE)
+    vectors = departures(measured, _usual_spectrum())
 
-    The coarsest pictures of all pairs are compared, the finer ones of what is left.
-    """
-    (side, least), (finer_side, finer_least) = _COARSE
-    coarse, finer = _coarse(previews, side), _coarse(previews, finer_side)
+    def of_block(place: tuple[int, int], turned: NDArray[np.float32]) -> NDArray[np.int64]:
+        start, begin = place
+        alike = vectors[start : start + _BLOCK] @ turned[begin : begin + _OTHERS].T > _LEAST_SPECTRUM
+        one, other = np.divmod(np.flatnonzero(alike), alike.shape[1])
+        pairs = np.stack([one + start, other + begin], axis=1)
+        return pairs[pairs[:, 0] < pairs[:, 1]]
 
-    found = [np.empty((0, 3), np.int64)]
-    for orientation in _ORIENTATIONS:
-        turned, finer_turned = _reoriented(coarse, orientation), _reoriented(finer, orientation)
-
-        def of_block(
-            start: int,
-            turned: NDArray[np.float32] = turned,
-            finer_turned: NDArray[np.float32] = finer_turned,
-            orientation: int = orientation,
-        ) -> NDArray[np.int64]:
-            alike = coarse[start : start + _BLOCK] @ turned[start:].T > least
-            one, other = np.divmod(np.flatnonzero(alike), alike.shape[1])
-            one, other = one[other > one] + start, other[other > one] + start
-            near = np.einsum("pk,pk->p", finer[one], finer_turned[other]) > finer_least
-            one, other = one[near], other[near]
-            return np.stack([one, other, np.full_like(one, orientation)], axis=1)
-
-        found += pool.map(of_block, range(0, len(coarse), _BLOCK))
+    number, found = len(previews), [np.empty((0, 3), np.int64)]
+    places = [(start, begin) for start in range(0, number, _BLOCK) for begin in range(start, number, _OTHERS)]
+    for turn in _TURNS:
+        turned = departures(_turned(measured, turn), _usual_spectrum())
+        pairs = np.concatenate(list(pool.map(partial(of_block, turned=turned), places)))
+        for orientation in (turn, turn ^ _HALF_TURN):
+            near = _correlated(pairs, coarse, orientation)
+            found.append(np.column_stack([near, np.full(len(near), orientation)]))
     return np.concatenate(found)
+
+
+def _correlated(pairs: NDArray[np.int64], coarse: NDArray[np.float32], orientation: int) -> NDArray[np.int64]:
+    """Return those of some pairs ``(P, 2)`` whose coarse pictures are not unlike, the second one turned."""
+    turned = _reoriented(coarse, orientation)
+    chunks = np.array_split(pairs, len(pairs) // _OTHERS + 1)
+    near = [np.einsum("pk,pk->p", coarse[one], turned[other]) for one, other in (chunk.T for chunk in chunks)]
+    return pairs[np.concatenate(near) > _LEAST_COARSE]
+
+
+@cache
+def _usual_spectrum() -> NDArray[np.float32]:
+    """Return the spectrum of a rough surface's fine structure, the same in all orientations."""
+    mean = spectra(_fine_structures(noise(PREVIEW_PX, _NUM_NOISE))).mean(axis=0)
+    return np.asarray(np.mean([_turned(mean, turn) for turn in _TURNS], axis=0), np.float32)
 
 
 def _reoriented(vectors: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:

@@ -1,0 +1,107 @@
+"""Rows of tiles that lay below one another in a photo: names in order let a whole seam speak at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from scipy.ndimage import rank_filter, uniform_filter1d
+
+from crack_lightning.data.touching import BOTTOM, LEFT, RIGHT, TOP, edge_profiles
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+_WIDTHS = range(3, 65)
+_NEAR = 7
+_CLEAR = 0.5
+_LEAST_Z = 5.0
+
+
+def seam_pairs(edges: NDArray[np.uint8], folders: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """Find tiles that touched in their photo by the order in which they were cut from it, row by row.
+
+    Where names follow that order, a tile lies above the one that comes a whole row later. A single pair of
+    edges may say little about it; all those between two rows together do, and fail to where a photo ends.
+    Photos that were cut column by column are found likewise.
+
+    Args:
+        edges: Of N tiles, uint8 ``(N, 4, EDGE_SAMPLES)``.
+        folders: Rows of each folder in the order of their names, int64 ``(M,)`` each.
+
+    Returns:
+        Row numbers of neighbours within such rows of tiles and across their seams, int64 ``(P, 2)``.
+    """
+    found = [np.empty((0, 2), np.int64)]
+    profiles = edge_profiles(edges)
+    for rows in folders:
+        left, right, top, bottom = (profiles[side][rows] for side in (LEFT, RIGHT, TOP, BOTTOM))
+        for width in _WIDTHS:
+            found.append(rows[_joined(right, left, bottom, top, width=width)])
+            found.append(rows[_joined(bottom, top, right, left, width=width)])
+    return np.concatenate(found)
+
+
+def _joined(
+    end: NDArray[np.float32],
+    begin: NDArray[np.float32],
+    foot: NDArray[np.float32],
+    head: NDArray[np.float32],
+    *,
+    width: int,
+) -> NDArray[np.int64]:
+    """Return places of neighbours in photos that are ``width`` tiles wide, int64 ``(P, 2)``.
+
+    Args:
+        end: Profile of the edge at which a row goes on to its next tile, float32 ``(M, E)``.
+        begin: Profile of the edge at which it comes from the last one, likewise.
+        foot: Profile of the edge towards the next row, likewise.
+        head: Profile of the edge towards the last row, likewise.
+        width: Tiles.
+    """
+    if len(end) < 2 * width:
+        return np.empty((0, 2), np.int64)
+    seam = sliding_window_view(_alike(foot, head, width), width).mean(axis=1)
+    least = _by_chance(foot, head, width, number=width)
+    if seam.max() <= least:
+        return np.empty((0, 2), np.int64)
+    beside, least_beside = _alike(end, begin, 1), _by_chance(end, begin, 1, number=width - 1)
+    first = _rows_of_tiles(beside, width, least=least_beside)
+    first = first[np.isin(first + width, first)]
+    usual = rank_filter(seam[first], rank=2, size=_NEAR, mode="nearest")
+    first = first[seam[first] > np.maximum(least, _CLEAR * usual)]
+    across = first[:, None] + np.arange(width)
+    along = np.union1d(first, first + width)[:, None] + np.arange(width - 1)
+    links = [(across.ravel(), width), (along.ravel(), 1)]
+    return np.concatenate([np.stack([place, place + step], axis=1) for place, step in links])
+
+
+def _alike(one: NDArray[np.float32], other: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+    """Correlate each profile of ``one`` with the one of ``other`` so many places later, ``(M - step,)``."""
+    return np.asarray(np.einsum("me,me->m", one[:-step], other[step:]), np.float32)
+
+
+def _by_chance(one: NDArray[np.float32], other: NDArray[np.float32], step: int, *, number: int) -> float:
+    """Return up to what mean so many correlations may come by chance, as those beside the right ones vary."""
+    return float(_LEAST_Z * _alike(one, other, step + 1).std() / np.sqrt(number))
+
+
+def _rows_of_tiles(beside: NDArray[np.float32], width: int, *, least: float) -> NDArray[np.int64]:
+    """Return where rows of ``width`` tiles begin: what lies beside each other does not match at their ends.
+
+    Args:
+        beside: How well each of M places matches the next, float32 ``(M - 1,)``; looked at in the mean over
+            the rows around, as the ends of a photo's rows lie below one another.
+        width: Tiles.
+        least: Mean of what lies beside each other in a row, below which there is none.
+    """
+    before = np.pad(beside, 1)  # nothing lies beside the first and the last
+    folded = np.pad(before, (0, -len(before) % width)).reshape(-1, width)
+    folded = uniform_filter1d(folded, _NEAR, axis=0, mode="nearest").ravel()[: len(before)]
+    row = sliding_window_view(folded, width + 1)
+    ends, inner = row[:, [0, -1]].max(axis=1), row[:, 1:-1]
+    clear = (ends < inner.min(axis=1)) & (ends < _CLEAR * inner.mean(axis=1)) & (inner.mean(axis=1) > least)
+    return np.flatnonzero(clear)
