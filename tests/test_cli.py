@@ -12,7 +12,8 @@ import time
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from crack_lightning.cli import _path_overrides, as_typed, guarded, hydra_arguments, main
+from crack_lightning.cli import guarded, main
+from crack_lightning.command_line import _path_overrides, as_typed, hydra_arguments
 from crack_lightning.errors import ConfigError, CrackLightningError, FailedJobsError, Interrupted
 
 MISTAKES = {
@@ -196,3 +197,19 @@ def test_help_imports_no_torch(flags: list[str]) -> None:
     assert "max_epochs" in done.stdout
     assert "| torch\n" not in done.stderr
     assert time.monotonic() - began < 60
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("evaluate checkpoint=nowhere.ckpt", "checkpoint: there is no file 'nowhere.ckpt'"),
+        ("predict nowhere.ckpt photo.jpg", "checkpoint: there is no file 'nowhere.ckpt'"),
+        ("predict checkpoint=builtin nowhere.jpg", "source: no such file, folder or pattern: 'nowhere.jpg'"),
+        ("train model.weights=nowhere.pth", "model.weights: a file is expected, got 'nowhere.pth'"),
+    ],
+)
+def test_a_file_that_is_not_there_is_told_before_torch_is_imported(line: str, told: str) -> None:
+    code = f"import sys, crack_lightning.cli as cli; print(cli.main({line.split()}), 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "2 False\n"
+    assert told in done.stderr

@@ -26,17 +26,31 @@ MAY_IMPORT = {
     "report": FOUNDATION | {"data", "model", "evaluation"},
     "inference": FOUNDATION | {"config", "data", "model", "evaluation"},
     "experiment": FOUNDATION | {"config", "targets", "data", "model", "evaluation", "training", "report"},
-    "audit": {"experiment", "cli", "config"},
-    "sweep": FOUNDATION | {"config", "cli", "evaluation", "experiment", "inference", "model", "report"},
-    "compare": {"cli", "config", "run_folder", "sweep"},
-    "cli": {"errors", "hardware", "config", ""},
-    "train": {"cli", "config", "hardware", "experiment", "report"},
-    "evaluate": {"cli", "config", "hardware", "experiment", "report"},
+    "audit": {"experiment", "cli", "command_line", "config"},
+    "sweep": FOUNDATION
+    | {"config", "cli", "command_line", "evaluation", "experiment", "inference", "model", "report"},
+    "compare": {"cli", "command_line", "config", "run_folder", "sweep"},
+    "command_line": {"errors"},
+    "cli": {"errors", "hardware", "config", "command_line", ""},
+    "__main__": {"cli"},
+    "train": {"cli", "command_line", "config", "hardware", "experiment", "report"},
+    "evaluate": {"cli", "command_line", "config", "hardware", "experiment", "report"},
     "predict": {"cli", "config", "hardware", "inference"},
     "cache": {"errors", "cache_entries"},
     "": {"inference", ""},
 }
-CONFIGURED = {"config", "targets", "sweep", "cli", "train", "evaluate", "predict", "audit", "compare"}
+CONFIGURED = {
+    "config",
+    "targets",
+    "sweep",
+    "cli",
+    "command_line",
+    "train",
+    "evaluate",
+    "predict",
+    "audit",
+    "compare",
+}
 
 
 def imported(path: Path) -> set[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from crack_lightning.cli import as_typed, main
+from crack_lightning.cli import main
+from crack_lightning.command_line import as_typed
 from crack_lightning.config import AuditConfig, parse
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crack_lightning.cli import as_typed, main
+from crack_lightning.cli import main
+from crack_lightning.command_line import as_typed
 from crack_lightning.config import CompareConfig, parse
 
 if TYPE_CHECKING:

@@ -24,6 +24,16 @@ class DataError(CrackLightningError):
 class CheckpointError(CrackLightningError):
     """A checkpoint or a file of weights that cannot be used as asked."""
 
+    @classmethod
+    def missing(cls, path: object) -> CheckpointError:
+        """Compose the error about a checkpoint that is not there."""
+        return cls(f"checkpoint: there is no file '{path}'; give a run's checkpoints/best.ckpt.")
+
+    @classmethod
+    def missing_weights(cls, path: object) -> CheckpointError:
+        """Compose the error about a file of weights that is not there."""
+        return cls(f"model.weights: a file is expected, got '{path}', which is none; check the path.")
+
 
 class FailedJobsError(CrackLightningError):
     """A sweep of which some jobs failed; the others were run."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from crack_lightning.cli import as_typed, main
-from crack_lightning.config import EvaluateConfig, parse
+from crack_lightning.cli import main
+from crack_lightning.command_line import as_typed
+from crack_lightning.config import EvaluateConfig, parse, require_checkpoint
 from crack_lightning.hardware import heavy_imports
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
         The exit code.
     """
     config = parse(composed, EvaluateConfig)
+    require_checkpoint(config.checkpoint)
     with heavy_imports():
         from rich import print as show
 

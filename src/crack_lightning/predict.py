@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from crack_lightning.cli import main
-from crack_lightning.config import PredictConfig, parse
+from crack_lightning.config import PredictConfig, parse, require_checkpoint
 from crack_lightning.hardware import heavy_imports
 
 if TYPE_CHECKING:
@@ -30,10 +30,14 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
         The exit code.
     """
     config = parse(composed, PredictConfig)
+    require_checkpoint(config.checkpoint)
+    from crack_lightning.inference.pictures import find_pictures
+
+    pictures = find_pictures(config.source)
     with heavy_imports():
         from crack_lightning.inference.prediction import run_prediction
 
-    run_prediction(config, folder=folder)
+    run_prediction(config, pictures, folder=folder)
     return 0
 
 

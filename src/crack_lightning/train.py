@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crack_lightning.cli import as_typed, main
-from crack_lightning.config import TrainConfig, parse, resumed_config
+from crack_lightning.cli import main
+from crack_lightning.command_line import as_typed
+from crack_lightning.config import TrainConfig, parse, require_weights, resumed_config
 from crack_lightning.experiment.ahead import tiles_meanwhile
 from crack_lightning.hardware import heavy_imports
 
@@ -41,6 +42,8 @@ def run(
     if config.resume is not None:
         folder = Path(config.resume)
         config = resumed_config(folder, asked=config, overrides=overrides)
+    else:
+        require_weights(config.model.weights)
     with tiles_meanwhile(config), heavy_imports():
         from rich import print as show
 

@@ -1,5 +1,6 @@
 """The contract: a dataclass a node, checked before anything is built."""
 
+from crack_lightning.config.checks import require_checkpoint, require_weights
 from crack_lightning.config.commands import (
     AuditConfig,
     CompareConfig,
@@ -20,6 +21,8 @@ __all__ = [
     "conf_dir",
     "parse",
     "register_schemas",
+    "require_checkpoint",
+    "require_weights",
     "resumed_config",
     "write_config",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crack_lightning.errors import ConfigError
+from crack_lightning.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -38,6 +39,26 @@ def require_choice(key: str, value: str, choices: Collection[str]) -> None:
     """
     if value not in choices:
         raise ConfigError(f"{key}: expected one of {', '.join(choices)}, got '{value}'.")
+
+
+def require_checkpoint(path: str) -> None:
+    """Refuse a checkpoint that is not there, before what could read it is imported.
+
+    Raises:
+        CheckpointError: If it is neither ``builtin`` nor a file.
+    """
+    if path != "builtin" and not Path(path).is_file():
+        raise CheckpointError.missing(path)
+
+
+def require_weights(weights: str) -> None:
+    """Refuse a file of weights that is not there, likewise.
+
+    Raises:
+        CheckpointError: If it is neither ``none`` nor ``imagenet`` nor a file.
+    """
+    if weights not in ("none", "imagenet") and not Path(weights).is_file():
+        raise CheckpointError.missing_weights(weights)
 
 
 def unread(node: object, prefix: str, keys: Collection[str], *, by: str) -> list[str]:

@@ -21,7 +21,7 @@ from crack_lightning.inference.computing import MANY, are_large, choose
 from crack_lightning.inference.explained import explained_pictures
 from crack_lightning.inference.mapped import map_pictures
 from crack_lightning.inference.mapping import CrackMapper, map_reach
-from crack_lightning.inference.pictures import annotate, find_pictures, places
+from crack_lightning.inference.pictures import annotate, places
 from crack_lightning.inference.predictor import Predictor, answering_network
 from crack_lightning.inference.strips import PIECE_PX
 from crack_lightning.model.builtin import BUILTIN
@@ -44,11 +44,12 @@ log = logging.getLogger(__name__)
 _SHOWN = 20
 
 
-def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path:
+def run_prediction(config: PredictConfig, pictures: list[Path], *, folder: Path | None = None) -> Path:
     """Classify files; write ``predictions.csv``, and ``annotated/``, ``explained/``, ``maps/`` where asked.
 
     Args:
         config: Checked settings.
+        pictures: The files that ``config.source`` means.
         folder: The run's folder; a new one by default.
 
     Returns:
@@ -58,7 +59,7 @@ def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path
         CheckpointError: If the checkpoint cannot be used.
         ConfigError: If the network cannot be explained or give a map, and shall; if it is to abstain from
             foreign pictures, and the checkpoint does not tell them.
-        DataError: If a source means no file, or not one picture can be read.
+        DataError: If not one picture can be read.
     """
     trainer = config.trainer
     plan = plan_hardware(
@@ -75,7 +76,6 @@ def run_prediction(config: PredictConfig, *, folder: Path | None = None) -> Path
             f"abstain: a checkpoint with a limit for foreign pictures is expected, and '{config.checkpoint}' "
             "has none; train it again, or leave abstain out."
         )
-    pictures = find_pictures(config.source)
     folder = folder or create_run_folder(Path(config.outputs), "predict")
     with sole_writer(folder), logging_to(folder / "run.log"):
         write_config(config, folder / "config.yaml")

@@ -33,7 +33,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         CheckpointError: If the file is missing, damaged, or holds more than plain values and tensors.
     """
     if not path.is_file():
-        raise CheckpointError(f"checkpoint: there is no file '{path}'; give a run's checkpoints/best.ckpt.")
+        raise CheckpointError.missing(path)
     if not zipfile.is_zipfile(path):
         raise CheckpointError(
             f"checkpoint: '{path}' is damaged or is no checkpoint; give a run's checkpoints/best.ckpt."

@@ -92,9 +92,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             f"got '{path}'; set one of them."
         )
     if not path.is_file():
-        raise CheckpointError(
-            f"model.weights: a file is expected, got '{path}', which is none; check the path."
-        )
+        raise CheckpointError.missing_weights(path)
     content = _read_safetensors(path) if path.suffix.lower() == ".safetensors" else _read_pickle(path)
     for wrapper in _WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):

@@ -26,7 +26,8 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, RunMode
 from omegaconf import open_dict
 
-from crack_lightning.cli import guarded, quoted
+from crack_lightning.cli import guarded
+from crack_lightning.command_line import quoted
 from crack_lightning.config import conf_dir, register_schemas
 from crack_lightning.errors import Interrupted
 from crack_lightning.hardware import share_cores
