@@ -71,5 +71,6 @@ def test_a_checkpoint_never_runs_what_it_holds(tmp_path: Path, capsys: pytest.Ca
 def test_a_foreign_checkpoint_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "foreign.ckpt"
     torch.save({"state_dict": {}}, path)
+    (tmp_path / "photo.jpg").touch()
     assert main(["predict", str(path), str(tmp_path)]) == 2
     assert f"checkpoint: '{path}' holds no model of crack_lightning" in capsys.readouterr().err

@@ -91,6 +91,7 @@ def test_a_checkpoint_that_tells_no_foreign_pictures_cannot_abstain(
     older = read_checkpoint(run / "checkpoints" / "best.ckpt")
     del older["novelty"]
     torch.save(older, tmp_path / "older.ckpt")
+    (tmp_path / "photo.jpg").touch()
     assert main(["predict", str(tmp_path / "older.ckpt"), str(tmp_path), "abstain=true"]) == 2
     assert f"abstain: a checkpoint with a limit for foreign pictures is expected, and '{tmp_path}" in (
         capsys.readouterr().err
