@@ -112,6 +112,11 @@ def test_a_sweep_with_a_wrong_job_starts_none(tmp_path: Path, capsys: pytest.Cap
             ["-m", "hydra/launcher=ray_cluster", "hparams_search=tpe", "sweep.pruner=asha"],
             "sweep.pruner: asha has to hear from running jobs, and those of hydra/launcher=ray_cluster",
         ),
+        (["-m", "seed=0,1", "sweep.only_if=3"], "sweep.only_if: expected {key: other=value, …}, got 3"),
+        (
+            ["-m", "model=mobilenetv2,resnet18", 'sweep.only_if={model.drop_rate: "model=resnet18"}'],
+            "sweep.only_if: 'model.drop_rate' is not varied; expected one of model",
+        ),
         (["-m", "seed=0,1", "resume=a"], "resume: one run at a time goes on, got 'a' in a sweep"),
     ],
 )

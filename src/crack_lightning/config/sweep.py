@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from typing import Any
 
-from crack_lightning.config.checks import require_choice, require_range, unread
+from crack_lightning.config.checks import require_choice, require_mapping, require_range, unread
 from crack_lightning.errors import ConfigError
 
 SEARCHES = ("grid", "random", "tpe", "cmaes")
@@ -41,8 +42,8 @@ class SweepConfig:
     keep: str = "all"
     search: str = "grid"
     trials: int = 40
-    space: dict[str, str] | None = None
-    only_if: dict[str, str] | None = None
+    space: Any = None  # dict[str, str], as require_mapping says
+    only_if: Any = None  # likewise
     objectives: list[str] = field(default_factory=lambda: ["val/loss"])
     pruner: str = "none"
     prune_after: int = 1
@@ -58,6 +59,8 @@ class SweepConfig:
         require_choice("sweep.pruner", self.pruner, PRUNERS)
         require_range("sweep.trials", self.trials, low=1)
         require_range("sweep.prune_after", self.prune_after, low=1)
+        require_mapping("sweep.space", self.space, of=str, wanted="{key: values in Hydra's grammar, …}")
+        require_mapping("sweep.only_if", self.only_if, of=str, wanted="{key: other=value, …}")
         for name in self.objectives or [""]:
             require_choice("sweep.objectives", name, OBJECTIVES)
 
