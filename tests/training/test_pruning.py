@@ -12,6 +12,11 @@ from crack_lightning.errors import Pruned
 from crack_lightning.training.pruning import Pruning
 
 
+def trainer_after(epoch: int, *, stops: bool = False) -> Any:
+    metrics = {"val/loss": torch.tensor(0.5), "train/loss": torch.tensor(0.1)}
+    return SimpleNamespace(callback_metrics=metrics, current_epoch=epoch - 1, max_epochs=9, should_stop=stops)
+
+
 @pytest.mark.parametrize("ends", [False, True])
 def test_validation_figures_are_told_and_the_answer_is_heeded(ends: bool) -> None:  # noqa: FBT001
     told: list[tuple[int, dict[str, float]]] = []
@@ -20,11 +25,21 @@ def test_validation_figures_are_told_and_the_answer_is_heeded(ends: bool) -> Non
         told.append((epoch, figures))
         return ends
 
-    metrics = {"val/loss": torch.tensor(0.5), "train/loss": torch.tensor(0.1)}
-    trainer = cast("Any", SimpleNamespace(callback_metrics=metrics, current_epoch=2, max_epochs=9))
     if ends:
         with pytest.raises(Pruned, match="after epoch 3 of 9"):
-            Pruning(report).on_train_epoch_end(trainer, cast("Any", None))
+            Pruning(report).on_train_epoch_end(trainer_after(3), cast("Any", None))
     else:
-        Pruning(report).on_train_epoch_end(trainer, cast("Any", None))
+        Pruning(report).on_train_epoch_end(trainer_after(3), cast("Any", None))
     assert told == [(3, {"val/loss": 0.5})]
+
+
+@pytest.mark.parametrize("trainer", [trainer_after(9), trainer_after(3, stops=True)])
+def test_a_run_whose_epochs_are_all_done_is_not_pruned(trainer: Any) -> None:
+    told: list[int] = []
+
+    def report(epoch: int, _: dict[str, float]) -> bool:
+        told.append(epoch)
+        return True
+
+    Pruning(report).on_train_epoch_end(trainer, cast("Any", None))
+    assert told == [trainer.current_epoch + 1]

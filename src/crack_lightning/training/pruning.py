@@ -25,7 +25,7 @@ class Pruning(Callback):
         self.report = report
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Report this epoch's figures.
+        """Report this epoch's figures; a run that ends with this epoch anyway keeps what it has learnt.
 
         Raises:
             Pruned: If the run is to end.
@@ -34,5 +34,6 @@ class Pruning(Callback):
             name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")
         }
         done = trainer.current_epoch + 1
-        if self.report(done, figures):
+        last = done == trainer.max_epochs or trainer.should_stop
+        if self.report(done, figures) and not last:
             raise Pruned(f"after epoch {done} of {trainer.max_epochs}, others did better by then")
