@@ -42,6 +42,8 @@ class Quiet:
     def ended(self, job: Job) -> None:
         assert job.state in ("done", "failed", "pruned")
 
+    def waits(self) -> None: ...
+
 
 def work(config: dict[str, Any], *, overrides: Sequence[str], folder: Path, **options: Any) -> int:
     """Do what a test asks; leave a line a start in ``started``."""

@@ -43,6 +43,9 @@ class Watcher(Protocol):
     def ended(self, job: Job) -> None:
         """A job has ended; it may be tried again."""
 
+    def waits(self) -> None:
+        """As many jobs as may are running; until one ends there is time."""
+
 
 class Source(Protocol):
     """Who decides which jobs are run."""
@@ -136,6 +139,7 @@ class Runner:
         with sigterm_raises():
             try:
                 while self._fill():
+                    self.watcher.waits()
                     lines = [running.line for running in self._running if running.line]
                     ready = wait([*lines, *(running.process.sentinel for running in self._running)])
                     for running in [*self._running]:
