@@ -222,5 +222,9 @@ class Runner:
             running.process.join(max(0.0, deadline - time.monotonic()))
             running.process.kill()
             running.process.join()
-            running.job.state, running.job.reason = kept_outcome(running.job) or (PLANNED, "")
-            self.journal.note(running.job)
+            if told := kept_outcome(running.job):
+                running.job.state, running.job.reason = told
+                self._ended(running.job)
+            else:
+                running.job.state = PLANNED
+                self.journal.note(running.job)
