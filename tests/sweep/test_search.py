@@ -12,7 +12,7 @@ from crack_lightning.config.sweep import SweepConfig
 from crack_lightning.errors import ConfigError
 from crack_lightning.sweep.journal import DONE, FAILED, PRUNED, Job, Journal
 from crack_lightning.sweep.search import Search, require_searchable
-from crack_lightning.sweep.spaces import Dimension, read_space
+from crack_lightning.sweep.spaces import Dimension, examples, read_space
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,6 +70,20 @@ def test_a_space_that_makes_no_sense_is_refused(override: str, said: str) -> Non
 def test_a_condition_names_another_dimension(only_if: dict[str, str], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         space("model=a,b", "model.drop_rate=interval(0, 1)", **only_if)
+
+
+def test_examples_have_every_choice_and_both_ends_of_every_range() -> None:
+    dimensions = space("a=x,y", "b=interval(0, 0.5)", "c=range(8, 33, 8)", "d=u,v", d="a=y")
+    found = examples(dimensions)
+    told = {key: [trial[key] for trial in found if key in trial] for key in "abcd"}
+    assert {key: set(values) for key, values in told.items()} == {
+        "a": {"x", "y"},
+        "b": {0, 0.5},
+        "c": {8, 32},
+        "d": {"u", "v"},
+    }
+    assert all(isinstance(value, int) for value in told["c"])
+    assert all(("d" in trial) == (trial["a"] == "y") for trial in found)
 
 
 @pytest.mark.parametrize(

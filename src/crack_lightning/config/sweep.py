@@ -65,15 +65,19 @@ class SweepConfig:
             require_choice("sweep.objectives", name, OBJECTIVES)
 
     def require_read(self) -> None:
-        """Refuse what only a search reads, where there is none.
+        """Refuse what only a search or a pruner reads, where there is none.
 
         Raises:
             ConfigError: With every setting that was given.
         """
         keys = ("trials", "objectives", "pruner", "prune_after")
-        found = unread(self, "sweep", keys, by="a grid") if self.search == "grid" else []
-        if found:
-            raise ConfigError("\n".join([*found, "For a search add hparams_search=tpe, random or cmaes."]))
+        if self.search == "grid" and (found := unread(self, "sweep", keys, by="a grid")):
+            hint = "For a search add hparams_search=tpe, random or cmaes, or sweep.search=… and what to vary."
+            raise ConfigError("\n".join([*found, hint]))
+        if self.pruner == "none" and (
+            found := unread(self, "sweep", ["prune_after"], by="sweep.pruner=none")
+        ):
+            raise ConfigError(found[0])
 
     def require_sweep(self, *, launcher: str) -> None:
         """Refuse what a single run, which has no ``-m``, would not read.
