@@ -132,7 +132,7 @@ def test_a_trial_that_contradicts_itself_is_a_failed_job_of_its_search(
             "sweep.trials: a grid does not read it; leave it out.\nFor a search add hparams_search=tpe",
         ),
         (
-            ["-m", "hparams_search=tpe", "sweep.prune_after=2"],
+            ["-m", "hparams_search=tpe", "sweep.prune_after=0.2"],
             "sweep.prune_after: sweep.pruner=none does not",
         ),
         (

@@ -192,7 +192,8 @@ def test_of_a_failed_job_nothing_is_learnt(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pruner", ["median", "asha", "hyperband"])
 def test_poor_trials_are_ended_early_also_after_a_break(pruner: str, tmp_path: Path) -> None:
-    settings: dict[str, Any] = {"pruner": pruner, "objectives": ["val/accuracy"], "trials": 40}
+    settings: dict[str, Any] = {"pruner": pruner, "prune_after": 0.11, "trials": 40}
+    settings["objectives"] = ["val/accuracy"]
 
     def run(search: Search, number: int) -> list[int]:
         epochs = []
@@ -201,7 +202,7 @@ def test_poor_trials_are_ended_early_also_after_a_break(pruner: str, tmp_path: P
             assert job is not None
             level = 1 - job.params["model.drop_rate"]
             for epoch in range(1, 10):
-                if search.report(job, epoch, {"val/accuracy": level * epoch / 9, "val/loss": 0.0}):
+                if search.report(job, epoch / 9, {"val/accuracy": level * epoch / 9, "val/loss": 0.0}):
                     job.state = PRUNED
                     search.ended(job)
                     search.journal.note(job)

@@ -19,10 +19,10 @@ def trainer_after(epoch: int, *, stops: bool = False) -> Any:
 
 @pytest.mark.parametrize("ends", [False, True])
 def test_validation_figures_are_told_and_the_answer_is_heeded(ends: bool) -> None:  # noqa: FBT001
-    told: list[tuple[int, dict[str, float]]] = []
+    told: list[tuple[float, dict[str, float]]] = []
 
-    def report(epoch: int, figures: dict[str, float]) -> bool:
-        told.append((epoch, figures))
+    def report(done: float, figures: dict[str, float]) -> bool:
+        told.append((done, figures))
         return ends
 
     if ends:
@@ -30,16 +30,16 @@ def test_validation_figures_are_told_and_the_answer_is_heeded(ends: bool) -> Non
             Pruning(report).on_train_epoch_end(trainer_after(3), cast("Any", None))
     else:
         Pruning(report).on_train_epoch_end(trainer_after(3), cast("Any", None))
-    assert told == [(3, {"val/loss": 0.5})]
+    assert told == [(3 / 9, {"val/loss": 0.5})]
 
 
 @pytest.mark.parametrize("trainer", [trainer_after(9), trainer_after(3, stops=True)])
 def test_a_run_whose_epochs_are_all_done_is_not_pruned(trainer: Any) -> None:
-    told: list[int] = []
+    told: list[float] = []
 
-    def report(epoch: int, _: dict[str, float]) -> bool:
-        told.append(epoch)
+    def report(done: float, _: dict[str, float]) -> bool:
+        told.append(done)
         return True
 
     Pruning(report).on_train_epoch_end(trainer, cast("Any", None))
-    assert told == [trainer.current_epoch + 1]
+    assert told == [(trainer.current_epoch + 1) / 9]

@@ -32,7 +32,8 @@ class SweepConfig:
         objectives: What a search is for: ``val/loss`` and ``val/accuracy`` of the best checkpoint's plain
             probabilities, ``seconds`` in all; several give the trials that no other beats in each.
         pruner: What ends poor trials early: ``none``, ``median``, ``asha`` or ``hyperband``.
-        prune_after: Epochs that every trial has.
+        prune_after: Share of its epochs that every trial has; the default is past the peak of one_cycle's
+            rate, up to which epochs say little of how a trial ends.
     """
 
     resume: str | None = None
@@ -46,7 +47,7 @@ class SweepConfig:
     only_if: Any = None  # likewise
     objectives: list[str] = field(default_factory=lambda: ["val/loss"])
     pruner: str = "none"
-    prune_after: int = 1
+    prune_after: float = 0.33
 
     def __post_init__(self) -> None:
         if self.jobs != "auto" and not (self.jobs.isdecimal() and int(self.jobs) > 0):
@@ -58,7 +59,7 @@ class SweepConfig:
         require_choice("sweep.search", self.search, SEARCHES)
         require_choice("sweep.pruner", self.pruner, PRUNERS)
         require_range("sweep.trials", self.trials, low=1)
-        require_range("sweep.prune_after", self.prune_after, low=1)
+        require_range("sweep.prune_after", self.prune_after, low=0.01, high=1)
         require_mapping("sweep.space", self.space, of=str, wanted="{key: values in Hydra's grammar, …}")
         require_mapping("sweep.only_if", self.only_if, of=str, wanted="{key: other=value, …}")
         for name in self.objectives or [""]:

@@ -166,9 +166,9 @@ def _end_failed(log_dir: Path) -> None:
     end_session(log_dir, succeeded=False)
 
 
-def _report(line: Connection, epoch: int, figures: dict[str, float]) -> bool:
+def _report(line: Connection, done: float, figures: dict[str, float]) -> bool:
     """Tell the sweep a job's figures; return whether the job is to end."""
-    line.send((epoch, figures))
+    line.send((done, figures))
     return bool(line.recv())
 
 

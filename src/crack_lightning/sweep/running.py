@@ -56,8 +56,8 @@ class Source(Protocol):
     def ended(self, job: Job) -> None:
         """A job has ended; what it is judged by may be noted in it."""
 
-    def report(self, job: Job, epoch: int, figures: Mapping[str, float]) -> bool:
-        """A job tells its figures after an epoch; say whether to end it."""
+    def report(self, job: Job, done: float, figures: Mapping[str, float]) -> bool:
+        """A job tells which share of its epochs is done, and its figures; say whether to end it."""
 
 
 class Grid:
@@ -77,7 +77,7 @@ class Grid:
     def ended(self, job: Job) -> None:
         """Take note of nothing: the jobs are known."""
 
-    def report(self, job: Job, epoch: int, figures: Mapping[str, float]) -> bool:
+    def report(self, job: Job, done: float, figures: Mapping[str, float]) -> bool:
         """Let every job go on."""
         return False
 
@@ -186,8 +186,7 @@ class Runner:
     def _answer(self, job: Job, line: Connection) -> None:
         """Hear a job's figures and say whether to end it; a job that has ended says nothing more."""
         with contextlib.suppress(EOFError, OSError):
-            epoch, figures = line.recv()
-            line.send(self.source.report(job, epoch, figures))
+            line.send(self.source.report(job, *line.recv()))
 
     def _end(self, running: _Running) -> None:
         job = running.job
