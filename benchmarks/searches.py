@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from commands import Commands
 
 SEEDS = range(5)
+TRIALS, EPOCHS = 40, 9
 SMALL = (
-    *("data.drawn.num_tiles=400", "data.drawn.tile_px=64", "model=plain_cnn", "model.image_size=64"),
-    *("trainer.max_epochs=9", "trainer.threads=1", "callbacks=none", "logger=none"),
-    *("data.num_workers=0", "trainer.accelerator=cpu"),
+    *("data.drawn.num_tiles=600", "data.drawn.tile_px=64", "data.split.fractions=[0.4,0.5,0.1]"),
+    *("model=plain_cnn", "model.image_size=48", "data.batch_size=16", "data.num_workers=0"),
+    *(f"trainer.max_epochs={EPOCHS}", "trainer.threads=1", "trainer.accelerator=cpu"),
+    *("callbacks=none", "logger=none"),
 )
-SEARCH = ("hparams_search=tpe", "sweep.trials=40", "sweep.objectives=[val/accuracy]")
+SEARCH = ("hparams_search=tpe", f"sweep.trials={TRIALS}", "sweep.objectives=[val/accuracy]")
 
 
 class Searched(NamedTuple):
@@ -50,28 +52,28 @@ def pruning(commands: Commands) -> str:
         found = dict(zip(asked, pool.map(lambda what: search(*what), asked), strict=True))
     whole, asha = ([found[kind, seed] for seed in SEEDS] for kind in kinds)
     differences = [pruned.best - full.best for full, pruned in zip(whole, asha, strict=True)]
+    error = stdev(differences) / sqrt(len(differences))
     epochs = [sum(result.epochs for result in results) for results in (whole, asha)]
-    each = ", ".join(
-        f"{full.best:.4f} and {pruned.best:.4f}" for full, pruned in zip(whole, asha, strict=True)
-    )
+    best = [mean(result.best for result in results) for results in (whole, asha)]
+    each = [f"{full.best:.4f} and {pruned.best:.4f}" for full, pruned in zip(whole, asha, strict=True)]
     return (
         f"{epochs[0]} epochs unpruned, {epochs[1]} with ASHA ({sum(result.pruned for result in asha)} of "
-        f"{40 * len(asha)} trials pruned): {1 - epochs[1] / epochs[0]:.1%} saved; best validation accuracy "
-        f"{mean(result.best for result in whole):.4f} and {mean(result.best for result in asha):.4f} in the "
-        f"mean, difference {mean(differences):+.4f}, its standard error "
-        f"{stdev(differences) / sqrt(len(differences)):.4f} ({each})"
+        f"{TRIALS * len(asha)} trials pruned): {1 - epochs[1] / epochs[0]:.1%} saved; best validation accuracy "
+        f"in the mean {best[0]:.4f} and {best[1]:.4f}, difference {mean(differences):+.4f}, its standard error "
+        f"{error:.4f} ({', '.join(each)})"
     )
 
 
 def searched(sweep: Path) -> Searched:
     """Read what a search found from what its runs wrote."""
     state = {event["job"]: event for event in events(sweep) if "state" in event}
-    reports = [event for event in events(sweep) if "epoch" in event]
+    reports = [event for event in events(sweep) if "done" in event]
     done = [job for job, event in state.items() if event["state"] == "done"]
     pruned = [job for job, event in state.items() if event["state"] == "pruned"]
-    assert len(done) + len(pruned) == 40, state
+    assert len(done) + len(pruned) == TRIALS, state
     trained = {job: len(_state(sweep, job)["history"]) for job in done}
-    trained |= {job: max(event["epoch"] for event in reports if event["job"] == job) for job in pruned}
+    shares = {job: max(event["done"] for event in reports if event["job"] == job) for job in pruned}
+    trained |= {job: round(EPOCHS * share) for job, share in shares.items()}
     best = max(_state(sweep, job)["validation"]["val/accuracy"] for job in done)
     return Searched(best=best, epochs=sum(trained.values()), pruned=len(pruned))
 
