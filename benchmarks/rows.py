@@ -177,7 +177,7 @@ class SweepRows(Commands):
         return sweeps.injected_faults(self.scratch, self.environment)
 
     def c(self) -> str:
-        """A sweep of twelve jobs killed ten times and resumed."""
+        """A sweep of sixty jobs killed ten times and resumed."""
         return sweeps.killed_sweep(self.scratch, self.environment)
 
     def e(self) -> str:
