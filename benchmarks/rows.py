@@ -18,6 +18,7 @@ from statistics import mean
 import evidence
 import foreign_rows
 import honest
+import job_cost
 import localisation
 import reports
 import searches
@@ -190,7 +191,7 @@ class SweepRows(Commands):
 
     def g(self) -> str:
         """What a job costs that does nothing, median of 20."""
-        return sweeps.overhead(self.scratch, self.environment)
+        return job_cost.overhead(self.scratch, self.environment)
 
 
 WORKS = {

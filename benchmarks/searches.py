@@ -58,9 +58,9 @@ def pruning(commands: Commands) -> str:
     each = [f"{full.best:.4f} and {pruned.best:.4f}" for full, pruned in zip(whole, asha, strict=True)]
     return (
         f"{epochs[0]} epochs unpruned, {epochs[1]} with ASHA ({sum(result.pruned for result in asha)} of "
-        f"{TRIALS * len(asha)} trials pruned): {1 - epochs[1] / epochs[0]:.1%} saved; best validation accuracy "
-        f"in the mean {best[0]:.4f} and {best[1]:.4f}, difference {mean(differences):+.4f}, its standard error "
-        f"{error:.4f} ({', '.join(each)})"
+        f"{TRIALS * len(asha)} trials pruned): {1 - epochs[1] / epochs[0]:.1%} saved; best validation "
+        f"accuracy {best[0]:.4f} and {best[1]:.4f} in the mean, difference {mean(differences):+.4f}, its "
+        f"standard error {error:.4f} (by seed {', '.join(each)})"
     )
 
 
