@@ -84,7 +84,8 @@ def injected_faults(scratch: Path, environment: dict[str, str]) -> str:
 def killed_sweep(scratch: Path, environment: dict[str, str], *, kills: int = 10, jobs: int = 60) -> str:
     """Kill a sweep at random moments and resume it each time; count what ran, and what outlived it.
 
-    There are so many jobs that every kill meets a sweep which is not done.
+    Every other kill comes while jobs run, the others at any moment from the sweep's start; there are so many
+    jobs that each meets a sweep which is not done.
     """
     line = [
         *(sys.executable, "-m", "crack_lightning.train", "-m", *TINY, f"outputs={scratch / 'c'}"),
@@ -95,12 +96,13 @@ def killed_sweep(scratch: Path, environment: dict[str, str], *, kills: int = 10,
     rng, orphans = random.Random(0), 0.0
     resume: list[str] = []
     began = time.monotonic()
-    for _ in range(kills):
+    for number in range(kills):
+        before = _starts(scratch / "c")
         process = subprocess.Popen([*line, *resume], env=environment)
-        while not list((scratch / "c").glob("multirun/*/*/sweep.jsonl")):
+        while number % 2 == 0 and _starts(scratch / "c") == before and process.poll() is None:
             time.sleep(0.1)
         resume = ["sweep.resume=latest"]
-        time.sleep(rng.uniform(0, 20))
+        time.sleep(rng.uniform(0, 20 if number % 2 else 8))
         assert process.poll() is None, "the sweep was done before it could be killed"
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -108,15 +110,21 @@ def killed_sweep(scratch: Path, environment: dict[str, str], *, kills: int = 10,
     code = subprocess.run([*line, *resume], env=environment, check=False).returncode
     [folder] = (scratch / "c").glob("multirun/*/*")
     done = Counter(event["job"] for event in events(folder) if event.get("state") == "done")
-    starts = sum(event.get("state") == "running" for event in events(folder))
+    starts = _starts(scratch / "c")
     reports = len(list(folder.glob("*/report/report.json")))
     assert set(done) == set(range(jobs)), done
     once = "once" if set(done.values()) == {1} else f"{dict(done)} times"
+    seconds = time.monotonic() - began
     return (
-        f"exit code {code}; {kills} kills in {time.monotonic() - began:.0f} s; {starts} starts, each of "
-        f"{jobs} jobs done {once}; {reports} reports; the last process ended at most {orphans:.1f} s after its "
-        "sweep"
+        f"exit code {code}; {kills} kills in {seconds:.0f} s; {starts} starts, each of {jobs} jobs done "
+        f"{once}; {reports} reports; the last process ended at most {orphans:.1f} s after its sweep"
     )
+
+
+def _starts(outputs: Path) -> int:
+    """Count the starts of jobs in the sweep below a folder, if it has begun."""
+    folders = [path.parent for path in outputs.glob("multirun/*/*/sweep.jsonl")]
+    return sum(event.get("state") == "running" for folder in folders for event in events(folder))
 
 
 TWO_PROCESSES = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
@@ -181,8 +189,8 @@ def _weight_difference(scratch: Path, environment: dict[str, str]) -> float:
 
 def events(folder: Path) -> list[dict[str, Any]]:
     """Return the events of a sweep's journal."""
-    lines = (folder / "sweep.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+    whole, _, _ = (folder / "sweep.jsonl").read_text(encoding="utf-8").rpartition("\n")
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 def outlives(mark: str, *, patience_s: float = 120) -> float:
