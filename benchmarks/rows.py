@@ -18,8 +18,10 @@ from statistics import mean
 import evidence
 import foreign_rows
 import honest
+import job_cost
 import localisation
 import reports
+import searches
 import sweeps
 from commands import Commands, accuracy, metrics, read_rows
 from speed import PROBE, SpeedRows
@@ -167,21 +169,29 @@ class EvidenceRows(Commands):
 class SweepRows(Commands):
     """The rows of sweeps."""
 
+    def a(self) -> str:
+        """40 trials of TPE on drawn data, nine epochs each, five seeds: with ASHA against unpruned."""
+        return searches.pruning(self)
+
     def b(self) -> str:
         """Twelve jobs, five of them failing in five ways; then the five again."""
         return sweeps.injected_faults(self.scratch, self.environment)
 
     def c(self) -> str:
-        """A sweep of twelve jobs killed ten times and resumed."""
+        """A sweep of sixty jobs killed ten times and resumed."""
         return sweeps.killed_sweep(self.scratch, self.environment)
 
     def e(self) -> str:
         """A sweep of two jobs, each of two processes; 20 steps of two processes against those of one."""
         return sweeps.shared_steps(self.scratch, self.environment)
 
+    def f(self) -> str:
+        """100 head trials on METU's features, each view and size being kept; how long."""
+        return searches.heads(self)
+
     def g(self) -> str:
         """What a job costs that does nothing, median of 20."""
-        return sweeps.overhead(self.scratch, self.environment)
+        return job_cost.overhead(self.scratch, self.environment)
 
 
 WORKS = {
@@ -189,7 +199,7 @@ WORKS = {
     "honest": (HonestRows, "a,b,d,e,f"),
     "speed": (SpeedRows, "a,b,c,d,e,f,g,h,i,j"),
     "evidence": (EvidenceRows, "c,d,e,f,g,h"),
-    "sweeps": (SweepRows, "b,c,e,g"),
+    "sweeps": (SweepRows, "a,b,c,e,f,g"),
     "transfer": (TransferRows, "a,b,c,e,f,g,shipped,resolution"),
 }
 

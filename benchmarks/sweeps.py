@@ -1,4 +1,4 @@
-"""Sweeps under faults: jobs that fail in every way, a sweep that is killed, what a process a job costs."""
+"""Sweeps under faults: jobs that fail in every way, a sweep that is killed, jobs of two processes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ import sys
 import textwrap
 import time
 from collections import Counter
-from itertools import pairwise
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 TINY = (
@@ -83,37 +81,50 @@ def injected_faults(scratch: Path, environment: dict[str, str]) -> str:
     return f"exit codes {code} and {again}, {reports} reports; resumed exactly the failed ones: {told}"
 
 
-def killed_sweep(scratch: Path, environment: dict[str, str], *, kills: int = 10) -> str:
-    """Kill a sweep at random moments and resume it each time; count what ran, and what outlived it."""
+def killed_sweep(scratch: Path, environment: dict[str, str], *, kills: int = 10, jobs: int = 60) -> str:
+    """Kill a sweep at random moments and resume it each time; count what ran, and what outlived it.
+
+    Every other kill comes while jobs run, the others at any moment from the sweep's start; there are so many
+    jobs that each meets a sweep which is not done.
+    """
     line = [
         *(sys.executable, "-m", "crack_lightning.train", "-m", *TINY, f"outputs={scratch / 'c'}"),
-        *("seed=0,1,2,3,4,5,6,7,8,9,10,11", "sweep.jobs=2", "trainer.max_epochs=3"),
+        *(f"seed=range({jobs})", "sweep.jobs=2", "trainer.max_epochs=3"),
         "trainer.checkpoint_every=0",
     ]
     environment = environment | {"SWEEP_ROW": "c"}
     rng, orphans = random.Random(0), 0.0
     resume: list[str] = []
     began = time.monotonic()
-    for _ in range(kills):
+    for number in range(kills):
+        before = _starts(scratch / "c")
         process = subprocess.Popen([*line, *resume], env=environment)
-        while not list((scratch / "c").glob("multirun/*/*/sweep.jsonl")):
+        while number % 2 == 0 and _starts(scratch / "c") == before and process.poll() is None:
             time.sleep(0.1)
         resume = ["sweep.resume=latest"]
-        time.sleep(rng.uniform(0, 30))
+        time.sleep(rng.uniform(0, 20 if number % 2 else 8))
+        assert process.poll() is None, "the sweep was done before it could be killed"
         process.send_signal(signal.SIGKILL)
         process.wait()
         orphans = max(orphans, outlives("SWEEP_ROW=c"))
     code = subprocess.run([*line, *resume], env=environment, check=False).returncode
     [folder] = (scratch / "c").glob("multirun/*/*")
     done = Counter(event["job"] for event in events(folder) if event.get("state") == "done")
-    starts = sum(event.get("state") == "running" for event in events(folder))
+    starts = _starts(scratch / "c")
     reports = len(list(folder.glob("*/report/report.json")))
-    assert set(done) == set(range(12)), done
+    assert set(done) == set(range(jobs)), done
     once = "once" if set(done.values()) == {1} else f"{dict(done)} times"
+    seconds = time.monotonic() - began
     return (
-        f"exit code {code}; {kills} kills in {time.monotonic() - began:.0f} s; {starts} starts, each of 12 "
-        f"jobs done {once}; {reports} reports; the last process ended at most {orphans:.1f} s after its sweep"
+        f"exit code {code}; {kills} kills in {seconds:.0f} s; {starts} starts, each of {jobs} jobs done "
+        f"{once}; {reports} reports; the last process ended at most {orphans:.1f} s after its sweep"
     )
+
+
+def _starts(outputs: Path) -> int:
+    """Count the starts of jobs in the sweep below a folder, if it has begun."""
+    folders = [path.parent for path in outputs.glob("multirun/*/*/sweep.jsonl")]
+    return sum(event.get("state") == "running" for folder in folders for event in events(folder))
 
 
 TWO_PROCESSES = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
@@ -178,8 +189,8 @@ def _weight_difference(scratch: Path, environment: dict[str, str]) -> float:
 
 def events(folder: Path) -> list[dict[str, Any]]:
     """Return the events of a sweep's journal."""
-    lines = (folder / "sweep.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
+    whole, _, _ = (folder / "sweep.jsonl").read_text(encoding="utf-8").rpartition("\n")
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 def outlives(mark: str, *, patience_s: float = 120) -> float:
@@ -201,49 +212,3 @@ def alive(mark: str) -> list[int]:
         except OSError:
             continue
     return found
-
-
-IN_PROCESS = """
-import time, hydra
-times = []
-@hydra.main(config_path=None, version_base="1.3")
-def task(config): times.append(time.perf_counter())
-task()
-print(times[-1] - times[0])
-"""
-
-
-def overhead(scratch: Path, environment: dict[str, str], *, number: int = 20) -> str:
-    """Time jobs that do nothing: a sweep's, in processes of their own, and those of Hydra's own process."""
-    _, alone_s = _trivial_sweep(1, scratch, environment)
-    starts, all_s = _trivial_sweep(number + 1, scratch, environment)
-    each = [after - before for before, after in pairwise(starts)]
-    return (
-        f"{median(each):.3f} s from a job's start to the next one's; {(all_s - alone_s) / number:.3f} s with "
-        "its configuration composed and checked before; plain Hydra in one process, with nothing to compose, "
-        f"{_plain_hydra(number, scratch):.3f} s"
-    )
-
-
-def _trivial_sweep(jobs: int, scratch: Path, environment: dict[str, str]) -> tuple[list[float], float]:
-    """Run a sweep as a user would; return when its jobs started and the seconds that it took in all.
-
-    Not in this process: a job imports what its sweep was started as, and these benchmarks import much.
-    """
-    script, out = Path(__file__).with_name("trivial.py"), scratch / f"g{jobs}"
-    line = [sys.executable, str(script), "-m", f"seed=range({jobs})", f"outputs={out}"]
-    began = time.perf_counter()
-    subprocess.run(line, env=environment, check=True)
-    seconds = time.perf_counter() - began
-    [folder] = out.glob("multirun/*/*")
-    return [float(event["at"]) for event in events(folder) if event.get("state") == "running"], seconds
-
-
-def _plain_hydra(number: int, scratch: Path) -> float:
-    """Return the seconds of a job that does nothing in Hydra's own process."""
-    script = scratch / "plain.py"
-    script.write_text(IN_PROCESS, encoding="utf-8")
-    values = ",".join(map(str, range(number + 1)))
-    line = [sys.executable, str(script), "-m", f"+a={values}", f"hydra.sweep.dir={scratch / 'plain'}"]
-    told = subprocess.run(line, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
-    return float(told) / number

@@ -40,6 +40,15 @@ def test_after_imports_garbage_is_collected_as_before(before: Callable[[], None]
         (gc.enable if was else gc.disable)()
 
 
+def test_what_was_imported_is_looked_at_for_garbage_no_more() -> None:
+    try:
+        with heavy_imports():
+            kept: list[object] = [[]]
+        assert all(found is not kept for found in gc.get_objects())
+    finally:
+        gc.unfreeze()
+
+
 def test_what_is_asked_for_is_kept() -> None:
     plan = plan_hardware(accelerator="cpu", precision="bf16", threads=1, num_workers=3)
     assert (plan.precision, plan.threads, plan.num_workers) == ("bf16", 1, 3)

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     ReadRows = Callable[[Path], list[dict[str, str]]]
 
+_ACCURACY = "sweep.objectives=[val/accuracy]"
+
 
 def test_the_hparams_tab_has_settings_and_final_metrics(run: Path) -> None:
     groups, metrics = session_groups(run.parent)
@@ -95,6 +97,19 @@ def test_a_sweep_with_a_wrong_job_starts_none(tmp_path: Path, capsys: pytest.Cap
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
+def test_a_trial_that_contradicts_itself_is_a_failed_job_of_its_search(
+    tmp_path: Path, tiny: list[str], rows: ReadRows
+) -> None:
+    space = ["recipe.loss.name=cross_entropy,focal", "recipe.loss.label_smoothing=0,0.1"]
+    more = ["model=plain_cnn", "trainer.max_epochs=1", "sweep.search=random", "sweep.trials=2"]
+    assert main(["train", "-m", *space, *tiny, *more, f"outputs={tmp_path}"]) == 3
+    [sweep] = tmp_path.glob("multirun/*/*")
+    status = {row["overrides"].split()[-2:][0]: row["status"] for row in rows(sweep / "jobs.csv")}
+    assert status["recipe.loss.name=cross_entropy"] == "done"
+    assert "recipe.loss.label_smoothing: recipe.loss.name=focal does not" in status["recipe.loss.name=focal"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -111,6 +126,27 @@ def test_a_sweep_with_a_wrong_job_starts_none(tmp_path: Path, capsys: pytest.Cap
         (
             ["-m", "hydra/launcher=ray_cluster", "hparams_search=tpe", "sweep.pruner=asha"],
             "sweep.pruner: asha has to hear from running jobs, and those of hydra/launcher=ray_cluster",
+        ),
+        (
+            ["-m", "seed=0,1", "sweep.trials=3"],
+            "sweep.trials: a grid does not read it; leave it out.\nFor a search add hparams_search=tpe",
+        ),
+        (
+            ["-m", "hparams_search=tpe", "sweep.prune_after=0.2"],
+            "sweep.prune_after: sweep.pruner=none does not",
+        ),
+        (
+            ["-m", "sweep.search=random", "recipe=scratch,probe", "sweep.pruner=asha", _ACCURACY],
+            "sweep.pruner: asha needs a figure of each epoch, and recipe=probe has none",
+        ),
+        (
+            ["-m", "sweep.search=random", "data.batch_size=tag(int, interval(0, 8))"],
+            "data.batch_size: expected a number at least 1, got 0",
+        ),
+        (["-m", "seed=0,1", "sweep.only_if=3"], "sweep.only_if: expected {key: other=value, …}, got 3"),
+        (
+            ["-m", "model=mobilenetv2,resnet18", 'sweep.only_if={model.drop_rate: "model=resnet18"}'],
+            "sweep.only_if: 'model.drop_rate' is not varied; expected one of model",
         ),
         (["-m", "seed=0,1", "resume=a"], "resume: one run at a time goes on, got 'a' in a sweep"),
     ],

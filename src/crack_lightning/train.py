@@ -25,7 +25,7 @@ def run(
     *,
     overrides: Sequence[str],
     folder: Path | None = None,
-    report: Callable[[int, dict[str, float]], bool] | None = None,
+    report: Callable[[float, dict[str, float]], bool] | None = None,
 ) -> int:
     """Train as configured.
 
@@ -33,7 +33,8 @@ def run(
         composed: What Hydra composed.
         overrides: What the user typed, ``key=value`` each.
         folder: The run's folder, made already; a new one under ``outputs`` by default.
-        report: Is told the validation figures after each epoch, and says whether to end the run.
+        report: Is told after each epoch which share of them is done and the validation figures, and says
+            whether to end the run.
 
     Returns:
         The exit code.

@@ -89,7 +89,7 @@ class Run:
             return steps.fit(self.classifier())
 
     def together(
-        self, report: Callable[[int, dict[str, float]], bool] | None = None
+        self, report: Callable[[float, dict[str, float]], bool] | None = None
     ) -> list[dict[str, float]]:
         with StopRequests() as requests:
             return fit_in_ranks(
@@ -115,10 +115,10 @@ def test_two_processes_take_the_steps_of_one_which_can_go_on_from_them(tmp_path:
         Run(tmp_path / "two", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"),
     )
 
-    told: list[tuple[int, dict[str, float]]] = []
+    told: list[tuple[float, dict[str, float]]] = []
 
-    def report(epoch: int, figures: dict[str, float]) -> bool:
-        told.append((epoch, figures))
+    def report(done: float, figures: dict[str, float]) -> bool:
+        told.append((done, figures))
         return False
 
     with pytest.raises(Interrupted, match="signal 15"):
@@ -128,9 +128,9 @@ def test_two_processes_take_the_steps_of_one_which_can_go_on_from_them(tmp_path:
 
     history, expected = two.alone(), one.alone()
     assert [row["epoch"] for row in history] == [0, 1, 2]
-    for (epoch, figures), row in zip(told, history, strict=False):
+    for (done, figures), row in zip(told, history, strict=False):
         assert figures == {name: row[name] for name in figures}
-        assert epoch == row["epoch"] + 1
+        assert done == (row["epoch"] + 1) / 3
     assert len(told) == 2
     for row, other in zip(history, expected, strict=True):  # each tile was counted once, also across the stop
         assert row == pytest.approx(other, abs=1e-4)

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from trivial_jobs import planned
+from trivial_jobs import Quiet, planned, work
 
-from crack_lightning.sweep.jobs import CONSOLE, OUTCOME
+from crack_lightning.sweep.jobs import CONSOLE, ENDS_WITH_SWEEP, OUTCOME, job_context
 from crack_lightning.sweep.journal import DONE, FAILED, PLANNED, PRUNED, Job, Journal
+from crack_lightning.sweep.running import Grid, Runner
 
 
 def start(folder: Path, *, at_once: int = 1, **settings: Any) -> subprocess.Popen[bytes]:
@@ -154,6 +155,31 @@ def test_a_sweep_that_is_asked_to_stop_stops_its_jobs_and_can_go_on(tmp_path: Pa
     process.wait()
     states = [job.state for job in Journal(tmp_path).read()[1]]
     assert states == [DONE, PLANNED, PLANNED]
+
+
+def test_a_job_that_ends_while_its_sweep_is_stopped_is_judged_all_the_same(tmp_path: Path) -> None:
+    class Judging(Grid):
+        def ended(self, job: Job) -> None:
+            job.values = {"val/loss": 0.5}
+
+    class Stopping(Quiet):
+        def waits(self) -> None:
+            until((tmp_path / "0" / OUTCOME).exists)
+            raise KeyboardInterrupt
+
+    source, context = Judging(planned(tmp_path, {"do": ""})), job_context()
+    context.set_forkserver_preload([ENDS_WITH_SWEEP])
+    with pytest.raises(KeyboardInterrupt):
+        Runner(
+            source,
+            run=work,
+            journal=Journal(tmp_path),
+            watcher=Stopping(),
+            environments=[{}],
+            context=context,
+        ).work()
+    [job] = Journal(tmp_path).read()[1]
+    assert (job.state, job.values) == (DONE, {"val/loss": 0.5})
 
 
 @pytest.mark.slow

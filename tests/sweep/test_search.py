@@ -12,7 +12,7 @@ from crack_lightning.config.sweep import SweepConfig
 from crack_lightning.errors import ConfigError
 from crack_lightning.sweep.journal import DONE, FAILED, PRUNED, Job, Journal
 from crack_lightning.sweep.search import Search, require_searchable
-from crack_lightning.sweep.spaces import Dimension, read_space
+from crack_lightning.sweep.spaces import Dimension, examples, read_space
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,6 +70,20 @@ def test_a_space_that_makes_no_sense_is_refused(override: str, said: str) -> Non
 def test_a_condition_names_another_dimension(only_if: dict[str, str], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         space("model=a,b", "model.drop_rate=interval(0, 1)", **only_if)
+
+
+def test_examples_have_every_choice_and_both_ends_of_every_range() -> None:
+    dimensions = space("a=x,y", "b=interval(0, 0.5)", "c=range(8, 33, 8)", "d=u,v", d="a=y")
+    found = examples(dimensions)
+    told = {key: [trial[key] for trial in found if key in trial] for key in "abcd"}
+    assert {key: set(values) for key, values in told.items()} == {
+        "a": {"x", "y"},
+        "b": {0, 0.5},
+        "c": {8, 32},
+        "d": {"u", "v"},
+    }
+    assert all(isinstance(value, int) for value in told["c"])
+    assert all(("d" in trial) == (trial["a"] == "y") for trial in found)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +192,8 @@ def test_of_a_failed_job_nothing_is_learnt(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pruner", ["median", "asha", "hyperband"])
 def test_poor_trials_are_ended_early_also_after_a_break(pruner: str, tmp_path: Path) -> None:
-    settings: dict[str, Any] = {"pruner": pruner, "objectives": ["val/accuracy"], "trials": 40}
+    settings: dict[str, Any] = {"pruner": pruner, "prune_after": 0.11, "trials": 40}
+    settings["objectives"] = ["val/accuracy"]
 
     def run(search: Search, number: int) -> list[int]:
         epochs = []
@@ -187,7 +202,7 @@ def test_poor_trials_are_ended_early_also_after_a_break(pruner: str, tmp_path: P
             assert job is not None
             level = 1 - job.params["model.drop_rate"]
             for epoch in range(1, 10):
-                if search.report(job, epoch, {"val/accuracy": level * epoch / 9, "val/loss": 0.0}):
+                if search.report(job, epoch / 9, {"val/accuracy": level * epoch / 9, "val/loss": 0.0}):
                     job.state = PRUNED
                     search.ended(job)
                     search.journal.note(job)

@@ -51,6 +51,25 @@ def test_a_sweep_says_how_far_it_is_and_what_is_best(tmp_path: Path, *, terminal
         assert [row["status"] for row in csv.DictReader(file)][2] == "failed: ValueError: [red]7"
 
 
+def test_the_comparison_is_written_when_there_is_time_and_runs_have_ended(tmp_path: Path) -> None:
+    written: list[int] = []
+
+    class Counting(Watch):
+        def compare(self) -> None:
+            written.append(len(written))
+            super().compare()
+
+    found = jobs(tmp_path)
+    watch = Counting(found, tmp_path, total=5, compares=False, console=Console(file=io.StringIO()))
+    watch.waits()
+    assert written == []
+    watch.ended(found[0])
+    assert written == []
+    watch.waits()
+    watch.waits()
+    assert written == [0]
+
+
 def test_the_best_of_a_search_is_by_its_first_objective(tmp_path: Path) -> None:
     found = jobs(tmp_path)[:2]
     found[0].values, found[1].values = {"val/loss": 0.1, "seconds": 9.0}, {"val/loss": 0.2, "seconds": 1.0}

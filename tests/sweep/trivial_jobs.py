@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 
 class EndsPoorJobs(Grid):
-    """Ends jobs whose loss is above 1 after their second epoch."""
+    """Ends jobs whose loss is above 1 after two fifths of their epochs."""
 
-    def report(self, job: Job, epoch: int, figures: Mapping[str, float]) -> bool:
-        return epoch == 2 and figures["val/loss"] > 1
+    def report(self, job: Job, done: float, figures: Mapping[str, float]) -> bool:
+        return done == 2 / 5 and figures["val/loss"] > 1
 
 
 class Quiet:
@@ -41,6 +41,8 @@ class Quiet:
 
     def ended(self, job: Job) -> None:
         assert job.state in ("done", "failed", "pruned")
+
+    def waits(self) -> None: ...
 
 
 def work(config: dict[str, Any], *, overrides: Sequence[str], folder: Path, **options: Any) -> int:
@@ -55,7 +57,7 @@ def work(config: dict[str, Any], *, overrides: Sequence[str], folder: Path, **op
         raise OSError(28, "No space left on device")
     if do == "learn":
         for epoch in range(1, 6):
-            if options["report"](epoch, {"val/loss": config["loss"]}):
+            if options["report"](epoch / 5, {"val/loss": config["loss"]}):
                 raise Pruned(f"after epoch {epoch}")
     if do == "wait" or (do == "wait once" and first):
         time.sleep(config["seconds"])

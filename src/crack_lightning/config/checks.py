@@ -1,4 +1,4 @@
-"""One sentence for a value out of range."""
+"""One sentence for a value that is wrong."""
 
 from __future__ import annotations
 
@@ -59,6 +59,20 @@ def require_weights(weights: str) -> None:
     """
     if weights not in ("none", "imagenet") and not Path(weights).is_file():
         raise CheckpointError.missing_weights(weights)
+
+
+def require_mapping(key: str, value: object, *, of: type, wanted: str) -> None:
+    """Refuse what is neither ``None`` nor a mapping to values of one type.
+
+    Hydra cannot override an optional mapping that is ``None`` where the schema gives its type; such a key is
+    ``Any`` there, and checked here.
+
+    Raises:
+        ConfigError: If ``value`` is something else; ``wanted`` says what is expected.
+    """
+    if value is None or (isinstance(value, dict) and all(isinstance(item, of) for item in value.values())):
+        return
+    raise ConfigError(f"{key}: expected {wanted}, got {value!r}.")
 
 
 def unread(node: object, prefix: str, keys: Collection[str], *, by: str) -> list[str]:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
-from crack_lightning.config.checks import require_choice, require_range, require_seed
+from crack_lightning.config.checks import require_choice, require_mapping, require_range, require_seed
 from crack_lightning.config.sources import DrawnConfig, MaskedConfig, PaintedConfig
 from crack_lightning.config.split import SplitConfig
 from crack_lightning.errors import ConfigError, nearest
@@ -75,7 +75,7 @@ class DataConfig:
     root: str | None = None
     archive: str | None = None
     download: bool = False
-    class_names: Any = None  # dict[str, str]: Hydra cannot override an optional mapping that is None
+    class_names: Any = None  # dict[str, str], as require_mapping says
     positive_class: str = "crack"
     group_pattern: str | None = None
     batch_size: int = 32
@@ -107,8 +107,8 @@ class DataConfig:
             require_range("data.mm_per_px", self.mm_per_px, low=1e-4, high=1000)
         if self.group_pattern is not None:
             _check_pattern(self.group_pattern)
-        for key, inside in (("class_names", str), ("sources", dict)):
-            _check_mapping(f"data.{key}", getattr(self, key), inside)
+        require_mapping("data.class_names", self.class_names, of=str, wanted="{folder: class, …}")
+        require_mapping("data.sources", self.sources, of=dict, wanted="{name: {source: …}, …}")
 
     @property
     def kind(self) -> str:
@@ -201,14 +201,6 @@ def _part(name: str, node: Any) -> DataConfig:
 def _defaults() -> dict[str, Any]:
     plain = DataConfig()
     return {item.name: getattr(plain, item.name) for item in fields(plain) if item.name in _READ_BY}
-
-
-def _check_mapping(key: str, value: Any, inside: type) -> None:
-    if value is None:
-        return
-    if not isinstance(value, dict) or not all(isinstance(item, inside) for item in value.values()):
-        wanted = "{folder: class, …}" if inside is str else "{name: {source: …}, …}"
-        raise ConfigError(f"{key}: expected {wanted}, got {value!r}.")
 
 
 def _check_pattern(pattern: str) -> None:

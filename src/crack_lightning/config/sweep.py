@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from typing import Any
 
-from crack_lightning.config.checks import require_choice, require_range, unread
+from crack_lightning.config.checks import require_choice, require_mapping, require_range, unread
 from crack_lightning.errors import ConfigError
 
 SEARCHES = ("grid", "random", "tpe", "cmaes")
@@ -31,7 +32,8 @@ class SweepConfig:
         objectives: What a search is for: ``val/loss`` and ``val/accuracy`` of the best checkpoint's plain
             probabilities, ``seconds`` in all; several give the trials that no other beats in each.
         pruner: What ends poor trials early: ``none``, ``median``, ``asha`` or ``hyperband``.
-        prune_after: Epochs that every trial has.
+        prune_after: Share of its epochs that every trial has; the default is past the peak of one_cycle's
+            rate, up to which epochs say little of how a trial ends.
     """
 
     resume: str | None = None
@@ -41,11 +43,11 @@ class SweepConfig:
     keep: str = "all"
     search: str = "grid"
     trials: int = 40
-    space: dict[str, str] | None = None
-    only_if: dict[str, str] | None = None
+    space: Any = None  # dict[str, str], as require_mapping says
+    only_if: Any = None  # likewise
     objectives: list[str] = field(default_factory=lambda: ["val/loss"])
     pruner: str = "none"
-    prune_after: int = 1
+    prune_after: float = 0.33
 
     def __post_init__(self) -> None:
         if self.jobs != "auto" and not (self.jobs.isdecimal() and int(self.jobs) > 0):
@@ -57,20 +59,26 @@ class SweepConfig:
         require_choice("sweep.search", self.search, SEARCHES)
         require_choice("sweep.pruner", self.pruner, PRUNERS)
         require_range("sweep.trials", self.trials, low=1)
-        require_range("sweep.prune_after", self.prune_after, low=1)
+        require_range("sweep.prune_after", self.prune_after, low=0.01, high=1)
+        require_mapping("sweep.space", self.space, of=str, wanted="{key: values in Hydra's grammar, …}")
+        require_mapping("sweep.only_if", self.only_if, of=str, wanted="{key: other=value, …}")
         for name in self.objectives or [""]:
             require_choice("sweep.objectives", name, OBJECTIVES)
 
     def require_read(self) -> None:
-        """Refuse what only a search reads, where there is none.
+        """Refuse what only a search or a pruner reads, where there is none.
 
         Raises:
             ConfigError: With every setting that was given.
         """
         keys = ("trials", "objectives", "pruner", "prune_after")
-        found = unread(self, "sweep", keys, by="a grid") if self.search == "grid" else []
-        if found:
-            raise ConfigError("\n".join([*found, "For a search add hparams_search=tpe, random or cmaes."]))
+        if self.search == "grid" and (found := unread(self, "sweep", keys, by="a grid")):
+            hint = "For a search add hparams_search=tpe, random or cmaes, or sweep.search=… and what to vary."
+            raise ConfigError("\n".join([*found, hint]))
+        if self.pruner == "none" and (
+            found := unread(self, "sweep", ["prune_after"], by="sweep.pruner=none")
+        ):
+            raise ConfigError(found[0])
 
     def require_sweep(self, *, launcher: str) -> None:
         """Refuse what a single run, which has no ``-m``, would not read.

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from crack_lightning.training.ranks import Rank
 
     History = list[dict[str, float]]
-    Report = Callable[[int, dict[str, float]], bool]
+    Report = Callable[[float, dict[str, float]], bool]
 
 
 class Steps:

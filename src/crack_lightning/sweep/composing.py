@@ -110,22 +110,31 @@ class Composer:
             found[tuple(item for item, keep in zip(full, kept, strict=True) if keep)] = None
         return [list(combination) for combination in found]
 
-    def compose(self, overrides: Sequence[str]) -> dict[str, Any]:
-        """Return a job's configuration as plain values, checked.
+    def compose(self, overrides: Sequence[str], *, checked: bool = True) -> dict[str, Any]:
+        """Return a job's configuration as plain values.
 
         Raises:
-            ConfigError: If it is wrong.
+            ConfigError: If it is wrong, and is to be checked.
         """
         composed = self._context.config_loader.load_sweep_config(self._config, list(overrides))
         with open_dict(composed):
             del composed["hydra"], composed["sweep"]
-        checked = parse(composed, self.module.SCHEMA)
-        if getattr(checked, "resume", None):
+        if checked:
+            self._check(parse(composed, self.module.SCHEMA))
+        return cast("dict[str, Any]", OmegaConf.to_container(composed, resolve=True))
+
+    def _check(self, config: Any) -> None:
+        """Refuse what a run can do and a job of this sweep cannot."""
+        if self.sweep.pruner != "none" and config.recipe.name == "probe":
             raise ConfigError(
-                f"resume: one run at a time goes on, got '{checked.resume}' in a sweep; leave out -m, or "
+                f"sweep.pruner: {self.sweep.pruner} needs a figure of each epoch, and recipe=probe has none; "
+                "use sweep.pruner=none, or another recipe."
+            )
+        if getattr(config, "resume", None):
+            raise ConfigError(
+                f"resume: one run at a time goes on, got '{config.resume}' in a sweep; leave out -m, or "
                 "give a sweep's folder as sweep.resume."
             )
-        return cast("dict[str, Any]", OmegaConf.to_container(composed, resolve=True))
 
 
 def require_same(what: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> None:

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 import traceback
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +34,7 @@ ENDS_WITH_SWEEP = "crack_lightning.sweep.preload"
 HEAVY = ("crack_lightning.experiment.training_run", "crack_lightning.inference.predictor")
 """What the forkserver imports once, so that a job starts in a tenth of a second."""
 UNWRITABLE = 74  # sysexits.h: an error while doing input or output
+_UNTIL_GONE_S = 0.5
 STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
@@ -100,7 +102,11 @@ def start_job(
     (job.folder / OUTCOME).unlink(missing_ok=True)
     arguments = (job, run, dict(environment), line)
     process: BaseProcess = context.Process(target=_work, args=arguments, name=f"job {job.number}")  # type: ignore[attr-defined]
-    process.start()
+    try:
+        process.start()
+    except (ConnectionError, EOFError):  # the forkserver was killed just now; the next start begins another
+        time.sleep(_UNTIL_GONE_S)
+        process.start()
     return process
 
 
@@ -160,9 +166,9 @@ def _end_failed(log_dir: Path) -> None:
     end_session(log_dir, succeeded=False)
 
 
-def _report(line: Connection, epoch: int, figures: dict[str, float]) -> bool:
+def _report(line: Connection, done: float, figures: dict[str, float]) -> bool:
     """Tell the sweep a job's figures; return whether the job is to end."""
-    line.send((epoch, figures))
+    line.send((done, figures))
     return bool(line.recv())
 
 

@@ -97,9 +97,9 @@ class Journal:
         told = {"reason": job.reason, "values": job.values}
         self._append(event | {key: value for key, value in told.items() if value})
 
-    def report(self, job: Job, epoch: int, value: float) -> None:
-        """Write down a job's figure after an epoch."""
-        self._append({"job": job.number, "epoch": epoch, "value": value})
+    def report(self, job: Job, done: float, value: float) -> None:
+        """Write down a job's figure after a share of its epochs."""
+        self._append({"job": job.number, "done": round(done, 4), "value": value})
 
     def asked(self) -> dict[str, Any]:
         """Return what the sweep was asked."""

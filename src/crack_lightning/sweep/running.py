@@ -43,6 +43,9 @@ class Watcher(Protocol):
     def ended(self, job: Job) -> None:
         """A job has ended; it may be tried again."""
 
+    def waits(self) -> None:
+        """As many jobs as may are running; until one ends there is time."""
+
 
 class Source(Protocol):
     """Who decides which jobs are run."""
@@ -53,8 +56,8 @@ class Source(Protocol):
     def ended(self, job: Job) -> None:
         """A job has ended; what it is judged by may be noted in it."""
 
-    def report(self, job: Job, epoch: int, figures: Mapping[str, float]) -> bool:
-        """A job tells its figures after an epoch; say whether to end it."""
+    def report(self, job: Job, done: float, figures: Mapping[str, float]) -> bool:
+        """A job tells which share of its epochs is done, and its figures; say whether to end it."""
 
 
 class Grid:
@@ -74,7 +77,7 @@ class Grid:
     def ended(self, job: Job) -> None:
         """Take note of nothing: the jobs are known."""
 
-    def report(self, job: Job, epoch: int, figures: Mapping[str, float]) -> bool:
+    def report(self, job: Job, done: float, figures: Mapping[str, float]) -> bool:
         """Let every job go on."""
         return False
 
@@ -136,6 +139,7 @@ class Runner:
         with sigterm_raises():
             try:
                 while self._fill():
+                    self.watcher.waits()
                     lines = [running.line for running in self._running if running.line]
                     ready = wait([*lines, *(running.process.sentinel for running in self._running)])
                     for running in [*self._running]:
@@ -182,8 +186,7 @@ class Runner:
     def _answer(self, job: Job, line: Connection) -> None:
         """Hear a job's figures and say whether to end it; a job that has ended says nothing more."""
         with contextlib.suppress(EOFError, OSError):
-            epoch, figures = line.recv()
-            line.send(self.source.report(job, epoch, figures))
+            line.send(self.source.report(job, *line.recv()))
 
     def _end(self, running: _Running) -> None:
         job = running.job
@@ -218,5 +221,9 @@ class Runner:
             running.process.join(max(0.0, deadline - time.monotonic()))
             running.process.kill()
             running.process.join()
-            running.job.state, running.job.reason = kept_outcome(running.job) or (PLANNED, "")
-            self.journal.note(running.job)
+            if told := kept_outcome(running.job):
+                running.job.state, running.job.reason = told
+                self._ended(running.job)
+            else:
+                running.job.state = PLANNED
+                self.journal.note(running.job)

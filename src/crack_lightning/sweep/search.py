@@ -92,16 +92,17 @@ class Search:
         elif job.state == PRUNED:
             self._tell(job.number, None)
 
-    def report(self, job: Job, epoch: int, figures: Mapping[str, float]) -> bool:
-        """Tell Optuna a job's validation figure after an epoch; say whether to end the job."""
+    def report(self, job: Job, done: float, figures: Mapping[str, float]) -> bool:
+        """Tell Optuna a job's validation figure after a share of its epochs; say whether to end the job."""
         trial = self._trials[job.number]
         value = figures[self.settings.objectives[0]]
-        self.journal.report(job, epoch, value)
-        return self._report(trial, epoch, value)
+        self.journal.report(job, done, value)
+        return self._report(trial, done, value)
 
-    def _report(self, trial: optuna.Trial, epoch: int, value: float) -> bool:
-        if epoch not in self.study.get_trials(deepcopy=False)[trial.number].intermediate_values:
-            trial.report(value, epoch)
+    def _report(self, trial: optuna.Trial, done: float, value: float) -> bool:
+        step = _per_cent(done)
+        if step not in self.study.get_trials(deepcopy=False)[trial.number].intermediate_values:
+            trial.report(value, step)
         return trial.should_prune()
 
     def _ask(self, number: int, known: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -134,8 +135,8 @@ class Search:
     def _replay(self, event: dict[str, Any]) -> None:
         if "config" in event:
             self._ask(event["job"], event["params"])
-        elif "epoch" in event:
-            self._report(self._trials[event["job"]], event["epoch"], event["value"])
+        elif "done" in event:
+            self._report(self._trials[event["job"]], event["done"], event["value"])
         elif event.get("state") == DONE:
             self._tell(event["job"], [event["values"][name] for name in self.settings.objectives])
         elif event.get("state") == PRUNED:
@@ -199,8 +200,13 @@ def _suggest(trial: optuna.Trial, dimension: Dimension) -> Any:
     )
 
 
+def _per_cent(share: float) -> int:
+    """Return what a pruner counts in, so that trials of different numbers of epochs can be compared."""
+    return round(100 * share)
+
+
 def _pruner(settings: SweepConfig) -> optuna.pruners.BasePruner:
-    after = settings.prune_after
+    after = _per_cent(settings.prune_after)
     if settings.pruner == "median":
         return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=after - 1)
     if settings.pruner == "asha":

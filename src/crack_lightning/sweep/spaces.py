@@ -43,9 +43,11 @@ class Dimension:
         """Say whether it is varied beside the given values of others."""
         return self.only_if is None or str(params.get(self.only_if[0])) in self.only_if[1]
 
-    def example(self) -> Any:
-        """Return one of its values."""
-        return self.choices[0] if self.choices else self.low
+    @property
+    def ends(self) -> tuple[Any, ...]:
+        """Its choices, or both ends of its range."""
+        numbers = (self.low, self.high)
+        return self.choices or (tuple(map(round, numbers)) if self.whole else numbers)
 
 
 def read_space(overrides: Sequence[Override], only_if: Mapping[str, str]) -> list[Dimension]:
@@ -72,6 +74,27 @@ def read_space(overrides: Sequence[Override], only_if: Mapping[str, str]) -> lis
         own = plain[key]
         plain[key] = Dimension(**{**vars(own), "only_if": (other, tuple(values.split(",")))})
     return sorted(plain.values(), key=lambda dimension: dimension.only_if is not None)
+
+
+def examples(dimensions: Sequence[Dimension]) -> list[dict[str, Any]]:
+    """Return trials that between them have every choice and both ends of every range, all else at its first.
+
+    Args:
+        dimensions: Those with a condition last.
+    """
+    found = []
+    for dimension in dimensions:
+        for value in dimension.ends:
+            chosen = {dimension.key: value}
+            if dimension.only_if:
+                other, values = dimension.only_if
+                chosen[other] = values[0]
+            params: dict[str, Any] = {}
+            for item in dimensions:
+                if item.applies(params):
+                    params[item.key] = chosen.get(item.key, item.ends[0])
+            found.append(params)
+    return list({repr(params): params for params in found}.values())
 
 
 def _hint(key: str, keys: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from crack_lightning.sweep.journal import FAILED, JOURNAL, PLANNED, Job, Journal
 from crack_lightning.sweep.launchers import chosen_launcher
 from crack_lightning.sweep.running import Grid, Runner, Source
 from crack_lightning.sweep.shares import share_out
+from crack_lightning.sweep.spaces import examples
 from crack_lightning.sweep.watching import Watch
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def run_sweep(arguments: Sequence[str], *, context: HydraContext, config: DictCo
 
 
 def _asked(composer: Composer) -> tuple[dict[str, Any], list[list[str]]]:
-    """Return what a resumed sweep must be asked again, and the jobs' overrides; of a search one a network."""
+    """Return what a resumed sweep must be asked again, and the jobs' overrides; of a search, some of them."""
     asked: dict[str, Any] = {"command": composer.command}
     if not composer.searches:
         return asked, composer.combinations()
@@ -85,10 +86,7 @@ def _asked(composer: Composer) -> tuple[dict[str, Any], list[list[str]]]:
     names = ("search", "objectives", "pruner", "prune_after")
     asked["sweep"] = {name: getattr(composer.sweep, name) for name in names}
     asked["space"] = {item.key: json.loads(json.dumps(vars(item))) for item in dimensions}
-    values = {item.key: item.example() for item in dimensions if item.only_if is None}
-    networks = [item for item in dimensions if item.key in ("model", "model.name") and item.key in values]
-    examples = [values | {item.key: choice} for item in networks for choice in item.choices]
-    return asked, [composer.trial(example) for example in examples or [values]]
+    return asked, [composer.trial(example) for example in examples(dimensions)]
 
 
 def _plan(journal: Journal, overrides: list[str], config: dict[str, Any], *, number: int, **more: Any) -> Job:
@@ -115,7 +113,7 @@ def _planned(
         )
     require_same("the sweep", began, {**asked, "threads": began["threads"]})
     if composer.searches:
-        configs = [composer.compose(composer.trial(job.params)) for job in jobs]
+        configs = [composer.compose(composer.trial(job.params), checked=False) for job in jobs]
     if len(jobs) != len(configs):
         raise ConfigError(
             f"sweep.resume: the sweep has {len(jobs)} jobs, and this command line makes {len(configs)}; "
@@ -164,7 +162,7 @@ def _run(
 
         def trial(params: dict[str, Any]) -> Job:
             overrides = composer.trial(params)
-            config = composer.compose(overrides)
+            config = composer.compose(overrides, checked=False)  # a wrong one fails its job, which says so
             return _plan(journal, overrides, config, number=len(jobs), params=params)
 
         seed = int(composer.compose(composer.fixed)["seed"])

@@ -56,7 +56,7 @@ class Watch:
         self._began = time.monotonic()
         self._ended, self._compared_until = 0, -1e9
         self._by_source: list[Table] = []
-        self._compare_s, self._told = 0.0, self.summary()
+        self._compare_s, self._stale, self._told = 0.0, False, self.summary()
         self._since: dict[int, float] = {}
         self._live = Live(get_renderable=self._running, console=self.console, refresh_per_second=2)
 
@@ -88,7 +88,12 @@ class Watch:
         else:
             self.say(f"  {self._told}")
         write_jobs_table(self.jobs, self.folder / "jobs.csv")
-        if time.monotonic() - self._compared_until > _LEAST_REST * self._compare_s:
+        self._stale = True
+
+    def waits(self) -> None:
+        """Write the comparison again if runs have ended since, and it has not just been written."""
+        rested = time.monotonic() - self._compared_until
+        if self._stale and rested > _LEAST_REST * self._compare_s:
             self.compare()
 
     def summary(self) -> str:
@@ -106,7 +111,7 @@ class Watch:
 
     def compare(self) -> None:
         """Write the comparison of the runs so far, if there are two."""
-        began = time.monotonic()
+        began, self._stale = time.monotonic(), False
         if not self.compares or sum(bool(job.metrics()) for job in self.jobs) < 2:
             return
         from crack_lightning.sweep.comparison import write_comparison

@@ -18,14 +18,14 @@ class Pruning(Callback):
     """Reports the validation figures after each epoch, and ends the run when the answer is yes.
 
     Args:
-        report: Takes the epochs that are done and the figures by name; says whether to end.
+        report: Takes the share of the epochs that is done and the figures by name; says whether to end.
     """
 
-    def __init__(self, report: Callable[[int, dict[str, float]], bool]) -> None:
+    def __init__(self, report: Callable[[float, dict[str, float]], bool]) -> None:
         self.report = report
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Report this epoch's figures.
+        """Report this epoch's figures; a run that ends with this epoch anyway keeps what it has learnt.
 
         Raises:
             Pruned: If the run is to end.
@@ -33,6 +33,7 @@ class Pruning(Callback):
         figures = {
             name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")
         }
-        done = trainer.current_epoch + 1
-        if self.report(done, figures):
-            raise Pruned(f"after epoch {done} of {trainer.max_epochs}, others did better by then")
+        done, epochs = trainer.current_epoch + 1, trainer.max_epochs or 1
+        last = done == epochs or trainer.should_stop
+        if self.report(done / epochs, figures) and not last:
+            raise Pruned(f"after epoch {done} of {epochs}, others did better by then")

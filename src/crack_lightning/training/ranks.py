@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from crack_lightning.training.guards import StopRequests
 
-    Report = Callable[[int, dict[str, float]], bool]
+    Report = Callable[[float, dict[str, float]], bool]
 
 _POLL_S = 0.2
 _LISTENED = (signal.SIGINT, signal.SIGTERM)
@@ -259,8 +259,8 @@ def _join(number: int, group: _Group) -> None:
 
 
 def _reporter(line: Connection) -> Report:
-    def report(epoch: int, figures: dict[str, float]) -> bool:
-        line.send(("epoch", (epoch, figures)))
+    def report(done: float, figures: dict[str, float]) -> bool:
+        line.send(("epoch", (done, figures)))
         return bool(line.recv())
 
     return report
