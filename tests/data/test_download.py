@@ -118,7 +118,10 @@ def test_a_rar_is_not_downloaded_where_nothing_can_unpack_it(
     published: PublishedSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(DataError, match=r"'tiles\.rar' is a RAR archive and none of .* is installed"):
+    with pytest.raises(
+        DataError,
+        match=r"data\.download: 'tiles\.rar' from http.* is a RAR archive and none of .* is installed",
+    ):
         get(
             replace(published, file_name="tiles.rar", url="http://127.0.0.1:1/"),
             tmp_path / "c",

@@ -139,7 +139,7 @@ def _downloaded(published: PublishedSet, cache: Path, *, show_progress: bool, ti
     if files.is_dir():
         return files
     if published.file_name.endswith(".rar"):
-        require_tool(file_name=published.file_name)
+        require_tool(file_name=published.file_name, page=published.page)
     file = fetch(
         published.url,
         entry / published.file_name,

@@ -50,20 +50,22 @@ class _ToolFailedError(Exception):
     """A program did not deliver what the listing promises."""
 
 
-def require_tool(*, file_name: str) -> list[str]:
+def require_tool(*, file_name: str, page: str | None = None) -> list[str]:
     """Return the programs on PATH that can decompress a RAR archive, the most faithful first.
 
     Args:
         file_name: The archive, for the error.
+        page: Where it is published, if it is not fetched yet.
 
     Raises:
         DataError: If there is none.
     """
     found = [name for name in _COMMANDS if shutil.which(name)]
     if not found:
+        key, by_page = ("data.archive", "") if page is None else ("data.download", f" from {page}")
         raise DataError(
-            f"data.archive: '{file_name}' is a RAR archive and none of {', '.join(_COMMANDS)} is installed; "
-            f"install one (Debian and Ubuntu: apt install libarchive-tools), or {BY_HAND}."
+            f"{key}: '{file_name}'{by_page} is a RAR archive and none of {', '.join(_COMMANDS)} is "
+            f"installed; install one (Debian and Ubuntu: apt install libarchive-tools), or {BY_HAND}."
         )
     return found
 

@@ -42,7 +42,11 @@ def _leak_sentence(data: Mapping[str, Any]) -> str:
         return (
             "Groups are unknown: tiles of one photo may stand in several splits, and the figures may flatter."
         )
-    told = f"{shared:,} groups stand in several splits" if shared else "No group stands in two splits"
+    told = (
+        f"{shared:,} {'group stands' if shared == 1 else 'groups stand'} in several splits"
+        if shared
+        else "No group stands in two splits"
+    )
     rest = f"; of {unknown:,} tiles the group is unknown" if unknown else ""
     recovered = data["tiles_of_recovered_photos"]
     guess = f" The photos of {recovered:,} tiles were found by edges that fit and by names in order."

@@ -52,7 +52,7 @@ def run_sweep(arguments: Sequence[str], *, context: HydraContext, config: DictCo
     configs = [composer.compose(combination) for combination in combinations]
     base = Path(str(configs[0]["outputs"])) / "multirun"
     with ExitStack() as stack:
-        if composer.sweep.resume:
+        if composer.sweep.resume is not None:
             journal = Journal(sweep_folder(composer.sweep.resume, base))
             stack.enter_context(sole_writer(journal.folder))
             jobs = _planned(journal, composer, asked, configs)
