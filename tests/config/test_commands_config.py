@@ -84,11 +84,17 @@ def test_training_grows_to_the_models_size_within_its_epochs(
 ) -> None:
     config = TrainConfig(
         recipe=RecipeConfig(sizes=sizes),
-        model=ModelConfig(image_size=96),
+        model=ModelConfig(image_size=96, head="pooled"),
         trainer=TrainerConfig(max_epochs=epochs),
     )
     problems = config.problems()
     assert [bool(re.match(said or "", problem)) for problem in problems] == ([True] if said else [])
+
+
+@pytest.mark.parametrize(("head", "refused"), [("local", False), ("auto", False), ("pooled", True)])
+def test_only_a_local_head_may_answer_larger_tiles_than_it_learnt_from(head: str, refused: bool) -> None:
+    config = TrainConfig(recipe=RecipeConfig(sizes=[64]), model=ModelConfig(image_size=96, head=head))
+    assert any("model.image_size=96 pixels, got [64]" in problem for problem in config.problems()) == refused
 
 
 def test_many_tiles_do_not_take_the_epochs_that_sizes_need() -> None:

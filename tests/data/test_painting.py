@@ -16,7 +16,7 @@ from crack_lightning.data.cracks import (
     random_look,
     width_inside,
 )
-from crack_lightning.data.distractors import KINDS, paint_distractor
+from crack_lightning.data.distractors import ALL_KINDS, paint_distractor
 from crack_lightning.data.strokes import Stroke, centre_lines, coverage
 
 SIZE = 160
@@ -141,7 +141,7 @@ def test_the_same_seed_paints_the_same_pixels() -> None:
     np.testing.assert_array_equal(paint(), paint())
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_a_distractor_is_seen_where_it_says_it_is(kind: str) -> None:
     marked = 0.0
     for seed in range(8):
@@ -154,7 +154,7 @@ def test_a_distractor_is_seen_where_it_says_it_is(kind: str) -> None:
     assert marked / 8 > 0.03
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ALL_KINDS)
 def test_the_same_seed_paints_the_same_distractor(kind: str) -> None:
     first, again = (
         paint_distractor(kind, grey_wall(), np.random.default_rng(3), light_angle=0.5)[0] for _ in range(2)

@@ -63,7 +63,8 @@ class RecipeConfig:
         all_stages_by: Share of the steps by which all stages learn: the classifier does from the first on,
             the others join from the top at equal intervals; ``probe_then_finetune`` only.
         sizes: Sides in pixels that training tiles are shrunk to, each for an equal share of the epochs; the
-            last is ``model.image_size``. None for that size throughout.
+            last is ``model.image_size``, or less where the head is local, which may answer larger tiles than
+            it learnt from. None for ``model.image_size`` throughout.
         ema_decay: Decay a step of the weights' moving average, which is then what is kept; ``0`` is off.
         gradient_clip: Largest norm of the gradient; ``0`` is off.
         views: Augmented views of each training tile beside the tile itself; ``probe`` only.

@@ -74,6 +74,10 @@ class TrainConfig:
         return not (self._fits_on_features or self._shares_tiles or self.model.name == PLAIN_CNN)
 
     @property
+    def _may_be_local(self) -> bool:
+        return self.model.head == "local" or (self.model.head == "auto" and self.allows_local_head)
+
+    @property
     def _fits_on_features(self) -> bool:
         return self.recipe.name in ("probe", "probe_then_finetune")
 
@@ -142,10 +146,15 @@ class TrainConfig:
         """List why training could not go through ``recipe.sizes`` to its end."""
         sizes, last, epochs = self.recipe.sizes, self.model.image_size, self.trainer.max_epochs
         found = []
-        if sizes and (sizes[-1] != last or max(sizes) > last):
+        if sizes and max(sizes) > last:
             found.append(
-                f"recipe.sizes: expected sides up to model.image_size={last} that end with it, got {sizes}; "
+                f"recipe.sizes: expected sides up to model.image_size={last} pixels, got {sizes}; "
                 "tiles are shrunk, never made larger."
+            )
+        elif sizes and sizes[-1] != last and not self._may_be_local:
+            found.append(
+                f"recipe.sizes: expected sides that end with model.image_size={last} pixels, got {sizes}; only a "
+                "local head answers larger tiles than it learnt from."
             )
         if epochs is not None and epochs < len(sizes):
             found.append(
@@ -162,7 +171,7 @@ class TrainConfig:
                 "recipe.name: frozen leaves the backbone as it is, and model.weights=none are random; "
                 "set model.weights=imagenet or a path."
             )
-        if self.model.head == "pooled" or (self.model.head == "auto" and not self.allows_local_head):
+        if not self._may_be_local:
             by = f"model.head={self.model.head} here"
             return found + unread(self.recipe.loss, "recipe.loss", ("cells",), by=by)
         if self.model.head == "auto":

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from crack_lightning.data import casting
 from crack_lightning.data.cracks import random_cracks
+from crack_lightning.data.marks import darkened, moved, straight, uneven
 from crack_lightning.data.strokes import Stroke, coverage, normals, wander
 from crack_lightning.data.walls import dimmed, octave_noise
 
@@ -30,7 +32,7 @@ def paint_distractor(
     """Paint one kind of distractor onto an image.
 
     Args:
-        kind: One of ``KINDS``.
+        kind: One of ``ALL_KINDS``.
         image: Light in ``[0, 1]``, float ``(H, W, 3)``, RGB; left as it is.
         rng: Source of every draw.
         light_angle: Where the light comes from, radians.
@@ -38,64 +40,8 @@ def paint_distractor(
     Returns:
         The painted image, float ``(H, W, 3)``, and where the distractor is, bool ``(H, W)``.
     """
-    painted, covered = _PAINTERS[kind](rng, image, light_angle)
+    painted, covered = (_PAINTERS | _OF_CASTING)[kind](rng, image, light_angle)
     return painted, covered > 0.25
-
-
-def _straight(rng: np.random.Generator, image: Image, half_px: float, *, tilt: float = 0.03) -> Stroke:
-    """Return a straight line across the image, upright or level but for a small tilt."""
-    height, width = image.shape[:2]
-    angle = rng.choice([0, np.pi / 2]) + rng.normal(0, tilt)
-    through = rng.uniform(0.05, 0.95, 2) * (width, height)
-    reach = float(np.hypot(height, width))
-    along = np.arange(-reach, reach, 4.0)[:, None]
-    points = through + along * np.array([[np.cos(angle), np.sin(angle)]])
-    return Stroke(points=points, half_width_px=np.full((len(points), 2), half_px))
-
-
-def _moved(stroke: Stroke, shift: NDArray[np.float64]) -> Stroke:
-    return Stroke(points=stroke.points + shift, half_width_px=stroke.half_width_px)
-
-
-def _darkened(image: Image, covered: NDArray[np.float32], amount: float) -> Image:
-    """Darken (or, for a negative amount, brighten) the covered part by a share of its light."""
-    return dimmed(image, 1 - np.float32(amount) * covered)
-
-
-def _uneven(rng: np.random.Generator, covered: NDArray[np.float32], low: float) -> NDArray[np.float32]:
-    """Let a mark come and go along its way."""
-    height, width = covered.shape
-    patches = octave_noise(rng, height, width, coarsest_px=60, finest_px=8, persistence=0.7)
-    return np.asarray(covered * np.clip(0.75 + 0.35 * patches, low, 1), np.float32)
-
-
-def _formwork(
-    rng: np.random.Generator, image: Image, _light_angle: float
-) -> tuple[Image, NDArray[np.float32]]:
-    """Board edges: parallel straight lines, a step of tone at some."""
-    first = _straight(rng, image, float(rng.uniform(0.6, 2.6)), tilt=0.3)
-    side = normals(first.points)[0]
-    gaps = np.cumsum(rng.uniform(60, 240, int(rng.integers(1, 4))))
-    boards = [first, *(_moved(first, side * gap) for gap in gaps[:-1])]
-    for board in boards:
-        board.half_width_px[:] *= (
-            1 + 0.3 * wander(rng, len(board.points), coarsest=20, roughness=0.7)[:, None]
-        )
-        board.points[:] += side * 0.6 * wander(rng, len(board.points), coarsest=30, roughness=0.6)[:, None]
-    covered = coverage(boards, *image.shape[:2])
-    amount = float(rng.uniform(0.2, 0.8)) * (1.0 if rng.random() < 0.85 else -0.4)
-    image = _stepped(rng, image, first)
-    edge = coverage([_moved(board, 1.5 * side) for board in boards], *image.shape[:2]) * (1 - covered)
-    image = _darkened(image, edge, float(rng.uniform(-0.15, 0.05)))
-    return _darkened(image, _uneven(rng, covered, 0.15), amount), covered
-
-
-def _stepped(rng: np.random.Generator, image: Image, line: Stroke) -> Image:
-    """Change the tone on one side of a line a little, as between two boards."""
-    side = normals(line.points)[0]
-    y, x = np.ogrid[: image.shape[0], : image.shape[1]]
-    beyond = (x - line.points[0, 0]) * side[0] + (y - line.points[0, 1]) * side[1] > 0
-    return _darkened(image, beyond.astype(np.float32), float(rng.normal(0, 0.04)))
 
 
 def _joint(rng: np.random.Generator, image: Image, light_angle: float) -> tuple[Image, NDArray[np.float32]]:
@@ -103,17 +49,17 @@ def _joint(rng: np.random.Generator, image: Image, light_angle: float) -> tuple[
     marked = np.zeros(image.shape[:2], np.float32)
     for _ in range(int(rng.choice([1, 2, 3], p=[0.35, 0.4, 0.25]))):
         half = float(np.exp(rng.uniform(np.log(0.8), np.log(5.5))))
-        line = _straight(rng, image, half, tilt=0.6)
+        line = straight(rng, image, half, tilt=0.6)
         line.half_width_px[:] += (
             0.06 * half * wander(rng, len(line.points), coarsest=20, roughness=0.8)[:, None]
         )
         covered = coverage([line], *image.shape[:2])
         toward = np.array([np.cos(light_angle), np.sin(light_angle)]) * half
-        shade = coverage([_moved(line, toward)], *image.shape[:2]) * covered
-        image = _darkened(image, _uneven(rng, covered, 0.6), float(rng.uniform(0.3, 0.9)))
-        image = _darkened(image, shade, float(rng.uniform(0.0, 0.6)))
-        rim = coverage([_moved(line, toward / half * 2)], *image.shape[:2]) * (1 - covered)
-        image = _darkened(image, rim, float(rng.uniform(-0.25, 0)))
+        shade = coverage([moved(line, toward)], *image.shape[:2]) * covered
+        image = darkened(image, uneven(rng, covered, 0.6), float(rng.uniform(0.3, 0.9)))
+        image = darkened(image, shade, float(rng.uniform(0.0, 0.6)))
+        rim = coverage([moved(line, toward / half * 2)], *image.shape[:2]) * (1 - covered)
+        image = darkened(image, rim, float(rng.uniform(-0.25, 0)))
         marked = np.maximum(marked, covered)
     return image, marked
 
@@ -131,14 +77,14 @@ def _shadow(rng: np.random.Generator, image: Image, _light_angle: float) -> tupl
     if rng.random() < 0.5:
         shade *= np.clip(0.5 + (rng.uniform(14, 40) - distance) / (2 * softness), 0, 1)
     edge = (shade > 0.02) & (shade < 0.98)
-    painted = _darkened(image, shade.astype(np.float32), float(rng.uniform(0.35, 0.92)))
+    painted = darkened(image, shade.astype(np.float32), float(rng.uniform(0.35, 0.92)))
     return painted, edge.astype(np.float32)
 
 
 def _cable(rng: np.random.Generator, image: Image, light_angle: float) -> tuple[Image, NDArray[np.float32]]:
     """Hang a cable: a smooth curve of constant width, round in its shading, with a shadow on the wall."""
     half = float(rng.uniform(1.0, 6))
-    line = _straight(rng, image, half, tilt=0.5)
+    line = straight(rng, image, half, tilt=0.5)
     slow = wander(rng, len(line.points), coarsest=rng.uniform(60, 200), roughness=0.25)
     kernel = np.hanning(41) / np.hanning(41).sum()
     bow = np.convolve(np.pad(slow, 20, mode="edge"), kernel, mode="valid")
@@ -146,8 +92,8 @@ def _cable(rng: np.random.Generator, image: Image, light_angle: float) -> tuple[
     size = image.shape[:2]
     covered = coverage([line], *size)
     away = rng.uniform(0.5, 3) * half * np.array([np.cos(light_angle), np.sin(light_angle)])
-    cast = cv2.GaussianBlur(coverage([_moved(line, away)], *size), (0, 0), float(rng.uniform(0.6, 2.5)))
-    image = _darkened(image, np.asarray(cast, np.float32), float(rng.uniform(0, 0.5)))
+    cast = cv2.GaussianBlur(coverage([moved(line, away)], *size), (0, 0), float(rng.uniform(0.6, 2.5)))
+    image = darkened(image, np.asarray(cast, np.float32), float(rng.uniform(0, 0.5)))
     gloss = Stroke(points=line.points - away / 8, half_width_px=line.half_width_px * 0.35)
     shine = cv2.GaussianBlur(coverage([gloss], *size), (0, 0), 0.3 * half + 0.3) * covered
     colour, gleam = (
@@ -174,7 +120,7 @@ def _scratches(
         strokes.append(Stroke(points=points, half_width_px=np.repeat(thin[:, None], 2, axis=1)))
     covered = coverage(strokes, height, width)
     amount = float(rng.uniform(0.15, 0.6)) * (1.0 if rng.random() < 0.35 else -0.6)
-    return _darkened(image, _uneven(rng, covered, 0.1), amount), covered
+    return darkened(image, uneven(rng, covered, 0.1), amount), covered
 
 
 def _stain(rng: np.random.Generator, image: Image, _light_angle: float) -> tuple[Image, NDArray[np.float32]]:
@@ -190,7 +136,7 @@ def _stain(rng: np.random.Generator, image: Image, _light_angle: float) -> tuple
         stretch=float(rng.choice([1.0, 1.0, 5.0])),
     )
     covered = np.clip((noise - np.float32(rng.uniform(1.2, 2.0))) * np.float32(rng.uniform(0.6, 4)), 0, 1)
-    covered = _uneven(rng, covered, 0.4)
+    covered = uneven(rng, covered, 0.4)
     strength = rng.uniform(0.35, 0.95)
     rust = np.array([0.35, 0.7, 1.0]) if rng.random() < 0.3 else np.ones(3)
     left = cv2.merge([1 - covered * np.float32(strength * share) for share in rust])
@@ -211,8 +157,8 @@ def _pores(rng: np.random.Generator, image: Image, light_angle: float) -> tuple[
     covered, shade = (
         _discs(centre + move, (radius, shape, spin), height, width) for move in (0 * toward, toward)
     )
-    image = _darkened(image, covered, float(rng.uniform(0.7, 0.97)))
-    return _darkened(image, shade * (1 - covered), float(rng.uniform(-0.35, -0.05))), covered
+    image = darkened(image, covered, float(rng.uniform(0.7, 0.97)))
+    return darkened(image, shade * (1 - covered), float(rng.uniform(-0.35, -0.05))), covered
 
 
 def _discs(
@@ -249,7 +195,7 @@ def _pigmented(
     height, width = image.shape[:2]
     number = max(1, round(float(rng.uniform(0.8, 2.2)) * float(np.sqrt(height * width)) / 900))
     covered = coverage(random_cracks(rng, height, width, num_cracks=number), height, width)
-    opaque = _uneven(rng, covered, 0.7)
+    opaque = uneven(rng, covered, 0.7)
     colour = rng.choice(pigments) * rng.uniform(0.75, 1.15)
     layer = cv2.merge([opaque * np.float32(share) for share in colour])
     return np.asarray(cv2.add(dimmed(image, 1 - opaque), layer), np.float32), covered
@@ -257,7 +203,7 @@ def _pigmented(
 
 _PAINTERS: dict[str, Painter] = {
     "stain": _stain,
-    "formwork": _formwork,
+    "formwork": casting.formwork,
     "pores": _pores,
     "scratch": _scratches,
     "joint": _joint,
@@ -267,3 +213,14 @@ _PAINTERS: dict[str, Painter] = {
     "paint": _paint_lines,
 }
 KINDS = tuple(_PAINTERS)
+"""What may be on a drawn photo."""
+
+_OF_CASTING: dict[str, Painter] = {
+    "gap": casting.gap,
+    "ring": casting.ring,
+    "runs": casting.runs,
+    "honeycomb": casting.honeycomb,
+    "dabs": casting.dabs,
+}
+ALL_KINDS = (*KINDS, *_OF_CASTING)
+"""What may be painted on a tile."""

@@ -20,7 +20,7 @@ from crack_lightning.data.cracks import (
     random_cracks,
     width_inside,
 )
-from crack_lightning.data.distractors import KINDS, paint_distractor
+from crack_lightning.data.distractors import ALL_KINDS, paint_distractor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Image = NDArray[np.float32]
 
-PAINTING_VERSION = 3
+PAINTING_VERSION = 4
 """Raise this whenever the same draws give other pixels: tiles in the cache are then painted anew."""
 
 _HABIT = CrackHabit(
@@ -56,6 +56,11 @@ _SHARES = {
     "shadow": 0.12,
     "plants": 0.05,
     "paint": 0.05,
+    "gap": 0.2,
+    "ring": 0.1,
+    "runs": 0.15,
+    "honeycomb": 0.12,
+    "dabs": 0.15,
 }
 _BESIDE_CRACKS = 0.4
 _ON_TOP = ("cable", "shadow", "plants", "paint")
@@ -94,7 +99,7 @@ def paint_tile(image: NDArray[np.uint8], rng: np.random.Generator, *, cracked: b
     height, width = image.shape[:2]
     light_angle = float(rng.uniform(0, 2 * np.pi))
     chances = {kind: share * (_BESIDE_CRACKS if cracked else 1) for kind, share in _SHARES.items()}
-    kinds = [kind for kind in KINDS if rng.random() < chances[kind]]
+    kinds = [kind for kind in ALL_KINDS if rng.random() < chances[kind]]
     given = image.astype(np.float32) / np.float32(255)
     below = [kind for kind in kinds if kind not in _ON_TOP]
     scene, seen = _with_distractors(given, below, rng, light_angle)

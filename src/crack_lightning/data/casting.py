@@ -1,0 +1,158 @@
+"""What casting leaves on a wall: the edges of boards, open joints between them, ties, runs and honeycombs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from crack_lightning.data.marks import beyond, darkened, moved, straight, uneven
+from crack_lightning.data.strokes import Stroke, coverage, normals, wander
+from crack_lightning.data.walls import dimmed, octave_noise
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Image = NDArray[np.float32]
+    Painted = tuple[Image, NDArray[np.float32]]
+
+
+def formwork(rng: np.random.Generator, image: Image, _light_angle: float) -> Painted:
+    """Board edges: parallel straight lines, a step of tone at some."""
+    first = straight(rng, image, float(rng.uniform(0.6, 2.6)), tilt=0.3)
+    side = normals(first.points)[0]
+    gaps = np.cumsum(rng.uniform(60, 240, int(rng.integers(1, 4))))
+    boards = [first, *(moved(first, side * gap) for gap in gaps[:-1])]
+    for board in boards:
+        board.half_width_px[:] *= (
+            1 + 0.3 * wander(rng, len(board.points), coarsest=20, roughness=0.7)[:, None]
+        )
+        board.points[:] += side * 0.6 * wander(rng, len(board.points), coarsest=30, roughness=0.6)[:, None]
+    covered = coverage(boards, *image.shape[:2])
+    amount = float(rng.uniform(0.2, 0.8)) * (1.0 if rng.random() < 0.85 else -0.4)
+    far = beyond(first, *image.shape[:2]).astype(np.float32)
+    image = darkened(image, far, float(rng.normal(0, 0.04)))
+    edge = coverage([moved(board, 1.5 * side) for board in boards], *image.shape[:2]) * (1 - covered)
+    image = darkened(image, edge, float(rng.uniform(-0.15, 0.05)))
+    return darkened(image, uneven(rng, covered, 0.15), amount), covered
+
+
+def gap(rng: np.random.Generator, image: Image, light_angle: float) -> Painted:
+    """Open joints between boards: ragged, straight, near black where deep; another board on either side."""
+    marked = np.zeros(image.shape[:2], np.float32)
+    tilt = float(rng.choice([0.03, 0.4]))
+    for _ in range(int(rng.integers(1, 3))):
+        half = float(np.exp(rng.uniform(np.log(0.3), np.log(5.0))))
+        line = straight(rng, image, half, tilt=tilt)
+        ragged = rng.uniform(0.1, 0.7) * wander(rng, 2 * len(line.points), coarsest=16, roughness=0.9)
+        line.half_width_px[:] *= np.clip(1 + ragged.reshape(2, -1).T, 0.1, 3)
+        image = _other_board(rng, image, line)
+        covered = coverage([line], *image.shape[:2])
+        image = _fin(rng, image, line, light_angle)
+        depth = uneven(rng, covered, float(rng.uniform(0, 0.9)))
+        image = darkened(image, depth, float(rng.uniform(0.4, 0.97)))
+        marked = np.maximum(marked, covered)
+    return image, marked
+
+
+def _other_board(rng: np.random.Generator, image: Image, line: Stroke) -> Image:
+    """Show another part of the concrete beyond a line, in another tone."""
+    if rng.random() < 0.4:
+        return image
+    other = image[::-1] if rng.random() < 0.5 else image[:, ::-1]
+    tone = np.float32(np.clip(rng.normal(1, 0.06), 0.8, 1.2))
+    far = beyond(line, *image.shape[:2])[..., None]
+    return np.asarray(np.where(far, other * tone, image), np.float32)
+
+
+def _fin(rng: np.random.Generator, image: Image, line: Stroke, light_angle: float) -> Image:
+    """Leave a rough strip of mortar beside a line, lit or in its own shade."""
+    width_px = float(rng.uniform(0.5, 5))
+    beside = moved(line, normals(line.points)[0] * (rng.choice([-1, 1]) * width_px))
+    strip = uneven(rng, coverage([beside], *image.shape[:2]), 0.0)
+    relief = _relief(rng, image.shape[:2], light_angle)
+    return dimmed(image, np.maximum(1 + strip * (relief * 0.15 - np.float32(rng.normal(0, 0.12))), 0.05))
+
+
+def ring(rng: np.random.Generator, image: Image, light_angle: float) -> Painted:
+    """Print the ends of ties and bolts: circles, thin edges that come and go, filled or hollow."""
+    height, width = image.shape[:2]
+    radius = float(rng.uniform(6, 45))
+    centre = rng.uniform(0, 1, 2) * (width, height)
+    turn = np.linspace(0, 2 * np.pi, max(24, int(radius * 3)))
+    points = centre + radius * np.stack([np.cos(turn), np.sin(turn) * rng.uniform(0.85, 1)], axis=1)
+    thin = rng.uniform(0.3, 1.4) * np.clip(
+        1 + 0.5 * wander(rng, len(turn), coarsest=12, roughness=0.7), 0.1, 3
+    )
+    edge = coverage([Stroke(points=points, half_width_px=np.repeat(thin[:, None], 2, axis=1))], height, width)
+    inside = np.zeros((height, width), np.uint8)
+    cv2.fillPoly(inside, [np.round(points).astype(np.int32)], 1)
+    toward = np.array([np.cos(light_angle), np.sin(light_angle)])
+    y, x = np.mgrid[:height, :width]
+    slope = ((x - centre[0]) * toward[0] + (y - centre[1]) * toward[1]) / radius
+    image = darkened(image, inside.astype(np.float32), float(rng.normal(0, 0.07)))
+    image = darkened(image, (inside * slope).astype(np.float32), float(rng.uniform(0, 0.15)))
+    return darkened(image, uneven(rng, edge, 0.0), float(rng.uniform(0.1, 0.8))), edge
+
+
+def runs(rng: np.random.Generator, image: Image, _light_angle: float) -> Painted:
+    """Let slurry or water run down: bands of another tone whose winding edges are darker than either side."""
+    height, width = image.shape[:2]
+    marked = np.zeros((height, width), np.float32)
+    for _ in range(int(rng.integers(1, 4))):
+        half = float(rng.uniform(1.5, 14))
+        line = straight(rng, image, half, tilt=0.08)
+        sides = rng.uniform(0.05, 0.5) * wander(rng, 2 * len(line.points), coarsest=20, roughness=0.6)
+        line.half_width_px[:] *= np.clip(1 + sides.reshape(2, -1).T, 0.1, 3)
+        band = uneven(rng, coverage([line], height, width), 0.0)
+        edge = np.asarray(cv2.morphologyEx(band, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8)), np.float32)
+        image = darkened(image, band, float(rng.choice([-1, 1]) * rng.uniform(0.04, 0.25)))
+        image = darkened(image, edge, float(rng.uniform(0, 0.15)))
+        marked = np.maximum(marked, band)
+    return image, marked
+
+
+def honeycomb(rng: np.random.Generator, image: Image, light_angle: float) -> Painted:
+    """Roughen patches where mortar is missing or broken out: coarse relief, shaded by the light."""
+    height, width = image.shape[:2]
+    patches = octave_noise(
+        rng,
+        height,
+        width,
+        coarsest_px=float(rng.uniform(30, 120)),
+        finest_px=4,
+        persistence=0.6,
+        stretch=float(rng.choice([1.0, 1.0, 4.0])),
+    )
+    covered = np.clip((patches - np.float32(rng.uniform(0.6, 1.6))) * 3, 0, 1).astype(np.float32)
+    shade = np.float32(rng.uniform(0.04, 0.25)) * _relief(rng, (height, width), light_angle)
+    return dimmed(image, np.maximum(1 + covered * shade, 0.05)), covered
+
+
+def dabs(rng: np.random.Generator, image: Image, _light_angle: float) -> Painted:
+    """Splash the wall: many small dark spots, long along one way, as drops and brushes leave them."""
+    height, width = image.shape[:2]
+    noise = octave_noise(
+        rng,
+        height,
+        width,
+        coarsest_px=float(rng.uniform(5, 20)),
+        finest_px=2,
+        persistence=0.6,
+        stretch=float(rng.choice([1.0, 2.0, 4.0])),
+    )
+    sharp = np.float32(rng.uniform(1, 5))
+    covered = uneven(rng, np.clip((noise - np.float32(rng.uniform(1.2, 2.2))) * sharp, 0, 1), 0.0)
+    return darkened(image, covered, float(rng.uniform(0.08, 0.4))), covered
+
+
+def _relief(rng: np.random.Generator, shape: tuple[int, ...], light_angle: float) -> NDArray[np.float32]:
+    """Return the shading of a rough surface, zero mean and unit deviation, float ``(H, W)``."""
+    height, width = shape
+    rough = octave_noise(
+        rng, height, width, coarsest_px=float(rng.uniform(4, 18)), finest_px=1.5, persistence=0.75
+    )
+    slope = np.float32(np.cos(light_angle)) * cv2.Sobel(rough, cv2.CV_32F, 1, 0, ksize=3)
+    slope += np.float32(np.sin(light_angle)) * cv2.Sobel(rough, cv2.CV_32F, 0, 1, ksize=3)
+    return np.asarray(slope / np.float32(max(float(slope.std()), 1e-6)), np.float32)
