@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,8 @@ from PIL import Image
 from crack_lightning import load
 from crack_lightning.cache_entries import cache_folder
 from crack_lightning.cli import main
+from crack_lightning.data.augmentation import Augmentation
+from crack_lightning.data.datamodule import CrackDataModule
 from crack_lightning.data.dataset import TileDataset
 from crack_lightning.data.decoding import decode_image
 from crack_lightning.data.sources.synthetic import load as drawn
@@ -117,3 +120,29 @@ def test_batches_have_the_masks_of_their_tiles(tmp_path: Path) -> None:
     assert has[cracked].sum() == cracked.sum() - 1
     assert batch["mask_known"].sum() == 19
     assert not batch["mask_known"][unknown]
+
+
+def test_a_tile_whose_known_crack_is_out_of_view_is_intact(tmp_path: Path) -> None:
+    tiles = CrackDataModule(
+        drawn(seed=0, num_tiles=12, tile_px=64, cache=tmp_path),
+        image_size=32,
+        batch_size=3,
+        num_workers=0,
+        timeout_s=60,
+        seed=0,
+        sampler="shuffled",
+        augmentation=Augmentation(scale=(4.0, 4.0)),
+        mixing={},
+        masks=True,
+    )
+    tiles.trainer = SimpleNamespace(training=True, current_epoch=0, max_epochs=1)  # type: ignore[assignment]
+    masks = torch.zeros(4, 1, 32, 32, dtype=torch.uint8)
+    masks[0, 0, 2], masks[1, 0, 16] = 255, 255
+    batch = {
+        "image": torch.zeros(4, 3, 32, 32, dtype=torch.uint8),
+        "target": torch.tensor([1, 1, 1, 0]),
+        "index": torch.arange(4),
+        "mask": masks,
+        "mask_known": torch.tensor([True, True, False, True]),
+    }
+    assert tiles.on_after_batch_transfer(batch, 0)["target"].tolist() == [0, 1, 1, 0]

@@ -153,8 +153,8 @@ class TrainConfig:
             )
         elif sizes and sizes[-1] != last and not self._may_be_local:
             found.append(
-                f"recipe.sizes: expected sides that end with model.image_size={last} pixels, got {sizes}; only a "
-                "local head answers larger tiles than it learnt from."
+                f"recipe.sizes: expected sides that end with model.image_size={last} pixels, got {sizes}; "
+                "only a local head answers larger tiles than it learnt from."
             )
         if epochs is not None and epochs < len(sizes):
             found.append(

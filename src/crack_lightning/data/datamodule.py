@@ -198,7 +198,11 @@ class CrackDataModule(LightningDataModule):
         if "mask" not in batch:
             return {**batch, "image": self.augmentation(batch["image"], batch["index"], **how)}
         images, masks = self.augmentation.with_masks(batch["image"], batch["mask"], batch["index"], **how)
-        return {**batch, "image": images, "mask": masks}
+        assert self.table.positive_index is not None, "masks are of cracks"
+        # A tile whose whole crack, where it is known, has been moved out of view or erased is intact.
+        before, after = (part.flatten(1).amax(dim=1) > 0 for part in (batch["mask"], masks))
+        target = torch.where(before & ~after, 1 - self.table.positive_index, batch["target"])
+        return {**batch, "image": images, "mask": masks, "target": target}
 
     def _shrunk(self, images: Tensor, *, epoch: int, epochs: int) -> Tensor:
         """Return training tiles in the size of the epoch, float32 ``(N, 3, S, S)``."""
