@@ -35,8 +35,8 @@ PAINTING_VERSION = 4
 _HABIT = CrackHabit(
     usual_px=(0.6, 14.0),
     limits_px=(0.5, 18.0),
-    hairlines=0.0,
-    tortuosity=(0.2, 0.75),
+    hairlines=0.25,
+    tortuosity=(0.1, 0.75),
     begins_inside=0.15,
     ends_inside=0.15,
     branches=(0.7, 0.2, 0.07, 0.03),
@@ -62,7 +62,7 @@ _SHARES = {
     "honeycomb": 0.12,
     "dabs": 0.15,
 }
-_BESIDE_CRACKS = 0.4
+_BESIDE_CRACKS = 0.8
 _ON_TOP = ("cable", "shadow", "plants", "paint")
 
 
