@@ -46,8 +46,7 @@ class TransferRows(Commands):
 
     local = (
         *("model=efficientnet_lite0", "model.weights=imagenet", "model.head=local", "recipe=frozen"),
-        *("model.image_size=448", "recipe.sizes=[224]", "trainer.max_epochs=1"),
-        *("data=mixed", "data.test_sources=[metu]"),
+        *("model.image_size=224", "trainer.max_epochs=2", "data=mixed", "data.test_sources=[metu]"),
     )
 
     def local_run(self, row: str, *arguments: str) -> tuple[Path, float]:

@@ -25,7 +25,7 @@ class ModelConfig:
         label: Short name for folders and reports; the name where none is given.
         weights: ``none``, ``imagenet``, or a path to a file of weights.
         head: ``pooled`` for a score a tile, as the network has it; ``local`` for a score every 8 pixels, of
-            which the mean of the strongest 1 % is the tile's; or ``auto``: local where masks of training
+            which the mean of the strongest 3 % is the tile's; or ``auto``: local where masks of training
             tiles can teach it and network and recipe allow it, else pooled.
         image_size: Side of the square input in pixels; tiles are resized to it.
         drop_rate: Dropout before the classifier.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 STRIDES = (4, 8, 16)
 CELL_PX = 8
-STRONGEST = 0.01
+STRONGEST = 0.03
 """Share of a tile's cells whose mean is its score."""
 
 CRACK_FROM = 0.25
