@@ -14,6 +14,7 @@ from crack_lightning import load
 from crack_lightning.cli import main
 from crack_lightning.data.decoding import decode_image
 from crack_lightning.errors import CheckpointError
+from crack_lightning.inference.mapping import untrained_reach
 from crack_lightning.model import builtin
 from crack_lightning.model.builtin import BUILTIN_FILE, load_builtin, write_head
 from crack_lightning.model.heads import LocalNetwork
@@ -92,8 +93,9 @@ def test_every_engine_and_precision_maps_alike(tmp_path: Path) -> None:
 
 
 @needs_backbone
-def test_the_reach_that_it_keeps_is_that_of_its_layers() -> None:
-    network = load_builtin(TrainedClassifier).backbone
+def test_the_reach_that_it_keeps_and_that_is_measured_anew_is_that_of_its_layers() -> None:
+    classifier = load_builtin(TrainedClassifier)
+    network = classifier.backbone
     assert isinstance(network, LocalNetwork)
     jump, sides = 1, 0
     for layer in network.trunk.modules():
@@ -101,8 +103,9 @@ def test_the_reach_that_it_keeps_is_that_of_its_layers() -> None:
             sides += jump * (layer.kernel_size[0] // 2)
             jump *= layer.stride[0]
     sides += 2 * 8  # the head's two layers of 3 x 3 cells
-    assert network.reach_px is not None
-    assert sides <= network.reach_px <= sides + jump
+    for far in (network.reach_px, untrained_reach(classifier)):
+        assert far is not None
+        assert sides <= far <= sides + jump
 
 
 @needs_backbone

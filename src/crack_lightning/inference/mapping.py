@@ -117,6 +117,9 @@ def untrained_reach(classifier: AnsweringParts) -> int:
         torch.manual_seed(0)
         network = LocalNetwork(**options, num_classes=2, positive_index=1)
         torch.nn.init.normal_(network.head.cell.weight)
+    for scale in network.parameters():
+        if scale.ndim == 1 and not scale.any():  # timm lets residual branches begin as nothing
+            torch.nn.init.ones_(scale)
     return reach(network.eval().cells)
 
 
