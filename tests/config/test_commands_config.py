@@ -152,6 +152,11 @@ LOCAL = ModelConfig(head="local", weights="imagenet", name="efficientnet_lite0")
             "recipe.loss.cells: model.head=pooled here does not read it",
         ),
         (
+            {"model": ModelConfig(head="pooled", strongest_cells=0.01)},
+            "model.strongest_cells: model.head=pooled here does not read it",
+        ),
+        ({"model": ModelConfig(strongest_cells=0.01)}, None),
+        (
             {"model": ModelConfig(), "recipe": RecipeConfig(name="probe", loss=LossConfig(cells=2))},
             "recipe.loss.cells: model.head=auto here does not read it",
         ),
@@ -171,6 +176,12 @@ def test_what_does_not_go_with_a_local_head_is_refused(changes: dict[str, Any], 
 def test_a_plain_cnn_has_no_strides_for_a_local_head() -> None:
     with pytest.raises(ConfigError, match="which plain_cnn has not"):
         ModelConfig(name="plain_cnn", head="local")
+
+
+@pytest.mark.parametrize("share", [0.0, 1.5])
+def test_a_tile_has_a_score_from_some_of_its_cells(share: float) -> None:
+    with pytest.raises(ConfigError, match=rf"model\.strongest_cells: .* got {share}"):
+        ModelConfig(strongest_cells=share)
 
 
 def test_at_most_half_of_the_intact_tiles_are_painted_cracked() -> None:

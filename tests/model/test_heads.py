@@ -10,7 +10,7 @@ import torch
 from sklearn.metrics import log_loss
 
 from crack_lightning.errors import ConfigError
-from crack_lightning.model.engines import eager
+from crack_lightning.model.engines import eager, prepare_engine
 from crack_lightning.model.explain import explainer_of
 from crack_lightning.model.heads import (
     CELL_PX,
@@ -21,10 +21,12 @@ from crack_lightning.model.heads import (
     strongest_mean,
 )
 from crack_lightning.model.networks import FeatureNetwork, LogitNetwork
+from crack_lightning.model.trained import TrainedClassifier
 from crack_lightning.model.weights import load_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from crack_lightning.model.classifier import CrackClassifier
 
@@ -79,6 +81,40 @@ def test_the_score_is_the_mean_of_the_strongest_cells() -> None:
     largest = np.sort(cells.numpy().reshape(3, -1), axis=1)[:, -24:]
     np.testing.assert_allclose(strongest_mean(cells), largest.mean(axis=1), rtol=1e-5)
     assert strongest_mean(torch.randn(1, 1, 2, 2)).shape == (1,)
+
+
+def test_a_classifier_scores_tiles_by_its_own_share_of_cells(classifier: Build) -> None:
+    model = classifier(strongest_cells=0.25).eval()
+    assert isinstance(model.backbone, LocalNetwork)
+    torch.nn.init.normal_(model.backbone.head.cell.weight)
+    images = batch()["image"]
+    cells = model.backbone.cells(model._normalised(images)).detach().numpy()
+    largest = np.sort(cells.reshape(4, 64), axis=1)[:, -16:].mean(axis=1)
+    alone = TrainedClassifier(**model.hparams)
+    alone.load_state_dict(model.state_dict(), strict=False)
+    for logits in (model(images), eager(LogitNetwork(alone.eval()))(images)):
+        score = (logits[:, 1] - logits[:, 0]).detach()
+        np.testing.assert_allclose(score, largest, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("openvino")
+def test_what_an_engine_keeps_of_a_network_is_not_taken_for_another_share(
+    classifier: Build, tmp_path: Path
+) -> None:
+    images = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8)
+    options: dict[str, Any] = {"wanted": "openvino", "image_size": 64, "threads": 2, "key": "engine"}
+    for share in (0.03, 0.25):
+        model = classifier(strongest_cells=share).eval()
+        torch.nn.init.normal_(model.backbone.head.cell.weight)  # type: ignore[union-attr, arg-type]
+        _, compute = prepare_engine(LogitNetwork(model), cache=tmp_path, **options)
+        torch.testing.assert_close(compute(images), model(images).detach(), atol=1e-3, rtol=1e-3)
+
+
+def test_a_checkpoint_that_names_no_share_has_that_of_then(classifier: Build) -> None:
+    older = {key: value for key, value in classifier().hparams.items() if key != "strongest_cells"}
+    network = TrainedClassifier(**older).backbone
+    assert isinstance(network, LocalNetwork)
+    assert network.strongest_cells == 0.03
 
 
 def test_cells_answer_to_what_is_under_them() -> None:

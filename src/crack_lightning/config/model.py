@@ -25,8 +25,9 @@ class ModelConfig:
         label: Short name for folders and reports; the name where none is given.
         weights: ``none``, ``imagenet``, or a path to a file of weights.
         head: ``pooled`` for a score a tile, as the network has it; ``local`` for a score every 8 pixels, of
-            which the mean of the strongest 3 % is the tile's; or ``auto``: local where masks of training
-            tiles can teach it and network and recipe allow it, else pooled.
+            which the mean of the strongest is the tile's; or ``auto``: local where masks of training tiles
+            can teach it and network and recipe allow it, else pooled.
+        strongest_cells: Share of a tile's cells whose mean is its score; only a local head reads it.
         image_size: Side of the square input in pixels; tiles are resized to it.
         drop_rate: Dropout before the classifier.
         drop_path_rate: Share of a network's branches that are left out at random in training.
@@ -37,6 +38,7 @@ class ModelConfig:
     label: str = ""
     weights: str = "none"
     head: str = "auto"
+    strongest_cells: float = 0.03
     image_size: int = 96
     drop_rate: float = 0.0
     drop_path_rate: float = 0.0
@@ -56,6 +58,7 @@ class ModelConfig:
                 f"model.head: local needs features of several strides, which {PLAIN_CNN} has not; "
                 "use model.head=pooled, or a network of timm."
             )
+        require_range("model.strongest_cells", self.strongest_cells, low=1e-6, high=1)
         require_range("model.image_size", self.image_size, low=32, high=4096)
         require_range("model.drop_rate", self.drop_rate, low=0, high=0.95)
         require_range("model.drop_path_rate", self.drop_path_rate, low=0, high=0.95)

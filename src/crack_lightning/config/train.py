@@ -173,7 +173,8 @@ class TrainConfig:
             )
         if not self._may_be_local:
             by = f"model.head={self.model.head} here"
-            return found + unread(self.recipe.loss, "recipe.loss", ("cells",), by=by)
+            found += unread(self.recipe.loss, "recipe.loss", ("cells",), by=by)
+            return found + unread(self.model, "model", ("strongest_cells",), by=by)
         if self.model.head == "auto":
             return found
         if self._fits_on_features:

@@ -137,6 +137,7 @@ def build_classifier(config: TrainConfig, table: TileTable) -> CrackClassifier:
         label=model.label,
         head=model.head,
         cell_loss=weight,
+        strongest_cells=model.strongest_cells,
     )
     notes = load_weights(
         pretrained_part(classifier.backbone),

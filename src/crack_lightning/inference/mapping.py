@@ -72,6 +72,8 @@ class CrackMapper:
         piece_px: int = PIECE_PX["eager"],
     ) -> None:
         self.reach_px = map_reach(classifier)
+        assert isinstance(classifier.backbone, LocalNetwork)
+        self._strongest_cells = classifier.backbone.strongest_cells
         self._compute = compute or eager(CellNetwork(classifier), any_size=True)
         self._piece_px = piece_px
         self._temperature = float(classifier.hparams["temperature"])
@@ -85,7 +87,8 @@ class CrackMapper:
         cells = cell_map(self._compute, pixels, reach_px=self.reach_px, piece_px=self._piece_px)
         tiles = []
         for top, left, part in tile_scores(cells, tile_px=self.tile_px):
-            score = strongest_mean(torch.from_numpy(np.ascontiguousarray(part))[None, None])
+            logits = torch.from_numpy(np.ascontiguousarray(part))[None, None]
+            score = strongest_mean(logits, share=self._strongest_cells)
             tiles.append((top, left, float(self._probability(score))))
         return CrackMap(cells=self._probability(torch.from_numpy(cells)).numpy(), tiles=tiles)
 

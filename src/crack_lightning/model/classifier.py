@@ -8,7 +8,7 @@ import torch
 from pytorch_lightning import LightningModule
 
 from crack_lightning.model.backbones import split_parameters
-from crack_lightning.model.heads import LocalNetwork, cell_loss
+from crack_lightning.model.heads import STRONGEST, LocalNetwork, cell_loss
 from crack_lightning.model.looks import looks
 from crack_lightning.model.losses import build_loss
 from crack_lightning.model.optim import build_optimizer, build_scheduler
@@ -33,8 +33,8 @@ class CrackClassifier(AnsweringParts, LightningModule):
     Every argument is a plain value, so that a checkpoint loads without running code.
 
     Args:
-        name, class_names, positive_class, image_size, mean, std, drop_rate, drop_path_rate, head: As for
-            :class:`~crack_lightning.model.trained.AnsweringParts`.
+        name, class_names, positive_class, image_size, mean, std, drop_rate, drop_path_rate, head,
+            strongest_cells: As for :class:`~crack_lightning.model.trained.AnsweringParts`.
         recipe: ``scratch``, ``finetune``, ``frozen``, ``probe`` or ``probe_then_finetune``.
         backbone_lr_scale: The backbone's learning rate as a share of the head's, with ``finetune``.
         stage_lr_scale: Each stage's rate as a share of the next one's, with ``probe_then_finetune``.
@@ -71,6 +71,7 @@ class CrackClassifier(AnsweringParts, LightningModule):
         label: str = "",
         head: str = "pooled",
         cell_loss: float = 1.0,
+        strongest_cells: float = STRONGEST,
     ) -> None:
         super().__init__(
             name=name,
@@ -82,6 +83,7 @@ class CrackClassifier(AnsweringParts, LightningModule):
             std=std,
             drop_rate=drop_rate,
             drop_path_rate=drop_path_rate,
+            strongest_cells=strongest_cells,
         )
         self.save_hyperparameters(logger=False)
         if recipe == "frozen":

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 STRIDES = (4, 8, 16)
 CELL_PX = 8
 STRONGEST = 0.03
-"""Share of a tile's cells whose mean is its score."""
+"""Share of a tile's cells whose mean is its score, of checkpoints too that do not name one."""
 
 CRACK_FROM = 0.25
 """Coverage of its most covered pixel from which a cell is crack."""
@@ -70,6 +70,7 @@ class LocalNetwork(nn.Module):
         drop_rate: Share of the head's channels that are dropped in training.
         drop_path_rate: Stochastic depth of the backbone.
         image_size: Side of the square input in pixels; only networks of a fixed input size read it.
+        strongest_cells: Share of a tile's cells whose mean is its score.
 
     Attributes:
         reach_px: How far from itself a cell looks, pixels, where that has been measured.
@@ -87,6 +88,7 @@ class LocalNetwork(nn.Module):
         drop_rate: float,
         drop_path_rate: float,
         image_size: int,
+        strongest_cells: float = STRONGEST,
     ) -> None:
         super().__init__()
         if num_classes != 2 or positive_index is None:
@@ -98,6 +100,7 @@ class LocalNetwork(nn.Module):
             name, num_classes=2, drop_rate=0.0, drop_path_rate=drop_path_rate, image_size=image_size
         )
         self.positive_index = positive_index
+        self.strongest_cells = strongest_cells
         self.levels = _levels(name, trunk)
         trunk.prune_intermediate_layers(self.levels, prune_norm=True, prune_head=True)
         self.trunk = trunk
@@ -117,7 +120,7 @@ class LocalNetwork(nn.Module):
 
     def logits(self, cells: Tensor) -> Tensor:
         """Return logits, float ``(N, 2)``: the score of the tile at the positive class, 0 at the other."""
-        score = strongest_mean(cells)
+        score = strongest_mean(cells, share=self.strongest_cells)
         pair = [torch.zeros_like(score), score]
         return torch.stack(pair if self.positive_index == 1 else pair[::-1], dim=1)
 
@@ -125,19 +128,25 @@ class LocalNetwork(nn.Module):
         """Return logits, float ``(N, 2)``, of normalised images, float ``(N, 3, H, W)``."""
         return self.logits(self.cells(images))
 
+    def extra_repr(self) -> str:
+        """Tell what is no weight and yet decides the logits: engines keep networks by weights and text."""
+        return f"positive_index={self.positive_index}, strongest_cells={self.strongest_cells}"
+
     def get_classifier(self) -> nn.Module:
         """Return the head, which timm's networks call so."""
         return self.head
 
 
-def build_network(name: str, *, head: str, positive_index: int | None, **options: Any) -> nn.Module:
+def build_network(
+    name: str, *, head: str, positive_index: int | None, strongest_cells: float = STRONGEST, **options: Any
+) -> nn.Module:
     """Build a backbone with its head, ``pooled`` (the network's own) or ``local``, with random weights.
 
     Raises:
         ConfigError: If the network cannot be built, or not with such a head.
     """
     if head == "local":
-        return LocalNetwork(name, positive_index=positive_index, **options)
+        return LocalNetwork(name, positive_index=positive_index, strongest_cells=strongest_cells, **options)
     return build_backbone(name, **options)
 
 

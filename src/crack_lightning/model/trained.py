@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from crack_lightning.model.heads import build_network
+from crack_lightning.model.heads import STRONGEST, build_network
 from crack_lightning.model.novelty import Novelty
 from crack_lightning.model.seen_tiles import packed
 
@@ -25,6 +25,7 @@ class AnsweringParts(nn.Module):
         std: Channel deviations, likewise.
         drop_rate: Dropout before the head.
         drop_path_rate: Stochastic depth.
+        strongest_cells: Share of a tile's cells whose mean is its score; only a local head reads it.
 
     Attributes:
         hparams: What rebuilds the whole classifier, plain values.
@@ -48,6 +49,7 @@ class AnsweringParts(nn.Module):
         std: list[float],
         drop_rate: float,
         drop_path_rate: float,
+        strongest_cells: float = STRONGEST,
     ) -> None:
         super().__init__()
         self.backbone = build_network(
@@ -58,6 +60,7 @@ class AnsweringParts(nn.Module):
             drop_rate=drop_rate,
             drop_path_rate=drop_path_rate,
             image_size=image_size,
+            strongest_cells=strongest_cells,
         ).to(memory_format=torch.channels_last)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
@@ -80,7 +83,8 @@ class TrainedClassifier(AnsweringParts):
 
     def __init__(self, **hyper_parameters: Any) -> None:
         own = ("name", "head", "class_names", "positive_class", "image_size", "mean", "std")
-        super().__init__(**{key: hyper_parameters[key] for key in (*own, "drop_rate", "drop_path_rate")})
+        given = {key: hyper_parameters[key] for key in (*own, "drop_rate", "drop_path_rate")}
+        super().__init__(**given, strongest_cells=hyper_parameters.get("strongest_cells", STRONGEST))
         self.hparams = hyper_parameters
 
     def take_weights(self, state: dict[str, Tensor]) -> None:

@@ -1,0 +1,31 @@
+"""Maps score tiles as the classifier does."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+
+from crack_lightning.inference.mapping import CrackMapper
+from crack_lightning.model.heads import LocalNetwork
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from crack_lightning.model.classifier import CrackClassifier
+
+
+def test_a_tile_of_a_map_is_scored_by_the_classifiers_own_share_of_cells(
+    build_classifier: Callable[..., CrackClassifier],
+) -> None:
+    classifier = build_classifier(name="resnet10t", head="local", image_size=64, strongest_cells=0.25).eval()
+    assert isinstance(classifier.backbone, LocalNetwork)
+    torch.nn.init.normal_(classifier.backbone.head.cell.weight)
+    pixels = np.random.default_rng(0).integers(256, size=(64, 64, 3), dtype=np.uint8)
+    found = CrackMapper(classifier).map(pixels)
+    logits = np.log(found.cells / (1 - found.cells)).ravel()
+    mean = np.sort(logits)[-16:].mean()
+    [(_, _, probability)] = found.tiles
+    assert probability == pytest.approx(1 / (1 + np.exp(-mean)), abs=1e-4)
