@@ -108,7 +108,7 @@ def test_rows_that_are_kept_make_a_list_to_leave_out(
     ("arguments", "said"),
     [
         (["nowhere"], "data.root: "),
-        (["one", "two"], "'one': expected key=value"),
+        (["one", "two"], "audit: expected one folder, got 2"),
         (["data=image_folder", "data.root=nowhere"], "data.root: "),
         (["data.split.seed=3"], "data.split.seed: audit does not read it"),
         (["data.on_unreadable=skip"], "data.on_unreadable: audit does not read it"),

@@ -18,7 +18,7 @@ from crack_lightning.data.spectra import departures, noise, spectra
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TWINS_VERSION = 5
+TWINS_VERSION = 6
 """Raise this whenever other pairs are found: surveys in the cache are then made anew."""
 
 PREVIEW_PX = 64
@@ -26,7 +26,7 @@ LEAST_LIKENESS = 0.85
 """Aligned correlation of the fine structure from which two tiles are twins."""
 
 _LEAST_SPECTRUM = 0.86
-_COARSE_SIDE, _LEAST_COARSE = 8, 0.4
+_COARSE_SIDE, _LEAST_COARSE, _ALIKE_AS_IT_LIES = 8, 0.4, 0.92
 _REACH_PX = 5
 _BLOCK, _OTHERS = 1024, 4096
 _CHUNK = 128
@@ -58,9 +58,9 @@ def twin_pairs(
 ) -> NDArray[np.int64]:
     """Find pairs of tiles that show the same spot.
 
-    Two tiles are compared where the spectra of their fine structure are alike, which no shift changes, one of
-    them mirrored or turned by quarters if need be, and their coarse pictures are not unlike; they are twins
-    where their fine structure itself is alike, by ``LEAST_LIKENESS`` at the best of seven scales within 4.5 %
+    Two tiles, one of them mirrored or turned by quarters if need be, are compared where the spectra of their
+    fine structure are alike, which no shift changes, and their coarse pictures are not unlike, or where these
+    are alike as they lie; they are twins where their fine structure itself is alike, by ``LEAST_LIKENESS`` at the best of seven scales within 4.5 %
     and of all shifts within 5 of 64 pixels, in halves. Brightness and contrast do not matter. Cracks of the
     same course are alike until the concrete beside them is looked at.
 
@@ -134,27 +134,43 @@ def _alike(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
 
 
 def _candidates(previews: NDArray[np.uint8], fine: NDArray[np.uint8], pool: Executor) -> NDArray[np.int64]:
-    """Return pairs whose spectra and coarse pictures are alike, and the second's orientation, ``(P, 3)``."""
+    """Return pairs that may be twins, and the second's orientation, ``(P, 3)``.
+
+    Of a moved tile the spectrum is alike, and the coarse picture not unlike; of a scaled one the coarse
+    picture is alike as it lies.
+    """
     chunks = [fine[start : start + _CHUNK] for start in range(0, len(fine), _CHUNK)]
     measured, coarse = np.concatenate(list(pool.map(spectra, chunks))), _coarse(previews, _COARSE_SIDE)
     vectors = departures(measured, _usual_spectrum())
-
-    def of_block(place: tuple[int, int], turned: NDArray[np.float32]) -> NDArray[np.int64]:
-        start, begin = place
-        alike = vectors[start : start + _BLOCK] @ turned[begin : begin + _OTHERS].T > _LEAST_SPECTRUM
-        one, other = np.divmod(np.flatnonzero(alike), alike.shape[1])
-        pairs = np.stack([one + start, other + begin], axis=1)
-        return pairs[pairs[:, 0] < pairs[:, 1]]
-
-    number, found = len(previews), [np.empty((0, 3), np.int64)]
-    places = [(start, begin) for start in range(0, number, _BLOCK) for begin in range(start, number, _OTHERS)]
+    found = [np.empty((0, 3), np.int64)]
     for turn in _TURNS:
-        turned = departures(_turned(measured, turn), _usual_spectrum())
-        pairs = np.concatenate(list(pool.map(partial(of_block, turned=turned), places)))
+        pairs = _alike_rows(
+            vectors, departures(_turned(measured, turn), _usual_spectrum()), _LEAST_SPECTRUM, pool
+        )
         for orientation in (turn, turn ^ _HALF_TURN):
             near = _correlated(pairs, coarse, orientation)
             found.append(np.column_stack([near, np.full(len(near), orientation)]))
-    return np.concatenate(found)
+    for orientation in range(2 * len(_TURNS)):
+        pairs = _alike_rows(coarse, _reoriented(coarse, orientation), _ALIKE_AS_IT_LIES, pool)
+        found.append(np.column_stack([pairs, np.full(len(pairs), orientation)]))
+    return np.unique(np.concatenate(found), axis=0)
+
+
+def _alike_rows(
+    one: NDArray[np.float32], other: NDArray[np.float32], least: float, pool: Executor
+) -> NDArray[np.int64]:
+    """Return the pairs of rows, the first below the second, whose product is over ``least``, ``(P, 2)``."""
+
+    def of_block(place: tuple[int, int]) -> NDArray[np.int64]:
+        start, begin = place
+        alike = one[start : start + _BLOCK] @ other[begin : begin + _OTHERS].T > least
+        first, second = np.divmod(np.flatnonzero(alike), alike.shape[1])
+        pairs = np.stack([first + start, second + begin], axis=1)
+        return pairs[pairs[:, 0] < pairs[:, 1]]
+
+    number = len(one)
+    places = [(start, begin) for start in range(0, number, _BLOCK) for begin in range(start, number, _OTHERS)]
+    return np.concatenate([np.empty((0, 2), np.int64), *pool.map(of_block, places)])
 
 
 def _correlated(pairs: NDArray[np.int64], coarse: NDArray[np.float32], orientation: int) -> NDArray[np.int64]:
