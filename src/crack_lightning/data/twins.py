@@ -60,9 +60,9 @@ def twin_pairs(
 
     Two tiles, one of them mirrored or turned by quarters if need be, are compared where the spectra of their
     fine structure are alike, which no shift changes, and their coarse pictures are not unlike, or where these
-    are alike as they lie; they are twins where their fine structure itself is alike, by ``LEAST_LIKENESS`` at the best of seven scales within 4.5 %
-    and of all shifts within 5 of 64 pixels, in halves. Brightness and contrast do not matter. Cracks of the
-    same course are alike until the concrete beside them is looked at.
+    are alike as they lie; they are twins where their fine structure itself is alike, by ``LEAST_LIKENESS`` at
+    the best of seven scales within 4.5 % and of all shifts within 5 of 64 pixels, in halves. Brightness and
+    contrast do not matter. Cracks of the same course are alike until the concrete beside them is looked at.
 
     Args:
         previews: Of N tiles, uint8 ``(N, 64, 64)``.
