@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crack_lightning.errors import Interrupted
-from crack_lightning.processes import die_with_parent, sigterm_raises
+from crack_lightning.processes import die_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,10 +54,20 @@ def test_a_process_dies_with_its_killed_parent(work: Callable[[Path], None], tmp
 
 
 def test_sigterm_is_raised_inside_the_block_alone() -> None:
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Interrupted, match="signal 15"), sigterm_raises():
-        signal.raise_signal(signal.SIGTERM)
-    assert signal.getsignal(signal.SIGTERM) == before
+    code = (
+        "import signal\n"
+        "from crack_lightning.processes import sigterm_raises\n"
+        "try:\n"
+        "    with sigterm_raises():\n"
+        "        signal.raise_signal(signal.SIGTERM)\n"
+        "except BaseException as error:\n"
+        "    print(error)\n"
+        "print(signal.getsignal(signal.SIGTERM) is signal.SIG_DFL, flush=True)\n"
+        "signal.raise_signal(signal.SIGTERM)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=False)
+    assert done.stdout == "interrupted by signal 15\nTrue\n"
+    assert done.returncode == -signal.SIGTERM
 
 
 if __name__ == "__main__":

@@ -79,13 +79,15 @@ def leased(folder: Path, token: str, *, patience_s: float = PATIENCE_S) -> Itera
         token: The lease's.
         patience_s: Seconds without a sign of life of the holder, and those that stopping may take.
     """
-    over, pulse = threading.Event(), folder / f"{PULSE}_{token}"
+    over, ending, pulse = threading.Event(), threading.Lock(), folder / f"{PULSE}_{token}"
 
     def watch() -> None:
         life, beaten = _Life(folder / LEASE, looks=_LOOKS), time.monotonic()
         while not over.wait(patience_s / _LOOKS):
             if _read(folder / LEASE) != token or life.ended():
-                os.kill(os.getpid(), signal.SIGTERM)
+                with ending:  # never a job that is over: its lease may go then
+                    if not over.is_set():
+                        os.kill(os.getpid(), signal.SIGTERM)
                 if not over.wait(patience_s):
                     os._exit(128 + signal.SIGTERM)
                 return
@@ -99,7 +101,11 @@ def leased(folder: Path, token: str, *, patience_s: float = PATIENCE_S) -> Itera
     try:
         yield
     finally:
-        over.set()
+        try:
+            with ending:
+                over.set()
+        finally:  # where the signal came meanwhile
+            over.set()
 
 
 class _Life:
