@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import multiprocessing
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -159,3 +160,16 @@ def drawn_root(folder: Path) -> Path:
 @pytest.fixture(scope="session")
 def root_of() -> Callable[[Path], Path]:
     return drawn_root
+
+
+@pytest.fixture
+def apart() -> Callable[..., None]:
+    """Run a function of the test's module in a process of its own: it sends signals to itself."""
+
+    def run(function: Callable[..., None], *arguments: object) -> None:
+        process = multiprocessing.get_context("spawn").Process(target=function, args=arguments)
+        process.start()
+        process.join(120)
+        assert process.exitcode == 0
+
+    return run

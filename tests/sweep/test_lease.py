@@ -14,8 +14,10 @@ from crack_lightning.processes import sigterm_raises
 from crack_lightning.sweep.lease import LEASE, PULSE, Lease, leased
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    Apart = Callable[..., None]
 
 QUICK_S = 1.0
 
@@ -30,7 +32,7 @@ def working(folder: Path, token: str) -> Iterator[None]:
         yield
 
 
-def test_a_job_whose_sweep_lives_goes_on_and_leaves_nothing(tmp_path: Path) -> None:
+def go_on(tmp_path: Path) -> None:
     silent = threading.Event()
     with held(tmp_path, silent) as lease:
         assert not lease.begun
@@ -41,14 +43,22 @@ def test_a_job_whose_sweep_lives_goes_on_and_leaves_nothing(tmp_path: Path) -> N
     assert not list(tmp_path.iterdir())
 
 
-def test_a_job_stops_when_its_lease_is_ended(tmp_path: Path) -> None:
+def test_a_job_whose_sweep_lives_goes_on_and_leaves_nothing(tmp_path: Path, apart: Apart) -> None:
+    apart(go_on, tmp_path)
+
+
+def stop_without_lease(tmp_path: Path) -> None:
     with held(tmp_path) as lease:
         threading.Timer(0.1, lease.end).start()
         with pytest.raises(Interrupted, match="signal 15"), working(tmp_path, lease.token):
             time.sleep(10)
 
 
-def test_a_later_lease_stops_an_earlier_ones_job(tmp_path: Path) -> None:
+def test_a_job_stops_when_its_lease_is_ended(tmp_path: Path, apart: Apart) -> None:
+    apart(stop_without_lease, tmp_path)
+
+
+def stop_for_another(tmp_path: Path) -> None:
     with (
         held(tmp_path) as earlier,
         pytest.raises(Interrupted),
@@ -58,12 +68,20 @@ def test_a_later_lease_stops_an_earlier_ones_job(tmp_path: Path) -> None:
         time.sleep(10)
 
 
-def test_a_job_stops_when_its_sweep_gives_no_sign_of_life(tmp_path: Path) -> None:
+def test_a_later_lease_stops_an_earlier_ones_job(tmp_path: Path, apart: Apart) -> None:
+    apart(stop_for_another, tmp_path)
+
+
+def stop_alone(tmp_path: Path) -> None:
     (tmp_path / LEASE).write_text("a killed sweep's", encoding="utf-8")
     began = time.monotonic()
     with pytest.raises(Interrupted), working(tmp_path, "a killed sweep's"):
         time.sleep(10)
     assert QUICK_S <= time.monotonic() - began < 5
+
+
+def test_a_job_stops_when_its_sweep_gives_no_sign_of_life(tmp_path: Path, apart: Apart) -> None:
+    apart(stop_alone, tmp_path)
 
 
 def test_a_job_that_began_and_gives_no_sign_of_life_is_given_up(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -10,6 +11,9 @@ import torch
 
 from crack_lightning.errors import CrackLightningError, Interrupted
 from crack_lightning.training.guards import FiniteLoss, StopRequests
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def step(loss: float) -> None:
@@ -30,7 +34,7 @@ def test_a_finite_loss_passes() -> None:
     step(0.3)
 
 
-def test_a_stop_is_granted_at_once_unless_a_step_is_running() -> None:
+def ask_to_stop() -> None:
     with StopRequests() as requests:
         with pytest.raises(Interrupted, match="signal 15"):
             os.kill(os.getpid(), signal.SIGTERM)
@@ -39,6 +43,10 @@ def test_a_stop_is_granted_at_once_unless_a_step_is_running() -> None:
         assert requests.received == signal.SIGTERM
         with pytest.raises(Interrupted, match="signal 2"):
             os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_stop_is_granted_at_once_unless_a_step_is_running(apart: Callable[..., None]) -> None:
+    apart(ask_to_stop)
 
 
 def test_signals_are_given_back() -> None:
