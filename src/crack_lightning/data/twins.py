@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from rich.console import Console
 from rich.progress import track
+from threadpoolctl import threadpool_limits
 
 from crack_lightning.data.spectra import departures, noise, spectra
 
@@ -74,7 +75,8 @@ def twin_pairs(
     """
     if not len(previews):
         return np.empty((0, 2), np.int64)
-    with ThreadPoolExecutor(max(1, num_workers)) as pool:
+    # threads of NumPy's own beside these would wait for each other: the search takes twice as long
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max(1, num_workers)) as pool:
         pictures = [previews[start : start + _CHUNK] for start in range(0, len(previews), _CHUNK)]
         fine = np.concatenate(list(pool.map(_fine_structures, pictures)))
         pairs = _candidates(previews, fine, pool)
