@@ -97,6 +97,15 @@ def test_a_classifier_scores_tiles_by_its_own_share_of_cells(classifier: Build) 
         np.testing.assert_allclose(score, largest, rtol=1e-4, atol=1e-5)
 
 
+def test_tiles_of_a_smaller_size_are_scored_by_as_many_cells(classifier: Build) -> None:
+    network = classifier(image_size=128, strongest_cells=0.05).backbone.eval()
+    assert isinstance(network, LocalNetwork)
+    for side, number in ((128, 13), (64, 13), (24, 9)):
+        cells = torch.randn(2, 1, side // CELL_PX, side // CELL_PX)
+        largest = np.sort(cells.numpy().reshape(2, -1), axis=1)[:, -number:]
+        np.testing.assert_allclose(network.logits(cells)[:, 1], largest.mean(axis=1), rtol=1e-5)
+
+
 @pytest.mark.usefixtures("openvino")
 def test_what_an_engine_keeps_of_a_network_is_not_taken_for_another_share(
     classifier: Build, tmp_path: Path

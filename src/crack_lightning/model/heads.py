@@ -69,8 +69,9 @@ class LocalNetwork(nn.Module):
         positive_index: The class that cells stand for.
         drop_rate: Share of the head's channels that are dropped in training.
         drop_path_rate: Stochastic depth of the backbone.
-        image_size: Side of the square input in pixels; only networks of a fixed input size read it.
-        strongest_cells: Share of a tile's cells whose mean is its score.
+        image_size: Side of the square input in pixels.
+        strongest_cells: Share of the cells of a tile of that size whose mean is its score; of a tile of
+            another size as many cells are taken.
 
     Attributes:
         reach_px: How far from itself a cell looks, pixels, where that has been measured.
@@ -101,6 +102,7 @@ class LocalNetwork(nn.Module):
         )
         self.positive_index = positive_index
         self.strongest_cells = strongest_cells
+        self._strongest = strongest_cells * (-(-image_size // CELL_PX)) ** 2
         self.levels = _levels(name, trunk)
         trunk.prune_intermediate_layers(self.levels, prune_norm=True, prune_head=True)
         self.trunk = trunk
@@ -120,7 +122,7 @@ class LocalNetwork(nn.Module):
 
     def logits(self, cells: Tensor) -> Tensor:
         """Return logits, float ``(N, 2)``: the score of the tile at the positive class, 0 at the other."""
-        score = strongest_mean(cells, share=self.strongest_cells)
+        score = strongest_mean(cells, share=min(1.0, self._strongest / int(cells[0].numel())))
         pair = [torch.zeros_like(score), score]
         return torch.stack(pair if self.positive_index == 1 else pair[::-1], dim=1)
 
