@@ -49,13 +49,16 @@ def own_forkserver() -> None:
 
 
 def die_with_owner() -> None:
-    """End this process with its parent, if it is the forkserver of that; any other process goes on.
+    """End this process, a sweep's forkserver, with its owner; at once where that has ended already.
 
     For the first module that a forkserver imports: by itself it leaves only when its imports are done and its
-    children have ended.
+    children have ended. A process that imports it without an owner goes on.
     """
-    if os.environ.get(_OWNER) == str(os.getppid()):
+    owner = os.environ.get(_OWNER)
+    if owner is not None:
         _be_killed_with_forking_process()
+        if os.getppid() != int(owner):
+            os._exit(1)
 
 
 def _be_killed_with_forking_process() -> None:
