@@ -27,8 +27,8 @@ class ModelConfig:
         head: ``pooled`` for a score a tile, as the network has it; ``local`` for a score every 8 pixels, of
             which the mean of the strongest is the tile's; or ``auto``: local where masks of training tiles
             can teach it and network and recipe allow it, else pooled.
-        strongest_cells: Share of a tile's cells whose mean is its score; only a local head reads it. In epochs
-            at a smaller size (``recipe.sizes``) it is the mean of as many cells.
+        strongest_cells: Share of a tile's cells whose mean is its score; only a local head reads it. At a
+            smaller size (``recipe.sizes``) as many cells count.
         image_size: Side of the square input in pixels; tiles are resized to it.
         drop_rate: Dropout before the classifier.
         drop_path_rate: Share of a network's branches that are left out at random in training.
