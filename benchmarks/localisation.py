@@ -26,10 +26,10 @@ def row_d(run: Path, cache: Path) -> str:
     """Return the localisation skill of a default run on its test tiles, and that of shuffled weights."""
     report = json.loads((run / "report" / "report.json").read_text(encoding="utf-8"))
     looked = report["localisation"]
-    parts = [f"{looked['tiles']} tiles: {_told(looked)}"]
+    parts = [f"{looked['tiles']} tiles: {told(looked)}"]
     for row in looked["by_lines"]:
         more = " or more" if row["or_more"] else ""
-        parts.append(f"{row['lines'] - 1}{more} branches, {row['tiles']} tiles: {_told(row)}")
+        parts.append(f"{row['lines'] - 1}{more} branches, {row['tiles']} tiles: {told(row)}")
     found = [_of_shuffled(run, cache, seed) for seed in range(NUM_SHUFFLES)]
     for name in ("energy", "pointing"):
         skills = [looked[name]["skill"] for looked in found]
@@ -40,7 +40,8 @@ def row_d(run: Path, cache: Path) -> str:
     return "; ".join(parts)
 
 
-def _told(looked: dict[str, Any]) -> str:
+def told(looked: dict[str, Any]) -> str:
+    """Say in words what a report tells of localisation."""
     return ", ".join(
         f"{name} {looked[name]['skill']:.3f} "
         f"({looked[name]['interval']['low']:.3f} to {looked[name]['interval']['high']:.3f})"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import time
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
+import localisation
 import numpy as np
 import resolution
 import torch
@@ -27,7 +28,7 @@ from crack_lightning.model.backbones import build_backbone, normalisation
 from crack_lightning.model.weights import load_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -46,7 +47,13 @@ class TransferRows(Commands):
 
     local = (
         *("model=efficientnet_lite0", "model.weights=imagenet", "model.head=local", "recipe=frozen"),
-        *("model.image_size=224", "trainer.max_epochs=2", "data=mixed", "data.test_sources=[metu]"),
+        *(
+            "recipe.sizes=[224]",
+            "model.image_size=320",
+            "model.strongest_cells=0.015",
+            "trainer.max_epochs=1",
+        ),
+        *("data=mixed", "data.test_sources=[metu]"),
     )
 
     def local_run(self, row: str, *arguments: str) -> tuple[Path, float]:
@@ -66,10 +73,19 @@ class TransferRows(Commands):
         return f"accuracy {accuracy(folder):.4f}, validation {validated(folder)}, {seconds:.0f} s"
 
     def c(self) -> str:
-        """The models of a and b on the halves of uav75."""
-        made = {row: self.scratch / row for row in "ab" if (self.scratch / row).is_dir()}
-        best = {row: max(folder.glob("*/*")) / "checkpoints" / "best.ckpt" for row, folder in made.items()}
-        return "; ".join(f"{row}: {self.halves(row, str(path))}" for row, path in best.items())
+        """The models of a and b on the half of uav75 to choose on; the better one on the other half."""
+        found = {row: self.half(row, self.best[row], "chosen_on") for row in self.best}
+        told = [f"{row}: {words}" for row, (_, words) in found.items()]
+        better = max(found, key=lambda row: found[row][0])
+        return "; ".join([*told, f"{better}: {self.half(better, self.best[better], 'reported')[1]}"])
+
+    def d(self) -> str:
+        """Where the models of a and b look on drawn tiles."""
+        told = []
+        for row, checkpoint in self.best.items():
+            made, _ = self.run(f"{row}-drawn", "evaluate", f"checkpoint={checkpoint}", "data=synthetic")
+            told.append(f"{row}: {localisation.told(report(made)['localisation'])}")
+        return "; ".join(told)
 
     def e(self) -> str:
         """The head that comes with the package: a photo of 4032 x 3024, put together of uav75's."""
@@ -79,39 +95,41 @@ class TransferRows(Commands):
         return f"{done.seconds:.1f} s in all, {done.mib:.0f} MiB"
 
     def shipped(self) -> str:
-        """The head that comes with the package on the halves of uav75."""
-        return self.halves("shipped", "builtin")
+        """The head that comes with the package on the half of uav75 to choose on."""
+        return self.half("shipped", "builtin", "chosen_on")[1]
 
     def resolution(self) -> str:
         """Input size, tile scale and pooling of the head that comes with the package."""
         cache = self.scratch / "cache"
-        halves = photo_halves(self.uav75, self.scratch / "halves", cache=cache)
-        photos = photo_tiles(halves["chosen_on"], cache=cache)
+        photos = photo_tiles(self.parted["chosen_on"], cache=cache)
         for line in resolution.tables("builtin", photos, cache=cache):
             print(line, flush=True)
         return "printed above"
 
-    def halves(self, row: str, checkpoint: str) -> str:
-        """Evaluate a model on all of uav75, then on each half."""
-        photos = ["data=masked_photos", f"data.root={self.uav75}", 'data.group_pattern="(DSC[0-9]+)"']
-        whole, _ = self.run(f"{row}-uav75", "evaluate", f"checkpoint={checkpoint}", *photos)
-        told = [f"all {metrics(whole)['auroc']:.3f}"]
-        lists = write_halves(read_rows(whole / "predictions.csv"), self.scratch)
-        for half, left_out in lists.items():
-            made, _ = self.run(
-                f"{row}-{half}", "evaluate", f"checkpoint={checkpoint}", *photos, f"data.exclude={left_out}"
-            )
-            between = report(made)["uncertainty"]["intervals"].get("auroc_crack")
-            interval = f" ({between['low']:.3f} to {between['high']:.3f})" if between else ""
-            told.append(f"{half} {metrics(made)['auroc']:.3f}{interval}")
-        return ", ".join(told)
+    @property
+    def best(self) -> dict[str, str]:
+        """The checkpoints of those of the rows a and b that ran."""
+        made = {row: self.scratch / row for row in "ab" if (self.scratch / row).is_dir()}
+        return {row: str(max(made[row].glob("*/*")) / "checkpoints" / "best.ckpt") for row in made}
+
+    @cached_property
+    def parted(self) -> dict[str, Path]:
+        """The folders of uav75's halves."""
+        return photo_halves(self.uav75, self.scratch / "halves", cache=self.scratch / "cache")
+
+    def half(self, row: str, checkpoint: str, half: str) -> tuple[float, str]:
+        """Evaluate a model on a half of uav75; return its AUROC, and words with where it looks."""
+        photos = ["data=masked_photos", f"data.root={self.parted[half]}", 'data.group_pattern="(DSC[0-9]+)"']
+        made, _ = self.run(f"{row}-{half}", "evaluate", f"checkpoint={checkpoint}", *photos)
+        between = report(made)["uncertainty"]["intervals"]["auroc_crack"]
+        auroc, looked = metrics(made)["auroc"], localisation.told(report(made)["localisation"])
+        return auroc, f"{half} {auroc:.3f} ({between['low']:.3f} to {between['high']:.3f}), skill {looked}"
 
     def f(self) -> str:
         """``experiment=transfer``, each run 4,800 tiles: METU's grouped test and the halves of uav75."""
-        halves = photo_halves(self.uav75, self.scratch / "halves", cache=self.scratch / "cache")
         photos = "source: masked_photos, group_pattern: '(DSC[0-9]+)'"
-        added = [f"+data.sources.{half}={{{photos}, root: {folder}}}" for half, folder in halves.items()]
-        tested = f"data.test_sources=[{','.join(['metu', *halves])}]"
+        added = [f"+data.sources.{half}={{{photos}, root: {folder}}}" for half, folder in self.parted.items()]
+        tested = f"data.test_sources=[{','.join(['metu', *self.parted])}]"
         sources = [f"data.sources.metu.root={self.metu}", "~data.sources.uav75", *added, tested]
         limits = ["trainer.max_train_batches=150", "trainer.max_val_batches=40"]
         self.run("f", "train", "experiment=transfer", *sources, *limits)
@@ -134,7 +152,11 @@ def mosaic(paths: Sequence[Path]) -> Picture:
 
 
 def photo_halves(uav75: Path, folder: Path, *, cache: Path) -> dict[str, Path]:
-    """Link the photos of the halves that :func:`write_halves` parts into folders of their own."""
+    """Link the photos of uav75 into a folder for each of its halves.
+
+    Photos are numbered in the order of their names: the first, third, … are for choosing (``chosen_on``), the
+    others are reported once (``reported``).
+    """
     photos = sorted(set(photo_tiles(uav75, cache=cache).group.tolist()))
     found = {}
     for place, half in enumerate(("chosen_on", "reported")):
@@ -176,31 +198,6 @@ def validated(folder: Path) -> str:
     """Say how well a run did on its validation tiles in the epoch that was kept."""
     kept = min(report(folder)["history"], key=lambda epoch: epoch["val/loss"])
     return f"loss {kept['val/loss']:.4f}, accuracy {kept['val/accuracy']:.4f}"
-
-
-def write_halves(rows: Iterable[Mapping[str, str]], folder: Path) -> dict[str, Path]:
-    """Write for each half of a set the list of tiles to leave out, so that it remains.
-
-    Photos are numbered in the order of their names: the first, third, … are for choosing, the others are
-    reported once.
-
-    Args:
-        rows: A run's ``predictions.csv``.
-        folder: Where to write.
-
-    Returns:
-        Lists for ``data.exclude``: under ``chosen_on`` and under ``reported``.
-    """
-    found = list(rows)
-    number = {photo: place for place, photo in enumerate(sorted({row["group"] for row in found}))}
-    lists = {}
-    for place, half in enumerate(("chosen_on", "reported")):
-        lists[half] = folder / f"{half}.csv"
-        with lists[half].open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["path"])
-            writer.writerows([row["path"]] for row in found if number[row["group"]] % 2 != place)
-    return lists
 
 
 def painting_speed(tiles: Sequence[Path], *, number: int = 300) -> float:

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from crack_lightning.data.appearance import MEASURES
 from crack_lightning.data.dealing import deal
@@ -227,5 +228,6 @@ def _out_of_fold(
         if not held_out.any() or len(np.unique(label[train])) < label.max() + 1:
             return None
         model = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=500))
-        probability[held_out] = model.fit(features[train], label[train]).predict_proba(features[held_out])
+        with threadpool_limits(1, user_api="blas"):  # a step takes less than threads wait for each other
+            probability[held_out] = model.fit(features[train], label[train]).predict_proba(features[held_out])
     return probability

@@ -113,7 +113,8 @@ def survey(
             pairs["twins"] = good[found]
         if touching:
             folders = folders_in_order(names[good])
-            found = np.concatenate([touching_pairs(looks.edges), seam_pairs(looks.edges, folders)])
+            beside = touching_pairs(looks.edges, num_workers=num_workers)
+            found = np.concatenate([beside, seam_pairs(looks.edges, folders)])
             pairs["touching"] = good[found]
         np.savez_compressed(folder / _FILE, reason=reason, appearance=looks.appearance, **pairs)
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from scipy.sparse import csr_array
+from threadpoolctl import threadpool_limits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TOUCHING_VERSION = 3
+TOUCHING_VERSION = 4
 """Raise this whenever other pairs are found, here or along seams: surveys in the cache are then made anew."""
 
 EDGE_SAMPLES = 112
@@ -19,7 +21,7 @@ LEFT, RIGHT, TOP, BOTTOM = range(4)
 _SMOOTH = (49, 8.0)
 _CLIP = 1.5
 _LEAST = 0.3
-_BLOCK = 1024
+_BLOCK = 128
 
 
 def edges(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -38,7 +40,7 @@ def edges(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(np.concatenate(sampled), cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def touching_pairs(edges: NDArray[np.uint8]) -> NDArray[np.int64]:
+def touching_pairs(edges: NDArray[np.uint8], *, num_workers: int = 2) -> NDArray[np.int64]:
     """Find pairs of tiles that touched in their photo.
 
     Each tile's best match on each side is taken, by the correlation of what the edges show in detail. A match
@@ -47,6 +49,7 @@ def touching_pairs(edges: NDArray[np.uint8]) -> NDArray[np.int64]:
 
     Args:
         edges: Of N tiles, uint8 ``(N, 4, EDGE_SAMPLES)``.
+        num_workers: Threads.
 
     Returns:
         Row numbers, int64 ``(P, 2)``: the right or lower tile of each pair is the second.
@@ -54,8 +57,10 @@ def touching_pairs(edges: NDArray[np.uint8]) -> NDArray[np.int64]:
     if not len(edges):
         return np.empty((0, 2), np.int64)
     profiles = edge_profiles(edges)
-    beside, sure_beside = _best_matches(profiles[RIGHT], profiles[LEFT])
-    below, sure_below = _best_matches(profiles[BOTTOM], profiles[TOP])
+    # threads of NumPy's own beside these would wait for each other
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max(1, num_workers)) as pool:
+        beside, sure_beside = _best_matches(profiles[RIGHT], profiles[LEFT], pool)
+        below, sure_below = _best_matches(profiles[BOTTOM], profiles[TOP], pool)
     by_the_right = sure_beside @ below + beside @ sure_below
     by_the_bottom = sure_below @ beside + below @ sure_beside
     corners = by_the_right * by_the_bottom  # from a tile to the one at the far corner of its square
@@ -91,30 +96,29 @@ def _profile(lines: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(np.divide(values, length, out=np.zeros_like(values), where=length > 1e-3), np.float32)
 
 
-def _best_matches(one: NDArray[np.float32], other: NDArray[np.float32]) -> tuple[csr_array, csr_array]:
+def _best_matches(
+    one: NDArray[np.float32], other: NDArray[np.float32], pool: Executor
+) -> tuple[csr_array, csr_array]:
     """Link each row of ``one`` to its likest of ``other``, and the other way round, each ``(N, N)``.
 
     Returns:
         All such links, and those that are the best in both directions.
     """
-    number = len(one)
-    ours, theirs = np.zeros(number, np.int64), np.zeros(number, np.int64)
-    score, their_score = np.full((2, number), -1, np.float32)
-    for start in range(0, number, _BLOCK):
-        alike = one[start : start + _BLOCK] @ other.T
-        rows = np.arange(len(alike))
-        alike[rows, start + rows] = -1
-        ours[start + rows] = alike.argmax(axis=1)
-        score[start + rows] = alike[rows, ours[start + rows]]
-        best = alike.max(axis=0)
-        better = np.flatnonzero(best > their_score)  # few: to find the place takes longer than the value
-        theirs[better] = start + alike[:, better].argmax(axis=0)
-        their_score[better] = best[better]
-    rows = np.arange(number)
-    forward, back = _links(rows, ours, score), _links(theirs, rows, their_score)
+    forward, back = _likest(one, other, pool), _likest(other, one, pool).T
     return forward + back, forward * back
 
 
-def _links(one: NDArray[np.int64], other: NDArray[np.int64], score: NDArray[np.float32]) -> csr_array:
-    good = score >= _LEAST
-    return csr_array((np.ones(good.sum(), np.float32), (one[good], other[good])), shape=(len(one), len(one)))
+def _likest(one: NDArray[np.float32], other: NDArray[np.float32], pool: Executor) -> csr_array:
+    """Link each row of ``one`` to its likest of ``other`` but that of its own number, ``(N, N)``."""
+
+    def of_block(start: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        alike = one[start : start + _BLOCK] @ other.T
+        rows = np.arange(len(alike))
+        alike[rows, start + rows] = -1
+        place = alike.argmax(axis=1)
+        return place, alike[rows, place]
+
+    number = len(one)
+    place, score = map(np.concatenate, zip(*pool.map(of_block, range(0, number, _BLOCK)), strict=True))
+    good = np.flatnonzero(score >= _LEAST)
+    return csr_array((np.ones(len(good), np.float32), (good, place[good])), shape=(number, number))
