@@ -206,6 +206,9 @@ def test_unreadable_files_end_a_run_or_are_counted(
     written = capsys.readouterr().err
     assert "1 of 32 files" in written
     assert "Positive/00003.jpg" in written
+    [log] = (tmp_path / "out").glob("*/*/run.log")
+    last = log.read_text(encoding="utf-8").splitlines()[-1]
+    assert last.endswith(f": {written.removeprefix('error: ').strip()}")
     assert main(["train", *arguments, "data.on_unreadable=skip"]) == 0
     [report] = (tmp_path / "out").glob("*/*/report/report.json")
     skipped = json.loads(report.read_text(encoding="utf-8"))["provenance"]["skipped"]
