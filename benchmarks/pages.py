@@ -50,6 +50,8 @@ def faults(driver: Any, page: Path, *, width: int, scheme: str, medium: str = "s
     for kind in ("browser", "performance"):
         driver.get_log(kind)  # empties it
     driver.get(page.resolve().as_uri())
+    if not driver.execute_script("return document.URL").startswith("file:"):  # its own error page
+        return [f"unopened: a page is expected at {page}, and there is none that Chromium can read"]
     found = [f"console: {entry['message']}" for entry in driver.get_log("browser")]
     for entry in driver.get_log("performance"):
         told = json.loads(entry["message"])["message"]
@@ -85,6 +87,8 @@ def main() -> None:
         faulty.write_text(FAULTY, encoding="utf-8")
         kinds = {fault.split(":")[0] for fault in faults(driver, faulty, width=1280, scheme="light")}
         assert kinds == {"console", "request", "overflow"}, f"a faulty page was blamed for {kinds} alone"
+        [fault] = faults(driver, faulty.with_name("missing.html"), width=1280, scheme="light")
+        assert fault.startswith("unopened: "), f"a missing page was blamed for {fault}"
     for page in pages:
         for width, scheme, medium in VIEWS:
             found = faults(driver, page, width=width, scheme=scheme, medium=medium)
