@@ -23,6 +23,8 @@ NAMES = ("report.html", "comparison.html", "audit.html")
 HEIGHT = 900
 VIEWS = [(width, scheme, "screen") for width in (1280, 390) for scheme in ("light", "dark")]
 VIEWS.append((718, "dark", "print"))  # A4 between its margins
+_SCROLLS = """return [...document.querySelectorAll("table.told")].some(
+    table => table.parentElement.scrollWidth > table.parentElement.clientWidth)"""
 FAULTY = """<!doctype html><title>faulty</title><div style="width: 3000px">wide</div>
 <img src="http://127.0.0.1:9/missing.png" alt=""><script>console.error("wrong")</script>"""
 
@@ -64,6 +66,8 @@ def faults(driver: Any, page: Path, *, width: int, scheme: str, medium: str = "s
     )
     if inside > window or window != width:
         found.append(f"overflow: {inside} px in a window of {window} px, {width} asked")
+    if driver.execute_script(_SCROLLS):
+        found.append("overflow: the figures and what they mean are to be read without scrolling sideways")
     return found
 
 
