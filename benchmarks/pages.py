@@ -23,6 +23,8 @@ NAMES = ("report.html", "comparison.html", "audit.html")
 HEIGHT = 900
 VIEWS = [(width, scheme, "screen") for width in (1280, 390) for scheme in ("light", "dark")]
 VIEWS.append((718, "dark", "print"))  # A4 between its margins
+_SCROLLS = """return [...document.querySelectorAll("table.told")].some(
+    table => table.parentElement.scrollWidth > table.parentElement.clientWidth)"""
 FAULTY = """<!doctype html><title>faulty</title><div style="width: 3000px">wide</div>
 <img src="http://127.0.0.1:9/missing.png" alt=""><script>console.error("wrong")</script>"""
 
@@ -50,6 +52,8 @@ def faults(driver: Any, page: Path, *, width: int, scheme: str, medium: str = "s
     for kind in ("browser", "performance"):
         driver.get_log(kind)  # empties it
     driver.get(page.resolve().as_uri())
+    if not driver.execute_script("return document.URL").startswith("file:"):  # its own error page
+        return [f"unopened: a page is expected at {page}, and there is none that Chromium can read"]
     found = [f"console: {entry['message']}" for entry in driver.get_log("browser")]
     for entry in driver.get_log("performance"):
         told = json.loads(entry["message"])["message"]
@@ -62,6 +66,8 @@ def faults(driver: Any, page: Path, *, width: int, scheme: str, medium: str = "s
     )
     if inside > window or window != width:
         found.append(f"overflow: {inside} px in a window of {window} px, {width} asked")
+    if driver.execute_script(_SCROLLS):
+        found.append("overflow: the figures and what they mean are to be read without scrolling sideways")
     return found
 
 
@@ -85,6 +91,8 @@ def main() -> None:
         faulty.write_text(FAULTY, encoding="utf-8")
         kinds = {fault.split(":")[0] for fault in faults(driver, faulty, width=1280, scheme="light")}
         assert kinds == {"console", "request", "overflow"}, f"a faulty page was blamed for {kinds} alone"
+        [fault] = faults(driver, faulty.with_name("missing.html"), width=1280, scheme="light")
+        assert fault.startswith("unopened: "), f"a missing page was blamed for {fault}"
     for page in pages:
         for width, scheme, medium in VIEWS:
             found = faults(driver, page, width=width, scheme=scheme, medium=medium)

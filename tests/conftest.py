@@ -123,6 +123,19 @@ def tiny() -> list[str]:
 
 
 @pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file of weights for the network of ``tiny``, as good as random."""
+    import timm
+    import torch
+    from safetensors.torch import save_file
+
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "mobilenetv3_small.safetensors"
+    save_file(timm.create_model("mobilenetv3_small_100").state_dict(), path)
+    return str(path)
+
+
+@pytest.fixture(scope="session")
 def outputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("outputs")
 

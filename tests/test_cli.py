@@ -206,9 +206,18 @@ def test_help_imports_no_torch(flags: list[str]) -> None:
         ("predict nowhere.ckpt photo.jpg", "checkpoint: there is no file 'nowhere.ckpt'"),
         ("predict checkpoint=builtin nowhere.jpg", "source: no such file, folder or pattern: 'nowhere.jpg'"),
         ("train model.weights=nowhere.pth", "model.weights: a file is expected, got 'nowhere.pth'"),
+        ("train data=metu", "data: 'metu' needs its images; set data.root=<folder that holds them>"),
+        (
+            "train data=image_folder data.root=nowhere",
+            "data.root: 'nowhere' does not exist; expected a folder",
+        ),
+        (
+            "evaluate checkpoint=builtin data=masked_photos",
+            "data.root: expected a folder with photos and masks",
+        ),
     ],
 )
-def test_a_file_that_is_not_there_is_told_before_torch_is_imported(line: str, told: str) -> None:
+def test_what_is_not_there_is_told_before_torch_is_imported(line: str, told: str) -> None:
     code = f"import sys, crack_lightning.cli as cli; print(cli.main({line.split()}), 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "2 False\n"

@@ -66,10 +66,13 @@ def test_runs_are_ordered_tested_and_their_settings_told_apart(
     assert told["bad"]["high"] < 0
     others = set(told) - {"bad"}
     assert all(told[name]["p"] > 0.05 for name in others)
-    page = next((tmp_path / "out").glob("*/*_compare/comparison.html")).read_text(encoding="utf-8")
+    [written] = (tmp_path / "out").glob("*/*_compare/comparison.html")
+    page = written.read_text(encoding="utf-8")
     assert "not tested" not in page
     assert "data:image/png" in page
-    assert "bad" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "bad" in said
+    assert said.endswith(f"\nComparison: {written}\n")
     with next((tmp_path / "out").glob("*/*_compare/comparison.csv")).open(encoding="utf-8") as file:
         assert [row["optimizer.lr"] for row in csv.DictReader(file)][-1] == "0.8"
 

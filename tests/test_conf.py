@@ -28,6 +28,7 @@ NEEDS = {
     "data/image_folder": ["data.root=tiles"],
     "model/timm": ["model.name=resnet10t"],
     "recipe/frozen": ["model.weights=imagenet"],
+    "recipe/probe": ["model.weights=imagenet"],
     "experiment/transfer": ["data.sources.metu.root=tiles", "data.sources.uav75.root=uav75"],
     "data/mixed": ["data.sources={a: {source: metu, root: tiles}}"],
 }

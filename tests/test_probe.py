@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    Train = Callable[..., Path]
+
 SETTINGS = [
     "recipe=probe",
     "data.drawn.num_tiles=160",
@@ -30,20 +32,25 @@ SETTINGS = [
 ]
 
 
-def train(outputs: Path, *overrides: str) -> Path:
-    before = set(outputs.glob("*/*"))
-    assert main(["train", *SETTINGS, f"outputs={outputs}", *overrides]) == 0
-    [folder] = set(outputs.glob("*/*")) - before
-    return folder
-
-
 def report(folder: Path) -> dict[str, Any]:
     contents: dict[str, Any] = json.loads((folder / "report" / "report.json").read_text(encoding="utf-8"))
     return contents
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def train(tiny_weights: str) -> Train:
+    def trained(outputs: Path, *overrides: str) -> Path:
+        before = set(outputs.glob("*/*"))
+        own = [f"model.weights={tiny_weights}", f"outputs={outputs}"]
+        assert main(["train", *SETTINGS, *own, *overrides]) == 0
+        [folder] = set(outputs.glob("*/*")) - before
+        return folder
+
+    return trained
+
+
+@pytest.fixture(scope="module")
+def folder(train: Train, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return train(tmp_path_factory.mktemp("outputs"))
 
 
@@ -96,13 +103,15 @@ def test_the_checkpoint_answers_as_the_test_did(folder: Path, root_of: Callable[
 @pytest.mark.parametrize(
     "override", ["seed=0", "recipe.l2=0.05", "data.split.seed=3", "recipe.loss.class_weights=balanced"]
 )
-def test_another_head_or_split_takes_the_kept_features(override: str, tmp_path: Path) -> None:
+def test_another_head_or_split_takes_the_kept_features(override: str, train: Train, tmp_path: Path) -> None:
     made = report(train(tmp_path, override))["provenance"]
     if override == "recipe.l2=0.05":
         assert [row["l2"] for row in made["l2_tried"]] == [0.05]
 
 
-def test_views_are_computed_once_each(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_views_are_computed_once_each(
+    folder: Path, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     computed: list[int | None] = []
     real = Probe._computed
 
@@ -119,16 +128,19 @@ def test_views_are_computed_once_each(folder: Path, tmp_path: Path, monkeypatch:
     assert len(set(losses)) == 3
 
 
-def test_limits_leave_out_tiles_of_training_and_validation_alone(folder: Path, tmp_path: Path) -> None:
+def test_limits_leave_out_tiles_of_training_and_validation_alone(
+    folder: Path, train: Train, tmp_path: Path
+) -> None:
     limited = report(train(tmp_path, "trainer=smoke", "trainer.max_train_batches=1"))
     assert limited["metrics"]["tiles"] == report(folder)["metrics"]["tiles"]
     assert limited["provenance"]["l2_tried"] != report(folder)["provenance"]["l2_tried"]
 
 
 def test_a_precision_that_the_cpu_would_not_read_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, tiny_weights: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["train", *SETTINGS, f"outputs={tmp_path}", "trainer=cpu", "trainer.precision=bf16"]) == 2
+    own = [f"model.weights={tiny_weights}", "trainer=cpu", "trainer.precision=bf16", f"outputs={tmp_path}"]
+    assert main(["train", *SETTINGS, *own]) == 2
     assert (
         "trainer.precision: on the CPU recipe=probe computes as recipe.engine says" in capsys.readouterr().err
     )
@@ -143,13 +155,16 @@ def test_a_probe_that_broke_off_ends_as_the_unbroken_one(folder: Path, tmp_path:
         state = json.loads((broken / "state.json").read_text())
         if phase == "fit":
             shutil.rmtree(broken / "checkpoints")
-            state = {"phase": "fit"}
+            state = {"command": state["command"]}
         (broken / "state.json").write_text(json.dumps(state | {"phase": phase}))
         assert main(["train", f"resume={broken}"]) == 0
         assert (broken / "predictions.csv").read_text() == (folder / "predictions.csv").read_text()
         again, first = report(broken), report(folder)
+        assert "times_resumed" not in first["timing"]
+        assert again["timing"]["times_resumed"] == 1
+        assert "| times resumed | 1 |" in (broken / "report" / "report.md").read_text()
         for contents in (again, first):
-            del contents["timing"], contents["made"], contents["provenance"]["command"]
+            del contents["timing"], contents["made"]
         assert again == first
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import multiprocessing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from crack_lightning.errors import ConfigError, CrackLightningError
-from crack_lightning.run_folder import create_run_folder, sole_writer, whole_file, write_text
+from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer, whole_file, write_text
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 
@@ -37,6 +38,13 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
         fail_half_way()
     assert path.read_text(encoding="utf-8") == "whole"
     assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no disk that is always full")
+def test_a_log_without_room_ends_in_the_error_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(OSError, match="No space left"), logging_to(Path("/dev/full")):
+        logging.getLogger("crack_lightning").info("a line")
+    assert capsys.readouterr() == ("a line\n", "")
 
 
 def _hold(folder: str, pipe: multiprocessing.connection.Connection) -> None:

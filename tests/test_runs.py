@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -115,6 +116,25 @@ def test_a_resumed_run_keeps_its_settings(
     assert sentence in capsys.readouterr().err
 
 
+def test_a_run_older_than_a_key_goes_on_with_its_default(run: Path, tmp_path: Path) -> None:
+    older = tmp_path / "older"
+    shutil.copytree(run, older)
+    lines = (run / "config.yaml").read_text(encoding="utf-8").splitlines()
+    assert "  head: local" in lines
+    lines.remove("  strongest_cells: 0.03")
+    (older / "config.yaml").write_text("\n".join(lines), encoding="utf-8")
+    best = older / "checkpoints" / "best.ckpt"
+    checkpoint = torch.load(best, weights_only=True)
+    del checkpoint["hyper_parameters"]["strongest_cells"]
+    torch.save(checkpoint, best)
+    state = json.loads((run / "state.json").read_text(encoding="utf-8"))
+    (older / "state.json").write_text(json.dumps(state | {"phase": "test"}), encoding="utf-8")
+    (older / "predictions.csv").unlink()
+    assert main(["train", f"resume={older}"]) == 0
+    assert (older / "predictions.csv").read_bytes() == (run / "predictions.csv").read_bytes()
+    assert "  strongest_cells: 0.03" in (older / "config.yaml").read_text(encoding="utf-8").splitlines()
+
+
 def test_resume_needs_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", f"resume={tmp_path}"]) == 2
     assert f"resume: there is no run in '{tmp_path}'" in capsys.readouterr().err
@@ -206,6 +226,9 @@ def test_unreadable_files_end_a_run_or_are_counted(
     written = capsys.readouterr().err
     assert "1 of 32 files" in written
     assert "Positive/00003.jpg" in written
+    [log] = (tmp_path / "out").glob("*/*/run.log")
+    last = log.read_text(encoding="utf-8").splitlines()[-1]
+    assert last.endswith(f": {written.removeprefix('error: ').strip()}")
     assert main(["train", *arguments, "data.on_unreadable=skip"]) == 0
     [report] = (tmp_path / "out").glob("*/*/report/report.json")
     skipped = json.loads(report.read_text(encoding="utf-8"))["provenance"]["skipped"]

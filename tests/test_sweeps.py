@@ -137,7 +137,10 @@ def test_a_trial_that_contradicts_itself_is_a_failed_job_of_its_search(
             "sweep.prune_after: sweep.pruner=none does not",
         ),
         (
-            ["-m", "sweep.search=random", "recipe=scratch,probe", "sweep.pruner=asha", _ACCURACY],
+            [
+                *("-m", "sweep.search=random", "recipe=scratch,probe", "model.weights=imagenet"),
+                *("sweep.pruner=asha", _ACCURACY),
+            ],
             "sweep.pruner: asha needs a figure of each epoch, and recipe=probe has none",
         ),
         (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import os
 import signal
@@ -11,7 +10,13 @@ import traceback
 from typing import TYPE_CHECKING, Any, cast
 
 from crack_lightning.command_line import hydra_arguments
-from crack_lightning.errors import CrackLightningError, FailedJobsError, Interrupted, nearest
+from crack_lightning.errors import (
+    CrackLightningError,
+    FailedJobsError,
+    Interrupted,
+    nearest,
+    tells_of_a_full_disk,
+)
 from crack_lightning.hardware import share_cores
 
 if TYPE_CHECKING:
@@ -74,8 +79,8 @@ def guarded(action: Callable[[], int]) -> int:
         print(stop, file=sys.stderr)
         return 128 + stop.signal_number
     except Exception as error:  # noqa: BLE001  # the boundary: whatever else arrives here is ours
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            print(f"error: outputs: {_no_room(error)}", file=sys.stderr)
+        if tells_of_a_full_disk(error):
+            print(f"error: outputs: {_no_room(cast('OSError', error))}", file=sys.stderr)
             return MISTAKE
         traceback.print_exc()
         print(

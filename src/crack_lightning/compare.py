@@ -33,7 +33,8 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
     contents = write_comparison(
         runs, folder, title=f"Comparison of {len(runs)} runs", command=as_typed("compare", overrides)
     )
-    show(comparison_table(contents, page=folder / "comparison.html"))
+    show(comparison_table(contents))
+    print(f"Comparison: {folder / 'comparison.html'}")  # plain, so that no path is broken
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ class Interrupted(BaseException):
 
     def __str__(self) -> str:
         return f"interrupted by signal {self.signal_number}"
+
+
+def tells_of_a_full_disk(error: BaseException | None) -> bool:
+    """Say whether an error is that a disk, or somebody's share of it, has no room."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def nearest(word: str, choices: Iterable[str], *, cutoff: float = 0.6) -> str | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from crack_lightning.cli import main
 from crack_lightning.command_line import as_typed
 from crack_lightning.config import EvaluateConfig, parse, require_checkpoint
+from crack_lightning.experiment.ahead import require_tiles
 from crack_lightning.hardware import heavy_imports
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
     """
     config = parse(composed, EvaluateConfig)
     require_checkpoint(config.checkpoint)
+    require_tiles(config.data)
     with heavy_imports():
         from rich import print as show
 

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from crack_lightning.errors import ConfigError, CrackLightningError
+from crack_lightning.errors import ConfigError, CrackLightningError, tells_of_a_full_disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from logging import LogRecord
 
 SESSION = ".hparams"
 """The end of the names of files that tell TensorBoard's HPARAMS tab of a run: its beginning and its end."""
@@ -110,11 +111,19 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
+class _RunLog(logging.FileHandler):
+    """Prints no traceback where the log itself finds no room: the run's error says so."""
+
+    def handleError(self, record: LogRecord) -> None:  # noqa: N802  # logging's own name for it
+        if not tells_of_a_full_disk(sys.exc_info()[1]):
+            super().handleError(record)
+
+
 @contextmanager
 def logging_to(path: Path) -> Iterator[None]:
     """Send what the package logs to a file and to the console."""
     package = logging.getLogger("crack_lightning")
-    file, console = logging.FileHandler(path, encoding="utf-8"), logging.StreamHandler(sys.stdout)
+    file, console = _RunLog(path, encoding="utf-8"), logging.StreamHandler(sys.stdout)
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     package.setLevel(logging.INFO)
     package.propagate = False

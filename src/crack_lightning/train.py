@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from crack_lightning.cli import main
 from crack_lightning.command_line import as_typed
 from crack_lightning.config import TrainConfig, parse, require_weights, resumed_config
-from crack_lightning.experiment.ahead import tiles_meanwhile
+from crack_lightning.experiment.ahead import require_tiles, tiles_meanwhile
 from crack_lightning.hardware import heavy_imports
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def run(
         config = resumed_config(folder, asked=config, overrides=overrides)
     else:
         require_weights(config.model.weights)
+        require_tiles(config.data)
     with tiles_meanwhile(config), heavy_imports():
         from rich import print as show
 

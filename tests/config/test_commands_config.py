@@ -47,7 +47,7 @@ def test_a_key_that_a_command_does_not_read_is_refused(
     [
         ({"optimizer": OptimizerConfig(lr=0.1)}, "optimizer.lr: recipe=probe does not read it"),
         ({"scheduler": SchedulerConfig(name="cosine")}, "scheduler.name: recipe=probe does not"),
-        ({"model": ModelConfig(drop_rate=0.2)}, "model.drop_rate: recipe=probe does not"),
+        ({"model": ModelConfig(drop_rate=0.2, weights="imagenet")}, "model.drop_rate: recipe=probe does not"),
         ({"data": DataConfig(sampler="balanced")}, "data.sampler: recipe=probe does not"),
         ({"trainer": TrainerConfig(monitor="val/accuracy")}, "trainer.monitor: recipe=probe does not"),
         ({"callbacks": {"a": {}}}, "callbacks: recipe=probe has no steps"),
@@ -64,7 +64,8 @@ def test_a_key_that_a_command_does_not_read_is_refused(
     ],
 )
 def test_what_a_recipe_does_not_read_is_refused(changes: dict[str, Any], said: str | None) -> None:
-    config = TrainConfig(**{"recipe": RecipeConfig(name="probe")} | changes)
+    plain: dict[str, Any] = {"recipe": RecipeConfig(name="probe"), "model": ModelConfig(weights="imagenet")}
+    config = TrainConfig(**plain | changes)
     problems = config.problems()
     assert [problem.startswith(said or "") for problem in problems] == ([True] if said else [])
 
@@ -146,7 +147,6 @@ LOCAL = ModelConfig(head="local", weights="imagenet", name="efficientnet_lite0")
         ({"recipe": RecipeConfig(name="probe")}, "recipe.name: probe fits a pooled head"),
         ({"recipe": RecipeConfig(name="probe_then_finetune")}, "recipe.name: probe_then_finetune fits"),
         ({"augmentation": AugmentationConfig(cutmix_alpha=0.2)}, "augmentation: MixUp and CutMix share"),
-        ({"model": ModelConfig(head="local"), "recipe": RecipeConfig(name="frozen")}, "recipe.name: frozen"),
         (
             {"model": ModelConfig(head="pooled"), "recipe": RecipeConfig(loss=LossConfig(cells=2))},
             "recipe.loss.cells: model.head=pooled here does not read it",
@@ -157,10 +157,13 @@ LOCAL = ModelConfig(head="local", weights="imagenet", name="efficientnet_lite0")
         ),
         ({"model": ModelConfig(strongest_cells=0.01)}, None),
         (
-            {"model": ModelConfig(), "recipe": RecipeConfig(name="probe", loss=LossConfig(cells=2))},
+            {
+                "model": ModelConfig(weights="imagenet"),
+                "recipe": RecipeConfig(name="probe", loss=LossConfig(cells=2)),
+            },
             "recipe.loss.cells: model.head=auto here does not read it",
         ),
-        ({"model": ModelConfig(), "recipe": RecipeConfig(name="probe")}, None),
+        ({"model": ModelConfig(weights="imagenet"), "recipe": RecipeConfig(name="probe")}, None),
         ({"model": ModelConfig(), "recipe": RecipeConfig(loss=LossConfig(cells=2))}, None),
         ({"model": ModelConfig(), "augmentation": AugmentationConfig(cutmix_alpha=0.2)}, None),
         ({"recipe": RecipeConfig(name="frozen", loss=LossConfig(cells=2))}, None),
@@ -171,6 +174,14 @@ def test_what_does_not_go_with_a_local_head_is_refused(changes: dict[str, Any], 
     plain: dict[str, Any] = {"model": LOCAL, "recipe": RecipeConfig(name="finetune")}
     problems = TrainConfig(**plain | changes).problems()
     assert [problem.startswith(said or "") for problem in problems] == ([True] if said else [])
+
+
+@pytest.mark.parametrize("recipe", ["frozen", "probe"])
+def test_a_backbone_that_stays_as_it_is_is_not_random(recipe: str) -> None:
+    [problem] = TrainConfig(recipe=RecipeConfig(name=recipe)).problems()
+    assert problem.startswith(f"recipe.name: {recipe} leaves the backbone as it is, and model.weights=none")
+    given = TrainConfig(recipe=RecipeConfig(name=recipe), model=ModelConfig(weights="a.safetensors"))
+    assert given.problems() == []
 
 
 def test_a_plain_cnn_has_no_strides_for_a_local_head() -> None:

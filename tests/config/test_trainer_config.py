@@ -8,6 +8,7 @@ import pytest
 
 from crack_lightning.config import TrainConfig
 from crack_lightning.config.data import DataConfig
+from crack_lightning.config.model import ModelConfig
 from crack_lightning.config.recipe import RecipeConfig
 from crack_lightning.config.trainer import TrainerConfig
 
@@ -20,6 +21,7 @@ def config(
     return TrainConfig(
         data=DataConfig(batch_size=batch_size),
         recipe=RecipeConfig(name=recipe),
+        model=ModelConfig(weights="imagenet"),
         trainer=TrainerConfig(**trainer),
         callbacks={"mine": {"_target_": callback}} if callback else {},
     )

@@ -99,7 +99,9 @@ def test_tiles_that_the_user_left_out_are_counted_apart(
 def test_how_it_was_made_names_command_settings_and_times(
     draw_run: DrawRun, provenance: dict[str, Any]
 ) -> None:
-    text = markdown_of(draw_run(), provenance=provenance)
+    novelty = {"novelty": {"validation_tiles": 36, "passes": 36 / 37}}
+    text = markdown_of(draw_run(), provenance=provenance | novelty)
+    assert ", passes 0.973 |" in text
     assert "| command | `python -m crack_lightning.train model=plain_cnn` |" in text
     assert "| seconds | training 12.3, test 0.5 |" in text
     assert "    optimizer.betas: [0.9, 0.999]" in text

@@ -57,7 +57,9 @@ def test_a_run_and_its_evaluation_follow_the_schema(run: Path, outputs: Path) ->
     assert title == "mobilenetv3_small on synthetic"
 
 
-def test_a_probe_of_three_classes_follows_the_schema(tmp_path: Path, tiny: list[str]) -> None:
+def test_a_probe_of_three_classes_follows_the_schema(
+    tmp_path: Path, tiny: list[str], tiny_weights: str
+) -> None:
     rng = np.random.default_rng(0)
     for number, name in enumerate(("crack", "intact", "spall")):
         (tmp_path / "tiles" / name).mkdir(parents=True)
@@ -65,7 +67,7 @@ def test_a_probe_of_three_classes_follows_the_schema(tmp_path: Path, tiny: list[
             pixels = rng.integers(40 * number, 40 * number + 80, (40, 40, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "tiles" / name / f"{tile}.png")
     own = ["data=image_folder", f"data.root={tmp_path / 'tiles'}", "recipe=probe", f"outputs={tmp_path}"]
-    own += ["data.split.recover_photos=false", "augmentation=none"]
+    own += [f"model.weights={tiny_weights}", "data.split.recover_photos=false", "augmentation=none"]
     kept = [argument for argument in tiny if not argument.startswith(("data.drawn", "trainer="))]
     assert main(["train", *kept, *own]) == 0
     [folder] = tmp_path.glob("*/*_image_folder")

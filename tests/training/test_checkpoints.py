@@ -54,3 +54,10 @@ def test_a_state_survives_its_file(tmp_path: Path) -> None:
         pass
     state.advance("test", tmp_path, history=[{"epoch": 0.0, "val/loss": 0.5}])
     assert RunState.read(tmp_path) == state
+
+
+def test_a_run_keeps_the_command_that_began_it_and_counts_the_others(tmp_path: Path) -> None:
+    for times, command in enumerate(("train model=resnet18", "train resume=a", "train resume=b")):
+        state = RunState.entered(tmp_path, command=command)
+        assert (state.command, state.resumed) == ("train model=resnet18", times)
+        assert RunState.read(tmp_path) == state

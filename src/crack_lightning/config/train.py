@@ -166,10 +166,10 @@ class TrainConfig:
     def _head_problems(self) -> list[str]:
         """List what does not go with the head, and what needs another one."""
         found = []
-        if self.recipe.name == "frozen" and self.model.weights == "none":
+        if self.recipe.name in ("frozen", "probe") and self.model.weights == "none":
             found.append(
-                "recipe.name: frozen leaves the backbone as it is, and model.weights=none are random; "
-                "set model.weights=imagenet or a path."
+                f"recipe.name: {self.recipe.name} leaves the backbone as it is, and model.weights=none are "
+                "random; set model.weights=imagenet or a path."
             )
         if not self._may_be_local:
             by = f"model.head={self.model.head} here"

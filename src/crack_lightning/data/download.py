@@ -95,34 +95,35 @@ def obtain(
         ConfigError: If none of the three ways is given.
         DataError: If the folder or the file is missing, or the file cannot be fetched or unpacked.
     """
+    require_way(published, root=root, archive=archive, download=download)
     if root is not None:
-        return _checked_root(root, published)
+        return root
     if archive is not None:
         return _unpacked(archive, published, cache, show_progress=show_progress)
-    if download:
-        return _downloaded(published, cache, show_progress=show_progress, timeout_s=timeout_s)
-    raise ConfigError(
-        f"data: '{published.name}' needs its images; set data.root=<folder that holds them>, "
-        f"data.archive=<the file published at {published.page}>, or data.download=true."
-    )
+    return _downloaded(published, cache, show_progress=show_progress, timeout_s=timeout_s)
 
 
-def _checked_root(root: Path, published: PublishedSet) -> Path:
-    if root.is_dir():
-        return root
-    what = "is a file; set data.archive to it, or" if root.is_file() else "does not exist;"
-    raise DataError(
-        f"data.root: '{root}' {what} set data.root=<folder that holds '{published.name}'>; "
-        f"its page is {published.page}."
-    )
-
-
-def _unpacked(archive: Path, published: PublishedSet, cache: Path, *, show_progress: bool) -> Path:
-    if not archive.is_file():
+def require_way(published: PublishedSet, *, root: Path | None, archive: Path | None, download: bool) -> None:
+    """Refuse what :func:`obtain` could not begin with; arguments and errors as there."""
+    if root is None and archive is None and not download:
+        raise ConfigError(
+            f"data: '{published.name}' needs its images; set data.root=<folder that holds them>, "
+            f"data.archive=<the file published at {published.page}>, or data.download=true."
+        )
+    if root is not None and not root.is_dir():
+        what = "is a file; set data.archive to it, or" if root.is_file() else "does not exist;"
+        raise DataError(
+            f"data.root: '{root}' {what} set data.root=<folder that holds '{published.name}'>; "
+            f"its page is {published.page}."
+        )
+    if root is None and archive is not None and not archive.is_file():
         what = "is a folder; set data.root to it, or" if archive.is_dir() else "does not exist;"
         raise DataError(
             f"data.archive: '{archive}' {what} set data.archive=<the file published at {published.page}>."
         )
+
+
+def _unpacked(archive: Path, published: PublishedSet, cache: Path, *, show_progress: bool) -> Path:
     facts = archive.stat()
     made_from: dict[str, str | int] = {
         "archive": archive.name,

@@ -137,7 +137,7 @@ def _run(
     command: str,
     report: Report | None,
 ) -> ExperimentResult:
-    state = RunState.read(folder)
+    state = RunState.entered(folder, command=command)
     table, skipped = _tiles(config, state, folder=folder, plan=plan)
     pl.seed_everything(config.seed, verbose=False)
     datamodule = assembly.build_datamodule(config, table, plan=plan)
@@ -159,12 +159,13 @@ def _run(
             table=table,
             history=state.history,
             provenance=provenance(
-                command=command,
+                command=state.command,
                 settings=reproducible(config),
                 num_parameters=count_parameters(classifier),
                 plan=plan,
                 skipped=skipped,
                 seconds=state.seconds,
+                resumed=state.resumed,
                 kept_epoch=best["epoch"] if state.history else None,
                 fitted=state.fitted | fitting.novelty_facts(classifier),
             ),

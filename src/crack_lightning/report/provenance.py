@@ -25,6 +25,7 @@ def provenance(
     plan: HardwarePlan,
     skipped: Sequence[Mapping[str, str]],
     seconds: Mapping[str, float],
+    resumed: int = 0,
     kept_epoch: int | None = None,
     engine: str | None = None,
     precision: str | None = None,
@@ -39,6 +40,7 @@ def provenance(
         plan: The machine's use.
         skipped: Files left out, with ``path`` and ``reason``.
         seconds: By phase.
+        resumed: How often the run was gone on with.
         kept_epoch: The epoch of the tested weights, from 0.
         engine: What computed the predictions; PyTorch by default.
         precision: In what precision; the plan's by default.
@@ -47,6 +49,7 @@ def provenance(
     Returns:
         A mapping for ``write_report``.
     """
+    breaks = {"times_resumed": resumed} if resumed else {}
     return {
         "command": command,
         "parameters": num_parameters,
@@ -59,7 +62,7 @@ def provenance(
         "machine": describe_machine(),
         "versions": {name: _version(name) for name in _PACKAGES},
         "settings": settings,
-        "timing": {"seconds": dict(seconds), "peak_memory_mib": peak_memory_mib()},
+        "timing": {"seconds": dict(seconds), "peak_memory_mib": peak_memory_mib(), **breaks},
         "made": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
 

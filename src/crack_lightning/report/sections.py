@@ -182,7 +182,7 @@ def _inline(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(_inline, value))
     if isinstance(value, float):
-        return f"{value:.1f}" if abs(value) >= 1 else f"{value:g}"
+        return f"{value:.1f}" if abs(value) >= 1 else f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else str(value)
 
 

@@ -12,13 +12,12 @@ from crack_lightning.sweep.transfer import FIGURES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 _APART = 4
 
 
-def comparison_table(contents: Mapping[str, Any], *, page: Path) -> Group:
-    """Build what the console shows of a comparison: a row a run, the best first, and where the page is."""
+def comparison_table(contents: Mapping[str, Any]) -> Group:
+    """Build what the console shows of a comparison: a row a run, the best first."""
     table = Table(title=Text(contents["title"]), title_justify="left")
     shown = contents["differing"] if len(contents["differing"]) <= _APART else []
     for name in ("run", *shown):
@@ -30,8 +29,7 @@ def comparison_table(contents: Mapping[str, Any], *, page: Path) -> Group:
         for row in part:
             table.add_row(*_cells(row, shown, told.get(row["run"], {})))
         table.add_section()
-    found = by_source(contents["transfer"])
-    return Group(table, *found, Text(f"Comparison: {page}", overflow="fold"))
+    return Group(table, *by_source(contents["transfer"]))
 
 
 def by_source(transfer: Mapping[str, Any]) -> list[Table]:

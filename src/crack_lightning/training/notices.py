@@ -1,10 +1,13 @@
-"""Warnings of libraries that a user of ours can do nothing about, each with its reason."""
+"""What libraries print that a user of ours can do nothing about, each with its reason."""
 
 from __future__ import annotations
 
+import threading
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from crack_lightning.errors import tells_of_a_full_disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +25,24 @@ _SETTLED = (
 @contextmanager
 def settled_warnings() -> Iterator[None]:
     """Keep the known warnings from the console while the block runs."""
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _full_disk_told_once():
         for message in _SETTLED:
             warnings.filterwarnings("ignore", message=message)
         yield
+
+
+@contextmanager
+def _full_disk_told_once() -> Iterator[None]:
+    """Let TensorBoard's thread print no traceback of a full disk: whoever writes next gets the error."""
+    previous = threading.excepthook
+
+    def told(arguments: threading.ExceptHookArgs) -> None:
+        of_tensorboard = type(arguments.thread).__module__.startswith("tensorboard.")
+        if not (of_tensorboard and tells_of_a_full_disk(arguments.exc_value)):
+            previous(arguments)
+
+    threading.excepthook = told
+    try:
+        yield
+    finally:
+        threading.excepthook = previous

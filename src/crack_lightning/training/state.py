@@ -26,6 +26,8 @@ class RunState:
         seconds: By phase, over all resumptions.
         fitted: What else the fit tells the report.
         validation: ``val/loss`` (nats) and ``val/accuracy`` of the best checkpoint's own probabilities.
+        command: What was typed to begin the run.
+        resumed: How often the run was gone on with.
     """
 
     phase: str = "fit"
@@ -33,6 +35,8 @@ class RunState:
     seconds: dict[str, float] = field(default_factory=dict)
     fitted: dict[str, Any] = field(default_factory=dict)
     validation: dict[str, float] = field(default_factory=dict)
+    command: str = ""
+    resumed: int = 0
 
     def write(self, folder: Path) -> None:
         """Write the state into a run's folder."""
@@ -52,6 +56,16 @@ class RunState:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise DataError(f"resume: '{path}' is damaged ({error}); start a new run.") from None
+
+    @classmethod
+    def entered(cls, folder: Path, *, command: str) -> RunState:
+        """Return the state of a run that begins, or goes on, by a command, and write that down."""
+        goes_on = (folder / "state.json").exists()
+        state = cls.read(folder)
+        state.resumed += goes_on
+        state.command = state.command or command
+        state.write(folder)
+        return state
 
     def advance(self, phase: str, folder: Path, *, history: list[dict[str, float]] | None = None) -> None:
         """Enter the next phase and write it down."""

@@ -12,6 +12,26 @@ if TYPE_CHECKING:
 
     from crack_lightning.data.table import TileTable
 
+_HELD = {"image_folder": "one folder a class", "masked_photos": "photos and masks"}
+
+
+def require_files(source: str, *, root: Path | None, archive: Path | None, download: bool) -> None:
+    """Refuse settings that lead to nothing that is there; reads no picture. Arguments as for ``load_source``.
+
+    Raises:
+        ConfigError: If the settings do not lead to a folder.
+        DataError: If there is no such folder or archive.
+    """
+    if source in _HELD:
+        from crack_lightning.data.sources.folders import check_root
+
+        check_root(_given(root, source))
+    elif source != "synthetic":
+        from crack_lightning.data import download as published
+
+        wanted = published.METU if source == "metu" else published.SDNET2018
+        published.require_way(wanted, root=root, archive=archive, download=download)
+
 
 def load_source(
     source: str,
@@ -60,23 +80,18 @@ def load_source(
     if source == "image_folder":
         from crack_lightning.data.sources import image_folder
 
-        if root is None:
-            raise ConfigError(
-                "data.root: expected a folder with one folder a class, got none; set data.root=<folder>."
-            )
         return image_folder.load(
-            root, class_names=class_names, positive_class=positive_class, group_pattern=group_pattern
+            _given(root, source),
+            class_names=class_names,
+            positive_class=positive_class,
+            group_pattern=group_pattern,
         )
     if source == "masked_photos":
         from crack_lightning.data.masks import MaskRules
         from crack_lightning.data.sources import masked_photos
 
-        if root is None:
-            raise ConfigError(
-                "data.root: expected a folder with photos and masks, got none; set data.root=<folder>."
-            )
         return masked_photos.load(
-            root,
+            _given(root, source),
             rules=MaskRules(**masked),
             group_pattern=group_pattern,
             cache=cache,
@@ -95,3 +110,11 @@ def load_source(
     if source == "metu":
         return metu.load(published.obtain(published.METU, **ways), group_pattern=group_pattern)
     return sdnet2018.load(published.obtain(published.SDNET2018, **ways))
+
+
+def _given(root: Path | None, source: str) -> Path:
+    if root is None:
+        raise ConfigError(
+            f"data.root: expected a folder with {_HELD[source]}, got none; set data.root=<folder>."
+        )
+    return root
