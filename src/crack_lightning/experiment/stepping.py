@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from crack_lightning.hardware import HardwarePlan
     from crack_lightning.model.classifier import CrackClassifier
     from crack_lightning.training.guards import Requests, StopRequests
-    from crack_lightning.training.ranks import Rank
+    from crack_lightning.training.rank import Rank
 
     History = list[dict[str, float]]
     Report = Callable[[float, dict[str, float]], bool]
