@@ -60,23 +60,18 @@ def load_source(
     if source == "image_folder":
         from crack_lightning.data.sources import image_folder
 
-        if root is None:
-            raise ConfigError(
-                "data.root: expected a folder with one folder a class, got none; set data.root=<folder>."
-            )
         return image_folder.load(
-            root, class_names=class_names, positive_class=positive_class, group_pattern=group_pattern
+            _given(root, "one folder a class"),
+            class_names=class_names,
+            positive_class=positive_class,
+            group_pattern=group_pattern,
         )
     if source == "masked_photos":
         from crack_lightning.data.masks import MaskRules
         from crack_lightning.data.sources import masked_photos
 
-        if root is None:
-            raise ConfigError(
-                "data.root: expected a folder with photos and masks, got none; set data.root=<folder>."
-            )
         return masked_photos.load(
-            root,
+            _given(root, "photos and masks"),
             rules=MaskRules(**masked),
             group_pattern=group_pattern,
             cache=cache,
@@ -95,3 +90,9 @@ def load_source(
     if source == "metu":
         return metu.load(published.obtain(published.METU, **ways), group_pattern=group_pattern)
     return sdnet2018.load(published.obtain(published.SDNET2018, **ways))
+
+
+def _given(root: Path | None, holds: str) -> Path:
+    if root is None:
+        raise ConfigError(f"data.root: expected a folder with {holds}, got none; set data.root=<folder>.")
+    return root
