@@ -111,9 +111,7 @@ def _dispatch(name: str, arguments: list[str]) -> int:
 
 def _run_with_hydra(name: str, command: Any, arguments: list[str]) -> int:
     import hydra
-    from hydra.core.hydra_config import HydraConfig
     from hydra.errors import HydraException
-    from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
     from crack_lightning.config import conf_dir, register_schemas
@@ -126,10 +124,7 @@ def _run_with_hydra(name: str, command: Any, arguments: list[str]) -> int:
 
     def task(composed: DictConfig) -> None:
         try:
-            if "sweep" in composed:
-                launcher = str(HydraConfig.get().runtime.choices["hydra/launcher"])
-                cast("SweepConfig", OmegaConf.to_object(composed.sweep)).require_sweep(launcher=launcher)
-            outcome.append(command.run(composed, overrides=list(HydraConfig.get().overrides.task)))
+            outcome.append(_run_composed(command, composed))
         except BaseException as error:  # noqa: BLE001  # Hydra would print a line of its own
             outcome.append(error)
 
@@ -146,6 +141,17 @@ def _run_with_hydra(name: str, command: Any, arguments: list[str]) -> int:
     if isinstance(ended, BaseException):
         raise ended
     return ended
+
+
+def _run_composed(command: Any, composed: DictConfig) -> int:
+    """Run a command once on what Hydra composed; settings that only a sweep reads are refused."""
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    if "sweep" in composed:
+        launcher = str(HydraConfig.get().runtime.choices["hydra/launcher"])
+        cast("SweepConfig", OmegaConf.to_object(composed.sweep)).require_sweep(launcher=launcher)
+    return int(command.run(composed, overrides=list(HydraConfig.get().overrides.task)))
 
 
 def _usage() -> str:

@@ -8,15 +8,13 @@ import pytest
 
 from crack_lightning.data.cracks import (
     WIDTH_RANGE_PX,
-    CrackLook,
     length_inside,
     lines_inside,
-    paint_cracks,
     random_cracks,
-    random_look,
     width_inside,
 )
 from crack_lightning.data.distractors import ALL_KINDS, paint_distractor
+from crack_lightning.data.shading import CrackLook, paint_cracks, random_look
 from crack_lightning.data.strokes import Stroke, centre_lines, coverage
 
 SIZE = 160

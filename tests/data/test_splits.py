@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from crack_lightning.data.dealing import deal
-from crack_lightning.data.splits import apply_splits, split_table
+from crack_lightning.data.reading import apply_splits
+from crack_lightning.data.splits import split_table
 from crack_lightning.data.table import SPLITS, TileTable, read_splits
 from crack_lightning.errors import ConfigError, DataError
 

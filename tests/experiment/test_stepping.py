@@ -16,7 +16,7 @@ from hydra import compose, initialize_config_dir
 from crack_lightning.config import TrainConfig, conf_dir, parse, register_schemas
 from crack_lightning.errors import DataError, Interrupted
 from crack_lightning.experiment import assembly, tiles
-from crack_lightning.experiment.stepping import Steps, fit_in_ranks
+from crack_lightning.experiment.stepping import SharedSteps, Steps
 from crack_lightning.training.guards import StopRequests
 from crack_lightning.training.notices import settled_warnings
 
@@ -80,27 +80,25 @@ class Run:
         return assembly.build_classifier(self.config, self.table)
 
     def alone(self) -> list[dict[str, float]]:
-        datamodule = assembly.build_datamodule(self.config, self.table, plan=self.plan)
-        with settled_warnings(), StopRequests() as requests:
-            plan = replace(self.plan, devices=1)
-            steps = Steps(
-                self.config, datamodule, folder=self.folder, plan=plan, requests=requests, report=None
-            )
-            return steps.fit(self.classifier())
+        return self._fitted(Steps, replace(self.plan, devices=1))
 
     def together(
         self, report: Callable[[float, dict[str, float]], bool] | None = None
     ) -> list[dict[str, float]]:
-        with StopRequests() as requests:
-            return fit_in_ranks(
-                self.config,
-                self.classifier(),
-                self.table,
-                folder=self.folder,
-                plan=self.plan,
-                requests=requests,
-                report=report,
+        return self._fitted(SharedSteps, self.plan, report)
+
+    def _fitted(
+        self,
+        kind: type[Steps | SharedSteps],
+        plan: HardwarePlan,
+        report: Callable[[float, dict[str, float]], bool] | None = None,
+    ) -> list[dict[str, float]]:
+        datamodule = assembly.build_datamodule(self.config, self.table, plan=plan)
+        with settled_warnings(), StopRequests() as requests:
+            steps = kind(
+                self.config, datamodule, folder=self.folder, plan=plan, requests=requests, report=report
             )
+            return steps.fit(self.classifier())
 
     def last(self) -> dict[str, Any]:
         path = self.folder / "checkpoints" / "last.ckpt"

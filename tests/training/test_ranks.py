@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from crack_lightning.training.ranks import Rank
+    from crack_lightning.training.rank import Rank
 
 
 def together(work: Callable[[Rank], None], log: Path) -> None:

@@ -12,15 +12,9 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from crack_lightning.data.cracks import (
-    CrackHabit,
-    CrackLook,
-    length_inside,
-    paint_cracks,
-    random_cracks,
-    width_inside,
-)
+from crack_lightning.data.cracks import CrackHabit, length_inside, random_cracks, width_inside
 from crack_lightning.data.distractors import ALL_KINDS, paint_distractor
+from crack_lightning.data.shading import CrackLook, paint_cracks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,12 +12,11 @@ from crack_lightning.data.cracks import (
     CrackHabit,
     length_inside,
     lines_inside,
-    paint_cracks,
     random_cracks,
-    random_look,
     width_inside,
 )
 from crack_lightning.data.distractors import KINDS, paint_distractor
+from crack_lightning.data.shading import paint_cracks, random_look
 from crack_lightning.data.walls import draw_wall, light, photograph
 
 if TYPE_CHECKING:

@@ -11,12 +11,13 @@ from crack_lightning.data.appearance import MEASURES
 from crack_lightning.data.following import split_with_painted
 from crack_lightning.data.groups import PhotoClues, joined_groups
 from crack_lightning.data.sequence import continuing_pairs
-from crack_lightning.data.splits import apply_splits
+from crack_lightning.data.splits import check_classes
 from crack_lightning.data.survey import survey
 from crack_lightning.data.table import EXCLUDED, SPLITS, TileTable, read_rows, read_splits
 from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from crack_lightning.data.survey import Survey
@@ -136,6 +137,37 @@ def with_splits(table: TileTable, *, file: Path | None, kept: Path, **how: Any) 
         table = split_with_painted(table, **how)
     table.write_csv(kept)
     return table
+
+
+def apply_splits(table: TileTable, mapping: Mapping[str, str], *, file: Path) -> TileTable:
+    """Follow the splits of an earlier run.
+
+    Args:
+        table: N tiles.
+        mapping: Split by relative path, from :func:`crack_lightning.data.table.read_splits`.
+        file: Where the mapping was read, for the errors.
+
+    Returns:
+        The same tiles with ``split`` filled.
+
+    Raises:
+        DataError: If a tile is missing in the file or on disk, or a split lacks a class.
+    """
+    paths = table.path.tolist()
+    _check_same(sorted(set(paths) - mapping.keys()), f"are not in '{file}'")
+    _check_same(sorted(mapping.keys() - set(paths)), f"are in '{file}', but not under '{table.root}'")
+    done = replace(table, split=np.array([mapping[path] for path in paths], dtype="U5"))
+    check_classes(done)
+    return done
+
+
+def _check_same(missing: list[str], where: str) -> None:
+    if missing:
+        some = ", ".join(f"'{path}'" for path in missing[:3]) + (" …" if len(missing) > 3 else "")
+        raise DataError(
+            f"data.split.file: {len(missing)} tiles {where}: {some}. "
+            "Use the images of that run, or leave data.split.file out."
+        )
 
 
 def describe(table: TileTable) -> str:

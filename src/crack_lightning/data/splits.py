@@ -15,7 +15,8 @@ from crack_lightning.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from crack_lightning.data.table import TileTable
 
@@ -69,11 +70,7 @@ def split_table(
     open_splits = [split for split in SPLITS if split not in ready or split == "train"]
     split = table.split.astype("U5")
     if len(open_splits) > 1:
-        wanted = np.array([shares[name] for name in open_splits])
-        chosen = deal(
-            table.path[rows], table.label[rows], table.group[rows], seed=seed, shares=wanted / wanted.sum()
-        )
-        split[rows] = np.array(open_splits)[chosen]
+        split[rows] = _dealt(table.select(rows), {name: shares[name] for name in open_splits}, seed=seed)
     done = replace(table, split=split)
     check_classes(done)
     if not ready:
@@ -130,10 +127,8 @@ def split_by_source(
     only_train = np.flatnonzero(np.isin(table.source, sorted(trains - tests)))
     if len(only_train):
         shares = _checked_fractions(how.get("fractions", (0.70, 0.15, 0.15)))
-        wanted = np.array([shares["train"], shares["val"]])
-        part = table.select(only_train)
-        chosen = deal(part.path, part.label, part.group, seed=how["seed"], shares=wanted / wanted.sum())
-        split[only_train] = np.array(["train", "val"])[chosen]
+        learning = {name: shares[name] for name in ("train", "val")}
+        split[only_train] = _dealt(table.select(only_train), learning, seed=how["seed"])
     split[np.isin(table.source, sorted(tests - trains))] = "test"
     done = _without_parted_groups(replace(table, split=split), last=tests - trains)
     check_classes(done)
@@ -166,38 +161,20 @@ def _folded(
     part = deal(table.path, table.label, table.group, seed=seed, shares=np.full(folds, 1 / folds))
     split = np.full(len(table), "test", dtype="U5")
     rest = np.flatnonzero(part != fold)
-    wanted = np.array([shares["train"], shares["val"]])
-    chosen = deal(
-        table.path[rest], table.label[rest], table.group[rest], seed=seed, shares=wanted / wanted.sum()
-    )
-    split[rest] = np.array(["train", "val"])[chosen]
+    learning = {name: shares[name] for name in ("train", "val")}
+    split[rest] = _dealt(table.select(rest), learning, seed=seed)
     done = replace(table, split=split)
     check_classes(done)
-    asked = dict(zip(SPLITS, [*((1 - 1 / folds) * wanted / wanted.sum()), 1 / folds], strict=True))
-    _check_shares(done, asked, tolerance=tolerance)
+    of_rest = {name: (1 - 1 / folds) * share / sum(learning.values()) for name, share in learning.items()}
+    _check_shares(done, of_rest | {"test": 1 / folds}, tolerance=tolerance)
     return done
 
 
-def apply_splits(table: TileTable, mapping: Mapping[str, str], *, file: Path) -> TileTable:
-    """Follow the splits of an earlier run.
-
-    Args:
-        table: N tiles.
-        mapping: Split by relative path, from :func:`crack_lightning.data.table.read_splits`.
-        file: Where the mapping was read, for the errors.
-
-    Returns:
-        The same tiles with ``split`` filled.
-
-    Raises:
-        DataError: If a tile is missing in the file or on disk, or a split lacks a class.
-    """
-    paths = table.path.tolist()
-    _check_same(sorted(set(paths) - mapping.keys()), f"are not in '{file}'")
-    _check_same(sorted(mapping.keys() - set(paths)), f"are in '{file}', but not under '{table.root}'")
-    done = replace(table, split=np.array([mapping[path] for path in paths], dtype="U5"))
-    check_classes(done)
-    return done
+def _dealt(table: TileTable, shares: Mapping[str, float], *, seed: int) -> NDArray[np.str_]:
+    """Deal tiles to the splits that ``shares`` names, in their proportion, str ``(N,)``."""
+    wanted = np.array([*shares.values()])
+    chosen = deal(table.path, table.label, table.group, seed=seed, shares=wanted / wanted.sum())
+    return np.array([*shares])[chosen]
 
 
 def _checked_fractions(fractions: Sequence[float]) -> dict[str, float]:
@@ -255,12 +232,3 @@ def _warn_of_shared_groups(table: TileTable) -> None:
     shared = known.shape[1] - len(np.unique(known[0]))
     if shared:
         _log.warning("data.root: the ready-made splits have tiles of %d photos on more than one side", shared)
-
-
-def _check_same(missing: list[str], where: str) -> None:
-    if missing:
-        some = ", ".join(f"'{path}'" for path in missing[:3]) + (" …" if len(missing) > 3 else "")
-        raise DataError(
-            f"data.split.file: {len(missing)} tiles {where}: {some}. "
-            "Use the images of that run, or leave data.split.file out."
-        )

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import cv2
 import numpy as np
 import PIL
-from rich.console import Console
-from rich.progress import track
 
 from crack_lightning.cache_entries import cached_entry
 from crack_lightning.data.appearance import APPEARANCE_VERSION, NUM_FEATURES, appearance
 from crack_lightning.data.decoding import UnreadableImageError, decode_image
+from crack_lightning.data.progress import with_bar
 from crack_lightning.data.seams import seam_pairs
 from crack_lightning.data.sequence import folders_in_order
 from crack_lightning.data.touching import EDGE_SAMPLES, TOUCHING_VERSION, edges, touching_pairs
@@ -101,11 +100,44 @@ def survey(
     """
     sha256 = np.array(_in_threads(_sha256, paths, num_workers=num_workers, title=None), dtype="U64")
     there = np.flatnonzero(sha256 != "")
-    known = [paths[row] for row in there.tolist()]
-    names = np.array([path.as_posix() for path in known], np.str_)
+    kept = _kept(
+        [paths[row] for row in there.tolist()],
+        sha256[there],
+        twins=twins,
+        touching=touching,
+        num_workers=num_workers,
+        show_progress=show_progress,
+        cache=cache,
+    )
+    reason = np.array([_problem(paths[row]) if sha256[row] == "" else "" for row in range(len(paths))])
+    reason = reason.astype(np.result_type(reason, kept["reason"]))
+    reason[there] = kept["reason"]
+    appearances = np.full((len(paths), NUM_FEATURES), np.nan, np.float32)
+    appearances[np.flatnonzero(reason == "")] = kept["appearance"]
+    return Survey(
+        sha256=sha256,
+        reason=reason,
+        twins=there[kept["twins"]] if twins else None,
+        touching=there[kept["touching"]] if touching else None,
+        appearance=appearances,
+    )
+
+
+def _kept(
+    files: Sequence[Path],
+    sha256: NDArray[np.str_],
+    *,
+    twins: bool,
+    touching: bool,
+    num_workers: int,
+    show_progress: bool,
+    cache: Path,
+) -> dict[str, NDArray[Any]]:
+    """Return what the cache keeps of files that can be read, by the names of :class:`Survey`'s attributes."""
+    names = np.array([path.as_posix() for path in files], np.str_)
 
     def make(folder: Path) -> None:
-        reason, looks = survey_files(known, num_workers=num_workers, show_progress=show_progress)
+        reason, looks = survey_files(files, num_workers=num_workers, show_progress=show_progress)
         good = np.flatnonzero(reason == "")
         pairs: dict[str, Any] = {}
         if twins:
@@ -119,7 +151,7 @@ def survey(
         np.savez_compressed(folder / _FILE, reason=reason, appearance=looks.appearance, **pairs)
 
     made_of = {
-        "files": _fingerprint(known, sha256[there]),
+        "files": _fingerprint(files, sha256),
         "twins": TWINS_VERSION if twins else None,
         "touching": TOUCHING_VERSION if touching else None,
         "order": _order(names) if touching else None,
@@ -127,22 +159,8 @@ def survey(
         "pillow": PIL.__version__,
         "opencv": cv2.__version__,
     }
-    entry = cached_entry("surveys", made_of, make, cache=cache)
-    with np.load(entry / _FILE, allow_pickle=False) as kept:
-        kept_reason, looks = kept["reason"], kept["appearance"]
-        pairs = {name: there[kept[name]] for name in ("twins", "touching") if name in kept}
-    reason = np.array([_problem(paths[row]) if sha256[row] == "" else "" for row in range(len(paths))])
-    reason = reason.astype(np.result_type(reason, kept_reason))
-    reason[there] = kept_reason
-    appearances = np.full((len(paths), NUM_FEATURES), np.nan, np.float32)
-    appearances[np.flatnonzero(reason == "")] = looks
-    return Survey(
-        sha256=sha256,
-        reason=reason,
-        twins=pairs.get("twins"),
-        touching=pairs.get("touching"),
-        appearance=appearances,
-    )
+    with np.load(cached_entry("surveys", made_of, make, cache=cache) / _FILE, allow_pickle=False) as kept:
+        return dict(kept)
 
 
 def survey_files(
@@ -179,10 +197,7 @@ def _in_threads(
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     with ThreadPoolExecutor(max(1, num_workers)) as pool:
         done = pool.map(lambda chunk: [work(path) for path in chunk], chunks)
-        if title is not None:
-            bar = Console(stderr=True)
-            done = iter(track(done, description=title, total=len(chunks), console=bar, transient=True))
-        return list(chain.from_iterable(done))
+        return list(chain.from_iterable(with_bar(done, title, total=len(chunks))))
 
 
 def _sha256(path: Path) -> str:

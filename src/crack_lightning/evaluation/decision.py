@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,45 +58,43 @@ def decide(
         calibrate: Whether to look for a temperature.
     """
     codes, over = group_codes(group), "groups" if (group != "").any() else "tiles, as groups are unknown"
-    errors = int((validation.probability.argmax(axis=1) != validation.label).sum())
+    found, probability = _tempered(validation, codes, calibrate=calibrate, over=over)
+    facts = {"rule": rule} | found.facts
+    if positive is None:
+        return replace(found, facts=facts)
+    score = probability[:, positive]
+    threshold, why = choose_threshold(score, validation.label == positive, codes, rule=rule, over=over)
+    facts |= _consequences(validation.label, probability, positive, threshold)
+    return replace(found, threshold=threshold, told=[*found.told, *why], facts=facts)
+
+
+def _tempered(
+    validation: Predictions, codes: NDArray[np.int64], *, calibrate: bool, over: str
+) -> tuple[Decision, NDArray[np.float64]]:
+    """Decide on the temperature alone; return cross-fitted probabilities ``(N, K)`` too."""
+    label, raw = validation.label, validation.probability
+    errors = int((raw.argmax(axis=1) != label).sum())
     identified = calibrate and errors >= LEAST_ERRORS
-    facts: dict[str, Any] = {
-        "rule": rule,
-        "validation_errors": errors,
-        "temperature_identified": identified,
-    }
-    told, temperature, probability = [], 1.0, validation.probability.astype(np.float64)
-    if identified:
-        temperature = fit_temperature(validation.label, validation.probability)
-        probability, of_folds = cross_fitted(validation, codes)
-        facts["cross_fitting"] = {
-            "over": over,
-            "temperatures": of_folds,
-            "calibration_error_before": _calibration_error(validation.label, validation.probability),
-            "calibration_error_after": _calibration_error(validation.label, probability),
-        }
-        told.append(
-            f"Logits are divided by {temperature:.3g}, found on {len(validation):,} validation tiles "
-            f"({min(of_folds):.3g} to {max(of_folds):.3g} in {len(of_folds)} folds over {over})."
-        )
-    elif calibrate:
-        told.append(
+    facts: dict[str, Any] = {"validation_errors": errors, "temperature_identified": identified}
+    if not identified:
+        told = (
             f"With {errors} {'error' if errors == 1 else 'errors'} among {len(validation):,} validation "
             f"tiles a temperature is not identified ({LEAST_ERRORS} are needed); 1 is used."
         )
-    if positive is None:
-        return Decision(temperature=temperature, told=told, facts=facts)
-    score, truth = probability[:, positive], validation.label == positive
-    threshold, why = choose_threshold(score, truth, codes, rule=rule, over=over)
-    facts["validation"] = _consequences(validation.label, probability, positive, threshold)
-    if curve := roc_curve(score, truth):
-        thin = thin_curve(curve)
-        facts["curve"] = {
-            "misses": (1 - thin["true_positive_rate"]).tolist(),
-            "false_alarms": thin["false_positive_rate"].tolist(),
-            "threshold": [1.0, *thin["threshold"][1:].tolist()],
-        }
-    return Decision(temperature=temperature, threshold=threshold, told=[*told, *why], facts=facts)
+        return Decision(told=[told] if calibrate else [], facts=facts), raw.astype(np.float64)
+    temperature = fit_temperature(label, raw)
+    probability, of_folds = cross_fitted(validation, codes)
+    facts["cross_fitting"] = {
+        "over": over,
+        "temperatures": of_folds,
+        "calibration_error_before": _calibration_error(label, raw),
+        "calibration_error_after": _calibration_error(label, probability),
+    }
+    told = (
+        f"Logits are divided by {temperature:.3g}, found on {len(validation):,} validation tiles "
+        f"({min(of_folds):.3g} to {max(of_folds):.3g} in {len(of_folds)} folds over {over})."
+    )
+    return Decision(temperature=temperature, told=[told], facts=facts), probability
 
 
 def _calibration_error(label: NDArray[np.int64], probability: NDArray[np.floating]) -> float:
@@ -106,14 +104,25 @@ def _calibration_error(label: NDArray[np.int64], probability: NDArray[np.floatin
 def _consequences(
     label: NDArray[np.int64], probability: NDArray[np.floating], positive: int, threshold: float
 ) -> dict[str, Any]:
+    """Give the figures of the validation tiles at a threshold, and misses against false alarms at others."""
     predicted = predicted_labels(probability, positive_index=positive, threshold=threshold)
     confusion = confusion_matrix(label, predicted, num_classes=2)
     figures = binary_figures(confusion[None].astype(float), positive)
-    return {
-        "misses": int(confusion[positive, 1 - positive]),
-        "false_alarms": int(confusion[1 - positive, positive]),
-        **{key: float(value[0]) for key, value in figures.items()},
+    found: dict[str, Any] = {
+        "validation": {
+            "misses": int(confusion[positive, 1 - positive]),
+            "false_alarms": int(confusion[1 - positive, positive]),
+            **{key: float(value[0]) for key, value in figures.items()},
+        }
     }
+    if curve := roc_curve(probability[:, positive], label == positive):
+        thin = thin_curve(curve)
+        found["curve"] = {
+            "misses": (1 - thin["true_positive_rate"]).tolist(),
+            "false_alarms": thin["false_positive_rate"].tolist(),
+            "threshold": [1.0, *thin["threshold"][1:].tolist()],
+        }
+    return found
 
 
 def choose_threshold(

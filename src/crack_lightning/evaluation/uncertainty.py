@@ -59,17 +59,8 @@ def uncertainty(
     label = predictions.label
     called = predicted_labels(predictions.probability, positive_index=positive, threshold=threshold)
     right = called == label
-    found = {"accuracy": _named(proportion_interval(right, codes), WILSON)}
     pole = positive if len(class_names) == 2 else None
-    for k, name in enumerate(class_names):
-        if (of_class := label == k).any():
-            found[f"recall_{name}"] = _named(proportion_interval(right[of_class], codes[of_class]), WILSON)
-    if positive_class is not None and (alarms := called == positive).any():
-        found[f"precision_{positive_class}"] = _named(
-            proportion_interval(right[alarms], codes[alarms]), WILSON
-        )
-    if pole is not None and (others := f"recall_{class_names[1 - pole]}") in found:
-        found["specificity"] = found[others]
+    found = _of_tiles(label, called, codes, class_names, positive)
     figures = partial(_weighted_figures, predictions=predictions, called=called, positive=pole)
     resampled = bootstrap_intervals(figures, codes)
     for name, interval in resampled.items():
@@ -87,6 +78,28 @@ def uncertainty(
         "independent_tiles": round(effective_size(right, codes), 1),
         "bounds": bounds,
         "baselines": {} if pole is None else _baselines(label, class_names, pole),
+    }
+
+
+def _of_tiles(
+    label: NDArray[np.int64],
+    called: NDArray[np.int64],
+    codes: NDArray[np.int64],
+    class_names: Sequence[str],
+    positive: int | None,
+) -> dict[str, dict[str, Any]]:
+    """Give the figures that are shares of tiles told rightly, those that there are tiles for."""
+    tiles = {"accuracy": np.ones(len(label), np.bool_)}
+    tiles |= {f"recall_{name}": label == k for k, name in enumerate(class_names)}
+    if positive is not None:
+        tiles[f"precision_{class_names[positive]}"] = called == positive
+        if len(class_names) == 2:
+            tiles["specificity"] = label != positive
+    right = called == label
+    return {
+        name: _named(proportion_interval(right[of], codes[of]), WILSON)
+        for name, of in tiles.items()
+        if of.any()
     }
 
 

@@ -24,6 +24,7 @@ from crack_lightning.training.probe import Probe, ProbeSettings
 if TYPE_CHECKING:
     from crack_lightning.config import TrainConfig
     from crack_lightning.config.data import DataConfig
+    from crack_lightning.config.recipe import RecipeConfig
     from crack_lightning.config.trainer import TrainerConfig
     from crack_lightning.data.table import TileTable
 
@@ -111,9 +112,7 @@ def build_classifier(config: TrainConfig, table: TileTable) -> CrackClassifier:
     """Build the model, with the weights to start from."""
     model, recipe = config.model, config.recipe
     mean, std = normalisation(model.name)
-    counts = np.bincount(table.label[table.split == "train"], minlength=len(table.class_names))
-    balanced = recipe.loss.class_weights == "balanced"
-    loss = asdict(recipe.loss)
+    loss = asdict(recipe.loss) | {"class_weights": _class_weights(recipe, table)}
     weight = loss.pop("cells")
     classifier = CrackClassifier(
         name=model.name,
@@ -128,10 +127,7 @@ def build_classifier(config: TrainConfig, table: TileTable) -> CrackClassifier:
         backbone_lr_scale=recipe.backbone_lr_scale,
         stage_lr_scale=recipe.stage_lr_scale,
         all_stages_by=recipe.all_stages_by,
-        loss={
-            **loss,
-            "class_weights": balanced_class_weights(counts.tolist()) if balanced else None,
-        },
+        loss=loss,
         optimizer=asdict(config.optimizer),
         scheduler=asdict(config.scheduler),
         label=model.label,
@@ -147,10 +143,22 @@ def build_classifier(config: TrainConfig, table: TileTable) -> CrackClassifier:
     )
     for note in notes:
         log.info("weights: %s", note)
+    classifier.seen_tiles = packed(_seen(table))
+    return classifier
+
+
+def _class_weights(recipe: RecipeConfig, table: TileTable) -> list[float] | None:
+    if recipe.loss.class_weights != "balanced":
+        return None
+    counts = np.bincount(table.label[table.split == "train"], minlength=len(table.class_names))
+    return balanced_class_weights(counts.tolist())
+
+
+def _seen(table: TileTable) -> list[str]:
+    """Return the digests of the tiles that a run learns or chooses from, and of those below painted ones."""
     known = (table.split == "train") | (table.split == "val")
     below = table.extra.get("painted_on", np.full(len(table), ""))[known]
-    classifier.seen_tiles = packed([*table.sha256[known].tolist(), *below[below != ""].tolist()])
-    return classifier
+    return [*table.sha256[known].tolist(), *below[below != ""].tolist()]
 
 
 def build_probe(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +23,8 @@ from crack_lightning.training.state import RunState
 
 if TYPE_CHECKING:
     from crack_lightning.config import EvaluateConfig
+    from crack_lightning.hardware import HardwarePlan
+    from crack_lightning.model.classifier import CrackClassifier
 
 log = logging.getLogger(__name__)
 
@@ -47,50 +48,56 @@ def run_evaluation(
     """
     classifier = load_classifier(Path(config.checkpoint))
     folder = folder or create_run_folder(Path(config.outputs), f"evaluate_{config.data.source}")
-    state = RunState()
     with settled_warnings(), sole_writer(folder), logging_to(folder / "run.log"):
         plan = assembly.hardware_plan(config.trainer, num_workers=config.data.num_workers)
         config.trainer.threads = plan.threads
         write_config(config, folder / "config.yaml")
         log.info("machine: %s", plan.reason)
-        with state.timed("data"):
-            table, skipped = tiles.read_tiles(config.data, threads=plan.threads, progress=config.progress)
-            table, left_out = tiles.unseen_tiles(
-                table,
-                known=known(table.sha256.tolist(), classifier.seen_tiles),
-                class_names=classifier.hparams["class_names"],
-                positive_class=classifier.hparams["positive_class"],
-            )
-        log.info("data: %s; left out: %d that the model knows", describe(table), left_out)
-        with state.timed("test"):
-            datamodule = assembly.build_test_datamodule(config.data, classifier, table, plan=plan)
-            trainer = build_test_trainer(folder, plan=plan, progress=config.progress)
-            predictions = fitting.test(trainer, classifier, datamodule)
-        threshold = float(classifier.hparams["threshold"])
-        with state.timed("explanations"):
-            explanations = explain_test(classifier, table, predictions, threshold=threshold)
-        made = provenance(
-            command=command,
-            settings=reproducible(config),
-            num_parameters=count_parameters(classifier),
-            plan=plan,
-            skipped=skipped,
-            seconds=state.seconds,
+        _run(config, classifier, folder=folder, plan=plan, command=command)
+    return ExperimentResult.read(folder)
+
+
+def _run(
+    config: EvaluateConfig,
+    classifier: CrackClassifier,
+    *,
+    folder: Path,
+    plan: HardwarePlan,
+    command: str,
+) -> None:
+    state = RunState()
+    with state.timed("data"):
+        table, skipped = tiles.read_tiles(config.data, threads=plan.threads, progress=config.progress)
+        table, left_out = tiles.unseen_tiles(
+            table,
+            known=known(table.sha256.tolist(), classifier.seen_tiles),
+            class_names=classifier.hparams["class_names"],
+            positive_class=classifier.hparams["positive_class"],
         )
-        report = write_report(
-            folder,
-            title=f"{classifier.hparams['label'] or classifier.hparams['name']} on {config.data.source}",
-            predictions=predictions,
-            table=table,
-            provenance={
-                "checkpoint": config.checkpoint,
-                "known_tiles_left_out": left_out,
-                **fitting.novelty_facts(classifier),
-                **made,
-            },
-            threshold=threshold,
-            mm_per_px=config.data.mm_per_px,
-            explanations=explanations,
-        )
-    contents = json.loads((report.parent / "report.json").read_text(encoding="utf-8"))
-    return ExperimentResult(folder=folder, report=report, contents=contents)
+    log.info("data: %s; left out: %d that the model knows", describe(table), left_out)
+    with state.timed("test"):
+        datamodule = assembly.build_test_datamodule(config.data, classifier, table, plan=plan)
+        trainer = build_test_trainer(folder, plan=plan, progress=config.progress)
+        predictions = fitting.test(trainer, classifier, datamodule)
+    threshold = float(classifier.hparams["threshold"])
+    with state.timed("explanations"):
+        explanations = explain_test(classifier, table, predictions, threshold=threshold)
+    made = provenance(
+        command=command,
+        settings=reproducible(config),
+        num_parameters=count_parameters(classifier),
+        plan=plan,
+        skipped=skipped,
+        seconds=state.seconds,
+    )
+    about = {"checkpoint": config.checkpoint, "known_tiles_left_out": left_out}
+    write_report(
+        folder,
+        title=f"{classifier.hparams['label'] or classifier.hparams['name']} on {config.data.source}",
+        predictions=predictions,
+        table=table,
+        provenance=about | fitting.novelty_facts(classifier) | made,
+        threshold=threshold,
+        mm_per_px=config.data.mm_per_px,
+        explanations=explanations,
+    )

@@ -10,8 +10,7 @@ from crack_lightning.errors import ConfigError
 from crack_lightning.evaluation.decision import decide
 from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.experiment import assembly
-from crack_lightning.experiment.stepping import Steps, fit_in_ranks
-from crack_lightning.experiment.trainers import build_test_trainer
+from crack_lightning.experiment.stepping import SharedSteps, Steps
 from crack_lightning.model.checkpoints import load_classifier
 from crack_lightning.model.looks import looks
 from crack_lightning.model.networks import features_seen
@@ -48,46 +47,28 @@ def by_steps(
 
     Whatever devices share the training, this process alone tests, on one of them: each tile is told once.
     """
-    shared, best = plan.devices > 1, folder / "checkpoints" / BEST
-    if shared:
-        logger = {name: node for name, node in config.logger.items() if name == "tensorboard"}
-        trainer = build_test_trainer(folder, plan=plan, progress=config.progress, logger=logger)
-    else:
-        steps = Steps(config, datamodule, folder=folder, plan=plan, requests=requests, report=report)
-        trainer = steps.trainer
+    best = folder / "checkpoints" / BEST
+    kind: type[Steps | SharedSteps] = SharedSteps if plan.devices > 1 else Steps
+    steps = kind(config, datamodule, folder=folder, plan=plan, requests=requests, report=report)
     if state.phase == "fit":
         classifier = assembly.build_classifier(config, datamodule.table)
         begun = (folder / "checkpoints" / LAST).exists()
         if not begun and config.recipe.name == "probe_then_finetune":
-            probe = _computed(config, classifier, datamodule, state, plan=plan)
-            _fit_head(probe, config, state)
-            told = probe.facts()
-            state.fitted = {key: told[key] for key in ("l2", "l2_tried")}
+            _fit_first_head(config, classifier, datamodule, state, plan=plan)
             state.write(folder)
         with state.timed("training"):
-            if shared:
-                history = fit_in_ranks(
-                    config,
-                    classifier,
-                    datamodule.table,
-                    folder=folder,
-                    plan=plan,
-                    requests=requests,
-                    report=report,
-                )
-            else:
-                history = steps.fit(classifier)
+            history = steps.fit(classifier)
         state.advance("test", folder, history=history)
     with state.timed("validation"):
         classifier = load_classifier(best)
-        validation, signs = _told(trainer, classifier, datamodule.val_batches())
+        validation, signs = _told(steps.trainer, classifier, datamodule.val_batches())
         _decide(config, classifier, datamodule, state, validation)
         rows = sample(datamodule.split_rows("train"), seed=config.seed)
-        _, of_training = _told(trainer, classifier, datamodule.once(rows))
+        _, of_training = _told(steps.trainer, classifier, datamodule.once(rows))
         classifier.novelty = Novelty.fitted(of_training, signs)
         keep_decision(classifier, best)
     with state.timed("test"):
-        return classifier, test(trainer, classifier, datamodule)
+        return classifier, test(steps.trainer, classifier, datamodule)
 
 
 def by_features(
@@ -190,6 +171,21 @@ def _fit_head(probe: Probe, config: TrainConfig, state: RunState) -> None:
             class_weights=probe.classifier.loss.class_weights,
             max_iterations=config.head_iterations,
         )
+
+
+def _fit_first_head(
+    config: TrainConfig,
+    classifier: CrackClassifier,
+    datamodule: CrackDataModule,
+    state: RunState,
+    *,
+    plan: HardwarePlan,
+) -> None:
+    """Give the classifier the head from which its steps go on."""
+    probe = _computed(config, classifier, datamodule, state, plan=plan)
+    _fit_head(probe, config, state)
+    told = probe.facts()
+    state.fitted = {key: told[key] for key in ("l2", "l2_tried")}
 
 
 def test(trainer: pl.Trainer, classifier: CrackClassifier, datamodule: CrackDataModule) -> Predictions:

@@ -12,7 +12,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from crack_lightning.errors import DataError
 from crack_lightning.experiment import assembly
-from crack_lightning.experiment.trainers import build_trainer
+from crack_lightning.experiment.trainers import build_test_trainer, build_trainer
 from crack_lightning.model.backbones import synchronised
 from crack_lightning.model.checkpoints import load_classifier, read_checkpoint
 from crack_lightning.training.checkpoints import RunCheckpoints, save_model
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from crack_lightning.hardware import HardwarePlan
     from crack_lightning.model.classifier import CrackClassifier
     from crack_lightning.training.guards import Requests, StopRequests
-    from crack_lightning.training.ranks import Rank
+    from crack_lightning.training.rank import Rank
 
     History = list[dict[str, float]]
     Report = Callable[[float, dict[str, float]], bool]
@@ -106,41 +106,54 @@ class _Share:
     start: Path
 
 
-def fit_in_ranks(
-    config: TrainConfig,
-    classifier: CrackClassifier,
-    table: TileTable,
-    *,
-    folder: Path,
-    plan: HardwarePlan,
-    requests: StopRequests,
-    report: Report | None,
-) -> History:
-    """Train in as many processes as the plan has devices, and return the figures of each epoch.
+class SharedSteps:
+    """The steps of a run, taken by as many processes as the plan has devices; this one tests alone.
 
     Together they take the steps that one process would: a batch is dealt out among them, every validation
     tile is looked at once, gradients are averaged. What is normalised within a batch is so within each share:
-    BatchNorm (but for ``trainer.sync_batchnorm``), class weights, and MixUp's partners.
-
-    Raises:
-        DataError: If a split has fewer tiles than there are processes.
+    BatchNorm (but for ``trainer.sync_batchnorm``), class weights, and MixUp's partners. Arguments are as for
+    :class:`Steps`.
     """
-    for split in ("train", "val"):
-        if (number := len(table.rows(split))) < plan.devices:
-            raise DataError(
-                f"trainer.devices: {plan.devices} processes need a tile each, and {number} are in the split "
-                f"'{split}'; set trainer.devices=1, or give more tiles."
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        datamodule: CrackDataModule,
+        *,
+        folder: Path,
+        plan: HardwarePlan,
+        requests: StopRequests,
+        report: Report | None,
+    ) -> None:
+        self.config, self.table, self.folder, self.plan = config, datamodule.table, folder, plan
+        self.requests, self.report = requests, report
+        logger = {name: node for name, node in config.logger.items() if name == "tensorboard"}
+        self.trainer = build_test_trainer(folder, plan=plan, progress=config.progress, logger=logger)
+
+    def fit(self, classifier: CrackClassifier) -> History:
+        """Train, and return the figures of each epoch.
+
+        Raises:
+            DataError: If a split has fewer tiles than there are processes.
+        """
+        plan = self.plan
+        for split in ("train", "val"):
+            if (number := len(self.table.rows(split))) < plan.devices:
+                raise DataError(
+                    f"trainer.devices: {plan.devices} processes need a tile each, and {number} are in the "
+                    f"split '{split}'; set trainer.devices=1, or give more tiles."
+                )
+        with _kept_as(self.folder / "checkpoints" / ".start.part", classifier) as start:
+            share = _Share(config=self.config, table=self.table, folder=self.folder, plan=plan, start=start)
+            return in_ranks(
+                partial(_fit_share, share),
+                total=plan.devices,
+                gpus=plan.accelerator == "gpu",
+                threads=max(1, plan.threads // plan.devices),
+                log=self.folder / "run.log",
+                requests=self.requests,
+                report=self.report,
             )
-    with _kept_as(folder / "checkpoints" / ".start.part", classifier) as start:
-        return in_ranks(
-            partial(_fit_share, _Share(config=config, table=table, folder=folder, plan=plan, start=start)),
-            total=plan.devices,
-            gpus=plan.accelerator == "gpu",
-            threads=max(1, plan.threads // plan.devices),
-            log=folder / "run.log",
-            requests=requests,
-            report=report,
-        )
 
 
 @contextmanager

@@ -56,6 +56,13 @@ class ExperimentResult:
     report: Path
     contents: dict[str, Any]
 
+    @classmethod
+    def read(cls, folder: Path) -> ExperimentResult:
+        """Read what a run has written into its folder."""
+        report = folder / "report"
+        contents = json.loads((report / "report.json").read_text(encoding="utf-8"))
+        return cls(folder=folder, report=report / "report.md", contents=contents)
+
 
 def run_training(
     config: TrainConfig, *, folder: Path | None = None, command: str = "", report: Report | None = None
@@ -100,16 +107,15 @@ def finished_run(config: TrainConfig, folder: Path) -> ExperimentResult:
     Raises:
         ConfigError: If the run is asked to go on.
     """
-    report = folder / "report" / "report.md"
-    contents = json.loads((folder / "report" / "report.json").read_text(encoding="utf-8"))
-    done = contents["provenance"]["settings"]["trainer"]["max_epochs"]
+    result = ExperimentResult.read(folder)
+    done = result.contents["provenance"]["settings"]["trainer"]["max_epochs"]
     if (config.trainer.max_epochs or 0) > done:
         raise ConfigError(
             f"trainer.max_epochs: got {config.trainer.max_epochs}, but the run in '{folder}' is finished, "
             "and what it could go on from is gone; start a new run."
         )
     print(f"resume: the run in '{folder}' is finished; there is nothing to do.")
-    return ExperimentResult(folder=folder, report=report, contents=contents)
+    return result
 
 
 @contextmanager
@@ -152,7 +158,7 @@ def _run(
         explanations = explain_test(classifier, table, predictions, threshold=threshold)
     best = read_checkpoint(folder / "checkpoints" / BEST)
     with state.timed("report"):
-        written = write_report(
+        write_report(
             folder,
             title=f"{config.model.short_name} on {config.data.source}",
             predictions=predictions,
@@ -174,14 +180,14 @@ def _run(
             mm_per_px=config.data.mm_per_px,
             explanations=explanations,
         )
-        contents = json.loads((written.parent / "report.json").read_text(encoding="utf-8"))
-        write_text(folder / "checkpoints" / "README.md", model_card(contents))
+        result = ExperimentResult.read(folder)
+        write_text(folder / "checkpoints" / "README.md", model_card(result.contents))
         if "tensorboard" in config.logger:
-            step, log_dir = best["global_step"], folder / "tensorboard"
-            log_report(log_dir, contents, predictions=predictions, report=written.parent, step=step)
+            step, log_dir, report_dir = best["global_step"], folder / "tensorboard", result.report.parent
+            log_report(log_dir, result.contents, predictions=predictions, report=report_dir, step=step)
     state.advance("finished", folder)
     (folder / "checkpoints" / LAST).unlink(missing_ok=True)
-    return ExperimentResult(folder=folder, report=written, contents=contents)
+    return result
 
 
 def _tiles(

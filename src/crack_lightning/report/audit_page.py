@@ -42,27 +42,13 @@ def audit_contents(found: Audit, *, title: str, command: str, left_out: int) -> 
         return [paths[rows].tolist() for rows in sets]
 
     good = found.reason == ""
-    origin = table.extra["group_from"]
     contents = {
         "title": title,
         "command": command,
         "root": table.root,
         "class_names": names,
         "positive_class": table.positive_class,
-        "counts": {
-            "tiles": len(table),
-            "left_out_by_data_exclude": left_out,
-            "unreadable": int((~good).sum()),
-            "identical_files": sum(map(len, found.identical)),
-            "identical_sets": len(found.identical),
-            "tiles_in_sets_of_twins": sum(map(len, found.twins)),
-            "sets_of_twins": len(found.twins),
-            "conflicting_sets": len(found.conflicts),
-            "suspected_labels": len(found.suspects),
-            "photos_of_the_source": len(np.unique(table.group[origin == "source"])),
-            "recovered_photos": len(np.unique(table.group[origin == "recovery"])),
-            "tiles_without_photo": int((~photo_known(table)).sum()),
-        },
+        "counts": _counts(found, left_out=left_out),
         "classes": {name: int((table.label == k).sum()) for k, name in enumerate(names)},
         "unreadable": [{"path": paths[row], "reason": found.reason[row]} for row in np.flatnonzero(~good)],
         "identical": named(found.identical),
@@ -72,18 +58,7 @@ def audit_contents(found: Audit, *, title: str, command: str, left_out: int) -> 
         "sizes": _counted(f"{width} x {height}" for width, height in found.size[good].tolist()),
         "modes": _counted(found.mode[good].tolist()),
         "rare_sizes": paths[found.rare_sizes],
-        "appearance": {
-            measure: np.round(np.quantile(found.appearance[good, column], (0, 0.05, 0.5, 0.95, 1)), 4)
-            for column, measure in enumerate(MEASURES)
-            if good.any()
-        },
-        "outliers": {
-            measure: [
-                {"path": paths[row], "value": round(float(found.appearance[row, column]), 4)}
-                for row in found.outliers[measure]
-            ]
-            for column, measure in enumerate(MEASURES)
-        },
+        **_appearance(found),
         "suspects": [
             {
                 "path": paths[suspect.row],
@@ -96,6 +71,43 @@ def audit_contents(found: Audit, *, title: str, command: str, left_out: int) -> 
     }
     plain: dict[str, Any] = to_plain(contents)
     return plain
+
+
+def _counts(found: Audit, *, left_out: int) -> dict[str, int]:
+    group, origin = found.table.group, found.table.extra["group_from"]
+    return {
+        "tiles": len(found.table),
+        "left_out_by_data_exclude": left_out,
+        "unreadable": int((found.reason != "").sum()),
+        "identical_files": sum(map(len, found.identical)),
+        "identical_sets": len(found.identical),
+        "tiles_in_sets_of_twins": sum(map(len, found.twins)),
+        "sets_of_twins": len(found.twins),
+        "conflicting_sets": len(found.conflicts),
+        "suspected_labels": len(found.suspects),
+        "photos_of_the_source": len(np.unique(group[origin == "source"])),
+        "recovered_photos": len(np.unique(group[origin == "recovery"])),
+        "tiles_without_photo": int((~photo_known(found.table)).sum()),
+    }
+
+
+def _appearance(found: Audit) -> dict[str, Any]:
+    """Give the quantiles of each measure over the files that decode, and the tiles that stand out by it."""
+    good = found.reason == ""
+    return {
+        "appearance": {
+            measure: np.round(np.quantile(found.appearance[good, column], (0, 0.05, 0.5, 0.95, 1)), 4)
+            for column, measure in enumerate(MEASURES)
+            if good.any()
+        },
+        "outliers": {
+            measure: [
+                {"path": found.table.path[row], "value": round(float(found.appearance[row, column]), 4)}
+                for row in found.outliers[measure]
+            ]
+            for column, measure in enumerate(MEASURES)
+        },
+    }
 
 
 def _counted(values: Iterable[str]) -> dict[str, int]:

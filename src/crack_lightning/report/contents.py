@@ -52,12 +52,8 @@ def report_contents(
         Values that JSON can hold, not-finite numbers as ``None``. Whatever differs between two equal runs
         is under ``timing`` and ``made``.
     """
-    figures = evaluate_predictions(
-        predictions,
-        class_names=table.class_names,
-        positive_class=table.positive_class,
-        threshold=threshold,
-    )
+    classes: dict[str, Any] = {"class_names": table.class_names, "positive_class": table.positive_class}
+    figures = evaluate_predictions(predictions, **classes, threshold=threshold)
     curves = figures.pop("curves")
     predicted = predicted_labels(
         predictions.probability, positive_index=table.positive_index, threshold=threshold
@@ -67,27 +63,22 @@ def report_contents(
         "title": title,
         "verdict": verdict(figures, positive_class=table.positive_class),
         "cautions": [*cautions(figures), *foreign_cautions(foreign)],
-        "class_names": table.class_names,
-        "positive_class": table.positive_class,
+        **classes,
         **figures,
         "uncertainty": uncertainty(
-            predictions,
-            table.group[predictions.index],
-            class_names=table.class_names,
-            positive_class=table.positive_class,
-            threshold=threshold,
+            predictions, table.group[predictions.index], **classes, threshold=threshold
         ),
         "calibration": _calibration(predictions, provenance.get("decision")),
         "foreign": foreign,
-        "worst_errors": _worst_errors(predictions, table, threshold),
-        "least_sure": _least_sure(predictions, table, threshold),
+        "worst_errors": _worst_errors(predictions, table, predicted),
+        "least_sure": _least_sure(predictions, table, predicted, threshold),
         **of_sources(predictions, table, threshold=threshold),
-        **_strata(predictions, table, threshold, mm_per_px),
+        **_strata(predictions, table, predicted, mm_per_px),
         "errors_by": error_strata(predictions, table, predicted),
         "explained": explanations and {"method": explanations.method, "shown": explanations.shown},
         "localisation": explanations and explanations.localisation,
         "data": data_statement(table) | {"tested_sha256": _digest(table.select(predictions.index))},
-        "twins": _twins_statement(predictions, table, threshold),
+        "twins": _twins_statement(predictions, table, predicted),
         "history": history,
         "provenance": {key: value for key, value in provenance.items() if key not in {"timing", "made"}},
         "timing": provenance.get("timing", {}),
@@ -154,12 +145,11 @@ def _split_statement(table: TileTable, rows: NDArray[np.bool_]) -> dict[str, Any
     }
 
 
-def _twins_statement(predictions: Predictions, table: TileTable, threshold: float) -> dict[str, Any]:
+def _twins_statement(
+    predictions: Predictions, table: TileTable, predicted: NDArray[np.int64]
+) -> dict[str, Any]:
     """Count what the splits leak, and give the accuracy on test tiles that have no twin in training."""
     seen = has_twin_in(table, "train")[predictions.index]
-    predicted = predicted_labels(
-        predictions.probability, positive_index=table.positive_index, threshold=threshold
-    )
     right = (predicted == predictions.label)[~seen]
     return {
         "looked_for": "twins" in table.extra,
@@ -169,11 +159,10 @@ def _twins_statement(predictions: Predictions, table: TileTable, threshold: floa
     }
 
 
-def _worst_errors(predictions: Predictions, table: TileTable, threshold: float) -> list[dict[str, Any]]:
+def _worst_errors(
+    predictions: Predictions, table: TileTable, predicted: NDArray[np.int64]
+) -> list[dict[str, Any]]:
     """List the surest errors of each kind: true class by true class, the surest first."""
-    predicted = predicted_labels(
-        predictions.probability, positive_index=table.positive_index, threshold=threshold
-    )
     errors = named_tiles(predictions, table, predicted, np.flatnonzero(predicted != predictions.label))
     errors.sort(key=lambda error: (-error["probability"], error["path"]))
     return [
@@ -183,10 +172,11 @@ def _worst_errors(predictions: Predictions, table: TileTable, threshold: float) 
     ]
 
 
-def _least_sure(predictions: Predictions, table: TileTable, threshold: float) -> list[dict[str, Any]]:
+def _least_sure(
+    predictions: Predictions, table: TileTable, predicted: NDArray[np.int64], threshold: float
+) -> list[dict[str, Any]]:
     """List the tiles that were nearest to being called otherwise."""
     positive, probability = table.positive_index, predictions.probability
-    predicted = predicted_labels(probability, positive_index=positive, threshold=threshold)
     if probability.shape[1] == 2 and positive is not None:
         margin = np.abs(probability[:, positive] - threshold)
     else:
@@ -209,15 +199,12 @@ def _positive_first(table: TileTable) -> list[str]:
 
 
 def _strata(
-    predictions: Predictions, table: TileTable, threshold: float, mm_per_px: float | None
+    predictions: Predictions, table: TileTable, predicted: NDArray[np.int64], mm_per_px: float | None
 ) -> dict[str, Any]:
     """Break misses down by width and false alarms by distractor, each ``None`` where nothing is known."""
     result: dict[str, Any] = {"recall_by_width": None, "detection": None, "false_alarms_by_distractor": None}
     if table.positive_index is None:
         return result
-    predicted = predicted_labels(
-        predictions.probability, positive_index=table.positive_index, threshold=threshold
-    )
     called = predicted == table.positive_index
     cracked = predictions.label == table.positive_index
     tested = table.select(predictions.index).extra

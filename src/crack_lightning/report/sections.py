@@ -60,22 +60,30 @@ def figures_section(contents: Mapping[str, Any]) -> Section:
     if contents["threshold"] is not None:
         blocks.append(f"A tile is called {suffix} from a probability of {contents['threshold']:.4g} on.")
     if baselines := told["baselines"]:
-        named = ["accuracy", "balanced_accuracy", "recall", "specificity", "precision", "f1"]
-        cells = [[f"all {name}", *(percent(row[key]) for key in named)] for name, row in baselines.items()]
-        head = ["calling", "accuracy", "balanced accuracy", "recall", "specificity", "precision", "F1"]
-        blocks += ["Without a model, by calling every tile the same:", Table(head, cells, "lrrrrrr")]
+        blocks += ["Without a model, by calling every tile the same:", _baselines_table(baselines)]
     if positive is None:
-        by_class = [
-            [name, *(percent(row[key]) for key in ("precision", "recall", "f1")), number(row["support"])]
-            for name, row in contents["classes"].items()
-        ]
-        blocks.append(Table(["class", "precision", "recall", "F1", "tiles"], by_class, "lrrrr"))
+        blocks.append(_classes_table(contents["classes"]))
     links = [(name, name) for name in ("classification_report.txt", "report.json")]
     blocks += [
         Links([*links, ("predictions.csv", "../predictions.csv")]),
         Pictures(["confusion_matrix.png", "roc_curve.png", "pr_curve.png"]),
     ]
     return Section("Figures", blocks)
+
+
+def _baselines_table(baselines: Mapping[str, Mapping[str, float]]) -> Table:
+    named = ["accuracy", "balanced_accuracy", "recall", "specificity", "precision", "f1"]
+    cells = [[f"all {name}", *(percent(row[key]) for key in named)] for name, row in baselines.items()]
+    head = ["calling", "accuracy", "balanced accuracy", "recall", "specificity", "precision", "F1"]
+    return Table(head, cells, "lrrrrrr")
+
+
+def _classes_table(classes: Mapping[str, Mapping[str, Any]]) -> Table:
+    cells = [
+        [name, *(percent(row[key]) for key in ("precision", "recall", "f1")), number(row["support"])]
+        for name, row in classes.items()
+    ]
+    return Table(["class", "precision", "recall", "F1", "tiles"], cells, "lrrrr")
 
 
 def decision_section(contents: Mapping[str, Any]) -> Section:

@@ -18,6 +18,8 @@ from crack_lightning.sweep.results import differing_keys
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from crack_lightning.sweep.results import RunResult
 
 FOLD = "data.split.fold"
@@ -80,15 +82,11 @@ def _name_of_all(folds: Sequence[RunResult]) -> str:
 
 def _figures_of_calls(run: RunResult) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """Compute what calls alone give; scores of different models have no ranking in common."""
-    names, positive = run.class_names, run.positive_class
+    names, positive, right = run.class_names, run.positive_class, run.right
     place = {name: number for number, name in enumerate(names)}
     label = np.array([place[name] for name in run.label.tolist()], np.int64)
     called = np.array([place[name] for name in run.called.tolist()], np.int64)
-    confusion, codes, right = (
-        confusion_matrix(label, called, num_classes=len(names)),
-        group_codes(run.group),
-        run.right,
-    )
+    confusion, codes = confusion_matrix(label, called, num_classes=len(names)), group_codes(run.group)
     rows = class_figures(confusion, names)["classes"]
     metrics: dict[str, Any] = {
         "tiles": len(label),
@@ -96,25 +94,30 @@ def _figures_of_calls(run: RunResult) -> tuple[dict[str, Any], dict[str, dict[st
         "accuracy": float(right.mean()),
         "balanced_accuracy": float(np.mean([row["recall"] for row in rows.values() if row["support"]])),
     }
-    parts = {"accuracy": np.ones(len(label), np.bool_)}
     if positive is not None:
-        crack = label == place[positive]
         metrics |= {f"{key}_{positive}": rows[positive][key] for key in ("recall", "precision", "f1")}
-        metrics |= {
-            "misses": int((crack & ~right).sum()),
-            "false_alarms": int((~crack & (called == place[positive])).sum()),
-        }
-        parts |= {f"recall_{positive}": crack, f"precision_{positive}": called == place[positive]}
-        if len(names) == 2:
-            binary = binary_figures(confusion[None].astype(np.float64), place[positive])
-            metrics |= {key: float(binary[key][0]) for key in ("specificity", "mcc")}
-            parts["specificity"] = ~crack
+        metrics["misses"] = int((~right & (run.label == positive)).sum())
+        metrics["false_alarms"] = int((~right & (run.called == positive)).sum())
+    if positive is not None and len(names) == 2:
+        binary = binary_figures(confusion[None].astype(np.float64), place[positive])
+        metrics |= {key: float(binary[key][0]) for key in ("specificity", "mcc")}
     limits = {
         key: proportion_interval(right[part], codes[part])._asdict()
-        for key, part in parts.items()
+        for key, part in _parts(run).items()
         if part.any()
     }
     return metrics, limits
+
+
+def _parts(run: RunResult) -> dict[str, NDArray[np.bool_]]:
+    """Return the tiles that each figure is a share of, bool ``(N,)``."""
+    parts = {"accuracy": np.ones(len(run.label), np.bool_)}
+    if (positive := run.positive_class) is not None:
+        parts[f"recall_{positive}"] = run.label == positive
+        parts[f"precision_{positive}"] = run.called == positive
+        if len(run.class_names) == 2:
+            parts["specificity"] = run.label != positive
+    return parts
 
 
 def repeated(runs: Sequence[RunResult]) -> list[dict[str, Any]]:

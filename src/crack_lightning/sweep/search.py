@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from matplotlib.figure import Figure
+
     from crack_lightning.config.sweep import SweepConfig
     from crack_lightning.sweep.journal import Job, Journal
     from crack_lightning.sweep.spaces import Dimension
@@ -98,6 +100,12 @@ class Search:
         value = figures[self.settings.objectives[0]]
         self.journal.report(job, done, value)
         return self._report(trial, done, value)
+
+    def pictures(self) -> dict[str, tuple[Figure, str]]:
+        """Draw what the search has learnt, by file name a figure and what it shows."""
+        from crack_lightning.sweep.search_pictures import search_pictures
+
+        return search_pictures(self.study, self.settings.objectives)
 
     def _report(self, trial: optuna.Trial, done: float, value: float) -> bool:
         step = _per_cent(done)

@@ -14,19 +14,19 @@ from crack_lightning.sweep.disk import KeptWeights, expected_bytes, in_words, re
 from crack_lightning.sweep.jobs import CommandRun
 from crack_lightning.sweep.journal import FAILED, JOURNAL, PLANNED, Job, Journal
 from crack_lightning.sweep.launchers import chosen_launcher
-from crack_lightning.sweep.running import Grid, Runner, Source
+from crack_lightning.sweep.running import Grid, Runner
 from crack_lightning.sweep.shares import share_out
 from crack_lightning.sweep.spaces import examples
 from crack_lightning.sweep.watching import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from hydra.types import HydraContext
-    from matplotlib.figure import Figure
     from omegaconf import DictConfig
 
     from crack_lightning.sweep.launchers import ChosenLauncher
+    from crack_lightning.sweep.search import Search
     from crack_lightning.sweep.shares import Shares
 
 
@@ -154,38 +154,23 @@ def _run(
     size: int,
     launcher: ChosenLauncher | None,
 ) -> None:
-    sweep = composer.sweep
-    source: Source = Grid([job for job in jobs if not job.ended])
-    pictures: Callable[[], dict[str, tuple[Figure, str]]] = dict
-    if composer.searches:
-        from crack_lightning.sweep.search import Search
-
-        def trial(params: dict[str, Any]) -> Job:
-            overrides = composer.trial(params)
-            config = composer.compose(overrides, checked=False)  # a wrong one fails its job, which says so
-            return _plan(journal, overrides, config, number=len(jobs), params=params)
-
-        seed = int(composer.compose(composer.fixed)["seed"])
-        at_once = len(shares.environments)
-        source = search = Search(
-            sweep, composer.dimensions(), seed=seed, at_once=at_once, jobs=jobs, journal=journal, plan=trial
-        )
-
-        def pictures() -> dict[str, tuple[Figure, str]]:
-            from crack_lightning.sweep.search_pictures import search_pictures
-
-            return search_pictures(search.study, sweep.objectives)
-
-    total = sweep.trials if composer.searches else len(jobs)
-    compares = composer.command == "train"
-    watch = Watch(jobs, journal.folder, total=total, compares=compares, pictures=pictures)
+    sweep, at_once = composer.sweep, len(shares.environments)
+    search = _search(composer, journal, jobs, at_once=at_once) if composer.searches else None
+    total = sweep.trials if search else len(jobs)
+    watch = Watch(
+        jobs,
+        journal.folder,
+        total=total,
+        compares=composer.command == "train",
+        pictures=search.pictures if search else dict,
+    )
     left = total - sum(job.ended for job in jobs)
-    watch.say(f"sweep: {journal.folder}, {total} jobs, {left} to do, {len(shares.environments)} at once")
+    watch.say(f"sweep: {journal.folder}, {total} jobs, {left} to do, {at_once} at once")
     if size:
         watch.say(f"  at most about {in_words(size)} on the disk (sweep.keep={sweep.keep})")
     with watch:
         Runner(
-            source,
+            search or Grid([job for job in jobs if not job.ended]),
             run=launcher.runs(composer.command) if launcher else CommandRun(composer.command),
             journal=journal,
             watcher=watch,
@@ -196,6 +181,19 @@ def _run(
             prunes=sweep.pruner != "none",
         ).work()
     watch.close()
+
+
+def _search(composer: Composer, journal: Journal, jobs: list[Job], *, at_once: int) -> Search:
+    from crack_lightning.sweep.search import Search
+
+    def plan(params: dict[str, Any]) -> Job:
+        overrides = composer.trial(params)
+        config = composer.compose(overrides, checked=False)  # a wrong one fails its job, which says so
+        return _plan(journal, overrides, config, number=len(jobs), params=params)
+
+    seed = int(composer.compose(composer.fixed)["seed"])
+    settings, dimensions = composer.sweep, composer.dimensions()
+    return Search(settings, dimensions, seed=seed, at_once=at_once, jobs=jobs, journal=journal, plan=plan)
 
 
 def sweep_folder(resume: str, base: Path) -> Path:

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import track
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from crack_lightning.data.loading import in_order
+from crack_lightning.data.progress import with_bar
 from crack_lightning.errors import ConfigError
 from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.model.engines import EngineChoice, dtype_of, eager, network_digest, prepare_engine
@@ -151,11 +150,8 @@ class Probe:
                 return self._compute(batch["image"])
             return self._compute(self.datamodule.view(batch["image"], batch["index"], epoch=view))
 
-        features = in_order(compute, batches)
-        if self.settings.show_progress:
-            bar = Console(stderr=True)
-            features = iter(track(features, title, total=len(batches), console=bar, transient=True))
-        return features
+        shown = title if self.settings.show_progress else None
+        return with_bar(in_order(compute, batches), shown, total=len(batches))
 
     def _of(self, rows: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(np.asarray(self.features[np.searchsorted(self.rows, rows)]))

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import pickle
 import signal
 import tempfile
 import threading
-import time
-import traceback
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import torch
-from torch import distributed
-
-from crack_lightning.errors import CrackLightningError, Interrupted, Pruned
-from crack_lightning.hardware import configure_process
-from crack_lightning.processes import die_with_parent, end_in_words
-from crack_lightning.run_folder import logging_to
+from crack_lightning.errors import CrackLightningError, Interrupted
+from crack_lightning.processes import end_in_words
+from crack_lightning.training.rank import LISTENED, Group, serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,62 +22,10 @@ if TYPE_CHECKING:
     from multiprocessing.context import SpawnProcess
 
     from crack_lightning.training.guards import StopRequests
-
-    Report = Callable[[float, dict[str, float]], bool]
+    from crack_lightning.training.rank import Rank, Report
 
 _POLL_S = 0.2
-_LISTENED = (signal.SIGINT, signal.SIGTERM)
 T = TypeVar("T")
-
-
-class RelayedRequests:
-    """What :class:`~crack_lightning.training.guards.StopRequests` of the run's own process has received.
-
-    Signals are the run's business: a terminal sends Ctrl-C to every process, and all must stop at one step.
-
-    Args:
-        flag: Shared with the run's process: the signal's number, or 0.
-    """
-
-    def __init__(self, flag: c_int) -> None:
-        self.flag, self.deferred = flag, False
-
-    @property
-    def received(self) -> int | None:
-        """The signal's number, or ``None``."""
-        return self.flag.value or None
-
-    def listen(self) -> None:
-        """Leave the signals to the run's process, also those that Lightning listens to."""
-        for number in _LISTENED:
-            signal.signal(number, signal.SIG_IGN)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rank:
-    """What one of the processes knows of itself.
-
-    Attributes:
-        number: From 0; the first writes what there is to write.
-        total: How many they are.
-        requests: Whether the run is to stop.
-        report: Tells the run's process an epoch's figures and returns whether to end; the first alone has it.
-    """
-
-    number: int
-    total: int
-    requests: RelayedRequests
-    report: Report | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Group:
-    total: int
-    gpus: bool
-    threads: int
-    log: Path
-    rendezvous: Path
-    reports: bool
 
 
 def in_ranks(
@@ -128,7 +67,7 @@ def in_ranks(
         requests.deferred = True
         stack.callback(setattr, requests, "deferred", False)
         stack.callback(_end, lines.values())
-        group = _Group(
+        group = Group(
             total=total,
             gpus=gpus,
             threads=threads,
@@ -139,7 +78,7 @@ def in_ranks(
         for number in range(total):
             line, end = context.Pipe()
             process = context.Process(
-                target=_rank, args=(number, group, work, flag, end), name=f"process {number + 1}"
+                target=serve, args=(number, group, work, flag, end), name=f"process {number + 1}"
             )
             with _signals_ignored():  # a child inherits that, and signals are for this process
                 process.start()
@@ -201,77 +140,9 @@ def _signals_ignored() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = [(number, signal.signal(number, signal.SIG_IGN)) for number in _LISTENED]
+    previous = [(number, signal.signal(number, signal.SIG_IGN)) for number in LISTENED]
     try:
         yield
     finally:
         for number, handler in previous:
             signal.signal(number, handler)
-
-
-def _rank(number: int, group: _Group, work: Callable[[Rank], Any], flag: c_int, line: Connection) -> None:
-    die_with_parent()
-    requests = RelayedRequests(flag)
-    requests.listen()
-    _set_up(number, group.threads)
-    rank = Rank(
-        number=number,
-        total=group.total,
-        requests=requests,
-        report=_reporter(line) if group.reports and number == 0 else None,
-    )
-    with ExitStack() as stack:
-        if number == 0:
-            stack.enter_context(logging_to(group.log))
-        try:
-            _join(number, group)
-            result = work(rank)
-        except BaseException as error:  # noqa: BLE001  # the run's process decides
-            line.send(("raised", _sendable(error, f"process {number + 1} of {group.total}")))
-            while True:
-                time.sleep(60)  # to be ended: the others would raise that a process is missing
-        line.send(("result", result))
-    distributed.destroy_process_group()
-
-
-def _set_up(number: int, threads: int) -> None:
-    """Say by the usual variables which process this is, and compute with its share of the threads."""
-    os.environ |= {
-        "LOCAL_RANK": str(number),
-        "NODE_RANK": "0",
-        "OMP_NUM_THREADS": str(threads),  # or Lightning takes cores / processes
-    }
-    configure_process(threads)
-
-
-def _join(number: int, group: _Group) -> None:
-    """Meet the other processes by a file: a port that is free now may be taken by then."""
-    device = torch.device("cuda", number) if group.gpus else None
-    if device:
-        torch.cuda.set_device(device)
-    distributed.init_process_group(
-        "nccl" if group.gpus else "gloo",
-        init_method=f"file://{group.rendezvous}",
-        rank=number,
-        world_size=group.total,
-        device_id=device,
-    )
-
-
-def _reporter(line: Connection) -> Report:
-    def report(done: float, figures: dict[str, float]) -> bool:
-        line.send(("epoch", (done, figures)))
-        return bool(line.recv())
-
-    return report
-
-
-def _sendable(error: BaseException, where: str) -> BaseException:
-    """Return an error that survives the pipe, with its traceback where it is ours to mend."""
-    try:
-        pickle.loads(pickle.dumps(error))  # noqa: S301  # our own
-    except Exception:  # noqa: BLE001  # whatever a library's error cannot do
-        error = RuntimeError(f"{type(error).__name__}: {error}")
-    if not isinstance(error, CrackLightningError | Interrupted | Pruned):
-        error.add_note(f"in {where}:\n{traceback.format_exc()}")
-    return error

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from crack_lightning.cache_entries import cached_entry
 from crack_lightning.data.decoding import UnreadableImageError, decode_image
 from crack_lightning.data.masks import MaskRules, crack_width, read_mask
+from crack_lightning.data.progress import with_bar
 from crack_lightning.data.sources.cut import CutTile, read_table, write_table
 from crack_lightning.data.sources.folders import (
     Tile,
@@ -76,10 +75,8 @@ def load(
     def cut(folder: Path) -> None:
         for name in ("images", "masks"):
             (folder / name).mkdir()
-        work: Any = zip(pairs, groups, strict=True)
-        if show_progress:
-            bar = Console(stderr=True)
-            work = track(work, "Cutting tiles", total=len(pairs), console=bar, transient=True)
+        title = "Cutting tiles" if show_progress else None
+        work = with_bar(zip(pairs, groups, strict=True), title, total=len(pairs))
         rows: list[CutTile] = []
         seen = _Seen()
         for number, ((photo, mask), group) in enumerate(work):

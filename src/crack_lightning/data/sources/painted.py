@@ -10,16 +10,15 @@ from __future__ import annotations
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from crack_lightning.cache_entries import cached_entry
 from crack_lightning.data.decoding import decode_image
 from crack_lightning.data.painting import PAINTING_VERSION, paint_tile
+from crack_lightning.data.progress import with_bar
 from crack_lightning.data.sources.cut import CutTile, read_table, write_table
 from crack_lightning.errors import DataError
 
@@ -77,10 +76,8 @@ def load(
             return _paint(folder, number, paths[number], seed=seed)
 
         with ThreadPoolExecutor(max(1, num_workers)) as pool:
-            done: Any = pool.map(painted, range(len(paths)))
-            if show_progress:
-                bar = Console(stderr=True)
-                done = track(done, "Painting tiles", total=len(paths), console=bar, transient=True)
+            title = "Painting tiles" if show_progress else None
+            done = with_bar(pool.map(painted, range(len(paths))), title, total=len(paths))
             write_table(folder, list(done), source=KIND)
 
     return _as_base(read_table(cached_entry(KIND, made_of, paint, cache=cache)), base, chosen)

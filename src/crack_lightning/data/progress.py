@@ -1,0 +1,20 @@
+"""A bar on standard error while something long goes on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from rich.console import Console
+from rich.progress import track
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+T = TypeVar("T")
+
+
+def with_bar(items: Iterable[T], title: str | None, *, total: int) -> Iterator[T]:
+    """Show how many of ``total`` items have come, under a title; with ``None`` for one, show nothing."""
+    if title is None:
+        return iter(items)
+    return iter(track(items, title, total=total, console=Console(stderr=True), transient=True))

@@ -1,0 +1,115 @@
+"""How cracks look on any image: dark inside, lit along one edge, the concrete beside them soiled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from crack_lightning.data.strokes import centre_lines, coverage
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from crack_lightning.data.strokes import Stroke
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrackLook:
+    """How the cracks of one wall look.
+
+    Attributes:
+        light_angle: Where the light comes from, radians.
+        darkness: How much light a deep crack swallows, in ``[0, 1]``.
+        rim: Brightness of the edge that faces the light, and half the shadow of the other.
+        soiling: Darkening of the concrete beside the crack.
+        tint: What remains of red, green and blue inside, about 1 each.
+        fading: How much of a crack is lost where it fades, in ``[0, 1]``.
+        wall_px: How far into a crack the light reaches, pixels.
+        debris: How much of the darkness inside grains of sand and broken edges take, in ``[0, 1]``.
+    """
+
+    light_angle: float
+    darkness: float
+    rim: float
+    soiling: float
+    tint: tuple[float, float, float]
+    fading: float = 0.0
+    wall_px: float = 2.0
+    debris: float = 0.0
+
+
+def random_look(rng: np.random.Generator, light_angle: float) -> CrackLook:
+    """Draw how the cracks of one wall look."""
+    warm = float(rng.normal(0.02, 0.03))
+    return CrackLook(
+        light_angle=light_angle,
+        darkness=float(rng.uniform(0.84, 0.98)),
+        rim=float(rng.uniform(0.05, 0.35)),
+        soiling=float(rng.uniform(0.0, 0.25) * (rng.random() < 0.6)),
+        tint=(1 + warm, 1.0, 1 - warm),
+    )
+
+
+def paint_cracks(
+    image: NDArray[np.float32], cracks: list[Stroke], rng: np.random.Generator, *, look: CrackLook
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Paint cracks onto an image.
+
+    Args:
+        image: Linear or display light in ``[0, 1]``, float ``(H, W, 3)``, RGB; left as it is.
+        cracks: Where the cracks run.
+        rng: Source of the texture inside.
+        look: How they look.
+
+    Returns:
+        The painted image, float ``(H, W, 3)``, and the mask, bool ``(H, W)``: pixels at least half covered
+        and pixels under a centre line, so that a hairline has a mask too.
+    """
+    height, width = image.shape[:2]
+    if not cracks:
+        return image, np.zeros((height, width), np.bool_)
+    covered = coverage(cracks, height, width)
+    mask = (covered >= 0.5) | centre_lines(cracks, height, width)
+    lost, kept = _swallowed(covered, rng, look), 1 + _rim(covered, look)
+    factors = cv2.merge([np.maximum(kept - lost * np.float32(2 - share), 0) for share in look.tint])
+    return np.asarray(cv2.multiply(image, factors), np.float32), mask
+
+
+def _swallowed(
+    covered: NDArray[np.float32], rng: np.random.Generator, look: CrackLook
+) -> NDArray[np.float32]:
+    """Return the share of light lost at each pixel: most amid a wide crack, little in a hairline."""
+    deep = cv2.GaussianBlur(covered, (0, 0), 1.8)
+    lit_wall = np.maximum(covered - _shifted(covered, look.light_angle, look.wall_px), 0)
+    patches = _patches(rng, covered.shape, low=0.75, cell_px=12)
+    if look.debris:
+        patches *= _patches(rng, covered.shape, low=1 - look.debris, cell_px=3)
+    if look.fading:
+        patches *= _patches(rng, covered.shape, low=1 - look.fading, cell_px=24)
+    inside = covered * (0.55 + 0.45 * deep) * (1 - 0.45 * lit_wall) * patches
+    beside = look.soiling * cv2.GaussianBlur(covered, (0, 0), 7) * (1 - covered)
+    return np.asarray(look.darkness * inside + beside, np.float32)
+
+
+def _patches(
+    rng: np.random.Generator, shape: tuple[int, ...], *, low: float, cell_px: int
+) -> NDArray[np.float32]:
+    """Return smooth patches of about ``cell_px`` between ``low`` and 1, float of the given shape."""
+    small = rng.uniform(low, 1.0, (shape[0] // cell_px + 2, shape[1] // cell_px + 2)).astype(np.float32)
+    return np.asarray(cv2.resize(small, shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _rim(covered: NDArray[np.float32], look: CrackLook) -> NDArray[np.float32]:
+    """Return the brightening (or shading) of the concrete along the two edges."""
+    outside = 1 - covered
+    bright = _shifted(covered, look.light_angle, 1.6) * outside
+    dark = _shifted(covered, look.light_angle + np.pi, 1.6) * outside
+    return np.asarray(look.rim * (bright - 0.5 * dark), np.float32)
+
+
+def _shifted(values: NDArray[np.float32], angle: float, distance_px: float) -> NDArray[np.float32]:
+    move = np.array([[1, 0, distance_px * np.cos(angle)], [0, 1, distance_px * np.sin(angle)]], np.float32)
+    return np.asarray(cv2.warpAffine(values, move, values.shape[::-1], borderMode=cv2.BORDER_REPLICATE))
