@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 from threadpoolctl import threadpool_limits
 
+from crack_lightning.data.progress import with_bar
 from crack_lightning.data.spectra import departures, noise, spectra
 
 if TYPE_CHECKING:
@@ -82,10 +81,8 @@ def twin_pairs(
         pairs = _candidates(previews, fine, pool)
         chunks = [pairs[start : start + _CHUNK] for start in range(0, len(pairs), _CHUNK)]
         found = pool.map(partial(_alike_of, fine=fine), chunks)
-        if show_progress:
-            title, bar = "Comparing look-alikes", Console(stderr=True)
-            found = iter(track(found, title, total=len(chunks), console=bar, transient=True))
-        pairs = np.concatenate([np.empty((0, 3), np.int64), *found])
+        title = "Comparing look-alikes" if show_progress else None
+        pairs = np.concatenate([np.empty((0, 3), np.int64), *with_bar(found, title, total=len(chunks))])
     return np.unique(pairs[:, :2], axis=0)
 
 
