@@ -65,17 +65,17 @@ def row_e(cache: Path) -> str:
     hard = [f"data.drawn.{key}={value}" for key, value in (("num_tiles", HARD_TILES), ("tile_px", HARD_PX))]
     probe, table = probe_of([*hard, f"data.seed={HARD_SEED}", f"model.image_size={HARD_PX}"], cache)
     rows = [_judged(probe, table, seed) for seed in range(SEEDS)]
-    accuracy, before, after, recall, false_calls = np.array(rows).T
+    accuracy, before, after, chance, recall, false_calls = np.array(rows).T
     halved, kept = int((after <= before / 2).sum()), int((recall >= PROMISED).sum())
     return (
         f"accuracy {accuracy.mean():.3f} ({accuracy.min():.3f} to {accuracy.max():.3f}); calibration error "
-        f"{before.mean():.4f} to {after.mean():.4f}, halved in {halved} of {SEEDS}; recall of {PROMISED} "
-        f"kept in {kept} of {SEEDS} (least {recall.min():.3f}, mean {recall.mean():.3f}) at "
-        f"{false_calls.mean():.3f} false calls"
+        f"{before.mean():.4f} to {after.mean():.4f}, halved in {halved} of {SEEDS} (of honest probabilities "
+        f"{chance.mean():.4f}, by chance); recall of {PROMISED} kept in {kept} of {SEEDS} (least {recall.min():.3f}, "
+        f"mean {recall.mean():.3f}) at {false_calls.mean():.3f} false calls"
     )
 
 
-def _judged(probe: Any, table: Any, seed: int) -> tuple[float, float, float, float, float]:
+def _judged(probe: Any, table: Any, seed: int) -> tuple[float, ...]:
     probe.datamodule.table = split = split_table(table, seed=seed, fractions=SHARES)
     probe.datamodule.seed, probe.datamodule.max_train_batches = seed, 5
     probe.classifier.hparams["temperature"] = 1.0
@@ -92,9 +92,10 @@ def _judged(probe: Any, table: Any, seed: int) -> tuple[float, float, float, flo
     honest = tempered(test.probability, decision.temperature)
     called = honest[:, positive] >= decision.threshold
     cracked = test.label == positive
-    before, after = (
-        reliability(test.label, probability)["expected_calibration_error"]
-        for probability in (test.probability, honest)
+    drawn = (np.random.default_rng(seed).random(len(honest)) < honest[:, 1]).astype(np.int64)
+    before, after, chance = (
+        reliability(label, probability)["expected_calibration_error"]
+        for label, probability in ((test.label, test.probability), (test.label, honest), (drawn, honest))
     )
     accuracy = float((test.probability.argmax(axis=1) == test.label).mean())
-    return accuracy, before, after, float(called[cracked].mean()), float(called[~cracked].mean())
+    return accuracy, before, after, chance, float(called[cracked].mean()), float(called[~cracked].mean())
