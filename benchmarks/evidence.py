@@ -70,8 +70,8 @@ def row_e(cache: Path) -> str:
     return (
         f"accuracy {accuracy.mean():.3f} ({accuracy.min():.3f} to {accuracy.max():.3f}); calibration error "
         f"{before.mean():.4f} to {after.mean():.4f}, halved in {halved} of {SEEDS} (of honest probabilities "
-        f"{chance.mean():.4f}, by chance); recall of {PROMISED} kept in {kept} of {SEEDS} (least {recall.min():.3f}, "
-        f"mean {recall.mean():.3f}) at {false_calls.mean():.3f} false calls"
+        f"{chance.mean():.4f}, by chance); recall of {PROMISED} kept in {kept} of {SEEDS} (least "
+        f"{recall.min():.3f}, mean {recall.mean():.3f}) at {false_calls.mean():.3f} false calls"
     )
 
 
