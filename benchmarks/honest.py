@@ -263,5 +263,5 @@ def _score(probe: Any, table: TileTable, strategy: str, seed: int, number: int |
     probe.datamodule.seed = seed
     probe.datamodule.max_train_batches = None if number is None else number // 40
     probe.fit(l2=None, class_weights=None, max_iterations=200)
-    said = probe.test()
+    said = probe.predictions("test")
     return 100 * float((said.probability.argmax(axis=1) == said.label).mean())
