@@ -80,7 +80,11 @@ def _marked(
     }
     every = np.concatenate(list(found.values()))
     named = ", ".join(f"{name} {value:.3f}" for name, value in sorted(each.items(), key=lambda item: item[1]))
-    pooled = f"{np.mean(every > 1):.2%} of {len(every)} marked, AUROC {_against(own, every):.4f}"
+    likewise = np.mean(every > np.quantile(own, 0.99))
+    pooled = (
+        f"{np.mean(every > 1):.2%} of {len(every)} marked, {likewise:.2%} where 1 % of own test tiles are, "
+        f"AUROC {_against(own, every):.4f}"
+    )
     return f"{pooled} ({by}: {named})" + f", not read: {', '.join(unread)}" * bool(unread)
 
 
