@@ -48,7 +48,7 @@ def joined_groups(table: TileTable, *, twins: NDArray[np.int64], clues: PhotoClu
 
     Returns:
         The table with ``group`` joined (named after the photo that comes first by name, else after the first
-        path) and two columns in ``extra``: ``twins``, the first path of each tile's set of twins, and
+        tile) and two columns in ``extra``: ``twins``, the first name in each tile's set of twins, and
         ``group_from``, how its group is known: by the ``source``, by ``recovery`` from pixels and names, or
         by ``twins``; each str ``(N,)``, empty for a tile that is alone.
     """
@@ -62,9 +62,9 @@ def joined_groups(table: TileTable, *, twins: NDArray[np.int64], clues: PhotoClu
     recovered = (np.bincount(sets)[joined] > 1) & ~of_source
     last = "\uffff"  # sorts after every name
     photo = _named(joined, np.where(table.group == "", last, table.group), alone=None)
-    group = np.where(photo == last, _named(joined, table.path, alone=""), photo)
+    group = np.where(photo == last, _named(joined, table.name, alone=""), photo)
     origin = np.select([of_source, recovered, group != ""], ["source", "recovery", "twins"], "")
-    named = _named(_components(len(table), same), table.path, alone="")
+    named = _named(_components(len(table), same), table.name, alone="")
     return replace(table, group=group, extra=table.extra | {"twins": named, "group_from": origin})
 
 

@@ -158,7 +158,7 @@ def _folded(
             f"data.split.folds: the folders under '{table.root}' decide the splits, got folds={folds}; "
             "leave data.split.folds out, or give the tiles without split folders."
         )
-    part = deal(table.path, table.label, table.group, seed=seed, shares=np.full(folds, 1 / folds))
+    part = deal(table.name, table.label, table.group, seed=seed, shares=np.full(folds, 1 / folds))
     split = np.full(len(table), "test", dtype="U5")
     rest = np.flatnonzero(part != fold)
     learning = {name: shares[name] for name in ("train", "val")}
@@ -173,7 +173,7 @@ def _folded(
 def _dealt(table: TileTable, shares: Mapping[str, float], *, seed: int) -> NDArray[np.str_]:
     """Deal tiles to the splits that ``shares`` names, in their proportion, str ``(N,)``."""
     wanted = np.array([*shares.values()])
-    chosen = deal(table.path, table.label, table.group, seed=seed, shares=wanted / wanted.sum())
+    chosen = deal(table.name, table.label, table.group, seed=seed, shares=wanted / wanted.sum())
     return np.array([*shares])[chosen]
 
 

@@ -40,8 +40,9 @@ class TileTable:
         extra: What only some sources know, each ``(N,)``: ``crack_width_px`` (float, NaN where unknown),
             ``crack_lines`` (how many lines, trunk or branch, a drawn crack has, float likewise),
             ``distractors`` (str, kinds joined by ``+``), ``mask`` (str, a path relative to ``root``),
-            ``painted_on`` (str, digest of the tile that one is painted on; empty where none is); and what
-            reading them found: ``brightness`` and ``sharpness`` (float, see ``data.appearance``).
+            ``painted_on`` (str, digest of the tile that one is painted on; empty where none is), ``name`` (str,
+            where sources are put together a path that does not tell where they lie); and what reading them
+            found: ``brightness`` and ``sharpness`` (float, see ``data.appearance``).
     """
 
     root: Path
@@ -77,6 +78,11 @@ class TileTable:
     def positive_index(self) -> int | None:
         """Index of the positive class, or ``None``."""
         return None if self.positive_class is None else self.class_names.index(self.positive_class)
+
+    @property
+    def name(self) -> NDArray[np.str_]:
+        """What chance goes by, str ``(N,)``: the same wherever the sources lie, alone or put together."""
+        return np.asarray(self.extra.get("name", self.path), np.str_)
 
     def rows(self, split: str) -> NDArray[np.int64]:
         """Return the row numbers of one split, ascending, int64 ``(M,)``."""

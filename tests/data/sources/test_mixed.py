@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from crack_lightning.data.sources.mixed import merge
-from crack_lightning.data.splits import split_by_source
+from crack_lightning.data.splits import split_by_source, split_table
 from crack_lightning.data.table import TileTable
 from crack_lightning.errors import DataError
 
@@ -51,6 +51,15 @@ def test_what_a_source_does_not_know_is_empty() -> None:
     assert np.isnan(joined.extra["crack_width_px"][4:].astype(float)).all()
     assert np.isnan(joined.extra["crack_lines"][4:].astype(float)).all()
     assert joined.group[4:].tolist() == [""] * 4
+
+
+def test_where_sources_lie_does_not_decide_their_splits() -> None:
+    def dealt(*roots: str) -> list[str]:
+        alone = {f"s{number}": table(root, 80, group=np.full(80, "")) for number, root in enumerate(roots)}
+        return [str(split) for split in split_table(merge(alone), seed=3).split]
+
+    assert dealt("/data/a", "/data/b") == dealt("/elsewhere/deep/x", "/elsewhere/y")
+    assert dealt("/data/a", "/data/b")[:80] != dealt("/data/a", "/data/b")[80:]
 
 
 def test_sources_of_other_classes_are_refused() -> None:

@@ -96,12 +96,13 @@ def _named(name: str, table: TileTable, class_names: tuple[str, ...]) -> TileTab
         label=order[table.label],
         group=np.where(table.group == "", "", np.char.add(f"{name}:", table.group)),
         source=np.full(len(table), name),
+        extra=table.extra | {"name": np.char.add(f"{name}:", table.path)},
     )
 
 
 def _moved(table: TileTable, root: Path) -> TileTable:
     prefix = table.root.resolve().relative_to(root).as_posix()
-    extra = dict(table.extra)
+    extra = table.extra | {"name": table.name}
     if "mask" in extra:
         extra["mask"] = _below(prefix, extra["mask"].astype(np.str_))
     return replace(table, root=root, path=_below(prefix, table.path), extra=extra)

@@ -89,7 +89,7 @@ def placed(table: TileTable, below: NDArray[np.bool_]) -> TileTable:
     origin = table.extra.get("group_from", np.full(len(table), "source")).astype(np.str_)
     return replace(
         table,
-        group=np.where(alone, table.path, table.group),
+        group=np.where(alone, table.name, table.group),
         extra=table.extra | {"group_from": np.where(alone, "twins", origin)},
     )
 
