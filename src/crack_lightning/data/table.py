@@ -40,9 +40,9 @@ class TileTable:
         extra: What only some sources know, each ``(N,)``: ``crack_width_px`` (float, NaN where unknown),
             ``crack_lines`` (how many lines, trunk or branch, a drawn crack has, float likewise),
             ``distractors`` (str, kinds joined by ``+``), ``mask`` (str, a path relative to ``root``),
-            ``painted_on`` (str, digest of the tile that one is painted on; empty where none is), ``name`` (str,
-            where sources are put together a path that does not tell where they lie); and what reading them
-            found: ``brightness`` and ``sharpness`` (float, see ``data.appearance``).
+            ``painted_on`` (str, digest of the tile that one is painted on; empty where none is), ``name``
+            (str, a path that does not tell where the sources lie that were put together); and what reading
+            them found: ``brightness`` and ``sharpness`` (float, see ``data.appearance``).
     """
 
     root: Path
