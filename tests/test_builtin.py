@@ -32,12 +32,13 @@ needs_backbone = pytest.mark.skipif(
 
 
 def wall(height: int, width: int, *, crack_px: int) -> NDArray[np.uint8]:
-    """A grey wall with a dark line of some width from top to bottom."""
+    """A grey wall with a dark crack of about some width from top to bottom; a cable has smoother edges."""
     rng = np.random.default_rng(0)
     pixels = rng.normal(150, 6, (height, width, 1)).repeat(3, axis=2)
-    for row in range(height):
-        left = width // 2 + round(15 * np.sin(row / 25))
-        pixels[row, left : left + crack_px] *= 0.35
+    sway, rough = np.cumsum(rng.integers(-1, 2, height)), rng.integers(-1, 2, height)
+    for row in range(height if crack_px else 0):
+        left = width // 2 + round(15 * np.sin(row / 25)) + sway[row]
+        pixels[row, left : left + crack_px + rough[row]] *= 0.35
     return np.clip(pixels, 0, 255).astype(np.uint8)
 
 
@@ -55,24 +56,24 @@ def test_it_finds_a_plain_dark_crack() -> None:
 
 @needs_backbone
 def test_it_maps_a_photo_without_further_options(tmp_path: Path) -> None:
-    photo = wall(300, 470, crack_px=4)
+    photo = wall(340, 720, crack_px=4)
     Image.fromarray(photo).save(tmp_path / "wall.png")
     arguments = ["checkpoint=builtin", str(tmp_path / "wall.png"), f"outputs={tmp_path}", "progress=false"]
     assert main(["predict", *arguments]) == 0
     [folder] = tmp_path.glob("*/*_predict")
     with (folder / "tiles.csv").open(encoding="utf-8", newline="") as file:
         tiles = {(row["top_px"], row["left_px"]): row["called_crack"] for row in csv.DictReader(file)}
-    assert tiles["0", "224"] == "1"
+    assert tiles["0", "320"] == "1"
     assert tiles["0", "0"] == "0"
     likely = decode_image(folder / "maps" / "wall.png.map.png")[2:-2, 2:-2, 0]
-    assert abs(int(likely.sum(axis=0).argmax()) + 2 - 470 // 2 // 8) <= 3
+    assert abs(int(likely.sum(axis=0).argmax()) + 2 - 720 // 2 // 8) <= 3
     assert decode_image(folder / "maps" / "wall.png.overlay.jpg").shape == photo.shape
 
 
 @needs_backbone
 @pytest.mark.usefixtures("openvino")
 def test_every_engine_and_precision_maps_alike(tmp_path: Path) -> None:
-    Image.fromarray(wall(112, 240, crack_px=4)).save(tmp_path / "wall.png")
+    Image.fromarray(wall(112, 240, crack_px=0)).save(tmp_path / "wall.png")
     found = {}
     for setting, said in (
         ("engine=eager", "eager PyTorch, precision 32"),
@@ -86,10 +87,10 @@ def test_every_engine_and_precision_maps_alike(tmp_path: Path) -> None:
         assert f"engine: {said}" in (folder / "run.log").read_text(encoding="utf-8")
         with (folder / "tiles.csv").open(encoding="utf-8", newline="") as file:
             found[setting] = np.array([float(row["probability_crack"]) for row in csv.DictReader(file)])
-    exact, same, rough = found.values()
-    np.testing.assert_allclose(same, exact, atol=1e-5)
-    np.testing.assert_allclose(rough, exact, atol=0.1)
-    assert np.abs(rough - exact).max() > 1e-4
+    exact, same, rough = (np.log(probability / (1 - probability)) for probability in found.values())
+    np.testing.assert_allclose(same, exact, atol=1e-3)
+    np.testing.assert_allclose(rough, exact, atol=0.3)
+    assert np.abs(rough - exact).max() > 3e-3
 
 
 @needs_backbone
