@@ -103,7 +103,7 @@ class Explainer:
 
 
 class LocalExplainer:
-    """Maps of a local head: the probability that a crack runs through each cell, from which alone it answers.
+    """Maps of a local head: the log odds that a crack runs through each cell, from which alone it answers.
 
     Args:
         classifier: The model, in evaluation mode; its head is local.
@@ -112,7 +112,7 @@ class LocalExplainer:
         method: What the maps are, in words.
     """
 
-    method = f"the local head's own probabilities, at stride {CELL_PX}"
+    method = f"the local head's own log odds, at stride {CELL_PX}"
 
     def __init__(self, classifier: AnsweringParts) -> None:
         assert isinstance(classifier.backbone, LocalNetwork)
@@ -127,13 +127,13 @@ class LocalExplainer:
             of_class: Class indices, int64 ``(N,)``.
 
         Returns:
-            Its probability in each cell, float32 ``(N, S / 8, S / 8)``, rounded up, on the CPU.
+            Evidence in log odds, float32 ``(N, S / 8, S / 8)``, rounded up, on the CPU.
         """
         device = next(self._local.parameters()).device  # an engine may have moved it
         inputs = self._inputs.to(device).normalised(images.to(device))
-        likely = torch.sigmoid(self._local.cells(inputs)[:, 0].float().cpu())
+        odds = self._local.cells(inputs)[:, 0].float().cpu()
         own = (of_class.cpu() == self._local.positive_index).view(-1, 1, 1)
-        return torch.where(own, likely, 1 - likely)
+        return torch.where(own, odds, -odds)
 
 
 def explainer_of(classifier: AnsweringParts) -> Explainer | LocalExplainer:
