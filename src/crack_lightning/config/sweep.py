@@ -32,8 +32,8 @@ class SweepConfig:
         objectives: What a search is for: ``val/loss`` and ``val/accuracy`` of the best checkpoint's plain
             probabilities, ``seconds`` in all; several give the trials that no other beats in each.
         pruner: What ends poor trials early: ``none``, ``median``, ``asha`` or ``hyperband``.
-        prune_after: Share of its epochs that every trial has; the default is past the peak of one_cycle's
-            rate, up to which epochs say little of how a trial ends.
+        prune_after: Share of its epochs that every trial has; the default is well past the peak of
+            one_cycle's rate, up to which epochs say little of how a trial ends.
     """
 
     resume: str | None = None
@@ -47,7 +47,7 @@ class SweepConfig:
     only_if: Any = None  # likewise
     objectives: list[str] = field(default_factory=lambda: ["val/loss"])
     pruner: str = "none"
-    prune_after: float = 0.33
+    prune_after: float = 0.4
 
     def __post_init__(self) -> None:
         if self.jobs != "auto" and not (self.jobs.isdecimal() and int(self.jobs) > 0):
