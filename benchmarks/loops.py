@@ -37,9 +37,9 @@ SETTINGS = {
     "sleeping": "waiting threads sleep (GOMP_SPINCOUNT)",
     "batches": "a batch of bytes at a time, decoded by OpenCV, augmented as one",
 }
-READER = ("trainer.threads=1", "data.num_workers=1")
 VARIANTS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("ours", "split", "reader", "tensors", "by_hand", "by_hand_in_memory"), tuple(SETTINGS)),
+    **dict.fromkeys(("compiled", "compiled_tensors"), tuple(SETTINGS)),
     "defaults": (),
     **{f"only_{name}": (name,) for name in SETTINGS},
 }
@@ -52,11 +52,17 @@ def main() -> None:
         hardware.share_cores()  # before torch is imported
     kept = hardware.keep_freed_pages if "allocator" in settings else lambda: False
     with patch.object(hardware, "keep_freed_pages", kept), tempfile.TemporaryDirectory() as folder:
-        config = configured(asked, *(READER if asked.variant == "reader" else ()))
+        config = configured(asked, *_overrides(asked.variant))
         if asked.variant.startswith("by_hand"):
             _by_hand(config, asked)
         else:
             _by_lightning(config, asked, Path(folder))
+
+
+def _overrides(variant: str) -> tuple[str, ...]:
+    if variant.startswith("compiled"):
+        return ("trainer.compile=true",)
+    return ("trainer.threads=1", "data.num_workers=1") if variant == "reader" else ()
 
 
 def configured(asked: argparse.Namespace, *more: str) -> TrainConfig:
@@ -97,6 +103,8 @@ def _by_lightning(config: TrainConfig, asked: argparse.Namespace, folder: Path) 
     tiles = assembly.build_datamodule(config, table, plan=plan)
     classifier = assembly.build_classifier(config, table)
     _changed(tiles, classifier, asked.variant)
+    if config.trainer.compile:
+        classifier.compile_answers()
     with StopRequests() as requests:
         checkpoints = RunCheckpoints(
             folder, monitor=config.trainer.monitor, every_s=config.trainer.checkpoint_every, requests=requests
@@ -153,7 +161,7 @@ def _changed(tiles: CrackDataModule, classifier: CrackClassifier, variant: str) 
     """Take from our tiles and classifier the settings that the variant lacks."""
     import variants
 
-    if variant == "tensors":
+    if variant.endswith("tensors"):
         variants.keep_in_memory(tiles)
     if "channels_last" not in VARIANTS[variant]:
         variants.make_contiguous(classifier)

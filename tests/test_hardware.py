@@ -10,10 +10,17 @@ import torch
 
 from crack_lightning import hardware
 from crack_lightning.errors import ConfigError
-from crack_lightning.hardware import available_cores, describe_machine, heavy_imports, plan_hardware
+from crack_lightning.hardware import (
+    available_cores,
+    describe_machine,
+    heavy_imports,
+    plan_hardware,
+    require_compiler,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 def test_the_plan_takes_every_core_and_says_so() -> None:
@@ -83,6 +90,18 @@ def test_every_gpu_is_taken_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_missing_gpu_is_a_mistake() -> None:
     with pytest.raises(ConfigError, match=r"trainer\.accelerator: expected a CUDA GPU"):
         plan_hardware(accelerator="gpu", precision="auto", threads=None, num_workers=None)
+
+
+def test_what_compiles_needs_a_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name in ("CC", "CXX"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ConfigError, match=r"trainer\.compile: expected a C\+\+ compiler"):
+        require_compiler()
+    own = tmp_path / "my-compiler"
+    own.touch(mode=0o755)
+    monkeypatch.setenv("CXX", "my-compiler")
+    require_compiler()
 
 
 @pytest.mark.gpu

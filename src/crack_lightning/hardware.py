@@ -7,6 +7,7 @@ import ctypes
 import gc
 import os
 import platform
+import shutil
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -137,6 +138,20 @@ def plan_hardware(
         reason=f"{device}; {threads or cores} compute threads, {num_workers} readers, {precision} ({why})",
         devices=devices,
     )
+
+
+def require_compiler() -> None:
+    """Make sure that ``torch.compile`` finds a compiler.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    named = (os.environ.get("CXX"), os.environ.get("CC"), "g++", "gcc", "clang", "cl")
+    if not any(name and shutil.which(name) for name in named):
+        raise ConfigError(
+            "trainer.compile: expected a C++ compiler (g++, clang or cl) on the path, found none; install "
+            "one, or set trainer.compile=false."
+        )
 
 
 def _counted_devices(asked: int | None, *, gpu: bool, threads: int) -> int:

@@ -198,7 +198,7 @@ class TrainConfig:
                 (self.scheduler, "scheduler", [item.name for item in fields(self.scheduler)]),
                 (self.model, "model", ("drop_rate", "drop_path_rate")),
                 (self.data, "data", ("sampler", "mix")),
-                (self.trainer, "trainer", ("monitor",)),
+                (self.trainer, "trainer", ("compile", "monitor")),
                 (self.augmentation, "augmentation", ("mixup_alpha", "cutmix_alpha", "paint")),
             )
             for problem in unread(node, prefix, keys, by="recipe=probe")

@@ -13,6 +13,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from crack_lightning.errors import DataError
 from crack_lightning.experiment import assembly
 from crack_lightning.experiment.trainers import build_test_trainer, build_trainer
+from crack_lightning.hardware import require_compiler
 from crack_lightning.model.backbones import synchronised
 from crack_lightning.model.checkpoints import load_classifier, read_checkpoint
 from crack_lightning.training.checkpoints import RunCheckpoints, save_model
@@ -64,6 +65,7 @@ class Steps:
         report: Report | None,
     ) -> None:
         self.datamodule = datamodule
+        self.compiles = config.trainer.compile
         self.checkpoints = RunCheckpoints(
             folder / "checkpoints",
             monitor=config.trainer.monitor,
@@ -88,6 +90,9 @@ class Steps:
 
     def fit(self, classifier: CrackClassifier) -> History:
         """Train, and return the figures of each epoch."""
+        if self.compiles:
+            require_compiler()
+            classifier.compile_answers()
         classifier.train()  # Lightning takes it as it is, and features were computed in evaluation mode
         self.trainer.fit(
             classifier,

@@ -114,6 +114,10 @@ class CrackClassifier(AnsweringParts, LightningModule):
         scaled = (_in_unit(images) - self.mean) / self.std
         return scaled.contiguous(memory_format=torch.channels_last)
 
+    def compile_answers(self) -> None:
+        """Let ``torch.compile`` fuse what a step computes up to its logits; no checkpoint knows of it."""
+        self._answers = torch.compile(self._answers)  # type: ignore[method-assign]
+
     def train(self, mode: bool = True) -> CrackClassifier:  # noqa: FBT001, FBT002
         """Set the mode; what is frozen stays as in evaluation.
 
