@@ -20,8 +20,8 @@ class TrainerConfig:
             give different weights.
         devices: GPUs, or on the CPU processes, that share every batch; ``None`` takes every GPU.
         sync_batchnorm: Normalise by the statistics of the whole batch, not of each device's share; on GPUs.
-        compile: Let ``torch.compile`` fuse what training and validation compute; a minute that long training
-            on a GPU earns back. It needs a C++ compiler.
+        compile: Let ``torch.compile`` fuse what training and validation compute. That takes about a minute
+            and a C++ compiler, and makes the steps of a CPU no faster.
         max_epochs: Passes over the training tiles; ``None`` is as many as see 17,000 tiles, but 3 at the
             least, and one for each of ``recipe.sizes``.
             With ``recipe=probe`` steps of L-BFGS at the most, each over all features; ``None`` is 200.
