@@ -38,3 +38,27 @@ def test_a_mixture_is_trained_and_each_source_reported(
         assert sum(row["tiles"] for row in report["by_source"].values()) == report["metrics"]["tiles"]
     assert "## By source" in (folder / "report" / "report.md").read_text(encoding="utf-8")
     assert report["twins"]["leaked_pairs"] == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("{source: metu}", "data.sources.far.root"),
+        ("{source: image_folder, root: nowhere}", "data.sources.far.root: 'nowhere' "),
+        ("{source: image_folder, root: empty}", "data.sources.far.root: no images under 'empty'"),
+    ],
+)
+def test_a_source_of_a_mixture_that_has_no_tiles_is_named_with_its_key(
+    source: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    sources = f"data.sources={{near: {DRAWN % 1}, far: {source}}}"
+    assert main(["train", "data=mixed", sources, "trainer=smoke", "progress=false"]) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert "data.root" not in told

@@ -1,13 +1,15 @@
-"""A full disk is told once, by the run's own error."""
+"""What libraries say in vain is not told, and a full disk once, by the run's own error."""
 
 from __future__ import annotations
 
 import errno
 import os
 import threading
+import warnings
 from typing import TYPE_CHECKING
 
 import pytest
+import pytorch_lightning as pl
 from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard import SummaryWriter
 
@@ -57,3 +59,18 @@ def test_other_threads_tell_of_a_full_disk(told: list[threading.ExceptHookArgs])
         thread.join()
     assert [arguments.thread for arguments in told] == [thread]
     assert threading.excepthook == hook
+
+
+def test_on_a_cluster_nobody_is_sent_to_srun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "srun").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="`srun`"):
+            trainer()
+        with settled_warnings():
+            trainer()
+
+
+def trainer() -> pl.Trainer:
+    return pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)

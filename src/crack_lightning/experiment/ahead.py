@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from crack_lightning.cache_entries import cache_folder
 from crack_lightning.data.sources import require_files
+from crack_lightning.errors import naming_source
 from crack_lightning.hardware import available_cores
 
 if TYPE_CHECKING:
@@ -24,16 +25,22 @@ def require_tiles(data: DataConfig) -> None:
     Raises:
         CrackLightningError: If there is one.
     """
-    parts = data.parts().values() if data.source == "mixed" else [data]
-    for part in parts:
-        if data.source == "mixed" and part.source == "painted":
-            continue  # on the tiles of another part
-        require_files(
-            part.kind,
-            root=Path(part.root) if part.root else None,
-            archive=Path(part.archive) if part.archive else None,
-            download=part.download,
-        )
+    if data.source != "mixed":
+        _require_files(data)
+        return
+    for name, part in data.parts().items():
+        if part.source != "painted":  # that is on the tiles of another part
+            with naming_source(name):
+                _require_files(part)
+
+
+def _require_files(data: DataConfig) -> None:
+    require_files(
+        data.kind,
+        root=Path(data.root) if data.root else None,
+        archive=Path(data.archive) if data.archive else None,
+        download=data.download,
+    )
 
 
 def tiles_meanwhile(config: TrainConfig) -> AbstractContextManager[None]:

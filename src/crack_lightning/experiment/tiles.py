@@ -12,7 +12,7 @@ from crack_lightning.cache_entries import cache_folder
 from crack_lightning.data.reading import readable, with_splits, without_excluded
 from crack_lightning.data.sources import load_source, painted
 from crack_lightning.data.sources.mixed import merge, stacked
-from crack_lightning.errors import DataError
+from crack_lightning.errors import DataError, naming_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +29,12 @@ def load_tiles(data: DataConfig, *, threads: int, progress: bool) -> tuple[TileT
     Of painted tiles these are the tiles below.
     """
     if data.source == "mixed":
-        real = {name: part for name, part in data.parts().items() if part.source != "painted"}
-        table = merge({name: _load(part, threads, progress) for name, part in real.items()})
+        tables = {}
+        for name, part in data.parts().items():
+            if part.source != "painted":
+                with naming_source(name):
+                    tables[name] = _load(part, threads, progress)
+        table = merge(tables)
     else:
         table = _load(data, threads, progress)
     return (table, []) if data.exclude is None else without_excluded(table, Path(data.exclude))

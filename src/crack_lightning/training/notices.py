@@ -18,6 +18,7 @@ _SETTLED = (
     r"You're resuming from a checkpoint that ended before the epoch",  # our sampler begins where it stopped
     r"Found .* module\(s\) in eval mode at the start of training",  # the frozen backbone
     r"The number of training batches .* is smaller than the logging interval",  # short runs are tests
+    r"The `srun` command is available on your system but is not used",  # a run starts its processes itself
     r"It is recommended to use `self.log\(.*sync_dist=True",  # our figures are of all processes already
 )
 
