@@ -37,9 +37,14 @@ SETTINGS = {
     "sleeping": "waiting threads sleep (GOMP_SPINCOUNT)",
     "batches": "a batch of bytes at a time, decoded by OpenCV, augmented as one",
 }
+OVERRIDES = {
+    "reader": ("trainer.threads=1", "data.num_workers=1"),
+    "compiled": ("trainer.compile=true",),
+}
 VARIANTS: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(("ours", "split", "reader", "tensors", "by_hand", "by_hand_in_memory"), tuple(SETTINGS)),
-    **dict.fromkeys(("compiled", "compiled_tensors"), tuple(SETTINGS)),
+    **dict.fromkeys(
+        ("ours", "split", "reader", "compiled", "tensors", "by_hand", "by_hand_in_memory"), tuple(SETTINGS)
+    ),
     "defaults": (),
     **{f"only_{name}": (name,) for name in SETTINGS},
 }
@@ -52,17 +57,11 @@ def main() -> None:
         hardware.share_cores()  # before torch is imported
     kept = hardware.keep_freed_pages if "allocator" in settings else lambda: False
     with patch.object(hardware, "keep_freed_pages", kept), tempfile.TemporaryDirectory() as folder:
-        config = configured(asked, *_overrides(asked.variant))
+        config = configured(asked, *OVERRIDES.get(asked.variant, ()))
         if asked.variant.startswith("by_hand"):
             _by_hand(config, asked)
         else:
             _by_lightning(config, asked, Path(folder))
-
-
-def _overrides(variant: str) -> tuple[str, ...]:
-    if variant.startswith("compiled"):
-        return ("trainer.compile=true",)
-    return ("trainer.threads=1", "data.num_workers=1") if variant == "reader" else ()
 
 
 def configured(asked: argparse.Namespace, *more: str) -> TrainConfig:
@@ -161,7 +160,7 @@ def _changed(tiles: CrackDataModule, classifier: CrackClassifier, variant: str) 
     """Take from our tiles and classifier the settings that the variant lacks."""
     import variants
 
-    if variant.endswith("tensors"):
+    if variant == "tensors":
         variants.keep_in_memory(tiles)
     if "channels_last" not in VARIANTS[variant]:
         variants.make_contiguous(classifier)
