@@ -47,14 +47,10 @@ class TransferRows(Commands):
 
     local = (
         *("model=efficientnet_lite0", "model.weights=imagenet", "model.head=local", "recipe=frozen"),
-        *(
-            "recipe.sizes=[224]",
-            "model.image_size=320",
-            "model.strongest_cells=0.015",
-            "trainer.max_epochs=1",
-        ),
         *("data=mixed", "data.test_sources=[metu]"),
     )
+    asked_larger = ("recipe.sizes=[224]", "model.image_size=320", "model.strongest_cells=0.015")
+    ends_large = ("recipe.sizes=[224,448]", "model.image_size=448", "model.strongest_cells=0.00765")
 
     def local_run(self, row: str, *arguments: str) -> tuple[Path, float]:
         """Train a local head on METU, on tiles painted on METU's intact ones, or on both."""
@@ -63,13 +59,15 @@ class TransferRows(Commands):
 
     def a(self) -> str:
         """A local head, METU's intact training tiles painted alone, METU's grouped test; empty cache."""
-        folder, seconds = self.local_run("a", "data.train_sources=[painted]")
+        alone = ("data.train_sources=[painted]", "trainer.max_epochs=1")
+        folder, seconds = self.local_run("a", *self.asked_larger, *alone)
         found = metrics(folder)
         return f"AUROC {found['auroc']:.4f}, balanced {found['balanced_accuracy']:.4f}, {seconds:.0f} s"
 
     def b(self) -> str:
-        """The same on METU and painted tiles."""
-        folder, seconds = self.local_run("b")
+        """A local head on METU and painted tiles, first small, then large."""
+        steps = ("trainer.max_epochs=2", "trainer.max_train_batches=400")
+        folder, seconds = self.local_run("b", *self.ends_large, *steps)
         return f"accuracy {accuracy(folder):.4f}, validation {validated(folder)}, {seconds:.0f} s"
 
     def c(self) -> str:
