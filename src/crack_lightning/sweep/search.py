@@ -218,7 +218,7 @@ def _pruner(settings: SweepConfig) -> optuna.pruners.BasePruner:
     if settings.pruner == "median":
         return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=after - 1)
     if settings.pruner == "asha":
-        return optuna.pruners.SuccessiveHalvingPruner(min_resource=after, reduction_factor=3)
+        return optuna.pruners.SuccessiveHalvingPruner(min_resource=after, reduction_factor=4)
     if settings.pruner == "hyperband":
         return optuna.pruners.HyperbandPruner(min_resource=after, reduction_factor=3)
     return optuna.pruners.NopPruner()
