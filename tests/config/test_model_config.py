@@ -28,7 +28,7 @@ def load(path: Path) -> DictConfig:
 
 def read(group: str, path: Path) -> object:
     values = load(path)
-    if OmegaConf.is_missing(values, "name"):
+    if values["name"] == "":  # any name of timm's
         values["name"] = "resnet26"
     return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(NODES[group]), values))
 

@@ -89,6 +89,10 @@ def timm_model_names() -> frozenset[str]:
 
 
 def _check_name(name: str) -> None:
+    if not name:
+        raise ConfigError(
+            "model.name: expected a network of timm, got none; give one, as in model.name=resnet26."
+        )
     if name.startswith("repvgg"):
         raise ConfigError(
             f"model.name: '{name}' is refused, because training RepVGG with channels_last on a CPU crashes "
