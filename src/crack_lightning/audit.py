@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from crack_lightning.cli import main
 from crack_lightning.command_line import as_typed
 from crack_lightning.config import AuditConfig, parse
+from crack_lightning.experiment.ahead import require_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,7 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
         The exit code.
     """
     config = parse(composed, AuditConfig)
+    require_tiles(config.data)
     from crack_lightning.experiment.audit_run import run_audit
 
     command = as_typed("audit", overrides)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from crack_lightning.cache_entries import cache_folder
 from crack_lightning.data.sources import require_files
-from crack_lightning.errors import naming_source
+from crack_lightning.errors import DataError, naming_source
 from crack_lightning.hardware import available_cores
 
 if TYPE_CHECKING:
@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 
 
 def require_tiles(data: DataConfig) -> None:
-    """Refuse sources whose files nothing leads to.
+    """Refuse sources whose files nothing leads to, and lists of tiles that are not there.
 
     Raises:
         CrackLightningError: If there is one.
     """
+    for key, file in (("data.exclude", data.exclude), ("data.split.file", data.split.file)):
+        if file is not None and not Path(file).is_file():
+            raise DataError(f"{key}: a CSV file is expected, got '{file}', which is none; check the path.")
     if data.source != "mixed":
         _require_files(data)
         return
