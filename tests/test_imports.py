@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "train": {"cli", "command_line", "config", "hardware", "experiment", "report"},
     "evaluate": {"cli", "command_line", "config", "hardware", "experiment", "report"},
     "predict": {"cli", "config", "hardware", "inference"},
-    "cache": {"errors", "cache_entries"},
+    "cache": {"errors", "cache_entries", "cli"},
     "": {"inference", ""},
 }
 CONFIGURED = {

@@ -1,11 +1,13 @@
-"""``crack-lightning cache``: what is kept between runs, and how to be rid of it."""
+"""``python -m crack_lightning.cache``: what is kept between runs, and how to be rid of it."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 from crack_lightning.cache_entries import cache_folder
+from crack_lightning.cli import HELP, main
 from crack_lightning.errors import CrackLightningError
 
 if TYPE_CHECKING:
@@ -20,6 +22,9 @@ def run(arguments: Sequence[str]) -> int:
         CrackLightningError: For any other argument.
     """
     folder = cache_folder()
+    if not HELP.isdisjoint(arguments):
+        print(f"usage: crack-lightning cache [list | clear]\nwhat is kept between runs, in {folder}")
+        return 0
     if list(arguments) not in ([], ["list"], ["clear"]):
         raise CrackLightningError(f"cache: expected list or clear, got '{' '.join(arguments)}'.")
     entries = sorted(
@@ -40,3 +45,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _size(entry: Path) -> int:
     return sum(file.stat().st_size for file in entry.rglob("*") if file.is_file())
+
+
+if __name__ == "__main__":
+    sys.exit(main(["cache", *sys.argv[1:]]))

@@ -115,8 +115,8 @@ def _run_with_hydra(name: str, command: Any, arguments: list[str]) -> int:
     from omegaconf.errors import OmegaConfBaseException
 
     from crack_lightning.config import conf_dir, register_schemas
-    from crack_lightning.config.help import help_heading
-    from crack_lightning.config.suggest import explain
+    from crack_lightning.config.help import help_heading, option_groups
+    from crack_lightning.config.suggest import explain, require_options
 
     os.environ["HYDRA_FULL_ERROR"] = "1"
     register_schemas()
@@ -130,10 +130,11 @@ def _run_with_hydra(name: str, command: Any, arguments: list[str]) -> int:
 
     given = hydra_arguments(name, arguments)
     if not HELP.isdisjoint(given):
-        print(help_heading(name, COMMANDS[name], conf=conf_dir()))
+        print(help_heading(name, COMMANDS[name], schema=command.SCHEMA, conf=conf_dir()))
         given = ["--cfg", "job", *(argument for argument in given if argument not in HELP)]
     sys.argv = [f"crack-lightning {name}", *given]
     try:
+        require_options(given, option_groups(name, conf=conf_dir()))
         hydra.main(config_path=str(conf_dir()), config_name=name, version_base="1.3")(task)()
     except (HydraException, OmegaConfBaseException) as error:
         raise CrackLightningError(explain(error, schema=command.SCHEMA, conf=conf_dir())) from error

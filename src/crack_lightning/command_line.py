@@ -40,7 +40,8 @@ def hydra_arguments(name: str, arguments: Sequence[str]) -> list[str]:
         The arguments for Hydra.
 
     Raises:
-        CrackLightningError: For ``--experimental-rerun``, which would run what a file says.
+        CrackLightningError: For ``--experimental-rerun``, which would run what a file says, for a flag that
+            is none, and for plain paths that the command does not take.
     """
     flags: list[str] = []
     overrides: list[str] = []
@@ -50,6 +51,7 @@ def hydra_arguments(name: str, arguments: Sequence[str]) -> list[str]:
         if argument.startswith("--experimental-rerun"):
             raise CrackLightningError(f"{argument}: refused, because it runs whatever the file says.")
         if argument.startswith("-"):
+            _check_flag(argument)
             flags.append(argument)
             if argument in _FLAGS_WITH_VALUE:
                 flags.append(next(waiting, ""))
@@ -73,6 +75,22 @@ _FLAGS_WITH_VALUE = (
     "--info",
     "-i",
 )
+_FLAGS = (
+    *_FLAGS_WITH_VALUE,
+    *("-h", "--help", "-m", "--multirun", "-r", "--run", "--resolve", "--hydra-help", "--version"),
+    *("-sc", "--shell-completion"),
+)
+
+
+def _check_flag(argument: str) -> None:
+    """Refuse what Hydra would answer with its own usage."""
+    flag, equals, value = argument.partition("=")
+    if flag in _FLAGS:
+        return
+    plain = f"{flag.lstrip('-')}={value if equals else '…'}"
+    raise CrackLightningError(
+        f"{argument}: no such flag; settings have no dashes, as in {plain}; see --help."
+    )
 
 
 def _is_override(argument: str) -> bool:
@@ -114,10 +132,15 @@ def _path_overrides(name: str, paths: list[str]) -> list[str]:
     if name == "compare":
         return [f"runs=[{','.join(map(quoted, paths))}]"]
     if name != "predict":
-        raise CrackLightningError(f"'{paths[0]}': expected key=value, as in model=resnet18; see --help.")
+        example = "checkpoint=best.ckpt" if name == "evaluate" else "model=resnet18"
+        raise CrackLightningError(f"'{paths[0]}': expected key=value, as in {example}; see --help.")
     checkpoints = [path for path in paths if path.endswith(".ckpt")]
+    if len(checkpoints) > 1:
+        raise CrackLightningError(
+            f"checkpoint: expected one, got {', '.join(checkpoints)}; predict with one after the other."
+        )
     sources = [path for path in paths if not path.endswith(".ckpt")]
-    found = [f"checkpoint={quoted(path)}" for path in checkpoints[:1]]
+    found = [f"checkpoint={quoted(path)}" for path in checkpoints]
     return found + ([f"source=[{','.join(map(quoted, sources))}]"] if sources else [])
 
 

@@ -32,7 +32,7 @@ class CheckpointError(CrackLightningError):
     @classmethod
     def missing(cls, path: object) -> CheckpointError:
         """Compose the error about a checkpoint that is not there."""
-        return cls(f"checkpoint: there is no file '{path}'; give a run's checkpoints/best.ckpt.")
+        return cls(f"checkpoint: there is no file '{path}'; give a run's checkpoints/best.ckpt, or builtin.")
 
     @classmethod
     def missing_weights(cls, path: object) -> CheckpointError:

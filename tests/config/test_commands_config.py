@@ -24,7 +24,7 @@ from crack_lightning.errors import ConfigError
     [
         (EvaluateConfig(trainer=TrainerConfig(max_epochs=3)), "trainer.max_epochs: evaluate does not"),
         (EvaluateConfig(data=DataConfig(sampler="balanced")), "data.sampler: evaluate does not"),
-        (EvaluateConfig(data=DataConfig(split=SplitConfig(seed=1))), "data.split: evaluate does not"),
+        (EvaluateConfig(data=DataConfig(split=SplitConfig(seed=1))), "data.split.seed: evaluate does not"),
         (PredictConfig(trainer=TrainerConfig(monitor="val/accuracy")), "trainer.monitor: predict does not"),
         (PredictConfig(trainer=TrainerConfig(threads=1, accelerator="cpu")), None),
         (EvaluateConfig(data=DataConfig(batch_size=8, num_workers=1)), None),

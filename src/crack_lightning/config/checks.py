@@ -75,7 +75,9 @@ def require_mapping(key: str, value: object, *, of: type, wanted: str) -> None:
     raise ConfigError(f"{key}: expected {wanted}, got {value!r}.")
 
 
-def unread(node: object, prefix: str, keys: Collection[str], *, by: str) -> list[str]:
+def unread(
+    node: object, prefix: str, keys: Collection[str], *, by: str, mend: str = "leave it out"
+) -> list[str]:
     """List the keys of a node that differ from their defaults although a command does not read them.
 
     Args:
@@ -83,10 +85,11 @@ def unread(node: object, prefix: str, keys: Collection[str], *, by: str) -> list
         prefix: Its place in the configuration, such as ``trainer``.
         keys: Those of its fields that are not read.
         by: The command.
+        mend: The next step.
     """
     plain = type(node)()
     return [
-        f"{prefix}.{key}: {by} does not read it; leave it out."
+        f"{prefix}.{key}: {by} does not read it; {mend}."
         for key in keys
         if getattr(node, key) != getattr(plain, key)
     ]

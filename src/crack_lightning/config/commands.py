@@ -38,7 +38,11 @@ class EvaluateConfig:
 
     def problems(self) -> list[str]:
         """List every contradiction between the nodes."""
-        unused = unread(self.data, "data", ("split", "sampler", "mix", *_SIDES), by="evaluate")
+        of_split = [item.name for item in fields(self.data.split)]
+        unused = [
+            *unread(self.data, "data", ("sampler", "mix", *_SIDES), by="evaluate"),
+            *unread(self.data.split, "data.split", of_split, by="evaluate"),
+        ]
         return [*self.data.problems(), *unused, *_machine_problems(self.trainer, by="evaluate")]
 
 

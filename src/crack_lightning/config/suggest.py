@@ -7,6 +7,7 @@ import re
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import (
@@ -16,14 +17,19 @@ from omegaconf.errors import (
     ValidationError,
 )
 
-from crack_lightning.errors import nearest
+from crack_lightning.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 _OPEN_KEYS = ("callbacks", "logger", "hydra")
-_KINDS = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
+_WANTED = {
+    "checkpoint": "a run's checkpoints/best.ckpt, or builtin",
+    "source": "files, folders or patterns",
+    "runs": "folders of finished runs or of a sweep",
+}
+_KINDS = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}
 
 
 def schema_keys(schema: type[Any], prefix: str = "") -> Iterator[tuple[str, type[Any]]]:
@@ -74,7 +80,8 @@ def explain(error: BaseException, *, schema: type[Any], conf: Path | None = None
         case MissingConfigException():
             sentence = _missing_option(error, conf)
         case MissingMandatoryValue():
-            sentence = f"{error.full_key}: expected a value, got none; give {error.full_key}=…."
+            key = str(error.full_key)
+            sentence = f"{key}: expected {_WANTED.get(key, 'a value')}, got none; give {key}=…."
         case ConfigKeyError():
             sentence = f"{error.full_key}: no such key; {nearest_key(str(error.full_key), schema)}"
         case ValidationError():
@@ -83,14 +90,41 @@ def explain(error: BaseException, *, schema: type[Any], conf: Path | None = None
             sentence = f"{error.full_key}: {_first_line(error)}; mend the reference."
         case OverrideParseException():
             sentence = f"'{error.override}': {_first_line(error)}; see --help, and quote what is a text."
-        case _ if match := re.match(r"Ambiguous value for argument '([^=]+)=(.*)'", str(error)):
-            sentence = (
-                f"{match[1]}: expected one value, got '{match[2]}'; add -m to run each, or write "
-                f"[{match[2]}] for a list."
-            )
         case _:
-            sentence = _first_line(error)
+            sentence = _several_values(error) or _first_line(error)
     return sentence
+
+
+def _several_values(error: BaseException) -> str | None:
+    if match := re.match(r"Ambiguous value for argument '([^=]+)=(.*)'", str(error)):
+        mend = f"add -m to run each, or write [{match[2]}] for a list"
+    elif match := re.match(r"Sweep parameters '([^=]+)=(.*)' requires --multirun", str(error)):
+        mend = "add -m to run several"
+    else:
+        return None
+    return f"{match[1]}: expected one value, got '{match[2]}'; {mend}."
+
+
+def require_options(arguments: Sequence[str], groups: Mapping[str, list[str]]) -> None:
+    """Refuse a group that is given what can be no option's name, of which Hydra tells neither.
+
+    Args:
+        arguments: Those for Hydra.
+        groups: By name, their options.
+
+    Raises:
+        ConfigError: With the group, its options and what was given.
+    """
+    for argument in arguments:
+        group, _, text = argument.lstrip("+").partition("=")
+        if group not in groups:
+            continue
+        value = OverridesParser.create().parse_override(argument).value()
+        if isinstance(value, bool | int | float | dict | None):
+            raise ConfigError(
+                f"{group}: expected one of {', '.join(groups[group])}, got '{text}'; set one of them, or "
+                "leave it out."
+            )
 
 
 def _missing_option(error: MissingConfigException, conf: Path | None) -> str:
@@ -107,24 +141,29 @@ def _missing_option(error: MissingConfigException, conf: Path | None) -> str:
 
 def _unknown_key(key: str, schema: type[Any], conf: Path | None) -> str:
     groups = sorted(path.name for path in conf.iterdir() if path.is_dir()) if conf else []
-    if "." not in key and (match := nearest(key, groups)):
+    own = {item.name for item in fields(schema)} | {"experiment", "hparams_search", "hydra"}
+    first = key.partition(".")[0]
+    if first in groups and first not in own:
+        return f"{key}: this command does not read it; leave it out, or see --help."
+    if "." not in key and (match := nearest(key, sorted(own.intersection(groups)))):
         return f"{key}: no such group; did you mean {match}=… (conf/{match}/)?"
-    if key.partition(".")[0] in _OPEN_KEYS and conf:
+    if first in _OPEN_KEYS and conf:
         return _unknown_open_key(key, conf)
     return f"{key}: no such key; {nearest_key(key, schema)}"
 
 
 def _unknown_open_key(key: str, conf: Path) -> str:
-    group = key.partition(".")[0]
+    group = "hydra.launcher" if key.startswith("hydra.launcher.") else key.partition(".")[0]
+    place = group.replace(".", "/")
     known = {
         f"{group}.{name}": path.name
-        for path in sorted((conf / group).glob("*.yaml"))
+        for path in sorted((conf / place).glob("*.yaml"))
         for name in _flat_keys(OmegaConf.to_container(OmegaConf.load(path)))
     }
     match = nearest(key, known)
     if match is None:
         return f"{key}: no such key; to add one write +{key}=…."
-    return f"{key}: no such key; did you mean {match} (conf/{group}/{known[match]})?"
+    return f"{key}: no such key; did you mean {match} (conf/{place}/{known[match]})?"
 
 
 def _flat_keys(node: Any, prefix: str = "") -> Iterator[str]:
@@ -137,9 +176,13 @@ def _flat_keys(node: Any, prefix: str = "") -> Iterator[str]:
 def _wrong_value(error: ValidationError, schema: type[Any]) -> str:
     keys = dict(schema_keys(schema))
     key = str(error.full_key)
-    if match := re.match(r"Value '(.*)' of type '\w+' could not be converted to (\w+)", str(error)):
+    if match := re.match(r"Value '(.*)' is not a valid (bool)", str(error)) or re.match(
+        r"Value '(.*)' of type '\w+' could not be converted to (\w+)", str(error)
+    ):
         kind = _KINDS.get(match[2], match[2])
         return f"{key}: expected {kind}, got '{match[1]}'{_defined(keys.get(key))}."
+    if match := re.match(r"Invalid value assigned: (\w+) is not a ListConfig", str(error)):
+        return f"{key}: expected a list, as in '{key}=[…]', got one {match[1]}{_defined(keys.get(key))}."
     return f"{key}: {_first_line(error)}{_defined(keys.get(key))}."
 
 

@@ -90,8 +90,9 @@ class SweepConfig:
             ConfigError: With every setting that was given.
         """
         keys = [item.name for item in fields(self)]
-        found = unread(self, "sweep", keys, by="a run without -m")
+        by, mend = "a run without -m", "add -m, or leave it out"
+        found = unread(self, "sweep", keys, by=by, mend=mend)
         if launcher != "basic":
-            found.append(f"hydra/launcher: a run without -m does not read it, got {launcher}; leave it out.")
+            found.append(f"hydra/launcher: {by} does not read it, got {launcher}; {mend}.")
         if found:
             raise ConfigError("\n".join(found))

@@ -124,7 +124,13 @@ def _dimension(override: Override) -> Dimension:
         case _:
             if log:
                 raise ConfigError(f"{key}: tag(log, …) is for interval and range, got choices.")
-            return Dimension(key=key, choices=tuple(override.sweep_string_iterator()))
+            choices = tuple(override.sweep_string_iterator())
+            if not choices:
+                raise ConfigError(
+                    f"{key}: expected values to choose from, got {override.get_value_string()}, which fits "
+                    "no option; write them with commas between."
+                )
+            return Dimension(key=key, choices=choices)
     if found.low > found.high or (log and found.low <= 0):
         needed = f"{'numbers above 0' if log else 'numbers'}, the lower first"
         raise ConfigError(f"{key}: expected {needed}, got {override.get_value_string()}.")

@@ -1,0 +1,91 @@
+"""What somebody types who meets the commands for the first time, and the sentence that tells what to do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from crack_lightning.cli import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MISTAKES = {
+    "train --epochs 5": "--epochs: no such flag; settings have no dashes, as in epochs=…; see --help.",
+    "train --model=resnet18": "--model=resnet18: no such flag; settings have no dashes, as in model=resnet18",
+    "train model=null": "model: expected one of convnext_atto, efficientnet_b0",
+    "train trainer=3": "trainer: expected one of auto, cpu, ddp, gpu, smoke, got '3'; set one of them",
+    "train model=timm": "model.name: expected a network of timm, got none; give one, as in model.name=",
+    "train optimizer.lr=interval(1e-4,1e-2)": (
+        "optimizer.lr: expected one value, got 'interval(1e-4,1e-2)'; add -m to run several."
+    ),
+    "train recipe.sizes=64": "recipe.sizes: expected a list, as in 'recipe.sizes=[…]', got one int",
+    "train -m model=glob(zz*)": "model: expected values to choose from, got glob(zz*), which fits no option",
+    "train -m hydra/launcher=slurm hydra.launcher.parttion=gpu seed=0,1": (
+        "hydra.launcher.parttion: no such key; did you mean hydra.launcher.partition "
+        "(conf/hydra/launcher/slurm.yaml)?"
+    ),
+    "train sweep.search=tpe": "sweep.search: a run without -m does not read it; add -m, or leave it out.",
+    "train data.split.file=nowhere.csv": "data.split.file: a CSV file is expected, got 'nowhere.csv'",
+    "evaluate best.ckpt": "'best.ckpt': expected key=value, as in checkpoint=best.ckpt; see --help.",
+    "evaluate checkpoint=builtin data.split.seed=3": "data.split.seed: evaluate does not read it",
+    "evaluate checkpoint=nowhere": "there is no file 'nowhere'; give a run's checkpoints/best.ckpt, or",
+    "predict photo.jpg": "checkpoint: expected a run's checkpoints/best.ckpt, or builtin, got none",
+    "predict best.ckpt": "source: expected files, folders or patterns, got none; give source=….",
+    "predict a.ckpt b.ckpt photo.jpg": "checkpoint: expected one, got a.ckpt, b.ckpt; predict with one after",
+    "predict checkpoint=builtin photo.jpg map=maybe": "map: expected true or false, got 'maybe'",
+    "predict checkpoint=builtin photo.jpg model=resnet18": "model: this command does not read it; leave",
+    "predict checkpoint=builtin photo.jpg trianer=cpu": "trianer: no such group; did you mean trainer=…",
+    "audit nowhere": "data.root: 'nowhere' does not exist; expected a folder of images.",
+    "audit data.exclude=nowhere.csv": "data.exclude: a CSV file is expected, got 'nowhere.csv'",
+    "compare": "runs: expected folders of finished runs or of a sweep, got none; give runs=….",
+    "compare a b data=metu": "data: this command does not read it; leave it out, or see --help.",
+    "cache clean": "cache: expected list or clear, got 'clean'.",
+}
+
+
+@pytest.mark.parametrize(("line", "sentence"), MISTAKES.items())
+def test_a_mistake_is_one_sentence_and_leaves_nothing_behind(
+    line: str,
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(line.split()) == 2
+    written = capsys.readouterr()
+    assert sentence in written.err
+    assert written.err.count("\n") == 1
+    assert not written.out
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_command_runs_as_a_module(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "crack_lightning.cache", "list"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env={"CRACK_LIGHTNING_CACHE": str(tmp_path)}
+    )
+    assert done.stdout == f"0.0 MiB in 0 entries under {tmp_path}\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "usage", "lacks"),
+    [
+        ("predict", "predict [best.ckpt] [file, folder or pattern …] [key=value …] [-m]", "model=resnet18"),
+        ("audit", "audit [folder] [key=value …] [-m]", "max_epochs=5"),
+        ("compare", "compare [folder …] [key=value …] [--cfg job]", "-m"),
+        ("train", "\n  hparams_search  cmaes random tpe\n", "[folder"),
+        ("cache", "cache [list | clear]", "key=value"),
+    ],
+)
+def test_help_tells_what_that_command_takes(
+    command: str, usage: str, lacks: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, "--help"]) == 0
+    printed = capsys.readouterr().out
+    assert usage in printed
+    assert lacks not in printed
