@@ -97,11 +97,31 @@ def test_the_cache_is_listed_and_cleared(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("CRACK_LIGHTNING_CACHE", str(tmp_path))
-    (tmp_path / "synthetic" / "abc").mkdir(parents=True)
-    (tmp_path / "synthetic" / "abc" / "x").write_bytes(bytes(2**20))
+
+    def make(folder: Path) -> None:
+        (folder / "x").write_bytes(bytes(2**20))
+
+    entry = cached_entry("synthetic", MADE_OF, make, cache=tmp_path)
+    (entry.parent / f".{entry.name}.x1y2.part").mkdir()
     assert main(["cache"]) == 0
-    assert "1.0 MiB  synthetic/abc" in capsys.readouterr().out
+    assert f"1.0 MiB  synthetic/{entry.name}" in capsys.readouterr().out
     assert main(["cache", "clear"]) == 0
-    assert not (tmp_path / "synthetic").exists()
+    assert "cleared 1.0 MiB in 1 entries" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir())
     assert main(["cache", "purge"]) == 2
     assert "expected list or clear, got 'purge'" in capsys.readouterr().err
+
+
+def test_clearing_the_cache_spares_what_is_not_of_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CRACK_LIGHTNING_CACHE", str(tmp_path))
+    entry = cached_entry("features", MADE_OF, Maker(), cache=tmp_path)
+    own = [tmp_path / "thesis.tex", tmp_path / "photos" / "2026" / "a.jpg", tmp_path / "features" / ".note"]
+    for path in own:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine", encoding="utf-8")
+    assert main(["cache", "clear"]) == 0
+    assert f"in 1 entries under {tmp_path}" in capsys.readouterr().out
+    assert not entry.exists()
+    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(own)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from typing import TYPE_CHECKING
@@ -13,6 +14,10 @@ from crack_lightning.errors import CrackLightningError
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+
+_NOTES = ("made_of.json", "entry.json")
+_LEFTOVER = re.compile(r"[.][0-9a-f]{20}[.](.*[.])?(part|lock)")
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -27,20 +32,27 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     if list(arguments) not in ([], ["list"], ["clear"]):
         raise CrackLightningError(f"cache: expected list or clear, got '{' '.join(arguments)}'.")
-    entries = sorted(
-        entry for kind in folder.glob("*") if kind.is_dir() for entry in kind.iterdir() if entry.is_dir()
-    )
+    entries = sorted({note.parent for name in _NOTES for note in folder.glob(f"*/*/{name}")})
     sizes = {entry: _size(entry) for entry in entries}
     for entry, size in sizes.items():
         print(f"{size / 2**20:10.1f} MiB  {entry.relative_to(folder).as_posix()}")
     total = f"{sum(sizes.values()) / 2**20:.1f} MiB in {len(entries)} entries under {folder}"
     if list(arguments) == ["clear"]:
-        for kind in folder.glob("*"):
-            shutil.rmtree(kind) if kind.is_dir() else kind.unlink()
+        _clear(folder, entries)
         print(f"cleared {total}")
     else:
         print(total)
     return 0
+
+
+def _clear(folder: Path, entries: Sequence[Path]) -> None:
+    """Remove entries and what their makers left; the folder may be one that holds other things, too."""
+    leftovers = [path for path in folder.glob("*/.*") if _LEFTOVER.fullmatch(path.name)]
+    for path in (*entries, *leftovers):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for kind in {path.parent for path in (*entries, *leftovers)}:
+        if not any(kind.iterdir()):
+            kind.rmdir()
 
 
 def _size(entry: Path) -> int:

@@ -52,7 +52,7 @@ def test_the_tiles_of_the_list_are_left_out_and_told(table: TileTable, tmp_path:
         ("path\n9.png\n", r"names 1 tiles that are not under .*'9\.png'"),
         ("name\n1.png\n", r"has the columns name; expected path"),
         ("path\n0.png\n1.png\n2.png\n3.png\n", "names all 4 tiles"),
-        ("", r"has the columns ; expected path"),
+        ("", r"has no columns; expected path"),
         (None, r"data\.exclude: cannot read '.*listed\.csv'"),
     ],
 )

@@ -170,6 +170,6 @@ def read_rows(path: Path, columns: tuple[str, ...], *, key: str, hint: str) -> l
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{key}: cannot read '{path}' ({error}); {hint}.") from None
     if not set(columns) <= set(found):
-        needed = " and ".join(columns)
-        raise DataError(f"{key}: '{path}' has the columns {', '.join(found)}; expected {needed} among them.")
+        needed, has = " and ".join(columns), f"the columns {', '.join(found)}" if found else "no columns"
+        raise DataError(f"{key}: '{path}' has {has}; expected {needed} among them.")
     return rows
