@@ -31,6 +31,8 @@ def test_a_target_gets_its_arguments_and_the_runs_where_it_takes_them() -> None:
             r"there is no 'pytorch_lightning\.callbacks\.Nope'",
         ),
         ({"_target_": STOPPING, "patienc": 3}, r"callbacks\.x\.patienc: .* did you mean patience\?"),
+        ({"_target_": STOPPING, "patience": "abc"}, r"x\.patience: expected a whole number, got 'abc'"),
+        ({"_target_": STOPPING, "strict": [1]}, r"callbacks\.x\.strict: expected true or false, got \[1\]"),
         ({"_target_": STOPPING, "monitor": {"_target_": "os.getcwd"}}, "a _target_ within a target"),
         ({"_target_": STOPPING, "monitor": "a", "mode": "sideways"}, "callbacks.x: .* refused its arguments"),
         ({"patience": 3}, "callbacks.x: expected a _target_ and its arguments"),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ALLOWED = ("pytorch_lightning.callbacks.", "pytorch_lightning.loggers.")
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
 def build_targets(
@@ -76,8 +77,10 @@ def _fill(key: str, node: Any, defaults: Mapping[str, Any], allowed: tuple[str, 
     parameters = _parameters(key, target)
     arguments = {name: value for name, value in node.items() if not name.startswith("_")}
     takes_any = any(item.kind is item.VAR_KEYWORD for item in parameters.values())
-    for name in arguments:
-        if name not in parameters and not takes_any:
+    for name, value in arguments.items():
+        if name in parameters:
+            _check_value(f"{key}.{name}", value, parameters[name].annotation)
+        elif not takes_any:
             raise ConfigError(
                 f"{key}.{name}: {target} takes no such argument{_did_you_mean(nearest(name, parameters))}"
             )
@@ -85,6 +88,12 @@ def _fill(key: str, node: Any, defaults: Mapping[str, Any], allowed: tuple[str, 
         name: value for name, value in defaults.items() if name in parameters and name not in arguments
     }
     return {"_target_": target, **supplied, **arguments}
+
+
+def _check_value(key: str, value: Any, annotation: Any) -> None:
+    """Refuse a text, a list or a mapping where a target takes a number or a truth value."""
+    if annotation in _KINDS and isinstance(value, str | list | dict):
+        raise ConfigError(f"{key}: expected {_KINDS[annotation]}, got {value!r}; give one.")
 
 
 def _names_target(value: Any) -> bool:
