@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -15,6 +16,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from crack_lightning.cli import guarded, main
 from crack_lightning.command_line import _path_overrides, as_typed, hydra_arguments
 from crack_lightning.errors import ConfigError, CrackLightningError, FailedJobsError, Interrupted
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MISTAKES = {
     "model.lr=1": "model.lr: no such key; did you mean optimizer.lr (OptimizerConfig in config/",
@@ -140,6 +144,22 @@ def test_a_path_survives_the_grammar_of_overrides(path: str) -> None:
     for key in ("data.root", "checkpoint", "resume"):
         [argument] = hydra_arguments("evaluate", [f"{key}={path}"])
         assert OverridesParser.create().parse_override(argument).value() == path
+
+
+def test_a_sweep_varies_paths_but_not_one_with_a_comma_in_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a, b").mkdir()
+    given = ["model.weights=none,imagenet", "data.root=a, b", "data.exclude=c d.csv,e.csv", "outputs=f,g"]
+    arguments = hydra_arguments("train", [*given, "-m"])[1:]
+    read = [OverridesParser.create().parse_override(argument) for argument in arguments]
+    assert [list(item.sweep_string_iterator()) for item in read if item.is_sweep_override()] == [
+        ["none", "imagenet"],
+        ["'c d.csv'", "e.csv"],
+    ]
+    assert [item.value() for item in read if not item.is_sweep_override()] == ["a, b", "f,g"]
+    assert hydra_arguments("train", given[:1]) == ["model.weights='none,imagenet'"]
 
 
 @pytest.mark.parametrize("path", AWKWARD)

@@ -25,12 +25,15 @@ PATH_KEYS = (
     "data.split.file",
     "model.weights",
 )
+_ONE_PATH_KEYS = ("resume", "sweep.resume", "outputs")
+"""Of these a sweep takes one."""
 
 
 def hydra_arguments(name: str, arguments: Sequence[str]) -> list[str]:
     """Turn what a person types into what Hydra's grammar takes.
 
-    Flags move before overrides; plain paths become ``checkpoint=`` and ``source=``; paths are quoted.
+    Flags move before overrides; plain paths become ``checkpoint=`` and ``source=``; paths are quoted, each of
+    several where there is ``-m``.
 
     Args:
         name: The command.
@@ -47,6 +50,7 @@ def hydra_arguments(name: str, arguments: Sequence[str]) -> list[str]:
     overrides: list[str] = []
     paths: list[str] = []
     waiting = iter(arguments)
+    sweeps = not {"-m", "--multirun"}.isdisjoint(arguments)
     for argument in waiting:
         if argument.startswith("--experimental-rerun"):
             raise CrackLightningError(f"{argument}: refused, because it runs whatever the file says.")
@@ -56,12 +60,13 @@ def hydra_arguments(name: str, arguments: Sequence[str]) -> list[str]:
             if argument in _FLAGS_WITH_VALUE:
                 flags.append(next(waiting, ""))
         elif _is_override(argument):
-            overrides.append(_quoted_override(argument))
+            overrides.append(_quoted_override(argument, sweeps=sweeps))
         else:
             paths.append(argument)
     return [*flags, *overrides, *_path_overrides(name, paths)]
 
 
+_PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
 _OVERRIDE = re.compile(r"[+]{0,2}[\w.:/@-]+=")
 _FLAGS_WITH_VALUE = (
     "--cfg",
@@ -106,13 +111,18 @@ def _exists(path: str) -> bool:
         return False
 
 
-def _quoted_override(argument: str) -> str:
+def _quoted_override(argument: str, *, sweeps: bool) -> str:
     key, equals, value = argument.partition("=")
     if not _names_a_path(key) or not equals or value in ("", "null"):
         return argument
     if key in LIST_KEYS:
         return f"{key}=[{quoted(value)}]" if not value.startswith("[") or _exists(value) else argument
-    return f"{key}={quoted(value)}" if not _is_quoted(value) else argument
+    if _is_quoted(value):
+        return argument
+    if not sweeps or key in _ONE_PATH_KEYS or _exists(value):
+        return f"{key}={quoted(value)}"
+    choices = [text if _PLAIN.fullmatch(text) else quoted(text) for text in value.split(",")]
+    return f"{key}={','.join(choices)}"
 
 
 def _names_a_path(key: str) -> bool:
