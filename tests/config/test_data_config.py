@@ -91,6 +91,11 @@ def test_parts_of_a_mixture_are_settings_of_their_own() -> None:
     assert parts.parts()["m"].masked.tile_px == 64
 
 
+def test_a_folder_of_a_mixture_may_be_named_by_a_number() -> None:
+    data = DataConfig(source="mixed", sources={"a": {"source": "image_folder", "root": 2024}})
+    assert data.parts()["a"].root == "2024"
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -126,7 +131,13 @@ def test_contradictions_of_a_mixture_are_named(changes: dict[str, Any], said: st
         ({"source": "metuu"}, r"data\.sources\.a\.source: .* got 'metuu'"),
         (
             {"source": "masked_photos", "masked": {"tile": 3}},
-            r"data\.sources\.a: .*unexpected keyword.*'tile'",
+            r"data\.sources\.a\.masked\.tile: no such key; did you mean masked\.tile_px",
+        ),
+        ({"source": "synthetic", "drawn": 3}, r"data\.sources\.a\.drawn: expected keys and .* got 3"),
+        ({"source": "synthetic", "seed": "x"}, r"data\.sources\.a\.seed: expected a whole number, got 'x'"),
+        (
+            {"source": "synthetic", "drawn": {"num_tiles": 3}},
+            r"data\.sources\.a\.drawn\.num_tiles: expected a number at least 40, got 3",
         ),
     ],
 )

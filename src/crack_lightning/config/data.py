@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from crack_lightning.config.checks import require_choice, require_mapping, require_range, require_seed
 from crack_lightning.config.sources import DrawnConfig, MaskedConfig, PaintedConfig
 from crack_lightning.config.split import SplitConfig
+from crack_lightning.config.suggest import explain
 from crack_lightning.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -187,15 +191,16 @@ def _part(name: str, node: Any) -> DataConfig:
         match = nearest(unknown, _OF_A_PART)
         hint = f"did you mean {match}?" if match else f"expected some of {', '.join(_OF_A_PART)}."
         raise ConfigError(f"{key}.{unknown}: no such key; {hint}")
-    nested = {"drawn": DrawnConfig, "masked": MaskedConfig, "painted": PaintedConfig}
+    for part in ("drawn", "masked", "painted"):
+        if not isinstance(node.get(part, {}), dict):
+            raise ConfigError(f"{key}.{part}: expected keys and their values, got {node[part]!r}.")
     try:
-        return DataConfig(
-            **{part: nested[part](**value) if part in nested else value for part, value in node.items()}
-        )
+        merged = OmegaConf.merge(OmegaConf.structured(DataConfig), node)
+        return cast("DataConfig", OmegaConf.to_object(merged))
     except ConfigError as error:
         raise ConfigError(str(error).replace("data.", f"{key}.", 1)) from None
-    except TypeError as error:
-        raise ConfigError(f"{key}: {error}.") from None
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{key}.{explain(error, schema=DataConfig)}") from None
 
 
 def _defaults() -> dict[str, Any]:

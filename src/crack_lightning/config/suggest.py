@@ -89,10 +89,16 @@ def explain(error: BaseException, *, schema: type[Any], conf: Path | None = None
         case InterpolationResolutionError():
             sentence = f"{error.full_key}: {_first_line(error)}; mend the reference."
         case OverrideParseException():
-            sentence = f"'{error.override}': {_first_line(error)}; see --help, and quote what is a text."
+            sentence = f"'{error.override}': {_what_jars(error)}; see --help, and quote what is a text."
         case _:
             sentence = _several_values(error) or _first_line(error)
     return sentence
+
+
+def _what_jars(error: OverrideParseException) -> str:
+    """Return what Hydra's grammar says of a text, without the text itself and all that might stand there."""
+    lines = [line for line in str(error).splitlines() if not line.startswith("Error parsing override ")]
+    return lines[0].partition(" expecting {")[0] if lines else _first_line(error)
 
 
 def _several_values(error: BaseException) -> str | None:
@@ -181,8 +187,10 @@ def _wrong_value(error: ValidationError, schema: type[Any]) -> str:
     ):
         kind = _KINDS.get(match[2], match[2])
         return f"{key}: expected {kind}, got '{match[1]}'{_defined(keys.get(key))}."
-    if match := re.match(r"Invalid value assigned: (\w+) is not a ListConfig", str(error)):
-        return f"{key}: expected a list, as in '{key}=[…]', got one {match[1]}{_defined(keys.get(key))}."
+    if re.match(r"Invalid value assigned: \w+ is not a ListConfig", str(error)):
+        return f"{key}: expected a list, as in [a, b], got a single value{_defined(keys.get(key))}."
+    if match := re.match(r"Invalid type assigned: \w+ is not a subclass of \w+. value: (.*)", str(error)):
+        return f"{key}: expected keys, as in {key}.<key>=…, got '{match[1]}'{_defined(keys.get(key))}."
     return f"{key}: {_first_line(error)}{_defined(keys.get(key))}."
 
 
