@@ -22,7 +22,12 @@ MISTAKES = {
     "train optimizer.lr=interval(1e-4,1e-2)": (
         "optimizer.lr: expected one value, got 'interval(1e-4,1e-2)'; add -m to run several."
     ),
-    "train recipe.sizes=64": "recipe.sizes: expected a list, as in 'recipe.sizes=[…]', got one int",
+    "train recipe.sizes=64": "recipe.sizes: expected a list, as in [a, b], got a single value",
+    "train data.drawn=5": "data.drawn: expected keys, as in data.drawn.<key>=…, got '5'",
+    "train data.group_pattern=(a": "'data.group_pattern=(a': extraneous input '('; see --help, and quote",
+    "train -m data=metu data.root=nowhere seed=0,1": "data.root: 'nowhere' does not exist; set data.root=",
+    "train -m model.weights=a.pth,b.pth": "model.weights: a file is expected, got 'a.pth', which is none",
+    "evaluate -m checkpoint=a,b": "checkpoint: there is no file 'a'; give a run's",
     "train -m model=glob(zz*)": "model: expected values to choose from, got glob(zz*), which fits no option",
     "train -m hydra/launcher=slurm hydra.launcher.parttion=gpu seed=0,1": (
         "hydra.launcher.parttion: no such key; did you mean hydra.launcher.partition "

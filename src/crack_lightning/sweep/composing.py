@@ -9,9 +9,18 @@ from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from crack_lightning.config import parse
+from crack_lightning.config import (
+    AuditConfig,
+    EvaluateConfig,
+    PredictConfig,
+    TrainConfig,
+    parse,
+    require_checkpoint,
+    require_weights,
+)
 from crack_lightning.config.sweep import SweepConfig
 from crack_lightning.errors import ConfigError
+from crack_lightning.experiment.ahead import require_tiles
 from crack_lightning.sweep.spaces import read_space
 
 if TYPE_CHECKING:
@@ -124,7 +133,13 @@ class Composer:
         return cast("dict[str, Any]", OmegaConf.to_container(composed, resolve=True))
 
     def _check(self, config: Any) -> None:
-        """Refuse what a run can do and a job of this sweep cannot."""
+        """Refuse what a run can do and a job of this sweep cannot, and files that are not there."""
+        if isinstance(config, TrainConfig | EvaluateConfig | AuditConfig):
+            require_tiles(config.data)
+        if isinstance(config, PredictConfig | EvaluateConfig):
+            require_checkpoint(config.checkpoint)
+        if isinstance(config, TrainConfig):
+            require_weights(config.model.weights)
         if self.sweep.pruner != "none" and config.recipe.name == "probe":
             raise ConfigError(
                 f"sweep.pruner: {self.sweep.pruner} needs a figure of each epoch, and recipe=probe has none; "
