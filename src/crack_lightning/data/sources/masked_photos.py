@@ -109,7 +109,11 @@ def _pairs(root: Path, rules: MaskRules) -> list[tuple[Path, Path]]:
         )
     pairs, lacking = [], []
     for images, masks in zip(rules.images, rules.masks, strict=True):
-        check_root(root / images)
+        if not (root / images).is_dir():
+            raise DataError(
+                f"data.masked.images: expected a folder of photos, got '{root / images}', which does not "
+                "exist; set data.root=<folder>, or 'data.masked.images=[<folder below it>]'."
+            )
         found, by_stem = list_pictures(root / images), _masks_by_stem(root / masks)
         if images == masks:
             found = [path for path in found if not _is_mask(path, rules)]
@@ -125,9 +129,11 @@ def _pairs(root: Path, rules: MaskRules) -> list[tuple[Path, Path]]:
                 pairs.append((photo, mask))
     if lacking:
         named = ", ".join(f"'{photo.relative_to(root).as_posix()}'" for photo in lacking[:3])
+        suffix = f"'{rules.mask_suffix}' and " if rules.mask_suffix else ""
         raise DataError(
             f"data.masked.masks: {len(lacking)} photos have no mask ({named}); expected the photo's name "
-            f"with '{rules.mask_suffix}' and one of {', '.join(_MASK_SUFFIXES)} in {', '.join(rules.masks)}."
+            f"with {suffix}one of {', '.join(_MASK_SUFFIXES)} in {', '.join(rules.masks)}; set data.masked.masks "
+            "or data.masked.mask_suffix."
         )
     return pairs
 
