@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MISTAKES = {
     "train --epochs 5": "--epochs: no such flag; settings have no dashes, as in epochs=…; see --help.",
     "train --model=resnet18": "--model=resnet18: no such flag; settings have no dashes, as in model=resnet18",
+    "train -m seed=0,1 --cfg job": "-m: --cfg and --info show one configuration; leave -m out.",
     "train model=null": "model: expected one of convnext_atto, efficientnet_b0",
     "train trainer=3": "trainer: expected one of auto, cpu, ddp, gpu, smoke, got '3'; set one of them",
     "train model=timm": "model.name: expected a network of timm, got none; give one, as in model.name=",
@@ -90,7 +91,7 @@ def test_every_command_runs_as_a_module(tmp_path: Path) -> None:
 def test_help_tells_what_that_command_takes(
     command: str, usage: str, lacks: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([command, "--help"]) == 0
+    assert main([command, "--help", *(["-m"] if command == "train" else [])]) == 0
     printed = capsys.readouterr().out
     assert usage in printed
     assert lacks not in printed

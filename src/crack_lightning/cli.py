@@ -35,6 +35,7 @@ COMMANDS = {
     "cache": "list what is kept between runs; 'cache clear' empties it",
 }
 HELP = frozenset({"-h", "--help"})
+MULTIRUN = frozenset({"-m", "--multirun"})
 OK, BUG, MISTAKE, FAILED_JOBS = 0, 1, 2, 3
 
 
@@ -131,7 +132,9 @@ def _run_with_hydra(name: str, command: Any, arguments: list[str]) -> int:
     given = hydra_arguments(name, arguments)
     if not HELP.isdisjoint(given):
         print(help_heading(name, COMMANDS[name], schema=command.SCHEMA, conf=conf_dir()))
-        given = ["--cfg", "job", *(argument for argument in given if argument not in HELP)]
+        given = ["--cfg", "job", *(argument for argument in given if argument not in HELP | MULTIRUN)]
+    elif not MULTIRUN.isdisjoint(given) and not {"--cfg", "-c", "--info", "-i"}.isdisjoint(given):
+        raise CrackLightningError("-m: --cfg and --info show one configuration; leave -m out.")
     sys.argv = [f"crack-lightning {name}", *given]
     try:
         require_options(given, option_groups(name, conf=conf_dir()))

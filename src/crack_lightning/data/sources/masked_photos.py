@@ -132,8 +132,8 @@ def _pairs(root: Path, rules: MaskRules) -> list[tuple[Path, Path]]:
         suffix = f"'{rules.mask_suffix}' and " if rules.mask_suffix else ""
         raise DataError(
             f"data.masked.masks: {len(lacking)} photos have no mask ({named}); expected the photo's name "
-            f"with {suffix}one of {', '.join(_MASK_SUFFIXES)} in {', '.join(rules.masks)}; set data.masked.masks "
-            "or data.masked.mask_suffix."
+            f"with {suffix}one of {', '.join(_MASK_SUFFIXES)} in {', '.join(rules.masks)}; set "
+            "data.masked.masks or data.masked.mask_suffix."
         )
     return pairs
 
