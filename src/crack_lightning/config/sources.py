@@ -65,8 +65,9 @@ class MaskedConfig:
             require_range("data.masked.stride_px", self.stride_px, low=1)
         if self.crack_from is not None:
             require_range("data.masked.crack_from", self.crack_from, low=1, high=255)
-        for value in (*self.crack_values, *self.hard_negatives):
-            require_range("data.masked.crack_values and hard_negatives", value, low=0, high=255)
+        for key in ("crack_values", "hard_negatives"):
+            for value in getattr(self, key):
+                require_range(f"data.masked.{key}", value, low=0, high=255)
 
     def rules(self) -> dict[str, Any]:
         """Return the arguments of ``data.sources.masked_photos.MaskRules``."""
