@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
@@ -242,3 +243,9 @@ def test_what_is_not_there_is_told_before_torch_is_imported(line: str, told: str
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "2 False\n"
     assert told in done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["train", "--version"]])
+def test_the_version_is_this_packages(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == f"{version('crack-lightning')}\n"

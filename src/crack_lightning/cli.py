@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(_usage())
         return OK if arguments else MISTAKE
     name, *rest = arguments
-    if name == "--version":
+    if "--version" in arguments:
         from crack_lightning import __version__
 
         print(__version__)

@@ -82,7 +82,7 @@ _FLAGS_WITH_VALUE = (
 )
 _FLAGS = (
     *_FLAGS_WITH_VALUE,
-    *("-h", "--help", "-m", "--multirun", "-r", "--run", "--resolve", "--hydra-help", "--version"),
+    *("-h", "--help", "-m", "--multirun", "-r", "--run", "--resolve", "--hydra-help"),
     *("-sc", "--shell-completion"),
 )
 
