@@ -9,7 +9,7 @@ import sys
 import traceback
 from typing import TYPE_CHECKING, Any, cast
 
-from crack_lightning.command_line import hydra_arguments
+from crack_lightning.command_line import MULTIRUN, hydra_arguments
 from crack_lightning.errors import (
     CrackLightningError,
     FailedJobsError,
@@ -35,7 +35,6 @@ COMMANDS = {
     "cache": "list what is kept between runs; 'cache clear' empties it",
 }
 HELP = frozenset({"-h", "--help"})
-MULTIRUN = frozenset({"-m", "--multirun"})
 OK, BUG, MISTAKE, FAILED_JOBS = 0, 1, 2, 3
 
 

@@ -25,6 +25,7 @@ PATH_KEYS = (
     "data.split.file",
     "model.weights",
 )
+MULTIRUN = frozenset({"-m", "--multirun"})
 _ONE_PATH_KEYS = ("resume", "sweep.resume", "outputs")
 """Of these a sweep takes one."""
 
@@ -50,7 +51,7 @@ def hydra_arguments(name: str, arguments: Sequence[str]) -> list[str]:
     overrides: list[str] = []
     paths: list[str] = []
     waiting = iter(arguments)
-    sweeps = not {"-m", "--multirun"}.isdisjoint(arguments)
+    sweeps = not MULTIRUN.isdisjoint(arguments)
     for argument in waiting:
         if argument.startswith("--experimental-rerun"):
             raise CrackLightningError(f"{argument}: refused, because it runs whatever the file says.")
@@ -82,7 +83,7 @@ _FLAGS_WITH_VALUE = (
 )
 _FLAGS = (
     *_FLAGS_WITH_VALUE,
-    *("-h", "--help", "-m", "--multirun", "-r", "--run", "--resolve", "--hydra-help"),
+    *("-h", "--help", *MULTIRUN, "-r", "--run", "--resolve", "--hydra-help"),
     *("-sc", "--shell-completion"),
 )
 

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import difflib
 import errno
-import re
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-_SOURCE_KEY = re.compile(r"\bdata\.(?=(root|archive|download|class_names|group_pattern|masked|drawn)\b)")
+    from collections.abc import Iterable
 
 
 class CrackLightningError(Exception):
@@ -57,15 +53,6 @@ class Interrupted(BaseException):
 
     def __str__(self) -> str:
         return f"interrupted by signal {self.signal_number}"
-
-
-@contextmanager
-def naming_source(name: str) -> Iterator[None]:
-    """Let the block's errors about a source tell of its keys below ``data.sources``."""
-    try:
-        yield
-    except (ConfigError, DataError) as error:
-        raise type(error)(_SOURCE_KEY.sub(f"data.sources.{name}.", str(error))) from error
 
 
 def tells_of_a_full_disk(error: BaseException | None) -> bool:

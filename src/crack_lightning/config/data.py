@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,10 +14,10 @@ from crack_lightning.config.checks import require_choice, require_mapping, requi
 from crack_lightning.config.sources import DrawnConfig, MaskedConfig, PaintedConfig
 from crack_lightning.config.split import SplitConfig
 from crack_lightning.config.suggest import explain
-from crack_lightning.errors import ConfigError, nearest
+from crack_lightning.errors import ConfigError, DataError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
 SOURCES = ("synthetic", "metu", "sdnet2018", "image_folder", "masked_photos", "mixed", "painted")
 _READ_BY = {
@@ -42,6 +43,7 @@ _OF_A_PART = (
     "source",
     *(key for key, readers in _READ_BY.items() if readers != ("mixed",) and key != "mm_per_px"),
 )
+_KEY_OF_A_PART = re.compile(rf"\bdata\.(?=({'|'.join(_OF_A_PART)})\b)")
 
 
 @dataclass
@@ -162,7 +164,7 @@ class DataConfig:
         if not real:
             return ["data.sources: painted tiles need another source that they are painted on; add it."]
         found = [
-            problem.replace("data.", f"data.sources.{name}.", 1)
+            _of_part(name, problem)
             for name, part in parts.items()
             for problem in part.problems(siblings=real if part.source == "painted" else ())
         ]
@@ -181,6 +183,19 @@ class DataConfig:
         return found
 
 
+@contextmanager
+def naming_part(name: str) -> Iterator[None]:
+    """Let the block's errors about a source tell of its keys below ``data.sources``."""
+    try:
+        yield
+    except (ConfigError, DataError) as error:
+        raise type(error)(_of_part(name, str(error))) from error
+
+
+def _of_part(name: str, sentence: str) -> str:
+    return _KEY_OF_A_PART.sub(f"data.sources.{name}.", sentence)
+
+
 def _part(name: str, node: Any) -> DataConfig:
     key = f"data.sources.{name}"
     if not isinstance(node, dict) or "source" not in node:
@@ -195,10 +210,9 @@ def _part(name: str, node: Any) -> DataConfig:
         if not isinstance(node.get(part, {}), dict):
             raise ConfigError(f"{key}.{part}: expected keys and their values, got {node[part]!r}.")
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(DataConfig), node)
-        return cast("DataConfig", OmegaConf.to_object(merged))
-    except ConfigError as error:
-        raise ConfigError(str(error).replace("data.", f"{key}.", 1)) from None
+        with naming_part(name):
+            merged = OmegaConf.merge(OmegaConf.structured(DataConfig), node)
+            return cast("DataConfig", OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:
         raise ConfigError(f"{key}.{explain(error, schema=DataConfig)}") from None
 

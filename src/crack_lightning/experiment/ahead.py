@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crack_lightning.cache_entries import cache_folder
+from crack_lightning.config.data import naming_part
 from crack_lightning.data.sources import require_files
-from crack_lightning.errors import DataError, naming_source
+from crack_lightning.errors import DataError
 from crack_lightning.hardware import available_cores
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def require_tiles(data: DataConfig) -> None:
         return
     for name, part in data.parts().items():
         if part.source != "painted":  # that is on the tiles of another part
-            with naming_source(name):
+            with naming_part(name):
                 _require_files(part)
 
 

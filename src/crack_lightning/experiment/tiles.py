@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crack_lightning.cache_entries import cache_folder
+from crack_lightning.config.data import naming_part
 from crack_lightning.data.reading import readable, with_splits, without_excluded
 from crack_lightning.data.sources import load_source, painted
 from crack_lightning.data.sources.mixed import merge, stacked
-from crack_lightning.errors import DataError, naming_source
+from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +33,7 @@ def load_tiles(data: DataConfig, *, threads: int, progress: bool) -> tuple[TileT
         tables = {}
         for name, part in data.parts().items():
             if part.source != "painted":
-                with naming_source(name):
+                with naming_part(name):
                     tables[name] = _load(part, threads, progress)
         table = merge(tables)
     else:
