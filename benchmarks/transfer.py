@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from crack_lightning.data.painting import PaintedTile
     from crack_lightning.data.table import TileTable
 
     Picture = NDArray[np.uint8]
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
 TILE_PX, SEEN_PX, GRID_PX = 224, 160, 200
 NETWORK = "tf_efficientnet_lite0"
 GRIDS = Path(__file__).parent / "results" / "painting"
-_NEIGHBOURS = 20
+_NEIGHBOURS, _LEAST_ALONE_PX = 20, 3.0
 
 
 class TransferRows(Commands):
@@ -139,8 +141,9 @@ class TransferRows(Commands):
         """Painting: tiles of 224 px in a second of a core; painted or real, told by frozen features."""
         intact, cracked = (sorted((self.metu / name).iterdir()) for name in ("Negative", "Positive"))
         speed = painting_speed(intact)
-        apart = painted_or_real(cracked, intact, GRIDS)
-        return f"{speed:.0f} tiles/s a core; AUROC of painted or real {apart:.3f}; grids in {GRIDS}"
+        apart, bare = painted_or_real(cracked, intact, GRIDS)
+        told = f"AUROC of painted or real {apart:.4f}, of cracks alone {bare:.4f}"
+        return f"{speed:.0f} tiles/s a core; {told}; grids in {GRIDS}"
 
 
 def mosaic(paths: Sequence[Path]) -> Picture:
@@ -211,7 +214,7 @@ def painting_speed(tiles: Sequence[Path], *, number: int = 300) -> float:
 
 def painted_or_real(
     real: Sequence[Path], intact: Sequence[Path], grids: Path, *, number: int = 1000
-) -> float:
+) -> tuple[float, float]:
     """Write grids of 32 painted and 32 real cracked tiles, and say how well the two can be told apart.
 
     Args:
@@ -222,20 +225,31 @@ def painted_or_real(
 
     Returns:
         AUROC of a logistic regression on frozen ImageNet features at 160 px, five folds, tiles of
-        neighbouring names kept together.
+        neighbouring names kept together; then that of painted tiles with cracks alone, of 3 px or more and
+        without distractors.
     """
     pictures = [decode_image(path) for path in _spread(real, number)]
-    painted = [_painted(decode_image(path), seed) for seed, path in enumerate(_spread(intact, number))]
+    below = [decode_image(path) for path in _spread(intact, number)]
+    painted = [_painted(image, [1, seed]) for seed, image in enumerate(below)]
     grids.mkdir(parents=True, exist_ok=True)
     for name, shown in (("painted", painted), ("real", pictures)):
         cv2.imwrite(str(grids / f"{name}.png"), _grid(shown)[..., ::-1])
-    features = np.concatenate([_features(pictures), _features(painted)])
-    label = np.repeat([0, 1], [len(pictures), len(painted)])
-    neighbours = np.concatenate([np.arange(len(pictures)), np.arange(len(painted))]) // _NEIGHBOURS
+    features = _features(pictures)
+    bare = [_painted_alone(image, seed) for seed, image in enumerate(below)]
+    return _told_apart(features, _features(painted)), _told_apart(features, _features(bare))
+
+
+def _told_apart(real: NDArray[np.float32], painted: NDArray[np.float32]) -> float:
+    label = np.repeat([0, 1], [len(real), len(painted)])
+    neighbours = np.concatenate([np.arange(len(real)), np.arange(len(painted))]) // _NEIGHBOURS
     head = make_pipeline(StandardScaler(), LogisticRegression(C=0.003, max_iter=500))
-    folds = GroupKFold(5)
     said = cross_val_predict(
-        head, features, label, groups=neighbours + label * number, cv=folds, method="predict_proba"
+        head,
+        np.concatenate([real, painted]),
+        label,
+        groups=neighbours + label * len(label),
+        cv=GroupKFold(5),
+        method="predict_proba",
     )
     return float(roc_auc_score(label, said[:, 1]))
 
@@ -248,8 +262,21 @@ def _sized(image: Picture) -> Picture:
     return np.asarray(cv2.resize(image, (TILE_PX, TILE_PX), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _painted(image: Picture, seed: int) -> Picture:
-    tile = paint_tile(image, np.random.default_rng([1, seed]), cracked=True)
+def _painted(image: Picture, seed: list[int]) -> Picture:
+    return _saved(paint_tile(image, np.random.default_rng(seed), cracked=True))
+
+
+def _painted_alone(image: Picture, seed: int) -> Picture:
+    """Paint until there are cracks alone, of 3 px or more."""
+    for again in itertools.count():
+        tile = paint_tile(image, np.random.default_rng([2, seed, again]), cracked=True)
+        if not tile.distractors and tile.crack_width_px >= _LEAST_ALONE_PX:
+            return _saved(tile)
+    raise AssertionError("itertools.count never ends")
+
+
+def _saved(tile: PaintedTile) -> Picture:
+    """Return a tile as it is read from the file that a camera might save."""
     quality = [cv2.IMWRITE_JPEG_QUALITY, tile.jpeg_quality]
     file = cv2.imencode(".jpg", cv2.cvtColor(tile.image, cv2.COLOR_RGB2BGR), quality)[1]
     return np.asarray(cv2.imdecode(file, cv2.IMREAD_COLOR_RGB), np.uint8)

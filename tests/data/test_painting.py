@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -8,6 +9,7 @@ import pytest
 
 from crack_lightning.data.cracks import (
     WIDTH_RANGE_PX,
+    CrackHabit,
     length_inside,
     lines_inside,
     random_cracks,
@@ -121,6 +123,47 @@ def test_random_cracks_keep_to_the_range_of_widths_and_vary_along_the_line() -> 
     assert widths.min() >= WIDTH_RANGE_PX[0] - 1e-9
     assert widths.max() <= WIDTH_RANGE_PX[1] + 1e-9
     assert np.median([crack.width_px.std() / crack.width_px.mean() for crack in cracks]) > 0.1
+
+
+def test_the_width_of_a_crack_that_opened_follows_its_heading() -> None:
+    def spread(habit: CrackHabit) -> float:
+        cracks = [
+            random_cracks(np.random.default_rng(seed), 400, 400, num_cracks=1, habit=habit)[0]
+            for seed in range(30)
+        ]
+        return float(np.median([crack.width_px.std() / crack.width_px.mean() for crack in cracks]))
+
+    habit = CrackHabit(usual_px=(4, 4), hairlines=0, branches=(1.0,), swelling=(0, 0), limits_px=(0.5, 30))
+
+    assert spread(replace(habit, opening=1.0)) > 1.5 * spread(habit)
+
+
+def test_chips_widen_a_crack_here_and_there() -> None:
+    def widths(chips: float) -> NDArray[Any]:
+        habit = CrackHabit(usual_px=(4, 4), hairlines=0, branches=(1.0,), swelling=(0, 0), chips=chips)
+        found = [
+            random_cracks(np.random.default_rng(seed), 400, 400, num_cracks=1, habit=habit)[0]
+            for seed in range(30)
+        ]
+        return np.concatenate([crack.width_px for crack in found])
+
+    whole, chipped = widths(0.0), widths(4.0)
+
+    assert np.quantile(chipped, 0.95) > 1.1 * np.quantile(whole, 0.95)
+    assert np.median(chipped) == pytest.approx(np.median(whole), rel=0.15)
+
+
+def test_a_lit_edge_is_as_wide_as_asked_and_broken_where_it_has_gaps() -> None:
+    def beside(look: CrackLook) -> NDArray[Any]:
+        painted, _ = paint_cracks(grey_wall(), [level_stroke(10)], np.random.default_rng(0), look=look)
+        row: NDArray[Any] = painted[89, 40:120, 0]  # 4 px below the crack's edge
+        return row
+
+    lit = replace(LOOK, light_angle=np.pi / 2, rim=0.5, soiling=0.0)
+
+    np.testing.assert_allclose(beside(lit), 0.6, atol=0.01)
+    assert beside(replace(lit, rim_px=8.0)).min() > 0.65
+    assert beside(replace(lit, rim_px=8.0, rim_gaps=1.0)).std() > 0.02
 
 
 def test_a_crack_is_one_unbroken_line() -> None:

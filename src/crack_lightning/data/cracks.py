@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
-from crack_lightning.data.strokes import Stroke, wander
+from crack_lightning.data.strokes import Stroke, normals, wander
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,6 +32,9 @@ class CrackHabit:
         branches: Chance of 0, 1, 2, … branches.
         branch_px: Length of a branch, pixels, drawn between these.
         swelling: How much the width changes along a crack, drawn between these; about its relative deviation.
+        opening: How much the width follows the heading, in ``[0, 1]``: two faces that parted in one direction
+            gape where they run across it, and touch where they run along it.
+        chips: Pieces broken out of an edge in a hundred points of a line.
     """
 
     usual_px: tuple[float, float] = (5.0, 11.0)
@@ -42,6 +46,8 @@ class CrackHabit:
     branches: tuple[float, ...] = (0.55, 0.27, 0.12, 0.06)
     branch_px: tuple[float, float] = (80.0, 500.0)
     swelling: tuple[float, float] = (0.1, 0.35)
+    opening: float = 0.0
+    chips: float = 0.0
 
 
 PHOTO_CRACKS = CrackHabit()
@@ -150,13 +156,31 @@ def _with_edges(
     taper_points = min(num_points // 2, int(rng.uniform(15, 60)))
     ramp = np.minimum(1, (np.arange(num_points) + 1) / taper_points)
     local *= (ramp if ends[0] else 1.0) * (ramp[::-1] if ends[1] else 1.0)
-    half = 0.5 * local[:, None] * np.stack([_edge(rng, num_points) for _ in range(2)], axis=1)
+    if habit.opening:
+        local *= 1 - habit.opening + habit.opening * _parted(rng, points)
+    half = 0.5 * local[:, None] * np.stack([_edge(rng, num_points, habit.chips) for _ in range(2)], axis=1)
     narrowest, widest = habit.limits_px
     return Stroke(points=points, half_width_px=np.clip(half, narrowest / 2, widest / 2))
 
 
-def _edge(rng: np.random.Generator, num_points: int) -> NDArray[np.float64]:
+def _parted(rng: np.random.Generator, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far the faces of a crack gape that parted in one direction, about 1 on average."""
+    trend = points[-1] - points[0]
+    across = float(np.arctan2(-trend[0], trend[1]))  # the normal of the crack as a whole
+    slant = float(rng.uniform(-0.9, 0.9))
+    parting = np.array([np.cos(across + slant), np.sin(across + slant)])
+    facing = cv2.blur(normals(points), (1, 5)) @ parting
+    return np.asarray(1.1 * np.minimum(np.abs(facing) / np.cos(slant), 2.0))
+
+
+def _edge(rng: np.random.Generator, num_points: int, chips: float) -> NDArray[np.float64]:
     """Return how far an edge is from the centre line, relative to its mean: rough, with pieces broken out."""
     rough = rng.uniform(0.15, 0.4) * wander(rng, num_points, coarsest=10, roughness=0.9)
     broken = np.maximum(wander(rng, num_points, coarsest=12, roughness=0.5) - 1.4, 0)
-    return np.asarray(1 + rough + rng.uniform(0, 1.5) * broken)
+    edge = 1 + rough + rng.uniform(0, 1.5) * broken
+    if chips:
+        number = int(rng.poisson(chips * num_points / 100))
+        at, reach = rng.uniform(0, num_points, number), rng.uniform(1.5, 5.0, number)
+        near = np.maximum(1 - np.abs(np.arange(num_points)[:, None] - at) / reach, 0)
+        edge = edge + near @ rng.uniform(0.5, 1.6, number)
+    return np.asarray(edge)

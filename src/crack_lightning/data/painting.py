@@ -23,19 +23,21 @@ if TYPE_CHECKING:
 
     Image = NDArray[np.float32]
 
-PAINTING_VERSION = 4
+PAINTING_VERSION = 5
 """Raise this whenever the same draws give other pixels: tiles in the cache are then painted anew."""
 
 _HABIT = CrackHabit(
     usual_px=(0.6, 14.0),
-    limits_px=(0.5, 18.0),
+    limits_px=(0.5, 30.0),
     hairlines=0.25,
     tortuosity=(0.1, 0.75),
     begins_inside=0.15,
     ends_inside=0.15,
     branches=(0.7, 0.2, 0.07, 0.03),
     branch_px=(30.0, 160.0),
-    swelling=(0.15, 0.6),
+    swelling=(0.2, 0.9),
+    opening=0.8,
+    chips=2.0,
 )
 _NUM_CRACKS, _CHANCE = (1, 2, 3, 5), (0.8, 0.12, 0.05, 0.03)
 _LEAST_LENGTH_PX = 48.0
@@ -100,8 +102,8 @@ def paint_tile(image: NDArray[np.uint8], rng: np.random.Generator, *, cracked: b
     mask, crack_width = np.zeros((height, width), np.bool_), float("nan")
     if cracked:
         cracks = _cracks(rng, height, width)
-        scene, mask = paint_cracks(scene, cracks, rng, look=_look(rng, light_angle))
         crack_width = width_inside(cracks, 0, 0, max(height, width))
+        scene, mask = paint_cracks(scene, cracks, rng, look=_look(rng, light_angle, crack_width))
     scene, on_top = _with_distractors(scene, [kind for kind in kinds if kind in _ON_TOP], rng, light_angle)
     return PaintedTile(
         image=_blended(image, given, scene, rng),
@@ -133,13 +135,15 @@ def _cracks(rng: np.random.Generator, height: int, width: int) -> list[Stroke]:
             return cracks
 
 
-def _look(rng: np.random.Generator, light_angle: float) -> CrackLook:
+def _look(rng: np.random.Generator, light_angle: float, crack_width_px: float) -> CrackLook:
     """Draw how cracks look: deep or filled, clean or soiled, sharp or broken out, whole or fading."""
     warm = float(rng.normal(0.0, 0.025))
     return CrackLook(
         light_angle=light_angle,
         darkness=float(rng.uniform(0.6, 0.97)),
-        rim=float(0.4 * rng.random() ** 2),
+        rim=float((0.4 + 0.8 * min(1.0, crack_width_px / 8)) * rng.random() ** 2),
+        rim_px=max(1.6, float(rng.uniform(0.2, 1.0)) * crack_width_px),
+        rim_gaps=1.0,
         soiling=float(rng.uniform(0.0, 0.25) * (rng.random() < 0.5)),
         tint=(1 + warm, 1.0, 1 - warm),
         fading=float(rng.uniform(0.0, 0.4)),

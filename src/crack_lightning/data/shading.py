@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from crack_lightning.data.strokes import Stroke
 
+_RIM_STEP_PX, _MOST_RIM_STEPS = 1.6, 3
+
 
 @dataclass(frozen=True, kw_only=True)
 class CrackLook:
@@ -24,6 +26,8 @@ class CrackLook:
         light_angle: Where the light comes from, radians.
         darkness: How much light a deep crack swallows, in ``[0, 1]``.
         rim: Brightness of the edge that faces the light, and half the shadow of the other.
+        rim_px: How wide those edges are, pixels.
+        rim_gaps: How much of them is missing here and there, in ``[0, 1]``.
         soiling: Darkening of the concrete beside the crack.
         tint: What remains of red, green and blue inside, about 1 each.
         fading: How much of a crack is lost where it fades, in ``[0, 1]``.
@@ -36,6 +40,8 @@ class CrackLook:
     rim: float
     soiling: float
     tint: tuple[float, float, float]
+    rim_px: float = 1.6
+    rim_gaps: float = 0.0
     fading: float = 0.0
     wall_px: float = 2.0
     debris: float = 0.0
@@ -73,7 +79,7 @@ def paint_cracks(
         return image, np.zeros((height, width), np.bool_)
     covered = coverage(cracks, height, width)
     mask = (covered >= 0.5) | centre_lines(cracks, height, width)
-    lost, kept = _swallowed(covered, rng, look), 1 + _rim(covered, look)
+    lost, kept = _swallowed(covered, rng, look), 1 + _rim(covered, rng, look)
     factors = cv2.merge([np.maximum(kept - lost * np.float32(2 - share), 0) for share in look.tint])
     return np.asarray(cv2.multiply(image, factors), np.float32), mask
 
@@ -102,12 +108,19 @@ def _patches(
     return np.asarray(cv2.resize(small, shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _rim(covered: NDArray[np.float32], look: CrackLook) -> NDArray[np.float32]:
+def _rim(covered: NDArray[np.float32], rng: np.random.Generator, look: CrackLook) -> NDArray[np.float32]:
     """Return the brightening (or shading) of the concrete along the two edges."""
-    outside = 1 - covered
-    bright = _shifted(covered, look.light_angle, 1.6) * outside
-    dark = _shifted(covered, look.light_angle + np.pi, 1.6) * outside
-    return np.asarray(look.rim * (bright - 0.5 * dark), np.float32)
+    steps = min(int(np.ceil(look.rim_px / _RIM_STEP_PX)), _MOST_RIM_STEPS)
+    distances = look.rim_px * np.linspace(1, 0, steps, endpoint=False)
+    bright, dark = (
+        sum(_shifted(covered, angle, distance) for distance in distances) / steps * (1 - covered)
+        for angle in (look.light_angle, look.light_angle + np.pi)
+    )
+    rim = look.rim * (bright - 0.5 * dark)
+    if look.rim_gaps:
+        whole, broken = (_patches(rng, covered.shape, low=1 - look.rim_gaps, cell_px=px) for px in (10, 3))
+        rim *= 2 * whole * broken
+    return np.asarray(rim, np.float32)
 
 
 def _shifted(values: NDArray[np.float32], angle: float, distance_px: float) -> NDArray[np.float32]:
