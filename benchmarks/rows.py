@@ -200,7 +200,7 @@ WORKS = {
     "speed": (SpeedRows, "a,b,c,d,e,f,g,h,i,j"),
     "evidence": (EvidenceRows, "c,d,e,f,g,h"),
     "sweeps": (SweepRows, "a,b,c,e,f,g"),
-    "transfer": (TransferRows, "a,b,c,d,e,f,g,shipped,resolution"),
+    "transfer": (TransferRows, "a,b,c,d,e,f,g,shipped,resolution,removals"),
 }
 
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import localisation
 import numpy as np
+import removals
 import resolution
 import torch
-from commands import Commands, accuracy, metrics, read_rows, report
+from commands import Commands, Done, accuracy, metrics, read_rows, report
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GroupKFold, cross_val_predict
@@ -54,23 +55,27 @@ class TransferRows(Commands):
     asked_larger = ("recipe.sizes=[224]", "model.image_size=320", "model.strongest_cells=0.015")
     ends_large = ("recipe.sizes=[224,448]", "model.image_size=448", "model.strongest_cells=0.00765")
 
-    def local_run(self, row: str, *arguments: str) -> tuple[Path, float]:
+    def local_run(
+        self, row: str, *arguments: str, added: str = "", environment: dict[str, str] | None = None
+    ) -> Done:
         """Train a local head on METU, on tiles painted on METU's intact ones, or on both."""
-        sources = f"{{metu: {{source: metu, root: {self.metu}}}, painted: {{source: painted, base: metu}}}}"
-        return self.run(row, "train", *self.local, f"data.sources={sources}", *arguments)
+        metu = f"metu: {{source: metu, root: {self.metu}}}, painted: {{source: painted, base: metu}}"
+        given = [*self.local, f"data.sources={{{metu}{added}}}", *arguments]
+        return self.measured(row, "train", *given, environment=environment)
 
     def a(self) -> str:
         """A local head, METU's intact training tiles painted alone, METU's grouped test; empty cache."""
         alone = ("data.train_sources=[painted]", "trainer.max_epochs=1")
-        folder, seconds = self.local_run("a", *self.asked_larger, *alone)
-        found = metrics(folder)
-        return f"AUROC {found['auroc']:.4f}, balanced {found['balanced_accuracy']:.4f}, {seconds:.0f} s"
+        done = self.local_run("a", *self.asked_larger, *alone)
+        found = metrics(done.folder)
+        return f"AUROC {found['auroc']:.4f}, balanced {found['balanced_accuracy']:.4f}, {done.seconds:.0f} s"
 
     def b(self) -> str:
         """A local head on METU and painted tiles, first small, then large."""
         steps = ("trainer.max_epochs=2", "trainer.max_train_batches=400")
-        folder, seconds = self.local_run("b", *self.ends_large, *steps)
-        return f"accuracy {accuracy(folder):.4f}, validation {validated(folder)}, {seconds:.0f} s"
+        done = self.local_run("b", *self.ends_large, *steps)
+        told = f"accuracy {accuracy(done.folder):.4f}, validation {validated(done.folder)}"
+        return f"{told}, {done.seconds:.0f} s"
 
     def c(self) -> str:
         """The models of a and b on the half of uav75 to choose on; the better one on the other half."""
@@ -103,6 +108,12 @@ class TransferRows(Commands):
         cache = self.scratch / "cache"
         photos = photo_tiles(self.parted["chosen_on"], cache=cache)
         for line in resolution.tables("builtin", photos, cache=cache):
+            print(line, flush=True)
+        return "printed above"
+
+    def removals(self) -> str:
+        """One part of a local head or of its training removed or changed at a time."""
+        for line in removals.table(self):
             print(line, flush=True)
         return "printed above"
 

@@ -18,7 +18,7 @@ from crack_lightning.inference.mapping import untrained_reach
 from crack_lightning.model import builtin
 from crack_lightning.model.builtin import BUILTIN_FILE, load_builtin, write_head
 from crack_lightning.model.heads import LocalNetwork
-from crack_lightning.model.pretrained import packaged_lite0
+from crack_lightning.model.pretrained import LITE0, packaged_weights
 from crack_lightning.model.trained import TrainedClassifier
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 needs_backbone = pytest.mark.skipif(
-    packaged_lite0() is None, reason="the extra offline-weights is not installed"
+    packaged_weights(LITE0) is None, reason="the extra offline-weights is not installed"
 )
 
 
@@ -123,7 +123,7 @@ def test_a_head_on_another_backbone_is_not_written(tmp_path: Path) -> None:
 def test_without_its_backbone_it_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(builtin, "packaged_lite0", lambda: None)
+    monkeypatch.setattr(builtin, "packaged_weights", lambda _name: None)
     Image.fromarray(wall(64, 64, crack_px=0)).save(tmp_path / "wall.png")
     assert main(["predict", "checkpoint=builtin", str(tmp_path / "wall.png"), f"outputs={tmp_path}"]) == 2
     assert "'builtin' is a head on the backbone of the extra offline-weights" in (

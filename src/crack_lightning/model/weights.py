@@ -16,11 +16,10 @@ from torch import Tensor
 from crack_lightning.errors import CheckpointError
 from crack_lightning.model.backbones import PLAIN_CNN, head_keys
 from crack_lightning.model.pretrained import (
-    LITE0,
     adapt_pretrained,
     fetch_pretrained,
-    lite0_to_timm,
-    packaged_lite0,
+    packaged_to_timm,
+    packaged_weights,
 )
 
 if TYPE_CHECKING:
@@ -62,9 +61,8 @@ def _imagenet(name: str, image_size: int | None) -> tuple[dict[str, Tensor], str
             f"model.weights: none or a path is expected for {PLAIN_CNN}, which has no ImageNet weights, "
             "got 'imagenet'; set model.weights=none."
         )
-    packaged = packaged_lite0() if name.partition(".")[0] == LITE0 else None
-    if packaged:
-        return lite0_to_timm(read_weights(packaged)), f"the installed package's {packaged.name}"
+    if packaged := packaged_weights(name):
+        return packaged_to_timm(name, read_weights(packaged)), f"the installed package's {packaged.name}"
     path = fetch_pretrained(name)
     published = read_weights(path)
     try:
