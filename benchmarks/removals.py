@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,7 @@ def table(rows: TransferRows) -> Iterator[str]:
     METU's test tiles and the other half of uav75 are not looked at.
     """
     photos = f"{{source: masked_photos, group_pattern: '(DSC[0-9]+)', root: {rows.parted['chosen_on']}}}"
+    here = str(Path(__file__).parent)
     yield "| change | accuracy on validation tiles | uav75, choosing half: AUROC | in all, s |"
     yield "| --- | ---: | --- | ---: |"
     for name, change in CHANGES.items():
@@ -58,7 +60,7 @@ def table(rows: TransferRows) -> Iterator[str]:
             *_COMMON,
             *(change[:1] if left_out else change),
             added=f", chosen_on: {photos}",
-            environment=left_out | {"PYTHONPATH": str(Path(__file__).parent)},
+            environment=left_out | {"PYTHONPATH": os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])},
         )
         found = report(done.folder)
         between = found["uncertainty"]["intervals"]["auroc_crack"]
