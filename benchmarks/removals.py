@@ -28,7 +28,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "without the features of stride 8": (_STRIDE, "8"),
     "without the features of stride 16": (_STRIDE, "16"),
     "asked at 224 px, where it learns": _AT_ONE_SIZE,
-    "a pooled head, at 224 px": ("model.head=pooled", *_AT_ONE_SIZE[:2]),
+    "a pooled head, at 224 px": ("model.head=pooled", *_AT_ONE_SIZE),
     "painted tiles alone": ("data.train_sources=[painted]",),
     "METU alone": ("data.train_sources=[metu]",),
     "METU alone, painted on the fly": ("data.train_sources=[metu]", "augmentation.paint=0.5"),

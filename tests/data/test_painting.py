@@ -97,21 +97,29 @@ def test_the_width_of_a_tile_is_the_95th_percentile_along_the_line_inside_it() -
     inside = [w for (x, _), w in zip(stroke.points, stroke.width_px, strict=True) if 40 <= x < 120]
 
     rank = sorted(inside)[round(0.95 * (len(inside) - 1))]
-    assert width_inside([stroke], 40, 40, 80) == pytest.approx(rank, abs=0.1)
-    assert length_inside([stroke], 40, 40, 80) == 80
+    assert width_inside([stroke], 40, 40, 80, 80) == pytest.approx(rank, abs=0.1)
+    assert length_inside([stroke], 40, 40, 80, 80) == 80
 
 
 def test_lines_count_from_ten_pixels_on() -> None:
     long, short = level_stroke(2, left=0, right=158), level_stroke(2, left=0, right=44)
 
-    assert lines_inside([long, short], 0, 40, 80) == 2
-    assert lines_inside([long, short], 40, 40, 80) == 1
-    assert lines_inside([long, short], 0, 120, 30) == 0
+    assert lines_inside([long, short], 0, 40, 80, 80) == 2
+    assert lines_inside([long, short], 40, 40, 80, 80) == 1
+    assert lines_inside([long, short], 0, 120, 30, 30) == 0
+
+
+def test_what_lies_beside_a_picture_that_is_not_square_does_not_count() -> None:
+    stroke = level_stroke(4, y=80, left=0, right=158)
+
+    assert length_inside([stroke], 0, 0, 100, 90) == 100
+    assert length_inside([stroke], 0, 0, 100, 70) == 0
+    assert np.isnan(width_inside([stroke], 0, 0, 100, 70))
 
 
 def test_a_tile_without_a_crack_has_no_width() -> None:
-    assert np.isnan(width_inside([level_stroke(3)], 0, 100, 50))
-    assert np.isnan(width_inside([], 0, 0, 50))
+    assert np.isnan(width_inside([level_stroke(3)], 0, 100, 50, 50))
+    assert np.isnan(width_inside([], 0, 0, 50, 50))
 
 
 def test_random_cracks_keep_to_the_range_of_widths_and_vary_along_the_line() -> None:
@@ -164,6 +172,16 @@ def test_a_lit_edge_is_as_wide_as_asked_and_broken_where_it_has_gaps() -> None:
     np.testing.assert_allclose(beside(lit), 0.6, atol=0.01)
     assert beside(replace(lit, rim_px=8.0)).min() > 0.65
     assert beside(replace(lit, rim_px=8.0, rim_gaps=1.0)).std() > 0.02
+
+
+@pytest.mark.parametrize("rim_px", [4.0, 14.0])
+def test_a_wide_lit_edge_beside_a_hairline_is_one_band(rim_px: float) -> None:
+    look = replace(LOOK, light_angle=np.pi / 2, rim=1.0, soiling=0.0, rim_px=rim_px)
+
+    painted, _ = paint_cracks(grey_wall(), [level_stroke(1.2)], np.random.default_rng(0), look=look)
+
+    band = painted[82 : 80 + int(rim_px), 40:120, 0].mean(axis=1)
+    assert band.min() > 0.6 + 0.5 * (band.max() - 0.6)
 
 
 def test_a_crack_is_one_unbroken_line() -> None:

@@ -17,15 +17,17 @@ if TYPE_CHECKING:
     from crack_lightning.model.classifier import CrackClassifier
 
 
-def test_a_tile_of_a_map_is_scored_by_the_classifiers_own_share_of_cells(
-    build_classifier: Callable[..., CrackClassifier],
+@pytest.mark.parametrize("width", [64, 72])
+def test_a_tile_of_a_map_is_scored_by_as_many_cells_as_the_classifier_takes(
+    build_classifier: Callable[..., CrackClassifier], width: int
 ) -> None:
     classifier = build_classifier(name="resnet10t", head="local", image_size=64, strongest_cells=0.25).eval()
     assert isinstance(classifier.backbone, LocalNetwork)
     torch.nn.init.normal_(classifier.backbone.head.cell.weight)
-    pixels = np.random.default_rng(0).integers(256, size=(64, 64, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(256, size=(64, width, 3), dtype=np.uint8)
     found = CrackMapper(classifier).map(pixels)
-    logits = np.log(found.cells / (1 - found.cells)).ravel()
-    mean = np.sort(logits)[-16:].mean()
-    [(_, _, probability)] = found.tiles
-    assert probability == pytest.approx(1 / (1 + np.exp(-mean)), abs=1e-4)
+    logits = np.log(found.cells / (1 - found.cells))
+    assert [(top, left) for top, left, _ in found.tiles] == [(0, left) for left in sorted({0, width - 64})]
+    for _, left, probability in found.tiles:
+        mean = np.sort(logits[:, left // 8 : left // 8 + 8].ravel())[-16:].mean()
+        assert probability == pytest.approx(1 / (1 + np.exp(-mean)), abs=1e-4)

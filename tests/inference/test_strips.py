@@ -10,7 +10,7 @@ import torch
 
 from crack_lightning.errors import ConfigError
 from crack_lightning.inference.mapping import overlaid
-from crack_lightning.inference.strips import cell_map, reach, tile_scores
+from crack_lightning.inference.strips import cell_map, reach, tiles_of
 from crack_lightning.model.engines import eager, prepare_engine
 from crack_lightning.model.heads import LocalNetwork
 
@@ -86,11 +86,21 @@ def test_a_network_that_averages_over_all_it_sees_is_refused() -> None:
         reach(network("mobilenetv3_small_050").cells)
 
 
-def test_tiles_cover_every_cell_once() -> None:
+def test_tiles_of_one_size_cover_every_cell() -> None:
     cells = np.arange(7 * 11, dtype=np.float32).reshape(7, 11)
-    tiles = tile_scores(cells, tile_px=30)
-    assert sorted(value for _, _, part in tiles for value in part.ravel()) == cells.ravel().tolist()
-    assert [(top, left) for top, left, _ in tiles[:5]] == [(0, 0), (0, 24), (0, 48), (0, 72), (24, 0)]
+    places, parts = tiles_of(cells, tile_px=30)
+    assert set(parts.ravel().tolist()) == set(cells.ravel().tolist())
+    assert parts.shape[1:] == (3, 3)
+    assert places[:5] == [(0, 0), (0, 24), (0, 48), (0, 64), (24, 0)]
+    for (top, left), part in zip(places, parts, strict=True):
+        assert part[0, 0] == cells[top // 8, left // 8]
+
+
+def test_a_map_smaller_than_a_tile_is_one_and_one_that_fits_is_cut_without_overlap() -> None:
+    places, parts = tiles_of(np.zeros((2, 3), np.float32), tile_px=64)
+    assert places == [(0, 0)]
+    assert parts.shape == (1, 2, 3)
+    assert tiles_of(np.zeros((4, 8), np.float32), tile_px=32)[0] == [(0, 0), (0, 32)]
 
 
 def test_an_overlay_colours_likely_cracks_alone() -> None:

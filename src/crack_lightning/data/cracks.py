@@ -77,19 +77,19 @@ def random_cracks(
     return cracks
 
 
-def length_inside(cracks: list[Stroke], left: float, top: float, size_px: float) -> float:
-    """Return the length of all centre lines in a square, pixels."""
-    return sum(STEP_PX * int(crack.inside(left, top, size_px).sum()) for crack in cracks)
+def length_inside(cracks: list[Stroke], left: float, top: float, width_px: float, height_px: float) -> float:
+    """Return the length of all centre lines in a rectangle, pixels."""
+    return sum(STEP_PX * int(crack.inside(left, top, width_px, height_px).sum()) for crack in cracks)
 
 
-def lines_inside(cracks: list[Stroke], left: float, top: float, size_px: float) -> int:
-    """Count the lines, trunks and branches, of which 10 px or more run in a square."""
-    return sum(STEP_PX * crack.inside(left, top, size_px).sum() >= LEAST_LINE_PX for crack in cracks)
+def lines_inside(cracks: list[Stroke], left: float, top: float, width_px: float, height_px: float) -> int:
+    """Count the lines, trunks and branches, of which 10 px or more run in a rectangle."""
+    return sum(length_inside([crack], left, top, width_px, height_px) >= LEAST_LINE_PX for crack in cracks)
 
 
-def width_inside(cracks: list[Stroke], left: float, top: float, size_px: float) -> float:
-    """Return the 95th percentile of the width along the centre lines in a square, pixels; NaN if none."""
-    widths = [w for crack in cracks for w in crack.width_px[crack.inside(left, top, size_px)]]
+def width_inside(cracks: list[Stroke], left: float, top: float, width_px: float, height_px: float) -> float:
+    """Return the 95th percentile of the width along the centre lines in a rectangle, pixels; NaN if none."""
+    widths = [w for crack in cracks for w in crack.width_px[crack.inside(left, top, width_px, height_px)]]
     return float(np.percentile(widths, 95)) if widths else float("nan")
 
 

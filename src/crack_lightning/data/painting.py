@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Image = NDArray[np.float32]
 
-PAINTING_VERSION = 5
+PAINTING_VERSION = 6
 """Raise this whenever the same draws give other pixels: tiles in the cache are then painted anew."""
 
 _HABIT = CrackHabit(
@@ -102,7 +102,7 @@ def paint_tile(image: NDArray[np.uint8], rng: np.random.Generator, *, cracked: b
     mask, crack_width = np.zeros((height, width), np.bool_), float("nan")
     if cracked:
         cracks = _cracks(rng, height, width)
-        crack_width = width_inside(cracks, 0, 0, max(height, width))
+        crack_width = width_inside(cracks, 0, 0, width, height)
         scene, mask = paint_cracks(scene, cracks, rng, look=_look(rng, light_angle, crack_width))
     scene, on_top = _with_distractors(scene, [kind for kind in kinds if kind in _ON_TOP], rng, light_angle)
     return PaintedTile(
@@ -127,11 +127,12 @@ def softness_px(image: NDArray[np.uint8]) -> float:
 
 
 def _cracks(rng: np.random.Generator, height: int, width: int) -> list[Stroke]:
-    """Draw cracks until enough of them is on the tile."""
+    """Draw cracks until enough of them is on the tile: 48 px, or half a shorter side where that is less."""
+    least = min(_LEAST_LENGTH_PX, min(height, width) / 2)
     while True:
         number = int(rng.choice(_NUM_CRACKS, p=_CHANCE))
         cracks = random_cracks(rng, height, width, num_cracks=number, habit=_HABIT)
-        if length_inside(cracks, 0, 0, min(height, width)) >= _LEAST_LENGTH_PX:
+        if length_inside(cracks, 0, 0, width, height) >= least:
             return cracks
 
 

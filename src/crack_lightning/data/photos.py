@@ -134,7 +134,7 @@ def cut_tiles(photo: Photo, *, tile_px: int) -> Iterator[Tile]:
     for row in range(height // tile_px):
         for column in range(width // tile_px):
             top, left = row * tile_px, column * tile_px
-            length = length_inside(photo.cracks, left, top, tile_px)
+            length = length_inside(photo.cracks, left, top, tile_px, tile_px)
             window = (slice(top, top + tile_px), slice(left, left + tile_px))
             if length < MIN_CRACK_LENGTH_PX and photo.mask[window].any():
                 continue
@@ -149,8 +149,8 @@ def cut_tiles(photo: Photo, *, tile_px: int) -> Iterator[Tile]:
                 mask_png=_encoded(
                     ".png", photo.mask[window].astype(np.uint8) * 255, cv2.IMWRITE_PNG_COMPRESSION, 1
                 ),
-                crack_width_px=width_inside(photo.cracks, left, top, tile_px),
-                crack_lines=lines_inside(photo.cracks, left, top, tile_px),
+                crack_width_px=width_inside(photo.cracks, left, top, tile_px, tile_px),
+                crack_lines=lines_inside(photo.cracks, left, top, tile_px, tile_px),
                 distractors="+".join(kinds),
             )
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from crack_lightning.data.strokes import Stroke
 
-_RIM_STEP_PX, _MOST_RIM_STEPS = 1.6, 3
+_RIM_STEP_PX = 1.6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,10 +110,8 @@ def _patches(
 
 def _rim(covered: NDArray[np.float32], rng: np.random.Generator, look: CrackLook) -> NDArray[np.float32]:
     """Return the brightening (or shading) of the concrete along the two edges."""
-    steps = min(int(np.ceil(look.rim_px / _RIM_STEP_PX)), _MOST_RIM_STEPS)
-    distances = look.rim_px * np.linspace(1, 0, steps, endpoint=False)
     bright, dark = (
-        sum(_shifted(covered, angle, distance) for distance in distances) / steps * (1 - covered)
+        _smeared(covered, angle, look.rim_px) * (1 - covered)
         for angle in (look.light_angle, look.light_angle + np.pi)
     )
     rim = look.rim * (bright - 0.5 * dark)
@@ -121,6 +119,17 @@ def _rim(covered: NDArray[np.float32], rng: np.random.Generator, look: CrackLook
         whole, broken = (_patches(rng, covered.shape, low=1 - look.rim_gaps, cell_px=px) for px in (10, 3))
         rim *= 2 * whole * broken
     return np.asarray(rim, np.float32)
+
+
+def _smeared(values: NDArray[np.float32], angle: float, reach_px: float) -> NDArray[np.float32]:
+    """Average copies moved in one direction, in steps that a hairline bridges, up to ``reach_px``."""
+    doublings = max(0, int(np.ceil(np.log2(reach_px / _RIM_STEP_PX))))
+    step_px = reach_px / 2**doublings
+    smeared = _shifted(values, angle, step_px)
+    for doubled in range(doublings):
+        further = _shifted(smeared, angle, step_px * 2**doubled)
+        smeared = cv2.addWeighted(smeared, 0.5, further, 0.5, 0)  # type: ignore[assignment]
+    return smeared
 
 
 def _shifted(values: NDArray[np.float32], angle: float, distance_px: float) -> NDArray[np.float32]:

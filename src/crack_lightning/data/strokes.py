@@ -36,10 +36,10 @@ class Stroke:
         """Distance from one point to the next."""
         return float(np.hypot(*(self.points[1] - self.points[0])))
 
-    def inside(self, left: float, top: float, size_px: float) -> NDArray[np.bool_]:
-        """Say which points lie in a square, bool ``(P,)``."""
+    def inside(self, left: float, top: float, width_px: float, height_px: float) -> NDArray[np.bool_]:
+        """Say which points lie in a rectangle, bool ``(P,)``."""
         offset = self.points - (left, top)
-        return np.asarray(((offset >= 0) & (offset < size_px)).all(axis=1))
+        return np.asarray(((offset >= 0) & (offset < (width_px, height_px))).all(axis=1))
 
 
 def normals(points: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -28,7 +28,7 @@ def map_pictures(
         pictures: N files.
         folder: Where to write.
         mapper: The model's.
-        on_batch: Called after each picture with 1.
+        on_batch: Called for each picture with 1.
 
     Returns:
         Each picture's probability is that of its tile which is likeliest cracked. There is no novelty: that
@@ -39,6 +39,7 @@ def map_pictures(
 
     def mapped() -> Iterator[tuple[str, CrackMap]]:
         for row, place in enumerate(places(pictures, folder / "maps")):
+            on_batch(1)
             try:
                 pixels = decode_image(pictures[row])
             except UnreadableImageError as error:
@@ -52,7 +53,6 @@ def map_pictures(
             called = mapper.positive_index if largest >= mapper.threshold else 1 - mapper.positive_index
             labels[row] = mapper.class_names[called]
             yield str(pictures[row]), found
-            on_batch(1)
 
     write_tiles(mapped(), folder / "tiles.csv", threshold=mapper.threshold)
     return Answers(

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from crack_lightning.errors import ConfigError
-from crack_lightning.inference.strips import PIECE_PX, cell_map, reach, tile_scores
+from crack_lightning.inference.strips import PIECE_PX, cell_map, reach, tiles_of
 from crack_lightning.model.engines import eager
-from crack_lightning.model.heads import CELL_PX, LocalNetwork, strongest_mean
+from crack_lightning.model.heads import CELL_PX, LocalNetwork
 from crack_lightning.model.networks import CellNetwork
 from crack_lightning.run_folder import whole_file
 
@@ -36,7 +36,8 @@ class CrackMap:
 
     Attributes:
         cells: Probability that a crack runs through a cell of 8 x 8 pixels, float32 ``(h, w)``.
-        tiles: Top and left in pixels and the probability of a crack, a row a tile.
+        tiles: Top and left in pixels and the probability of a crack, a row a tile; all of one size, scored as
+            the classifier scores a tile, so that the last of a row or column may lie over the one before.
     """
 
     cells: NDArray[np.float32]
@@ -73,7 +74,7 @@ class CrackMapper:
     ) -> None:
         self.reach_px = map_reach(classifier)
         assert isinstance(classifier.backbone, LocalNetwork)
-        self._strongest_cells = classifier.backbone.strongest_cells
+        self._network = classifier.backbone
         self._compute = compute or eager(CellNetwork(classifier), any_size=True)
         self._piece_px = piece_px
         self._temperature = float(classifier.hparams["temperature"])
@@ -85,11 +86,10 @@ class CrackMapper:
     def map(self, pixels: NDArray[np.uint8]) -> CrackMap:
         """Map a picture, uint8 ``(H, W, 3)``, at its own size."""
         cells = cell_map(self._compute, pixels, reach_px=self.reach_px, piece_px=self._piece_px)
-        tiles = []
-        for top, left, part in tile_scores(cells, tile_px=self.tile_px):
-            logits = torch.from_numpy(np.ascontiguousarray(part))[None, None]
-            score = strongest_mean(logits, share=self._strongest_cells)
-            tiles.append((top, left, float(self._probability(score))))
+        places, parts = tiles_of(cells, tile_px=self.tile_px)
+        scores = self._network.logits(torch.from_numpy(parts)[:, None])[:, self.positive_index]
+        probabilities = self._probability(scores).tolist()
+        tiles = [(*place, probability) for place, probability in zip(places, probabilities, strict=True)]
         return CrackMap(cells=self._probability(torch.from_numpy(cells)).numpy(), tiles=tiles)
 
     def _probability(self, logits: Tensor) -> Tensor:

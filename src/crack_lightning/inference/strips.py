@@ -110,19 +110,26 @@ def reach(cells: Cells) -> int:
     return furthest
 
 
-def tile_scores(cells: NDArray[np.float32], *, tile_px: int) -> list[tuple[int, int, NDArray[np.float32]]]:
-    """Cut a map into the cells of tiles; the last of a row or column may be smaller.
+def tiles_of(
+    cells: NDArray[np.float32], *, tile_px: int
+) -> tuple[list[tuple[int, int]], NDArray[np.float32]]:
+    """Cut a map into tiles of one size; the last of a row or column may lie over the one before.
 
     Args:
         cells: Logits, float32 ``(h, w)``.
         tile_px: Side of a tile, pixels; rounded down to whole cells.
 
     Returns:
-        Top and left of each tile in pixels, and its cells.
+        Top and left of each of N tiles in pixels, and their cells, float32 ``(N, step, step)``, or less where
+        the map is smaller.
     """
     step = max(1, tile_px // CELL_PX)
-    return [
-        (row * CELL_PX, column * CELL_PX, cells[row : row + step, column : column + step])
-        for row in range(0, cells.shape[0], step)
-        for column in range(0, cells.shape[1], step)
-    ]
+    tops, lefts = (_starts(length, step) for length in cells.shape)
+    places = [(top, left) for top in tops for left in lefts]
+    parts = [cells[top : top + step, left : left + step] for top, left in places]
+    return [(top * CELL_PX, left * CELL_PX) for top, left in places], np.stack(parts)
+
+
+def _starts(length: int, step: int) -> list[int]:
+    last = max(0, length - step)
+    return [*range(0, last, step), last]

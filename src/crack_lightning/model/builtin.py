@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from crack_lightning.errors import CheckpointError
 from crack_lightning.model.heads import LocalNetwork
 from crack_lightning.model.pretrained import LITE0, packaged_weights
 from crack_lightning.model.trained import AnsweringParts, TrainedClassifier
 from crack_lightning.model.weights import load_weights
+from crack_lightning.run_folder import whole_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -72,14 +73,16 @@ def write_head(classifier: AnsweringParts, path: Path, *, reach_px: int) -> None
     head: dict[str, Tensor] = {
         f"{_HEAD}{name}": value.contiguous() for name, value in _local(classifier).head.state_dict().items()
     }
-    save_file({**head, _SEEN: classifier.seen_tiles}, path, metadata=described)
-    own, rebuilt = classifier.state_dict(), load_builtin(TrainedClassifier, path).state_dict()
-    changed = [name for name, value in rebuilt.items() if not torch.equal(value, own[name])]
-    if changed:
-        raise CheckpointError(
-            f"checkpoint: a head on the published backbone is expected, got another {changed[0]}; train with "
-            "recipe=frozen model=efficientnet_lite0 model.weights=imagenet model.head=local."
-        )
+    own = classifier.state_dict()
+    with whole_file(path) as temporary:
+        temporary.write_bytes(save({**head, _SEEN: classifier.seen_tiles}, metadata=described))
+        rebuilt = load_builtin(TrainedClassifier, temporary).state_dict()
+        changed = [name for name, value in rebuilt.items() if not torch.equal(value, own[name])]
+        if changed:
+            raise CheckpointError(
+                f"checkpoint: a head on the published backbone is expected, got another {changed[0]}; train "
+                "with recipe=frozen model=efficientnet_lite0 model.weights=imagenet model.head=local."
+            )
 
 
 def _local(classifier: AnsweringParts) -> LocalNetwork:

@@ -193,7 +193,7 @@ def cell_loss(cells: Tensor, masks: Tensor, known: Tensor) -> Tensor:
     Returns:
         Mean loss in nats, float32 ``()``; 0 where no mask is known.
     """
-    targets = (F.adaptive_max_pool2d(masks, cells.shape[-2:]) >= CRACK_FROM).float()
+    targets = (F.max_pool2d(masks, CELL_PX, ceil_mode=True) >= CRACK_FROM).float()
     losses = F.binary_cross_entropy_with_logits(cells.float(), targets, reduction="none").mean(dim=(1, 2, 3))
     return (losses * known).sum() / known.sum().clamp_min(1)
 
