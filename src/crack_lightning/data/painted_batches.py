@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,8 @@ from crack_lightning.data.painting import paint_tile
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from crack_lightning.data.painting import PaintedTile
+
 
 def paint_batch(
     batch: dict[str, Tensor], *, share: float, positive_index: int, seed: int, epoch: int
@@ -22,7 +25,8 @@ def paint_batch(
     Args:
         batch: ``image`` uint8 ``(N, 3, H, W)``, ``target`` and ``index`` int64 ``(N,)``; with ``mask`` uint8
             ``(N, 1, H, W)`` and ``mask_known`` bool ``(N,)`` where masks are read. Not changed.
-        share: Of the intact tiles, how many become cracked; as many others get only what looks like cracks.
+        share: Of the intact tiles, how many become cracked, in ``[0, 0.5]``; as many others get only what
+            looks like cracks.
         positive_index: The class of cracked tiles.
         seed: The run's seed.
         epoch: The epoch, from 0.
@@ -33,14 +37,20 @@ def paint_batch(
     index = batch["index"].cpu()
     draw = uniform(seed, epoch, index, Draw.PAINT)
     intact = batch["target"].cpu() != positive_index
-    painted = {key: value.clone() for key, value in batch.items()}
-    for row in (intact & (draw < 2 * share)).nonzero().flatten().tolist():
+    rows = (intact & (draw < 2 * share)).nonzero().flatten()
+    pixels = batch["image"][rows.to(batch["image"].device)].permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+    def paint(place: int) -> PaintedTile:
+        row = int(rows[place])
         key = int(hashed(seed, epoch, index[row], Draw.PAINTING)) % 2**64
-        pixels = batch["image"][row].permute(1, 2, 0).contiguous().cpu().numpy()
-        cracked = bool(draw[row] < share)
-        tile = paint_tile(pixels, np.random.default_rng(key), cracked=cracked)
+        return paint_tile(pixels[place], np.random.default_rng(key), cracked=bool(draw[row] < share))
+
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        tiles = list(pool.map(paint, range(len(rows))))
+    painted = {key: value.clone() for key, value in batch.items()}
+    for row, tile in zip(rows.tolist(), tiles, strict=True):
         painted["image"][row] = torch.from_numpy(tile.image).permute(2, 0, 1)
-        if cracked:
+        if draw[row] < share:
             painted["target"][row] = positive_index
             if "mask" in batch:
                 painted["mask"][row, 0] = torch.from_numpy(tile.mask.astype(np.uint8) * 255)

