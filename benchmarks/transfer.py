@@ -46,7 +46,7 @@ _NEIGHBOURS, _LEAST_ALONE_PX = 20, 3.0
 
 
 class TransferRows(Commands):
-    """The rows of transfer to walls that were never seen; c needs a, and b where that is to be compared."""
+    """The rows of transfer to walls that were never seen; c, d and g need a, c and d b too if it ran."""
 
     local = (
         *("model=efficientnet_lite0", "model.weights=imagenet", "model.head=local", "recipe=frozen"),
@@ -117,6 +117,13 @@ class TransferRows(Commands):
             print(line, flush=True)
         return "printed above"
 
+    def untested(self, folder: str) -> list[Path]:
+        """Return METU's tiles of a folder but for the test tiles of row a, on which nothing is chosen."""
+        [splits] = (self.scratch / "a").glob("*/*/splits.csv")
+        tested = {row["name"] for row in read_rows(splits) if row["split"] == "test"}
+        paths = sorted((self.metu / folder).iterdir())
+        return [path for path in paths if f"metu:{folder}/{path.name}" not in tested]
+
     @property
     def best(self) -> dict[str, str]:
         """The checkpoints of those of the rows a and b that ran."""
@@ -150,7 +157,7 @@ class TransferRows(Commands):
 
     def g(self) -> str:
         """Painting: tiles of 224 px in a second of a core; painted or real, told by frozen features."""
-        intact, cracked = (sorted((self.metu / name).iterdir()) for name in ("Negative", "Positive"))
+        intact, cracked = (self.untested(name) for name in ("Negative", "Positive"))
         speed = painting_speed(intact)
         apart, bare = painted_or_real(cracked, intact, GRIDS)
         told = f"AUROC of painted or real {apart:.4f}, of cracks alone {bare:.4f}"
