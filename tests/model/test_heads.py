@@ -227,6 +227,12 @@ def test_the_loss_is_that_of_tiles_and_weighted_that_of_cells(classifier: Build)
     torch.testing.assert_close(difference, 2 * error)
 
 
+def test_masks_that_are_larger_than_the_images_tell_the_same(classifier: Build) -> None:
+    given, model = batch(), classifier().eval()
+    larger = {**given, "mask": given["mask"].repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)}
+    torch.testing.assert_close(model._step(larger, "val"), model._step(given, "val"))
+
+
 def test_the_engines_compute_the_same_scores_and_features_are_refused(classifier: Build) -> None:
     model = classifier().eval()
     images = batch()["image"]

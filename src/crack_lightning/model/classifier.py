@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from pytorch_lightning import LightningModule
+from torch.nn import functional
 
 from crack_lightning.model.backbones import split_parameters
 from crack_lightning.model.heads import STRONGEST, LocalNetwork, cell_loss
@@ -182,7 +183,10 @@ class CrackClassifier(AnsweringParts, LightningModule):
         cells = self.backbone.cells(self._normalised(batch["image"]))
         if "mask" not in batch:
             return self.backbone.logits(cells), 0.0
-        error = cell_loss(cells, _in_unit(batch["mask"]), batch["mask_known"])
+        masks = _in_unit(batch["mask"])
+        if masks.shape[-2:] != batch["image"].shape[-2:]:  # recipe.sizes shrinks images alone
+            masks = functional.adaptive_max_pool2d(masks, batch["image"].shape[-2:])
+        error = cell_loss(cells, masks, batch["mask_known"])
         return self.backbone.logits(cells), float(self.hparams["cell_loss"]) * error
 
     def _log_epoch(self, stage: str) -> None:
