@@ -84,7 +84,7 @@ def test_a_photo_is_mapped_at_its_own_size(local: Path, tmp_path: Path) -> None:
     with (folder / "tiles.csv").open(encoding="utf-8", newline="") as file:
         tiles = list(csv.DictReader(file))
     assert [(row["top_px"], row["left_px"]) for row in tiles][:6] == [
-        ("0", str(left)) for left in (0, 48, 96, 144, 192)
+        ("0", str(left)) for left in (0, 48, 96, 144, 184)
     ] + [("48", "0")]
     with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
         torn, told = csv.DictReader(file)
