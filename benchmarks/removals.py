@@ -37,7 +37,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "scales of 0.7 to 1.4": ("augmentation.scale=[0.7,1.4]",),
     "strong augmentation": ("augmentation=strong",),
     "backbone unfrozen, a tenth of the head's rate": ("recipe=finetune",),
-    "backbone unfrozen, a hundredth": ("recipe=finetune", "recipe.backbone_lr_scale=0.01"),
+    "painted tiles alone, backbone unfrozen likewise": ("data.train_sources=[painted]", "recipe=finetune"),
     "random weights": ("recipe=scratch", "model.weights=none"),
     "EfficientNet-Lite1": ("model=timm", "model.name=tf_efficientnet_lite1"),
     "EfficientNet-Lite2": ("model=timm", "model.name=tf_efficientnet_lite2"),
