@@ -53,7 +53,7 @@ class TransferRows(Commands):
         *("data=mixed", "data.test_sources=[metu]"),
     )
     asked_larger = ("recipe.sizes=[224]", "model.image_size=320", "model.strongest_cells=0.015")
-    unfrozen = ("recipe=finetune", "evaluation.threshold=0.7")  # chosen on METU's validation tiles
+    ends_large = ("recipe.sizes=[224,448]", "model.image_size=448", "model.strongest_cells=0.00765")
 
     def local_run(
         self, row: str, *arguments: str, added: str = "", environment: dict[str, str] | None = None
@@ -71,8 +71,9 @@ class TransferRows(Commands):
         return f"AUROC {found['auroc']:.4f}, balanced {found['balanced_accuracy']:.4f}, {done.seconds:.0f} s"
 
     def b(self) -> str:
-        """A local head and its backbone, METU and painted tiles."""
-        done = self.local_run("b", *self.asked_larger, *self.unfrozen, "trainer.max_epochs=1")
+        """A local head on METU and painted tiles, first small, then large."""
+        steps = ("trainer.max_epochs=2", "trainer.max_train_batches=400")
+        done = self.local_run("b", *self.ends_large, *steps)
         told = f"accuracy {accuracy(done.folder):.4f}, validation {validated(done.folder)}"
         return f"{told}, {done.seconds:.0f} s"
 
