@@ -186,8 +186,8 @@ def cell_loss(cells: Tensor, masks: Tensor, known: Tensor) -> Tensor:
 
     Args:
         cells: Logits, float ``(N, 1, h, w)``.
-        masks: Coverage by cracks in ``[0, 1]``, float ``(N, 1, H, W)``; a cell is crack where it is at least
-            ``CRACK_FROM`` in any of its pixels.
+        masks: Coverage by cracks in ``[0, 1]``, float ``(N, 1, H, W)``, in the images' own size; a cell is
+            crack where it is at least ``CRACK_FROM`` in any of its pixels.
         known: Whether a tile's mask is known, bool ``(N,)``.
 
     Returns:
