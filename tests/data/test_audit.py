@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 
 from crack_lightning.data.appearance import MEASURES, NUM_FEATURES, appearance
-from crack_lightning.data.audit import audit_tiles, class_balance, outliers, rare_sizes, sets_of, suspects
+from crack_lightning.data.audit import (
+    _modified_z,
+    audit_tiles,
+    class_balance,
+    outliers,
+    rare_sizes,
+    sets_of,
+    suspects,
+)
 from crack_lightning.data.survey import Survey
 from crack_lightning.data.table import TileTable
 from crack_lightning.data.twins import preview
@@ -149,3 +157,18 @@ def test_an_audit_joins_what_is_known_by_row() -> None:
         "",
     ]
     assert class_balance(found.table) == {"p": [2, 1]}
+
+
+@pytest.mark.parametrize("equal", [60, 90])
+def test_where_most_tiles_are_equally_bright_the_others_are_no_outliers_for_that(equal: int) -> None:
+    looks = np.full((100, NUM_FEATURES), 0.5, np.float32)
+    looks[equal:, MEASURES.index("brightness")] += np.linspace(-1e-3, 1e-3, 100 - equal)
+    assert outliers(looks)["brightness"].tolist() == []
+    looks[7, MEASURES.index("brightness")] = 0.9
+    assert outliers(looks)["brightness"].tolist() == [7]
+
+
+def test_the_modified_z_score_of_a_set_half_equal_is_by_the_mean_deviation() -> None:
+    values = np.array([5.0] * 6 + [6.0, 7.0, 3.0, 13.0])
+    mean_deviation = (1 + 2 + 2 + 8) / 10  # by hand; Iglewicz and Hoaglin give no value for a median of 0
+    np.testing.assert_allclose(_modified_z(values), (values - 5) / (1.2533 * mean_deviation))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crack_lightning.data.appearance import NUM_FEATURES, appearance
-from crack_lightning.data.sequence import continuing_pairs, enclosed_pairs
+from crack_lightning.data.sequence import continuing_pairs, enclosed_pairs, folders_in_order
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,3 +84,11 @@ def test_names_between_those_of_many_photos_are_of_none() -> None:
     shuffled = np.random.default_rng(4).integers(10, size=200)
     assert len(enclosed_pairs(names, shuffled)) == 0
     assert enclosed_pairs(names[:0], shuffled[:0]).shape == (0, 2)
+
+
+def test_names_with_digits_that_are_no_numbers_have_an_order() -> None:
+    names = ["10.jpg", "1²3.jpg", "①.jpg", "٣.jpg", "2.jpg", "a.jpg", "1.jpg", "Ⅷ.jpg", "1.5.jpg"]
+    order = [names[row] for row in folders_in_order(np.array(names))[0]]
+    assert sorted(order) == sorted(names)
+    numbers = [name for name in order if name in {"1.jpg", "2.jpg", "٣.jpg", "10.jpg"}]
+    assert numbers == ["1.jpg", "2.jpg", "٣.jpg", "10.jpg"]

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 OUTLYING = 3.5
 """Modified z-score from which a value is an outlier (Iglewicz and Hoaglin, 1993)."""
 
+_LEAST_SPREAD = 1 / 255 / OUTLYING
+"""So that no tile is an outlier by less than one grey level."""
 _FOLDS = 5
 _RARE = 0.01
 
@@ -163,10 +165,14 @@ def outliers(appearance: NDArray[np.float32]) -> dict[str, NDArray[np.int64]]:
 
 
 def _modified_z(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return deviations from the median in units of 1.4826 times their median."""
-    middle = np.median(values)
-    spread = 1.4826 * np.median(np.abs(values - middle))
-    return np.asarray((values - middle) / max(float(spread), 1e-9), np.float64)
+    """Return deviations from the median in units of 1.4826 times their median.
+
+    Where over half of the values are equal, that median is 0, and 1.2533 times the mean stands in for it.
+    """
+    deviation = values - np.median(values)
+    size = np.abs(deviation)
+    spread = 1.4826 * np.median(size) or 1.2533 * np.mean(size)
+    return np.asarray(deviation / max(float(spread), _LEAST_SPREAD), np.float64)
 
 
 def rare_sizes(size: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -87,7 +87,8 @@ def enclosed_pairs(path: NDArray[np.str_], photo: NDArray[np.int64]) -> NDArray[
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+    parts = re.split(r"(\d+)", name)  # numbers at the odd places; int() reads all that \d matches, not "²"
+    return [(int(part), "") if place % 2 else (-1, part) for place, part in enumerate(parts)]
 
 
 def _linked(looks: NDArray[np.float32]) -> NDArray[np.int64]:

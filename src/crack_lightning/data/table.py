@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crack_lightning.data.columns import COLUMNS, typed
 from crack_lightning.errors import DataError
 from crack_lightning.run_folder import whole_file
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SPLITS = ("train", "val", "test")
-NUMBERS = frozenset({"crack_width_px", "crack_lines"})
-"""The extra columns that are numbers, NaN where unknown; the others are text."""
 EXCLUDED = "data.exclude"
 """The reason that stands beside a tile which the user left out."""
 
@@ -37,12 +36,13 @@ class TileTable:
         source: Name of the data source, str ``(N,)``.
         split: ``train``, ``val`` or ``test``, str ``(N,)``; empty where not decided.
         sha256: Hex digests of the files, str ``(N,)``; empty where not computed.
-        extra: What only some sources know, each ``(N,)``: ``crack_width_px`` (float, NaN where unknown),
-            ``crack_lines`` (how many lines, trunk or branch, a drawn crack has, float likewise),
-            ``distractors`` (str, kinds joined by ``+``), ``mask`` (str, a path relative to ``root``),
-            ``painted_on`` (str, digest of the tile that one is painted on; empty where none is), ``name``
-            (str, a path that does not tell where the sources lie that were put together); and what reading
-            them found: ``brightness`` and ``sharpness`` (float, see ``data.appearance``).
+        extra: What only some sources know, each ``(N,)`` and of the type in ``data.columns``:
+            ``crack_width_px`` (NaN where unknown), ``crack_lines`` (how many lines, trunk or branch, a drawn
+            crack has, likewise), ``distractors`` (kinds joined by ``+``), ``mask`` (a path relative to
+            ``root``), ``painted_on`` (digest of the tile that one is painted on; empty where none is),
+            ``name`` (a path that does not tell where the sources lie that were put together), ``twins`` and
+            ``group_from`` (see ``data.groups``); and what reading them found: ``brightness`` and
+            ``sharpness`` (see ``data.appearance``).
     """
 
     root: Path
@@ -57,6 +57,9 @@ class TileTable:
     extra: dict[str, NDArray[np.generic]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for name in (name for name, column in COLUMNS.items() if not column.optional):
+            object.__setattr__(self, name, typed(name, getattr(self, name)))
+        object.__setattr__(self, "extra", {name: typed(name, values) for name, values in self.extra.items()})
         for name, column in self._columns().items():
             assert column.shape == (len(self.path),), f"{name}: {column.shape} for {len(self.path)} tiles"
 
@@ -112,9 +115,7 @@ class TileTable:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file)
             names, rows = list(reader.fieldnames or []), list(reader)
-        columns: dict[str, NDArray[Any]] = {name: np.array([row[name] for row in rows]) for name in names}
-        for name in columns.keys() & NUMBERS:
-            columns[name] = columns[name].astype(np.float64)
+        columns = {name: np.array([row[name] for row in rows]) for name in names if name in COLUMNS}
         own = ("path", "group", "source", "split", "sha256")
         return cls(
             root=path.parent,

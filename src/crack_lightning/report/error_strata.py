@@ -62,9 +62,7 @@ def error_strata(
         "source": [(name, tested.source == name) for name in sorted(set(tested.source.tolist()))],
     }
     for name in LOOKS:
-        values = tested.extra.get(name)
-        known = values is not None and bool(np.isfinite(values.astype(np.float64)).all())
-        parts[name] = quarters(values.astype(np.float64)) if known and values is not None else []
+        parts[name] = _quarters(tested.extra.get(name, np.full(len(tested), np.nan)).astype(np.float64))
     cracked = predictions.label == (-1 if table.positive_index is None else table.positive_index)
     parts["crack_width"] = _widths(tested, cracked)
     parts["distractor"] = _distractors(tested, ~cracked) if cracked.any() else []
@@ -93,6 +91,16 @@ def _groups(group: NDArray[np.str_], wrong: NDArray[np.bool_]) -> list[Part]:
     names, errors = np.unique(group[wrong & (group != "")], return_counts=True)
     worst = names[np.argsort(-errors, kind="stable")[:_GROUPS]]
     return [(str(name), group == name) for name in worst]
+
+
+def _quarters(values: NDArray[np.float64]) -> list[Part]:
+    """Part the tiles whose value is known into quarters, and add those whose value is not."""
+    known = np.isfinite(values)
+    if not known.any():
+        return []
+    among = [(name, np.flatnonzero(known)[part]) for name, part in quarters(values[known])]
+    parts = [(name, np.isin(np.arange(len(values)), rows)) for name, rows in among]
+    return parts if known.all() else [*parts, ("not measured", ~known)]
 
 
 def _widths(tested: TileTable, cracked: NDArray[np.bool_]) -> list[Part]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crack_lightning.data.table import NUMBERS, TileTable
+from crack_lightning.data.columns import COLUMNS, missing_values
+from crack_lightning.data.table import TileTable
 from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
@@ -68,22 +69,14 @@ def stacked(tables: Sequence[TileTable]) -> TileTable:
     except ValueError:
         raise DataError("data.sources: the sources must lie on one drive; move them together.") from None
     moved = [_moved(table, root) for table in tables]
-    extra_names = dict.fromkeys(key for table in moved for key in table.extra)
-
-    def joined(column: str) -> NDArray[np.generic]:
-        return np.concatenate([getattr(table, column) for table in moved])
-
+    extra = dict.fromkeys(name for table in moved for name in table.extra)
+    required = [name for name, column in COLUMNS.items() if not column.optional]
     return TileTable(
         root=root,
         class_names=moved[0].class_names,
         positive_class=moved[0].positive_class,
-        path=joined("path").astype(np.str_),
-        label=joined("label").astype(np.int64),
-        group=joined("group").astype(np.str_),
-        source=joined("source").astype(np.str_),
-        split=joined("split").astype(np.str_),
-        sha256=joined("sha256").astype(np.str_),
-        extra={key: np.concatenate([_extra(table, key) for table in moved]) for key in extra_names},
+        **{name: np.concatenate([getattr(table, name) for table in moved]) for name in required},
+        extra={name: np.concatenate([_known(table, name) for table in moved]) for name in extra},
     )
 
 
@@ -114,7 +107,5 @@ def _below(prefix: str, paths: NDArray[np.str_]) -> NDArray[np.str_]:
     return np.where(paths == "", "", np.char.add(f"{prefix}/", paths)).astype(np.str_)
 
 
-def _extra(table: TileTable, key: str) -> NDArray[np.generic]:
-    if key in table.extra:
-        return table.extra[key]
-    return np.full(len(table), np.nan) if key in NUMBERS else np.full(len(table), "")
+def _known(table: TileTable, name: str) -> NDArray[np.generic]:
+    return table.extra[name] if name in table.extra else missing_values(name, len(table))

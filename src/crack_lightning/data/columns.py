@@ -1,0 +1,64 @@
+"""The schema of the tile table: dtype and missing value of every column."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Column(NamedTuple):
+    """What a column holds.
+
+    Attributes:
+        dtype: Of every value.
+        missing: The value where a source does not know it.
+        optional: Whether a table may lack the column.
+    """
+
+    dtype: type[np.generic]
+    missing: float | str
+    optional: bool = True
+
+
+_TEXT, _NUMBER = Column(np.str_, ""), Column(np.float64, float("nan"))
+COLUMNS = {
+    "path": Column(np.str_, "", optional=False),
+    "label": Column(np.int64, -1, optional=False),
+    "group": Column(np.str_, "", optional=False),
+    "source": Column(np.str_, "", optional=False),
+    "split": Column(np.str_, "", optional=False),
+    "sha256": Column(np.str_, "", optional=False),
+    "crack_width_px": _NUMBER,
+    "crack_lines": _NUMBER,
+    "brightness": _NUMBER,
+    "sharpness": _NUMBER,
+    "distractors": _TEXT,
+    "mask": _TEXT,
+    "painted_on": _TEXT,
+    "name": _TEXT,
+    "twins": _TEXT,
+    "group_from": _TEXT,
+}
+"""By name; ``crack_lightning.data.table.TileTable`` says what each means."""
+
+
+def typed(name: str, values: Any) -> NDArray[Any]:
+    """Return values ``(N,)`` with the dtype of their column; numbers in text are read, empty text is NaN.
+
+    Raises:
+        KeyError: If the schema has no such column.
+    """
+    column, array = COLUMNS[name], np.asarray(values)
+    if column.dtype is not np.str_ and array.dtype.kind in "UO":
+        array = np.where(array == "", str(column.missing), array)
+    return array.astype(column.dtype, copy=False)
+
+
+def missing_values(name: str, number: int) -> NDArray[Any]:
+    """Return a column ``(number,)`` of which nothing is known."""
+    column = COLUMNS[name]
+    return np.full(number, column.missing, column.dtype if column.dtype is not np.str_ else None)
