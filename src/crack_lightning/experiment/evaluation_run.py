@@ -67,13 +67,11 @@ def _run(
 ) -> None:
     state = RunState()
     with state.timed("data"):
-        table, skipped = tiles.read_tiles(config.data, threads=plan.threads, progress=config.progress)
-        table, left_out = tiles.unseen_tiles(
-            table,
-            known=known(table.sha256.tolist(), classifier.seen_tiles),
-            class_names=classifier.hparams["class_names"],
-            positive_class=classifier.hparams["positive_class"],
+        model = tiles.ModelClasses(classifier.hparams["class_names"], classifier.hparams["positive_class"])
+        table, skipped = tiles.read_tiles(
+            config.data, threads=plan.threads, progress=config.progress, model=model
         )
+        table, left_out = tiles.unseen_tiles(table, known=known(table.sha256.tolist(), classifier.seen_tiles))
     log.info("data: %s; left out: %d that the model knows", describe(table), left_out)
     with state.timed("test"):
         datamodule = assembly.build_test_datamodule(config.data, classifier, table, plan=plan)

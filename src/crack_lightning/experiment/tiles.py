@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -24,25 +24,38 @@ if TYPE_CHECKING:
     from crack_lightning.data.table import TileTable
 
 
-def load_tiles(data: DataConfig, *, threads: int, progress: bool) -> tuple[TileTable, list[dict[str, str]]]:
+class ModelClasses(NamedTuple):
+    """The classes of a model that is to be tested, and which of them means "crack"."""
+
+    class_names: Sequence[str]
+    positive_class: str | None
+
+
+def load_tiles(
+    data: DataConfig, *, threads: int, progress: bool, model: ModelClasses | None = None
+) -> tuple[TileTable, list[dict[str, str]]]:
     """Return the tiles of the configured source as they lie there, and those that the user left out.
 
-    Of painted tiles these are the tiles below.
+    Of painted tiles these are the tiles below. With the classes of a ``model`` the tiles have these, and
+    tiles of one class are enough.
+
+    Raises:
+        DataError: If the tiles have a class that the model has not.
     """
     if data.source == "mixed":
         tables = {}
         for name, part in data.parts().items():
             if part.source != "painted":
                 with naming_part(name):
-                    tables[name] = _load(part, threads, progress)
+                    tables[name] = _load(part, threads, progress, model)
         table = merge(tables)
     else:
-        table = _load(data, threads, progress)
+        table = _load(data, threads, progress, model)
     return (table, []) if data.exclude is None else without_excluded(table, Path(data.exclude))
 
 
-def _load(data: DataConfig, threads: int, progress: bool) -> TileTable:  # noqa: FBT001
-    return load_source(
+def _load(data: DataConfig, threads: int, progress: bool, model: ModelClasses | None) -> TileTable:  # noqa: FBT001
+    table = load_source(
         data.kind,
         seed=data.seed,
         root=Path(data.root) if data.root else None,
@@ -56,6 +69,26 @@ def _load(data: DataConfig, threads: int, progress: bool) -> TileTable:  # noqa:
         num_workers=threads,
         cache=cache_folder(),
         show_progress=progress,
+        known_classes=() if model is None else model.class_names,
+    )
+    return table if model is None else with_classes(table, model)
+
+
+def with_classes(table: TileTable, model: ModelClasses) -> TileTable:
+    """Return the tiles with a model's classes, in the model's order.
+
+    Raises:
+        DataError: If the tiles have a class that the model has not.
+    """
+    names = list(model.class_names)
+    if others := [name for name in table.class_names if name not in names]:
+        raise DataError(
+            f"data.class_names: the model's classes are {', '.join(names)}, and the set has "
+            f"{', '.join(others)}; map its folders with data.class_names={{folder: class}}."
+        )
+    order = np.array([names.index(name) for name in table.class_names], dtype=np.int64)
+    return replace(
+        table, class_names=tuple(names), positive_class=model.positive_class, label=order[table.label]
     )
 
 
@@ -65,13 +98,14 @@ def recovers_photos(data: DataConfig, table: TileTable) -> bool:
 
 
 def read_tiles(
-    data: DataConfig, *, threads: int, progress: bool, twins: bool = False
+    data: DataConfig, *, threads: int, progress: bool, twins: bool = False, model: ModelClasses | None = None
 ) -> tuple[TileTable, list[dict[str, str]]]:
     """Return the tiles of the configured source and those that were skipped; look for twins if asked.
 
     What is to be painted is painted then, when it is known which tiles below can be read and belong together.
+    With the classes of a ``model`` the tiles have these; see :func:`load_tiles`.
     """
-    table, excluded = load_tiles(data, threads=threads, progress=progress)
+    table, excluded = load_tiles(data, threads=threads, progress=progress, model=model)
     table, unreadable = readable(
         table,
         on_unreadable=data.on_unreadable,
@@ -122,9 +156,7 @@ def split_tiles(table: TileTable, data: DataConfig, *, kept: Path) -> TileTable:
     )
 
 
-def unseen_tiles(
-    table: TileTable, *, known: NDArray[np.bool_], class_names: Sequence[str], positive_class: str | None
-) -> tuple[TileTable, int]:
+def unseen_tiles(table: TileTable, *, known: NDArray[np.bool_]) -> tuple[TileTable, int]:
     """Return what a model may be tested on, as split ``test``, and how many known tiles were left out.
 
     Where folders decided the splits, their test split alone counts.
@@ -132,11 +164,9 @@ def unseen_tiles(
     Args:
         table: Any tiles, N of them.
         known: Whether the model was trained or validated on a tile's bytes, bool ``(N,)``.
-        class_names: The model's classes, in its order, which the result has too.
-        positive_class: Which of them means "crack", or ``None``.
 
     Raises:
-        DataError: If the set has a class that the model has not, or nothing is left.
+        DataError: If nothing is left.
     """
     if (in_test := table.split == "test").any():
         table, known = table.select(in_test), known[in_test]
@@ -145,18 +175,5 @@ def unseen_tiles(
             f"data: all {len(table)} tiles were in this model's training or validation; "
             "give a set that is new to it."
         )
-    if foreign := [name for name in table.class_names if name not in class_names]:
-        raise DataError(
-            f"data.class_names: the model knows {', '.join(class_names)}, and the set has "
-            f"{', '.join(foreign)}; map its folders with data.class_names={{folder: class}}."
-        )
     fresh = table.select(~known)
-    order = np.array([class_names.index(name) for name in table.class_names], dtype=np.int64)
-    unseen = replace(
-        fresh,
-        class_names=tuple(class_names),
-        positive_class=positive_class,
-        label=order[fresh.label],
-        split=np.full(len(fresh), "test"),
-    )
-    return unseen, int(known.sum())
+    return replace(fresh, split=np.full(len(fresh), "test")), int(known.sum())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from crack_lightning.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from crack_lightning.data.table import TileTable
@@ -48,6 +48,7 @@ def load_source(
     num_workers: int,
     cache: Path,
     show_progress: bool,
+    known_classes: Sequence[str] = (),
 ) -> TileTable:
     """Return the tiles of a source; arguments are the keys of ``data`` that it reads.
 
@@ -66,6 +67,7 @@ def load_source(
         num_workers: Processes that draw.
         cache: The cache folder.
         show_progress: Whether to show bars.
+        known_classes: The classes of the model that is to be tested; files of one class are then enough.
 
     Raises:
         ConfigError: If the settings do not lead to a folder.
@@ -85,6 +87,7 @@ def load_source(
             class_names=class_names,
             positive_class=positive_class,
             group_pattern=group_pattern,
+            known_classes=known_classes,
         )
     if source == "masked_photos":
         from crack_lightning.data.masks import MaskRules
@@ -96,6 +99,7 @@ def load_source(
             group_pattern=group_pattern,
             cache=cache,
             show_progress=show_progress,
+            one_class=bool(known_classes),
         )
     from crack_lightning.data import download as published
     from crack_lightning.data.sources import metu, sdnet2018
@@ -108,8 +112,9 @@ def load_source(
         "show_progress": show_progress,
     }
     if source == "metu":
-        return metu.load(published.obtain(published.METU, **ways), group_pattern=group_pattern)
-    return sdnet2018.load(published.obtain(published.SDNET2018, **ways))
+        root = published.obtain(published.METU, **ways)
+        return metu.load(root, group_pattern=group_pattern, one_class=bool(known_classes))
+    return sdnet2018.load(published.obtain(published.SDNET2018, **ways), one_class=bool(known_classes))
 
 
 def _given(root: Path | None, source: str) -> Path:

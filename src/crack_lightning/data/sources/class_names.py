@@ -31,18 +31,37 @@ def common_class(folder: str) -> str | None:
     return _CLASS_BY_NAME.get("".join(filter(str.isalnum, folder.casefold())))
 
 
+def known_class(folder: str, known_classes: Sequence[str]) -> str | None:
+    """Return the class of a model that a folder's name stands for, ``None`` where it is not certain.
+
+    Examples:
+        >>> known_class("Positive", ["intact", "crack"]), known_class("Spall", ["crack", "spall"])
+        ('crack', 'spall')
+        >>> known_class("wall", ["intact", "crack"])
+    """
+    spelling = {name.casefold(): name for name in known_classes}
+    common = common_class(folder)
+    return spelling.get(folder.casefold(), common if common in known_classes else None)
+
+
 def name_classes(
-    folders: Sequence[str], *, class_names: Mapping[str, str] | None, positive_class: str
+    folders: Sequence[str],
+    *,
+    class_names: Mapping[str, str] | None,
+    positive_class: str,
+    known_classes: Sequence[str] = (),
 ) -> dict[str, str]:
     """Map class folders to classes.
 
-    Two folders that are a common pair become ``crack`` and ``intact``. Otherwise folders keep their names; of
-    two, one must then be the positive class.
+    Folders whose names all stand for classes of a given model become these. Two folders that are a common
+    pair become ``crack`` and ``intact``. Otherwise folders keep their names; of two, one must then be the
+    positive class.
 
     Args:
         folders: Names of the folders that hold images.
         class_names: What the user said, class by folder; ``None`` to go by the names.
         positive_class: The class that means "crack".
+        known_classes: The classes of the model that is to be tested on the folders, if there is one.
 
     Returns:
         Class by folder, in the order of ``folders``.
@@ -52,7 +71,10 @@ def name_classes(
         DataError: If two folders do not say which is which.
     """
     if class_names is not None:
-        return _as_told(folders, class_names, positive_class)
+        return _as_told(folders, class_names, positive_class, of_model=bool(known_classes))
+    of_model = {folder: name for folder in folders if (name := known_class(folder, known_classes))}
+    if len(of_model) == len(folders):
+        return of_model
     spelled = _one_spelling(folders, positive_class)
     classes = set(spelled.values())
     if len(classes) != 2:
@@ -83,10 +105,12 @@ def _one_spelling(folders: Sequence[str], positive_class: str) -> dict[str, str]
     return {folder: spelling.setdefault(folder.casefold(), folder) for folder in folders}
 
 
-def _as_told(folders: Sequence[str], class_names: Mapping[str, str], positive_class: str) -> dict[str, str]:
+def _as_told(
+    folders: Sequence[str], class_names: Mapping[str, str], positive_class: str, *, of_model: bool
+) -> dict[str, str]:
     listed = ", ".join(f"'{folder}'" for folder in folders)
     for folder in class_names:
-        if folder not in folders:
+        if folder not in folders and not of_model:
             raise ConfigError(f"data.class_names: no folder '{folder}' with images; expected {listed}.")
     for folder in folders:
         if folder not in class_names:
@@ -95,7 +119,7 @@ def _as_told(folders: Sequence[str], class_names: Mapping[str, str], positive_cl
             )
     told = {folder: class_names[folder] for folder in folders}
     classes = sorted(set(told.values()))
-    if len(classes) == 2 and positive_class not in classes:
+    if len(classes) == 2 and positive_class not in classes and not of_model:
         raise ConfigError(
             f"data.positive_class: '{positive_class}' is neither '{classes[0]}' nor '{classes[1]}'; "
             "set it to the one that means a crack."

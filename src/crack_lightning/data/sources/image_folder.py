@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from crack_lightning.data.sources.class_names import name_classes, order_classes
+from crack_lightning.data.sources.class_names import known_class, name_classes, order_classes
 from crack_lightning.data.sources.folders import (
     Tile,
     check_root,
@@ -19,7 +19,7 @@ from crack_lightning.data.sources.folders import (
 from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from crack_lightning.data.table import TileTable
@@ -34,16 +34,22 @@ _SPLIT_BY_FOLDER = {
 
 
 def load(
-    root: Path, *, class_names: Mapping[str, str] | None, positive_class: str, group_pattern: str | None
+    root: Path,
+    *,
+    class_names: Mapping[str, str] | None,
+    positive_class: str,
+    group_pattern: str | None,
+    known_classes: Sequence[str] = (),
 ) -> TileTable:
     """Find the images of class folders and say which folder became which class.
 
     Args:
         root: Holds a folder a class, or ``train``, ``val`` (``valid``, ``validation``) and ``test`` folders
-            that do; images may lie in folders below.
+            that do; images may lie in folders below. For a given model it may also be one class folder.
         class_names: Class by folder; ``None`` where the folders' names say it.
         positive_class: The class that means "crack".
         group_pattern: Regular expression on the path relative to ``root``; its first group names the photo.
+        known_classes: The classes of the model that is to be tested; one of them is then enough.
 
     Returns:
         The tiles, sorted by path; ``split`` is filled where folders decide it.
@@ -54,11 +60,15 @@ def load(
     """
     check_root(root)
     found = _find(root)
+    if class_names is None and not any(known_class(tile.class_name, known_classes) for tile in found):
+        found = _of_root(root, known_classes) or found
     if not found:
         raise no_images(root)
     folders = sorted({tile.class_name for tile in found})
-    mapping = name_classes(folders, class_names=class_names, positive_class=positive_class)
-    if len(set(mapping.values())) < 2:
+    mapping = name_classes(
+        folders, class_names=class_names, positive_class=positive_class, known_classes=known_classes
+    )
+    if not known_classes and len(set(mapping.values())) < 2:
         raise _one_class(root, mapping)
     _log.info("classes: %s", ", ".join(f"{folder} → {name}" for folder, name in mapping.items()))
     tiles = [tile._replace(class_name=mapping[tile.class_name]) for tile in found]
@@ -76,6 +86,15 @@ def _find(root: Path) -> list[Tile]:
             if has_images(paths):
                 found += [Tile(path.relative_to(root).as_posix(), folder.name, split=split) for path in paths]
     return found
+
+
+def _of_root(root: Path, known_classes: Sequence[str]) -> list[Tile]:
+    """List the pictures of a root that is itself the folder of a model's class; none of any other."""
+    name = root.resolve().name
+    if known_class(name, known_classes) is None:
+        return []
+    paths = list_pictures(root)
+    return [Tile(path.relative_to(root).as_posix(), name) for path in paths] if has_images(paths) else []
 
 
 def _bases(root: Path) -> list[tuple[Path, str]]:

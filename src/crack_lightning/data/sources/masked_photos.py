@@ -41,7 +41,13 @@ _LISTED = 8
 
 
 def load(
-    root: Path, *, rules: MaskRules, group_pattern: str | None, cache: Path, show_progress: bool
+    root: Path,
+    *,
+    rules: MaskRules,
+    group_pattern: str | None,
+    cache: Path,
+    show_progress: bool,
+    one_class: bool = False,
 ) -> TileTable:
     """Return the tiles of photos with masks; cut them where the cache has none.
 
@@ -52,6 +58,7 @@ def load(
             files are of one. A file is a photo by default.
         cache: The cache folder; tiles go to ``masked/<digest>`` in it.
         show_progress: Whether to show a bar on standard error.
+        one_class: Whether tiles of one class are enough.
 
     Returns:
         The tiles, by photo and place; extra columns ``crack_width_px`` (95th percentile of the local width
@@ -81,12 +88,14 @@ def load(
         seen = _Seen()
         for number, ((photo, mask), group) in enumerate(work):
             rows += _cut_photo(folder, number, photo, mask, group, rules=rules, seen=seen)
-        _check_labels(root, rows, seen)
+        _check_labels(root, rows, seen, rules=rules, one_class=one_class)
         log.info("masks: %d photos were too small, %d tiles had too little crack", seen.small, seen.unclear)
         write_table(folder, rows, source="masked_photos")
 
     entry = cached_entry("masked", made_of, cut, cache=cache)
     table = read_table(entry)
+    if not one_class and len(np.unique(table.label)) < 2:
+        raise _one_class_only(root, int(table.label.sum()), len(table))
     log.info("masks: %d photos, %d tiles; tiles are in '%s'", len(pairs), len(table), entry)
     return table
 
@@ -207,15 +216,21 @@ def _read_photo(path: Path) -> NDArray[np.uint8]:
         ) from None
 
 
-def _check_labels(root: Path, rows: list[CutTile], seen: _Seen) -> None:
+def _check_labels(root: Path, rows: list[CutTile], seen: _Seen, *, rules: MaskRules, one_class: bool) -> None:
+    """Refuse tiles of one class; where one is enough, masks whose values mean nothing."""
     cracked = sum(row["cracked"] for row in rows)
-    if 0 < cracked < len(rows):
+    unexplained = seen.values.keys() - {0, *rules.hard_negatives}
+    if 0 < cracked < len(rows) or (one_class and rows and (cracked or not unexplained)):
         return
     values = ", ".join(f"{value} ({number:,})" for value, number in seen.values.most_common(_LISTED))
-    raise DataError(
-        f"data.masked: of {len(rows)} tiles from '{root}' {cracked} are cracked, and both classes are "
-        f"needed; {seen.small} photos are smaller than a tile, and the masks' values are {values}. Set "
-        "data.masked.crack_values, crack_from, tile_px or least_crack_px."
+    seen_values = f"; {seen.small} photos are smaller than a tile, and the masks' values are {values}"
+    raise _one_class_only(root, cracked, len(rows), seen_values)
+
+
+def _one_class_only(root: Path, cracked: int, tiles: int, seen_values: str = "") -> DataError:
+    return DataError(
+        f"data.masked: of {tiles} tiles from '{root}' {cracked} are cracked, and both classes are "
+        f"needed{seen_values}. Set data.masked.crack_values, crack_from, tile_px or least_crack_px."
     )
 
 

@@ -28,13 +28,14 @@ if TYPE_CHECKING:
 _CLASS_BY_FOLDER = {"Negative": INTACT, "Positive": CRACK}
 
 
-def load(root: Path, *, group_pattern: str | None = None) -> TileTable:
+def load(root: Path, *, group_pattern: str | None = None, one_class: bool = False) -> TileTable:
     """Read the published layout, folders ``Positive`` and ``Negative``.
 
     Args:
         root: The folder that holds both, or the one above it.
         group_pattern: Regular expression on the relative path, where the photo is known after all; its first
             group names the photo.
+        one_class: Whether one of the two folders is enough.
 
     Returns:
         The tiles, sorted by path, classes ``intact`` and ``crack``; paths begin with ``Positive`` or
@@ -48,6 +49,8 @@ def load(root: Path, *, group_pattern: str | None = None) -> TileTable:
     tiles, above = [], len((home / "a").as_posix()) - 1
     for name, class_name in _CLASS_BY_FOLDER.items():
         if name not in folders:
+            if one_class:
+                continue
             raise DataError(
                 f"data.root: '{home}' has no folder {name}; set data.root=<the published folder>."
             )

@@ -30,13 +30,14 @@ _PLACE_BY_FOLDER = {"D": "D", "W": "W", "P": "P", "Decks": "D", "Walls": "W", "P
 _PHOTO_AND_TILE = re.compile(r"(\d+)-\d+")
 
 
-def load(root: Path) -> TileTable:
+def load(root: Path, *, one_class: bool = False) -> TileTable:
     """Read the published layout ``D/CD``, ``D/UD``, ``W/CW``, … with names ``7001-115.jpg``, photo and tile.
 
     Whole words (``Decks/Cracked``) are read too, and some of the three places are enough.
 
     Args:
         root: The folder that holds ``D``, ``W`` and ``P``, or the one above it.
+        one_class: Whether a place may have one of the two classes alone.
 
     Returns:
         The tiles, sorted by path, classes ``intact`` and ``crack``; the group is the photo, as ``D/7001``.
@@ -46,16 +47,18 @@ def load(root: Path) -> TileTable:
     """
     home, places = find_home(root, _PLACE_BY_FOLDER, expected="the folders D, W and P")
     tiles = [
-        tile for name, folder in places.items() for tile in _read_place(folder, home, _PLACE_BY_FOLDER[name])
+        tile
+        for name, folder in places.items()
+        for tile in _read_place(folder, home, _PLACE_BY_FOLDER[name], one_class=one_class)
     ]
     return make_table(home, tiles, class_names=(INTACT, CRACK), positive_class=CRACK, source="sdnet2018")
 
 
-def _read_place(place: Path, home: Path, letter: str) -> list[Tile]:
+def _read_place(place: Path, home: Path, letter: str, *, one_class: bool) -> list[Tile]:
     folders = {
         name: folder for folder in subfolders(place) if (name := common_class(folder.name)) is not None
     }
-    if len(folders) < 2:
+    if len(folders) < (1 if one_class else 2):
         raise DataError(
             f"data.root: '{place}' has not the folders C{letter} (cracked) and U{letter} (intact); "
             "set data.root=<the published folder>."
