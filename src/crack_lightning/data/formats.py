@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp"),
+    *(".png", ".bmp", ".dib", ".tif", ".tiff", ".webp"),
+)
+ARCHIVE_SUFFIXES = frozenset(
+    {".zip", ".rar", ".7z", ".tar", ".tgz", ".gz", ".tbz2", ".bz2", ".txz", ".xz", ".zst"}
+)
 
 _HEIC = "a HEIC or HEIF picture, which is not read; export it as JPEG"
 RAW_ADVICE = "a raw camera file, which is not read; develop it to JPEG or TIFF"
@@ -16,7 +23,9 @@ _OTHER = "a picture in a format that is not read; save it as PNG or JPEG"
 _ADVICE_BY_SUFFIX = {
     **dict.fromkeys((".heic", ".heif", ".hif"), _HEIC),
     **dict.fromkeys((".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"), RAW_ADVICE),
-    **dict.fromkeys((".avif", ".gif", ".jp2", ".jxl"), _OTHER),
+    **dict.fromkeys((".pef", ".srw", ".nrw", ".raw", ".3fr", ".iiq", ".x3f"), RAW_ADVICE),
+    **dict.fromkeys((".avif", ".gif", ".jp2", ".j2k", ".jxl", ".psd"), _OTHER),
+    **dict.fromkeys((".tga", ".ppm", ".pgm", ".pnm", ".exr", ".ico"), _OTHER),
     ".pdf": _PDF,
 }
 _SIGNATURES = (b"\xff\xd8", b"\x89PNG", b"RIFF", b"BM", b"II*\x00", b"MM\x00*")
@@ -45,10 +54,35 @@ def is_picture_name(path: Path) -> bool:
     return is_image_name(path) or path.suffix.lower() in _ADVICE_BY_SUFFIX
 
 
+def is_document_name(path: Path) -> bool:
+    """Return whether a file that is named like a picture is a document, which holds none of its own."""
+    return path.suffix.lower() == ".pdf"
+
+
+def has_suffix(path: Path) -> bool:
+    """Return whether a file's name ends with a suffix: letters and digits after its last dot, a letter first.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> [has_suffix(Path(name)) for name in ("a.jpg", "a", "crack 2.5 mm", "2024.05.01")]
+        [True, False, False, False]
+    """
+    return re.fullmatch(r"[.][^\W\d_][^\W_]*~?", path.suffix) is not None
+
+
+def is_image_content(start: bytes) -> bool:
+    """Return whether a file that begins with these bytes is a picture in a format that is read."""
+    if start.startswith(b"RIFF"):
+        return start[8:12] == b"WEBP"
+    if start.startswith(b"BM"):
+        return start[6:10] == b"\x00\x00\x00\x00"  # reserved; text may begin with BM
+    return start.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n", b"II*\x00", b"MM\x00*"))
+
+
 def suffix_problem(path: Path) -> str | None:
     """Say why a file of this name is not read; ``None`` when it is."""
     suffix = path.suffix.lower()
-    if suffix in IMAGE_SUFFIXES:
+    if suffix in IMAGE_SUFFIXES or not has_suffix(path):
         return None
     unknown = f"the suffix '{path.suffix}' is not read; expected {', '.join(IMAGE_SUFFIXES)}"
     return _ADVICE_BY_SUFFIX.get(suffix, unknown)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from crack_lightning.data.left_out import LeftOut
+
 SPLITS = ("train", "val", "test")
 EXCLUDED = "data.exclude"
 """The reason that stands beside a tile which the user left out."""
@@ -43,6 +45,7 @@ class TileTable:
             ``name`` (a path that does not tell where the sources lie that were put together), ``twins`` and
             ``group_from`` (see ``data.groups``); and what reading them found: ``brightness`` and
             ``sharpness`` (see ``data.appearance``).
+        left_out: What else lies under the root and is used for nothing.
     """
 
     root: Path
@@ -55,6 +58,7 @@ class TileTable:
     split: NDArray[np.str_]
     sha256: NDArray[np.str_]
     extra: dict[str, NDArray[np.generic]] = field(default_factory=dict)
+    left_out: tuple[LeftOut, ...] = ()
 
     def __post_init__(self) -> None:
         for name in (name for name, column in COLUMNS.items() if not column.optional):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 
 from crack_lightning.cache_entries import cache_folder
 from crack_lightning.config.data import naming_part
+from crack_lightning.data.left_out import describe_left_out
 from crack_lightning.data.reading import readable, with_splits, without_excluded
 from crack_lightning.data.sources import load_source, painted
 from crack_lightning.data.sources.mixed import merge, stacked
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
     from crack_lightning.config.data import DataConfig
     from crack_lightning.data.table import TileTable
+
+
+_log = logging.getLogger(__name__)
 
 
 class ModelClasses(NamedTuple):
@@ -51,6 +56,8 @@ def load_tiles(
         table = merge(tables)
     else:
         table = _load(data, threads, progress, model)
+    if table.left_out:
+        _log.warning("%s", describe_left_out(table.left_out))
     return (table, []) if data.exclude is None else without_excluded(table, Path(data.exclude))
 
 

@@ -50,6 +50,7 @@ def audit_contents(found: Audit, *, title: str, command: str, left_out: int) -> 
         "positive_class": table.positive_class,
         "counts": _counts(found, left_out=left_out),
         "classes": {name: int((table.label == k).sum()) for k, name in enumerate(names)},
+        "left_out": [item._asdict() for item in table.left_out],
         "unreadable": [{"path": paths[row], "reason": found.reason[row]} for row in np.flatnonzero(~good)],
         "identical": named(found.identical),
         "twins": named(found.twins),
@@ -78,6 +79,7 @@ def _counts(found: Audit, *, left_out: int) -> dict[str, int]:
     return {
         "tiles": len(found.table),
         "left_out_by_data_exclude": left_out,
+        "pictures_left_out": sum(item.files for item in found.table.left_out),
         "unreadable": int((found.reason != "").sum()),
         "identical_files": sum(map(len, found.identical)),
         "identical_sets": len(found.identical),
@@ -143,6 +145,7 @@ def summary_rows(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     """Return what a reader asks first, in words, with its number of tiles."""
     return [
         ("tiles", counts["tiles"]),
+        ("pictures left out, which are no tiles", counts["pictures_left_out"]),
         ("unreadable", counts["unreadable"]),
         (f"identical files, in {counts['identical_sets']:,} sets", counts["identical_files"]),
         (f"twins, in {counts['sets_of_twins']:,} sets", counts["tiles_in_sets_of_twins"]),

@@ -124,6 +124,7 @@ def data_statement(table: TileTable) -> dict[str, Any]:
         "tiles_without_group": int((~known).sum()),
         "tiles_of_recovered_photos": int((table.extra.get("group_from", table.group) == "recovery").sum()),
         "groups_in_several_splits": sum(count > 1 for count in splits_of_group.values()),
+        "left_out": [item._asdict() for item in table.left_out],
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from crack_lightning.data.left_out import LeftOut, describe_left_out
 from crack_lightning.data.table import EXCLUDED
 from crack_lightning.report.document import Pictures, Section, Table
 from crack_lightning.report.verdict import number, percent
@@ -24,7 +25,7 @@ def data_section(contents: Mapping[str, Any]) -> Section:
     head = ["split", *names, "all tiles", "groups"]
     sources = ", ".join(f"{name} ({tiles:,} tiles)" for name, tiles in data["sources"].items())
     leaks = [_leak_sentence(data), _twins_sentence(contents["twins"]) if len(rows) > 1 else ""]
-    lines = [f"Source: {sources}.", *leaks, *_skipped_lines(contents["provenance"])]
+    lines = [f"Source: {sources}.", *leaks, _left_out_sentence(data), *_skipped_lines(contents["provenance"])]
     return Section(
         "Data",
         [
@@ -33,6 +34,11 @@ def data_section(contents: Mapping[str, Any]) -> Section:
             Pictures(["example_tiles.png", "augmentations.png"]),
         ],
     )
+
+
+def _left_out_sentence(data: Mapping[str, Any]) -> str:
+    sentence = describe_left_out([LeftOut(**row) for row in data["left_out"]])
+    return f"{sentence}." if sentence else ""
 
 
 def _leak_sentence(data: Mapping[str, Any]) -> str:

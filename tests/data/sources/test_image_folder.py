@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -230,13 +229,6 @@ def test_odd_entries_are_listed_so_that_the_check_names_them(tmp_path: Path) -> 
         "link.jpg": "a broken link",
         "photo.HEIC": "a HEIC or HEIF picture, which is not read",
     }
-
-
-def test_a_name_that_is_not_utf8_is_named(tmp_path: Path) -> None:
-    fill(tmp_path, "crack/a.png", "intact/b.png")
-    (tmp_path / "crack" / os.fsdecode(b"Ri\xdf.png")).write_bytes(b"")
-    with pytest.raises(DataError, match=r"Ri\\xdf\.png' is not named in UTF-8"):
-        read(tmp_path)
 
 
 def test_a_pattern_names_the_photo(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING
 
+from crack_lightning.data.folder_names import same_name
 from crack_lightning.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ def name_classes(
         DataError: If two folders do not say which is which.
     """
     if class_names is not None:
+        class_names = _as_on_disk(folders, class_names)
         return _as_told(folders, class_names, positive_class, of_model=bool(known_classes))
     of_model = {folder: name for folder in folders if (name := known_class(folder, known_classes))}
     if len(of_model) == len(folders):
@@ -92,6 +95,20 @@ def name_classes(
     return spelled
 
 
+def names_class(
+    folder: str,
+    *,
+    class_names: Mapping[str, str] | None,
+    positive_class: str,
+    known_classes: Sequence[str] = (),
+) -> bool:
+    """Return whether a folder's name is known to be that of a class; arguments as for ``name_classes``."""
+    if class_names is not None:
+        return _composed(folder) in map(_composed, class_names)
+    named = common_class(folder) is not None or same_name(folder) == same_name(positive_class)
+    return named or known_class(folder, known_classes) is not None
+
+
 def order_classes(classes: Sequence[str], positive_class: str) -> tuple[tuple[str, ...], str | None]:
     """Return the classes by index, of two the positive last, and the positive one if it is among them."""
     names = sorted(set(classes))
@@ -101,8 +118,21 @@ def order_classes(classes: Sequence[str], positive_class: str) -> tuple[tuple[st
 
 
 def _one_spelling(folders: Sequence[str], positive_class: str) -> dict[str, str]:
-    spelling = {positive_class.casefold(): positive_class}
-    return {folder: spelling.setdefault(folder.casefold(), folder) for folder in folders}
+    spelling = {same_name(positive_class): positive_class}
+    return {folder: spelling.setdefault(same_name(folder), folder) for folder in folders}
+
+
+def _as_on_disk(folders: Sequence[str], class_names: Mapping[str, str]) -> dict[str, str]:
+    """Name folders as they are on the disk, of which two may differ in Unicode's normal form only."""
+    by_name = {_composed(folder): name for folder, name in class_names.items()}
+    there = {folder: by_name[_composed(folder)] for folder in folders if _composed(folder) in by_name}
+    composed = set(map(_composed, there))
+    return there | {key: name for key, name in class_names.items() if _composed(key) not in composed}
+
+
+def _composed(name: str) -> str:
+    """Return a name with its accents composed; a zip archive from a Mac has them apart."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _as_told(

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from crack_lightning.data.formats import IMAGE_SUFFIXES, is_image_name, is_picture_name
+from crack_lightning.data.file_listing import folders_in, list_files
+from crack_lightning.data.formats import IMAGE_SUFFIXES, is_document_name, suffix_problem
+from crack_lightning.data.left_out import count_left_out
 from crack_lightning.data.table import TileTable
 from crack_lightning.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
-
-_IGNORED = frozenset({"__MACOSX", "@eaDir", "Thumbs.db"})
+    from collections.abc import Iterable, Sequence
 
 
 class Tile(NamedTuple):
@@ -44,8 +43,8 @@ def check_root(root: Path) -> None:
 
 def no_images(folder: Path) -> DataError:
     """Compose the error about a folder without a picture that is read."""
-    pictures = list_pictures(folder)
-    if loose := sum(map(is_image_name, pictures)):
+    pictures = list_files(folder).pictures
+    if loose := sum(map(_is_read, pictures)):
         return DataError(
             f"data.root: {loose:,} images under '{folder}' lie in no folder of a class; expected one "
             "folder a class. Sort them into such folders, or set data.root=<the folder above them>."
@@ -58,11 +57,6 @@ def no_images(folder: Path) -> DataError:
         f"data.root: no images under '{folder}' (looked for {', '.join(IMAGE_SUFFIXES)}).{hint} "
         "Set data.root=<folder>, or use data=synthetic."
     )
-
-
-def subfolders(folder: Path) -> list[Path]:
-    """List the folders directly in a folder by name, without hidden ones and what archives leave behind."""
-    return [path for path in _entries(folder) if path.is_dir()]
 
 
 def find_home(root: Path, names: Iterable[str], *, expected: str) -> tuple[Path, dict[str, Path]]:
@@ -80,8 +74,8 @@ def find_home(root: Path, names: Iterable[str], *, expected: str) -> tuple[Path,
         DataError: If the root is missing, or no folder there has any of the names.
     """
     check_root(root)
-    for home in (root, *subfolders(root)):
-        present = {child.name.casefold(): child for child in subfolders(home)}
+    for home in (root, *folders_in(root)):
+        present = {child.name.casefold(): child for child in folders_in(home)}
         found = {name: present[name.casefold()] for name in names if name.casefold() in present}
         if found:
             return home, found
@@ -92,20 +86,19 @@ def find_home(root: Path, names: Iterable[str], *, expected: str) -> tuple[Path,
 
 
 def list_pictures(folder: Path) -> list[Path]:
-    """List the pictures in a folder and below, also those in formats that will be named as unreadable.
-
-    Links are followed, except into a folder that was seen already or that the folder lies in. A folder with
-    the name of a picture is listed too, so that the check of the files names it.
-
-    Raises:
-        DataError: If a folder below cannot be listed, or a name is not valid UTF-8.
-    """
-    return list(_walk(folder, seen={folder.resolve(), *folder.resolve().parents}))
+    """List the pictures in a folder and below, each once; see :func:`list_files`."""
+    listing = list_files(folder)
+    repeated = listing.repeated(listing.pictures)
+    return [folder / path for path in listing.pictures if path not in repeated]
 
 
-def has_images(paths: Iterable[Path]) -> bool:
-    """Tell whether one of the files at least has a suffix that is read."""
-    return any(is_image_name(path) for path in paths)
+def has_images(paths: Iterable[Path | str]) -> bool:
+    """Return whether one of the files at least has a name that is read."""
+    return any(map(_is_read, paths))
+
+
+def _is_read(path: Path | str) -> bool:
+    return suffix_problem(Path(path)) is None
 
 
 def group_by_photo(tiles: Sequence[Tile], pattern: str | None) -> list[Tile]:
@@ -152,6 +145,7 @@ def make_table(
     class_names: tuple[str, ...],
     positive_class: str | None,
     source: str,
+    left_out: Iterable[tuple[str, str]] = (),
 ) -> TileTable:
     """Make the table of the tiles found, sorted by path.
 
@@ -161,6 +155,7 @@ def make_table(
         class_names: The K classes in order of their index.
         positive_class: One of them, or ``None``.
         source: Name of the source.
+        left_out: Files under the root that are no tiles, each a relative path and the reason.
     """
     ordered = sorted(tiles)
     index = {name: number for number, name in enumerate(class_names)}
@@ -174,35 +169,14 @@ def make_table(
         source=np.full(len(ordered), source),
         split=np.array([tile.split for tile in ordered], dtype=np.str_),
         sha256=np.full(len(ordered), ""),
+        left_out=count_left_out(item for item in left_out if not is_document_name(Path(item[0]))),
     )
 
 
-def _walk(folder: Path, *, seen: set[Path]) -> Iterator[Path]:
-    for path in _entries(folder):
-        if is_picture_name(path):
-            yield path
-        elif path.is_dir() and (real := path.resolve()) not in seen:
-            seen.add(real)
-            yield from _walk(path, seen=seen)
-
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        paths = sorted(folder.iterdir(), key=lambda path: path.name)
-    except OSError as error:
-        raise DataError(
-            f"data.root: cannot list '{folder}' ({error.strerror}); mend its permissions, or move it away."
-        ) from None
-    kept = [path for path in paths if not path.name.startswith(".") and path.name not in _IGNORED]
-    for path in kept:
-        if not _is_utf8(path.name):
-            raise DataError(f"data.root: {os.fsencode(path)!r} is not named in UTF-8; rename it.")
-    return kept
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def unused(root: Path, used: Iterable[Path], reason: str) -> list[tuple[str, str]]:
+    """Return what lies under a root beside the pictures used, each a path relative to it and the reason."""
+    listing = list_files(root)
+    taken = {path.relative_to(root).as_posix() for path in used}
+    repeated = listing.repeated(sorted(listing.pictures, key=lambda path: path not in taken))
+    others = [(path, repeated.get(path, reason)) for path in listing.pictures if path not in taken]
+    return [*listing.others, *others]

@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
-from crack_lightning.data.sources.class_names import known_class, name_classes, order_classes
+from crack_lightning.data.file_listing import folders_in, list_files
+from crack_lightning.data.layout import place_pictures
+from crack_lightning.data.sources.class_names import known_class, name_classes, names_class, order_classes
 from crack_lightning.data.sources.folders import (
     Tile,
     check_root,
     group_by_photo,
     has_images,
-    list_pictures,
     make_table,
     no_images,
-    subfolders,
 )
 from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from crack_lightning.data.file_listing import Listing
     from crack_lightning.data.table import TileTable
 
 _log = logging.getLogger(__name__)
-
-_SPLIT_BY_FOLDER = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-}
 
 
 def load(
@@ -59,10 +55,14 @@ def load(
         DataError: If there are no images, fewer than two classes, or folders that do not say their class.
     """
     check_root(root)
-    found = _find(root)
+    listing = list_files(root)
+    known = partial(
+        names_class, class_names=class_names, positive_class=positive_class, known_classes=known_classes
+    )
+    found, left_out = _find(listing, known, told=class_names is not None)
     if class_names is None and not any(known_class(tile.class_name, known_classes) for tile in found):
-        found = _of_root(root, known_classes) or found
-    if not found:
+        found, left_out = _of_root(listing, known_classes) or (found, left_out)
+    if not has_images(tile.path for tile in found):
         raise no_images(root)
     folders = sorted({tile.class_name for tile in found})
     mapping = name_classes(
@@ -70,66 +70,53 @@ def load(
     )
     if not known_classes and len(set(mapping.values())) < 2:
         raise _one_class(root, mapping)
-    _log.info("classes: %s", ", ".join(f"{folder} → {name}" for folder, name in mapping.items()))
+    _log_classes(mapping, [folder for folder in listing.empty if known(folder.rpartition("/")[2])])
     tiles = [tile._replace(class_name=mapping[tile.class_name]) for tile in found]
     tiles = group_by_photo(tiles, group_pattern)
     classes, positive = order_classes(list(mapping.values()), positive_class)
-    return make_table(root, tiles, class_names=classes, positive_class=positive, source="image_folder")
+    return make_table(
+        root,
+        tiles,
+        class_names=classes,
+        positive_class=positive,
+        source="image_folder",
+        left_out=left_out,
+    )
 
 
-def _find(root: Path) -> list[Tile]:
-    """List the pictures with their folders' names as classes."""
-    found = []
-    for base, split in _bases(root):
-        for folder in subfolders(base):
-            paths = list_pictures(folder)
-            if has_images(paths):
-                found += [Tile(path.relative_to(root).as_posix(), folder.name, split=split) for path in paths]
-    return found
+def _find(
+    listing: Listing, known: Callable[[str], bool], *, told: bool
+) -> tuple[list[Tile], list[tuple[str, str]]]:
+    """Return the pictures with their folders' names as classes, and the files left out with the reasons."""
+    placed, left_out = place_pictures(listing.pictures, root=str(listing.root), names_class=known, told=told)
+    repeated = listing.repeated(item.path for item in placed)
+    found = [Tile(path, folder, split=split) for path, folder, split in placed if path not in repeated]
+    return found, [*listing.others, *left_out, *repeated.items()]
 
 
-def _of_root(root: Path, known_classes: Sequence[str]) -> list[Tile]:
-    """List the pictures of a root that is itself the folder of a model's class; none of any other."""
-    name = root.resolve().name
-    if known_class(name, known_classes) is None:
-        return []
-    paths = list_pictures(root)
-    return [Tile(path.relative_to(root).as_posix(), name) for path in paths] if has_images(paths) else []
+def _of_root(
+    listing: Listing, known_classes: Sequence[str]
+) -> tuple[list[Tile], list[tuple[str, str]]] | None:
+    """Return what :func:`_find` does where the root is itself the folder of a model's class."""
+    name = listing.root.resolve().name
+    if known_class(name, known_classes) is None or not has_images(listing.pictures):
+        return None
+    repeated = listing.repeated(listing.pictures)
+    tiles = [Tile(path, name) for path in listing.pictures if path not in repeated]
+    return tiles, [*listing.others, *repeated.items()]
 
 
-def _bases(root: Path) -> list[tuple[Path, str]]:
-    """List the folders that hold class folders, with the split that each stands for."""
-    splits = [(folder, _SPLIT_BY_FOLDER.get(folder.name.casefold(), "")) for folder in subfolders(root)]
-    named = [(folder, split) for folder, split in splits if split]
-    if not named:
-        return [(root, "")]
-    if [split for _, split in named] == ["train"]:
-        return [(folder, "") for folder, _ in named]
-    _check_splits(root, splits)
-    return named
-
-
-def _check_splits(root: Path, splits: list[tuple[Path, str]]) -> None:
-    names = [split for _, split in splits if split]
-    if "train" not in names or len(names) > len(set(names)):
-        listed = ", ".join(folder.name for folder, split in splits if split)
-        raise DataError(
-            f"data.root: '{root}' has the folders {listed}; expected train and one each of val and test at "
-            "most. Rename them, or move the class folders to one place."
-        )
-    for folder, split in splits:
-        if not split and has_images(list_pictures(folder)):
-            raise DataError(
-                f"data.root: '{folder}' has images beside train, val and test folders; "
-                "move it into one of them or away."
-            )
+def _log_classes(mapping: Mapping[str, str], empty: Sequence[str]) -> None:
+    _log.info("classes: %s", ", ".join(f"{folder} → {name}" for folder, name in mapping.items()))
+    if empty:
+        _log.warning("classes: no pictures in %s", ", ".join(f"'{folder}'" for folder in empty))
 
 
 def _one_class(root: Path, mapping: Mapping[str, str]) -> DataError:
     (name,) = set(mapping.values())
     folders = ", ".join(f"'{folder}'" for folder in mapping)
     below = (
-        [child.name for folder in mapping for child in subfolders(root / folder)] if len(mapping) == 1 else []
+        [child.name for folder in mapping for child in folders_in(root / folder)] if len(mapping) == 1 else []
     )
     hint = (
         f" If its folders {', '.join(below[:4])} are the classes, set data.root to it."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -13,6 +13,7 @@ import numpy as np
 
 from crack_lightning.cache_entries import cached_entry
 from crack_lightning.data.decoding import UnreadableImageError, decode_image
+from crack_lightning.data.left_out import count_left_out
 from crack_lightning.data.masks import MaskRules, crack_width, read_mask
 from crack_lightning.data.progress import with_bar
 from crack_lightning.data.sources.cut import CutTile, read_table, write_table
@@ -23,6 +24,7 @@ from crack_lightning.data.sources.folders import (
     has_images,
     list_pictures,
     no_images,
+    unused,
 )
 from crack_lightning.errors import DataError
 
@@ -93,7 +95,7 @@ def load(
         write_table(folder, rows, source="masked_photos")
 
     entry = cached_entry("masked", made_of, cut, cache=cache)
-    table = read_table(entry)
+    table = replace(read_table(entry), left_out=count_left_out(_left_out(root, pairs, rules)))
     if not one_class and len(np.unique(table.label)) < 2:
         raise _one_class_only(root, int(table.label.sum()), len(table))
     log.info("masks: %d photos, %d tiles; tiles are in '%s'", len(pairs), len(table), entry)
@@ -145,6 +147,14 @@ def _pairs(root: Path, rules: MaskRules) -> list[tuple[Path, Path]]:
             "data.masked.masks or data.masked.mask_suffix."
         )
     return pairs
+
+
+def _left_out(root: Path, pairs: list[tuple[Path, Path]], rules: MaskRules) -> Iterator[tuple[str, str]]:
+    """Yield what lies under the root beside photos with masks, each a relative path and the reason."""
+    others = unused(root, (path for pair in pairs for path in pair), "in no folder of photos or masks")
+    for path, reason in others:
+        of_masks = any((root / path).is_relative_to(root / folder) for folder in rules.masks)
+        yield path, "a mask of no photo" if of_masks and path.split("/")[0] not in rules.images else reason
 
 
 def _masks_by_stem(folder: Path) -> dict[str, list[Path]]:

@@ -17,6 +17,7 @@ from crack_lightning.data.sources.folders import (
     list_pictures,
     make_table,
     no_images,
+    unused,
 )
 from crack_lightning.errors import DataError
 
@@ -46,7 +47,7 @@ def load(root: Path, *, group_pattern: str | None = None, one_class: bool = Fals
         DataError: If a folder is missing or holds no image.
     """
     home, folders = find_home(root, _CLASS_BY_FOLDER, expected="the folders Positive and Negative")
-    tiles, above = [], len((home / "a").as_posix()) - 1
+    tiles, used, above = [], [], len((home / "a").as_posix()) - 1
     for name, class_name in _CLASS_BY_FOLDER.items():
         if name not in folders:
             if one_class:
@@ -57,6 +58,13 @@ def load(root: Path, *, group_pattern: str | None = None, one_class: bool = Fals
         paths = list_pictures(folders[name])
         if not has_images(paths):
             raise no_images(folders[name])
+        used += paths
         tiles += [Tile(path.as_posix()[above:], class_name) for path in paths]
-    tiles = group_by_photo(tiles, group_pattern)
-    return make_table(home, tiles, class_names=(INTACT, CRACK), positive_class=CRACK, source="metu")
+    return make_table(
+        home,
+        group_by_photo(tiles, group_pattern),
+        class_names=(INTACT, CRACK),
+        positive_class=CRACK,
+        source="metu",
+        left_out=unused(root, used, "outside the folders Positive and Negative"),
+    )

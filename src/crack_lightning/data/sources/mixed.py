@@ -77,6 +77,7 @@ def stacked(tables: Sequence[TileTable]) -> TileTable:
         positive_class=moved[0].positive_class,
         **{name: np.concatenate([getattr(table, name) for table in moved]) for name in required},
         extra={name: np.concatenate([_known(table, name) for table in moved]) for name in extra},
+        left_out=tuple(item for table in tables for item in table.left_out),
     )
 
 
@@ -90,6 +91,7 @@ def _named(name: str, table: TileTable, class_names: tuple[str, ...]) -> TileTab
         group=np.where(table.group == "", "", np.char.add(f"{name}:", table.group)),
         source=np.full(len(table), name),
         extra=table.extra | {"name": np.char.add(f"{name}:", table.path)},
+        left_out=tuple(item._replace(folder=f"{name}:{item.folder}") for item in table.left_out),
     )
 
 

@@ -142,6 +142,7 @@ def _as_base(table: TileTable, base: TileTable, chosen: NDArray[np.int64]) -> Ti
         positive_class=base.positive_class,
         label=np.where(table.label == 1, base.positive_index, 1 - base.positive_index).astype(np.int64),
         group=base.group[chosen],
+        left_out=base.left_out,
         extra=table.extra
         | {"painted_on": base.sha256[chosen], "group_from": base.extra["group_from"][chosen]},
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from crack_lightning.data.file_listing import folders_in
 from crack_lightning.data.sources.class_names import CRACK, INTACT, common_class
 from crack_lightning.data.sources.folders import (
     Tile,
@@ -17,7 +18,7 @@ from crack_lightning.data.sources.folders import (
     list_pictures,
     make_table,
     no_images,
-    subfolders,
+    unused,
 )
 from crack_lightning.errors import DataError
 
@@ -51,12 +52,21 @@ def load(root: Path, *, one_class: bool = False) -> TileTable:
         for name, folder in places.items()
         for tile in _read_place(folder, home, _PLACE_BY_FOLDER[name], one_class=one_class)
     ]
-    return make_table(home, tiles, class_names=(INTACT, CRACK), positive_class=CRACK, source="sdnet2018")
+    return make_table(
+        home,
+        tiles,
+        class_names=(INTACT, CRACK),
+        positive_class=CRACK,
+        source="sdnet2018",
+        left_out=unused(
+            root, [home / tile.path for tile in tiles], "outside the folders of cracked and intact tiles"
+        ),
+    )
 
 
 def _read_place(place: Path, home: Path, letter: str, *, one_class: bool) -> list[Tile]:
     folders = {
-        name: folder for folder in subfolders(place) if (name := common_class(folder.name)) is not None
+        name: folder for folder in folders_in(place) if (name := common_class(folder.name)) is not None
     }
     if len(folders) < (1 if one_class else 2):
         raise DataError(
