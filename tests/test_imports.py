@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "crack_lightning"
-FOUNDATION = {"errors", "hardware", "processes", "run_folder", "cache_entries"}
+FOUNDATION = {"errors", "paths", "hardware", "processes", "run_folder", "cache_entries"}
 MAY_IMPORT = {
     "errors": set(),
+    "paths": set(),
     "hardware": {"errors"},
     "processes": {"errors"},
     "run_folder": {"errors"},
-    "cache_entries": {"errors", "run_folder"},
-    "config": {"errors", "run_folder"},
+    "cache_entries": {"errors", "paths", "run_folder"},
+    "config": {"errors", "paths", "run_folder"},
     "targets": {"errors"},
     "data": FOUNDATION,
     "evaluation": FOUNDATION,
@@ -37,7 +38,7 @@ MAY_IMPORT = {
     "evaluate": {"cli", "command_line", "config", "hardware", "experiment", "report"},
     "predict": {"cli", "config", "hardware", "inference"},
     "cache": {"errors", "cache_entries", "cli"},
-    "": {"inference", ""},
+    "": {"inference", "paths", ""},
 }
 CONFIGURED = {
     "config",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ def load(path: str | Path, *, device: str = "cpu") -> Predictor:
         CheckpointError: If the file is missing, damaged, or no checkpoint of this package.
     """
     from crack_lightning.inference.predictor import Predictor
+    from crack_lightning.paths import expanded
 
-    return Predictor.load(path, device=device)
+    return Predictor.load(expanded(os.fspath(path)), device=device)
 
 
 def __getattr__(name: str) -> Any:

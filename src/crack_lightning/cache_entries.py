@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from crack_lightning.errors import DataError
+from crack_lightning.paths import expanded
 from crack_lightning.run_folder import write_text
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _PATIENCE_S = 0.5
 def cache_folder() -> Path:
     """Return the folder of everything that can be made again; ``CRACK_LIGHTNING_CACHE`` overrides it."""
     override = os.environ.get("CRACK_LIGHTNING_CACHE")
-    return Path(override).expanduser().resolve() if override else user_cache_path("crack_lightning")
+    return Path(expanded(override)).resolve() if override else user_cache_path("crack_lightning")
 
 
 def cached_entry(

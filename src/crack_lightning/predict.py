@@ -33,11 +33,11 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
     require_checkpoint(config.checkpoint)
     from crack_lightning.inference.pictures import find_pictures
 
-    pictures = find_pictures(config.source)
+    pictures, left_out = find_pictures(config.source)
     with heavy_imports():
         from crack_lightning.inference.prediction import run_prediction
 
-    run_prediction(config, pictures, folder=folder)
+    run_prediction(config, pictures, left_out=left_out, folder=folder)
     return 0
 
 

@@ -18,6 +18,7 @@ from crack_lightning.config.commands import (
 from crack_lightning.config.suggest import explain
 from crack_lightning.config.train import TrainConfig
 from crack_lightning.errors import ConfigError
+from crack_lightning.paths import expand_paths
 from crack_lightning.run_folder import write_text
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def parse(composed: DictConfig, schema: type[T]) -> T:
         ConfigError: With every problem found.
     """
     try:
-        plain = OmegaConf.to_container(composed, resolve=True)
+        plain = expand_paths(OmegaConf.to_container(composed, resolve=True))
         merged = OmegaConf.merge(_node(schema), plain)
         config = cast("T", OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _ARCHIVE = "an archive, which is not opened here; unpack it"
 _BROKEN = "a broken link"
-_REPEATED = "a link to a picture that is read already"
+REPEATED = "a link to a picture that is read already"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class Listing:
         for path in sorted(chosen, key=lambda path: path in self.real):
             real = self.real.get(path) or f"{base}{os.sep}{path}"
             if real in seen:
-                found[path] = _REPEATED
+                found[path] = REPEATED
             seen.add(real)
         return found
 

@@ -6,9 +6,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crack_lightning.data.folder_names import mentions_split, same_name, split_of
+from crack_lightning.data.folder_names import mentions_split, split_of
 from crack_lightning.data.folder_tree import folder_tree
 from crack_lightning.errors import DataError
+from crack_lightning.paths import same_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

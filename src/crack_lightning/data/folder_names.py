@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from crack_lightning.paths import same_name
 
 _SPLIT_WORDS = {
     "train": "train training trn",
@@ -29,11 +30,6 @@ _SYSTEM = frozenset(
         "system volume information",
     }
 )
-
-
-def same_name(name: str) -> str:
-    """Return what two names share that differ in case or in Unicode's normal form only."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def split_of(folder: str) -> str | None:

@@ -9,8 +9,8 @@ import numpy as np
 from crack_lightning.data.decoding import decode_image
 from crack_lightning.data.loading import UnreadableImageError
 from crack_lightning.inference.mapping import write_map, write_tiles
-from crack_lightning.inference.pictures import places
 from crack_lightning.inference.predictor import Answers
+from crack_lightning.paths import places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

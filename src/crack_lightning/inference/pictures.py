@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 
 from PIL import Image, ImageDraw, ImageFont
 
-from crack_lightning.data.formats import IMAGE_SUFFIXES, is_picture_name
+from crack_lightning.data.file_listing import REPEATED, list_files
+from crack_lightning.data.formats import IMAGE_SUFFIXES
+from crack_lightning.data.left_out import LeftOut, count_left_out
 from crack_lightning.errors import DataError
+from crack_lightning.paths import expanded
 from crack_lightning.run_folder import whole_file
 
 if TYPE_CHECKING:
@@ -22,51 +25,64 @@ if TYPE_CHECKING:
 _CALLED, _OTHER = (213, 94, 0), (0, 114, 178)
 
 
-def find_pictures(sources: Sequence[str]) -> list[Path]:
-    """Return the files that files, folders and glob patterns mean.
+def find_pictures(sources: Sequence[str]) -> tuple[list[Path], list[LeftOut]]:
+    """Return the files that files, folders and glob patterns mean, and what is left out of the folders.
 
     Args:
         sources: Each a path that exists, or a pattern such as ``site/**/*.jpg``. A file is taken whatever its
             suffix; of a folder, the pictures in it and below.
 
     Returns:
-        Each file once, in the order of the sources and then by path.
+        Each file once, in the order of the sources and then by path; what lies in the folders beside them.
 
     Raises:
         DataError: If a source means no file.
     """
-    found: dict[Path, None] = {}
+    found: list[Path] = []
+    left_out: list[LeftOut] = []
     for source in sources:
-        path = Path(source).expanduser()
-        if path.is_dir():
-            files = sorted(file for file in path.rglob("*") if is_picture_name(file) and file.is_file())
-        elif path.exists():
-            files = [path]
-        else:
-            files = _matching(path)
+        path = Path(expanded(source))
+        files: list[Path] = []
+        for match in [path] if os.path.lexists(path) else _matching(path):
+            if match.is_dir():
+                listing = list_files(match)
+                files += [match / name for name in listing.pictures]
+                left_out += [_within(match, item) for item in count_left_out(listing.others)]
+            else:
+                files.append(match)
         if not files:
-            what = "no pictures in this folder" if path.is_dir() else "no such file, folder or pattern"
-            looked = f" (looked for {', '.join(IMAGE_SUFFIXES)})" if path.is_dir() else ""
-            raise DataError(
-                f"source: {what}: '{source}'{looked}; give files, folders or patterns that exist."
-            )
-        found |= dict.fromkeys(files)
-    return list(found)
+            raise _nothing(source, path)
+        found += files
+    return _once(found, left_out)
+
+
+def _once(found: Sequence[Path], left_out: Sequence[LeftOut]) -> tuple[list[Path], list[LeftOut]]:
+    """Take each file once, and count the links that lead to one again."""
+    first: dict[str, Path] = {}
+    again: list[tuple[str, str]] = []
+    for path in found:
+        kept = first.setdefault(os.path.realpath(path), path)
+        if kept.absolute() != path.absolute():
+            again.append((path.as_posix(), REPEATED))
+    return list(first.values()), [*left_out, *count_left_out(again)]
+
+
+def _within(folder: Path, item: LeftOut) -> LeftOut:
+    return item._replace(folder=(folder / item.folder).as_posix())
+
+
+def _nothing(source: str, path: Path) -> DataError:
+    what = "no pictures in this folder" if path.is_dir() else "no such file, folder or pattern"
+    looked = f" (looked for {', '.join(IMAGE_SUFFIXES)})" if path.is_dir() else ""
+    return DataError(f"source: {what}: '{source}'{looked}; give files, folders or patterns that exist.")
 
 
 def _matching(pattern: Path) -> list[Path]:
-    """Return the files that a glob pattern means; what folders are named that exist is no pattern."""
+    """Return the files and folders that a glob pattern means; a folder that exists is not read as one."""
     home = next(folder for folder in pattern.parents if folder.is_dir())
     rest = pattern.relative_to(home).as_posix()
     names = glob.glob(rest, root_dir=home, recursive=True)  # noqa: PTH207  # "**" means files, too
-    return sorted(path for name in names if (path := home / name).is_file())
-
-
-def places(pictures: Sequence[Path], folder: Path) -> list[Path]:
-    """Return where what is made of pictures goes in a folder; folders below their common one are kept."""
-    paths = [path.absolute() for path in pictures]
-    base = Path(os.path.commonpath([path.parent for path in paths]))
-    return [folder / path.relative_to(base) for path in paths]
+    return sorted(home / name for name in names)
 
 
 def annotate(pixels: NDArray[np.uint8], destination: Path, *, text: str, positive: bool) -> None:

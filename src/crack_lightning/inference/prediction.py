@@ -15,19 +15,21 @@ from rich.text import Text
 
 from crack_lightning.config import write_config
 from crack_lightning.data.decoding import decode_image
+from crack_lightning.data.left_out import describe_left_out
 from crack_lightning.errors import ConfigError, DataError
 from crack_lightning.hardware import configure_process, plan_hardware
 from crack_lightning.inference.computing import MANY, are_large, choose
 from crack_lightning.inference.explained import explained_pictures
 from crack_lightning.inference.mapped import map_pictures
 from crack_lightning.inference.mapping import CrackMapper, map_reach
-from crack_lightning.inference.pictures import annotate, places
+from crack_lightning.inference.pictures import annotate
 from crack_lightning.inference.predictor import Predictor, answering_network
 from crack_lightning.inference.strips import PIECE_PX
 from crack_lightning.model.builtin import BUILTIN
 from crack_lightning.model.checkpoints import load_trained
 from crack_lightning.model.explain import Explainer, LocalExplainer, explainer_of
 from crack_lightning.model.networks import CellNetwork
+from crack_lightning.paths import places
 from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer, whole_file
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from crack_lightning.config import PredictConfig
+    from crack_lightning.data.left_out import LeftOut
     from crack_lightning.hardware import HardwarePlan
     from crack_lightning.inference.predictor import Answers
     from crack_lightning.model.trained import AnsweringParts
@@ -44,12 +47,19 @@ log = logging.getLogger(__name__)
 _SHOWN = 20
 
 
-def run_prediction(config: PredictConfig, pictures: list[Path], *, folder: Path | None = None) -> Path:
+def run_prediction(
+    config: PredictConfig,
+    pictures: list[Path],
+    *,
+    left_out: Sequence[LeftOut] = (),
+    folder: Path | None = None,
+) -> Path:
     """Classify files; write ``predictions.csv``, and ``annotated/``, ``explained/``, ``maps/`` where asked.
 
     Args:
         config: Checked settings.
         pictures: The files that ``config.source`` means.
+        left_out: What lies beside them in its folders.
         folder: The run's folder; a new one by default.
 
     Returns:
@@ -90,6 +100,8 @@ def run_prediction(config: PredictConfig, pictures: list[Path], *, folder: Path 
         if config.annotate or explainer is not None:
             _write_pictures(config, answers, classifier, explainer, folder=folder)
         Console().print(summary(answers, positive_class=positive))
+        if left_out:
+            log.warning("%s", describe_left_out(left_out))
         if any(answers.problems):
             log.warning("not read: %s", _named(answers))
         log.info("predictions: %s", folder / "predictions.csv")

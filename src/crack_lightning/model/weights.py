@@ -21,6 +21,7 @@ from crack_lightning.model.pretrained import (
     packaged_to_timm,
     packaged_weights,
 )
+from crack_lightning.paths import expanded
 
 if TYPE_CHECKING:
     from torch import nn
@@ -51,7 +52,7 @@ def load_weights(model: nn.Module, *, name: str, weights: str, image_size: int |
     if weights == "imagenet":
         state, origin = _imagenet(name, image_size)
     else:
-        state, origin = read_weights(Path(weights).expanduser()), f"'{weights}'"
+        state, origin = read_weights(Path(expanded(str(weights)))), f"'{weights}'"
     return _put(model, name, state, origin)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crack_lightning.errors import ConfigError, FailedJobsError
+from crack_lightning.paths import expanded
 from crack_lightning.run_folder import create_run_folder, sole_writer
 from crack_lightning.sweep.composing import Composer, require_same
 from crack_lightning.sweep.disk import KeptWeights, expected_bytes, in_words, require_room, weights_of_jobs
@@ -50,7 +51,7 @@ def run_sweep(arguments: Sequence[str], *, context: HydraContext, config: DictCo
     share = launcher.share_out if launcher else share_out
     asked, combinations = _asked(composer)
     configs = [composer.compose(combination) for combination in combinations]
-    base = Path(str(configs[0]["outputs"])) / "multirun"
+    base = Path(expanded(str(configs[0]["outputs"]))) / "multirun"
     with ExitStack() as stack:
         if composer.sweep.resume is not None:
             journal = Journal(sweep_folder(composer.sweep.resume, base))
@@ -207,12 +208,12 @@ def sweep_folder(resume: str, base: Path) -> Path:
         ConfigError: If there is none.
     """
     if resume != "latest":
-        if not (Path(resume) / JOURNAL).is_file():
+        if not (Path(expanded(resume)) / JOURNAL).is_file():
             raise ConfigError(
                 f"sweep.resume: there is no sweep in '{resume}' (no {JOURNAL}); give a sweep's folder, "
                 "or latest."
             )
-        return Path(resume)
+        return Path(expanded(resume))
     found = sorted(base.glob(f"*/*/{JOURNAL}"), key=lambda path: path.stat().st_mtime)
     if not found:
         raise ConfigError(f"sweep.resume: there is no sweep in '{base}' yet; leave it out to start one.")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING
 
-from crack_lightning.data.folder_names import same_name
 from crack_lightning.errors import ConfigError, DataError
+from crack_lightning.paths import same_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
