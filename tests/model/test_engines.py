@@ -125,7 +125,7 @@ def test_an_engine_that_disagrees_is_not_taken(
     def wrong(*_: Any, **__: Any) -> Any:
         return lambda images: torch.ones(len(images), 6)
 
-    monkeypatch.setattr(engines, "tile_compute", wrong)
+    monkeypatch.setattr(engines, "TileCompute", wrong)
     caplog.set_level("INFO")
     assert prepared(network, tmp_path)[0].name.startswith("eager")
     assert "openvino differs from eager by" in caplog.text

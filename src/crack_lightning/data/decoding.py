@@ -6,6 +6,7 @@ import io
 import os
 import stat
 import struct
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import cv2
@@ -16,8 +17,6 @@ from crack_lightning.data.formats import RAW_ADVICE, describe_content, suffix_pr
 from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
 MAX_PIXELS = 89_478_485
@@ -79,6 +78,26 @@ def decode_image(path: Path) -> NDArray[np.uint8]:
         raise UnreadableImageError.about(path, str(error)) from None
 
 
+def upright_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
+    """Return an image that Pillow has opened or made as :func:`decode_image` returns a file.
+
+    Args:
+        image: Of any mode but those of 32 bits a value; it is not changed.
+        name: What the error calls it.
+
+    Raises:
+        UnreadableImageError: If it cannot be loaded, or not be given as RGB.
+    """
+    try:
+        _check_header(image)
+        return np.array(_to_rgb(ImageOps.exif_transpose(image)))
+    except _BadPictureError as error:
+        reason = str(error)
+    except Exception as error:  # noqa: BLE001 - decoders raise anything on damaged bytes
+        reason = _damage(error)
+    raise UnreadableImageError.about(Path(name), reason) from None
+
+
 def picture_header(path: Path) -> tuple[int, int, str]:
     """Return width and height in pixels and Pillow's pixel format of a picture that decodes."""
     with Image.open(path, formats=_PILLOW_FORMATS) as image:
@@ -101,8 +120,8 @@ def _read(path: Path) -> bytes:
         problem = "a broken link" if path.is_symlink() else "no such file"
     except PermissionError:
         problem = "no permission to read it"
-    except OSError as error:
-        problem = str(error.strerror or error)
+    except (OSError, ValueError) as error:  # ValueError for a name that holds a null byte
+        problem = str(getattr(error, "strerror", None) or error)
     raise _BadPictureError(problem)
 
 

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import os
+import math
+import operator
+import sys
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from crack_lightning.data.loading import UnreadableImageError, decode_image, in_order, resized
+from crack_lightning.data.loading import UnreadableImageError, in_order, resized
 from crack_lightning.evaluation.predictions import predicted_labels
+from crack_lightning.inference.inputs import named_pictures
 from crack_lightning.model.checkpoints import load_trained
 from crack_lightning.model.engines import eager
 from crack_lightning.model.looks import looks
 from crack_lightning.model.networks import AnsweringNetwork, LogitNetwork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
 
+    from crack_lightning.inference.inputs import NamedPicture, Picture
     from crack_lightning.model.engines import Compute
     from crack_lightning.model.trained import AnsweringParts
-
-    Picture = str | Path | NDArray[np.uint8]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +37,15 @@ class Answers:
     """What a model says about pictures, in their order.
 
     Attributes:
-        names: Paths, or ``array 0``, ``array 1``, …; N of them.
+        names: Paths, or ``image 0``, ``array 1``, … by position; N of them.
         labels: Class names; empty where a picture cannot be read.
         probabilities: Class probabilities, float32 ``(N, K)``; NaN where a picture cannot be read.
         class_names: Names by column, K of them.
         novelty: How unlike the training tiles each is, as a share of the limit: beyond 1 the picture is
             foreign; float32 ``(N,)``, NaN where a picture cannot be read or the model has no limit.
         problems: Why a picture cannot be read; empty where it can.
+        threshold: Least probability from which the positive class is called; ``None`` where the likeliest
+            class is.
     """
 
     names: list[str]
@@ -48,6 +54,7 @@ class Answers:
     class_names: tuple[str, ...]
     novelty: NDArray[np.float32]
     problems: list[str]
+    threshold: float | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -102,28 +109,32 @@ class Predictor:
 
     def predict(
         self,
-        pictures: Sequence[Picture],
+        pictures: Picture | Iterable[Picture],
         *,
         batch_size: int = 32,
+        threshold: float | None = None,
         on_batch: Callable[[int], object] | None = None,
     ) -> Answers:
         """Classify pictures of any size; each is squashed to the model's square.
 
+        May be called from several threads at once, and in a forked process. What a picture gets depends
+        neither on the others nor on ``batch_size``, but for the rounding of floats.
+
         Args:
-            pictures: Paths, or RGB arrays uint8 ``(H, W, 3)``.
+            pictures: One or any iterable, as of :func:`~crack_lightning.inference.inputs.named_pictures`.
             batch_size: Pictures at once.
+            threshold: As of :meth:`threshold_of`; the checkpoint's by default.
             on_batch: Called after each batch with the number of its pictures.
 
         Returns:
             A label, probabilities and novelty a picture; what cannot be read is named in ``problems``.
 
         Raises:
-            TypeError: If one picture is given instead of several, or an array is not uint8 ``(H, W, 3)``.
+            TypeError: If something is no picture, or ``batch_size`` no whole number.
+            ValueError: If ``batch_size``, ``threshold`` or an array's values are out of range.
         """
-        if isinstance(pictures, str | os.PathLike):
-            raise TypeError(f"Expected several pictures but got {pictures!r}; write [{pictures!r}].")
         batches = []
-        for batch in self.stream(pictures, batch_size=batch_size):
+        for batch in self.stream(pictures, batch_size=batch_size, threshold=threshold):
             batches.append(batch)
             if on_batch is not None:
                 on_batch(len(batch))
@@ -135,53 +146,92 @@ class Predictor:
             class_names=self.class_names,
             novelty=np.concatenate([no_rows[:, 0], *(batch.novelty for batch in batches)]),
             problems=[problem for batch in batches for problem in batch.problems],
+            threshold=self.threshold_of(threshold),
         )
 
-    def stream(self, pictures: Sequence[Picture], *, batch_size: int = 32) -> Iterator[Answers]:
-        """Yield the answers batch by batch, reading and computing ahead."""
-        return in_order(
-            lambda start: self._answer(*self._read(pictures[start : start + batch_size], start)),
-            range(0, len(pictures), batch_size),
-        )
+    def stream(
+        self,
+        pictures: Picture | Iterable[Picture],
+        *,
+        batch_size: int = 32,
+        threshold: float | None = None,
+    ) -> Iterator[Answers]:
+        """Return the answers batch by batch, read and computed ahead; arguments as of :meth:`predict`."""
+        size = _checked_batch_size(batch_size)
+        squares = in_order(self._square, named_pictures(pictures))
+        batches = iter(lambda: list(islice(squares, size)), [])
+        return in_order(partial(self._answer, threshold=self.threshold_of(threshold)), batches)
 
-    def _read(self, pictures: Sequence[Picture], start: int) -> tuple[list[str], torch.Tensor, list[str]]:
-        names = [
-            f"array {start + row}" if isinstance(picture, np.ndarray) else str(picture)
-            for row, picture in enumerate(pictures)
-        ]
-        images = torch.zeros((len(pictures), 3, self.image_size, self.image_size), dtype=torch.uint8)
-        problems = [""] * len(pictures)
-        for row, picture in enumerate(pictures):
-            try:
-                images[row] = resized(_pixels(picture), size=self.image_size)
-            except UnreadableImageError as error:
-                problems[row] = error.reason
-        return names, images, problems
+    def threshold_of(self, threshold: float | None) -> float | None:
+        """Return the probability from which the positive class is called.
 
-    def _answer(self, names: list[str], images: torch.Tensor, problems: list[str]) -> Answers:
-        logits, features = self._compute(images).tensor_split([len(self.class_names)], dim=1)
-        probabilities = torch.softmax(logits / self._temperature, dim=1).numpy()
-        positive = None if self.positive_class is None else self.class_names.index(self.positive_class)
-        called = predicted_labels(probabilities, positive_index=positive, threshold=self.threshold)
-        bad = np.array([bool(problem) for problem in problems])
-        novelty = np.full(len(names), np.nan, np.float32)
-        if self._novelty is not None:
-            novelty = self._novelty.of(torch.cat([looks(images), features], dim=1)).numpy()
-        probabilities[bad], novelty[bad] = np.nan, np.nan
-        labels = ["" if problem else self.class_names[k] for k, problem in zip(called, problems, strict=True)]
+        Args:
+            threshold: In ``(0, 1)``; ``None`` takes the checkpoint's.
+
+        Raises:
+            ValueError: If it is out of range, or the model has no two classes for it.
+        """
+        two = len(self.class_names) == 2 and self.positive_class is not None
+        if threshold is None:
+            return self.threshold if two else None
+        if not two:
+            raise ValueError(
+                f"threshold: expected a model of two classes but got {', '.join(self.class_names)}; "
+                "leave threshold out."
+            )
+        if isinstance(threshold, bool | str) or not (math.isfinite(threshold) and 0 < threshold < 1):
+            raise ValueError(f"threshold: expected a number between 0 and 1 but got {threshold!r}.")
+        return float(threshold)
+
+    def _square(self, picture: NamedPicture) -> tuple[str, torch.Tensor | None, str]:
+        """Return a picture's name, its pixels, uint8 ``(3, S, S)``, or ``None``, and why."""
+        try:
+            return picture.name, resized(picture.pixels(), size=self.image_size), ""
+        except UnreadableImageError as error:
+            return picture.name, None, error.reason
+
+    def _answer(
+        self, squares: list[tuple[str, torch.Tensor | None, str]], *, threshold: float | None
+    ) -> Answers:
+        readable = [square for _, square, _ in squares if square is not None]
+        rows = np.array([square is not None for _, square, _ in squares])
+        probabilities = np.full((len(squares), len(self.class_names)), np.nan, np.float32)
+        novelty = np.full(len(squares), np.nan, np.float32)
+        labels = np.full(len(squares), "", object)
+        if readable:
+            probabilities[rows], novelty[rows] = self._compute_answers(torch.stack(readable))
+            positive = None if self.positive_class is None else self.class_names.index(self.positive_class)
+            called = predicted_labels(
+                probabilities[rows], positive_index=positive, threshold=threshold or self.threshold
+            )
+            labels[rows] = np.array(self.class_names, object)[called]
         return Answers(
-            names=names,
-            labels=labels,
+            names=[name for name, _, _ in squares],
+            labels=labels.tolist(),
             probabilities=probabilities,
             class_names=self.class_names,
             novelty=novelty,
-            problems=problems,
+            problems=[problem for _, _, problem in squares],
+            threshold=threshold,
         )
 
+    def _compute_answers(self, images: torch.Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return probabilities ``(N, K)`` and novelty ``(N,)`` of images, uint8 ``(N, 3, S, S)``."""
+        logits, features = self._compute(images).tensor_split([len(self.class_names)], dim=1)
+        probabilities = torch.softmax(logits / self._temperature, dim=1).numpy()
+        novelty = np.full(len(images), np.nan, np.float32)
+        if self._novelty is not None:
+            novelty = self._novelty.of(torch.cat([looks(images), features], dim=1)).numpy()
+        return probabilities, novelty
 
-def _pixels(picture: Picture) -> NDArray[np.uint8]:
-    if not isinstance(picture, np.ndarray):
-        return decode_image(Path(picture))
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
-        raise TypeError(f"Expected an array uint8 (H, W, 3) but got {picture.dtype} {picture.shape}.")
-    return np.array(picture)
+
+def _checked_batch_size(batch_size: int) -> int:
+    try:
+        size = None if isinstance(batch_size, bool) else operator.index(batch_size)
+    except TypeError:
+        size = None
+    if size is None:
+        raise TypeError(f"batch_size: expected a whole number but got {batch_size!r}.")
+    if size < 1:
+        raise ValueError(f"batch_size: expected at least 1 but got {batch_size!r}.")
+    return min(size, sys.maxsize)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from crack_lightning.model.per_process import PerProcess
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from torch import Tensor, nn
-
-    from crack_lightning.model.engines import Compute
 
 _JOB, _EXAMPLE_PX = 8, 64
 
@@ -53,60 +55,92 @@ def convert(network: nn.Module, path: Path, *, image_size: int | None) -> None:
         raise UnfitError(_short(error)) from error
 
 
-def tile_compute(path: Path, *, precision: str, threads: int) -> Compute:
-    """Compute in as many streams of one thread as there are threads: none waits for another at each layer.
+class TileCompute:
+    """Batches of tiles in as many streams of one thread as there are threads: none waits for another.
+
+    Args:
+        path: What :func:`convert` wrote for tiles.
+        precision: ``32`` or ``bf16``.
+        threads: Compute threads.
 
     Raises:
         UnfitError: If OpenVINO cannot take the network.
     """
-    settings = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": threads}
-    compiled = _compiled(path, None, settings, precision=precision, threads=threads)
-    # not OpenVINO's own queue: its destructor can wait for a callback that waits for the interpreter's lock
-    requests: SimpleQueue[Any] = SimpleQueue()
-    for _ in range(threads):
-        requests.put(compiled.create_infer_request())
-    pool = ThreadPoolExecutor(threads)
 
-    def work(job: Tensor) -> Tensor:
+    def __init__(self, path: Path, *, precision: str, threads: int) -> None:
+        self._streams = PerProcess(partial(_Streams, path, precision=precision, threads=threads))
+        self._streams.get()  # compiled now, so that a network that does not fit is known
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Compute as :class:`~crack_lightning.model.engines.Compute`."""
+        streams = self._streams.get()
+        return torch.cat(list(streams.pool.map(streams.infer, torch.split(images, _JOB))))
+
+
+class _Streams:
+    """The threads and the compiled network of one process."""
+
+    def __init__(self, path: Path, *, precision: str, threads: int) -> None:
+        settings = {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": threads}
+        compiled = _compiled(path, None, settings, precision=precision, threads=threads)
+        # not OpenVINO's own queue: its destructor can wait for a callback that waits for the interpreter
+        self._requests: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(threads):
+            self._requests.put(compiled.create_infer_request())
+        self.pool = ThreadPoolExecutor(threads)
+
+    def infer(self, job: Tensor) -> Tensor:
+        """Compute at most as many tiles as a job has."""
         batch = np.zeros((_JOB, *job.shape[1:]), np.uint8)
         batch[: len(job)] = job.numpy()
-        request = requests.get()
+        request = self._requests.get()
         try:
             outputs = request.infer({0: batch}, share_inputs=True)[0]
             return torch.from_numpy(np.array(outputs[: len(job)], np.float32))
         finally:
-            requests.put(request)
-
-    def compute(images: Tensor) -> Tensor:
-        return torch.cat(list(pool.map(work, torch.split(images, _JOB))))
-
-    return compute
+            self._requests.put(request)
 
 
-def any_size_compute(path: Path, *, precision: str, threads: int) -> Compute:
-    """Compute image by image on all threads, compiled anew where the size is not that of the image before.
+class AnySizeCompute:
+    """Image by image on all threads, compiled anew where the size is not that of the image before.
 
     A fixed size takes half the memory of an open one and less time; to compile takes some tenths of a second.
 
+    Args:
+        path: What :func:`convert` wrote for images of any size.
+        precision: ``32`` or ``bf16``.
+        threads: Compute threads.
+
     Raises:
-        UnfitError: If OpenVINO cannot take the network.
+        UnfitError: If OpenVINO cannot take the network; on the first call.
     """
-    one = ThreadPoolExecutor(1)  # for however many callers: each call takes all compute threads
-    settings = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
-    at_hand: dict[torch.Size, Any] = {}
 
-    def work(image: Tensor) -> Tensor:
-        if image.shape not in at_hand:
-            at_hand.clear()  # first, for its memory
-            compiled = _compiled(path, image.shape, settings, precision=precision, threads=threads)
-            at_hand[image.shape] = compiled.create_infer_request()
-        outputs = at_hand[image.shape].infer({0: image.numpy()}, share_inputs=True)[0]
+    def __init__(self, path: Path, *, precision: str, threads: int) -> None:
+        self._compile = partial(_compiled, path, precision=precision, threads=threads)
+        self._one = PerProcess(_OneAtATime)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Compute as :class:`~crack_lightning.model.engines.Compute`."""
+        one = self._one.get()
+        jobs = torch.split(images, 1)
+        return torch.cat([one.thread.submit(one.infer, image, self._compile).result() for image in jobs])
+
+
+class _OneAtATime:
+    """The thread of one process, for however many callers, and the network compiled for the last size."""
+
+    def __init__(self) -> None:
+        self.thread = ThreadPoolExecutor(1)
+        self._requests: dict[torch.Size, Any] = {}
+
+    def infer(self, image: Tensor, compile_for: Callable[..., Any]) -> Tensor:
+        """Compute one image, uint8 ``(1, 3, H, W)``."""
+        if image.shape not in self._requests:
+            self._requests.clear()  # first, for its memory
+            settings = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
+            self._requests[image.shape] = compile_for(image.shape, settings).create_infer_request()
+        outputs = self._requests[image.shape].infer({0: image.numpy()}, share_inputs=True)[0]
         return torch.from_numpy(np.array(outputs, np.float32))
-
-    def compute(images: Tensor) -> Tensor:
-        return torch.cat([one.submit(work, image).result() for image in torch.split(images, 1)])
-
-    return compute
 
 
 def openvino_version() -> str | None:

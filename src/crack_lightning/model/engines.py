@@ -17,13 +17,14 @@ from crack_lightning.cache_entries import cached_entry
 from crack_lightning.errors import ConfigError
 from crack_lightning.hardware import computes_bf16, describe_processor
 from crack_lightning.model.converted import (
+    AnySizeCompute,
+    TileCompute,
     UnfitError,
-    any_size_compute,
     convert,
     openvino_version,
-    tile_compute,
 )
 from crack_lightning.model.folding import folded
+from crack_lightning.model.per_process import PerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,16 +130,34 @@ def eager(
     """
     if any_size:
         network = folded(network, torch.zeros((1, 3, _EXAMPLE_PX, _EXAMPLE_PX), dtype=torch.uint8))
-    network = network.to(device)
-    one = ThreadPoolExecutor(1)  # for however many callers: each call takes all compute threads
+    return EagerCompute(network.to(device), device=device, dtype=dtype)
+
+
+class EagerCompute:
+    """A network as PyTorch computes it, in a thread of its own.
+
+    However many callers there are, each call takes all compute threads; and in a forked process the parent's
+    compute threads, which are gone, are not waited for.
+
+    Args:
+        network: On ``device``.
+        device: Where to compute.
+        dtype: What to compute in; ``None`` for 32 bits.
+    """
+
+    def __init__(self, network: nn.Module, *, device: str, dtype: torch.dtype | None) -> None:
+        self._network, self._device, self._dtype = network, device, dtype
+        self._thread = PerProcess(partial(ThreadPoolExecutor, 1))
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Compute as :class:`Compute`."""
+        return self._thread.get().submit(self._compute, images).result()
 
     @torch.inference_mode()
-    def work(images: Tensor) -> Tensor:
-        with torch.autocast(device, dtype=dtype, enabled=dtype is not None):
-            outputs: Tensor = network(images.to(device, non_blocking=True))
+    def _compute(self, images: Tensor) -> Tensor:
+        with torch.autocast(self._device, dtype=self._dtype, enabled=self._dtype is not None):
+            outputs: Tensor = self._network(images.to(self._device, non_blocking=True))
         return outputs.float().cpu()
-
-    return lambda images: one.submit(work, images).result()
 
 
 def dtype_of(precision: str) -> torch.dtype | None:
@@ -225,7 +244,7 @@ def _seconds(compute: Callable[[Tensor], Tensor], sample: Tensor) -> float:
 
 def _build(name: str, network: nn.Module, folder: Path, *, image_size: int | None, threads: int) -> Compute:
     if "openvino" in name:
-        build = any_size_compute if image_size is None else tile_compute
-        return build(folder / _NETWORK, precision=_PRECISION[name], threads=threads)
+        kind = AnySizeCompute if image_size is None else TileCompute
+        return kind(folder / _NETWORK, precision=_PRECISION[name], threads=threads)
     dtype = torch.bfloat16 if "bf16" in name else None
     return eager(network, dtype=dtype, any_size=image_size is None)
