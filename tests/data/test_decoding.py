@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from crack_lightning.data import decoding
 from crack_lightning.data.decoding import decode_image
@@ -156,22 +157,45 @@ def test_both_decoders_of_a_plain_jpeg_give_the_same_pixels(
         image = image.convert("L")
     path = save(tmp_path, "noise.jpg", encoded(image, "JPEG", quality=80, **options))
     fast = decode_image(path)
-    assert decoding._decode_plain_jpeg(path.read_bytes()) is not None
-    monkeypatch.setattr(decoding, "_decode_plain_jpeg", lambda data: None)
-    np.testing.assert_array_equal(fast, decode_image(path))
+    assert decoding._decode_jpeg(path.read_bytes()) is not None
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(fast, np.asarray(image.convert("RGB")))
 
 
-@pytest.mark.parametrize(
-    "name", ["exif", "cmyk", "text after", "cut", "cut with an end", "header alone", "png"]
-)
-def test_what_is_no_plain_jpeg_is_left_to_pillow(name: str) -> None:
-    data = {
-        "exif": jpeg(exif=exif(6)),
-        "cmyk": encoded(picture().convert("CMYK")),
-        "text after": jpeg() + b"words",
-        "cut": jpeg()[:-2],
-        "cut with an end": jpeg()[:10] + b"\xff\xd9",
-        "header alone": b"\xff\xd8\xff\xd9",
-        "png": encoded(picture(), "PNG"),
-    }[name]
-    assert decoding._decode_plain_jpeg(data) is None
+def xmp(orientation: int, form: str) -> bytes:
+    body = f"<x:xmpmeta><rdf:Description {form % orientation}</rdf:Description></x:xmpmeta>"
+    return body.encode()
+
+
+@pytest.mark.parametrize("form", ['tiff:Orientation="%d">', "><tiff:Orientation>%d</tiff:Orientation>"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_xmp_turns_a_jpeg_as_in_pillow_whichever_decoder_reads_it(
+    orientation: int, mode: str, form: str, tmp_path: Path
+) -> None:
+    path = save(
+        tmp_path, "turned.jpg", encoded(picture().convert(mode), quality=95, xmp=xmp(orientation, form))
+    )
+    with Image.open(path) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    np.testing.assert_array_equal(decode_image(path), expected)
+    assert decode_image(path).shape[:2] == ((32, 48) if orientation < 5 else (48, 32))
+
+
+def test_exif_goes_before_xmp_and_metadata_that_cannot_be_read_turns_nothing(tmp_path: Path) -> None:
+    both = encoded(picture(), quality=95, exif=exif(3), xmp=xmp(6, 'tiff:Orientation="%d">'))
+    pixels = decode_image(save(tmp_path, "both.jpg", both))
+    assert np.abs(quadrants(pixels).astype(int) - QUADRANTS[::-1, ::-1]).max() <= 6
+    plain = jpeg()
+    for number, junk in enumerate(
+        (b"Exif\0\0MM\0junk", b"Exif\0\0", b"Exif\0\0" + b"II*\0\xff\xff\xff\xff", b"")
+    ):
+        segment = b"\xff\xe1" + struct.pack(">H", len(junk) + 2) + junk
+        path = save(tmp_path, f"{number}.jpg", plain[:2] + segment + plain[2:])
+        assert np.abs(quadrants(decode_image(path)).astype(int) - QUADRANTS).max() <= 6
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 77])
+def test_an_orientation_that_there_is_not_turns_nothing(orientation: int, tmp_path: Path) -> None:
+    pixels = decode_image(save(tmp_path, "odd.jpg", jpeg(exif=exif(orientation))))
+    assert np.abs(quadrants(pixels).astype(int) - QUADRANTS).max() <= 6

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crack_lightning.data import survey as module
+from crack_lightning.data import decoding, survey as module
 from crack_lightning.data.decoding import decode_image
 from crack_lightning.data.survey import Survey, survey, survey_files
 
@@ -122,3 +124,67 @@ def test_metu_has_the_identical_files_that_its_readme_counts(tmp_path: Path) -> 
     _, sizes = np.unique(digests, return_counts=True)
     # 638 files in 311 groups, counted by the publisher of this part of the set
     assert ((sizes > 1).sum(), sizes[sizes > 1].sum()) == (311, 638)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        OSError(errno.EIO, "Input/output error"),
+        OSError(errno.ESTALE, "Stale file handle"),
+        OSError(errno.EMFILE, "Too many open files"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        PermissionError(errno.EACCES, "Permission denied"),
+        MemoryError(),
+    ],
+    ids=lambda failure: errno.errorcode.get(getattr(failure, "errno", 0), "MemoryError"),
+)
+@pytest.mark.parametrize("step", ["read", "decode"])
+def test_a_failure_that_may_pass_is_named_as_one_and_forgotten(
+    failure: Exception, step: str, pictures: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Path.read_bytes
+    (pictures[0].parent / "empty.png").write_bytes(b"")
+    paths = [*pictures, pictures[0].parent / "empty.png"]
+
+    def failing(path: Path) -> bytes:
+        if path == pictures[1]:
+            raise failure
+        return plain(path)
+
+    def failing_to_decode(*_: Any, **__: Any) -> Any:
+        raise failure
+
+    with monkeypatch.context() as patch:
+        if step == "read":
+            patch.setattr(Path, "read_bytes", failing)
+        else:
+            patch.setattr(decoding.Image, "open", failing_to_decode)
+        first = look(paths)
+    assert re.search("this time|no permission", first.reason[1])
+    assert "damaged" not in first.reason[1]
+    assert first.sha256[1] == hashlib.sha256(pictures[1].read_bytes()).hexdigest()
+    assert look(paths).reason.tolist() == ["", "", "", "", "", "an empty file"]
+
+
+def test_one_failure_costs_the_other_files_nothing(
+    pictures: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures[3].write_bytes(pictures[2].read_bytes())
+
+    def failing(image: Any) -> Any:
+        monkeypatch.undo()
+        raise MemoryError
+
+    monkeypatch.setattr(module, "preview", failing)
+    found = look(pictures, num_workers=0)
+    assert [bool(reason) for reason in found.reason] == [True, False, False, False, False]
+    assert found.twins is not None
+    assert found.twins.tolist() == [[2, 3]]
+
+
+def test_a_verdict_about_bytes_is_kept(pictures: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures[1].write_bytes(pictures[1].read_bytes()[:-30])
+    first = look(pictures)
+    assert "truncated" in first.reason[1]
+    monkeypatch.setattr(module, "decode_image", None)
+    assert look(pictures).reason.tolist() == first.reason.tolist()

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import stat
-import struct
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from crack_lightning.data.formats import RAW_ADVICE, describe_content, suffix_problem
+from crack_lightning.data.formats import PILLOW_FORMATS, RAW_ADVICE, describe_content, suffix_problem
+from crack_lightning.data.jpeg import DamagedJpegError, decode_jpeg, read_header
+from crack_lightning.data.orientation import orientation_in, orientation_of, turn_upright
 from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
+
+DECODING_VERSION = 2
+"""Raise this whenever other files are refused, or their pixels change: the cache is then filled anew."""
 
 MAX_PIXELS = 89_478_485
 """Most pixels of one picture: where Pillow begins to suspect a decompression bomb."""
 
 _MAX_BYTES = 2**30
-_PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
+_LASTING = (errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR)
 _DNG_VERSION_TAG = 50706
-_JPEG_FRAMES = (0xC0, 0xC1, 0xC2)  # baseline, extended, progressive
-_JPEG_SCANS = (0xDA, 0xD9)
 
 
 class UnreadableImageError(DataError):
@@ -34,32 +39,39 @@ class UnreadableImageError(DataError):
 
     Attributes:
         reason: What is wrong with it and what to do, without the file's name.
+        of_content: Whether its bytes or its name are at fault, so that another try gives the same.
     """
 
     reason: str = ""
+    of_content: bool = True
 
     @classmethod
-    def about(cls, path: Path, reason: str) -> Self:
+    def about(cls, path: Path, problem: UnreadableContentError | str) -> Self:
         """Compose the sentence; one argument alone makes the error, so that it survives worker processes."""
         name = os.fsencode(path).decode("utf-8", "backslashreplace")
-        error = cls(
-            f"data.root: cannot read '{name}': {reason}. "
-            "Mend or remove the file, or set data.on_unreadable=skip."
-        )
-        error.reason = reason
+        hint = "Mend or remove the file, or set data.on_unreadable=skip."
+        if isinstance(problem, FailedAccessError):
+            hint = "Mend what keeps it from being read and run again, or set data.on_unreadable=skip."
+        error = cls(f"data.root: cannot read '{name}': {problem}. {hint}")
+        error.reason = str(problem)
+        error.of_content = not isinstance(problem, FailedAccessError)
         return error
 
 
-class _BadPictureError(Exception):
+class UnreadableContentError(Exception):
     """A reason on its way to the file's name."""
+
+
+class FailedAccessError(UnreadableContentError):
+    """Not the file is at fault, as far as is known, but its way here: disk, network, memory, permissions."""
 
 
 def decode_image(path: Path) -> NDArray[np.uint8]:
     """Decode a picture file as upright RGB.
 
-    The content decides about the format, within those of ``IMAGE_SUFFIXES``. EXIF rotation is applied; 16
-    bits are scaled by their full range; transparent parts show white, as on a page; of several pictures in
-    one file the first is taken; colour profiles are ignored.
+    The content decides about the format, within those of ``IMAGE_SUFFIXES``. EXIF's rotation is applied, or
+    XMP's where there is no other, as Pillow does; 16 bits are scaled by their full range; transparent parts
+    show white, as on a page; of several pictures in one file the first is taken; colour profiles are ignored.
 
     Args:
         path: A file whose suffix is one of ``IMAGE_SUFFIXES``, in any case.
@@ -68,14 +80,16 @@ def decode_image(path: Path) -> NDArray[np.uint8]:
         RGB values, uint8 ``(H, W, 3)``.
 
     Raises:
-        UnreadableImageError: If the file does not decode completely; it names the file and the reason.
+        UnreadableImageError: If the file does not decode completely and without a decoder's warning; it names
+            the file and the reason.
     """
     try:
-        data = _read(path)
-        fast = _decode_plain_jpeg(data)
-        return np.array(_decode(data)) if fast is None else fast
-    except _BadPictureError as error:
-        raise UnreadableImageError.about(path, str(error)) from None
+        data = _read_picture(path)
+        with as_content_error(data):
+            fast = _decode_jpeg(data)
+            return _decode(data) if fast is None else fast
+    except UnreadableContentError as error:
+        raise UnreadableImageError.about(path, error) from None
 
 
 def upright_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
@@ -89,98 +103,114 @@ def upright_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
         UnreadableImageError: If it cannot be loaded, or not be given as RGB.
     """
     try:
-        _check_header(image)
-        return np.array(_to_rgb(ImageOps.exif_transpose(image)))
-    except _BadPictureError as error:
-        reason = str(error)
-    except Exception as error:  # noqa: BLE001 - decoders raise anything on damaged bytes
-        reason = _damage(error)
-    raise UnreadableImageError.about(Path(name), reason) from None
+        with as_content_error(b""):
+            return _upright(image)
+    except UnreadableContentError as error:
+        raise UnreadableImageError.about(Path(name), error) from None
 
 
 def picture_header(path: Path) -> tuple[int, int, str]:
     """Return width and height in pixels and Pillow's pixel format of a picture that decodes."""
-    with Image.open(path, formats=_PILLOW_FORMATS) as image:
+    with Image.open(path, formats=PILLOW_FORMATS) as image:
         return *image.size, image.mode
 
 
-def _read(path: Path) -> bytes:
-    problem = suffix_problem(path)
+def _read_picture(path: Path) -> bytes:
+    if problem := suffix_problem(path):
+        raise UnreadableContentError(problem)
+    return read_file(path)
+
+
+def read_file(path: Path) -> bytes:
+    """Read a regular file of at most 1 GiB.
+
+    Raises:
+        UnreadableContentError: If it is no such file.
+        FailedAccessError: If it cannot be read, now or ever.
+    """
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            problem = "a folder, not a file"
-        elif not stat.S_ISREG(status.st_mode):
-            problem = "not a regular file"
-        elif status.st_size > _MAX_BYTES:
-            problem = f"{status.st_size:,} bytes, expected at most {_MAX_BYTES:,}; cut it into tiles first"
-        if problem is None:
-            return path.read_bytes()
+            raise UnreadableContentError("a folder, not a file")
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableContentError("not a regular file")
+        if status.st_size > _MAX_BYTES:
+            raise UnreadableContentError(
+                f"{status.st_size:,} bytes, expected at most {_MAX_BYTES:,}; cut it into tiles first"
+            )
+        return path.read_bytes()
     except FileNotFoundError:
-        problem = "a broken link" if path.is_symlink() else "no such file"
+        raise FailedAccessError("a broken link" if path.is_symlink() else "no such file") from None
     except PermissionError:
-        problem = "no permission to read it"
-    except (OSError, ValueError) as error:  # ValueError for a name that holds a null byte
-        problem = str(getattr(error, "strerror", None) or error)
-    raise _BadPictureError(problem)
+        raise FailedAccessError("no permission to read it") from None
+    except (OSError, MemoryError) as error:
+        raise FailedAccessError(access_failure(error)) from None
+    except ValueError as error:  # a name that holds a null byte
+        raise UnreadableContentError(str(error)) from None
 
 
-def _decode_plain_jpeg(data: bytes) -> NDArray[np.uint8] | None:
-    """Decode what OpenCV decodes to Pillow's very pixels in less than half the time; else ``None``.
+def access_failure(error: OSError | MemoryError) -> str:
+    """Describe an error of the system, which may pass, as the reason in an error."""
+    if isinstance(error, MemoryError):
+        return "the system could not read it this time (out of memory); try again"
+    what = str(error.strerror or error)
+    return what if error.errno in _LASTING else f"the system could not read it this time ({what}); try again"
 
-    That is a JPEG file of 8 bits, grey or YCbCr, with its end and without EXIF. What is wrong with another
-    one, Pillow can say.
-    """
-    if not _is_plain_jpeg(data):
-        return None
+
+@contextmanager
+def as_content_error(data: bytes) -> Iterator[None]:
+    """Turn whatever decoders raise in the block about some bytes into an :class:`UnreadableContentError`."""
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-    except cv2.error:
-        return None
-    return None if pixels is None else np.asarray(pixels, np.uint8)
-
-
-def _is_plain_jpeg(data: bytes) -> bool:
-    """Walk the markers up to the frame header (ITU-T T.81, annex B)."""
-    if not (data.startswith(b"\xff\xd8\xff") and data.endswith(b"\xff\xd9")):
-        return False
-    place = 2
-    while place + 10 <= len(data) and data[place] == 0xFF:
-        marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4])
-        if marker in _JPEG_FRAMES:
-            bits, height, width, components = struct.unpack_from(">BHHB", data, place + 4)
-            return bits == 8 and components in (1, 3) and 0 < height * width <= MAX_PIXELS
-        if marker in _JPEG_SCANS or data[place + 4 : place + 8] == b"Exif":
-            return False
-        place += 2 + length
-    return False
-
-
-def _decode(data: bytes) -> Image.Image:
-    try:
-        with Image.open(io.BytesIO(data), formats=_PILLOW_FORMATS) as image:
-            _check_header(image)
-            image.load()
-            ImageOps.exif_transpose(image, in_place=True)
-            return _to_rgb(image)
-    except _BadPictureError:
+        yield
+    except UnreadableContentError:
         raise
     except UnidentifiedImageError:
-        raise _BadPictureError(describe_content(data)) from None
+        raise UnreadableContentError(describe_content(data)) from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise _BadPictureError(f"over {MAX_PIXELS:,} pixels; cut it into tiles first") from None
+        raise UnreadableContentError(f"over {MAX_PIXELS:,} pixels; cut it into tiles first") from None
+    except MemoryError as error:
+        raise FailedAccessError(access_failure(error)) from None
     except Exception as error:  # noqa: BLE001 - decoders raise anything on damaged bytes
-        raise _BadPictureError(_damage(error)) from None
+        if isinstance(error, OSError) and error.errno is not None:  # the system's, not Pillow's
+            raise FailedAccessError(access_failure(error)) from None
+        raise UnreadableContentError(_damage(error)) from None
+
+
+def _decode_jpeg(data: bytes) -> NDArray[np.uint8] | None:
+    """Decode JPEG bytes to Pillow's very pixels in less than half the time; ``None`` where Pillow must."""
+    header = read_header(data)
+    if header is None or not 0 < header.height * header.width <= MAX_PIXELS:
+        return None
+    try:
+        pixels = decode_jpeg(data, header)
+    except DamagedJpegError as error:
+        raise UnreadableContentError(_damage(error)) from None
+    if pixels is None or not header.has_metadata:
+        return pixels
+    return turn_upright(pixels, orientation_of(data))
+
+
+def _decode(data: bytes) -> NDArray[np.uint8]:
+    with Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as image:
+        return _upright(image)
+
+
+def _upright(image: Image.Image) -> NDArray[np.uint8]:
+    _check_header(image)
+    image.load()
+    return turn_upright(np.array(_to_rgb(image)), orientation_in(image))
 
 
 def _check_header(image: Image.Image) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise _BadPictureError(f"{width} x {height} pixels, over {MAX_PIXELS:,}; cut it into tiles first")
+        raise UnreadableContentError(
+            f"{width} x {height} pixels, over {MAX_PIXELS:,}; cut it into tiles first"
+        )
     if _DNG_VERSION_TAG in getattr(image, "tag_v2", ()):
-        raise _BadPictureError(RAW_ADVICE)
+        raise UnreadableContentError(RAW_ADVICE)
     if image.mode in {"I", "F"}:
-        raise _BadPictureError("32 bits a value, whose white is unknown; save it with 8 or 16 bits")
+        raise UnreadableContentError("32 bits a value, whose white is unknown; save it with 8 or 16 bits")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -195,4 +225,6 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 def _damage(error: Exception) -> str:
     text = str(error) or type(error).__name__
-    return "truncated; copy or download it again" if "truncated" in text.lower() else f"damaged ({text})"
+    if "truncated" in text.lower() or text == "Premature end of JPEG file":
+        return "truncated; copy or download it again"
+    return f"damaged ({text}); copy or download it again"

@@ -16,6 +16,9 @@ ARCHIVE_SUFFIXES = frozenset(
     {".zip", ".rar", ".7z", ".tar", ".tgz", ".gz", ".tbz2", ".bz2", ".txz", ".xz", ".zst"}
 )
 
+PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
+"""What Pillow is limited to."""
+
 _HEIC = "a HEIC or HEIF picture, which is not read; export it as JPEG"
 RAW_ADVICE = "a raw camera file, which is not read; develop it to JPEG or TIFF"
 _PDF = "a PDF document, which is not read; export its pictures as PNG or JPEG"

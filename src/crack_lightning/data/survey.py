@@ -11,10 +11,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import cv2
 import numpy as np
 import PIL
+import simplejpeg
 
 from crack_lightning.cache_entries import cached_entry
 from crack_lightning.data.appearance import APPEARANCE_VERSION, NUM_FEATURES, appearance
-from crack_lightning.data.decoding import UnreadableImageError, decode_image
+from crack_lightning.data.decoding import (
+    DECODING_VERSION,
+    FailedAccessError,
+    UnreadableImageError,
+    access_failure,
+    decode_image,
+)
 from crack_lightning.data.progress import with_bar
 from crack_lightning.data.seams import seam_pairs
 from crack_lightning.data.sequence import folders_in_order
@@ -137,18 +144,20 @@ def _kept(
     names = np.array([path.as_posix() for path in files], np.str_)
 
     def make(folder: Path) -> None:
-        reason, looks = survey_files(files, num_workers=num_workers, show_progress=show_progress)
+        reason, of_content, looks = survey_files(files, num_workers=num_workers, show_progress=show_progress)
         good = np.flatnonzero(reason == "")
-        pairs: dict[str, Any] = {}
+        made: dict[str, Any] = {"reason": reason, "appearance": looks.appearance}
         if twins:
             found = twin_pairs(looks.preview, num_workers=num_workers, show_progress=show_progress)
-            pairs["twins"] = good[found]
+            made["twins"] = good[found]
         if touching:
             folders = folders_in_order(names[good])
             beside = touching_pairs(looks.edges, num_workers=num_workers)
             found = np.concatenate([beside, seam_pairs(looks.edges, folders)])
-            pairs["touching"] = good[found]
-        np.savez_compressed(folder / _FILE, reason=reason, appearance=looks.appearance, **pairs)
+            made["touching"] = good[found]
+        if not of_content.all():
+            raise _NotForTheCacheError(made)
+        np.savez_compressed(folder / _FILE, **made)
 
     made_of = {
         "files": _fingerprint(files, sha256),
@@ -156,39 +165,64 @@ def _kept(
         "touching": TOUCHING_VERSION if touching else None,
         "order": _order(names) if touching else None,
         "appearance": APPEARANCE_VERSION,
+        "decoding": DECODING_VERSION,
         "pillow": PIL.__version__,
+        "simplejpeg": simplejpeg.__version__,
         "opencv": cv2.__version__,
     }
-    with np.load(cached_entry("surveys", made_of, make, cache=cache) / _FILE, allow_pickle=False) as kept:
+    try:
+        entry = cached_entry("surveys", made_of, make, cache=cache)
+    except _NotForTheCacheError as error:
+        return error.made
+    with np.load(entry / _FILE, allow_pickle=False) as kept:
         return dict(kept)
+
+
+class _NotForTheCacheError(Exception):
+    """A survey that the next run must make anew, as some files could not be read this time."""
+
+    def __init__(self, made: dict[str, Any]) -> None:
+        super().__init__()
+        self.made = made
 
 
 def survey_files(
     paths: Sequence[Path], *, num_workers: int, show_progress: bool
-) -> tuple[NDArray[np.str_], Looks]:
-    """Decode N files completely; say why each fails, str ``(N,)``, and what the others look like."""
+) -> tuple[NDArray[np.str_], NDArray[np.bool_], Looks]:
+    """Decode N files completely.
+
+    Returns:
+        Why each fails, str ``(N,)``, empty where it does not; whether that is for its content, so that it
+        will always fail, bool ``(N,)``; and what the M others look like.
+    """
     title = "Checking the files" if show_progress else None
     seen = _in_threads(_looked_at, paths, num_workers=num_workers, title=title)
-    reason = np.array([look if isinstance(look, str) else "" for look in seen], dtype=np.str_)
-    good = [look for look in seen if not isinstance(look, str)]
+    failed = [look if isinstance(look, UnreadableImageError) else None for look in seen]
+    reason = np.array(["" if error is None else error.reason for error in failed], dtype=np.str_)
+    of_content = np.array([error is None or error.of_content for error in failed], np.bool_)
+    good = [look for look in seen if isinstance(look, Looks)]
     looks = Looks.empty(len(good))
     for row, look in enumerate(good):
         looks.preview[row], looks.edges[row], looks.appearance[row] = look
-    return reason, looks
+    return reason, of_content, looks
 
 
-def _looked_at(path: Path) -> str | Looks:
+def _looked_at(path: Path) -> UnreadableImageError | Looks:
     try:
         image = decode_image(path)
+        small = preview(image)
+        return Looks(small, edges(image), appearance(image, small))
     except UnreadableImageError as error:
-        return error.reason
-    small = preview(image)
-    return Looks(small, edges(image), appearance(image, small))
+        return error
+    except MemoryError as error:
+        return UnreadableImageError.about(path, FailedAccessError(access_failure(error)))
 
 
 def _problem(path: Path) -> str:
     seen = _looked_at(path)
-    return seen if isinstance(seen, str) else "changed while it was read; try again"
+    if isinstance(seen, UnreadableImageError):
+        return seen.reason
+    return "the system could not read it at first, or it changed; try again"
 
 
 def _in_threads(
@@ -204,7 +238,7 @@ def _sha256(path: Path) -> str:
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
+    except (OSError, MemoryError):
         return ""
 
 

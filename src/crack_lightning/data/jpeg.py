@@ -1,0 +1,117 @@
+"""JPEG decoding by libjpeg-turbo, with its warnings as errors."""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import simplejpeg
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_PROGRESSIVE, _SCAN, _END = 0xC2, 0xDA, 0xD9
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+_COEFFICIENTS = 64
+_CMYK = 4
+_DAMAGE = ("Corrupt JPEG data", "Premature end of JPEG file", "Inconsistent progression sequence")
+_SURPLUS = re.compile(r"Corrupt JPEG data: (\d+) extraneous bytes before marker 0xd9")
+_FEW, _FILL_BYTES = 2, 64
+
+
+class DamagedJpegError(Exception):
+    """What libjpeg says of a file that lost some of its bytes, or has others in their place."""
+
+
+class JpegHeader(NamedTuple):
+    """What stands before the pixels.
+
+    Attributes:
+        height: Pixels.
+        width: Pixels.
+        components: Values a pixel: 1 grey, 3 YCbCr or RGB, 4 CMYK.
+        progressive: Whether the pixels come in scans of ever more detail.
+        has_metadata: Whether there is EXIF or XMP data, which may turn the picture.
+    """
+
+    height: int
+    width: int
+    components: int
+    progressive: bool
+    has_metadata: bool
+
+
+def read_header(data: bytes) -> JpegHeader | None:
+    """Walk the markers up to the frame header (ITU-T T.81, annex B); ``None`` where they lead to none."""
+    place, metadata = 2, False
+    while data.startswith(b"\xff\xd8") and place + 10 <= len(data) and data[place] == 0xFF:
+        marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4])
+        if marker in _FRAMES:
+            height, width, components = struct.unpack_from(">HHB", data, place + 5)
+            return JpegHeader(height, width, components, marker == _PROGRESSIVE, metadata)
+        if marker in (_SCAN, _END):
+            return None
+        if marker == 0xFF:  # a fill byte
+            place += 1
+            continue
+        metadata |= marker == 0xE1
+        place += 2 + length
+    return None
+
+
+def decode_jpeg(data: bytes, header: JpegHeader) -> NDArray[np.uint8] | None:
+    """Decode a JPEG file as it is stored, not turned, to the pixels that Pillow gives.
+
+    Bytes behind the end marker are not read: phones keep other pictures there. Up to two bytes that are
+    left over before it, or up to 64 equal ones, are an encoder's filling and no damage.
+
+    Args:
+        data: The file.
+        header: Its header.
+
+    Returns:
+        RGB values, uint8 ``(H, W, 3)``; ``None`` where Pillow must decode: CMYK, which is only checked here,
+        and what simplejpeg does not decode, such as other than the usual subsampling.
+
+    Raises:
+        DamagedJpegError: If bytes are missing or wrong, as far as the entropy code shows it.
+    """
+    colours = "CMYK" if header.components == _CMYK else "RGB"
+    try:
+        pixels = simplejpeg.decode_jpeg(data, colours)
+    except ValueError as error:
+        if _is_damage(str(error), data):
+            raise DamagedJpegError(str(error).removeprefix("Corrupt JPEG data: ")) from None
+        return None
+    if header.progressive and not _has_all_scans(data, header.components):
+        raise DamagedJpegError("truncated between two scans")
+    return None if colours == "CMYK" else np.asarray(pixels, np.uint8)
+
+
+def _is_damage(message: str, data: bytes) -> bool:
+    """Return whether libjpeg's message is about lost or changed bytes; fatal errors are Pillow's to name."""
+    surplus = _SURPLUS.fullmatch(message)
+    if surplus is None:
+        return message.startswith(_DAMAGE)
+    number = int(surplus[1])
+    end = data.rfind(b"\xff\xd9")
+    return number > _FEW and (number > _FILL_BYTES or len(set(data[end - number : end])) > 1)
+
+
+def _has_all_scans(data: bytes, components: int) -> bool:
+    """Return whether every coefficient came to its last bit, where libjpeg saw an end between two scans."""
+    exact: set[tuple[int, int]] = set()
+    place = 2
+    while (found := _MARKER.search(data, place)) and found[0][1] != _END:
+        place = found.end()
+        if found[0][1] == _SCAN:
+            spectrum = place + 3 + 2 * data[place + 2]
+            first, last, bits = data[spectrum : spectrum + 3]
+            if bits & 15 == 0:
+                of_scan = data[place + 3 : spectrum : 2]
+                exact.update((component, k) for component in of_scan for k in range(first, last + 1))
+        place += int.from_bytes(data[place : place + 2])
+    return len(exact) == _COEFFICIENTS * components
