@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crack_lightning.data import decoding, survey as module
+from crack_lightning.data import survey as module
 from crack_lightning.data.decoding import decode_image
 from crack_lightning.data.survey import Survey, survey, survey_files
 
@@ -158,7 +158,7 @@ def test_a_failure_that_may_pass_is_named_as_one_and_forgotten(
         if step == "read":
             patch.setattr(Path, "read_bytes", failing)
         else:
-            patch.setattr(decoding.Image, "open", failing_to_decode)
+            patch.setattr(Image, "open", failing_to_decode)
         first = look(paths)
     assert re.search("this time|no permission", first.reason[1])
     assert "damaged" not in first.reason[1]
