@@ -1,4 +1,4 @@
-"""What casting leaves on a wall: the edges of boards, open joints between them, ties, runs and honeycombs."""
+"""Formwork marks: board edges, open joints, tie rings, slurry runs, honeycombs and splashes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def formwork(rng: np.random.Generator, image: Image, _light_angle: float) -> Painted:
-    """Board edges: parallel straight lines, a step of tone at some."""
+    """Paint board edges: parallel straight lines, some with a step of tone."""
     first = straight(rng, image, float(rng.uniform(0.6, 2.6)), tilt=0.3)
     side = normals(first.points)[0]
     gaps = np.cumsum(rng.uniform(60, 240, int(rng.integers(1, 4))))
@@ -39,7 +39,7 @@ def formwork(rng: np.random.Generator, image: Image, _light_angle: float) -> Pai
 
 
 def gap(rng: np.random.Generator, image: Image, light_angle: float) -> Painted:
-    """Open joints between boards: ragged, straight, near black where deep; another board on either side."""
+    """Paint open joints between boards: ragged straight lines, near black where deep."""
     marked = np.zeros(image.shape[:2], np.float32)
     tilt = float(rng.choice([0.03, 0.4]))
     for _ in range(int(rng.integers(1, 3))):
@@ -57,7 +57,7 @@ def gap(rng: np.random.Generator, image: Image, light_angle: float) -> Painted:
 
 
 def _other_board(rng: np.random.Generator, image: Image, line: Stroke) -> Image:
-    """Show another part of the concrete beyond a line, in another tone."""
+    """Replace the concrete on one side of a line by a mirrored copy in another tone."""
     if rng.random() < 0.4:
         return image
     other = image[::-1] if rng.random() < 0.5 else image[:, ::-1]
@@ -67,7 +67,7 @@ def _other_board(rng: np.random.Generator, image: Image, line: Stroke) -> Image:
 
 
 def _fin(rng: np.random.Generator, image: Image, line: Stroke, light_angle: float) -> Image:
-    """Leave a rough strip of mortar beside a line, lit or in its own shade."""
+    """Paint a rough fin of mortar beside a line."""
     width_px = float(rng.uniform(0.5, 5))
     beside = moved(line, normals(line.points)[0] * (rng.choice([-1, 1]) * width_px))
     strip = uneven(rng, coverage([beside], *image.shape[:2]), 0.0)
@@ -76,7 +76,7 @@ def _fin(rng: np.random.Generator, image: Image, line: Stroke, light_angle: floa
 
 
 def ring(rng: np.random.Generator, image: Image, light_angle: float) -> Painted:
-    """Print the ends of ties and bolts: circles, thin edges that come and go, filled or hollow."""
+    """Paint the imprints of ties and bolts: circles with thin, interrupted edges, filled or hollow."""
     height, width = image.shape[:2]
     radius = float(rng.uniform(6, 45))
     centre = rng.uniform(0, 1, 2) * (width, height)
@@ -97,7 +97,7 @@ def ring(rng: np.random.Generator, image: Image, light_angle: float) -> Painted:
 
 
 def runs(rng: np.random.Generator, image: Image, _light_angle: float) -> Painted:
-    """Let slurry or water run down: bands of another tone whose winding edges are darker than either side."""
+    """Paint slurry or water runs: vertical bands of another tone with darker, winding edges."""
     height, width = image.shape[:2]
     marked = np.zeros((height, width), np.float32)
     for _ in range(int(rng.integers(1, 4))):
@@ -114,7 +114,7 @@ def runs(rng: np.random.Generator, image: Image, _light_angle: float) -> Painted
 
 
 def honeycomb(rng: np.random.Generator, image: Image, light_angle: float) -> Painted:
-    """Roughen patches where mortar is missing or broken out: coarse relief, shaded by the light."""
+    """Paint honeycombs, patches of missing mortar: coarse relief shaded by the light."""
     height, width = image.shape[:2]
     patches = octave_noise(
         rng,
@@ -131,7 +131,7 @@ def honeycomb(rng: np.random.Generator, image: Image, light_angle: float) -> Pai
 
 
 def dabs(rng: np.random.Generator, image: Image, _light_angle: float) -> Painted:
-    """Splash the wall: many small dark spots, long along one way, as drops and brushes leave them."""
+    """Paint splashes: many small dark spots, some elongated, as of drops and brushes."""
     height, width = image.shape[:2]
     noise = octave_noise(
         rng,

@@ -1,4 +1,4 @@
-"""Cracks: where they run, and how wide they are."""
+"""Random crack geometry: centre lines, local widths and branches."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ LEAST_LINE_PX = 10
 
 @dataclass(frozen=True, kw_only=True)
 class CrackHabit:
-    """Where the cracks of one kind of picture run, and how wide they are; shares are of the cracks.
+    """Parameters of random crack geometry; shares are fractions of the cracks.
 
     Attributes:
-        usual_px: Typical width, drawn log-uniformly between these, pixels.
+        usual_px: Range of the typical width, drawn log-uniformly, pixels.
         limits_px: The narrowest and the widest local width, pixels.
         hairlines: Share whose typical width is 0.7 to 1.1 px instead.
-        tortuosity: How much the heading wanders, radians, drawn between these.
-        begins_inside: Share that begins in the picture rather than beyond its border.
-        ends_inside: Share that ends in the picture likewise.
-        branches: Chance of 0, 1, 2, … branches.
-        branch_px: Length of a branch, pixels, drawn between these.
-        swelling: How much the width changes along a crack, drawn between these; about its relative deviation.
-        opening: How much the width follows the heading, in ``[0, 1]``: two faces that parted in one direction
-            gape where they run across it, and touch where they run along it.
-        chips: Pieces broken out of an edge in a hundred points of a line.
+        tortuosity: Range of the standard deviation of the heading, radians.
+        begins_inside: Share whose first end is inside the image.
+        ends_inside: Share whose second end is inside the image.
+        branches: Probability of 0, 1, 2, … branches.
+        branch_px: Range of the length of a branch, pixels.
+        swelling: Range of the relative standard deviation of the width along a crack.
+        opening: Dependence of the width on the heading, in ``[0, 1]``: faces displaced in one direction open
+            where the crack runs across it and close where it runs along it.
+        chips: Pieces broken out of an edge per hundred points of a line.
     """
 
     usual_px: tuple[float, float] = (5.0, 11.0)
@@ -63,7 +63,7 @@ def random_cracks(
         height: Of the image, pixels.
         width: Of the image, pixels.
         num_cracks: Main cracks; branches come on top.
-        habit: Where they run, and how wide they are; as on a photo of a wall by default.
+        habit: Parameters of their geometry; those of drawn photos by default.
 
     Returns:
         Centre lines with edges, each local width within ``habit.limits_px``.
@@ -78,12 +78,12 @@ def random_cracks(
 
 
 def length_inside(cracks: list[Stroke], left: float, top: float, width_px: float, height_px: float) -> float:
-    """Return the length of all centre lines in a rectangle, pixels."""
+    """Return the total length of the centre lines in a rectangle, pixels."""
     return sum(STEP_PX * int(crack.inside(left, top, width_px, height_px).sum()) for crack in cracks)
 
 
 def lines_inside(cracks: list[Stroke], left: float, top: float, width_px: float, height_px: float) -> int:
-    """Count the lines, trunks and branches, of which 10 px or more run in a rectangle."""
+    """Count the lines (trunks and branches) with at least 10 px in a rectangle."""
     return sum(length_inside([crack], left, top, width_px, height_px) >= LEAST_LINE_PX for crack in cracks)
 
 
@@ -132,7 +132,7 @@ def _walk(
     *,
     tortuosity: float,
 ) -> NDArray[np.float64]:
-    """Walk at random with a heading that wanders at every scale, float ``(P, 2)`` in steps of ``STEP_PX``."""
+    """Return a random walk with multi-scale heading noise, float ``(P, 2)`` in steps of ``STEP_PX``."""
     num_points = max(int(length_px / STEP_PX), 8)
     drift = wander(rng, num_points, coarsest=rng.uniform(30, 150), roughness=0.7)
     facets = np.repeat(rng.standard_normal(num_points), rng.integers(2, 14, num_points))[:num_points]
@@ -149,7 +149,7 @@ def _with_edges(
     ends: tuple[bool, bool],
     habit: CrackHabit,
 ) -> Stroke:
-    """Give a line its width: slow changes, rough edges, and a point where it ends in the concrete."""
+    """Return a line with local widths: slow variation, rough edges, and a taper at ends in the concrete."""
     num_points = len(points)
     slow = np.exp(rng.uniform(*habit.swelling) * wander(rng, num_points, coarsest=80, roughness=0.6))
     local = width_px * slow
@@ -164,7 +164,7 @@ def _with_edges(
 
 
 def _parted(rng: np.random.Generator, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return how far the faces of a crack gape that parted in one direction, about 1 on average."""
+    """Return the relative opening ``(P,)`` of faces displaced in one direction, about 1 on average."""
     trend = points[-1] - points[0]
     across = float(np.arctan2(-trend[0], trend[1]))  # the normal of the crack as a whole
     slant = float(rng.uniform(-0.9, 0.9))
@@ -174,7 +174,7 @@ def _parted(rng: np.random.Generator, points: NDArray[np.float64]) -> NDArray[np
 
 
 def _edge(rng: np.random.Generator, num_points: int, chips: float) -> NDArray[np.float64]:
-    """Return how far an edge is from the centre line, relative to its mean: rough, with pieces broken out."""
+    """Return the distance of a rough, chipped edge from the centre line over its mean, ``(num_points,)``."""
     rough = rng.uniform(0.15, 0.4) * wander(rng, num_points, coarsest=10, roughness=0.9)
     broken = np.maximum(wander(rng, num_points, coarsest=12, roughness=0.5) - 1.4, 0)
     edge = 1 + rough + rng.uniform(0, 1.5) * broken

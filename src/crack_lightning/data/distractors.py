@@ -1,4 +1,4 @@
-"""What looks like a crack and is none: joints, cables, scratches, shadows, stains, pores, paint, plants."""
+"""Distractors, which look like cracks: joints, cables, scratches, shadows, stains, pores, paint, plants."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ def paint_distractor(
 
     Args:
         kind: One of ``ALL_KINDS``.
-        image: Light in ``[0, 1]``, float ``(H, W, 3)``, RGB; left as it is.
+        image: Intensity in ``[0, 1]``, float ``(H, W, 3)``, RGB; not modified.
         rng: Source of every draw.
-        light_angle: Where the light comes from, radians.
+        light_angle: Direction of the light, radians.
 
     Returns:
-        The painted image, float ``(H, W, 3)``, and where the distractor is, bool ``(H, W)``.
+        The painted image, float ``(H, W, 3)``, and the mask of the distractor, bool ``(H, W)``.
     """
     painted, covered = (_PAINTERS | _OF_CASTING)[kind](rng, image, light_angle)
     return painted, covered > 0.25
 
 
 def _joint(rng: np.random.Generator, image: Image, light_angle: float) -> tuple[Image, NDArray[np.float32]]:
-    """Cut joints: straight grooves as wide and as dark as cracks, a shaded and a lit wall, some sealed."""
+    """Paint joints: straight grooves with the width and darkness of cracks, one wall shaded and one lit."""
     marked = np.zeros(image.shape[:2], np.float32)
     for _ in range(int(rng.choice([1, 2, 3], p=[0.35, 0.4, 0.25]))):
         half = float(np.exp(rng.uniform(np.log(0.8), np.log(5.5))))
@@ -65,7 +65,7 @@ def _joint(rng: np.random.Generator, image: Image, light_angle: float) -> tuple[
 
 
 def _shadow(rng: np.random.Generator, image: Image, _light_angle: float) -> tuple[Image, NDArray[np.float32]]:
-    """Cast a shadow: half of the wall, or a band as of a pole, with soft edges."""
+    """Paint a shadow with soft edges: a half plane, or a band as of a pole."""
     height, width = image.shape[:2]
     angle, softness = rng.uniform(0, 2 * np.pi), rng.uniform(0.6, 6)
     through = rng.uniform(0.15, 0.85, 2) * (width, height)
@@ -82,7 +82,7 @@ def _shadow(rng: np.random.Generator, image: Image, _light_angle: float) -> tupl
 
 
 def _cable(rng: np.random.Generator, image: Image, light_angle: float) -> tuple[Image, NDArray[np.float32]]:
-    """Hang a cable: a smooth curve of constant width, round in its shading, with a shadow on the wall."""
+    """Paint a cable: a smooth curve of constant width with round shading and a cast shadow."""
     half = float(rng.uniform(1.0, 6))
     line = straight(rng, image, half, tilt=0.5)
     slow = wander(rng, len(line.points), coarsest=rng.uniform(60, 200), roughness=0.25)
@@ -107,7 +107,7 @@ def _cable(rng: np.random.Generator, image: Image, light_angle: float) -> tuple[
 def _scratches(
     rng: np.random.Generator, image: Image, _light_angle: float
 ) -> tuple[Image, NDArray[np.float32]]:
-    """Scratch or pencil the wall: thin, smooth, short lines, some side by side."""
+    """Paint scratches or pencil marks: thin, smooth, short lines, some parallel."""
     height, width = image.shape[:2]
     strokes, angle = [], float(rng.uniform(0, np.pi))
     for _ in range(int(rng.integers(2, 9))):
@@ -124,7 +124,7 @@ def _scratches(
 
 
 def _stain(rng: np.random.Generator, image: Image, _light_angle: float) -> tuple[Image, NDArray[np.float32]]:
-    """Stain the wall: damp patches, rust, and what has run down."""
+    """Paint stains: damp patches, rust and run-off."""
     height, width = image.shape[:2]
     noise = octave_noise(
         rng,
@@ -144,7 +144,7 @@ def _stain(rng: np.random.Generator, image: Image, _light_angle: float) -> tuple
 
 
 def _pores(rng: np.random.Generator, image: Image, light_angle: float) -> tuple[Image, NDArray[np.float32]]:
-    """Leave air voids: dark round holes whose far edge catches the light."""
+    """Paint air voids: dark round holes with one lit edge."""
     height, width = image.shape[:2]
     largest = rng.uniform(3.5, 9)
     radius = np.exp(rng.uniform(np.log(0.8), np.log(largest), 4000))
@@ -177,21 +177,21 @@ def _discs(
 
 
 def _plants(rng: np.random.Generator, image: Image, _light_angle: float) -> tuple[Image, NDArray[np.float32]]:
-    """Let roots, creepers or moss grow: they wind and branch as cracks do, but are green or brown."""
+    """Paint roots, creepers or moss: lines with the geometry of cracks in green or brown."""
     return _pigmented(rng, image, _PLANTS)
 
 
 def _paint_lines(
     rng: np.random.Generator, image: Image, _light_angle: float
 ) -> tuple[Image, NDArray[np.float32]]:
-    """Draw on the wall by hand with crayon or spray paint, as surveyors trace what they found."""
+    """Paint crayon or spray lines, as surveyors trace cracks."""
     return _pigmented(rng, image, _PAINTS)
 
 
 def _pigmented(
     rng: np.random.Generator, image: Image, pigments: NDArray[np.float64]
 ) -> tuple[Image, NDArray[np.float32]]:
-    """Lay colour over lines that wind, branch and widen as cracks do: only their colour tells."""
+    """Paint coloured lines with the geometry of cracks, so that only colour separates the two."""
     height, width = image.shape[:2]
     number = max(1, round(float(rng.uniform(0.8, 2.2)) * float(np.sqrt(height * width)) / 900))
     covered = coverage(random_cracks(rng, height, width, num_cracks=number), height, width)
@@ -213,7 +213,7 @@ _PAINTERS: dict[str, Painter] = {
     "paint": _paint_lines,
 }
 KINDS = tuple(_PAINTERS)
-"""What may be on a drawn photo."""
+"""Distractors of drawn photos."""
 
 _OF_CASTING: dict[str, Painter] = {
     "gap": casting.gap,
@@ -223,4 +223,4 @@ _OF_CASTING: dict[str, Painter] = {
     "dabs": casting.dabs,
 }
 ALL_KINDS = (*KINDS, *_OF_CASTING)
-"""What may be painted on a tile."""
+"""Distractors of painted tiles."""

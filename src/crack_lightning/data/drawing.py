@@ -1,4 +1,4 @@
-"""Draws photos one after another, in this process or in several; the pixels are the same."""
+"""A pool of processes that render photos in order, with the same pixels for any number of processes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def drawn_photos(
     """Yield the tiles of photo 0, 1, 2, … without end; close the generator to stop the workers.
 
     Args:
-        seed: Which walls; photo ``i`` draws from ``np.random.default_rng([seed, i])`` alone.
+        seed: Seed of the photos; photo ``i`` draws from ``np.random.default_rng([seed, i])`` alone.
         tile_px: Side of a tile, pixels.
         photo_tiles: Tiles along each side of a photo.
         num_workers: Processes; ``0`` draws in this one.
@@ -57,7 +57,7 @@ def _tiles_of_photo(photo: int, seed: int, tile_px: int, photo_tiles: int) -> li
 
 
 class _Worker:
-    """A process that draws every so manieth photo.
+    """A process that renders every ``n``-th photo.
 
     It runs this module afresh. Forking would copy a process in which torch may have started threads, and
     multiprocessing's spawn would import the caller's main module again, with all that it imports and does.
@@ -102,7 +102,7 @@ class _Worker:
 
 
 def _serve(numbers: Iterator[int]) -> None:
-    """Draw photos ``first``, ``first + step``, … to standard output until nobody reads it any more."""
+    """Write photos ``first``, ``first + step``, … to standard output until its reader closes it."""
     seed, tile_px, photo_tiles, first, step = numbers
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     cv2.setNumThreads(1)

@@ -1,4 +1,4 @@
-"""Random numbers without a generator: a hash of who asks, so that nobody else can change the answer."""
+"""Counter-based random numbers: a hash of (seed, epoch, tile, draw number), with no generator state."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SECOND = 0x94D049BB133111EB
 
 
 class Draw(IntEnum):
-    """What a random number of a tile decides; append only, a changed number changes every trained model."""
+    """Draw numbers of a tile's random decisions; append only: other numbers train other models."""
 
     FLIP_HORIZONTAL = 0
     FLIP_VERTICAL = 1
@@ -55,7 +55,7 @@ def hashed(seed: int, epoch: int, index: Tensor, draw: int | Tensor) -> Tensor:
         seed: Any integer; its lowest 64 bits count.
         epoch: The epoch, from 0.
         index: Rows in the TileTable, int64 ``(N,)``.
-        draw: What the number is for; a number, or int64 of a shape that broadcasts with ``index``.
+        draw: Draw number, int or int64 of a shape that broadcasts with ``index``.
 
     Returns:
         int64, the broadcast shape of ``index`` and ``draw``, on the device of ``index``.
@@ -81,7 +81,7 @@ def uniform(seed: int, epoch: int, index: Tensor, draw: int | Tensor) -> Tensor:
 
 
 def pixel_noise(key: Tensor, num_values: int) -> Tensor:
-    """Draw nearly normal numbers (a sum of four bytes: mean 0, deviation 1, within 3.46) for every pixel.
+    """Return approximately normal numbers (a sum of four bytes: mean 0, deviation 1, within 3.46).
 
     Args:
         key: One hash a tile, int64 ``(N,)``.

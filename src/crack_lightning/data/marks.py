@@ -1,4 +1,4 @@
-"""What marks on a wall are made of: straight lines, and parts that are darkened, evenly or not."""
+"""Brushes that distractors share: straight lines, darkening, modulation."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def straight(rng: np.random.Generator, image: Image, half_px: float, *, tilt: float = 0.03) -> Stroke:
-    """Return a straight line across an image ``(H, W, 3)``, upright or level but for a small tilt.
+    """Return a straight line across an image ``(H, W, 3)``, vertical or horizontal up to a small tilt.
 
     Args:
         rng: Source of every draw.
-        image: What it crosses.
+        image: The image that it crosses.
         half_px: Half its width, pixels.
-        tilt: Deviation of its direction, radians.
+        tilt: Standard deviation of its direction, radians.
     """
     height, width = image.shape[:2]
     angle = rng.choice([0, np.pi / 2]) + rng.normal(0, tilt)
@@ -44,14 +44,14 @@ def darkened(image: Image, covered: NDArray[np.float32], amount: float) -> Image
 
 
 def uneven(rng: np.random.Generator, covered: NDArray[np.float32], low: float) -> NDArray[np.float32]:
-    """Let a mark, float ``(H, W)``, come and go along its way, down to a share ``low``."""
+    """Multiply a mark, float ``(H, W)``, by smooth noise between ``low`` and 1."""
     height, width = covered.shape
     patches = octave_noise(rng, height, width, coarsest_px=60, finest_px=8, persistence=0.7)
     return np.asarray(covered * np.clip(0.75 + 0.35 * patches, low, 1), np.float32)
 
 
 def beyond(line: Stroke, height: int, width: int) -> NDArray[np.bool_]:
-    """Say which pixels lie to the left of a straight line, bool ``(H, W)``."""
+    """Return the mask of the pixels to the left of a straight line, bool ``(H, W)``."""
     side = normals(line.points)[0]
     y, x = np.ogrid[:height, :width]
     return np.asarray((x - line.points[0, 0]) * side[0] + (y - line.points[0, 1]) * side[1] > 0)

@@ -1,4 +1,4 @@
-"""Painting while training: intact tiles of a batch get cracks, anew in every epoch."""
+"""Online painting: cracks and distractors on intact tiles of a training batch, new in every epoch."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def paint_batch(
     Args:
         batch: ``image`` uint8 ``(N, 3, H, W)``, ``target`` and ``index`` int64 ``(N,)``; with ``mask`` uint8
             ``(N, 1, H, W)`` and ``mask_known`` bool ``(N,)`` where masks are read. Not changed.
-        share: Of the intact tiles, how many become cracked, in ``[0, 0.5]``; as many others get only what
-            looks like cracks.
+        share: Share of the intact tiles that become cracked, in ``[0, 0.5]``; as many others get distractors
+            alone.
         positive_index: The class of cracked tiles.
         seed: The run's seed.
         epoch: The epoch, from 0.
 
     Returns:
-        A batch with other images, targets and masks.
+        A new batch with painted images and their targets and masks.
     """
     index = batch["index"].cpu()
     draw = uniform(seed, epoch, index, Draw.PAINT)

@@ -1,7 +1,7 @@
-"""Cracks, and what only looks like them, painted onto any picture of intact concrete.
+"""Cracks and distractors painted onto any image of intact concrete.
 
-The same strokes, cracks and distractors as on drawn photos; here the picture is real, and what is painted
-takes on its sharpness and its grain.
+The same strokes, cracks and distractors as on drawn photos; the paint takes on the sharpness and the grain of
+the image.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     Image = NDArray[np.float32]
 
 PAINTING_VERSION = 6
-"""Raise this whenever the same draws give other pixels: tiles in the cache are then painted anew."""
+"""To be raised whenever the same draws give other pixels, which invalidates cached tiles."""
 
 _HABIT = CrackHabit(
     usual_px=(0.6, 14.0),
@@ -64,14 +64,14 @@ _ON_TOP = ("cable", "shadow", "plants", "paint")
 
 @dataclass(frozen=True, kw_only=True)
 class PaintedTile:
-    """A tile that was painted on.
+    """A painted tile with its annotations.
 
     Attributes:
         image: uint8 ``(H, W, 3)``, RGB.
         mask: Crack pixels, bool ``(H, W)``: at least half covered, or under a centre line.
         crack_width_px: 95th percentile of the local width along the centre lines; NaN without a crack.
         distractors: Kinds joined by ``+``.
-        jpeg_quality: What a camera might save it with, ``[0, 100]``.
+        jpeg_quality: A plausible quality for its JPEG, ``[0, 100]``.
     """
 
     image: NDArray[np.uint8]
@@ -82,12 +82,12 @@ class PaintedTile:
 
 
 def paint_tile(image: NDArray[np.uint8], rng: np.random.Generator, *, cracked: bool) -> PaintedTile:
-    """Paint on a picture of intact concrete.
+    """Paint distractors, and cracks if wanted, on an image of intact concrete.
 
     Args:
-        image: uint8 ``(H, W, 3)``, RGB; left as it is.
+        image: uint8 ``(H, W, 3)``, RGB; not modified.
         rng: Source of every draw.
-        cracked: Whether cracks are painted; distractors may come either way.
+        cracked: Whether cracks are painted; distractors are painted in both cases.
 
     Returns:
         The painted tile; the same draws give the same pixels on any number of threads.
@@ -115,10 +115,10 @@ def paint_tile(image: NDArray[np.uint8], rng: np.random.Generator, *, cracked: b
 
 
 def softness_px(image: NDArray[np.uint8]) -> float:
-    """Estimate the deviation of the blur that a picture went through, pixels, in ``[0.4, 1.1]``.
+    """Estimate the standard deviation of an image's blur, pixels, in ``[0.4, 1.1]``.
 
-    The finest detail relative to the next coarser one tells it; the scale was set by eye on the edges of real
-    cracks.
+    From the energy of the finest detail over that of the next coarser band; the scale was set by eye on the
+    edges of real cracks.
     """
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
     fine, coarse = (cv2.GaussianBlur(grey, (0, 0), sigma) for sigma in (0.8, 2.0))
@@ -127,7 +127,7 @@ def softness_px(image: NDArray[np.uint8]) -> float:
 
 
 def _cracks(rng: np.random.Generator, height: int, width: int) -> list[Stroke]:
-    """Draw cracks until enough of them is on the tile: 48 px, or half a shorter side where that is less."""
+    """Draw cracks until 48 px of them, or half the shorter side, lie on the tile."""
     least = min(_LEAST_LENGTH_PX, min(height, width) / 2)
     while True:
         number = int(rng.choice(_NUM_CRACKS, p=_CHANCE))
@@ -137,7 +137,7 @@ def _cracks(rng: np.random.Generator, height: int, width: int) -> list[Stroke]:
 
 
 def _look(rng: np.random.Generator, light_angle: float, crack_width_px: float) -> CrackLook:
-    """Draw how cracks look: deep or filled, clean or soiled, sharp or broken out, whole or fading."""
+    """Draw rendering parameters: depth, soiling, edges, fading."""
     warm = float(rng.normal(0.0, 0.025))
     return CrackLook(
         light_angle=light_angle,
@@ -156,7 +156,7 @@ def _look(rng: np.random.Generator, light_angle: float, crack_width_px: float) -
 def _with_distractors(
     scene: Image, kinds: list[str], rng: np.random.Generator, light_angle: float
 ) -> tuple[Image, list[str]]:
-    """Paint distractors, each more or less strongly; return the kinds that are really on the tile too."""
+    """Paint distractors with random strength; return the scene and the kinds that are visible."""
     seen = []
     for kind in kinds:
         painted, area = paint_distractor(kind, scene, rng, light_angle=light_angle)
@@ -170,7 +170,7 @@ def _with_distractors(
 def _blended(
     image: NDArray[np.uint8], given: Image, scene: Image, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Give what was painted the tile's sharpness and grain."""
+    """Blend the paint into the image with the image's sharpness and grain."""
     if scene is given:
         return image.copy()
     sigma, halo = softness_px(image) * float(rng.uniform(0.8, 1.2)), float(rng.uniform(0.0, 0.8))

@@ -1,4 +1,4 @@
-"""A drawn photo of a concrete wall, and the tiles cut from it."""
+"""Rendering of a photo of a concrete wall, and the tiles cut from it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from crack_lightning.data.strokes import Stroke
 
 DRAWING_VERSION = 12
-"""Raise this whenever the same seed gives other pixels or columns: cached tiles are then drawn anew."""
+"""To be raised whenever the same seed gives other pixels or columns, which invalidates cached tiles."""
 
 MIN_CRACK_LENGTH_PX = 48.0
 MIN_DISTRACTOR_PX = 40
@@ -42,7 +42,7 @@ _SHARE_OF_PHOTOS = {
     "plants": 0.95,
     "paint": 0.95,
 }
-# sound walls have more lines and shadows, so that dark pixels alone do not say "crack"
+# intact walls have more lines and shadows, so that dark pixels alone do not predict a crack
 _CLUTTER = {"cracked": 1.6, "sound": 2.3}
 _ON_ANY_WALL = ("stain", "pores")
 _ON_TOP = ("cable", "shadow")
@@ -50,14 +50,14 @@ _ON_TOP = ("cable", "shadow")
 
 @dataclass(frozen=True, kw_only=True)
 class Photo:
-    """A drawn photo and what is on it.
+    """A drawn photo with its annotations.
 
     Attributes:
         image: uint8 ``(H, W, 3)``, RGB.
         mask: Crack pixels, bool ``(H, W)``.
         cracks: Centre lines and widths.
-        distractors: Where each kind is, bool ``(H, W)``.
-        jpeg_quality: What the camera saves it with, ``[0, 100]``.
+        distractors: Mask of each kind, bool ``(H, W)``.
+        jpeg_quality: Quality of the camera's JPEG, ``[0, 100]``.
     """
 
     image: NDArray[np.uint8]
@@ -73,10 +73,10 @@ class Tile:
 
     Attributes:
         position: Row and column in its photo.
-        jpeg: The picture.
-        mask_png: The crack's pixels, 255 on 0.
+        jpeg: The encoded image.
+        mask_png: The encoded crack mask, 255 on 0.
         crack_width_px: 95th percentile of the local width along the centre lines; NaN where intact.
-        crack_lines: How many lines, trunk or branch, its crack has.
+        crack_lines: Number of lines (trunks and branches) of its cracks.
         distractors: Kinds joined by ``+``.
     """
 
@@ -102,8 +102,8 @@ def draw_photo(
         rng: Source of every draw; the same state gives the same pixels on any number of threads.
         height: Pixels.
         width: Pixels.
-        crack_width_px: Limits between which the cracks' typical widths lie evenly by logarithm; by default
-            a few are hairlines and most are wide.
+        crack_width_px: Limits of the typical width, drawn log-uniformly; by default a few cracks are hairlines
+            and most are wide.
     """
     light_angle = float(rng.uniform(0, 2 * np.pi))
     number = _number_of_cracks(rng, height * width)
@@ -124,11 +124,11 @@ def draw_photo(
 
 
 def cut_tiles(photo: Photo, *, tile_px: int) -> Iterator[Tile]:
-    """Cut a photo into square tiles, row by row, leaving out those with a mere corner of a crack.
+    """Cut a photo into square tiles, row by row, except those with less than 48 px of a crack.
 
     Args:
         photo: What ``draw_photo`` returned.
-        tile_px: Side of a tile, pixels; what does not fill a tile at the right and the bottom is left out.
+        tile_px: Side of a tile, pixels; incomplete tiles at the right and the bottom are left out.
     """
     height, width = photo.mask.shape
     for row in range(height // tile_px):
@@ -162,7 +162,7 @@ def _habit(crack_width_px: tuple[float, float] | None) -> CrackHabit:
 
 
 def _number_of_cracks(rng: np.random.Generator, area_px: int) -> int:
-    """Draw how many main cracks a photo has: none on some, more on a large one."""
+    """Draw the number of main cracks: none in two photos of five, more on a large photo."""
     if rng.random() < 0.4:
         return 0
     usual = int(rng.choice([1, 2, 3], p=[0.8, 0.17, 0.03]))

@@ -1,4 +1,4 @@
-"""How cracks look on any image: dark inside, lit along one edge, the concrete beside them soiled."""
+"""Rendering of cracks on an image: dark interior, lit and shaded edges, soiled concrete beside them."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _RIM_STEP_PX = 1.6
 
 @dataclass(frozen=True, kw_only=True)
 class CrackLook:
-    """How the cracks of one wall look.
+    """Rendering parameters of the cracks of one image.
 
     Attributes:
-        light_angle: Where the light comes from, radians.
-        darkness: How much light a deep crack swallows, in ``[0, 1]``.
-        rim: Brightness of the edge that faces the light, and half the shadow of the other.
-        rim_px: How wide those edges are, pixels.
-        rim_gaps: How much of them is missing here and there, in ``[0, 1]``.
+        light_angle: Direction of the light, radians.
+        darkness: Share of light absorbed by a deep crack, in ``[0, 1]``.
+        rim: Brightening of the edge that faces the light; the other edge is darkened by half of it.
+        rim_px: Width of those edges, pixels.
+        rim_gaps: Largest share of the edges that is missing locally, in ``[0, 1]``.
         soiling: Darkening of the concrete beside the crack.
-        tint: What remains of red, green and blue inside, about 1 each.
-        fading: How much of a crack is lost where it fades, in ``[0, 1]``.
-        wall_px: How far into a crack the light reaches, pixels.
-        debris: How much of the darkness inside grains of sand and broken edges take, in ``[0, 1]``.
+        tint: Relative transmission of red, green and blue inside, about 1 each.
+        fading: Largest share of a crack that fades locally, in ``[0, 1]``.
+        wall_px: Depth to which light reaches the crack's wall, pixels.
+        debris: Largest share of the darkness that debris inside takes away, in ``[0, 1]``.
     """
 
     light_angle: float
@@ -48,7 +48,7 @@ class CrackLook:
 
 
 def random_look(rng: np.random.Generator, light_angle: float) -> CrackLook:
-    """Draw how the cracks of one wall look."""
+    """Draw rendering parameters for the cracks of one photo."""
     warm = float(rng.normal(0.02, 0.03))
     return CrackLook(
         light_angle=light_angle,
@@ -65,10 +65,10 @@ def paint_cracks(
     """Paint cracks onto an image.
 
     Args:
-        image: Linear or display light in ``[0, 1]``, float ``(H, W, 3)``, RGB; left as it is.
-        cracks: Where the cracks run.
+        image: Intensity in ``[0, 1]``, float ``(H, W, 3)``, RGB; not modified.
+        cracks: Centre lines and widths.
         rng: Source of the texture inside.
-        look: How they look.
+        look: Rendering parameters.
 
     Returns:
         The painted image, float ``(H, W, 3)``, and the mask, bool ``(H, W)``: pixels at least half covered
@@ -87,7 +87,7 @@ def paint_cracks(
 def _swallowed(
     covered: NDArray[np.float32], rng: np.random.Generator, look: CrackLook
 ) -> NDArray[np.float32]:
-    """Return the share of light lost at each pixel: most amid a wide crack, little in a hairline."""
+    """Return the share of light lost, ``(H, W)``: largest inside wide cracks, small in hairlines."""
     deep = cv2.GaussianBlur(covered, (0, 0), 1.8)
     lit_wall = np.maximum(covered - _shifted(covered, look.light_angle, look.wall_px), 0)
     patches = _patches(rng, covered.shape, low=0.75, cell_px=12)
@@ -103,13 +103,13 @@ def _swallowed(
 def _patches(
     rng: np.random.Generator, shape: tuple[int, ...], *, low: float, cell_px: int
 ) -> NDArray[np.float32]:
-    """Return smooth patches of about ``cell_px`` between ``low`` and 1, float of the given shape."""
+    """Return smooth noise of scale ``cell_px`` between ``low`` and 1, float of the given shape."""
     small = rng.uniform(low, 1.0, (shape[0] // cell_px + 2, shape[1] // cell_px + 2)).astype(np.float32)
     return np.asarray(cv2.resize(small, shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _rim(covered: NDArray[np.float32], rng: np.random.Generator, look: CrackLook) -> NDArray[np.float32]:
-    """Return the brightening (or shading) of the concrete along the two edges."""
+    """Return the relative brightening (or darkening) of the concrete along the two edges, ``(H, W)``."""
     bright, dark = (
         _smeared(covered, angle, look.rim_px) * (1 - covered)
         for angle in (look.light_angle, look.light_angle + np.pi)
@@ -122,7 +122,7 @@ def _rim(covered: NDArray[np.float32], rng: np.random.Generator, look: CrackLook
 
 
 def _smeared(values: NDArray[np.float32], angle: float, reach_px: float) -> NDArray[np.float32]:
-    """Average copies moved in one direction, in steps that a hairline bridges, up to ``reach_px``."""
+    """Blur in one direction over ``reach_px``: the mean of copies in steps below a hairline's width."""
     doublings = max(0, int(np.ceil(np.log2(reach_px / _RIM_STEP_PX))))
     step_px = reach_px / 2**doublings
     smeared = _shifted(values, angle, step_px)

@@ -1,4 +1,4 @@
-"""Lines of varying width as anti-aliased coverage; the pen of cracks and of distractors."""
+"""Anti-aliased lines of varying width, the brush of cracks and of distractors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SUPERSAMPLING = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Stroke:
-    """A line whose two edges wander on their own.
+    """A line with two independent rough edges.
 
     Attributes:
         points: Centre line as x, y in pixels, in equal steps, float ``(P, 2)``.
@@ -37,7 +37,7 @@ class Stroke:
         return float(np.hypot(*(self.points[1] - self.points[0])))
 
     def inside(self, left: float, top: float, width_px: float, height_px: float) -> NDArray[np.bool_]:
-        """Say which points lie in a rectangle, bool ``(P,)``."""
+        """Return which points lie in a rectangle, bool ``(P,)``."""
         offset = self.points - (left, top)
         return np.asarray(((offset >= 0) & (offset < (width_px, height_px))).all(axis=1))
 
@@ -71,7 +71,7 @@ def wander(
 
 
 def coverage(strokes: list[Stroke], height: int, width: int) -> NDArray[np.float32]:
-    """Return how much of each pixel the strokes cover, float ``(H, W)`` in ``[0, 1]``."""
+    """Return the share of each pixel that the strokes cover, float ``(H, W)`` in ``[0, 1]``."""
     canvas = np.zeros((height, width), np.float32)
     for stroke in strokes:
         _draw(stroke, canvas)
@@ -79,7 +79,7 @@ def coverage(strokes: list[Stroke], height: int, width: int) -> NDArray[np.float
 
 
 def centre_lines(strokes: list[Stroke], height: int, width: int) -> NDArray[np.bool_]:
-    """Return the pixels that the centre lines run through, bool ``(H, W)``."""
+    """Return the mask of the centre lines, bool ``(H, W)``."""
     canvas = np.zeros((height, width), np.uint8)
     lines = [np.round(stroke.points).astype(np.int32)[:, None] for stroke in strokes]
     cv2.polylines(canvas, lines, isClosed=False, color=1)
@@ -87,7 +87,7 @@ def centre_lines(strokes: list[Stroke], height: int, width: int) -> NDArray[np.b
 
 
 def _draw(stroke: Stroke, canvas: NDArray[np.float32]) -> None:
-    """Add one stroke to a canvas, at four times its resolution and only where the stroke is."""
+    """Add one stroke to a canvas ``(H, W)``, supersampled four times within its bounding box."""
     sides = normals(stroke.points)
     left = stroke.points + sides * stroke.half_width_px[:, :1]
     right = stroke.points - sides * stroke.half_width_px[:, 1:]

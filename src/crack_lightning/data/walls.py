@@ -1,4 +1,4 @@
-"""Bare concrete as a camera sees it: cement, aggregate, uneven light; then lens, sensor and clipping."""
+"""Rendering of bare concrete: cement texture, aggregate, uneven light, and a camera model."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def draw_wall(
         rng: Source of every draw.
         height: Pixels.
         width: Pixels.
-        light_angle: Where the light comes from, radians: the surface's relief is shaded by it.
+        light_angle: Direction of the light, radians; it shades the surface relief.
 
     Returns:
         Reflectance in ``[0, 1]``, float ``(H, W, 3)``, RGB.
@@ -71,12 +71,12 @@ def draw_wall(
 
 
 def dimmed(image: NDArray[np.float32], share: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Multiply every channel of an image ``(H, W, 3)`` by what is left of the light, float ``(H, W)``."""
+    """Multiply every channel of an image ``(H, W, 3)`` by a transmittance, float ``(H, W)``."""
     return np.asarray(cv2.multiply(image, cv2.cvtColor(share, cv2.COLOR_GRAY2RGB)), np.float32)
 
 
 def light(rng: np.random.Generator, image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Light a wall unevenly: a gradient, the lens's fall-off, and soft patches."""
+    """Apply uneven light to an image ``(H, W, 3)``: a linear gradient, vignetting and soft patches."""
     height, width = image.shape[:2]
     x = np.linspace(-1, 1, width, dtype=np.float32)[None]
     y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
@@ -88,11 +88,11 @@ def light(rng: np.random.Generator, image: NDArray[np.float32]) -> NDArray[np.fl
 
 
 def photograph(rng: np.random.Generator, scene: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Take the picture: lens blur, sharpening, tone, sensor noise, eight bits.
+    """Apply a camera model: lens blur, sharpening, contrast, sensor noise, 8-bit quantisation.
 
     Args:
         rng: Source of every draw.
-        scene: What is in front of the camera, float ``(H, W, 3)``, about ``[0, 1]``; left as it is.
+        scene: Scene radiance, float ``(H, W, 3)``, about ``[0, 1]``; not modified.
 
     Returns:
         The picture, uint8 ``(H, W, 3)``, RGB.
@@ -109,7 +109,7 @@ def photograph(rng: np.random.Generator, scene: NDArray[np.float32]) -> NDArray[
 
 
 def _sensor_noise(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:
-    """Return one plane of noise, sometimes smoothed, moved from channel to channel so that they differ."""
+    """Return noise ``(H, W, 3)``: one plane, sometimes smoothed, with another offset in each channel."""
     plane: NDArray[Any] = rng.standard_normal((height + 22, width + 14), dtype=np.float32)
     if rng.random() < 0.6:
         plane = cv2.GaussianBlur(plane, (0, 0), float(rng.uniform(0.5, 0.9)))
@@ -118,7 +118,7 @@ def _sensor_noise(rng: np.random.Generator, height: int, width: int) -> NDArray[
 
 
 def _colour(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:
-    """Return the wall's colour with slow drifts, float ``(H, W, 3)``."""
+    """Return the base colour with a slow spatial drift, float ``(H, W, 3)``."""
     warm, green = rng.normal(0.02, 0.04), rng.normal(0, 0.012)
     base = rng.uniform(0.25, 0.85) * np.array([1 + warm, 1 + green, 1 - warm])
     drift = rng.normal(0, rng.uniform(0.002, 0.012), (height // 90 + 3, width // 90 + 3, 1))
@@ -127,7 +127,7 @@ def _colour(rng: np.random.Generator, height: int, width: int) -> NDArray[np.flo
 
 
 def _mottling(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:
-    """Return the cement's patches at several scales, as a relative change of tone."""
+    """Return mottling of the cement at several scales, a relative change of tone ``(H, W)``."""
     noise = octave_noise(
         rng,
         height,
@@ -141,7 +141,7 @@ def _mottling(rng: np.random.Generator, height: int, width: int) -> NDArray[np.f
 
 
 def _aggregate(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:
-    """Return grains of sand and stone, brighter and darker than the cement."""
+    """Return bright and dark grains of sand and stone, a relative change of tone ``(H, W)``."""
     grain_px = rng.uniform(2.5, 7)
     noise = octave_noise(rng, height, width, coarsest_px=grain_px, finest_px=grain_px / 2, persistence=0.5)
     edge, strength = np.float32(rng.uniform(1.0, 2.4)), np.float32(rng.uniform(0.02, 0.1))
@@ -151,7 +151,7 @@ def _aggregate(rng: np.random.Generator, height: int, width: int) -> NDArray[np.
 
 
 def _flecks(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:
-    """Return blotches of a few pixels, lighter and darker: laitance, dust, wear."""
+    """Return bright and dark blotches of a few pixels (laitance, dust, wear), ``(H, W)``."""
     size = rng.uniform(6, 22)
     noise = octave_noise(
         rng, height, width, coarsest_px=size, finest_px=1.6, persistence=rng.uniform(0.7, 1.0)
@@ -162,7 +162,7 @@ def _flecks(rng: np.random.Generator, height: int, width: int) -> NDArray[np.flo
 
 
 def _relief(rng: np.random.Generator, height: int, width: int, light_angle: float) -> NDArray[np.float32]:
-    """Return the shading of a rough surface under a light from one side."""
+    """Return the shading of a rough surface under directional light, ``(H, W)``."""
     rough = octave_noise(
         rng, height, width, coarsest_px=rng.uniform(8, 24), finest_px=1.2, persistence=rng.uniform(0.5, 0.8)
     )
@@ -172,7 +172,7 @@ def _relief(rng: np.random.Generator, height: int, width: int, light_angle: floa
 
 
 def _board_grain(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:
-    """Return the print of rough-sawn boards: streaks up or across."""
+    """Return the imprint of rough-sawn boards, vertical or horizontal streaks ``(H, W)``."""
     upright = rng.random() < 0.6
     size = (height, width) if upright else (width, height)
     streaks = octave_noise(rng, *size, coarsest_px=24, finest_px=2.5, persistence=0.8, stretch=12)
