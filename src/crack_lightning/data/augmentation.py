@@ -1,7 +1,7 @@
 """Per-tile random transforms of a uint8 batch, on its device.
 
-A tile's draws come from (seed, epoch, tile) alone, so a tile looks the same to the bit whatever batch, order,
-worker or number of threads it is augmented in.
+A tile's draws depend on (seed, epoch, tile) alone, so the result is bitwise independent of batch, order,
+worker and number of threads.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
-    """Random changes of a tile that leave its class as it is; every default is "off".
+    """Label-preserving random transforms of a tile; every default is "off".
 
-    They happen in the order of a camera: the view (flips, turns, warp), what covers the wall (erasing,
+    They are applied in the order of a camera: geometry (flips, quarter turns, warp), occlusion (erasing,
     shadow), colour, blur, sensor noise, JPEG. Pairs are ``(low, high)``, drawn uniformly.
 
     Attributes:
-        flip: Mirror left to right and top to bottom, each for half of the tiles.
-        quarter_turns: Turn by 0, 90, 180 or 270 degrees (0 or 180 where tiles are not square).
-        rotation_deg: Turn by up to this many degrees either way.
-        scale: Magnification; above 1 crops, below 1 mirrors what lies outside.
-        translate: Shift by up to this share of the tile either way; what lies outside is mirrored.
+        flip: Mirror horizontally and vertically, each with probability 0.5.
+        quarter_turns: Rotate by 0, 90, 180 or 270 degrees (0 or 180 where tiles are not square).
+        rotation_deg: Largest rotation in either direction, degrees.
+        scale: Magnification; above 1 crops, below 1 pads by reflection.
+        translate: Largest shift in either direction, share of the tile; pads by reflection.
         brightness: Multiply by ``1 ± brightness``.
         contrast: Multiply the distance to the tile's mean luma by ``1 ± contrast``.
         saturation: Multiply the distance to grey by ``1 ± saturation``.
-        hue: Turn the hue by up to this share of a full turn either way.
+        hue: Largest rotation of the hue in either direction, share of a full turn.
         blur_probability: Share of tiles that are blurred.
-        blur_sigma_px: Deviation of the Gaussian in pixels.
-        noise_std: A tile's noise deviation is up to this, in the unit of ``[0, 1]`` images.
+        blur_sigma_px: Standard deviation of the Gaussian, pixels.
+        noise_std: Largest standard deviation of the noise, in the unit of ``[0, 1]`` images.
         jpeg_probability: Share of tiles that are compressed.
         jpeg_quality: JPEG quality, 1 to 100, rounded.
-        shadow_probability: Share of tiles that get a shadow's edge.
-        shadow_depth: Share of the light that the shadow takes.
-        erasing_probability: Share of tiles that lose a rectangle.
-        erasing_area: The rectangle's share of the tile.
+        shadow_probability: Share of tiles that get the edge of a shadow.
+        shadow_depth: Share of light removed by the shadow.
+        erasing_probability: Share of tiles of which a rectangle is erased.
+        erasing_area: Area of the rectangle, share of the tile.
     """
 
     flip: bool = False
@@ -88,7 +88,7 @@ class Augmentation:
     def with_masks(
         self, images: Tensor, masks: Tensor, index: Tensor, *, seed: int, epoch: int
     ) -> tuple[Tensor, Tensor]:
-        """Augment a batch and its masks: these move as the images do, and lose what is erased there.
+        """Augment a batch and its masks, which get the same geometry and erasing.
 
         Args:
             images: uint8 ``(N, 3, H, W)``; not changed.
@@ -111,7 +111,7 @@ class Augmentation:
         return self._warped(self._flipped(images, draws).to(torch.float32) / 255, draws)
 
     def _finished(self, tiles: Tensor, images: Tensor, draws: dict[Draw, Tensor], noise: Tensor) -> Tensor:
-        """Do to moved tiles what leaves every pixel in its place, given them as they were and their noise."""
+        """Apply the photometric transforms to warped tiles, given the original images and the noise keys."""
         needs_means = self._recolours or self.erasing_probability > 0
         means = photometry.channel_means(images) if needs_means else torch.empty(0)
         tiles = self._shaded(self._erased(tiles, means, draws), draws)
@@ -217,7 +217,7 @@ def _around(draw: Tensor, middle: float, reach: float) -> Tensor:
 
 
 def _changed(tiles: Tensor, chosen: Tensor, change: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """Change in place the tiles that ``chosen``, bool ``(N,)``, picks, given them and their rows."""
+    """Apply ``change`` in place to the tiles selected by ``chosen``, bool ``(N,)``, and their rows."""
     rows = chosen.nonzero().flatten()
     if not len(rows):
         return tiles

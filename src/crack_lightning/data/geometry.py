@@ -1,8 +1,8 @@
-"""Where a tile's pixels go: exact flips and turns, and one interpolated warp.
+"""Geometric transforms of a batch: exact flips and quarter turns, and one interpolated warp.
 
-A warp's grid is made of single additions and multiplications, whose rounding no batch size or number of
-threads can change; ``affine_grid`` is a batched matrix product, for which torch does not promise that (its
-notes on numerical accuracy, "batched computations").
+The warp's grid is made of single additions and multiplications, whose rounding does not depend on the batch
+size or the number of threads; ``affine_grid`` is a batched matrix product, for which torch does not promise
+that (its notes on numerical accuracy, "batched computations").
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.nn import functional
 
 
 def flip_and_transpose(images: Tensor, *, transpose: Tensor, horizontal: Tensor, vertical: Tensor) -> Tensor:
-    """Transpose, then flip, the tiles that the masks pick; moves pixels and changes none.
+    """Transpose, then flip, the selected tiles without interpolation.
 
     Args:
         images: Any dtype, ``(N, C, H, W)``.
@@ -33,12 +33,12 @@ def flip_and_transpose(images: Tensor, *, transpose: Tensor, horizontal: Tensor,
         part = images.index_select(0, chosen.to(images.device))
         axes = [axis for axis, bit in ((3, 2), (2, 4)) if code & bit]
         parts.append((part.mT if code & 1 and len(part) else part).flip(axes))
-    # Whole tiles are copied, by class of move: choosing pixel by pixel takes five times as long.
+    # Whole tiles are copied, one transform at a time: selecting pixel by pixel takes five times as long.
     return torch.cat(parts).index_select(0, torch.cat(rows).argsort().to(images.device))
 
 
 def warp(images: Tensor, *, angle_deg: Tensor, zoom: Tensor, shift_x: Tensor, shift_y: Tensor) -> Tensor:
-    """Rotate, zoom and shift each tile about its centre, bilinear, the world outside mirrored.
+    """Rotate, zoom and shift each tile about its centre, bilinear, padded by reflection.
 
     Args:
         images: float32 ``(N, C, H, W)``.

@@ -1,4 +1,4 @@
-"""What light, lens, sensor and file do to a tile's pixels; tiles are float32 in ``[0, 1]``.
+"""Photometric transforms of tiles, float32 in ``[0, 1]``: colour, shadow, erasing, blur, noise, JPEG.
 
 As in ``geometry``, only operations whose rounding cannot depend on the batch or on the number of threads: no
 matrix product, no convolution, no sum over pixels but of integers.

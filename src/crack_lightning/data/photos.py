@@ -102,8 +102,8 @@ def draw_photo(
         rng: Source of every draw; the same state gives the same pixels on any number of threads.
         height: Pixels.
         width: Pixels.
-        crack_width_px: Limits of the typical width, drawn log-uniformly; by default a few cracks are hairlines
-            and most are wide.
+        crack_width_px: Limits of the typical width, drawn log-uniformly; by default a few cracks are
+            hairlines and most are wide.
     """
     light_angle = float(rng.uniform(0, 2 * np.pi))
     number = _number_of_cracks(rng, height * width)
@@ -124,7 +124,7 @@ def draw_photo(
 
 
 def cut_tiles(photo: Photo, *, tile_px: int) -> Iterator[Tile]:
-    """Cut a photo into square tiles, row by row, except those with less than 48 px of a crack.
+    """Cut a photo into square tiles by rows, leaving out those with less than 48 px of a crack.
 
     Args:
         photo: What ``draw_photo`` returned.

@@ -1,4 +1,4 @@
-"""Rows of tiles that lay below one another in a photo: names in order let a whole seam speak at once."""
+"""Grid adjacency: rows of tiles of one photo, found by the order of file names and whole seams of edges."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _LEAST_Z = 5.0
 
 
 def seam_pairs(edges: NDArray[np.uint8], folders: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """Find tiles that touched in their photo by the order in which they were cut from it, row by row.
+    """Return pairs of tiles that were adjacent in a photo cut row by row (or column by column).
 
-    Where names follow that order, a tile lies above the one that comes a whole row later. A single pair of
-    edges may say little about it; all those between two rows together do, and fail to where a photo ends.
-    Photos that were cut column by column are found likewise.
+    Where names follow the order of cutting, a tile lies above the one that comes one row length later. A
+    single pair of edges is weak evidence; the mean correlation along the whole seam between two rows is
+    strong, and drops where a photo ends.
 
     Args:
         edges: Of N tiles, uint8 ``(N, 4, EDGE_SAMPLES)``.
@@ -53,14 +53,14 @@ def _joined(
     *,
     width: int,
 ) -> NDArray[np.int64]:
-    """Return places of neighbours in photos that are ``width`` tiles wide, int64 ``(P, 2)``.
+    """Return positions of neighbours in photos of ``width`` tiles a row, int64 ``(P, 2)``.
 
     Args:
-        end: Profile of the edge at which a row goes on to its next tile, float32 ``(M, E)``.
-        begin: Profile of the edge at which it comes from the last one, likewise.
-        foot: Profile of the edge towards the next row, likewise.
-        head: Profile of the edge towards the last row, likewise.
-        width: Tiles.
+        end: Profile of the edge towards the next tile of the row, float32 ``(M, E)``.
+        begin: Profile of the edge towards the previous tile, float32 ``(M, E)``.
+        foot: Profile of the edge towards the next row, float32 ``(M, E)``.
+        head: Profile of the edge towards the previous row, float32 ``(M, E)``.
+        width: Tiles a row.
     """
     if len(end) < 2 * width:
         return np.empty((0, 2), np.int64)
@@ -80,23 +80,23 @@ def _joined(
 
 
 def _alike(one: NDArray[np.float32], other: NDArray[np.float32], step: int) -> NDArray[np.float32]:
-    """Correlate each profile of ``one`` with the one of ``other`` so many places later, ``(M - step,)``."""
+    """Correlate each profile of ``one`` with that of ``other`` ``step`` positions later, ``(M - step,)``."""
     return np.asarray(np.einsum("me,me->m", one[:-step], other[step:]), np.float32)
 
 
 def _by_chance(one: NDArray[np.float32], other: NDArray[np.float32], step: int, *, number: int) -> float:
-    """Return up to what mean so many correlations may come by chance, as those beside the right ones vary."""
+    """Return the largest mean of ``number`` correlations that chance explains, from those one step off."""
     return float(_LEAST_Z * _alike(one, other, step + 1).std() / np.sqrt(number))
 
 
 def _rows_of_tiles(beside: NDArray[np.float32], width: int, *, least: float) -> NDArray[np.int64]:
-    """Return where rows of ``width`` tiles begin: what lies beside each other does not match at their ends.
+    """Return the first positions of rows of ``width`` tiles: neighbours match inside a row, not at its ends.
 
     Args:
-        beside: How well each of M places matches the next, float32 ``(M - 1,)``; looked at in the mean over
-            the rows around, as the ends of a photo's rows lie below one another.
-        width: Tiles.
-        least: Mean of what lies beside each other in a row, below which there is none.
+        beside: Correlation of each of M positions with the next, float32 ``(M - 1,)``; averaged over adjacent
+            rows, as the ends of a photo's rows lie below one another.
+        width: Tiles a row.
+        least: Smallest mean correlation inside a row.
     """
     before = np.pad(beside, 1)  # nothing lies beside the first and the last
     folded = np.pad(before, (0, -len(before) % width)).reshape(-1, width)

@@ -1,4 +1,4 @@
-"""What a picture is made of, wherever on it that is: a spectrum stays as it is where a picture moves."""
+"""Shift-invariant spectral descriptors of tiles, for the search of near-duplicates."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _SLOPE = 1.5
 
 
 def spectra(structures: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Measure how strong each direction and period is.
+    """Return the amplitude of each direction and period.
 
     Args:
         structures: Grey values about 128 of N pictures, uint8 ``(N, S, S)``, ``S`` at least 32.
 
     Returns:
         Square roots of the amplitudes at every second frequency up to ten periods a picture, slightly
-        smoothed, float32 ``(N, 11, 11)``, frequency 0 in the middle. A half turn changes nothing, and
-        mirroring or turning a picture mirrors or turns them.
+        smoothed, float32 ``(N, 11, 11)``, frequency 0 in the middle. They are invariant to a half turn, and
+        equivariant to mirroring and quarter turns.
     """
     middle = structures.shape[-1] // 2
     values = structures - structures.mean(axis=(1, 2), keepdims=True, dtype=np.float32)
@@ -37,15 +37,15 @@ def spectra(structures: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def departures(measured: NDArray[np.float32], usual: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how spectra differ from what is usual, to be compared by their products.
+    """Return normalised deviations of spectra from the common spectrum; dot products compare them.
 
     Args:
         measured: Spectra of N pictures, float32 ``(N, 11, 11)``.
-        usual: What all have in common, float32 ``(11, 11)``.
+        usual: The common spectrum, float32 ``(11, 11)``.
 
     Returns:
-        Vectors of mean 0 and length 1, of length 0 where a picture is flat, float32 ``(N, 66)``: of the
-        frequencies, each of which stands there twice, one half.
+        Vectors of mean 0 and length 1, of length 0 where a picture is flat, float32 ``(N, 66)``: the half
+        plane of frequencies, as the other half repeats it.
     """
     half = SPECTRUM_SIDE // 2 + 1
     vectors, common = measured[:, :half].reshape(len(measured), -1), usual[:half].ravel()
@@ -56,11 +56,11 @@ def departures(measured: NDArray[np.float32], usual: NDArray[np.float32]) -> NDA
 
 
 def noise(side: int, number: int) -> NDArray[np.uint8]:
-    """Draw pictures of a surface as rough as concrete: amplitudes fall by the frequency's power 1.5.
+    """Return noise images with the roughness of concrete: amplitudes proportional to frequency^-1.5.
 
     The same at every call; uint8 ``(number, side, side)``.
     """
-    large = side * 3 // 2  # noise drawn by its spectrum is periodic, a picture is not
+    large = side * 3 // 2  # noise synthesised from a spectrum is periodic, a photo is not
     frequency = np.maximum(np.hypot(np.fft.fftfreq(large)[:, None], np.fft.rfftfreq(large)), 1 / large)
     white = np.random.default_rng(0).standard_normal((number, large, large))
     drawn = np.fft.irfft2(np.fft.rfft2(white) * frequency**-_SLOPE, s=(large, large))[:, :side, :side]
@@ -76,7 +76,7 @@ def _window(side: int) -> NDArray[np.float32]:
 
 @cache
 def _smoothing() -> NDArray[np.float32]:
-    """Return the matrix that takes a Gaussian mean about every second frequency, float32 ``(11, 27)``."""
+    """Return the matrix of Gaussian means about every second frequency, float32 ``(11, 27)``."""
     places = np.arange(-_REACH, _REACH + 1, _STEP)
     taps = np.arange(-_REACH - 3, _REACH + 4)
     weights = np.exp(-((taps - places[:, None]) ** 2) / (2 * _SMOOTH**2))

@@ -1,4 +1,4 @@
-"""Tiles that lay side by side in a photo: what one ends with, the other begins with."""
+"""Adjacent tiles of a photo, found by matching edges."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 TOUCHING_VERSION = 4
-"""Raise this whenever other pairs are found, here or along seams: surveys in the cache are then made anew."""
+"""To be raised whenever other pairs are found, here or by grid adjacency, which invalidates cached scans."""
 
 EDGE_SAMPLES = 112
 LEFT, RIGHT, TOP, BOTTOM = range(4)
@@ -25,7 +25,7 @@ _BLOCK = 128
 
 
 def edges(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return a tile's outermost pixels.
+    """Return the outermost pixels of a tile.
 
     Args:
         image: RGB values, uint8 ``(H, W, 3)``.
@@ -41,11 +41,11 @@ def edges(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def touching_pairs(edges: NDArray[np.uint8], *, num_workers: int = 2) -> NDArray[np.int64]:
-    """Find pairs of tiles that touched in their photo.
+    """Return pairs of tiles that were adjacent in their photo.
 
-    Each tile's best match on each side is taken, by the correlation of what the edges show in detail. A match
-    counts where four of them close a square, two of which, one on either way round to the far corner, are the
-    best in both directions: it takes several coincidences to close a wrong one.
+    Each tile's best match on each side is taken, by correlation of high-pass filtered edges. A match counts
+    where four of them close a square in which two, one on each path to the opposite corner, are mutual best
+    matches: a wrong square needs several coincidences.
 
     Args:
         edges: Of N tiles, uint8 ``(N, 4, EDGE_SAMPLES)``.
@@ -57,13 +57,13 @@ def touching_pairs(edges: NDArray[np.uint8], *, num_workers: int = 2) -> NDArray
     if not len(edges):
         return np.empty((0, 2), np.int64)
     profiles = edge_profiles(edges)
-    # threads of NumPy's own beside these would wait for each other
+    # NumPy's BLAS threads and those of the pool would wait for each other
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max(1, num_workers)) as pool:
         beside, sure_beside = _best_matches(profiles[RIGHT], profiles[LEFT], pool)
         below, sure_below = _best_matches(profiles[BOTTOM], profiles[TOP], pool)
     by_the_right = sure_beside @ below + beside @ sure_below
     by_the_bottom = sure_below @ beside + below @ sure_beside
-    corners = by_the_right * by_the_bottom  # from a tile to the one at the far corner of its square
+    corners = by_the_right * by_the_bottom  # from a tile to the opposite corner of its square
     closed = (
         beside * (corners @ below.T + below.T @ corners),
         below * (corners @ beside.T + beside.T @ corners),
@@ -72,13 +72,13 @@ def touching_pairs(edges: NDArray[np.uint8], *, num_workers: int = 2) -> NDArray
 
 
 def edge_profiles(edges: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-    """Return the detail along each side's edges as vectors of length 1, cracks no deeper than the rest.
+    """Return high-pass filtered, clipped edges of each side as vectors of length 1.
 
     Args:
         edges: Of N tiles, uint8 ``(N, 4, EDGE_SAMPLES)``.
 
     Returns:
-        A side each, ``LEFT, RIGHT, TOP, BOTTOM``, float32 ``(N, EDGE_SAMPLES)``.
+        One array per side ``LEFT, RIGHT, TOP, BOTTOM``, float32 ``(N, EDGE_SAMPLES)``.
     """
     if not len(edges):
         return [np.empty((0, EDGE_SAMPLES), np.float32)] * 4
@@ -99,17 +99,17 @@ def _profile(lines: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _best_matches(
     one: NDArray[np.float32], other: NDArray[np.float32], pool: Executor
 ) -> tuple[csr_array, csr_array]:
-    """Link each row of ``one`` to its likest of ``other``, and the other way round, each ``(N, N)``.
+    """Link each row of ``one`` to its best match in ``other`` and vice versa.
 
     Returns:
-        All such links, and those that are the best in both directions.
+        All such links, and the mutual ones, each ``(N, N)``.
     """
     forward, back = _likest(one, other, pool), _likest(other, one, pool).T
     return forward + back, forward * back
 
 
 def _likest(one: NDArray[np.float32], other: NDArray[np.float32], pool: Executor) -> csr_array:
-    """Link each row of ``one`` to its likest of ``other`` but that of its own number, ``(N, N)``."""
+    """Link each row of ``one`` to its best match in ``other`` except itself, ``(N, N)``."""
 
     def of_block(start: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         alike = one[start : start + _BLOCK] @ other.T
