@@ -10,13 +10,24 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "crack_lightning"
-FOUNDATION = {"errors", "paths", "hardware", "processes", "run_folder", "cache_entries"}
+FOUNDATION = {
+    "console",
+    "csv_files",
+    "errors",
+    "paths",
+    "hardware",
+    "processes",
+    "run_folder",
+    "cache_entries",
+}
 MAY_IMPORT = {
     "errors": set(),
+    "console": set(),
+    "csv_files": {"run_folder"},
     "paths": set(),
     "hardware": {"errors"},
     "processes": {"errors"},
-    "run_folder": {"errors"},
+    "run_folder": {"console", "errors"},
     "cache_entries": {"errors", "paths", "run_folder"},
     "config": {"errors", "paths", "run_folder"},
     "targets": {"errors"},
@@ -32,7 +43,7 @@ MAY_IMPORT = {
     | {"config", "cli", "command_line", "evaluation", "experiment", "inference", "model", "report"},
     "compare": {"cli", "command_line", "config", "run_folder", "sweep"},
     "command_line": {"errors"},
-    "cli": {"errors", "hardware", "config", "command_line", ""},
+    "cli": {"console", "errors", "hardware", "config", "command_line", ""},
     "__main__": {"cli"},
     "train": {"cli", "command_line", "config", "hardware", "experiment", "report"},
     "evaluate": {"cli", "command_line", "config", "hardware", "experiment", "report"},

@@ -10,6 +10,7 @@ import traceback
 from typing import TYPE_CHECKING, Any, cast
 
 from crack_lightning.command_line import MULTIRUN, hydra_arguments
+from crack_lightning.console import printable, tolerate_every_text
 from crack_lightning.errors import (
     CrackLightningError,
     FailedJobsError,
@@ -48,6 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 done · 1 our bug · 2 the user's mistake · 3 a sweep with failed jobs · 130 or 143 interrupted.
     """
     share_cores()
+    tolerate_every_text()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in HELP:
         print(_usage())
@@ -70,7 +72,7 @@ def guarded(action: Callable[[], int]) -> int:
     try:
         return action()
     except CrackLightningError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return FAILED_JOBS if isinstance(error, FailedJobsError) else MISTAKE
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

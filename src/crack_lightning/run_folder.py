@@ -9,10 +9,11 @@ import tempfile
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO, cast
 
 from filelock import FileLock, Timeout
 
+from crack_lightning.console import printable
 from crack_lightning.errors import ConfigError, CrackLightningError, tells_of_a_full_disk
 
 if TYPE_CHECKING:
@@ -105,10 +106,19 @@ def whole_file(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def open_text(path: Path, mode: str = "w") -> TextIO:
+    r"""Open a text file for writing: UTF-8, line ends as they are.
+
+    What UTF-8 has not, as in the name of a file that is not named in it, is written as an escape such as
+    ``\udcfc``, which JSON reads back.
+    """
+    return cast("TextIO", path.open(mode, encoding="utf-8", errors="backslashreplace", newline=""))
+
+
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 file whole or not at all."""
-    with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    """Write a text file whole or not at all; see :func:`open_text`."""
+    with whole_file(path) as temporary, open_text(temporary) as file:
+        file.write(text)
 
 
 class _RunLog(logging.FileHandler):
@@ -119,11 +129,20 @@ class _RunLog(logging.FileHandler):
             super().handleError(record)
 
 
+class _Printable(logging.Formatter):
+    """Escapes control characters, such as those in the names of files."""
+
+    def format(self, record: LogRecord) -> str:
+        return printable(super().format(record))
+
+
 @contextmanager
 def logging_to(path: Path) -> Iterator[None]:
     """Send what the package logs to a file and to the console."""
     package = logging.getLogger("crack_lightning")
-    file, console = _RunLog(path, encoding="utf-8"), logging.StreamHandler(sys.stdout)
+    file = _RunLog(path, encoding="utf-8", errors="backslashreplace")
+    console = logging.StreamHandler(sys.stdout)
+    console.setFormatter(_Printable())
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     package.setLevel(logging.INFO)
     package.propagate = False

@@ -76,7 +76,8 @@ def round_to(amounts: NDArray[np.float64], total: int) -> NDArray[np.int64]:
 
 
 def _chance_order(names: NDArray[np.str_], seed: int) -> NDArray[np.int64]:
-    digests = [hashlib.sha256(f"{seed}\0{name}".encode()).digest() for name in names.tolist()]
+    keys = [f"{seed}\0{name}".encode("utf-8", "surrogatepass") for name in names.tolist()]
+    digests = [hashlib.sha256(key).digest() for key in keys]
     return np.array(sorted(range(len(digests)), key=digests.__getitem__), dtype=np.int64)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from crack_lightning.data.appearance import MEASURES
 from crack_lightning.data.following import split_with_painted
 from crack_lightning.data.groups import PhotoClues, joined_groups
+from crack_lightning.data.listed_paths import own_paths
 from crack_lightning.data.sequence import continuing_pairs
 from crack_lightning.data.splits import check_classes
 from crack_lightning.data.survey import survey
@@ -39,7 +40,8 @@ def without_excluded(table: TileTable, file: Path) -> tuple[TileTable, list[dict
     Raises:
         DataError: If the file cannot be read, has no such column, names a tile that is not there, or all.
     """
-    named = {row["path"] for row in read_rows(file, ("path",), key="data.exclude", hint="give a CSV file")}
+    rows = read_rows(file, ("path",), key="data.exclude", hint="give a CSV file")
+    named = set(own_paths((row["path"] for row in rows), table.path.tolist()).values())
     if unknown := sorted(named - set(table.path.tolist())):
         raise DataError(
             f"data.exclude: '{file}' names {len(unknown)} tiles that are not under '{table.root}', "
@@ -154,6 +156,7 @@ def apply_splits(table: TileTable, mapping: Mapping[str, str], *, file: Path) ->
         DataError: If a tile is missing in the file or on disk, or a split lacks a class.
     """
     paths = table.path.tolist()
+    mapping = {own: mapping[path] for path, own in own_paths(mapping, paths).items()}
     _check_same(sorted(set(paths) - mapping.keys()), f"are not in '{file}'")
     _check_same(sorted(mapping.keys() - set(paths)), f"are in '{file}', but not under '{table.root}'")
     done = replace(table, split=np.array([mapping[path] for path in paths], dtype="U5"))

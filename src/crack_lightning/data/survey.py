@@ -245,7 +245,7 @@ def _sha256(path: Path) -> str:
 def _fingerprint(paths: Sequence[Path], sha256: NDArray[np.str_]) -> str:
     """Digest what decides whether files decode: their bytes, and their suffixes."""
     lines = (f"{digest}{path.suffix.lower()}\n" for path, digest in zip(paths, sha256, strict=True))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _order(names: NDArray[np.str_]) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crack_lightning import csv_files
 from crack_lightning.data.columns import COLUMNS, typed
 from crack_lightning.errors import DataError
-from crack_lightning.run_folder import whole_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -108,17 +107,13 @@ class TileTable:
     def write_csv(self, path: Path) -> None:
         """Write every column, labels by name, one row a tile."""
         columns = self._columns() | {"label": np.array(self.class_names)[self.label]}
-        with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(columns)
-            writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
+        csv_files.write_table(path, columns, rows)
 
     @classmethod
     def read_csv(cls, path: Path, *, class_names: tuple[str, ...], positive_class: str | None) -> TileTable:
         """Read what ``write_csv`` wrote; the file's folder becomes the root."""
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            names, rows = list(reader.fieldnames or []), list(reader)
+        names, rows = csv_files.read_table(path)
         columns = {name: np.array([row[name] for row in rows]) for name in names if name in COLUMNS}
         own = ("path", "group", "source", "split", "sha256")
         return cls(
@@ -169,10 +164,8 @@ def read_rows(path: Path, columns: tuple[str, ...], *, key: str, hint: str) -> l
         DataError: If the file cannot be read or lacks a column.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file, restval="")
-            found, rows = reader.fieldnames or [], list(reader)
-    except (OSError, UnicodeDecodeError) as error:
+        found, rows = csv_files.read_table(path)
+    except (OSError, ValueError) as error:
         raise DataError(f"{key}: cannot read '{path}' ({error}); {hint}.") from None
     if not set(columns) <= set(found):
         needed, has = " and ".join(columns), f"the columns {', '.join(found)}" if found else "no columns"

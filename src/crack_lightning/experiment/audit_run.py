@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,13 +12,14 @@ from rich import print as show
 
 from crack_lightning.cache_entries import cache_folder
 from crack_lightning.config import write_config
+from crack_lightning.csv_files import write_table
 from crack_lightning.data.audit import Audit, audit_tiles
 from crack_lightning.data.decoding import picture_header
 from crack_lightning.data.survey import survey
 from crack_lightning.experiment.tiles import load_tiles, recovers_photos
 from crack_lightning.hardware import available_cores
 from crack_lightning.report.audit_page import audit_contents, audit_page, closing_table
-from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer, whole_file, write_text
+from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer, write_text
 
 if TYPE_CHECKING:
     from crack_lightning.config import AuditConfig
@@ -86,7 +86,5 @@ def write_audit_csv(found: Audit, path: Path) -> None:
         "sha256": table.sha256,
         "twin_group": table.extra["twins"],
     }
-    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*columns, "flags"])
-        writer.writerows(zip(*(column.tolist() for column in columns.values()), found.flags(), strict=True))
+    rows = zip(*(column.tolist() for column in columns.values()), found.flags(), strict=True)
+    write_table(path, [*columns, "flags"], rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import cv2
 import numpy as np
 import torch
 
+from crack_lightning.csv_files import write_table
 from crack_lightning.errors import ConfigError
 from crack_lightning.inference.strips import PIECE_PX, cell_map, reach, tiles_of
 from crack_lightning.model.engines import eager
@@ -149,14 +149,12 @@ def overlaid(cells: NDArray[np.float32], pixels: NDArray[np.uint8]) -> NDArray[n
 
 def write_tiles(rows: Iterable[tuple[str, CrackMap]], path: Path, *, threshold: float) -> None:
     """Write ``path,top_px,left_px,probability_crack,called_crack``, a row a tile of each picture."""
-    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["path", "top_px", "left_px", "probability_crack", "called_crack"])
-        for name, found in rows:
-            writer.writerows(
-                [name, top, left, f"{probability:.6f}", int(probability >= threshold)]
-                for top, left, probability in found.tiles
-            )
+    cells = (
+        [name, top, left, f"{probability:.6f}", int(probability >= threshold)]
+        for name, found in rows
+        for top, left, probability in found.tiles
+    )
+    write_table(path, ["path", "top_px", "left_px", "probability_crack", "called_crack"], cells)
 
 
 def _write(path: Path, picture: NDArray[np.uint8], settings: list[int]) -> None:

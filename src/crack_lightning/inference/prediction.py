@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from crack_lightning.config import write_config
+from crack_lightning.console import printable
+from crack_lightning.csv_files import write_table
 from crack_lightning.data.decoding import decode_image
 from crack_lightning.data.left_out import describe_left_out
 from crack_lightning.errors import ConfigError, DataError
@@ -30,7 +31,7 @@ from crack_lightning.model.checkpoints import load_trained
 from crack_lightning.model.explain import Explainer, LocalExplainer, explainer_of
 from crack_lightning.model.networks import CellNetwork
 from crack_lightning.paths import places
-from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer, whole_file
+from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -146,21 +147,15 @@ def write_predictions(answers: Answers, path: Path, *, positive_class: str | Non
     names = answers.class_names
     shown = [positive_class] if positive_class is not None and len(names) == 2 else list(names)
     columns = [names.index(name) for name in shown]
-    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        of_classes = [f"probability_{name}" for name in shown]
-        writer.writerow(["path", "predicted", *of_classes, "novelty", "foreign", "problem"])
-        for name, label, row, novelty, problem in zip(
-            answers.names,
-            answers.labels,
-            answers.probabilities,
-            answers.novelty,
-            answers.problems,
-            strict=True,
-        ):
-            values = [""] * len(columns) if problem else [str(row[column]) for column in columns]
-            known = ["", ""] if np.isnan(novelty) else [str(novelty), "yes" if novelty > 1 else "no"]
-            writer.writerow([name, label, *values, *known, problem])
+    rows = []
+    for name, label, row, novelty, problem in zip(
+        answers.names, answers.labels, answers.probabilities, answers.novelty, answers.problems, strict=True
+    ):
+        values = [""] * len(columns) if problem else [str(row[column]) for column in columns]
+        known = ["", ""] if np.isnan(novelty) else [str(novelty), "yes" if novelty > 1 else "no"]
+        rows.append([name, label, *values, *known, problem])
+    of_classes = [f"probability_{name}" for name in shown]
+    write_table(path, ["path", "predicted", *of_classes, "novelty", "foreign", "problem"], rows)
 
 
 def _write_pictures(
@@ -237,7 +232,7 @@ def summary(answers: Answers, *, positive_class: str | None) -> Table:
         value = "" if answers.problems[row] else f"{answers.probabilities[row, column]:.4f}"
         label = answers.labels[row] or ("not read" if answers.problems[row] else "no answer")
         far = f"yes, {answers.novelty[row]:.3g} times the limit" if answers.foreign[row] else ""
-        table.add_row(Text(answers.names[row]), label, value, far)
+        table.add_row(Text(printable(answers.names[row])), label, value, far)
     if len(order) > _SHOWN:
         table.add_row(f"… and {len(order) - _SHOWN:,} more in predictions.csv", "", "", "")
     return table

@@ -133,7 +133,7 @@ def _digest(tested: TileTable) -> str | None:
     if not len(tested) or (tested.sha256 == "").any():
         return None
     lines = sorted(f"{path}\0{digest}\n" for path, digest in zip(tested.path, tested.sha256, strict=True))
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _split_statement(table: TileTable, rows: NDArray[np.bool_]) -> dict[str, Any]:

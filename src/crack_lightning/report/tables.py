@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crack_lightning.csv_files import CsvWriter
 from crack_lightning.evaluation.predictions import Predictions, predicted_labels
 
 if TYPE_CHECKING:
@@ -74,10 +74,8 @@ def predictions_csv(predictions: Predictions, table: TileTable, *, threshold: fl
     if ordered.novelty is not None:
         columns["novelty"] = ordered.novelty.astype(np.str_)
         columns["foreign"] = np.where(ordered.novelty > 1, "yes", "no")
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+    text = io.StringIO(newline="")
+    CsvWriter(text, columns).write(zip(*(column.tolist() for column in columns.values()), strict=True))
     return text.getvalue()
 
 

@@ -50,14 +50,14 @@ def begin_session(log_dir: Path, settings: Mapping[str, Any], *, name: str) -> N
     """
     for earlier in log_dir.glob(f"*{SESSION}"):
         earlier.unlink()
-    start = plugin_data_pb2.SessionStartInfo(group_name=name, start_time_secs=time.time())
+    start = plugin_data_pb2.SessionStartInfo(group_name=_utf8(name), start_time_secs=time.time())
     for key, value in flat(settings).items():
         if isinstance(value, bool):
             start.hparams[key].bool_value = value
         elif isinstance(value, int | float):
             start.hparams[key].number_value = value
         else:
-            start.hparams[key].string_value = str(value)
+            start.hparams[key].string_value = _utf8(str(value))
     data = plugin_data_pb2.HParamsPluginData(session_start_info=start)
     _write_session(log_dir, metadata.SESSION_START_INFO_TAG, data)
 
@@ -92,7 +92,7 @@ def log_report(
             writer.add_image(name.removesuffix(".png"), picture, step, dataformats="HWC")
         for label, name in enumerate(contents["class_names"]):
             hit = (predictions.label == label).astype(np.int64)
-            writer.add_pr_curve(f"pr/{name}", hit, predictions.probability[:, label], step)
+            writer.add_pr_curve(f"pr/{_utf8(name)}", hit, predictions.probability[:, label], step)
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -104,6 +104,11 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         elif value is not None:
             found[f"{prefix}{key}"] = value
     return found
+
+
+def _utf8(text: str) -> str:
+    """Return a text that a protocol buffer can hold."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _write_session(log_dir: Path, tag: str, data: plugin_data_pb2.HParamsPluginData) -> None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from crack_lightning.csv_files import write_table
 from crack_lightning.errors import DataError
 from crack_lightning.evaluation.intervals import group_codes
 from crack_lightning.evaluation.paired import difference_interval, holm, mcnemar_exact
 from crack_lightning.report.comparison_figures import parallel_figure, scatter_figure
 from crack_lightning.report.figures import save_figure
 from crack_lightning.report.page import data_url, render
-from crack_lightning.run_folder import whole_file, write_text
+from crack_lightning.run_folder import write_text
 from crack_lightning.sweep.repetitions import FOLD, SEEDS, other_tiles, pooled_folds, repeated
 from crack_lightning.sweep.results import RunResult, differing_keys, read_runs, run_folders
 from crack_lightning.sweep.transfer import transfer_table, write_transfer
@@ -150,20 +150,16 @@ def _write_csv(contents: Mapping[str, Any], path: Path) -> None:
     metrics = sorted(set(chain.from_iterable(row["metrics"] for row in rows)))
     limits = sorted(set(chain.from_iterable(row["intervals"] for row in rows)))
     cost = ("seconds", "parameters", "tiles_per_second")
-    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        ends = [f"{name}_{end}" for name in limits for end in ("low", "high")]
-        writer.writerow(["run", *contents["differing"], *metrics, *ends, *cost])
-        for row in rows:
-            of_limits = [
-                row["intervals"].get(name, {}).get(end) for name in limits for end in ("low", "high")
-            ]
-            writer.writerow(
-                [
-                    row["run"],
-                    *row["settings"].values(),
-                    *(row["metrics"].get(name) for name in metrics),
-                    *of_limits,
-                    *(row[key] for key in cost),
-                ]
-            )
+    ends = [(name, end) for name in limits for end in ("low", "high")]
+    cells = (
+        [
+            row["run"],
+            *row["settings"].values(),
+            *(row["metrics"].get(name) for name in metrics),
+            *(row["intervals"].get(name, {}).get(end) for name, end in ends),
+            *(row[key] for key in cost),
+        ]
+        for row in rows
+    )
+    named = [f"{name}_{end}" for name, end in ends]
+    write_table(path, ["run", *contents["differing"], *metrics, *named, *cost], cells)

@@ -174,10 +174,11 @@ def _report(line: Connection, done: float, figures: dict[str, float]) -> bool:
 
 def print_into(path: Path) -> None:
     """Let what this process prints, also below Python, be appended to a file from now on."""
-    with path.open("a", encoding="utf-8", buffering=1) as console:
+    with path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1) as console:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
             os.dup2(console.fileno(), stream.fileno())
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def recorded(action: Callable[[], int], folder: Path) -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from crack_lightning.errors import ConfigError, CrackLightningError
+from crack_lightning.run_folder import open_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,7 +114,7 @@ class Journal:
     def _append(self, event: dict[str, Any]) -> None:
         line = json.dumps({**event, "at": round(time.time(), 3)}, ensure_ascii=False)
         try:
-            with self.path.open("a", encoding="utf-8", newline="\n") as file:
+            with open_text(self.path, "a") as file:
                 file.write(line + "\n")
                 file.flush()
                 os.fsync(file.fileno())

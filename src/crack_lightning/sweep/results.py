@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crack_lightning.csv_files import read_table
 from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
@@ -94,8 +94,7 @@ def read_runs(folders: Sequence[Path]) -> list[RunResult]:
 def _read(folder: Path, name: str) -> RunResult:
     try:
         report = json.loads((folder / "report" / "report.json").read_text(encoding="utf-8"))
-        with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
-            rows = sorted(csv.DictReader(file), key=lambda row: row["path"])
+        rows = sorted(read_table(folder / "predictions.csv")[1], key=lambda row: row["path"])
         limits = report.get("intervals_by_source") or {}
         settings = flat(report["provenance"]["settings"])
         columns = {key: np.array([row[key] for row in rows]) for key in ("path", "group", "label")}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 from typing import TYPE_CHECKING, Any
 
-from crack_lightning.run_folder import whole_file
+from crack_lightning.csv_files import write_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,11 +59,12 @@ def write_transfer(table: Mapping[str, Any], path: Path) -> None:
     """Write a row a run and tested source as CSV."""
     ends = [(name, end) for name in FIGURES for end in ("value", "low", "high")]
     named = [name if end == "value" else f"{name}_{end}" for name, end in ends]
-    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["run", *table["varied"], "trained_on", "tested_on", "tiles", *named])
-        for row in table["rows"]:
-            for source, tested in row["tested"].items():
-                values = [tested[name][end] for name, end in ends]
-                told = [row["run"], *row["settings"].values(), row["trained_on"], source, tested["tiles"]]
-                writer.writerow([*told, *values])
+    rows = (
+        [
+            *(row["run"], *row["settings"].values(), row["trained_on"], source, tested["tiles"]),
+            *(tested[name][end] for name, end in ends),
+        ]
+        for row in table["rows"]
+        for source, tested in row["tested"].items()
+    )
+    write_table(path, ["run", *table["varied"], "trained_on", "tested_on", "tiles", *named], rows)

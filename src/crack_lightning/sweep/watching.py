@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from crack_lightning.run_folder import whole_file
+from crack_lightning.csv_files import write_table
 from crack_lightning.sweep.jobs import CONSOLE
 from crack_lightning.sweep.journal import DONE, FAILED, PRUNED, RUNNING
 
@@ -189,10 +188,8 @@ def write_jobs_table(jobs: Sequence[Job], path: Path) -> None:
     """Write a row a job: its number, its state in words, its overrides, its test figures."""
     metrics = [job.metrics() for job in jobs]
     names = sorted({name for found in metrics for name in found})
-    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["job", "status", "overrides", *names])
-        for job, found in zip(jobs, metrics, strict=True):
-            writer.writerow(
-                [job.number, job.status, " ".join(job.overrides), *(found.get(name) for name in names)]
-            )
+    rows = (
+        [job.number, job.status, " ".join(job.overrides), *(found.get(name) for name in names)]
+        for job, found in zip(jobs, metrics, strict=True)
+    )
+    write_table(path, ["job", "status", "overrides", *names], rows)

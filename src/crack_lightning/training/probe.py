@@ -245,4 +245,4 @@ def _judged(layer: torch.nn.Linear, features: Tensor, labels: Tensor) -> tuple[f
 
 
 def _digest(names: NDArray[np.str_]) -> str:
-    return sha256("\n".join(names.tolist()).encode()).hexdigest()
+    return sha256("\n".join(names.tolist()).encode("utf-8", "surrogatepass")).hexdigest()
