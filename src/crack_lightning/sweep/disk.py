@@ -1,4 +1,4 @@
-"""What a sweep leaves on the disk: which jobs keep their weights, and whether there is room for all of it."""
+"""Retention of weights, and the disk space of a sweep."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from crack_lightning.sweep.journal import Job
 
 KEPT_BEST = 5
-"""How many jobs keep their weights with ``sweep.keep=best``."""
+"""Number of jobs whose weights ``sweep.keep=best`` keeps."""
 REPORT_BYTES = 4_000_000
-"""What a job leaves beside its weights; report, curves, splits, predictions of 16,000 tiles take 3.2 MB."""
+"""Bytes of a job without its weights; report, curves, splits, predictions of 16,000 tiles take 3.2 MB."""
 _WHILE_RUNNING = 5
-"""Times its weights that a job has on the disk: the best, the last, its two moments and their average."""
+"""Copies of its weights that a running job has on the disk: best, last, two moments, moving average."""
 
 
 class KeptWeights:
-    """Removes the weights of ended jobs that need not keep them; reports and predictions stay.
+    """Removes the weights of ended jobs by ``sweep.keep``; reports and predictions stay.
 
     Args:
         keep: ``best`` for the five best on validation, ``all`` or ``none``.
-        jobs: All jobs so far; those that ended before are looked at again.
+        jobs: All jobs so far, ended ones included.
     """
 
     def __init__(self, keep: str, jobs: Iterable[Job] = ()) -> None:
@@ -40,7 +40,7 @@ class KeptWeights:
             self.ended(job)
 
     def ended(self, job: Job) -> None:
-        """Remove what is not kept now that a job has ended; a failed one may go on from what it has."""
+        """Remove weights that are no longer kept once a job has ended; failed jobs keep theirs to resume."""
         folder = job.folder / "checkpoints"
         if not job.ended or not folder.exists():
             return
@@ -59,12 +59,12 @@ class KeptWeights:
 
 
 def _kept_jobs(keep: str) -> int | None:
-    """Return how many jobs keep their weights; ``None`` for all."""
+    """Return the number of jobs whose weights are kept; ``None`` for all."""
     return {"best": KEPT_BEST, "none": 0, "all": None}[keep]
 
 
 def _score(job: Job) -> tuple[float, ...]:
-    """Return what the best job has most of: its first objective, or else accuracy and then loss."""
+    """Return the score of a job, higher is better: its first objective, else validation accuracy and loss."""
     if (objective := job.objective) is not None:
         return (objective,)
     state = json.loads((job.folder / "state.json").read_text(encoding="utf-8"))
@@ -72,12 +72,12 @@ def _score(job: Job) -> tuple[float, ...]:
 
 
 def expected_bytes(weights: Sequence[int], *, keep: str, at_once: int) -> int:
-    """Return what jobs need on the disk at the most: all reports, the kept weights, and the running jobs'.
+    """Return the peak disk space of jobs: all reports, the kept weights, and those of running jobs.
 
     Args:
         weights: Bytes of each job's weights.
         keep: ``best``, ``all`` or ``none``.
-        at_once: How many run at the same time.
+        at_once: Number of jobs that run at the same time.
 
     >>> expected_bytes([8_000_000] * 10, keep="best", at_once=1)
     120000000
@@ -88,11 +88,11 @@ def expected_bytes(weights: Sequence[int], *, keep: str, at_once: int) -> int:
 
 
 def require_room(expected: int, folder: Path, *, keep: str) -> None:
-    """Refuse to start what the disk has no room for.
+    """Refuse to start jobs that the disk has no room for.
 
     Args:
         expected: Bytes.
-        folder: Where they will be; need not exist yet.
+        folder: Their folder; need not exist yet.
         keep: ``sweep.keep``, for the advice.
 
     Raises:
@@ -109,7 +109,7 @@ def require_room(expected: int, folder: Path, *, keep: str) -> None:
 
 
 def in_words(size: int) -> str:
-    """Return bytes in the unit that suits them.
+    """Format a number of bytes with a unit.
 
     >>> in_words(12_345_678), in_words(3_200_000_000)
     ('12 MB', '3.2 GB')
@@ -118,9 +118,9 @@ def in_words(size: int) -> str:
 
 
 def weights_of_jobs(configs: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Return the bytes of each job's weights, reckoned in a process that knows torch.
+    """Return the bytes of each job's weights, computed in a process that imports torch.
 
-    A network that cannot be built counts nothing here: its job will say why.
+    A network that cannot be built counts as 0; its job will fail with the reason.
     """
     models = [config["model"] for config in configs]
     different = list({repr(model): model for model in models}.values())

@@ -1,4 +1,4 @@
-"""One job of a sweep: a process that cannot take the sweep with it, and dies when the sweep does."""
+"""The worker process of one job, which cannot end the sweep and ends with it."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ if TYPE_CHECKING:
 CONSOLE, OUTCOME = "console.log", "outcome.json"
 ENDS_WITH_SWEEP = "crack_lightning.sweep.preload"
 HEAVY = ("crack_lightning.experiment.training_run", "crack_lightning.inference.predictor")
-"""What the forkserver imports once, so that a job starts in a tenth of a second."""
+"""Modules that the forkserver imports once, so that a job starts in a tenth of a second."""
 UNWRITABLE = 74  # sysexits.h: an error while doing input or output
 _UNTIL_GONE_S = 0.5
 STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
 class Run(Protocol):
-    """What a job does; it is found by name in the job's process."""
+    """The callable that a job's process runs; pickled by name."""
 
     def __call__(
         self, config: dict[str, Any], *, overrides: Sequence[str], folder: Path, **options: Any
     ) -> int:
-        """Do it and return the exit code."""
+        """Run and return the exit code."""
 
 
 @dataclass(frozen=True)
 class CommandRun:
-    """Runs a command of ours.
+    """Runs a command of this package.
 
     Attributes:
         command: Its name, for example ``train``.
@@ -60,7 +60,7 @@ class CommandRun:
     def __call__(
         self, config: dict[str, Any], *, overrides: Sequence[str], folder: Path, **options: Any
     ) -> int:
-        """Run it and return its exit code."""
+        """Run the command and return its exit code."""
         from omegaconf import OmegaConf
 
         module = importlib.import_module(f"crack_lightning.{self.command}")
@@ -68,7 +68,7 @@ class CommandRun:
 
 
 def job_context() -> BaseContext:
-    """Return how job processes start: forked from a server that has imported torch once, else spawned."""
+    """Return the context of job processes: a forkserver that has imported torch, else spawn."""
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     own_forkserver()
@@ -85,15 +85,15 @@ def start_job(
     environment: Mapping[str, str],
     line: Connection | None = None,
 ) -> BaseProcess:
-    """Start one job in its folder, where what it prints goes to ``console.log``.
+    """Start the process of one job, with its output in ``console.log`` of the job's folder.
 
     Args:
         context: From :func:`job_context`.
         job: The job.
-        run: What it does.
-        environment: Variables of its process beside the sweep's own.
-        line: The job's end of a pipe on which it tells its figures and hears whether to end; where there is
-            one, ``run`` is given ``report`` for it.
+        run: The callable that it runs.
+        environment: Environment variables added to those of the sweep.
+        line: The job's end of a pipe that sends figures and receives whether to prune; ``run`` then gets the
+            argument ``report``.
 
     Returns:
         The running process.
@@ -104,14 +104,14 @@ def start_job(
     process: BaseProcess = context.Process(target=_work, args=arguments, name=f"job {job.number}")  # type: ignore[attr-defined]
     try:
         process.start()
-    except (ConnectionError, EOFError):  # the forkserver was killed just now; the next start begins another
+    except (ConnectionError, EOFError):  # the forkserver was just killed; the next start begins another
         time.sleep(_UNTIL_GONE_S)
         process.start()
     return process
 
 
 def kept_outcome(job: Job) -> tuple[str, str] | None:
-    """Return state and reason as a job's own folder tells them; ``None`` where it does not."""
+    """Return state and reason from ``outcome.json`` of a job's folder; ``None`` without such a file."""
     path = job.folder / OUTCOME
     if not path.is_file():
         return None
@@ -120,7 +120,7 @@ def kept_outcome(job: Job) -> tuple[str, str] | None:
 
 
 def failure_of(exit_code: int | None) -> str:
-    """Say how a process ended that could not say it itself; negative codes are signals."""
+    """Describe the exit of a process that wrote no outcome; negative codes are signals."""
     if exit_code in STOPPED:
         exit_code = 128 - exit_code
     if exit_code == UNWRITABLE:
@@ -130,7 +130,7 @@ def failure_of(exit_code: int | None) -> str:
 
 
 def keep_outcome(folder: Path, state: str, reason: str, trace: str = "") -> None:
-    """Write into a job's folder how it ended, unless it says so already: who was nearest wrote first."""
+    """Write ``outcome.json`` into a job's folder unless it exists: the job's own is the most precise."""
     if (folder / OUTCOME).is_file():
         return
     told = {"state": state, "reason": reason} | ({"traceback": trace.splitlines()} if trace else {})
@@ -140,7 +140,7 @@ def keep_outcome(folder: Path, state: str, reason: str, trace: str = "") -> None
 def _work(job: Job, run: Run, environment: dict[str, str], line: Connection | None) -> None:
     die_with_parent()
     if hasattr(os, "setsid"):
-        os.setsid()  # a terminal's Ctrl-C is for the sweep, which asks its jobs to stop
+        os.setsid()  # a terminal's Ctrl-C is for the sweep, which stops its jobs itself
     os.environ.update(environment)
     print_into(job.folder / CONSOLE)
     options = {"report": partial(_report, line)} if line else {}
@@ -152,7 +152,7 @@ def _work(job: Job, run: Run, environment: dict[str, str], line: Connection | No
 
 
 def mark_failed(context: BaseContext, job: Job) -> None:
-    """Let TensorBoard know that a run failed which could not say so itself, by a process that knows torch."""
+    """Write the failed status of a killed run to its TensorBoard log, in a process that imports torch."""
     log_dir = job.folder / "tensorboard"
     if len(list(log_dir.glob(f"*{SESSION}"))) == 1:  # a beginning without an end
         process = context.Process(target=_end_failed, args=(log_dir,))  # type: ignore[attr-defined]
@@ -167,13 +167,13 @@ def _end_failed(log_dir: Path) -> None:
 
 
 def _report(line: Connection, done: float, figures: dict[str, float]) -> bool:
-    """Tell the sweep a job's figures; return whether the job is to end."""
+    """Send a job's figures to the sweep; return whether to prune the job."""
     line.send((done, figures))
     return bool(line.recv())
 
 
 def print_into(path: Path) -> None:
-    """Let what this process prints, also below Python, be appended to a file from now on."""
+    """Redirect standard output and error, also below Python, to the end of a file."""
     with path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1) as console:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
@@ -182,7 +182,7 @@ def print_into(path: Path) -> None:
 
 
 def recorded(action: Callable[[], int], folder: Path) -> int:
-    """Do what a job is to do, and write into its folder how it ended.
+    """Run a job's action and write its outcome into its folder.
 
     Returns:
         The action's exit code; what it raises is passed on.

@@ -1,4 +1,4 @@
-"""What a sweep has planned and done, a line an event, so that another process can go on with it."""
+"""The journal of a sweep: one JSON line an event, from which the sweep resumes."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class Job:
     """One run of a sweep.
 
     Attributes:
-        number: Its place in the sweep, from 0.
-        folder: Where it writes.
-        overrides: What makes it, ``key=value`` each.
+        number: Its index in the sweep, from 0.
+        folder: Its run folder.
+        overrides: Its overrides, ``key=value`` each.
         config: Its composed configuration as plain values.
         state: ``planned``, ``running``, ``done``, ``failed`` or ``pruned``.
         reason: Why it failed or was pruned: an exception, a signal.
         attempts: How often it was started.
-        params: What a search gave it, by key.
-        values: What a search judges it by, once it is done.
+        params: The values of a search's proposal, by key.
+        values: Its objectives, once it is done.
     """
 
     number: int
@@ -47,23 +47,23 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing of it is left to be done; a failed job may be tried again."""
+        """Whether it needs no further run; a failed job may be retried."""
         return self.state in (DONE, PRUNED)
 
     @property
     def objective(self) -> float | None:
-        """What a search has most of in its best job: the first objective, losses and seconds negated."""
+        """The first objective with its sign such that higher is better."""
         for name, value in self.values.items():
             return value if name.endswith("accuracy") else -value
         return None
 
     @property
     def status(self) -> str:
-        """Its state in words."""
+        """Its state with the reason."""
         return f"{self.state}: {self.reason}" if self.reason else self.state
 
     def metrics(self) -> dict[str, float]:
-        """Return its test figures, of a report that is read once; none while there is no report."""
+        """Return its test figures from its report, read once; empty while there is no report."""
         path = self.folder / "report" / "report.json"
         if not self._metrics and path.exists():
             self._metrics = json.loads(path.read_text(encoding="utf-8"))["metrics"]
@@ -71,10 +71,10 @@ class Job:
 
 
 class Journal:
-    """A sweep's file of events: what it was asked, its jobs, and what became of them.
+    """A write-ahead log of a sweep: its settings, its jobs, and their states.
 
-    A line is on the disk before what it tells is acted upon. A line that a killed sweep left half written is
-    cut off when the file is opened again.
+    A line is on the disk before it is acted upon. A line that a killed sweep left half written is truncated
+    when the file is opened again.
 
     Args:
         folder: The sweep's folder.
@@ -84,31 +84,31 @@ class Journal:
         self.folder, self.path = folder, folder / JOURNAL
 
     def begin(self, **asked: Any) -> None:
-        """Write the first line of a new sweep: what it was asked, in values that JSON can hold."""
+        """Write the first line of a new sweep: its settings, in values that JSON can hold."""
         self._append({"asked": asked})
 
     def plan(self, job: Job) -> None:
-        """Write down that a job is to be done."""
+        """Record a planned job."""
         event = {"job": job.number, "overrides": job.overrides, "config": job.config}
         self._append(event | ({"params": job.params} if job.params else {}))
 
     def note(self, job: Job) -> None:
-        """Write down what has become of a job."""
+        """Record the state of a job."""
         event = {"job": job.number, "state": job.state, "attempts": job.attempts}
         told = {"reason": job.reason, "values": job.values}
         self._append(event | {key: value for key, value in told.items() if value})
 
     def report(self, job: Job, done: float, value: float) -> None:
-        """Write down a job's figure after a share of its epochs."""
+        """Record a job's objective after a share ``done`` of its epochs."""
         self._append({"job": job.number, "done": round(done, 4), "value": value})
 
     def asked(self) -> dict[str, Any]:
-        """Return what the sweep was asked."""
+        """Return the settings of the sweep."""
         with self.path.open(encoding="utf-8") as file:
             return dict(json.loads(file.readline())["asked"])
 
     def events(self) -> list[dict[str, Any]]:
-        """Return all events after the first line, as they were written."""
+        """Return all events after the first line."""
         return [json.loads(line) for line in self.path.read_bytes().splitlines()[1:]]
 
     def _append(self, event: dict[str, Any]) -> None:
@@ -125,7 +125,7 @@ class Journal:
             ) from error
 
     def read(self) -> tuple[dict[str, Any], list[Job]]:
-        """Return what the sweep was asked and its jobs as they stand, and cut off a half written line.
+        """Return the settings of the sweep and its jobs; truncate a half written line.
 
         Raises:
             ConfigError: If its file is damaged.

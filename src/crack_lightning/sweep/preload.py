@@ -1,4 +1,4 @@
-"""What the jobs' forkserver imports first of all: from then on it ends with its sweep."""
+"""The first import of the jobs' forkserver, which makes it exit with its sweep."""
 
 from crack_lightning.processes import die_with_owner
 

@@ -1,4 +1,4 @@
-"""Jobs at work: started as slots get free, their ends written down, the failed ones tried again."""
+"""The scheduler: starts jobs as slots become free, records how they end, and retries failed ones."""
 
 from __future__ import annotations
 
@@ -31,54 +31,54 @@ if TYPE_CHECKING:
     from crack_lightning.sweep.journal import Job, Journal
 
 GRACE_S = 120.0
-"""Seconds in which jobs that are asked to stop may write their last checkpoint."""
+"""Seconds that jobs have after SIGTERM to write their last checkpoint."""
 
 
 class Watcher(Protocol):
-    """Who is told of the jobs."""
+    """An observer of the scheduler."""
 
     def started(self, job: Job) -> None:
-        """A job has started."""
+        """Handle the start of a job."""
 
     def ended(self, job: Job) -> None:
-        """A job has ended; it may be tried again."""
+        """Handle the end of a job, which may be retried."""
 
     def waits(self) -> None:
-        """As many jobs as may are running; until one ends there is time."""
+        """Handle idle time: every slot is taken until a job ends."""
 
 
 class Source(Protocol):
-    """Who decides which jobs are run."""
+    """A producer of jobs."""
 
     def next(self) -> Job | None:
         """Return a job to run, or ``None`` when there is none left."""
 
     def ended(self, job: Job) -> None:
-        """A job has ended; what it is judged by may be noted in it."""
+        """Handle the end of a job; may set its values."""
 
     def report(self, job: Job, done: float, figures: Mapping[str, float]) -> bool:
-        """A job tells which share of its epochs is done, and its figures; say whether to end it."""
+        """Handle validation figures after a share ``done`` of a job's epochs; return whether to prune it."""
 
 
 class Grid:
-    """Jobs that are known from the beginning.
+    """A fixed list of jobs.
 
     Args:
-        jobs: Those that are left to do.
+        jobs: The jobs that are not done yet.
     """
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._left = deque(jobs)
 
     def next(self) -> Job | None:
-        """Return the next job, or ``None`` when all were given out."""
+        """Return the next job, or ``None`` when there is none left."""
         return self._left.popleft() if self._left else None
 
     def ended(self, job: Job) -> None:
-        """Take note of nothing: the jobs are known."""
+        """Do nothing."""
 
     def report(self, job: Job, done: float, figures: Mapping[str, float]) -> bool:
-        """Let every job go on."""
+        """Return ``False``: a grid prunes nothing."""
         return False
 
 
@@ -91,19 +91,19 @@ class _Running:
 
 
 class Runner:
-    """Runs jobs, as many at once as there are environments.
+    """Runs jobs in processes, one per environment at a time.
 
     Args:
-        source: Gives the jobs out.
-        run: What a job does.
-        journal: Where their states are written.
-        watcher: Who is told of them.
-        environments: What a job's process has beside the sweep's variables, each for one job at once.
-        retries: How often a failed job is started again.
-        max_failures: Failed jobs with which no other is started.
-        weights: Which jobs keep their weights; by default all.
-        prunes: Whether jobs tell their figures while they run, and may be ended.
-        context: How processes start; :func:`~crack_lightning.sweep.jobs.job_context` by default.
+        source: Producer of the jobs.
+        run: The callable that a job's process runs.
+        journal: Record of the jobs' states.
+        watcher: Observer of the jobs.
+        environments: Environment variables added to a job's process; one mapping per slot.
+        retries: Number of retries of a failed job.
+        max_failures: Number of failed jobs after which no other is started.
+        weights: Retention of weights; keeps all by default.
+        prunes: Whether jobs report figures while they run and may be pruned.
+        context: Multiprocessing context; :func:`~crack_lightning.sweep.jobs.job_context` by default.
     """
 
     def __init__(
@@ -133,8 +133,8 @@ class Runner:
         """Run all jobs.
 
         Raises:
-            KeyboardInterrupt: If Ctrl-C asked for a stop; the running jobs were stopped first.
-            Interrupted: If SIGTERM did.
+            KeyboardInterrupt: On SIGINT, after the running jobs were stopped.
+            Interrupted: On SIGTERM, likewise.
         """
         with sigterm_raises():
             try:
@@ -152,7 +152,7 @@ class Runner:
                 raise
 
     def _fill(self) -> bool:
-        """Start jobs while there is room; say whether any runs."""
+        """Start jobs while slots are free; return whether any job is running."""
         while self._free and (job := self._next()) is not None:
             job.state, job.reason, job.attempts = RUNNING, "", job.attempts + 1
             self.journal.note(job)
@@ -160,7 +160,7 @@ class Runner:
             line, end = self._context.Pipe() if self.prunes else (None, None)
             process = start_job(self._context, job, run=self.run, environment=environment, line=end)
             if end:
-                end.close()  # the job has it now, and its death is to be heard here
+                end.close()  # the job holds it now; this copy would hide the job's death
             self._running.append(_Running(job=job, process=process, environment=environment, line=line))
             self.watcher.started(job)
         return bool(self._running)
@@ -175,7 +175,7 @@ class Runner:
         return self._again.popleft() if self._again else None
 
     def _ended_unseen(self, job: Job) -> bool:
-        """Note the end of a job that the sweep before this one did not live to see."""
+        """Record the end of a job that outlived the sweep before this one; return whether it had ended."""
         told = kept_outcome(job)
         if told is None or told[0] == FAILED:
             return False
@@ -184,7 +184,7 @@ class Runner:
         return True
 
     def _answer(self, job: Job, line: Connection) -> None:
-        """Hear a job's figures and say whether to end it; a job that has ended says nothing more."""
+        """Receive a job's figures and reply whether to prune it; ignore a closed pipe."""
         with contextlib.suppress(EOFError, OSError):
             line.send(self.source.report(job, *line.recv()))
 
@@ -197,7 +197,7 @@ class Runner:
         self._running.remove(running)
         self._free.append(running.environment)
         if job.state == FAILED:
-            with contextlib.suppress(OSError):  # a full disk may be what failed; the journal has it, too
+            with contextlib.suppress(OSError):  # a full disk may be the cause; the journal records it, too
                 keep_outcome(job.folder, FAILED, job.reason)
                 mark_failed(self._context, job)
         self._ended(job)
@@ -213,7 +213,7 @@ class Runner:
         self.watcher.ended(job)
 
     def _stop(self) -> None:
-        """Ask all jobs to stop where they can go on from, and end those that do not."""
+        """Send SIGTERM to all jobs so that they write a checkpoint, then kill those that do not end."""
         for running in self._running:
             running.process.terminate()
         deadline = time.monotonic() + GRACE_S

@@ -1,4 +1,4 @@
-"""Trials that Optuna proposes one by one, each the same whether the search was broken off or not."""
+"""Optuna's ask-and-tell search, which resumes from the sweep's journal with the same proposals."""
 
 from __future__ import annotations
 
@@ -31,24 +31,20 @@ _DIRECTIONS: dict[str, Literal["minimize", "maximize"]] = {
 
 
 class Search:
-    """Gives out jobs as Optuna proposes them, and tells it how they ended.
+    """Produces the jobs that Optuna proposes, and reports their results to it.
 
-    What the search knows is in the sweep's journal alone: plain JSON, where Optuna's own storages keep
-    pickles, which must not be read from a stranger's folder. A search that goes on asks Optuna for every
-    trial again, in the journal's order. Each trial has a sampler of its own, seeded from the search's seed
-    and the trial's number.
+    The state of a search is the sweep's journal alone: plain JSON, whereas Optuna's own storages hold
+    pickles, which must not be read from an untrusted folder. A resumed search replays every trial in the
+    journal's order. Each trial has its own sampler, seeded by the search's seed and the trial's number.
 
     Args:
         settings: The sweep's settings.
-        dimensions: What is varied.
-        seed: Of the search.
-        at_once: How many jobs run at once.
+        dimensions: The search space.
+        seed: Seed of the search.
+        at_once: Number of jobs that run at once.
         jobs: The jobs planned so far; grows.
-        journal: What the search is rebuilt from.
-        plan: Plans the job of a proposal, given by key.
-
-    Raises:
-        ConfigError: If Optuna cannot search so.
+        journal: The events to replay.
+        plan: Plans the job of a proposal, values by key.
     """
 
     def __init__(
@@ -66,7 +62,7 @@ class Search:
         self.at_once, self.jobs, self.journal, self.plan = at_once, jobs, journal, plan
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.study = optuna.create_study(
-            study_name="sweep",  # Hyperband deals trials to its brackets by it
+            study_name="sweep",  # Hyperband assigns trials to its brackets by it
             directions=[_DIRECTIONS[name] for name in settings.objectives],
             pruner=_pruner(settings),
         )
@@ -76,7 +72,7 @@ class Search:
         self._left = deque(job for job in jobs if not job.ended)
 
     def next(self) -> Job | None:
-        """Return a job that was planned and not done, else a new one, until all trials are planned."""
+        """Return a planned job that is not done, else a new one, until all trials are planned."""
         if self._left:
             return self._left.popleft()
         if len(self.jobs) >= self.settings.trials:
@@ -86,7 +82,7 @@ class Search:
         return job
 
     def ended(self, job: Job) -> None:
-        """Take a job's figures, and tell Optuna; of a failed job it learns nothing."""
+        """Report a job's objectives to Optuna; failed jobs are not reported."""
         if job.state == DONE:
             found = read_values(job.folder)
             job.values = {name: found[name] for name in self.settings.objectives}
@@ -95,14 +91,14 @@ class Search:
             self._tell(job.number, None)
 
     def report(self, job: Job, done: float, figures: Mapping[str, float]) -> bool:
-        """Tell Optuna a job's validation figure after a share of its epochs; say whether to end the job."""
+        """Report the first objective after a share ``done`` of a job's epochs; return whether to prune it."""
         trial = self._trials[job.number]
         value = figures[self.settings.objectives[0]]
         self.journal.report(job, done, value)
         return self._report(trial, done, value)
 
     def pictures(self) -> dict[str, tuple[Figure, str]]:
-        """Draw what the search has learnt, by file name a figure and what it shows."""
+        """Return figures of history and importance: figure and caption by file name."""
         from crack_lightning.sweep.search_pictures import search_pictures
 
         return search_pictures(self.study, self.settings.objectives)
@@ -120,7 +116,7 @@ class Search:
             self.study.enqueue_trial(dict(known))
         trial = self._trials[number] = self.study.ask()
         if known is not None:
-            dict(trial.relative_params)  # drawn when first asked for; CMA-ES keeps its state with them
+            dict(trial.relative_params)  # sampled lazily; CMA-ES keeps its state with them
         params: dict[str, Any] = {}
         for dimension in self.dimensions:
             if dimension.applies(params):
@@ -152,10 +148,10 @@ class Search:
 
 
 def require_searchable(settings: SweepConfig, dimensions: Sequence[Dimension]) -> None:
-    """Refuse what Optuna would refuse or quietly do otherwise.
+    """Refuse settings that Optuna would refuse or silently change.
 
     Raises:
-        ConfigError: With the choices.
+        ConfigError: With the possible choices.
     """
     if not dimensions:
         raise ConfigError(
@@ -191,7 +187,7 @@ def require_searchable(settings: SweepConfig, dimensions: Sequence[Dimension]) -
 
 
 def read_values(folder: Path) -> dict[str, float]:
-    """Return what a finished run may be judged by: figures of its validation tiles, and its seconds."""
+    """Return the possible objectives of a finished run: its validation figures and its seconds."""
     state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
     return {**state["validation"], "seconds": float(sum(state["seconds"].values()))}
 
@@ -209,7 +205,7 @@ def _suggest(trial: optuna.Trial, dimension: Dimension) -> Any:
 
 
 def _per_cent(share: float) -> int:
-    """Return what a pruner counts in, so that trials of different numbers of epochs can be compared."""
+    """Return a pruner's step in per cent of the epochs, comparable across numbers of epochs."""
     return round(100 * share)
 
 

@@ -1,4 +1,4 @@
-"""What a search has learnt, as pictures for the comparison: its history, and which settings decided it."""
+"""Figures of a search for the comparison: history of scores, importance of settings."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 FEWEST = 4
-"""Trials without which shares of importance would be noise alone."""
+"""Smallest number of different scores for which importance is computed; below, it is noise."""
 
 
 def search_pictures(study: Study, objectives: Sequence[str]) -> dict[str, tuple[Figure, str]]:
-    """Draw each objective's history and, from four different scores on, the importance of settings for it.
+    """Return each objective's history and, from four different scores on, the importance of settings for it.
 
     Importance is the share of variance by functional ANOVA over random forests (Hutter, Hoos, Leyton-Brown,
     ICML 2014), of the settings that every finished trial has.
 
     Returns:
-        By file name a figure and what it shows.
+        Figure and caption by file name.
     """
     trials = study.get_trials(deepcopy=False)
     pruned = [trial.number for trial in trials if trial.state == TrialState.PRUNED]

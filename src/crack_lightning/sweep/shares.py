@@ -1,4 +1,4 @@
-"""How a machine is shared out among the jobs that run at once."""
+"""Cores and GPUs of the jobs that run at once."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Shares:
-    """What each of several jobs at once has.
+    """Resources of the jobs that run at once.
 
     Attributes:
-        environments: The variables that give a job its GPUs; one mapping for each job at once.
-        threads: Compute threads of a job that does not say itself; ``None`` leaves it every core.
+        environments: Environment variables that select a job's GPUs; one mapping per slot.
+        threads: Compute threads of a job that sets none; ``None`` for every core.
     """
 
     environments: list[dict[str, str]]
@@ -29,14 +29,14 @@ class Shares:
 
 
 def share_out(asked: str, configs: Sequence[Mapping[str, Any]]) -> Shares:
-    """Share cores and GPUs out: never more compute threads than cores, and as many GPUs a job as it asks for.
+    """Assign cores and GPUs: never more compute threads than cores, and ``trainer.devices`` GPUs a job.
 
     Args:
-        asked: How many jobs at once: a number, or ``auto``.
-        configs: The jobs' configurations; one stands for all where they are not known yet.
+        asked: Number of jobs at once, or ``auto``.
+        configs: The jobs' configurations; a single one where the others are not known yet.
 
     Raises:
-        ConfigError: If the machine has not enough for so many at once.
+        ConfigError: If the machine has too few cores or GPUs for so many jobs.
     """
     trainers = [config["trainer"] for config in configs]
     gpus = [] if all(trainer["accelerator"] == "cpu" for trainer in trainers) else visible_gpus()
@@ -63,7 +63,7 @@ def share_out(asked: str, configs: Sequence[Mapping[str, Any]]) -> Shares:
 
 
 def visible_gpus() -> list[str]:
-    """Return the names by which CUDA knows the GPUs that this process may use; torch stays unloaded."""
+    """Return the CUDA names of the GPUs that this process may use, without importing torch."""
     told = os.environ.get("CUDA_VISIBLE_DEVICES")
     if told is not None:
         return [name.strip() for name in told.split(",") if name.strip() not in ("", "-1")]

@@ -1,4 +1,4 @@
-"""What a search may vary, in Hydra's own grammar."""
+"""The search space, in Hydra's grammar of sweeps."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Dimension:
-    """One key that a search varies.
+    """One dimension of a search space.
 
     Attributes:
         key: The key or group, as typed.
         choices: The values to choose from; empty for a range of numbers.
-        low: The least number.
-        high: The greatest number, which may be taken.
-        step: Between two numbers; ``None`` for all between.
-        log: Whether it is searched on a logarithmic scale.
-        whole: Whether the numbers are whole.
-        only_if: The key of another dimension and those of its values with which this one is varied.
+        low: Lower end of the range.
+        high: Upper end of the range, inclusive.
+        step: Step between two numbers; ``None`` for a continuous range.
+        log: Whether the scale is logarithmic.
+        whole: Whether the numbers are integers.
+        only_if: The condition: the key of another dimension, and the values with which this one is varied.
     """
 
     key: str
@@ -40,7 +40,7 @@ class Dimension:
     only_if: tuple[str, tuple[str, ...]] | None = None
 
     def applies(self, params: Mapping[str, Any]) -> bool:
-        """Say whether it is varied beside the given values of others."""
+        """Return whether its condition holds for the given values of other dimensions."""
         return self.only_if is None or str(params.get(self.only_if[0])) in self.only_if[1]
 
     @property
@@ -51,10 +51,10 @@ class Dimension:
 
 
 def read_space(overrides: Sequence[Override], only_if: Mapping[str, str]) -> list[Dimension]:
-    """Read what is to be varied; dimensions with a condition come last.
+    """Return the dimensions of overrides; those with a condition come last.
 
     Args:
-        overrides: Those with several values.
+        overrides: Sweep overrides, those with several values.
         only_if: By key, ``other=value`` or ``other=value,value``.
 
     Raises:
@@ -77,10 +77,10 @@ def read_space(overrides: Sequence[Override], only_if: Mapping[str, str]) -> lis
 
 
 def examples(dimensions: Sequence[Dimension]) -> list[dict[str, Any]]:
-    """Return trials that between them have every choice and both ends of every range, all else at its first.
+    """Return trials that together cover every choice and both ends of every range, to be checked in advance.
 
     Args:
-        dimensions: Those with a condition last.
+        dimensions: The search space; those with a condition last.
     """
     found = []
     for dimension in dimensions:

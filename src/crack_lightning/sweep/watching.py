@@ -1,4 +1,4 @@
-"""What is seen of a sweep: lines while it runs, a table of its jobs, the comparison of its runs."""
+"""Progress of a sweep: console lines, the table of jobs, the comparison of runs."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
 
 
 _LEAST_REST = 10
-"""How many times longer than writing the comparison took is rested before it is written again."""
+"""Shortest pause before the comparison is written again, in multiples of the time that it took."""
 
 
 class Watch:
-    """Tells of each job in a line, in a terminal with a live table below, and keeps the comparison fresh.
+    """Prints a line a job and, in a terminal, a live table; rewrites the comparison as jobs end.
 
     Args:
         jobs: All jobs of the sweep; may grow.
         folder: The sweep's folder.
-        total: How many jobs there will be.
+        total: Number of jobs in the end.
         compares: Whether the jobs' runs can be compared.
-        console: Where to tell; standard output by default.
-        pictures: Draws more pictures for the comparison, by file name a figure and what it shows.
+        console: Output; standard output by default.
+        pictures: Returns further figures of the comparison: figure and caption by file name.
     """
 
     def __init__(
@@ -68,13 +68,13 @@ class Watch:
         self._live.stop()
 
     def started(self, job: Job) -> None:
-        """Say that a job starts, or starts again."""
+        """Print that a job starts, or starts again."""
         self._since[job.number] = time.monotonic()
         again = f" (attempt {job.attempts})" if job.attempts > 1 else ""
         self.say(f"job {job.number} of {self.total}{again}: {' '.join(self.own(job))}")
 
     def ended(self, job: Job) -> None:
-        """Say how it ended, with the end of what it printed where it failed."""
+        """Print how a job ended, with the end of its output where it failed."""
         self.say(f"job {job.number} {job.status}{''.join(f', {text}' for text in figures(job))}")
         printed = job.folder / CONSOLE
         if job.state == FAILED and printed.exists():
@@ -90,13 +90,13 @@ class Watch:
         self._stale = True
 
     def waits(self) -> None:
-        """Write the comparison again if runs have ended since, and it has not just been written."""
+        """Rewrite the comparison if runs have ended since, at most a tenth of the time."""
         rested = time.monotonic() - self._compared_until
         if self._stale and rested > _LEAST_REST * self._compare_s:
             self.compare()
 
     def summary(self) -> str:
-        """Say how far the sweep is, what is best so far and how long the rest may take."""
+        """Return a sentence with counts of jobs, the best so far and the estimated remaining time."""
         done = [job for job in self.jobs if job.state == DONE]
         counts = {state: sum(job.state == state for job in self.jobs) for state in (FAILED, PRUNED)}
         told = [f"{len(done)} of {self.total} done"]
@@ -109,7 +109,7 @@ class Watch:
         return "; ".join(told)
 
     def compare(self) -> None:
-        """Write the comparison of the runs so far, if there are two."""
+        """Write the comparison of the runs so far, if there are two or more."""
         began, self._stale = time.monotonic(), False
         if not self.compares or sum(bool(job.metrics()) for job in self.jobs) < 2:
             return
@@ -140,14 +140,14 @@ class Watch:
         return Group(table, Text(self._told))
 
     def own(self, job: Job) -> list[str]:
-        """Return the overrides of a job that not all jobs share; all of them where there is one job."""
+        """Return the overrides of a job that not all jobs share; all of them for a single job."""
         if job.params:
             return [f"{key}={value}" for key, value in job.params.items()]
         shared = set(self.jobs[0].overrides).intersection(*(other.overrides for other in self.jobs))
         return [item for item in job.overrides if len(self.jobs) == 1 or item not in shared]
 
     def close(self) -> None:
-        """Show all jobs in a table, and compare their runs."""
+        """Print the table of all jobs, and write the comparison."""
         self._live.stop()
         table = Table(title=Text(str(self.folder)), title_justify="left")
         for column in ("job", "overrides", "state", "figures"):
@@ -163,7 +163,7 @@ class Watch:
             self.say(f"Comparison: {self.folder / 'comparison.html'}")
 
     def say(self, text: str) -> None:
-        """Print a line as it is."""
+        """Print text without markup."""
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -179,13 +179,13 @@ def _score(job: Job) -> float | None:
 
 
 def figures(job: Job) -> list[str]:
-    """Return what a job is judged by: in a search its validation figures, else its test accuracy."""
+    """Return the figures of a job: its objectives in a search, else its test accuracy."""
     accuracy = {name: value for name, value in job.metrics().items() if name == "accuracy"}
     return [f"{name} {value:.4f}" for name, value in (job.values or accuracy).items()]
 
 
 def write_jobs_table(jobs: Sequence[Job], path: Path) -> None:
-    """Write a row a job: its number, its state in words, its overrides, its test figures."""
+    """Write ``jobs.csv``: number, status, overrides and test figures of each job."""
     metrics = [job.metrics() for job in jobs]
     names = sorted({name for found in metrics for name in found})
     rows = (

@@ -1,4 +1,4 @@
-"""What libraries print that a user of ours can do nothing about, each with its reason."""
+"""Filters of library warnings that a user cannot act on, each with its reason."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SETTLED = (
 
 @contextmanager
 def settled_warnings() -> Iterator[None]:
-    """Keep the known warnings from the console while the block runs."""
+    """Ignore the known warnings while the block runs."""
     with warnings.catch_warnings(), _full_disk_told_once():
         for message in _SETTLED:
             warnings.filterwarnings("ignore", message=message)
@@ -34,7 +34,7 @@ def settled_warnings() -> Iterator[None]:
 
 @contextmanager
 def _full_disk_told_once() -> Iterator[None]:
-    """Let TensorBoard's thread print no traceback of a full disk: whoever writes next gets the error."""
+    """Suppress the traceback of TensorBoard's thread on a full disk: the next write raises the error."""
     previous = threading.excepthook
 
     def told(arguments: threading.ExceptHookArgs) -> None:

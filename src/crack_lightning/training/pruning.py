@@ -1,4 +1,4 @@
-"""A run that tells somebody how it does after each epoch, and ends when told that others do better."""
+"""A callback that reports validation figures to a sweep and ends a pruned run."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 
 
 class Pruning(Callback):
-    """Reports the validation figures after each epoch, and ends the run when the answer is yes.
+    """Reports the validation figures after each epoch, and ends the run if it is pruned.
 
     Args:
-        report: Takes the share of the epochs that is done and the figures by name; says whether to end.
+        report: Takes the share of epochs done and the figures by name; returns whether to prune the run.
     """
 
     def __init__(self, report: Callable[[float, dict[str, float]], bool]) -> None:
         self.report = report
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Report this epoch's figures; a run that ends with this epoch anyway keeps what it has learnt.
+        """Report this epoch's figures; a run in its last epoch is not pruned.
 
         Raises:
-            Pruned: If the run is to end.
+            Pruned: If the run is pruned.
         """
         figures = {
             name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")

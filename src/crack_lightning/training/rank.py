@@ -1,4 +1,4 @@
-"""One of the processes that share every batch of a run, from its own side."""
+"""A worker process of distributed data-parallel training."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ if TYPE_CHECKING:
     Report = Callable[[float, dict[str, float]], bool]
 
 LISTENED = (signal.SIGINT, signal.SIGTERM)
-"""The signals that are the business of the run's own process."""
+"""Signals that the launching process handles for all workers."""
 
 
 class RelayedRequests:
-    """What :class:`~crack_lightning.training.guards.StopRequests` of the run's own process has received.
+    """The stop requests of the launching process, shared with a worker.
 
-    Signals are the run's business: a terminal sends Ctrl-C to every process, and all must stop at one step.
+    A terminal sends Ctrl-C to every process, and all must stop at the same step, so that the launcher handles
+    signals for all.
 
     Args:
-        flag: Shared with the run's process: the signal's number, or 0.
+        flag: Shared memory with the launcher: the signal's number, or 0.
     """
 
     def __init__(self, flag: c_int) -> None:
@@ -49,20 +50,20 @@ class RelayedRequests:
         return self.flag.value or None
 
     def listen(self) -> None:
-        """Leave the signals to the run's process, also those that Lightning listens to."""
+        """Ignore the signals, including those that Lightning handles."""
         for number in LISTENED:
             signal.signal(number, signal.SIG_IGN)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rank:
-    """What one of the processes knows of itself.
+    """The identity of a worker.
 
     Attributes:
-        number: From 0; the first writes what there is to write.
-        total: How many they are.
-        requests: Whether the run is to stop.
-        report: Tells the run's process an epoch's figures and returns whether to end; the first alone has it.
+        number: Its rank, from 0; rank 0 writes files.
+        total: World size.
+        requests: Stop requests of the run.
+        report: Sends an epoch's figures to the launcher and returns whether to prune; rank 0 alone has it.
     """
 
     number: int
@@ -73,7 +74,7 @@ class Rank:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """What all of the processes are told, as :func:`crack_lightning.training.ranks.in_ranks` was."""
+    """Settings that all workers share; see :func:`crack_lightning.training.ranks.in_ranks`."""
 
     total: int
     gpus: bool
@@ -84,7 +85,7 @@ class Group:
 
 
 def serve(number: int, group: Group, work: Callable[[Rank], Any], flag: c_int, line: Connection) -> None:
-    """Be one of the processes: join the others, do the work, and tell the run's process what came of it."""
+    """Run as a worker: join the process group, do the work, and send its result to the launcher."""
     die_with_parent()
     requests = RelayedRequests(flag)
     requests.listen()
@@ -101,16 +102,16 @@ def serve(number: int, group: Group, work: Callable[[Rank], Any], flag: c_int, l
         try:
             _join(number, group)
             result = work(rank)
-        except BaseException as error:  # noqa: BLE001  # the run's process decides
+        except BaseException as error:  # noqa: BLE001  # the launcher decides
             line.send(("raised", _sendable(error, f"process {number + 1} of {group.total}")))
             while True:
-                time.sleep(60)  # to be ended: the others would raise that a process is missing
+                time.sleep(60)  # until killed: if it ended, the others would raise that a peer is missing
         line.send(("result", result))
     distributed.destroy_process_group()
 
 
 def _set_up(number: int, threads: int) -> None:
-    """Say by the usual variables which process this is, and compute with its share of the threads."""
+    """Set torch's environment variables of this rank and its number of threads."""
     os.environ |= {
         "LOCAL_RANK": str(number),
         "NODE_RANK": "0",
@@ -120,7 +121,7 @@ def _set_up(number: int, threads: int) -> None:
 
 
 def _join(number: int, group: Group) -> None:
-    """Meet the other processes by a file: a port that is free now may be taken by then."""
+    """Join the process group through a file: a port that is free now may be taken later."""
     device = torch.device("cuda", number) if group.gpus else None
     if device:
         torch.cuda.set_device(device)
@@ -142,7 +143,7 @@ def _reporter(line: Connection) -> Report:
 
 
 def _sendable(error: BaseException, where: str) -> BaseException:
-    """Return an error that survives the pipe, with its traceback where it is ours to mend."""
+    """Return an error that can be pickled, with its traceback unless the user caused it."""
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301  # our own
     except Exception:  # noqa: BLE001  # whatever a library's error cannot do

@@ -1,4 +1,4 @@
-"""Processes that share every batch of a run: spawned, asked to stop, heard, and ended with the run."""
+"""The launcher of distributed data-parallel workers: spawns, monitors and ends them."""
 
 from __future__ import annotations
 
@@ -38,26 +38,26 @@ def in_ranks(
     requests: StopRequests,
     report: Report | None = None,
 ) -> T:
-    """Do some work in several processes at once, which form torch's process group.
+    """Run ``work`` in several processes that form torch's process group.
 
     They are spawned, so that none of them parses a command line, and end at the latest with this call or
-    with this process. A stop that is asked for is passed on to them; a second one ends them.
+    with this process. A stop request is passed on to them; a second one kills them.
 
     Args:
         work: Called in each process with its :class:`Rank`; is pickled.
-        total: How many processes.
-        gpus: Whether each has a GPU, and they talk by NCCL; else they talk by gloo.
-        threads: Compute threads of each.
-        log: Where the first process logs, beside the console.
-        requests: The run's own.
-        report: Is told an epoch's figures by the first process, and says whether to end the run.
+        total: World size.
+        gpus: Whether each process has a GPU and the backend is NCCL; else it is gloo.
+        threads: Compute threads of each process.
+        log: Log file of rank 0, beside the console.
+        requests: Stop requests of the run.
+        report: Takes an epoch's figures from rank 0 and returns whether to prune the run.
 
     Returns:
-        What the first process returned.
+        The result of rank 0.
 
     Raises:
-        CrackLightningError: If a process ended without a word.
-        BaseException: What a process raised.
+        CrackLightningError: If a process died without an exception.
+        BaseException: The exception of a process.
     """
     context = multiprocessing.get_context("spawn")
     flag = context.RawValue("i", 0)
@@ -80,7 +80,7 @@ def in_ranks(
             process = context.Process(
                 target=serve, args=(number, group, work, flag, end), name=f"process {number + 1}"
             )
-            with _signals_ignored():  # a child inherits that, and signals are for this process
+            with _signals_ignored():  # inherited by the child; signals are for this process
                 process.start()
             end.close()
             lines[line] = process
@@ -95,11 +95,11 @@ def _heard(
     requests: StopRequests,
     report: Report | None,
 ) -> Any:
-    """Hear what the processes say until all are done, and pass on to them what the run is asked."""
+    """Receive messages of the workers until all are done, and pass stop requests on to them."""
     results: dict[Connection, Any] = {}
     while waiting := [line for line in lines if line not in results]:
         ready = wait(waiting, timeout=_POLL_S)
-        waiting.sort(key=lambda line: lines[line].is_alive())  # a death makes the others raise, too
+        waiting.sort(key=lambda line: lines[line].is_alive())  # dead workers first: they make others raise
         for line in (line for line in waiting if line in ready):
             kind, said = _received(line, lines)
             if kind == "raised":

@@ -1,4 +1,4 @@
-"""Randomness within a step, keyed so that no generator's state needs saving."""
+"""Seeding of each training step, so that no generator state needs saving."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class StepSeeds(Callback):
-    """Seeds what is random in a step (dropout, drop path) from (seed, global step, rank)."""
+    """Seeds torch in each step (dropout, drop path) from (seed, global step, rank)."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed

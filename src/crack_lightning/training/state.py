@@ -1,4 +1,4 @@
-"""How far a run has come, in a file, so that every phase resumes."""
+"""The phase of a run, in ``state.json``, from which every phase resumes."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass
 class RunState:
-    """A run's phase and what later phases need of earlier ones.
+    """The phase of a run, and what later phases need of earlier ones.
 
     Attributes:
-        phase: ``fit`` while the weights move, ``test`` until the report stands, then ``finished``.
-        history: A dict an epoch, once fitted.
-        seconds: By phase, over all resumptions.
-        fitted: What else the fit tells the report.
+        phase: ``fit`` during training, ``test`` until the report is written, then ``finished``.
+        history: Figures of each epoch, once fitted.
+        seconds: Seconds by phase, over all resumptions.
+        fitted: Further facts of the fit for the report.
         validation: ``val/loss`` (nats) and ``val/accuracy`` of the best checkpoint's own probabilities.
-        command: What was typed to begin the run.
-        resumed: How often the run was gone on with.
+        command: The command line that began the run.
+        resumed: How often the run was resumed.
     """
 
     phase: str = "fit"

@@ -1,4 +1,4 @@
-"""Statistics of normalisation where several processes train."""
+"""Synchronisation of BatchNorm statistics across processes."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 class SameStatistics(Callback):
-    """Gives every process the first one's statistics (BatchNorm) before they validate what it will save.
+    """Broadcasts the buffers (BatchNorm statistics) of rank 0 before validation.
 
-    While they train, each has taken those of its own last share of a batch.
+    In training, each process has updated them from its own share of a batch.
     """
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Copy all buffers."""
+        """Broadcast all buffers."""
         for buffer in pl_module.buffers():
             distributed.broadcast(buffer, src=0)
