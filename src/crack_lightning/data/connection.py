@@ -1,4 +1,4 @@
-"""One HTTP request for a file or the rest of it, answered or given up within its time."""
+"""One HTTP request for a file or a byte range of it, within a time limit."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 class FetchRefusedError(Exception):
-    """Trying again would not help: no such host, refused, not found, forbidden."""
+    """A permanent failure: no such host, refused, not found, forbidden."""
 
 
 class BrokenTransferError(Exception):
-    """Trying again may help: the connection broke or the server stumbled."""
+    """A transient failure: the connection broke, or a server error."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What a server sends.
+    """A server's response.
 
     Attributes:
         body: The open response; ``None`` when nothing was sent.
-        start: Where in the file it begins, in bytes; the file's end when there is nothing there.
-        total: Size of the whole file in bytes; ``None`` when the server does not say.
-        version: What tells one version of the file from another; ``None`` when the server does not say.
-        complete: Whether nothing is left to send.
+        start: Offset in the file, bytes; the file's size when nothing is left.
+        total: Size of the whole file, bytes; ``None`` if unknown.
+        version: ETag or date of the file; ``None`` if unknown.
+        complete: Whether the local part is the whole file already.
     """
 
     body: HTTPResponse | None
@@ -52,22 +52,22 @@ class Answer:
 
 @contextmanager
 def open_url(url: str, *, start: int, version: str | None, timeout_s: float) -> Iterator[Answer]:
-    """Ask for ``url`` from byte ``start`` on, if it is still the same ``version``.
+    """Request ``url`` from byte ``start`` on, if it is still the same ``version``.
 
-    Proxies are those of the environment; this machine itself is never asked for through one.
+    Proxies are those of the environment, except for the loopback addresses.
 
     Args:
         url: ``http`` or ``https``.
-        start: First byte wanted; ``0`` for the whole file.
-        version: ETag or date of the part that is there already.
-        timeout_s: Seconds until the answer begins, name lookup and redirections included.
+        start: First byte; ``0`` for the whole file.
+        version: ETag or date of the local part.
+        timeout_s: Seconds until the response begins, name lookup and redirections included.
 
     Yields:
-        The answer, which begins at ``start`` or, where the server starts over, at 0.
+        The response, which begins at ``start`` or, where the server starts over, at 0.
 
     Raises:
-        FetchRefusedError: If trying again is of no use.
-        BrokenTransferError: If it may be of use.
+        FetchRefusedError: If a retry is of no use.
+        BrokenTransferError: If a retry may help.
     """
     if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
         raise FetchRefusedError("only http and https are fetched")
@@ -86,7 +86,7 @@ def open_url(url: str, *, start: int, version: str | None, timeout_s: float) -> 
 
 
 def read_chunks(answer: Answer) -> Iterator[bytes]:
-    """Yield an answer's body piece by piece.
+    """Yield the body of a response in chunks.
 
     Raises:
         BrokenTransferError: If the connection breaks or stalls.
@@ -132,13 +132,13 @@ def _answer_to_error(error: url_error.HTTPError, start: int) -> Answer:
 
 
 def _version(headers: Message) -> str | None:
-    """Return a strong ETag or the date: what If-Range may carry (RFC 9110, section 13.1.5)."""
+    """Return a strong ETag or the date, which If-Range may carry (RFC 9110, section 13.1.5)."""
     tag = headers.get("ETag", "")
     return tag if tag.startswith('"') else headers.get("Last-Modified")
 
 
 class _Redirects(url_request.HTTPRedirectHandler):
-    """Follow redirections, but never from https to something weaker."""
+    """Follows redirections, but never from https to http."""
 
     def redirect_request(  # noqa: PLR0917 - inherited
         self, req: url_request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
@@ -166,7 +166,7 @@ def _opener(url: str) -> url_request.OpenerDirector:
 
 
 def _open_within(request: url_request.Request, timeout_s: float) -> HTTPResponse:
-    """Open in a thread: no socket timeout bounds a name lookup or a row of dead addresses."""
+    """Open in a thread: no socket timeout bounds a name lookup or several dead addresses."""
     answers: SimpleQueue[HTTPResponse | Exception] = SimpleQueue()
     given_up = threading.Event()
 
@@ -192,7 +192,7 @@ def _open_within(request: url_request.Request, timeout_s: float) -> HTTPResponse
 
 
 def _explained(error: Exception) -> Exception:
-    """Say what an error of urllib means, and whether trying again may help."""
+    """Return the permanent or transient failure that an error of urllib means."""
     if isinstance(error, url_error.HTTPError):
         return error
     reason = error.reason if isinstance(error, url_error.URLError) else error

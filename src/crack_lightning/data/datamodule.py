@@ -1,4 +1,4 @@
-"""Batches for every stage: rows in, uint8 out, augmented on the device."""
+"""The LightningDataModule: uint8 batches of every split, augmented on the device."""
 
 from __future__ import annotations
 
@@ -27,35 +27,34 @@ if TYPE_CHECKING:
 
     Batch = dict[str, Tensor]
 
-# As Linux has it by default up to Python 3.13. A sweep's job is set to start processes that import all anew:
-# there three loaders' readers took 30 s to start.
+# The default of Linux up to Python 3.13. A sweep's job would spawn workers that import everything again:
+# three loaders then took 30 s to start.
 _START_METHOD = "fork" if sys.platform == "linux" else None
 
 
 class CrackDataModule(LightningDataModule):
-    """The splits of a table as loaders.
+    """Data loaders of the splits of a tile table.
 
     Args:
         table: Tiles with their splits.
         image_size: Side in pixels that tiles are resized to.
         batch_size: Tiles a step, of all processes together.
-        num_workers: Processes that read ahead; 0 reads in the run's own, with as many threads as compute,
-            which have nothing else to do then.
+        num_workers: Worker processes; 0 reads in the main process with torch's number of threads.
         timeout_s: Seconds to wait for a worker.
-        seed: Decides order and augmentation.
+        seed: Seed of order and augmentation.
         sampler: ``shuffled``, or ``balanced`` for as many draws from every class.
         mix: ``natural``, or ``equal`` for as many draws from every source.
-        augmentation: Random changes of training tiles.
+        augmentation: Random transforms of training tiles.
         paint: Share of intact training tiles that get a painted crack, in ``[0, 0.5]``.
         masks: Whether batches have masks.
         mixing: Arguments of :func:`~crack_lightning.data.mixing.mix_batch`; empty is off.
-        max_train_batches: Batches an epoch at the most.
-        max_val_batches: Validation batches at the most.
+        max_train_batches: Largest number of batches an epoch.
+        max_val_batches: Largest number of validation batches.
         sizes: Sides that training batches are shrunk to, each for an equal share of the epochs; empty for
             ``image_size`` throughout (progressive resizing, as in Tan and Le, "EfficientNetV2", ICML 2021).
         pin_memory: Copy to the device asynchronously.
-        rank: Which of the processes that share every training and validation batch this is, from 0.
-        num_ranks: How many they are; together they see what one would, each tile once.
+        rank: Rank of this process, from 0; the ranks share every training and validation batch.
+        num_ranks: World size.
     """
 
     def __init__(
@@ -92,7 +91,7 @@ class CrackDataModule(LightningDataModule):
         self.rank, self.num_ranks = rank, num_ranks
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Return the training batches, from where the trainer stands in its epoch."""
+        """Return the training batches, from the trainer's position in its epoch."""
         rows = self.table.rows("train")
         batches = TrainBatches(
             rows,
@@ -107,7 +106,7 @@ class CrackDataModule(LightningDataModule):
         return self._loader(batches)
 
     def _strata(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Number what is to be drawn equally often: classes, sources, both or nothing; int64 ``(N,)``."""
+        """Return the strata that are sampled equally (classes, sources, both or one), int64 ``(N,)``."""
         strata = np.zeros(len(rows), np.int64)
         if self.mix == "equal":
             strata = np.unique(self.table.source[rows], return_inverse=True)[1].astype(np.int64)
@@ -120,15 +119,15 @@ class CrackDataModule(LightningDataModule):
         return self._loader(self._val_batches())
 
     def val_batches(self) -> DataLoader[Any]:
-        """Return the same for a single pass, which does not repay the start of workers."""
+        """Return the validation batches for a single pass, without workers."""
         return self._loader(self._val_batches(), num_workers=0)
 
     def once(self, rows: NDArray[np.int64]) -> DataLoader[Any]:
-        """Return the tiles of some rows, int64 ``(M,)``, as they are, for a single pass too."""
+        """Return the tiles of some rows, int64 ``(M,)``, without augmentation and workers."""
         return self._loader(self._batched(rows), num_workers=0)
 
     def split_rows(self, split: str) -> NDArray[np.int64]:
-        """Return the rows of a split, as many as the limits leave, by ``seed``; int64 ``(M,)``, ascending."""
+        """Return the rows of a split within the limits, sampled by ``seed``; int64 ``(M,)``, ascending."""
         limit = {"train": self.max_train_batches, "val": self.max_val_batches}.get(split)
         rows = self.table.rows(split)
         if limit is None or len(rows) <= limit * self.batch_size:
@@ -146,7 +145,7 @@ class CrackDataModule(LightningDataModule):
         return self.loader(self.table.rows("test"))
 
     def loader(self, rows: NDArray[np.int64]) -> DataLoader[Any]:
-        """Return the tiles of some rows, int64 ``(M,)``, in their order, as they are."""
+        """Return the tiles of some rows, int64 ``(M,)``, in their order, without augmentation."""
         return self._loader(self._batched(rows))
 
     def _batched(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
@@ -166,7 +165,7 @@ class CrackDataModule(LightningDataModule):
         )
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Paint on, augment and mix training batches where they are."""
+        """Paint, augment and mix training batches on their device."""
         if self.trainer is None or not self.trainer.training:
             return batch
         epoch = self.trainer.current_epoch
@@ -199,13 +198,13 @@ class CrackDataModule(LightningDataModule):
             return {**batch, "image": self.augmentation(batch["image"], batch["index"], **how)}
         images, masks = self.augmentation.with_masks(batch["image"], batch["mask"], batch["index"], **how)
         assert self.table.positive_index is not None, "masks are of cracks"
-        # A tile whose whole crack, where it is known, has been moved out of view or erased is intact.
+        # A tile whose whole crack mask was moved out of view or erased is intact.
         before, after = (part.flatten(1).amax(dim=1) > 0 for part in (batch["mask"], masks))
         target = torch.where(before & ~after, 1 - self.table.positive_index, batch["target"])
         return {**batch, "image": images, "mask": masks, "target": target}
 
     def _shrunk(self, images: Tensor, *, epoch: int, epochs: int) -> Tensor:
-        """Return training tiles in the size of the epoch, float32 ``(N, 3, S, S)``."""
+        """Resize training tiles to the size of the epoch, float32 ``(N, 3, S, S)``."""
         if not self.sizes:
             return images
         size = self.sizes[min(epoch * len(self.sizes) // epochs, len(self.sizes) - 1)]
@@ -214,7 +213,7 @@ class CrackDataModule(LightningDataModule):
         return functional.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
 
     def example_rows(self, number: int) -> NDArray[np.int64]:
-        """Choose training tiles to show, the classes in turn, by ``seed``; int64 ``(number,)`` or fewer."""
+        """Return example rows of training tiles, alternating classes; int64 ``(number,)`` or fewer."""
         rows = self.table.rows("train")
         rng = np.random.default_rng([self.seed, number])
         by_class = [
@@ -226,13 +225,13 @@ class CrackDataModule(LightningDataModule):
         return np.array(turns[:number], dtype=np.int64)
 
     def augmented(self, row: int, number: int) -> Tensor:
-        """Return one tile as the first ``number`` epochs would see it, uint8 ``(number, 3, S, S)``."""
+        """Return one tile as augmented in the first ``number`` epochs, uint8 ``(number, 3, S, S)``."""
         batch = self.dataset.__getitems__([row])
         views = [self.view(batch["image"], batch["index"], epoch=epoch) for epoch in range(number)]
         return torch.cat(views)
 
     def view(self, images: Tensor, index: Tensor, *, epoch: int) -> Tensor:
-        """Return tiles, uint8 ``(N, 3, S, S)``, as an epoch would see them, rounded to uint8 again."""
+        """Return tiles, uint8 ``(N, 3, S, S)``, as augmented in an epoch, rounded to uint8 again."""
         view = self.augmentation(images, index, seed=self.seed, epoch=epoch)
         return (view * 255).round().clamp(0, 255).to(torch.uint8)
 

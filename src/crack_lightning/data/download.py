@@ -1,4 +1,4 @@
-"""The published data sets: where they are, and the one front door that turns them into a folder."""
+"""The published data sets, and how a folder, an archive or a download becomes a folder of images."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedSet:
-    """A data set that others publish, and how to get at it.
+    """A published data set.
 
     Attributes:
         name: Short name, also of its entry in the cache.
-        page: The page for a person to visit.
-        url: The file itself.
-        file_name: What the publisher calls that file.
-        sha256: Hex digest of that file; ``None`` where the publisher gives none.
+        page: Its landing page.
+        url: The URL of its archive.
+        file_name: The published name of the archive.
+        sha256: Hex digest of the archive; ``None`` where none is published.
         doi: Identifier to cite.
         licence: Terms of use.
     """
@@ -77,22 +77,22 @@ def obtain(
     show_progress: bool = False,
     timeout_s: float = 10,
 ) -> Path:
-    """Return the folder that holds a published data set, by the first way that is given.
+    """Return the folder of a published data set, from the first of root, archive and download that is set.
 
     Args:
-        published: Which data set.
-        root: A folder that holds it already, used as it is.
-        archive: The published file; unpacked once into the cache.
-        download: Whether to fetch that file; fetched and unpacked once.
-        cache: Folder of everything that can be made again.
-        show_progress: Whether to draw bars on standard error.
-        timeout_s: Seconds to wait for a server's answer.
+        published: The data set.
+        root: Its unpacked folder, used as it is.
+        archive: The published archive; unpacked once into the cache.
+        download: Whether to fetch the archive; fetched and unpacked once.
+        cache: The cache folder.
+        show_progress: Whether to draw progress bars on standard error.
+        timeout_s: Seconds to wait for a server's response.
 
     Returns:
         ``root``, or a folder in the cache.
 
     Raises:
-        ConfigError: If none of the three ways is given.
+        ConfigError: If none of the three is set.
         DataError: If the folder or the file is missing, or the file cannot be fetched or unpacked.
     """
     require_way(published, root=root, archive=archive, download=download)
@@ -104,7 +104,7 @@ def obtain(
 
 
 def require_way(published: PublishedSet, *, root: Path | None, archive: Path | None, download: bool) -> None:
-    """Refuse what :func:`obtain` could not begin with; arguments and errors as there."""
+    """Raise what :func:`obtain` would raise before it reads; arguments as there."""
     if root is None and archive is None and not download:
         raise ConfigError(
             f"data: '{published.name}' needs its images; set data.root=<folder that holds them>, "
@@ -155,7 +155,7 @@ def _downloaded(published: PublishedSet, cache: Path, *, show_progress: bool, ti
 
 
 def _entry(published: PublishedSet, made_from: Mapping[str, str | int | None], cache: Path) -> Path:
-    """Return the cache entry that such a file is unpacked in, with a note of what made it."""
+    """Return the cache entry of an unpacked archive, with a file that names its origin."""
     note = json.dumps(
         {"data_set": published.name, "doi": published.doi, "licence": published.licence, **made_from}
     )

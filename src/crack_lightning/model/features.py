@@ -1,4 +1,4 @@
-"""A frozen backbone's features, computed once and kept."""
+"""The cache of a frozen backbone's features."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def kept_features(
     made_of: Mapping[str, object],
     cache: Path,
 ) -> NDArray[np.float32]:
-    """Return features from the cache; compute them where it has none.
+    """Return features from the cache, computing them on a miss.
 
     Args:
-        batches: Features to keep, float32 ``(M, D)`` each, N in all; asked for only where none are kept.
+        batches: Features to cache, float32 ``(M, D)`` each, N in all; iterated on a miss only.
         number: N, at least 1.
-        made_of: All that decides the features.
+        made_of: The fingerprint: everything that decides the features.
         cache: The cache folder.
 
     Returns:

@@ -1,4 +1,4 @@
-"""A network that no longer learns, with its normalisation made part of its convolutions."""
+"""Fusion of batch normalisation into convolutions for inference."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _LARGEST_DIFFERENCE = 1e-3
 
 @torch.inference_mode()
 def folded(network: nn.Module, example: Tensor) -> nn.Module:
-    """Return a copy that gives the same outputs in less time and memory.
+    """Return a copy with the same outputs that takes less time and memory.
 
-    A convolution whose output goes into a batch normalisation takes over its scale and shift; what follows
-    them changes its input in place. Which belong together is seen in a pass, not in the network's structure.
-    Convolutions of stride 2 that pad one side more than the other no longer copy their input to do so.
+    Batch normalisations are fused into the convolutions before them, and activations work in place. The pairs
+    are found in a forward pass, not in the network's structure. Convolutions of stride 2 with asymmetric
+    padding get a larger kernel in place of a padded copy of their input.
 
     Args:
-        network: In evaluation mode; what its convolutions of stride 2 are given has even sides.
+        network: In evaluation mode; the inputs of its convolutions of stride 2 have even sides.
         example: An input.
 
     Returns:
-        The copy; one that is not changed where a changed one would give other outputs, as where something
-        else uses a convolution's output too.
+        The fused copy; an unfused one where fusion changes the outputs, as where another layer uses a
+        convolution's output too.
     """
     copy = deepcopy(network)
     wanted = network(example)
@@ -44,7 +44,7 @@ def folded(network: nn.Module, example: Tensor) -> nn.Module:
 
 
 def _followed(network: nn.Module, example: Tensor) -> list[tuple[Any, Any]]:
-    """Return each convolution with the normalisation that its output goes into."""
+    """Return each convolution with the batch normalisation that consumes its output."""
     made: list[tuple[Tensor, nn.Module]] = []
     found: list[tuple[Any, Any]] = []
 
@@ -77,7 +77,7 @@ def _in_place(activation: Any) -> nn.Module:
 
 
 def _evenly_padded(convolution: nn.Conv2d) -> nn.Conv2d:
-    """Give a convolution like TensorFlow's a first row and column of zeros, so that both sides need as much.
+    """Return a convolution with symmetric padding, its kernel extended by a first row and column of zeros.
 
     With stride 2, kernel k and even sides it pads k - 2 pixels, the smaller half of them first.
     """

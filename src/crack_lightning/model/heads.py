@@ -1,7 +1,6 @@
-"""A local head: a logit for every few pixels, and a tile's score from the strongest of them.
+"""The local head: a logit per cell of 8 x 8 pixels, and a tile's score by top-k pooling of the cells.
 
-A crack is thin and local. Global pooling averages it away; here features of strides 4, 8 and 16 tell of each
-cell of 8 x 8 pixels whether a crack runs through it.
+A crack is thin and local, and global pooling averages it away. The head reads features of strides 4, 8, 16.
 """
 
 from __future__ import annotations
@@ -21,21 +20,21 @@ if TYPE_CHECKING:
 STRIDES = (4, 8, 16)
 CELL_PX = 8
 STRONGEST = 0.03
-"""Share of a tile's cells whose mean is its score, of checkpoints too that do not name one."""
+"""Top-k fraction of a tile's cells whose mean is its score; also that of checkpoints that store none."""
 
 CRACK_FROM = 0.25
-"""Coverage of its most covered pixel from which a cell is crack."""
+"""Crack coverage of its most covered pixel from which a cell is a crack cell."""
 
 _CHANNELS, _HIDDEN = 48, 64
 _RARE = -3.0
 
 
 class LocalHead(nn.Module):
-    """Features of three strides to a logit a cell.
+    """A convolutional head from features of three strides to a logit per cell.
 
     Args:
         channels: Channels of the features at ``STRIDES``.
-        drop_rate: Share of channels that are dropped in training before the last layer.
+        drop_rate: Dropout of channels before the last layer.
     """
 
     def __init__(self, channels: Sequence[int], *, drop_rate: float = 0.0) -> None:
@@ -66,15 +65,14 @@ class LocalNetwork(nn.Module):
     Args:
         name: A network of timm that has features at ``STRIDES``.
         num_classes: 2.
-        positive_index: The class that cells stand for.
-        drop_rate: Share of the head's channels that are dropped in training.
+        positive_index: The class of the cells' logits.
+        drop_rate: Dropout of the head's channels.
         drop_path_rate: Stochastic depth of the backbone.
         image_size: Side of the square input in pixels.
-        strongest_cells: Share of the cells of a tile of that size whose mean is its score; of a tile of
-            another size as many cells are taken.
+        strongest_cells: Top-k fraction of the cells of a tile of that size; k is the same at other sizes.
 
     Attributes:
-        reach_px: How far from itself a cell looks, pixels, where that has been measured.
+        reach_px: Radius of a cell's receptive field, pixels, where it has been measured.
 
     Raises:
         ConfigError: If the network lacks such features, or there are not two classes.
@@ -131,11 +129,11 @@ class LocalNetwork(nn.Module):
         return self.logits(self.cells(images))
 
     def extra_repr(self) -> str:
-        """Tell what is no weight and yet decides the logits: engines keep networks by weights and text."""
+        """Return the settings that decide the logits, as backends cache networks by weights and this text."""
         return f"positive_index={self.positive_index}, strongest_cells={self.strongest_cells}"
 
     def get_classifier(self) -> nn.Module:
-        """Return the head, which timm's networks call so."""
+        """Return the head, by the name of timm's networks."""
         return self.head
 
 
@@ -171,7 +169,7 @@ def network_bytes(name: str, *, head: str, image_size: int) -> int:
 
 
 def strongest_mean(cells: Tensor, *, share: float = STRONGEST) -> Tensor:
-    """Average the strongest cells of a tile, at least one, float ``(N,)``, of logits ``(N, 1, h, w)``.
+    """Return the mean of the top-k cells of a tile, k at least 1, float ``(N,)``, of logits ``(N, 1, h, w)``.
 
     >>> strongest_mean(torch.tensor([[[[0.0, 2.0], [4.0, 1.0]]]]), share=0.5)
     tensor([3.])
@@ -182,7 +180,7 @@ def strongest_mean(cells: Tensor, *, share: float = STRONGEST) -> Tensor:
 
 
 def cell_loss(cells: Tensor, masks: Tensor, known: Tensor) -> Tensor:
-    """Average the binary cross entropy of the cells of the tiles whose mask is known.
+    """Return the mean binary cross entropy of the cells of tiles with a known mask.
 
     Args:
         cells: Logits, float ``(N, 1, h, w)``.
@@ -199,12 +197,12 @@ def cell_loss(cells: Tensor, masks: Tensor, known: Tensor) -> Tensor:
 
 
 def pretrained_part(network: nn.Module) -> nn.Module:
-    """Return what a file of weights fills: a local network's backbone, else the network itself."""
+    """Return the module that pretrained weights fill: a local network's backbone, else the network."""
     return network.trunk if isinstance(network, LocalNetwork) else network
 
 
 def has_local_features(name: str) -> bool:
-    """Tell whether a network has the features that a local head needs."""
+    """Return whether a network has the features that a local head needs."""
     with torch.device("meta"):
         trunk = build_backbone(name, num_classes=2, drop_rate=0.0, drop_path_rate=0.0, image_size=224)
     return _reductions(trunk) >= set(STRIDES)
@@ -219,7 +217,7 @@ def _layer(inputs: int, outputs: int, *, kernel_size: int) -> nn.Module:
 
 
 def _levels(name: str, trunk: Any) -> list[int]:
-    """Return which of a network's features have the ``STRIDES``."""
+    """Return the indices of a network's features with the ``STRIDES``."""
     if not set(STRIDES) <= _reductions(trunk):
         found = ", ".join(map(str, sorted(_reductions(trunk)))) or "none"
         raise ConfigError(
@@ -231,6 +229,6 @@ def _levels(name: str, trunk: Any) -> list[int]:
 
 
 def _reductions(trunk: Any) -> set[int]:
-    """Return the strides of the features that a network gives beside its answer."""
+    """Return the strides of a network's intermediate features."""
     info = trunk.feature_info if hasattr(trunk, "forward_intermediates") else []
     return {level["reduction"] for level in info}

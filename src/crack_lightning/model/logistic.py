@@ -1,4 +1,4 @@
-"""The head of a probe: multinomial logistic regression on features."""
+"""The head of a linear probe: multinomial logistic regression on features."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ROUNDING = 1e-5
 
 @dataclass(frozen=True, kw_only=True)
 class Standardised:
-    """Features with mean 0 and deviation 1 over the training tiles.
+    """Training features standardised to mean 0 and standard deviation 1.
 
     Attributes:
         mean: Of each feature, float32 ``(D,)``.
@@ -45,7 +45,7 @@ class LogisticHead:
     bias: Tensor
 
     def put_into(self, layer: nn.Linear, scale: Standardised) -> None:
-        """Give a linear layer the head, so that it takes features as they are."""
+        """Copy the head into a linear layer that takes unstandardised features."""
         weight = self.weight / scale.std
         with torch.no_grad():
             layer.weight.copy_(weight)
@@ -62,16 +62,16 @@ def fit_logistic(
     start: LogisticHead | None = None,
     max_iterations: int = 200,
 ) -> LogisticHead:
-    """Minimise the mean cross entropy plus ``l2 / 2`` times the weights' squared length, by L-BFGS.
+    """Minimise the mean cross entropy plus ``l2 / 2`` times the squared norm of the weights, by L-BFGS.
 
     Args:
         features: Standardised, float32 ``(N, D)``.
         labels: Classes in ``[0, K)``, int64 ``(N,)``.
         num_classes: K.
-        l2: Strength of the penalty, ``> 0``; the bias is spared.
+        l2: Strength of the penalty, ``> 0``; the bias is not penalised.
         class_weights: Weight of each class, ``> 0``, float ``(K,)``; the mean is weighted by them.
         start: Where to begin; zero by default.
-        max_iterations: Steps at the most.
+        max_iterations: Largest number of iterations.
 
     References:
         Liu and Nocedal, "On the limited memory BFGS method for large scale optimization", 1989.

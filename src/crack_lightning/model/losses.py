@@ -1,4 +1,4 @@
-"""What training minimises."""
+"""Losses of training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def focal_loss(
     logits: Tensor, targets: Tensor, *, gamma: float = 2.0, class_weights: Tensor | None = None
 ) -> Tensor:
-    """Average the focal loss, which quiets the tiles that the model already gets right.
+    """Return the mean focal loss, which down-weights well classified tiles.
 
     Args:
         logits: Unnormalised scores, float ``(N, K)``.
@@ -37,7 +37,7 @@ def focal_loss(
     if gamma < 0:
         raise ValueError(f"Expected `gamma` to be at least 0 but got {gamma}.")
     log_p = F.log_softmax(logits, dim=1).gather(1, targets[:, None])[:, 0]
-    # 1 - p, kept off 0, where the power has no finite slope for gamma below 1
+    # 1 - p, clamped away from 0, where the power has no finite gradient for gamma below 1
     doubt = (-torch.expm1(log_p)).clamp_min(torch.finfo(log_p.dtype).eps)
     losses = -(doubt**gamma) * log_p
     if class_weights is None:

@@ -26,11 +26,11 @@ def build_optimizer(
     weight_decay: float = 0.0,
     momentum: float | None = None,
 ) -> Optimizer:
-    """Build an optimizer; biases and normalisation (parameters of one dimension) are never decayed.
+    """Build an optimizer without weight decay on biases and normalisation (one-dimensional parameters).
 
     Args:
         groups: ``{"params": parameters, "lr": rate, "name": name}`` each; ``lr`` and ``name`` may be left
-            out. Frozen parameters are passed over.
+            out. Frozen parameters are skipped.
         name: ``adamw``, ``adam``, ``sgd`` (Nesterov) or ``rmsprop``.
         lr: Learning rate of a group that names none, ``> 0``.
         weight_decay: Decoupled for ``adamw``, else an L2 penalty, ``>= 0``.

@@ -1,4 +1,4 @@
-"""What training, validation and testing count, batch by batch."""
+"""The running loss and metrics of training, validation and testing."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 class StageFigures(nn.Module):
     """The mean loss and the metrics of one stage, over all processes.
 
-    Nothing of it is in a ``state_dict``; :meth:`counts` is what a broken epoch needs to go on.
+    Nothing of it is in a ``state_dict``; :meth:`counts` is the state from which a broken epoch resumes.
 
     Args:
-        stage: ``train``, ``val`` or ``test``; what the figures' names begin with.
+        stage: ``train``, ``val`` or ``test``, the prefix of the names.
         class_names: Names by class index, K of them.
         positive_class: The class that means "crack", or ``None``.
     """
@@ -36,7 +36,7 @@ class StageFigures(nn.Module):
         )
 
     def update(self, logits: Tensor, targets: Tensor, *, loss: Tensor) -> None:
-        """Count a batch: logits float32 ``(N, K)``, targets int64 ``(N,)``, their mean loss ``()``."""
+        """Add a batch: logits float32 ``(N, K)``, targets int64 ``(N,)``, their mean loss ``()``."""
         self.metrics.update(logits, targets)
         self.mean_loss.update(loss.float(), len(logits))
 
@@ -45,16 +45,16 @@ class StageFigures(nn.Module):
         return {f"{self.stage}/loss": self.mean_loss.compute(), **self.metrics.compute()}
 
     def reset(self) -> None:
-        """Forget all batches."""
+        """Reset loss and metrics."""
         self.mean_loss.reset()
         self.metrics.reset()
 
     def counts(self) -> dict[str, dict[str, Any]]:
-        """Return what all processes have counted, by metric and state."""
+        """Return the states of all metrics, reduced over all processes, by metric and state."""
         return {name: _over_all_processes(metric) for name, metric in self._counters().items()}
 
     def take_up(self, counts: dict[str, dict[str, Any]]) -> None:
-        """Go on from what :meth:`counts` returned; a metric that it lacks stays as it is."""
+        """Load what :meth:`counts` returned; a metric that is missing stays as it is."""
         for name, metric in self._counters().items():
             for key, value in counts.get(name, {}).items():
                 setattr(metric, key, value)

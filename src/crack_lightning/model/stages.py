@@ -1,4 +1,4 @@
-"""A network in stages, from the stem to the classifier: which of them learn, and how fast."""
+"""Layer groups of a network, from the stem to the classifier: freezing and learning rates."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from crack_lightning.model.backbones import head_keys, split_parameters
 def stages(model: nn.Module) -> list[list[str]]:
     """Return the names of the parameters of each stage, the lowest first and the classifier's last.
 
-    timm says for each of its networks which layers are one stage; another network has two, its backbone and
-    its classifier.
+    The stages are those of timm's ``group_matcher``; a network without one has two, backbone and classifier.
     """
     matcher: Any = getattr(model, "group_matcher", None)
     if matcher is not None:
@@ -35,11 +34,11 @@ def learning_groups(
 
     Args:
         model: A network.
-        recipe: ``scratch``; ``finetune``, whose backbone has a rate of its own; ``frozen``, without the
-            backbone; or ``probe_then_finetune``, with a group a stage.
+        recipe: ``scratch``; ``finetune``, with another rate for the backbone; ``frozen``, without the
+            backbone; or ``probe_then_finetune``, with a group per stage.
         lr: Learning rate of the head.
-        backbone_scale: The backbone's rate as a share of it, with ``finetune``.
-        stage_scale: Each stage's rate as a share of the next one's, with ``probe_then_finetune``.
+        backbone_scale: Ratio of the backbone's rate to the head's, with ``finetune``.
+        stage_scale: Ratio of each stage's rate to the next one's, with ``probe_then_finetune``.
     """
     if recipe == "probe_then_finetune":
         return stage_groups(model, lr=lr, scale=stage_scale)
@@ -57,7 +56,7 @@ def stage_groups(model: nn.Module, *, lr: float, scale: float) -> list[dict[str,
     Args:
         model: A network.
         lr: Learning rate of the last stage.
-        scale: Each stage's rate as a share of the next one's (Howard and Ruder, "Universal Language Model
+        scale: Ratio of each stage's rate to the next one's (Howard and Ruder, "Universal Language Model
             Fine-tuning for Text Classification", ACL 2018, section 3.2).
     """
     parameters, parts = dict(model.named_parameters()), stages(model)
@@ -72,7 +71,7 @@ def stage_groups(model: nn.Module, *, lr: float, scale: float) -> list[dict[str,
 
 
 def open_stages(model: nn.Module, number: int) -> None:
-    """Let the last stages learn, so many of them; call :func:`rest_frozen` after it for the others."""
+    """Unfreeze the last ``number`` stages and freeze the others; call :func:`rest_frozen` afterwards."""
     parameters = dict(model.named_parameters())
     for place, names in enumerate(reversed(stages(model))):
         for name in names:
@@ -80,7 +79,7 @@ def open_stages(model: nn.Module, number: int) -> None:
 
 
 def rest_frozen(model: nn.Module) -> None:
-    """Put what is frozen into evaluation mode (BatchNorm); to be called after each ``model.train()``."""
+    """Put frozen modules into evaluation mode (BatchNorm); to be called after each ``model.train()``."""
     for module in model.modules():
         own = list(module.parameters(recurse=False))
         if own and not any(parameter.requires_grad for parameter in own):
@@ -88,18 +87,18 @@ def rest_frozen(model: nn.Module) -> None:
 
 
 def rest_statistics(model: nn.Module) -> None:
-    """Let every BatchNorm keep its statistics; its scale and shift may learn on."""
+    """Freeze the statistics of every BatchNorm, not its scale and shift."""
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 - what all of them are
             module.eval()
 
 
 def stages_to_open(number: int, *, progress: float, all_by: float) -> int:
-    """Return how many of the last stages learn at a time of the training, at least the classifier.
+    """Return how many of the last stages are unfrozen at a time of the training, at least the classifier.
 
     Args:
-        number: The network's stages, S.
-        progress: Share of the training's steps that is done, in ``[0, 1]``.
-        all_by: Share of the steps by which all S learn; they are opened at equal intervals before.
+        number: Number of stages, S.
+        progress: Share of the training steps done, in ``[0, 1]``.
+        all_by: Share of the steps by which all S are unfrozen, at equal intervals.
     """
     return number if progress >= all_by else 1 + int((number - 1) * progress / all_by)
