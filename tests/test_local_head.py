@@ -21,6 +21,8 @@ from crack_lightning.data.dataset import TileDataset
 from crack_lightning.data.decoding import decode_image
 from crack_lightning.data.sources.synthetic import load as drawn
 from crack_lightning.data.walls import draw_wall, photograph
+from crack_lightning.inference.mapping import CrackMapper
+from crack_lightning.model.checkpoints import load_trained
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,28 +74,69 @@ def test_its_checkpoint_answers_as_it_was_tested(local: Path) -> None:
     np.testing.assert_allclose(answers.probabilities[:, 1], told, atol=2e-4)
 
 
-def test_a_photo_is_mapped_at_its_own_size(local: Path, tmp_path: Path) -> None:
+def predicted(checkpoint: str, files: list[Path], outputs: Path, *settings: str) -> Path:
+    arguments = [checkpoint, *map(str, files), "map=true", f"outputs={outputs}", *settings]
+    assert main(["predict", *arguments]) == 0
+    [folder] = outputs.glob("*/*_predict")
+    return folder
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def wall(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
-    photo = photograph(rng, draw_wall(rng, 150, 230, light_angle=1.0))
-    Image.fromarray(photo).save(tmp_path / "wall.png")
-    best = str(local / "checkpoints" / "best.ckpt")
-    (tmp_path / "torn.jpg").write_bytes(b"no picture")
-    files = [str(tmp_path / name) for name in ("torn.jpg", "wall.png")]
-    assert main(["predict", best, *files, "map=true", f"outputs={tmp_path}"]) == 0
-    [folder] = tmp_path.glob("*/*_predict")
-    with (folder / "tiles.csv").open(encoding="utf-8", newline="") as file:
-        tiles = list(csv.DictReader(file))
+    Image.fromarray(photograph(rng, draw_wall(rng, 150, 230, light_angle=1.0))).save(tmp_path / "wall.png")
+    return tmp_path / "wall.png"
+
+
+def test_a_photo_is_mapped_at_its_own_size(local: Path, wall: Path, tmp_path: Path) -> None:
+    best, torn = str(local / "checkpoints" / "best.ckpt"), tmp_path / "torn.jpg"
+    torn.write_bytes(b"no picture")
+    folder = predicted(best, [torn, wall], tmp_path / "outputs", "scale=1")
+    tiles = read(folder / "tiles.csv")
     assert [(row["top_px"], row["left_px"]) for row in tiles][:6] == [
         ("0", str(left)) for left in (0, 48, 96, 144, 184)
     ] + [("48", "0")]
-    with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
-        torn, told = csv.DictReader(file)
-    assert (torn["predicted"], torn["probability_crack"], bool(torn["problem"])) == ("", "", True)
+    unread, told = read(folder / "predictions.csv")
+    assert (unread["predicted"], unread["probability_crack"], bool(unread["problem"])) == ("", "", True)
     largest = max(float(row["probability_crack"]) for row in tiles)
     assert float(told["probability_crack"]) == pytest.approx(largest, abs=1e-5)
-    assert told["foreign"] == ""
     assert decode_image(folder / "maps" / "wall.png.map.png").shape == (19, 29, 3)
-    assert decode_image(folder / "maps" / "wall.png.overlay.jpg").shape == photo.shape
+    assert decode_image(folder / "maps" / "wall.png.overlay.jpg").shape == decode_image(wall).shape
+
+
+def test_a_photo_is_mapped_at_the_scale_of_the_training_tiles(
+    local: Path, wall: Path, tmp_path: Path
+) -> None:
+    best = local / "checkpoints" / "best.ckpt"
+    folder = predicted(str(best), [wall], tmp_path / "outputs")  # it learnt tiles of 64 px at 48 px
+    tiles = read(folder / "tiles.csv")
+    assert [(row["top_px"], row["left_px"]) for row in tiles][:4] == [
+        ("0", str(left)) for left in (0, 64, 128)
+    ] + [("0", "171")]
+    sizes = {(row["height_px"], row["width_px"]) for row in tiles}
+    assert ("65", "65") in sizes  # 48 px at 112 of 150 px, rounded up
+    assert decode_image(folder / "maps" / "wall.png.overlay.jpg").shape == decode_image(wall).shape
+    assert "scale: 0.75 pixels of the network's input" in (folder / "run.log").read_text(encoding="utf-8")
+    pixels = decode_image(wall)
+    small = Image.fromarray(pixels).resize((172, 112), Image.Resampling.BILINEAR)
+    expected = load_trained(best)
+    native = CrackMapper(expected, scale=1.0).map(np.asarray(small))
+    probabilities = [float(row["probability_crack"]) for row in tiles]
+    np.testing.assert_allclose(probabilities, [tile.probability for tile in native.tiles], atol=2e-5)
+
+
+def test_a_scale_that_leaves_nothing_of_a_photo_is_a_sentence(
+    local: Path, wall: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    best = str(local / "checkpoints" / "best.ckpt")
+    arguments = ["map=true", "scale=0.01", f"outputs={tmp_path / 'outputs'}"]
+    assert main(["predict", best, str(wall), *arguments]) == 2
+    assert "at scale 0.01 the photo of 230 x 150 px is 2 x 2 px" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_pooled_head_has_no_map(

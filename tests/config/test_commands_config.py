@@ -32,6 +32,10 @@ from crack_lightning.errors import ConfigError
         (PredictConfig(engine="openvino"), None),
         (PredictConfig(abstain=True, map=True), "abstain: answers for whole pictures are expected"),
         (PredictConfig(abstain=True, explain=True), None),
+        (PredictConfig(checkpoint="best.ckpt", scale=0.5), "scale: a photo is mapped at it, got 0.5"),
+        (PredictConfig(checkpoint="builtin", scale=0.5, map=False), "scale: a photo is mapped at it"),
+        (PredictConfig(checkpoint="builtin", scale=0.5), None),
+        (PredictConfig(checkpoint="best.ckpt", scale=0.5, map=True), None),
         (AuditConfig(data=DataConfig(source="painted", base="metu")), "data: audit looks at files"),
     ],
 )
@@ -198,3 +202,9 @@ def test_a_tile_has_a_score_from_some_of_its_cells(share: float) -> None:
 def test_at_most_half_of_the_intact_tiles_are_painted_cracked() -> None:
     with pytest.raises(ConfigError, match=r"augmentation\.paint: .* got 0\.7"):
         AugmentationConfig(paint=0.7)
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("nan"), 17.0])
+def test_a_scale_is_a_positive_number(scale: float) -> None:
+    with pytest.raises(ConfigError, match=rf"scale: expected a number .* got {scale}"):
+        PredictConfig(scale=scale)

@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from crack_lightning.config.augmentation import AugmentationConfig
 from crack_lightning.config.model import ModelConfig
 from crack_lightning.config.recipe import RecipeConfig
 from crack_lightning.config.train import TrainConfig
 from crack_lightning.data.table import TileTable
-from crack_lightning.experiment.assembly import suitable_head
+from crack_lightning.experiment.assembly import suitable_head, train_scale
 
 MASKED = TileTable(
     root=Path(),
@@ -52,3 +53,23 @@ def test_a_head_is_local_where_masks_can_teach_it_unless_it_is_said(
     table: TileTable, settings: dict[str, Any], head: str
 ) -> None:
     assert suitable_head(TrainConfig(**settings), table) == head
+
+
+def test_the_scale_of_training_is_that_of_the_median_training_tile(tmp_path: Path) -> None:
+    sizes = [(100, 100), (200, 50), (227, 227), (400, 900), (3, 4)]
+    for number, size in enumerate(sizes):
+        Image.new("RGB", size).save(tmp_path / f"{number}.png")
+    five = {name: np.array(["s"] * 5) for name in ("group", "source", "sha256")}
+    table = replace(
+        PLAIN,
+        root=tmp_path,
+        path=np.array([f"{number}.png" for number in range(5)]),
+        label=np.zeros(5, np.int64),
+        split=np.array(["train"] * 4 + ["test"]),
+        **five,
+    )
+    assert train_scale(table, image_size=96) == pytest.approx(96 / 163.5)  # of 100, 100, 227 and 600
+    (tmp_path / "2.png").unlink()
+    assert train_scale(table, image_size=96) == pytest.approx(0.96)
+    assert train_scale(table.select(table.split == "test"), image_size=96) is None
+    assert train_scale(replace(table, root=tmp_path / "gone"), image_size=96) is None

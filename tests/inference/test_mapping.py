@@ -27,7 +27,7 @@ def test_a_tile_of_a_map_is_scored_by_as_many_cells_as_the_classifier_takes(
     pixels = np.random.default_rng(0).integers(256, size=(64, width, 3), dtype=np.uint8)
     found = CrackMapper(classifier).map(pixels)
     logits = np.log(found.cells / (1 - found.cells))
-    assert [(top, left) for top, left, _ in found.tiles] == [(0, left) for left in sorted({0, width - 64})]
-    for _, left, probability in found.tiles:
-        mean = np.sort(logits[:, left // 8 : left // 8 + 8].ravel())[-16:].mean()
-        assert probability == pytest.approx(1 / (1 + np.exp(-mean)), abs=1e-4)
+    assert [tile[:2] for tile in found.tiles] == [(0, left) for left in sorted({0, width - 64})]
+    for tile in found.tiles:
+        mean = np.sort(logits[:, tile.left_px // 8 : tile.left_px // 8 + 8].ravel())[-16:].mean()
+        assert tile.probability == pytest.approx(1 / (1 + np.exp(-mean)), abs=1e-4)

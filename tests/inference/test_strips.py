@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from crack_lightning.errors import ConfigError
-from crack_lightning.inference.mapping import overlaid
+from crack_lightning.inference.mapping import CrackMap, overlaid
 from crack_lightning.inference.strips import cell_map, reach, tiles_of
 from crack_lightning.model.engines import eager, prepare_engine
 from crack_lightning.model.heads import LocalNetwork
@@ -107,7 +107,7 @@ def test_an_overlay_colours_likely_cracks_alone() -> None:
     cells = np.zeros((4, 5), np.float32)
     cells[1, 2] = 1.0
     pixels = np.full((30, 37, 3), 100, np.uint8)
-    shown = overlaid(cells, pixels)
+    shown = overlaid(CrackMap(cells=cells, covered=(30 / 8, 37 / 8), tiles=[]), pixels)
     assert shown.shape == pixels.shape
     assert (shown[20:] == 100).all()
     assert shown[12, 20, 0] > 150

@@ -100,6 +100,8 @@ class PredictConfig:
         explain: Also write each picture with the places where the model sees evidence; a pass forth and back.
         map: Look at each picture at its own size and write where its cracks are; needs a local head. A
             picture is called by its tile that is likeliest cracked. ``null`` does so for ``builtin``.
+        scale: Pixels of the network's input per pixel of a photo that is mapped; ``null`` is the scale of
+            training, 1 the photo's own pixels.
         abstain: Give no answer for pictures too unlike the training tiles; not with ``map``.
         batch_size: Tiles at once.
         engine: What computes, as ``recipe.engine``; ``auto`` is ``eager`` on a GPU, where
@@ -115,6 +117,7 @@ class PredictConfig:
     annotate: bool = False
     explain: bool = False
     map: bool | None = None
+    scale: float | None = None
     abstain: bool = False
     batch_size: int = 32
     engine: str = "auto"
@@ -125,6 +128,13 @@ class PredictConfig:
     def __post_init__(self) -> None:
         require_choice("engine", self.engine, ENGINES)
         require_range("batch_size", self.batch_size, low=1)
+        if self.scale is not None:
+            require_range("scale", self.scale, low=1e-6, high=16)
+
+    @property
+    def makes_maps(self) -> bool:
+        """Whether pictures are mapped at their own size: as ``map`` says, else with ``builtin`` alone."""
+        return self.checkpoint == "builtin" if self.map is None else self.map
 
     def problems(self) -> list[str]:
         """List every contradiction between the nodes."""
@@ -133,6 +143,11 @@ class PredictConfig:
             found.append(
                 f"engine: '{self.engine}' says itself in what precision the CPU computes; leave "
                 "trainer.precision and trainer.accelerator out, or leave engine out."
+            )
+        if self.scale is not None and not self.makes_maps:
+            found.append(
+                f"scale: a photo is mapped at it, got {self.scale} without a map; set map=true, or "
+                "leave it out."
             )
         if self.abstain and self.map:
             found.append(

@@ -11,6 +11,7 @@ import numpy as np
 from crack_lightning.cache_entries import cache_folder
 from crack_lightning.data.augmentation import Augmentation
 from crack_lightning.data.datamodule import CrackDataModule
+from crack_lightning.data.tile_size import median_side_px
 from crack_lightning.errors import ConfigError
 from crack_lightning.hardware import HardwarePlan, configure_process, plan_hardware
 from crack_lightning.model.backbones import normalisation
@@ -134,6 +135,7 @@ def build_classifier(config: TrainConfig, table: TileTable) -> CrackClassifier:
         head=model.head,
         cell_loss=weight,
         strongest_cells=model.strongest_cells,
+        train_scale=train_scale(table, image_size=model.image_size),
     )
     notes = load_weights(
         pretrained_part(classifier.backbone),
@@ -145,6 +147,15 @@ def build_classifier(config: TrainConfig, table: TileTable) -> CrackClassifier:
         log.info("weights: %s", note)
     classifier.seen_tiles = packed(_seen(table))
     return classifier
+
+
+def train_scale(table: TileTable, *, image_size: int) -> float | None:
+    """Return the pixels of a network's input per pixel of its training tiles' files; ``None`` if unknown.
+
+    With ``recipe.sizes`` it is that of ``model.image_size``, at which validation tiles choose the threshold.
+    """
+    side_px = median_side_px(table)
+    return None if side_px is None else round(image_size / side_px, 6)
 
 
 def _class_weights(recipe: RecipeConfig, table: TileTable) -> list[float] | None:

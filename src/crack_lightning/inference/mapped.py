@@ -8,7 +8,7 @@ import numpy as np
 
 from crack_lightning.data.decoding import decode_image
 from crack_lightning.data.loading import UnreadableImageError
-from crack_lightning.inference.mapping import write_map, write_tiles
+from crack_lightning.inference.mapping import TooSmallError, write_map, write_tiles
 from crack_lightning.inference.predictor import Answers
 from crack_lightning.paths import places
 
@@ -42,12 +42,15 @@ def map_pictures(
             on_batch(1)
             try:
                 pixels = decode_image(pictures[row])
+                found = mapper.map(pixels)
             except UnreadableImageError as error:
                 problems[row] = error.reason
                 continue
-            found = mapper.map(pixels)
+            except TooSmallError as error:
+                problems[row] = str(error)
+                continue
             write_map(found, pixels, place)
-            largest = max(probability for _, _, probability in found.tiles)
+            largest = max(tile.probability for tile in found.tiles)
             probabilities[row] = 1 - largest
             probabilities[row, mapper.positive_index] = largest
             called = mapper.positive_index if largest >= mapper.threshold else 1 - mapper.positive_index

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
 import torch
+from PIL import Image
 
 from crack_lightning.csv_files import write_table
 from crack_lightning.errors import ConfigError
+from crack_lightning.inference.scaled_photo import ScaledPhoto
 from crack_lightning.inference.strips import PIECE_PX, cell_map, reach, tiles_of
 from crack_lightning.model.engines import eager
 from crack_lightning.model.heads import CELL_PX, LocalNetwork
@@ -28,24 +30,46 @@ if TYPE_CHECKING:
     from crack_lightning.model.trained import AnsweringParts
 
 _LEAST_SHOWN = 0.3
+_COLUMNS = ("path", "top_px", "left_px", "height_px", "width_px")
+
+
+class MapTile(NamedTuple):
+    """A tile of a mapped photo.
+
+    Attributes:
+        top_px: Distance from the photo's upper edge, in pixels of the photo, as all lengths here.
+        left_px: Distance from its left edge.
+        height_px: What the tile covers of the photo downwards.
+        width_px: What it covers across.
+        probability: That it is cracked.
+    """
+
+    top_px: int
+    left_px: int
+    height_px: int
+    width_px: int
+    probability: float
 
 
 @dataclass(frozen=True, kw_only=True)
 class CrackMap:
-    """What a local head says of one picture.
+    """What a local head says of one photo.
 
     Attributes:
-        cells: Probability that a crack runs through a cell of 8 x 8 pixels, float32 ``(h, w)``.
-        tiles: Top and left in pixels and the probability of a crack, a row a tile; all of one size, scored as
-            the classifier scores a tile, so that the last of a row or column may lie over the one before.
+        cells: Probability that a crack runs through a cell of 8 x 8 pixels of the network's input, float32
+            ``(h, w)``; the last of a row or column may reach beyond the photo.
+        covered: How many cells the photo is high and wide, fractions included.
+        tiles: All of one size, scored as the classifier scores a tile, so that the last of a row or column
+            may lie over the one before.
     """
 
     cells: NDArray[np.float32]
-    tiles: list[tuple[int, int, float]]
+    covered: tuple[float, float]
+    tiles: list[MapTile]
 
 
 class CrackMapper:
-    """A trained local head for whole pictures.
+    """A trained local head for whole photos, at the scale at which it learnt.
 
     Args:
         classifier: The model, in evaluation mode.
@@ -53,13 +77,16 @@ class CrackMapper:
             bits on the CPU by default.
         piece_px: Largest side of what is computed at once, pixels; see
             :data:`~crack_lightning.inference.strips.PIECE_PX`.
+        scale: Pixels of the network's input per pixel of a photo; by default those of training
+            (:func:`map_scale`).
 
     Attributes:
-        reach_px: How far from itself a cell looks, pixels.
+        reach_px: How far from itself a cell looks, pixels of the network's input.
+        scale: As given, or that of training.
         threshold: The least probability that is called a crack.
         class_names: Names by class index.
         positive_index: The class of a crack.
-        tile_px: Side of a tile, pixels.
+        tile_px: Side of a tile, pixels of the network's input.
 
     Raises:
         ConfigError: If its head is not local, or it looks too far for pieces to fit together.
@@ -71,12 +98,14 @@ class CrackMapper:
         *,
         compute: Compute | None = None,
         piece_px: int = PIECE_PX["eager"],
+        scale: float | None = None,
     ) -> None:
         self.reach_px = map_reach(classifier)
         assert isinstance(classifier.backbone, LocalNetwork)
         self._network = classifier.backbone
         self._compute = compute or eager(CellNetwork(classifier), any_size=True)
         self._piece_px = piece_px
+        self.scale = scale or map_scale(classifier)
         self._temperature = float(classifier.hparams["temperature"])
         self.threshold = float(classifier.hparams["threshold"])
         self.class_names: tuple[str, ...] = tuple(classifier.hparams["class_names"])
@@ -84,16 +113,54 @@ class CrackMapper:
         self.tile_px = int(classifier.hparams["image_size"])
 
     def map(self, pixels: NDArray[np.uint8]) -> CrackMap:
-        """Map a picture, uint8 ``(H, W, 3)``, at its own size."""
-        cells = cell_map(self._compute, pixels, reach_px=self.reach_px, piece_px=self._piece_px)
+        """Map a photo, RGB, uint8 ``(H, W, 3)``.
+
+        Raises:
+            TooSmallError: If the scale leaves less than a cell of a side that had one.
+        """
+        photo = ScaledPhoto(pixels=pixels, scale=self.scale)
+        _check_size(photo)
+        cells = cell_map(
+            self._compute,
+            pixels,
+            reach_px=self.reach_px,
+            piece_px=self._piece_px,
+            scale=self.scale,
+        )
         places, parts = tiles_of(cells, tile_px=self.tile_px)
         scores = self._network.logits(torch.from_numpy(parts)[:, None])[:, self.positive_index]
         probabilities = self._probability(scores).tolist()
-        tiles = [(*place, probability) for place, probability in zip(places, probabilities, strict=True)]
-        return CrackMap(cells=self._probability(torch.from_numpy(cells)).numpy(), tiles=tiles)
+        side = parts.shape[1] * CELL_PX, parts.shape[2] * CELL_PX
+        return CrackMap(
+            cells=self._probability(torch.from_numpy(cells)).numpy(),
+            covered=(photo.shape[0] / CELL_PX, photo.shape[1] / CELL_PX),
+            tiles=[
+                MapTile(*photo.original(place, side), probability)
+                for place, probability in zip(places, probabilities, strict=True)
+            ],
+        )
 
     def _probability(self, logits: Tensor) -> Tensor:
         return torch.sigmoid(logits / self._temperature)
+
+
+class TooSmallError(Exception):
+    """Why nothing is left of a photo at a scale."""
+
+
+def _check_size(photo: ScaledPhoto) -> None:
+    height, width = photo.pixels.shape[:2]
+    tall, wide = photo.shape
+    if min(tall, wide) < min(CELL_PX, height, width):
+        raise TooSmallError(
+            f"at scale {photo.scale:.3g} the photo of {width} x {height} px is {wide} x {tall} px, less than "
+            f"a cell of {CELL_PX} px; give a larger scale"
+        )
+
+
+def map_scale(classifier: AnsweringParts) -> float:
+    """Return at what scale a model's maps are made: that of its training, or 1 where it is not known."""
+    return float(classifier.hparams.get("train_scale") or 1.0)
 
 
 def map_reach(classifier: AnsweringParts) -> int:
@@ -130,16 +197,19 @@ def write_map(found: CrackMap, pixels: NDArray[np.uint8], stem: Path) -> None:
     """Write ``<stem>.map.png``, a pixel a cell and white for a crack, and ``<stem>.overlay.jpg``."""
     shown = (found.cells * 255).round().astype(np.uint8)
     _write(stem.with_name(f"{stem.name}.map.png"), shown, [])
-    picture = overlaid(found.cells, pixels)
+    picture = overlaid(found, pixels)
     blue_first = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), np.uint8)
     _write(stem.with_name(f"{stem.name}.overlay.jpg"), blue_first, [cv2.IMWRITE_JPEG_QUALITY, 90])
 
 
-def overlaid(cells: NDArray[np.float32], pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Colour a picture, uint8 ``(H, W, 3)``, where a crack is likelier than ``0.3``; elsewhere it stays."""
-    height, width = pixels.shape[:2]
-    whole = (cells.shape[1] * CELL_PX, cells.shape[0] * CELL_PX)
-    likely = cv2.resize(cells, whole, interpolation=cv2.INTER_LINEAR)[:height, :width]
+def overlaid(found: CrackMap, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Colour a photo, uint8 ``(H, W, 3)``, where a crack is likelier than ``0.3``; elsewhere it stays."""
+    (height, width), (tall, wide) = pixels.shape[:2], found.covered
+    likely = np.asarray(
+        Image.fromarray(found.cells).resize(
+            (width, height), Image.Resampling.BILINEAR, box=(0, 0, wide, tall)
+        )
+    )
     where = likely > _LEAST_SHOWN
     share = 0.65 * (likely[where][:, None] - _LEAST_SHOWN) / (1 - _LEAST_SHOWN)
     shown = pixels.copy()
@@ -148,13 +218,13 @@ def overlaid(cells: NDArray[np.float32], pixels: NDArray[np.uint8]) -> NDArray[n
 
 
 def write_tiles(rows: Iterable[tuple[str, CrackMap]], path: Path, *, threshold: float) -> None:
-    """Write ``path,top_px,left_px,probability_crack,called_crack``, a row a tile of each picture."""
+    """Write a row a tile of each picture: its path, the tile's place and size, its answer."""
     cells = (
-        [name, top, left, f"{probability:.6f}", int(probability >= threshold)]
+        [name, *tile[:4], f"{tile.probability:.6f}", int(tile.probability >= threshold)]
         for name, found in rows
-        for top, left, probability in found.tiles
+        for tile in found.tiles
     )
-    write_table(path, ["path", "top_px", "left_px", "probability_crack", "called_crack"], cells)
+    write_table(path, [*_COLUMNS, "probability_crack", "called_crack"], cells)
 
 
 def _write(path: Path, picture: NDArray[np.uint8], settings: list[int]) -> None:

@@ -26,7 +26,6 @@ from crack_lightning.inference.mapping import CrackMapper, map_reach
 from crack_lightning.inference.pictures import annotate
 from crack_lightning.inference.predictor import Predictor, answering_network
 from crack_lightning.inference.strips import PIECE_PX
-from crack_lightning.model.builtin import BUILTIN
 from crack_lightning.model.checkpoints import load_trained
 from crack_lightning.model.explain import Explainer, LocalExplainer, explainer_of
 from crack_lightning.model.networks import CellNetwork
@@ -79,7 +78,7 @@ def run_prediction(
     configure_process(plan.threads)
     classifier = load_trained(Path(config.checkpoint))
     explainer = explainer_of(classifier) if config.explain else None
-    wants_map = config.checkpoint == BUILTIN if config.map is None else config.map
+    wants_map = config.makes_maps
     if wants_map:
         map_reach(classifier)  # before anything is written: whether this model can
     if config.abstain and classifier.novelty is None:
@@ -126,7 +125,10 @@ def _answers(
         if map_into is not None:
             network, large = CellNetwork(classifier), are_large(pictures)
             choice, compute = choose(config, network, plan=plan, image_size=None, worth_trying=large)
-            mapper = CrackMapper(classifier, compute=compute, piece_px=PIECE_PX[choice.family])
+            mapper = CrackMapper(
+                classifier, compute=compute, piece_px=PIECE_PX[choice.family], scale=config.scale
+            )
+            log.info("scale: %s", _told_scale(config, classifier, mapper))
             return map_pictures(pictures, map_into, mapper=mapper, on_batch=on_batch)
         _, compute = choose(
             config,
@@ -137,6 +139,17 @@ def _answers(
         )
         predictor = Predictor(classifier, compute=compute)
         return predictor.predict(pictures, batch_size=config.batch_size, on_batch=on_batch)
+
+
+def _told_scale(config: PredictConfig, classifier: AnsweringParts, mapper: CrackMapper) -> str:
+    """Say at what scale photos are mapped, and why."""
+    if config.scale is not None:
+        why = "as scale= says"
+    elif classifier.hparams.get("train_scale"):
+        why = "that of the training tiles"
+    else:
+        why = "as this checkpoint does not know that of its training tiles; set scale= if it is another"
+    return f"{mapper.scale:.3g} pixels of the network's input per pixel of a photo, {why}"
 
 
 def write_predictions(answers: Answers, path: Path, *, positive_class: str | None) -> None:

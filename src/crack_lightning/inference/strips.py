@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from crack_lightning.errors import ConfigError
+from crack_lightning.inference.scaled_photo import ScaledPhoto
 from crack_lightning.model.heads import CELL_PX, STRIDES
 
 if TYPE_CHECKING:
@@ -27,9 +28,14 @@ _STEP = STRIDES[-1]
 
 
 def cell_map(
-    cells: Cells, pixels: NDArray[np.uint8], *, reach_px: int, piece_px: int = PIECE_PX["eager"]
+    cells: Cells,
+    pixels: NDArray[np.uint8],
+    *,
+    reach_px: int,
+    piece_px: int = PIECE_PX["eager"],
+    scale: float = 1.0,
 ) -> NDArray[np.float32]:
-    """Return a logit for every 8 pixels of a picture.
+    """Return a logit for every 8 pixels of a picture at a scale.
 
     Pieces of one size overlap by twice what a cell looks at, and each cell is taken from a piece that holds
     all that it looks at, so that it is what one pass over the whole picture gives.
@@ -40,17 +46,21 @@ def cell_map(
         pixels: RGB values, uint8 ``(H, W, 3)``.
         reach_px: How far from itself a cell looks, pixels (:func:`reach`).
         piece_px: Largest side of a piece, pixels; a multiple of 16, more than twice the reach.
+        scale: Pixels that the network is given per pixel of the picture.
 
     Returns:
-        Logits, float32 ``(H / 8, W / 8)``, rounded up.
+        Logits, float32 ``(H * scale / 8, W * scale / 8)``, rounded up.
     """
-    height, width = pixels.shape[:2]
+    photo = ScaledPhoto(pixels=pixels, scale=scale)
+    height, width = photo.shape
     margin = _up(reach_px)
     found = np.empty((_up(height) // CELL_PX, _up(width) // CELL_PX), np.float32)
     for (rows, new_rows), (columns, new_columns) in product(
         _pieces(_up(height), piece_px, margin), _pieces(_up(width), piece_px, margin)
     ):
-        answer = cells(_images(pixels[rows, columns], rows.stop - rows.start, columns.stop - columns.start))
+        answer = cells(
+            _images(photo.window(rows, columns), rows.stop - rows.start, columns.stop - columns.start)
+        )
         inside = answer[0, 0].numpy()[_cells(new_rows, rows.start), _cells(new_columns, columns.start)]
         found[_cells(new_rows), _cells(new_columns)] = inside
     return found[: -(-height // CELL_PX), : -(-width // CELL_PX)]

@@ -47,6 +47,8 @@ class CrackClassifier(AnsweringParts, LightningModule):
         temperature: What logits are divided by before they become probabilities.
         threshold: The least probability of the positive class that is called so.
         label: Short name for reports; the name where none is given.
+        train_scale: Pixels of the input per pixel of the training tiles' files, their median; ``None`` in
+            checkpoints that do not know it. Photos are mapped at it.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class CrackClassifier(AnsweringParts, LightningModule):
         head: str = "pooled",
         cell_loss: float = 1.0,
         strongest_cells: float = STRONGEST,
+        train_scale: float | None = None,  # kept among the hyper-parameters
     ) -> None:
         super().__init__(
             name=name,

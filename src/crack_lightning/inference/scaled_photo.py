@@ -1,0 +1,80 @@
+"""A photo at another scale, resized window by window: the whole of it is never held twice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaledPhoto:
+    """A photo as a network takes it.
+
+    Attributes:
+        pixels: RGB values of the photo, uint8 ``(H, W, 3)``.
+        scale: Pixels of the network's input per pixel of the photo, positive.
+    """
+
+    pixels: NDArray[np.uint8]
+    scale: float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width at that scale, pixels; at least 1."""
+        height, width = self.pixels.shape[:2]
+        return max(1, round(height * self.scale)), max(1, round(width * self.scale))
+
+    @property
+    def steps(self) -> tuple[float, float]:
+        """Pixels of the photo per pixel at that scale, down and across: the sides' own after rounding."""
+        (height, width), (tall, wide) = self.pixels.shape[:2], self.shape
+        return height / tall, width / wide
+
+    def original(self, corner: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
+        """Return top, left, height and width, in pixels of the photo, of what is at a place at that scale.
+
+        Sizes are rounded up, so that parts that touch at that scale leave nothing of the photo between them.
+        """
+        starts, sizes = [], []
+        for start, length, step, side in zip(corner, size, self.steps, self.pixels.shape[:2], strict=True):
+            first = min(round(start * step), side - 1)
+            starts.append(first)
+            sizes.append(min(ceil(length * step - 1e-6), side - first))
+        return starts[0], starts[1], sizes[0], sizes[1]
+
+    def window(self, rows: slice, columns: slice) -> NDArray[np.uint8]:
+        """Return a part of the photo at that scale, uint8 ``(h, w, 3)``; what lies beyond it is left out.
+
+        The resize is bilinear with antialiasing, as that of the training tiles. A part is what the whole
+        resized photo has there, but for a rounding of single grey levels.
+        """
+        if self.shape == self.pixels.shape[:2]:
+            return self.pixels[rows, columns]
+        parts = [
+            slice(part.start, min(part.stop, side))
+            for part, side in zip((rows, columns), self.shape, strict=True)
+        ]
+        spans = [
+            _span(part, step, side)
+            for part, step, side in zip(parts, self.steps, self.pixels.shape[:2], strict=True)
+        ]
+        (down, top, bottom), (across, left, right) = spans
+        height, width = (part.stop - part.start for part in parts)
+        seen = Image.fromarray(np.ascontiguousarray(self.pixels[down, across]))
+        shown = seen.resize((width, height), Image.Resampling.BILINEAR, box=(left, top, right, bottom))
+        return np.asarray(shown)
+
+
+def _span(part: slice, step: float, side: int) -> tuple[slice, float, float]:
+    """Return the pixels of a photo that a resize reads, and where in them its box begins and ends."""
+    start, stop = part.start * step, min(part.stop * step, side)
+    margin = ceil(max(1.0, step)) + 1
+    first, last = max(0, int(start) - margin), min(side, ceil(stop) + margin)
+    return slice(first, last), start - first, stop - first
