@@ -1,12 +1,11 @@
-"""How our processes end: with the one they work for, when SIGTERM asks, and in which words it is told.
+"""The end of child processes: with their parent, on SIGTERM, and a description of their exit codes.
 
-Two things end a process with the one it works for, and each does what the other cannot.
+A child exits with its parent by two mechanisms:
 
-*The kernel*, on Linux alone: when the one that *forked* a process ends, it gets SIGKILL, whatever it is
-doing. For a job that one is the forkserver; so the forkserver asks for the same, and a sweep's end takes all.
-
-*The pipe* that multiprocessing keeps to the one that *asked* for a process: it closes with that. A thread
-waits for it, on every system, but comes to run only when Python does.
+- *the kernel*, on Linux alone: it sends SIGKILL when the process that *forked* the child ends. For a job that
+  is the forkserver, which therefore sets the same, so that the end of a sweep ends all.
+- *the pipe* that multiprocessing keeps to the process that *started* the child, which closes with that
+  process. A thread waits for it, on every system, but runs only when Python does.
 """
 
 from __future__ import annotations
@@ -32,10 +31,10 @@ _OWNER = "CRACK_LIGHTNING_FORKSERVER_OF"
 
 
 def die_with_parent() -> None:
-    """End this process, which multiprocessing started, with the one that asked for it; first of all it does.
+    """Make this child of multiprocessing exit with its parent; to be called first.
 
-    On Linux a job ends with its forkserver, too, without which nobody could tell how it ended; there, the
-    pipe is for a parent that ended before the kernel was asked.
+    On Linux a job exits with its forkserver, too, without which its exit code would be lost; there, the pipe
+    covers a parent that ended before the kernel was set up.
     """
     parent = multiprocessing.parent_process()
     assert parent is not None, "multiprocessing started this process"
@@ -44,15 +43,15 @@ def die_with_parent() -> None:
 
 
 def own_forkserver() -> None:
-    """Let the forkserver that this process will start know whose it is, for :func:`die_with_owner`."""
+    """Name this process as the owner of the forkserver that it will start, for :func:`die_with_owner`."""
     os.environ[_OWNER] = str(os.getpid())
 
 
 def die_with_owner() -> None:
-    """End this process, a sweep's forkserver, with its owner; at once where that has ended already.
+    """Make this process, a sweep's forkserver, exit with its owner; at once if that has ended already.
 
-    For the first module that a forkserver imports: by itself it leaves only when its imports are done and its
-    children have ended. A process that imports it without an owner goes on.
+    For the first module that a forkserver imports: by itself it exits only when its imports are done and its
+    children have ended. A process without an owner is not affected.
     """
     owner = os.environ.get(_OWNER)
     if owner is not None:
@@ -74,7 +73,7 @@ def _wait_for_end(sentinel: int) -> None:
 
 @contextlib.contextmanager
 def sigterm_raises() -> Iterator[None]:
-    """Let SIGTERM be raised as :class:`Interrupted` while the block runs, so that what it began is ended."""
+    """Raise SIGTERM as :class:`Interrupted` while the block runs, so that it can clean up."""
 
     def interrupt(number: int, _: FrameType | None) -> None:
         raise Interrupted(number)
@@ -87,7 +86,7 @@ def sigterm_raises() -> Iterator[None]:
 
 
 def end_in_words(exit_code: int | None) -> str:
-    """Say how a process ended that could not say it itself; negative codes are signals.
+    """Describe an exit code; negative codes are signals.
 
     >>> end_in_words(-9)
     'ended by SIGKILL (from outside; often for want of memory)'

@@ -1,4 +1,4 @@
-"""The node ``augmentation``: random changes of training tiles; every default is "off"."""
+"""The node ``augmentation``: random transforms of training tiles; every default is "off"."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _PAIRS = {
 
 @dataclass
 class AugmentationConfig:
-    """Keys of ``conf/augmentation``; ``data.augmentation.Augmentation`` tells what each does.
+    """Keys of ``conf/augmentation``; see ``data.augmentation.Augmentation`` for their meaning.
 
-    ``paint`` is the share of intact training tiles that are painted cracked, anew in every epoch; as many
-    others get only what looks like cracks (``data.painted_batches.paint_batch``), so it is at most 0.5.
+    ``paint`` is the share of intact training tiles that are painted with cracks, new in every epoch; as many
+    others get distractors alone (``data.painted_batches.paint_batch``), so it is at most 0.5.
 
     ``mixup_alpha``, ``cutmix_alpha`` and ``mix_probability`` belong to ``data.mixing.mix_batch``.
     """

@@ -1,4 +1,4 @@
-"""How a run decides and judges once its weights are learnt."""
+"""The node ``evaluation``: threshold and calibration."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class EvaluationConfig:
-    """What validation tiles choose after training.
+    """What is chosen on validation tiles after training.
 
     Attributes:
-        threshold: From which probability on the positive class of two is called: a number, ``f1``,
-            ``recall:0.99`` (the bound that validation tiles can promise), or ``cost:10`` (a miss costs ten
-            false alarms).
-        calibrate: Find the temperature that makes the probabilities honest.
+        threshold: Decision threshold of the positive class: a number, ``f1``, ``recall:0.99`` (by the lower
+            confidence bound on validation tiles), or ``cost:10`` (a miss costs ten false alarms).
+        calibrate: Fit the temperature of the probabilities.
     """
 
     threshold: str = "0.5"

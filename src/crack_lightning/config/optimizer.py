@@ -1,4 +1,4 @@
-"""How steps are taken, and how their size changes."""
+"""The nodes ``optimizer`` and ``scheduler``."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from crack_lightning.errors import ConfigError
 
 @dataclass
 class OptimizerConfig:
-    """How a step is taken.
+    """The optimizer.
 
     Attributes:
         name: ``adamw``, ``adam``, ``sgd`` (with Nesterov's momentum) or ``rmsprop``.
-        lr: The head's learning rate at its peak; with ``recipe=scratch`` everybody's. ``None`` is
-            ``model.scratch_lr`` from scratch, and 0.003 where weights were learnt before.
-        weight_decay: Pull of weights to zero; biases and normalisation are spared.
+        lr: Peak learning rate of the head, and with ``recipe=scratch`` of all weights. ``None`` is
+            ``model.scratch_lr`` from scratch, and 0.003 for pretrained weights.
+        weight_decay: Weight decay; biases and normalisation have none.
         momentum: ``sgd`` and ``rmsprop`` only; ``None`` is 0.9.
     """
 
@@ -44,12 +44,12 @@ class OptimizerConfig:
 
 @dataclass
 class SchedulerConfig:
-    """How the learning rate changes from step to step.
+    """The learning-rate schedule.
 
     Attributes:
         name: ``one_cycle`` (up and down along half cosines), ``cosine`` (down along one), ``constant``, or
             ``step`` (a tenth at half and again at three quarters of the training).
-        warmup_fraction: Share of all steps in which the rate rises.
+        warmup_fraction: Share of all steps with a rising rate.
     """
 
     name: str = "one_cycle"

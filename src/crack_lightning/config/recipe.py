@@ -1,4 +1,4 @@
-"""How the weights are learnt."""
+"""The node ``recipe``: which weights are trained, and how."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _READ_BY = {
 
 @dataclass
 class LossConfig:
-    """What training makes small.
+    """The training loss.
 
     Attributes:
         name: ``cross_entropy`` or ``focal``.
         label_smoothing: Share of each target spread over all classes; cross entropy only.
-        focal_gamma: How much easy tiles are quieted; focal only.
+        focal_gamma: Focusing parameter of the focal loss; focal only.
         class_weights: ``none``, or ``balanced`` for weights inverse to the classes' frequencies.
-        cells: Weight of the cells' cross entropy beside the tiles' loss, where the head is local.
+        cells: Weight of the cells' cross entropy relative to the tiles' loss; local heads only.
     """
 
     name: str = "cross_entropy"
@@ -51,27 +51,28 @@ class LossConfig:
 
 @dataclass
 class RecipeConfig:
-    """Which weights move, and how fast.
+    """Which weights are trained, and how.
 
     Attributes:
-        name: ``scratch`` moves all alike, ``finetune`` the backbone more slowly, ``frozen`` the head alone;
-            ``probe`` fits the head on the frozen backbone's features, which are computed once and kept;
-            ``probe_then_finetune`` goes on from there, stage by stage.
-        backbone_lr_scale: The backbone's learning rate as a share of the head's; ``finetune`` only.
-        stage_lr_scale: Each stage's learning rate as a share of the next one's, the classifier's being
+        name: ``scratch`` trains all weights alike, ``finetune`` the backbone at a lower rate, ``frozen`` the
+            head alone; ``probe`` fits the head on cached features of the frozen backbone;
+            ``probe_then_finetune`` continues from there, unfreezing stage by stage.
+        backbone_lr_scale: Ratio of the backbone's learning rate to the head's; ``finetune`` only.
+        stage_lr_scale: Ratio of each stage's learning rate to the next one's, the classifier's being
             ``optimizer.lr``; ``probe_then_finetune`` only.
-        all_stages_by: Share of the steps by which all stages learn: the classifier does from the first on,
-            the others join from the top at equal intervals; ``probe_then_finetune`` only.
+        all_stages_by: Share of the steps by which all stages are unfrozen, from the top down at equal
+            intervals; ``probe_then_finetune`` only.
         sizes: Sides in pixels that training tiles are shrunk to, each for an equal share of the epochs; the
-            last is ``model.image_size``, or less where the head is local, which may answer larger tiles than
-            it learnt from. None for ``model.image_size`` throughout.
-        ema_decay: Decay a step of the weights' moving average, which is then what is kept; ``0`` is off.
+            last is ``model.image_size``, or less for a local head, whose inference may be at a larger size.
+            Empty for ``model.image_size`` throughout.
+        ema_decay: Decay per step of an exponential moving average of the weights, which is then evaluated and
+            saved; ``0`` is off.
         gradient_clip: Largest norm of the gradient; ``0`` is off.
         views: Augmented views of each training tile beside the tile itself; ``probe`` only.
-        l2: Pull of the fitted head's weights to zero; ``None`` is chosen on validation tiles.
-        engine: What computes the features, one of ``ENGINES``; ``auto`` is the fastest on this machine of
-            those that agree with ``eager``, which is PyTorch in 32 bits.
-        loss: What training makes small.
+        l2: L2 penalty of the fitted head; ``None`` selects it on validation tiles.
+        engine: Backend that computes the features, one of ``ENGINES``; ``auto`` is the fastest one on this
+            machine that agrees with ``eager``, PyTorch in 32 bits.
+        loss: The training loss.
     """
 
     name: str = "scratch"

@@ -1,4 +1,4 @@
-"""Who trains, who chooses, who tests."""
+"""The node ``data.split``: train, validation and test."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from crack_lightning.errors import ConfigError
 
 @dataclass
 class SplitConfig:
-    """Who is in which split.
+    """How tiles are split.
 
     Attributes:
-        strategy: ``grouped`` keeps tiles of one photo on one side; ``random`` splits tile by tile, as much
+        strategy: ``grouped`` keeps tiles of one photo in one split; ``random`` splits tile by tile, as much
             of the literature does.
-        seed: Decides who is where.
-        fractions: Shares of train, val and test; they sum to 1.
-        tolerance: How far the share of a class in a split may be from what was asked, beside one tile, before
-            the run ends with what can be reached.
-        folds: Cross-validation: cut the tiles into so many parts, and test on one of them.
-        fold: Which part is the test split, from 0; train and val share the others as ``fractions`` says.
-        recover_photos: Where the source does not know which tiles were cut from one photo, find out by
-            edges that fit and by file names in order.
-        file: A ``splits.csv`` of an earlier run to follow instead.
+        seed: Seed of the split.
+        fractions: Fractions of train, val and test; they sum to 1.
+        tolerance: Largest deviation of a class's fraction in a split from the requested one, beside one tile;
+            beyond it the run ends with the fractions that are possible.
+        folds: Number of folds of a cross-validation; ``None`` for a single split.
+        fold: The fold that is the test split, from 0; train and val share the others by ``fractions``.
+        recover_photos: Recover the tiles of one photo by matching edges and the order of file names, where
+            the source does not name the photos.
+        file: A ``splits.csv`` of an earlier run to use instead.
     """
 
     strategy: str = "grouped"
@@ -51,7 +51,7 @@ class SplitConfig:
         require_range("data.split.fold", self.fold, low=0, high=last)
 
     def problems(self) -> list[str]:
-        """List settings that are not read beside others."""
+        """List settings that other settings disable."""
         found = []
         if self.folds is None and self.fold:
             found.append("data.split.fold: not read without data.split.folds; set data.split.folds=5.")

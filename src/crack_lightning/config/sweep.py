@@ -1,4 +1,4 @@
-"""What ``-m`` does with its jobs."""
+"""The node ``sweep``: scheduling, retention and search of ``-m``."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ class SweepConfig:
     """A sweep's own settings; a single run reads none of them.
 
     Attributes:
-        resume: A sweep's folder, or ``latest``: run what is missing or unfinished there.
-        jobs: How many jobs run at once: a number, or ``auto`` for one a GPU, else one a core.
-        retries: How often a job that failed is started again, where it stopped.
-        max_failures: Failed jobs with which no other is started; ``None`` starts all whatever fails.
-        keep: Which jobs keep their weights: ``all``, ``none``, or ``best`` for the five best on validation
-            (by the first objective of a search, else by accuracy); all keep report and predictions.
-        search: ``grid`` for all combinations, or what proposes trials: ``random``, ``tpe`` or ``cmaes``.
-        trials: How many, of a search.
-        space: What is varied beside the command line's, by key, in Hydra's grammar.
-        only_if: By key, the ``other=value`` with which alone it is varied.
-        objectives: What a search is for: ``val/loss`` and ``val/accuracy`` of the best checkpoint's plain
-            probabilities, ``seconds`` in all; several give the trials that no other beats in each.
-        pruner: What ends poor trials early: ``none``, ``median``, ``asha`` or ``hyperband``.
-        prune_after: Share of its epochs that every trial has; the default is well past the peak of
-            one_cycle's rate, up to which epochs say little of how a trial ends.
+        resume: A sweep's folder, or ``latest``: run its missing, failed and unfinished jobs.
+        jobs: Number of jobs at once, or ``auto`` for one per GPU, else one per core.
+        retries: Number of retries of a failed job, from its last checkpoint.
+        max_failures: Number of failed jobs after which no other is started; ``None`` for no limit.
+        keep: Jobs that keep their weights: ``all``, ``none``, or ``best`` for the five best on validation (by
+            the first objective of a search, else by accuracy); all keep report and predictions.
+        search: ``grid`` for all combinations, or a sampler: ``random``, ``tpe`` or ``cmaes``.
+        trials: Number of trials of a search.
+        space: Search space beside the command line's, by key, in Hydra's grammar.
+        only_if: Condition ``other=value`` by key, without which the key is not varied.
+        objectives: Objectives of a search: ``val/loss`` and ``val/accuracy`` of the best checkpoint's
+            uncalibrated probabilities, total ``seconds``; several give a Pareto front.
+        pruner: Pruner of poor trials: ``none``, ``median``, ``asha`` or ``hyperband``.
+        prune_after: Share of its epochs before which no trial is pruned; the default is well past the peak of
+            one_cycle's rate, before which epochs predict little.
     """
 
     resume: str | None = None
@@ -66,7 +66,7 @@ class SweepConfig:
             require_choice("sweep.objectives", name, OBJECTIVES)
 
     def require_read(self) -> None:
-        """Refuse what only a search or a pruner reads, where there is none.
+        """Refuse settings of a search or a pruner where there is none.
 
         Raises:
             ConfigError: With every setting that was given.
@@ -81,7 +81,7 @@ class SweepConfig:
             raise ConfigError(found[0])
 
     def require_sweep(self, *, launcher: str) -> None:
-        """Refuse what a single run, which has no ``-m``, would not read.
+        """Refuse settings that a single run, without ``-m``, does not read.
 
         Args:
             launcher: The option of ``hydra/launcher``.

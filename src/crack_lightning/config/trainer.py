@@ -1,4 +1,4 @@
-"""Where and how long a run computes."""
+"""The node ``trainer``: device, precision, threads, epochs and checkpoints."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ PRECISIONS = ("auto", "32", "bf16", "16")
 
 @dataclass
 class TrainerConfig:
-    """The machine's side of a run.
+    """Device, precision, threads, epochs and checkpoints of a run.
 
     Attributes:
         accelerator: ``auto``, ``cpu`` or ``gpu``.
         precision: ``auto``, ``32``, ``bf16`` or ``16``; ``auto`` is 32 bits on a CPU and bf16 on a GPU.
-        threads: Compute threads on the CPU, of all devices together; ``None`` takes every core. One or two
-            give different weights.
-        devices: GPUs, or on the CPU processes, that share every batch; ``None`` takes every GPU.
-        sync_batchnorm: Normalise by the statistics of the whole batch, not of each device's share; on GPUs.
-        compile: Let ``torch.compile`` fuse what training and validation compute. That takes about a minute
-            and a C++ compiler, and makes the steps of a CPU no faster.
-        max_epochs: Passes over the training tiles; ``None`` is as many as see 17,000 tiles, but 3 at the
-            least, and one for each of ``recipe.sizes``.
-            With ``recipe=probe`` steps of L-BFGS at the most, each over all features; ``None`` is 200.
-        max_train_batches: Batches an epoch at the most; ``None`` is all of them.
-        max_val_batches: Validation batches at the most; ``None`` is all of them.
-        monitor: The validation figure that chooses the best checkpoint.
-        checkpoint_every: Seconds of work that a crash may cost at the most.
+        threads: Compute threads on the CPU, of all devices together; ``None`` for every core. The weights
+            depend on it.
+        devices: Number of GPUs, or of processes on the CPU, that share every batch; ``None`` for every GPU.
+        sync_batchnorm: Synchronise BatchNorm statistics across GPUs.
+        compile: Use ``torch.compile`` in training and validation. It takes about a minute and a C++ compiler,
+            and does not speed up a CPU.
+        max_epochs: Number of epochs; ``None`` for as many as see 17,000 tiles, at least 3 and one for each of
+            ``recipe.sizes``. With ``recipe=probe`` the largest number of L-BFGS iterations; ``None`` for 200.
+        max_train_batches: Largest number of batches an epoch; ``None`` for all.
+        max_val_batches: Largest number of validation batches; ``None`` for all.
+        monitor: Validation metric that selects the best checkpoint.
+        checkpoint_every: Seconds between two checkpoints, the most work that a crash can lose.
         log_every: Steps between two points of the training curves.
     """
 
@@ -79,5 +78,5 @@ class TrainerConfig:
 
 
 def usual_epochs(num_train_tiles: int, num_sizes: int = 0) -> int:
-    """Return the passes that see 17,000 training tiles in all: 3, or one a size, at the least."""
+    """Return the number of epochs that see 17,000 training tiles, at least 3 and one per size."""
     return max(3, num_sizes, round(17_000 / max(num_train_tiles, 1)))

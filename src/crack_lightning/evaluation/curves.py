@@ -1,4 +1,4 @@
-"""Ranking quality of one score against yes or no: ROC and precision-recall, and the areas under them."""
+"""ROC and precision-recall curves of a binary score, and the areas under them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def roc_curve(score: NDArray[np.floating], positive: NDArray[np.bool_]) -> Curve | None:
-    """Return the receiver operating characteristic, a point a distinct score.
+    """Return the receiver operating characteristic, one point per distinct score.
 
     Args:
         score: The higher, the more likely positive, float ``(N,)``.
@@ -34,14 +34,14 @@ def roc_curve(score: NDArray[np.floating], positive: NDArray[np.bool_]) -> Curve
 
 
 def pr_curve(score: NDArray[np.floating], positive: NDArray[np.bool_]) -> Curve | None:
-    """Return precision against recall, a point a distinct score.
+    """Return precision against recall, one point per distinct score.
 
     Args:
         score: The higher, the more likely positive, float ``(N,)``.
         positive: The truth, bool ``(N,)``.
 
     Returns:
-        ``recall`` (rising from 0 to 1), ``precision`` (1 where nothing is called) and ``threshold``, first
+        ``recall`` (rising from 0 to 1), ``precision`` (1 at recall 0) and ``threshold``, first
         infinite, each float64 ``(P,)``; ``None`` when there are no positives.
     """
     threshold, hits, alarms = _counts_by_threshold(score, positive)
@@ -55,7 +55,7 @@ def pr_curve(score: NDArray[np.floating], positive: NDArray[np.bool_]) -> Curve 
 
 
 def auroc(score: NDArray[np.floating], positive: NDArray[np.bool_]) -> float | None:
-    """Return the chance that a positive scores higher than a negative, ties counting half.
+    """Return the probability that a positive scores higher than a negative, ties counting half.
 
     Args:
         score: The higher, the more likely positive, float ``(N,)``.
@@ -89,11 +89,11 @@ def average_precision(score: NDArray[np.floating], positive: NDArray[np.bool_]) 
 
 
 def thin_curve(curve: Curve, *, max_points: int = 200) -> Curve:
-    """Keep the corners of a curve, and where these are too many, points at even distances along it.
+    """Reduce a curve to its corners and, where these are too many, to points at even distances along it.
 
     Args:
         curve: Columns ``(P,)``; the first two are the coordinates.
-        max_points: Points to keep at most, ``>= 2``.
+        max_points: Largest number of points, ``>= 2``.
 
     Returns:
         The same columns with at most ``max_points`` of their own points, both ends among them.

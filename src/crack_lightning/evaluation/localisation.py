@@ -1,4 +1,4 @@
-"""Whether a model looks at the crack: maps of evidence against masks."""
+"""Localisation skill: evidence maps against crack masks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MEASURES = ("energy", "pointing")
 
 
 def _stretched(evidence: NDArray[np.floating], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Stretch a map, float ``(h, w)``, over a picture, float32 ``(H, W)``, between cells linearly."""
+    """Resize a map, float ``(h, w)``, to the size of its picture, float32 ``(H, W)``, bilinearly."""
     return np.asarray(
         cv2.resize(evidence.astype(np.float32), shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32
     )
@@ -30,21 +30,21 @@ def _stretched(evidence: NDArray[np.floating], shape: tuple[int, int]) -> NDArra
 def localisation_scores(
     maps: NDArray[np.floating], masks: Iterable[NDArray[np.bool_]], *, near_px: float = NEAR_PX
 ) -> Scores:
-    """Measure how much of each map lies on its crack.
+    """Return how much of each map lies on its crack.
 
-    Negative evidence counts as none, and a map without any as the same everywhere.
+    Negative evidence counts as 0, and a map without positive evidence as uniform.
 
     Args:
         maps: Evidence, float ``(N, h, w)``; each covers its whole picture.
         masks: N masks, bool ``(H, W)`` in pixels of the original picture, each with a crack; read one by one.
-        near_px: What lies within so many original pixels of the crack is on it.
+        near_px: Tolerance around the crack, original pixels.
 
     Returns:
-        Float ``(N,)`` each: ``random`` (the share of the picture that is on the crack: what a map that knows
-        nothing gets in the mean); ``energy``, the share of the map's sum that lies there (Wang et al.,
-        "Score-CAM", CVPR Workshops 2020); ``pointing``, whether its highest point does (Zhang et al.,
-        "Top-down Neural Attention by Excitation Backprop", IJCV 2018), of several the share;
-        ``energy_ideal`` and ``pointing_ideal``, the same of the mask at the maps' own resolution.
+        Float ``(N,)`` each: ``random`` (the share of the picture within the tolerance, which a random map
+        gets on average); ``energy``, the share of the map's sum there (Wang et al., "Score-CAM", CVPR
+        Workshops 2020); ``pointing``, whether its maximum is there (Zhang et al., "Top-down Neural Attention
+        by Excitation Backprop", IJCV 2018), of several maxima their share; ``energy_ideal`` and
+        ``pointing_ideal``, the same of the mask at the maps' own resolution.
     """
     rows = [_scores(evidence, crack, near_px) for evidence, crack in zip(maps, masks, strict=True)]
     names = ("random", *MEASURES, *(f"{name}_ideal" for name in MEASURES))
@@ -60,7 +60,7 @@ def _scores(evidence: NDArray[np.floating], crack: NDArray[np.bool_], near_px: f
 
 
 def _on(evidence: NDArray[np.floating], near: NDArray[np.bool_]) -> tuple[float, float]:
-    """Return the share of the evidence, and of its highest points, that lies near the crack."""
+    """Return the share of the evidence, and of its maxima, that lies near the crack."""
     spread = _stretched(np.maximum(evidence, 0), near.shape)
     total = float(spread.sum())
     highest = spread == spread.max()
@@ -68,7 +68,7 @@ def _on(evidence: NDArray[np.floating], near: NDArray[np.bool_]) -> tuple[float,
 
 
 def localisation_skill(scores: Scores, group: NDArray[np.int64]) -> dict[str, Any]:
-    """Compare maps with knowing nothing (0) and with the best that their resolution allows (1).
+    """Return the localisation skill: 0 for random maps, 1 for the ideal map of their resolution.
 
     Args:
         scores: What :func:`localisation_scores` returned for N tiles, N at least 1.
@@ -95,7 +95,7 @@ def localisation_skill(scores: Scores, group: NDArray[np.int64]) -> dict[str, An
 
 
 def _skills(scores: Scores, weights: NDArray[np.float64]) -> Scores:
-    """Return the skill of each measure for R sets of weights ``(R, N)``; NaN where there is no better map."""
+    """Return the skill of each measure for R sets of weights ``(R, N)``; NaN where the ideal is no better."""
     found = {}
     for name in MEASURES:
         gained = weights @ (scores[name] - scores["random"])
@@ -107,16 +107,16 @@ def _skills(scores: Scores, weights: NDArray[np.float64]) -> Scores:
 def by_lines(
     scores: Scores, group: NDArray[np.int64], lines: NDArray[np.floating], *, most: int = 3
 ) -> list[dict[str, Any]]:
-    """Give the skill by how branched a crack is.
+    """Return the skill by the number of lines of a crack.
 
     Args:
         scores: What :func:`localisation_scores` returned for N tiles.
         group: Group numbers from 0, int64 ``(N,)``.
-        lines: How many lines, trunk or branch, each tile's crack has; NaN where unknown, float ``(N,)``.
-        most: The last row counts tiles with so many lines or more.
+        lines: Number of lines (trunks and branches) of each tile's crack; NaN where unknown, float ``(N,)``.
+        most: The last row has the tiles with this many lines or more.
 
     Returns:
-        A row a number that occurs: ``lines``, ``or_more``, and what :func:`localisation_skill` returns.
+        One row per number that occurs: ``lines``, ``or_more``, and what :func:`localisation_skill` returns.
     """
     found = []
     for number in range(1, most + 1):

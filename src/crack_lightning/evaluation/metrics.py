@@ -1,4 +1,4 @@
-"""The few metrics of the training loop, all read from one confusion matrix."""
+"""Metrics of the training loop, all computed from one confusion matrix."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 def build_metrics(
     *, num_classes: int, class_names: list[str], positive_class: str | None, prefix: str
 ) -> MetricCollection:
-    """Build the metrics of one stage; they share one state, so a batch is counted once.
+    """Build the metrics of one stage, which share one confusion matrix.
 
     Args:
         num_classes: K, at least 2.
         class_names: K names by class index.
-        positive_class: With two classes, the one that recall, precision and F1 are of; with ``None``, and
-            with more than two classes, these are averaged over classes.
-        prefix: What the keys begin with, for example ``val/``.
+        positive_class: With two classes, the class of recall, precision and F1; with ``None``, and with more
+            than two classes, these are macro averages.
+        prefix: Prefix of the keys, for example ``val/``.
 
     Returns:
         A collection to update with ``(logits or probabilities (N, K), targets int64 (N,))``. Its keys are
@@ -49,7 +49,7 @@ def build_metrics(
 
 
 class ConfusionFigure(MulticlassConfusionMatrix):
-    """One number read from a confusion matrix.
+    """A metric that is a function of the confusion matrix.
 
     Args:
         num_classes: K.
