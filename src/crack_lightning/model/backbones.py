@@ -1,4 +1,4 @@
-"""Networks by name: the plain CNN and whatever timm can build."""
+"""Backbones by name: the plain CNN and the networks of timm."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class PlainCNN(nn.Module):
     """Three convolutions and two dense layers, the usual first network for METU tiles.
 
     Conv 16-32-32 (3 x 3, no padding, ReLU), each with a 2 x 2 max pool, Dense 256 with ReLU, Dense K; weights
-    begin as Keras begins them (Glorot uniform, zero biases). Methods are named as timm names them.
+    are initialised as in Keras (Glorot uniform, zero biases). Methods are named as in timm.
 
     Args:
         num_classes: K, outputs.
         image_size: Side of the square input in pixels, at least 22; the dense layer fixes it. 256 gives the
             7.4 M parameters of the published script.
-        drop_rate: Share of the 256 units that are dropped in training, in ``[0, 1)``.
+        drop_rate: Dropout of the 256 units, in ``[0, 1)``.
 
     Raises:
         ConfigError: If the image is too small for three convolutions.
@@ -115,9 +115,9 @@ def build_backbone(
 
 
 def _keep_inputs(model: nn.Module) -> None:
-    """Let activations write beside their input: where the gradient needs it, autograd copies it first.
+    """Make activations out of place: where the gradient needs their input, autograd would copy it first.
 
-    ReLU is left in place: its gradient needs the result alone.
+    ReLU stays in place, as its gradient needs the output alone.
     """
     for module in model.modules():
         if isinstance(module, nn.ReLU6 | nn.SiLU | nn.Hardswish | nn.Hardsigmoid):
@@ -125,17 +125,17 @@ def _keep_inputs(model: nn.Module) -> None:
 
 
 def _quieten_blocks(model: nn.Module) -> None:
-    """Start inverted residual blocks as the identity (Goyal et al., 2017, section 5.1); they learn sooner."""
+    """Initialise inverted residual blocks as the identity (Goyal et al., 2017, section 5.1)."""
     for block in model.modules():
         if isinstance(block, InvertedResidual) and block.has_skip:
             nn.init.zeros_(block.bn3.weight)
 
 
 def _quieten_head(model: nn.Module) -> None:
-    """Start the classifier near zero (Goyal et al., "Accurate, Large Minibatch SGD", 2017, section 5.1).
+    """Initialise the classifier near zero (Goyal et al., "Accurate, Large Minibatch SGD", 2017, section 5.1).
 
     The initialisation of some networks in timm suits many classes; with two, the first losses are ten times
-    those of a guess.
+    those of chance.
     """
     for module in head_modules(model):
         if isinstance(module, nn.Linear | nn.Conv2d):
@@ -169,7 +169,7 @@ def _is_timm_name(name: str) -> bool:
 
 
 def published_config(name: str) -> Any:
-    """Return what timm publishes about a network: input size, normalisation, where its weights are."""
+    """Return timm's pretrained configuration of a network: input size, normalisation, URL of its weights."""
     published = timm.get_pretrained_cfg(name)
     assert published is not None, name
     return published
@@ -181,9 +181,9 @@ def size_option(name: str, image_size: int) -> dict[str, Any]:
 
 
 def normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation of each colour in ``[0, 1]``, as the network's weights expect them.
+    """Return mean and standard deviation of each channel in ``[0, 1]`` for the network's pretrained weights.
 
-    The plain CNN reads colours in ``[0, 1]`` as they are.
+    They are 0 and 1 for the plain CNN.
     """
     check_name(name)
     if name == PLAIN_CNN:
@@ -199,7 +199,7 @@ def head_modules(model: nn.Module) -> tuple[nn.Module, ...]:
 
 
 def head_keys(model: nn.Module) -> frozenset[str]:
-    """Return the names, in the state of the model, of what belongs to the classifier."""
+    """Return the names of the classifier's tensors in the state of the model."""
     last = head_modules(model)
     prefixes = tuple(f"{name}." for name, module in model.named_modules() if any(module is x for x in last))
     return frozenset(key for key in model.state_dict() if key.startswith(prefixes))
@@ -213,9 +213,9 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
 
 
 def synchronised(model: nn.Module) -> nn.Module:
-    """Return the network with BatchNorm over the batches of all processes, the same parameters and names.
+    """Return the network with synchronised BatchNorm, the same parameters and names.
 
-    By timm's conversion: torch's own, which Lightning takes, drops the activations within timm's layers.
+    By timm's conversion: torch's own, which Lightning uses, drops the activations within timm's layers.
     """
     converted: nn.Module = convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
     return converted

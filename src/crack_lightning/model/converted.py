@@ -1,4 +1,4 @@
-"""A network as OpenVINO computes it: tiles of one size in batches, or single images of any size."""
+"""The OpenVINO backend: batches of tiles of one size, or single images of any size."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _JOB, _EXAMPLE_PX = 8, 64
 
 
 class UnfitError(Exception):
-    """Why an engine cannot take a network."""
+    """The reason why a backend cannot run a network."""
 
 
 def convert(network: nn.Module, path: Path, *, image_size: int | None) -> None:
-    """Write a network as OpenVINO reads it.
+    """Convert a network to OpenVINO's format.
 
     Args:
         network: In evaluation mode, for images, uint8 ``(N, 3, H, W)``.
         path: The XML to write; the weights go beside it.
-        image_size: Side of the tiles in pixels, for batches of a fixed size, which it computes fastest;
-            ``None`` for single images of any sides that are multiples of 16.
+        image_size: Side of the tiles in pixels, for batches of a fixed size, which are the fastest; ``None``
+            for single images whose sides are multiples of 16.
 
     Raises:
-        UnfitError: If OpenVINO cannot take the network.
+        UnfitError: If OpenVINO cannot run the network.
     """
     openvino = _quiet_openvino()
     shape = (_JOB, 3, image_size, image_size) if image_size else (1, 3, _EXAMPLE_PX, _EXAMPLE_PX)
@@ -47,7 +47,7 @@ def convert(network: nn.Module, path: Path, *, image_size: int | None) -> None:
     try:
         with warnings.catch_warnings(), torch.inference_mode():
             warnings.simplefilter("ignore")  # of the tracer, whose branches the comparison with eager checks
-            # frozen here: the converter would trace three times and take three times as long
+            # traced here: the converter would trace three times and take three times as long
             traced = torch.jit.freeze(torch.jit.trace(network, example, check_trace=False))  # type: ignore[no-untyped-call]
             model = openvino.convert_model(traced, input=[(taken, openvino.Type.u8)])
         openvino.save_model(model, path, compress_to_fp16=False)
@@ -56,20 +56,20 @@ def convert(network: nn.Module, path: Path, *, image_size: int | None) -> None:
 
 
 class TileCompute:
-    """Batches of tiles in as many streams of one thread as there are threads: none waits for another.
+    """Computes batches of tiles in parallel streams of one thread each.
 
     Args:
-        path: What :func:`convert` wrote for tiles.
+        path: The XML of :func:`convert`, for tiles.
         precision: ``32`` or ``bf16``.
         threads: Compute threads.
 
     Raises:
-        UnfitError: If OpenVINO cannot take the network.
+        UnfitError: If OpenVINO cannot run the network.
     """
 
     def __init__(self, path: Path, *, precision: str, threads: int) -> None:
         self._streams = PerProcess(partial(_Streams, path, precision=precision, threads=threads))
-        self._streams.get()  # compiled now, so that a network that does not fit is known
+        self._streams.get()  # compiled now, so that an unfit network is refused here
 
     def __call__(self, images: Tensor) -> Tensor:
         """Compute as :class:`~crack_lightning.model.engines.Compute`."""
@@ -90,7 +90,7 @@ class _Streams:
         self.pool = ThreadPoolExecutor(threads)
 
     def infer(self, job: Tensor) -> Tensor:
-        """Compute at most as many tiles as a job has."""
+        """Compute up to ``_JOB`` tiles."""
         batch = np.zeros((_JOB, *job.shape[1:]), np.uint8)
         batch[: len(job)] = job.numpy()
         request = self._requests.get()
@@ -102,17 +102,18 @@ class _Streams:
 
 
 class AnySizeCompute:
-    """Image by image on all threads, compiled anew where the size is not that of the image before.
+    """Computes image by image on all threads, recompiling when the size changes.
 
-    A fixed size takes half the memory of an open one and less time; to compile takes some tenths of a second.
+    A fixed size takes half the memory of a dynamic one and less time; compiling takes some tenths of a
+    second.
 
     Args:
-        path: What :func:`convert` wrote for images of any size.
+        path: The XML of :func:`convert`, for images of any size.
         precision: ``32`` or ``bf16``.
         threads: Compute threads.
 
     Raises:
-        UnfitError: If OpenVINO cannot take the network; on the first call.
+        UnfitError: If OpenVINO cannot run the network; on the first call.
     """
 
     def __init__(self, path: Path, *, precision: str, threads: int) -> None:
@@ -127,7 +128,7 @@ class AnySizeCompute:
 
 
 class _OneAtATime:
-    """The thread of one process, for however many callers, and the network compiled for the last size."""
+    """The single thread of one process, and the network compiled for the last size."""
 
     def __init__(self) -> None:
         self.thread = ThreadPoolExecutor(1)
@@ -170,11 +171,11 @@ def _compiled(
 
 
 def _quiet_openvino() -> Any:
-    """Import OpenVINO without what tells its maker, over the network and in a forked process, of each use.
+    """Import OpenVINO without its telemetry, which would report each use over the network.
 
-    Without that package, OpenVINO takes a stand-in of its own that tells nobody anything.
+    Without the telemetry package, OpenVINO uses a stub of its own.
     """
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # cannot be imported, says this
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # None blocks its import
     import openvino
 
     return openvino

@@ -1,4 +1,4 @@
-"""What computes a network that no longer learns: eager PyTorch or OpenVINO, the fastest that agrees."""
+"""Selection of the inference backend: eager PyTorch or OpenVINO, the fastest that agrees with eager."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 LARGEST_DISAGREEMENT = 0.02
-"""Largest deviation from eager fp32 that ``auto`` takes, as a share of the outputs' own length."""
+"""Largest relative deviation of the outputs from eager fp32 that ``auto`` accepts."""
 
 _PRECISION = {"eager": "32", "eager_bf16": "bf16", "openvino": "32", "openvino_bf16": "bf16"}
 _BATCH, _PIECE_PX, _EXAMPLE_PX = 32, 320, 64
@@ -42,7 +42,7 @@ _CHOICE, _NETWORK = "choice.json", "network.xml"
 
 
 class Compute(Protocol):
-    """A network at work: images, uint8 ``(N, 3, H, W)``, to outputs, float32 ``(N, …)``; for any thread."""
+    """A thread-safe function from images, uint8 ``(N, 3, H, W)``, to outputs, float32 ``(N, …)``."""
 
     def __call__(self, images: Tensor) -> Tensor:  # noqa: D102
         ...
@@ -50,13 +50,13 @@ class Compute(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class EngineChoice:
-    """Which engine computes, and why.
+    """The selected backend, with the rates of the candidates.
 
     Attributes:
         name: ``eager``, ``eager_bf16``, ``openvino`` or ``openvino_bf16``.
         precision: ``32``, ``bf16`` or ``16``.
-        tiles_per_s: What each engine that was tried reached on one batch, or on a piece of 320 px where
-            sizes differ; empty where none was compared.
+        tiles_per_s: Rate of each candidate on one batch, or on a piece of 320 px where sizes differ; empty
+            where none was compared.
     """
 
     name: str
@@ -65,7 +65,7 @@ class EngineChoice:
 
     @property
     def title(self) -> str:
-        """The engine's name in a report."""
+        """The backend's name in a report."""
         return {"eager": "eager PyTorch", "openvino": "OpenVINO"}[self.family]
 
     @property
@@ -77,18 +77,19 @@ class EngineChoice:
 def prepare_engine(
     network: nn.Module, *, wanted: str, image_size: int | None, threads: int, cache: Path, key: str
 ) -> tuple[EngineChoice, Compute]:
-    """Choose what computes a network on the CPU, once for its weights and this machine.
+    """Select the backend of a network on the CPU, once for its weights and this machine.
 
     Args:
         network: From images, uint8 ``(N, 3, S, S)``, to outputs, float ``(N, …)``; in evaluation mode.
-        wanted: An engine's name, or ``auto`` for the fastest on this machine that agrees with ``eager``.
-        image_size: S, pixels; ``None`` for one image at a time, of any sides that are multiples of 16.
+        wanted: A backend's name, or ``auto`` for the fastest on this machine that agrees with ``eager``.
+        image_size: S, pixels; ``None`` for single images whose sides are multiples of 16.
         threads: Compute threads.
-        cache: The cache folder, where the choice and the converted network are kept.
-        key: The configuration's key, for the errors.
+        cache: The cache folder, which stores the choice and the converted network.
+        key: The configuration key, for errors.
 
     Raises:
-        ConfigError: If the wanted engine is not installed, not of this machine, or cannot take the network.
+        ConfigError: If the backend is not installed, not supported by the processor, or cannot run the
+            network.
     """
     _check_possible(wanted, key)
     made_of = {
@@ -123,10 +124,10 @@ def eager(
     dtype: torch.dtype | None = None,
     any_size: bool = False,
 ) -> Compute:
-    """Compute with PyTorch, in ``dtype`` where one is given, else in 32 bits.
+    """Return the eager PyTorch backend, with autocast to ``dtype`` if one is given.
 
-    Images of ``any_size`` can be large, and are computed without the copies that normalisation makes; their
-    sides are multiples of 16.
+    Images of ``any_size`` can be large: batch normalisation is fused to save memory; their sides are
+    multiples of 16.
     """
     if any_size:
         network = folded(network, torch.zeros((1, 3, _EXAMPLE_PX, _EXAMPLE_PX), dtype=torch.uint8))
@@ -134,15 +135,15 @@ def eager(
 
 
 class EagerCompute:
-    """A network as PyTorch computes it, in a thread of its own.
+    """The eager PyTorch backend, in a thread of its own.
 
-    However many callers there are, each call takes all compute threads; and in a forked process the parent's
-    compute threads, which are gone, are not waited for.
+    Each call uses all compute threads, whatever the number of callers; and a forked process does not wait for
+    the parent's compute threads, which do not exist there.
 
     Args:
         network: On ``device``.
-        device: Where to compute.
-        dtype: What to compute in; ``None`` for 32 bits.
+        device: The device.
+        dtype: The type of autocast; ``None`` for 32 bits.
     """
 
     def __init__(self, network: nn.Module, *, device: str, dtype: torch.dtype | None) -> None:
@@ -161,12 +162,12 @@ class EagerCompute:
 
 
 def dtype_of(precision: str) -> torch.dtype | None:
-    """Return what ``eager`` computes in for a precision: ``None`` for 32 bits."""
+    """Return the autocast type of a precision, ``None`` for 32 bits."""
     return {"32": None, "bf16": torch.bfloat16, "16": torch.float16}[precision]
 
 
 def network_digest(network: nn.Module) -> str:
-    """Digest a network's kind, structure and weights, hex."""
+    """Return the SHA-256 digest of a network's class, structure and weights, hex."""
     digest = sha256(f"{type(network).__name__}\n{network}\n".encode())
     for name, value in sorted({**dict(network.named_parameters()), **dict(network.named_buffers())}.items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
@@ -175,7 +176,7 @@ def network_digest(network: nn.Module) -> str:
 
 
 def _choose(folder: Path, *, network: nn.Module, wanted: str, image_size: int | None, threads: int) -> None:
-    """Try the engines on one batch; keep the choice, and the network as OpenVINO reads it."""
+    """Time the backends on one batch; store the choice and the converted network."""
     names = [wanted] if wanted != "auto" else _at_hand()
     if len(names) == 1:
         choice = EngineChoice(name=names[0], precision=_PRECISION[names[0]], tiles_per_s={})
@@ -233,7 +234,7 @@ def _fastest(
 
 
 def _seconds(compute: Callable[[Tensor], Tensor], sample: Tensor) -> float:
-    """Return the shorter of two calls, after the one that compared."""
+    """Return the seconds of the faster of two calls."""
     times = []
     for _ in range(2):
         began = time.perf_counter()

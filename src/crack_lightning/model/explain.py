@@ -1,4 +1,4 @@
-"""Where a network sees evidence for a class."""
+"""Explanation maps: where a network sees evidence for a class (HiResCAM, class activation map)."""
 
 from __future__ import annotations
 
@@ -19,33 +19,33 @@ STRIDE_PX = 8
 
 
 class Explainer:
-    """Maps of the evidence for a class, whose mean over a picture is the network's answer itself.
+    """Evidence maps of a class, whose mean over a picture is the log odds of the class.
 
-    The evidence at a place of one of the network's maps is gradient times activation there, summed over the
-    channels (Draelos and Carin, "Use HiResCAM instead of Grad-CAM", 2020), times the number of places; what
-    is not in these products, such as biases of later layers, has no place and is spread evenly. On the last
-    map of a network that averages it and ends in a linear layer, this is the class activation map (Zhou et
-    al., "Learning Deep Features for Discriminative Localization", CVPR 2016), exactly.
+    The evidence at a position of a feature map is gradient times activation, summed over the channels
+    (Draelos and Carin, "Use HiResCAM instead of Grad-CAM", 2020), times the number of positions; the
+    remainder, such as biases of later layers, is spread evenly. On the last map of a network with global
+    average pooling and a linear layer, this equals the class activation map (Zhou et al., "Learning Deep
+    Features for Discriminative Localization", CVPR 2016).
 
-    Such a last map is too coarse for a crack, and each of its places has seen most of the tile. With two
-    trainings of the default network, 100 cracked validation tiles each, its skills (energy, pointing; see
-    :mod:`crack_lightning.evaluation.localisation`) were 0.34 and 0.34, then 0.77 and 0.70; those of the map
-    at stride 8 were 0.83 and 0.83, then 0.85 and 0.94. Grad-CAM there, which averages the gradients, gave
-    0.72 and 0.89, but with shuffled weights up to 0.27.
+    The last map is too coarse for a crack, and the receptive field of each position covers most of the tile.
+    In two trainings of the default network, 100 cracked validation tiles each, its skills (energy, pointing;
+    see :mod:`crack_lightning.evaluation.localisation`) were 0.34 and 0.34, then 0.77 and 0.70; those of the
+    map at stride 8 were 0.83 and 0.83, then 0.85 and 0.94. Grad-CAM at stride 8, which averages the
+    gradients, gave 0.72 and 0.89, but with shuffled weights up to 0.27.
 
     Args:
         classifier: The model, in evaluation mode.
-        stride: The deepest map is taken whose cells are no wider than so many pixels of the input.
+        stride: Largest stride of the feature map, pixels of the input; the deepest such map is used.
 
     Attributes:
-        method: What the maps are, in words.
+        method: The name of the method.
 
     Raises:
         ConfigError: If the network has no map in the layout (N, C, h, w).
     """
 
     def __init__(self, classifier: AnsweringParts, *, stride: int = STRIDE_PX) -> None:
-        from captum.attr import LayerGradientXActivation  # a second that only an explanation takes
+        from captum.attr import LayerGradientXActivation  # imported late: it takes a second
 
         self._network = _Open(classifier)
         self._num_classes = len(classifier.hparams["class_names"])
@@ -70,7 +70,7 @@ class Explainer:
         )
 
     def __call__(self, images: Tensor, of_class: Tensor) -> Tensor:
-        """Map the evidence for a class in each picture.
+        """Return the evidence for a class in each picture.
 
         Args:
             images: uint8 ``(N, 3, S, S)``.
@@ -87,7 +87,7 @@ class Explainer:
         return (evidence * evidence[0].numel() + placeless).float().cpu()
 
     def _products(self, images: Tensor, of_class: Tensor) -> Tensor:
-        device = next(self._network.backbone.parameters()).device  # an engine may have moved it
+        device = next(self._network.backbone.parameters()).device  # a backend may have moved it
         inputs = self._network.to(device).normalised(images.to(device)).requires_grad_()
         found: Tensor = self._gradients.attribute(
             inputs, additional_forward_args=of_class.to(device)
@@ -103,13 +103,13 @@ class Explainer:
 
 
 class LocalExplainer:
-    """Maps of a local head: the log odds that a crack runs through each cell, from which alone it answers.
+    """Maps of a local head: the log odds of each cell, of which the tile's score is made.
 
     Args:
-        classifier: The model, in evaluation mode; its head is local.
+        classifier: The model, in evaluation mode, with a local head.
 
     Attributes:
-        method: What the maps are, in words.
+        method: The name of the method.
     """
 
     method = f"the local head's own log odds, at stride {CELL_PX}"
@@ -120,7 +120,7 @@ class LocalExplainer:
 
     @torch.inference_mode()
     def __call__(self, images: Tensor, of_class: Tensor) -> Tensor:
-        """Map a class in each picture.
+        """Return the evidence for a class in each picture.
 
         Args:
             images: uint8 ``(N, 3, S, S)``.
@@ -129,7 +129,7 @@ class LocalExplainer:
         Returns:
             Evidence in log odds, float32 ``(N, S / 8, S / 8)``, rounded up, on the CPU.
         """
-        device = next(self._local.parameters()).device  # an engine may have moved it
+        device = next(self._local.parameters()).device  # a backend may have moved it
         inputs = self._inputs.to(device).normalised(images.to(device))
         odds = self._local.cells(inputs)[:, 0].float().cpu()
         own = (of_class.cpu() == self._local.positive_index).view(-1, 1, 1)
@@ -137,7 +137,7 @@ class LocalExplainer:
 
 
 def explainer_of(classifier: AnsweringParts) -> Explainer | LocalExplainer:
-    """Return what explains a classifier.
+    """Return the explainer of a classifier.
 
     Raises:
         ConfigError: If the network has no map in the layout (N, C, h, w).
@@ -147,7 +147,7 @@ def explainer_of(classifier: AnsweringParts) -> Explainer | LocalExplainer:
 
 
 class _Open(LogitNetwork):
-    """A classifier from normalised pictures on, whose last map can be reached."""
+    """A classifier without its normalisation, whose last feature map is a named module."""
 
     def __init__(self, classifier: AnsweringParts) -> None:
         super().__init__(classifier)
@@ -160,7 +160,7 @@ class _Open(LogitNetwork):
         return logits
 
     def averages(self, shape: torch.Size) -> bool:
-        """Say whether the last map, float ``(1, C, h, w)``, is averaged and then weighed, and no more."""
+        """Return whether global average pooling and one linear layer follow the last map ``(1, C, h, w)``."""
         maps = torch.linspace(-1, 1, shape.numel(), device=self.mean.device).view(shape)
         with torch.inference_mode():
             pooled = self.backbone.forward_head(maps, pre_logits=True)  # type: ignore[operator]

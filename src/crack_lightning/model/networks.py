@@ -1,4 +1,4 @@
-"""A classifier as a plain module without training's parts, for the engines: bytes to logits or features."""
+"""Inference modules: uint8 images to logits, features or cells, without the parts of training."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class LogitNetwork(nn.Module):
         self.eval()
 
     def normalised(self, images: Tensor) -> Tensor:
-        """Return what the backbone takes, float ``(N, 3, S, S)``."""
+        """Return normalised images, float ``(N, 3, S, S)``, channels last."""
         return ((images.float() / 255 - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -40,19 +40,19 @@ class LogitNetwork(nn.Module):
 
 
 class CellNetwork(LogitNetwork):
-    """A classifier with a local head, up to its cells."""
+    """A classifier with a local head, without top-k pooling."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return a logit a cell, float ``(N, 1, h, w)``, of images, uint8 ``(N, 3, H, W)`` of any size."""
+        """Return a logit per cell, float ``(N, 1, h, w)``, of images, uint8 ``(N, 3, H, W)`` of any size."""
         cells: Tensor = self.backbone.cells(self.normalised(images))  # type: ignore[operator]
         return cells
 
 
 class FeatureNetwork(LogitNetwork):
-    """A classifier up to its last layer.
+    """A classifier without its last layer.
 
     Raises:
-        ConfigError: If that is not one linear layer.
+        ConfigError: If the last layer is not a single linear layer.
     """
 
     def __init__(self, classifier: AnsweringParts) -> None:
@@ -67,7 +67,7 @@ class FeatureNetwork(LogitNetwork):
 
 
 class AnsweringNetwork(FeatureNetwork):
-    """A classifier's logits with its features behind them, of one pass."""
+    """A classifier that returns logits and features of one forward pass."""
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits and features, float ``(N, K + D)``, of images, uint8 ``(N, 3, S, S)``."""
@@ -77,10 +77,10 @@ class AnsweringNetwork(FeatureNetwork):
 
 @contextmanager
 def features_seen(classifier: AnsweringParts) -> Iterator[list[Tensor]]:
-    """Collect, while the block runs, what a classifier's last layer is given.
+    """Collect the inputs of a classifier's last layer while the block runs.
 
     Yields:
-        A tensor a batch, float32 ``(N, D)``; none for a network that does not end in one linear layer.
+        One tensor per batch, float32 ``(N, D)``; none for a network without a single last linear layer.
     """
     seen: list[Tensor] = []
 
@@ -101,7 +101,7 @@ def linear_head(backbone: nn.Module) -> nn.Linear:
     """Return a network's last layer.
 
     Raises:
-        ConfigError: If that is not one linear layer.
+        ConfigError: If it is not a single linear layer.
     """
     modules = head_modules(backbone)
     if len(modules) != 1 or not isinstance(modules[0], nn.Linear):

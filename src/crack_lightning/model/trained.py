@@ -1,4 +1,4 @@
-"""What of a classifier answers, without what learns: no Lightning, whose import takes seconds."""
+"""The inference part of a classifier, without Lightning, whose import takes seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from crack_lightning.model.seen_tiles import packed
 
 
 class AnsweringParts(nn.Module):
-    """A backbone with its normalisation, and what is known of the tiles that it learnt from.
+    """A backbone with its normalisation, train fingerprints and OOD detector.
 
     Args:
         name: ``plain_cnn`` or a timm model.
@@ -22,15 +22,15 @@ class AnsweringParts(nn.Module):
         positive_class: The class that means "crack", or ``None``.
         image_size: Side of the square input in pixels.
         mean: Channel means of the normalisation, of values in ``[0, 1]``.
-        std: Channel deviations, likewise.
+        std: Channel standard deviations of the normalisation.
         drop_rate: Dropout before the head.
         drop_path_rate: Stochastic depth.
-        strongest_cells: Share of a tile's cells whose mean is its score; only a local head reads it.
+        strongest_cells: Top-k fraction of a tile's cells; local heads only.
 
     Attributes:
-        hparams: What rebuilds the whole classifier, plain values.
-        seen_tiles: Digests of known tiles, uint8 ``(M, 16)``.
-        novelty: What tells foreign pictures, or ``None``.
+        hparams: The hyper-parameters that rebuild the whole classifier, plain values.
+        seen_tiles: Digests of training and validation tiles, uint8 ``(M, 16)``.
+        novelty: The OOD detector, or ``None``.
     """
 
     hparams: Any
@@ -68,17 +68,17 @@ class AnsweringParts(nn.Module):
         self.novelty: Novelty | None = None
 
     def take_up(self, checkpoint: dict[str, Any]) -> None:
-        """Take up what a checkpoint knows of the tiles that were learnt from."""
+        """Load train fingerprints and OOD detector from a checkpoint."""
         self.seen_tiles = checkpoint.get("seen_tiles", self.seen_tiles)
         if novelty := checkpoint.get("novelty"):
             self.novelty = Novelty(**novelty)
 
 
 class TrainedClassifier(AnsweringParts):
-    """A trained :class:`~crack_lightning.model.classifier.CrackClassifier`, to answer alone.
+    """A trained :class:`~crack_lightning.model.classifier.CrackClassifier` for inference alone.
 
     Args:
-        hyper_parameters: All of that one's; those of training are kept and not read.
+        hyper_parameters: Those of the classifier; the ones of training are stored and not read.
     """
 
     def __init__(self, **hyper_parameters: Any) -> None:
@@ -88,7 +88,7 @@ class TrainedClassifier(AnsweringParts):
         self.hparams = hyper_parameters
 
     def take_weights(self, state: dict[str, Tensor]) -> None:
-        """Load a checkpoint's weights, without those of training's parts."""
+        """Load the backbone's weights from a checkpoint's state."""
         prefix = "backbone."
         self.backbone.load_state_dict(
             {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
