@@ -30,6 +30,7 @@ def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "cracked" / "cut.png").write_bytes((root / "cracked" / "1.png").read_bytes()[:300])
     (root / "cracked" / "copy.png").write_bytes((root / "cracked" / "2.png").read_bytes())
     Image.open(root / "cracked" / "3.png").save(root / "uncracked" / "<b>again.jpg", quality=80)
+    (root / "loose.png").write_bytes((root / "cracked" / "1.png").read_bytes())
     return root
 
 
@@ -55,6 +56,12 @@ def test_what_is_wrong_is_found(found: dict[str, Any]) -> None:
     assert found["classes"] == {"intact": 13, "crack": 14}
     assert found["sizes"] == {"80 x 80": 26}
     assert found["counts"]["tiles"] == 27
+
+
+def test_pictures_beside_the_tiles_are_counted_in_the_page(folder: Path, found: dict[str, Any]) -> None:
+    assert found["left_out"] == [{"folder": ".", "files": 1, "reason": "in no class folder"}]
+    page = (folder / "audit.html").read_text(encoding="utf-8")
+    assert re.search(r"Pictures left out(.|\n)*?<td[^>]*>1</td><td>in no class folder</td>", page)
 
 
 def test_the_page_is_named_in_one_line_however_long(

@@ -119,3 +119,21 @@ def test_progress_is_drawn_only_when_asked_for(tmp_path: Path, capsys: pytest.Ca
     assert capsys.readouterr() == ("", "")
     unpack(archive, tmp_path / "loud", show_progress=True)
     assert "unpacking a [red].zip" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b"Ri\xc3\x9f/a.jpg", "Ri\u00df/a.jpg"),
+        ("\u8868/a.jpg".encode("cp932"), "\u8868/a.jpg"),
+        (b"Ri\xe1/a.jpg", "Ri\u00df/a.jpg"),
+        (b"Positive\\a.jpg", "Positive/a.jpg"),
+    ],
+)
+def test_names_of_any_code_page_are_unpacked(raw: bytes, expected: str, tmp_path: Path) -> None:
+    """A zip of a Mac without the mark of UTF-8, of Japanese Windows, of code page 437, of .NET."""
+    stand_in = "x" * len(raw)
+    archive = make_zip(tmp_path / "a.zip", {"folder/": b"", stand_in: b"tile"})
+    archive.write_bytes(archive.read_bytes().replace(stand_in.encode(), raw).replace(b"folder/", b"folder\\"))
+    unpack(archive, tmp_path / "out", show_progress=False)
+    assert tree(tmp_path / "out") == {expected: b"tile"}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crack_lightning.data.groups import joined_groups
+from crack_lightning.data.left_out import LeftOut
 from crack_lightning.report.contents import report_contents
 from crack_lightning.report.markdown import report_markdown
 
@@ -80,6 +81,14 @@ def test_leaked_pairs_are_stated_with_the_accuracy_on_the_other_tiles(draw_run: 
     text = markdown_of((table.with_columns(sha256=digests), predictions))
     assert "Leaked pairs, identical files or twins on two sides: 1. 1 test tiles have one" in text
     assert "accuracy on the others" in text
+
+
+def test_pictures_that_are_no_tiles_are_counted_by_folder(draw_run: DrawRun) -> None:
+    table, predictions = draw_run()
+    assert "left out" not in markdown_of((table, predictions))
+    left_out = (LeftOut("test", 20, "in no class folder"), LeftOut(".", 1, "a broken link"))
+    text = markdown_of((replace(table, left_out=left_out), predictions))
+    assert "21 pictures left out: 20 in 'test' (in no class folder); 1 in '.' (a broken link)." in text
 
 
 def test_a_file_left_out_is_named_with_its_reason(draw_run: DrawRun, provenance: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, cast
@@ -28,6 +28,7 @@ CHUNK_BYTES = 1024**2
 BY_HAND = "unpack it by hand and set data.root=<that folder>"
 
 _RAR_MAGIC = b"Rar!\x1a\x07"
+_UTF8_NAME = 0x800
 _TAR_BLOCK_BYTES = 512
 _TAR_PADDING_CHUNKS = 16
 _UNREADABLE = (
@@ -145,7 +146,7 @@ def zip_members(archive: Path) -> Generator[Member, None, None]:
         DataError: If a member is unsafe, the file is encrypted, damaged, or would swell beyond the limits.
     """
     with naming_damage(archive), zipfile.ZipFile(archive) as opened:
-        files = [info for info in opened.infolist() if not info.is_dir()]
+        files = [info for info in opened.infolist() if not info.filename.endswith(("/", "\\"))]
         paths = [_checked_zip_path(info, archive) for info in files]
         check_size(sum(info.file_size for info in files), len(files), archive=archive)
         for info, path in zip(files, paths, strict=True):
@@ -159,7 +160,20 @@ def _checked_zip_path(info: zipfile.ZipInfo, archive: Path) -> PurePosixPath:
         raise refuse_special(info.filename, "link" if stat.S_ISLNK(kind) else "special file", archive=archive)
     if info.flag_bits & 1:
         raise refuse_encrypted(archive=archive)
-    return safe_path(info.filename, archive=archive)
+    return safe_path(_zip_name(info), archive=archive)
+
+
+def _zip_name(info: zipfile.ZipInfo) -> str:
+    r"""Return a member's name, which need not be in code page 437 where it is not marked as UTF-8.
+
+    A Mac writes UTF-8 without the mark, a Japanese Windows code page 932, whose letters may end like ``\\``.
+    """
+    if info.flag_bits & _UTF8_NAME:
+        return info.filename
+    for encoding in ("utf-8", "cp932") if {"/", "\\"} <= set(info.filename) else ("utf-8",):
+        with suppress(UnicodeError):
+            return info.filename.encode("cp437").decode(encoding)
+    return info.filename
 
 
 def tar_members(archive: Path) -> Generator[Member, None, None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -114,7 +114,8 @@ class TileTable:
     def read_csv(cls, path: Path, *, class_names: tuple[str, ...], positive_class: str | None) -> TileTable:
         """Read what ``write_csv`` wrote; the file's folder becomes the root."""
         names, rows = csv_files.read_table(path)
-        columns = {name: np.array([row[name] for row in rows]) for name in names if name in COLUMNS}
+        known = [name for name in names if name in COLUMNS]
+        columns: dict[str, Any] = {name: np.array([row[name] for row in rows]) for name in known}
         own = ("path", "group", "source", "split", "sha256")
         return cls(
             root=path.parent,

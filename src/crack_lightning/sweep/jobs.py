@@ -12,6 +12,7 @@ import time
 import traceback
 from dataclasses import dataclass
 from functools import partial
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, Protocol
 
 from crack_lightning.cli import guarded
@@ -178,7 +179,8 @@ def print_into(path: Path) -> None:
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
             os.dup2(console.fileno(), stream.fileno())
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def recorded(action: Callable[[], int], folder: Path) -> int:

@@ -57,6 +57,19 @@ def lay(root: Path, *, images: str = "images", masks: str = "masks", suffix: str
     return root
 
 
+def test_what_is_no_photo_with_its_mask_is_counted(tmp_path: Path) -> None:
+    root = lay(tmp_path / "set")
+    for name in ("masks/DSC9.png", "masks/deep/DSC8.png", "more/a.jpg", "b.jpg", "masks/._DSC1.png"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        photo(9).save(root / name)
+    assert [tuple(item) for item in read(root, tmp_path).left_out] == [
+        (".", 1, "in no folder of photos or masks"),
+        ("masks", 1, "a mask of no photo"),
+        ("masks/deep", 1, "a mask of no photo"),
+        ("more", 1, "in no folder of photos or masks"),
+    ]
+
+
 def read(root: Path, tmp_path: Path, *, pattern: str | None = None, **changes: Any) -> TileTable:
     return masked_photos.load(
         root,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from crack_lightning.data.left_out import LeftOut
 from crack_lightning.data.sources.mixed import merge
 from crack_lightning.data.splits import split_by_source, split_table
 from crack_lightning.data.table import TileTable
@@ -38,6 +39,12 @@ def test_tiles_keep_their_files_classes_and_photos() -> None:
     assert joined.source.tolist() == ["one"] * 4 + ["two"] * 8
     assert joined.label[:6].tolist() == [0, 1, 0, 1, 1, 0]
     assert set(joined.group) == {"one:photo 0", "two:photo 0", "two:photo 1"}
+
+
+def test_what_each_source_leaves_out_is_named_with_the_source() -> None:
+    left_out = (LeftOut("more", 3, "loose"),)
+    joined = merge({"a": table("/d/a", 4, left_out=left_out), "b": table("/d/b", 4, left_out=left_out)})
+    assert joined.left_out == (LeftOut("a:more", 3, "loose"), LeftOut("b:more", 3, "loose"))
 
 
 def test_what_a_source_does_not_know_is_empty() -> None:

@@ -151,10 +151,10 @@ def _pairs(root: Path, rules: MaskRules) -> list[tuple[Path, Path]]:
 
 def _left_out(root: Path, pairs: list[tuple[Path, Path]], rules: MaskRules) -> Iterator[tuple[str, str]]:
     """Yield what lies under the root beside photos with masks, each a relative path and the reason."""
-    others = unused(root, (path for pair in pairs for path in pair), "in no folder of photos or masks")
-    for path, reason in others:
+    elsewhere = "in no folder of photos or masks"
+    for path, reason in unused(root, (path for pair in pairs for path in pair), elsewhere):
         of_masks = any((root / path).is_relative_to(root / folder) for folder in rules.masks)
-        yield path, "a mask of no photo" if of_masks and path.split("/")[0] not in rules.images else reason
+        yield path, "a mask of no photo" if of_masks and reason == elsewhere else reason
 
 
 def _masks_by_stem(folder: Path) -> dict[str, list[Path]]:
