@@ -1,4 +1,4 @@
-"""What a tile looks like in a few numbers: light, colour, sharpness, how much of it is thin and dark."""
+"""Image statistics of tiles: brightness, contrast, sharpness, colour, thin dark structures."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 APPEARANCE_VERSION = 2
-"""Raise this whenever the numbers change: surveys in the cache are then made anew."""
+"""To be raised whenever the numbers change, which invalidates cached scans."""
 
 MEASURES = ("brightness", "contrast", "sharpness")
 _SHARES = (0.5, 0.75, 0.9, 0.97, 0.995)
@@ -22,15 +22,16 @@ NUM_FEATURES = len(MEASURES) + (2 + len(_BLACK_HATS_PX)) * len(_SHARES) + _COLOU
 
 
 def appearance(image: NDArray[np.uint8], preview: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Measure a tile.
+    """Return the image statistics of a tile.
 
     Args:
         image: RGB values, uint8 ``(H, W, 3)``.
-        preview: The tile in small, uint8 ``(64, 64)``.
+        preview: Thumbnail of the tile, grey, uint8 ``(64, 64)``.
 
     Returns:
-        The ``MEASURES`` (mean and deviation of the grey values, in ``[0, 1]``; deviation of their Laplacian,
-        after Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR 2000), then quantiles
+        The ``MEASURES`` (mean and standard deviation of the grey values, in ``[0, 1]``; that of their
+        Laplacian, after Pech-Pacheco et al., "Diatom autofocusing in brightfield microscopy", ICPR 2000),
+        then quantiles
         over the preview of the grey values, of their gradient and of black-hats of three sizes, then the
         median and the 80th percentile of L*, a* and b*, float32 ``(NUM_FEATURES,)``.
     """
@@ -49,10 +50,10 @@ def appearance(image: NDArray[np.uint8], preview: NDArray[np.uint8]) -> NDArray[
 
 
 def background(appearance: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return what tiles of one photo share, whatever is on them: colour and sharpness.
+    """Return statistics that tiles of one photo share: colour and sharpness.
 
     Args:
-        appearance: What :func:`appearance` measured, float32 ``(N, NUM_FEATURES)``.
+        appearance: Results of :func:`appearance`, float32 ``(N, NUM_FEATURES)``.
 
     Returns:
         L*, a* and b* twice and the sharpness, in steps of about a just noticeable difference, float32

@@ -1,4 +1,4 @@
-"""Unpack the archive of a published data set: whole or not at all, and never outside its folder."""
+"""Atomic unpacking of an archive, confined to its folder."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ _READERS: dict[str, Callable[[Path], Generator[Member, None, None]]] = {
     "zip": zip_members,
 }
 _PACKED_SUFFIXES = (".zip", ".rar", ".tar", ".tgz", ".gz", ".xz", ".txz", ".bz2", ".tbz2")
-_WRAPPER_MAX_FILES = 20  # an archive around an archive holds it and a note or two
+_WRAPPER_MAX_FILES = 20  # an archive around an archive holds it and a readme or two
 
 
 def unpack(archive: Path, destination: Path, *, show_progress: bool) -> Path:
     """Unpack a zip, a tar (plain, gz, xz, bz2), a rar, or one of them that holds one of them.
 
-    Everything is written to a sibling folder, which takes the destination's name when it is complete. Links
-    and special files are refused; files keep no permissions of the archive's.
+    Everything is written to a sibling folder, which is renamed when it is complete. Links and special files
+    are refused; permissions in the archive are ignored.
 
     Args:
-        archive: The file; its kind is told by its content.
-        destination: The folder to make; one that exists is complete and returned at once.
-        show_progress: Whether to draw a bar on standard error.
+        archive: The file; its kind is detected from its content.
+        destination: The folder to create; an existing one is complete and returned at once.
+        show_progress: Whether to draw a progress bar on standard error.
 
     Returns:
         ``destination``.
@@ -122,7 +122,7 @@ def _write(member: Member, folder: Path, archive: Path) -> None:
 
 
 def _wrapped(folder: Path) -> Path | None:
-    """Return the one archive that an archive was wrapped around, as METU's rar in Mendeley's zip."""
+    """Return the single archive inside an archive, such as METU's rar in Mendeley's zip, or ``None``."""
     files = []
     for path in folder.rglob("*"):
         if path.is_file():
@@ -135,7 +135,7 @@ def _wrapped(folder: Path) -> Path | None:
 
 @contextmanager
 def naming_disk(folder: Path) -> Iterator[None]:
-    """Turn a full or forbidden disk into one sentence.
+    """Turn a full or unwritable disk into one sentence.
 
     Raises:
         DataError: In place of any ``OSError``.
@@ -151,7 +151,7 @@ def naming_disk(folder: Path) -> Iterator[None]:
 
 
 def byte_bar(*, show_progress: bool) -> Progress:
-    """Make a progress bar that counts bytes, on standard error."""
+    """Return a progress bar of bytes on standard error."""
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),

@@ -1,4 +1,4 @@
-"""Tiles by row: a whole batch at a time, as uint8."""
+"""The dataset of a tile table, which reads whole batches as uint8."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class TileDataset(Dataset[Any]):
-    """Reads the tiles of a table, a whole batch at a time.
+    """Reads the tiles of a table in batches.
 
     Args:
-        table: Any tiles; an item's key is its row.
+        table: The tiles; the key of an item is its row.
         image_size: Side in pixels that tiles are resized to.
         threads: Threads that read a batch.
         masks: Whether masks are read too.
@@ -46,13 +46,13 @@ class TileDataset(Dataset[Any]):
     def __getitems__(self, rows: Sequence[int]) -> Batch:
         """Return ``image`` uint8 ``(N, 3, S, S)``, ``target`` and ``index`` int64 ``(N,)``.
 
-        With masks also ``mask`` uint8 ``(N, 1, S, S)``, 255 where a pixel is wholly crack, and ``mask_known``
-        bool ``(N,)``: whether there is one. An intact tile's mask is empty and thus known.
+        With masks also ``mask`` uint8 ``(N, 1, S, S)``, crack coverage times 255, and ``mask_known`` bool
+        ``(N,)``, whether the mask is known; that of an intact tile is empty and known.
         """
         return self.read(rows, threads=self.threads)
 
     def read(self, rows: Sequence[int], *, threads: int) -> Batch:
-        """Return the same, read by so many threads."""
+        """Return the same as :meth:`__getitems__`, read by ``threads`` threads."""
         index = torch.as_tensor(rows, dtype=torch.int64)
         paths = [self.root / str(self.names[row]) for row in rows]
         images = read_batch(paths, size=self.image_size, threads=threads)

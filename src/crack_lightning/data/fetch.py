@@ -1,4 +1,4 @@
-"""Fetch one file over HTTP: resumed where it broke off, checked, and moved into place when it is whole."""
+"""Resumable download of one file over HTTP, verified by its digest and moved into place when complete."""
 
 from __future__ import annotations
 
@@ -22,31 +22,28 @@ if TYPE_CHECKING:
 
     from crack_lightning.data.connection import Answer
 
-_PAUSES_S = (
-    0.5,
-    1.0,
-    2.0,
-)  # between attempts that brought nothing; one that brought something starts the count anew
+_PAUSES_S = (0.5, 1.0, 2.0)
+"""Pauses between consecutive attempts without progress."""
 
 
 def fetch(
     url: str, destination: Path, *, sha256: str | None, page: str, show_progress: bool, timeout_s: float = 10
 ) -> Path:
-    """Fetch ``url`` into ``destination``; a broken or killed fetch goes on from its ``.part`` file.
+    """Fetch ``url`` into ``destination``; a broken or killed fetch resumes from its ``.part`` file.
 
     Args:
         url: ``http`` or ``https``.
-        destination: The file to make; its folder is created. One with the right digest is kept.
+        destination: The file to write; its folder is created. A file with the right digest is kept.
         sha256: Hex digest of the whole file; ``None`` where it is not known.
-        page: Where a person gets the file by hand, for the errors.
-        show_progress: Whether to draw a bar on standard error.
-        timeout_s: Seconds for the first answer, and for every next piece.
+        page: Page from which the file can be downloaded manually, for errors.
+        show_progress: Whether to draw a progress bar on standard error.
+        timeout_s: Seconds for the first response, and for each further chunk.
 
     Returns:
         ``destination``.
 
     Raises:
-        DataError: If the file cannot be had, has another digest, or the disk cannot take it.
+        DataError: If the file cannot be fetched, has another digest, or the disk is full.
     """
     with naming_disk(destination.parent):
         destination.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +60,7 @@ def fetch(
 
 
 class _Part:
-    """The ``.part`` file of a fetch, with a note of which version of the file it is a part of."""
+    """The ``.part`` file of a fetch, with a JSON file of its URL and version."""
 
     def __init__(self, destination: Path, url: str) -> None:
         self.url = url
@@ -76,7 +73,7 @@ class _Part:
         return self.path.stat().st_size if self.path.exists() else 0
 
     def version(self) -> str | None:
-        """Return the ETag or date to resume by; ``None`` when only a new start is safe."""
+        """Return the ETag or date to resume by; ``None`` if only a restart is safe."""
         return self._read_note().get("version") if self.size() else None
 
     def begin(self, version: str | None) -> None:
@@ -96,7 +93,7 @@ class _Part:
 
 
 def _transfer(part: _Part, *, show_progress: bool, timeout_s: float) -> None:
-    """Bring ``part`` to its full length, over as many connections as make progress."""
+    """Complete ``part`` over as many connections as make progress."""
     failures = 0
     with byte_bar(show_progress=show_progress) as bar:
         task = bar.add_task("downloading", total=None)

@@ -1,4 +1,4 @@
-"""Splits of tables that hold painted tiles: these go where the tile below them goes."""
+"""Splits of tables with painted tiles, which stay in the split of the tile below."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 def split_with_painted(
     table: TileTable, *, train_sources: Sequence[str] = (), test_sources: Sequence[str] = (), **how: Any
 ) -> TileTable:
-    """Decide who is in which split; a painted tile is never on another side than the tile below it.
+    """Assign splits such that a painted tile is in the split of the tile below it.
 
-    The tiles below are split as if they trained and tested for what is painted on them too, and left out then
-    where they may not: ``train_sources=[painted] test_sources=[metu]`` trains on painted training tiles of
-    METU and tests on its test tiles.
+    The tiles below are split as if they belonged to the sources painted on them too, and then left out where
+    their own source is not selected: ``train_sources=[painted] test_sources=[metu]`` trains on tiles painted
+    on METU's training tiles and tests on METU's test tiles.
 
     Args:
         table: N tiles; ``extra["painted_on"]`` has the digest of the tile below, where that is here too.
@@ -64,7 +64,7 @@ def split_with_painted(
 
 
 def _rows_below(table: TileTable) -> NDArray[np.int64]:
-    """Return the row of the tile that each one is painted on, -1 where it is not in the table."""
+    """Return the row of the tile below each painted tile, int64 ``(N,)``, -1 where it is not in the table."""
     digest = table.extra.get("painted_on", np.full(len(table), ""))
     place = {str(own): row for row, own in enumerate(table.sha256) if own}
     return np.array([place.get(str(own), -1) if own else -1 for own in digest], np.int64)

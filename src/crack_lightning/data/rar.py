@@ -1,4 +1,4 @@
-"""RAR archives: listed by rarfile, decompressed by whichever program is there, checked before a byte is kept.
+"""Reading of RAR archives: listed by rarfile, decompressed by an installed program, verified by checksum.
 
 The program only writes to its standard output; the stream is cut into files by the sizes in the listing, and
 each must have the listing's checksum. So no program is trusted with names or links, and one process unpacks
@@ -71,7 +71,7 @@ def require_tool(*, file_name: str, page: str | None = None) -> list[str]:
 
 
 def rar_members(archive: Path) -> Generator[Member, None, None]:
-    """Yield the files of a RAR archive, each already verified; a program that fails hands over to the next.
+    """Yield the verified files of a RAR archive; where a program fails, the next one continues.
 
     Raises:
         DataError: If no program is installed or able, or the file is unsafe, encrypted or damaged.
@@ -157,7 +157,7 @@ def _without_empty(tool: str, files: list[rarfile.RarInfo]) -> list[str]:
 
 
 def _cut(stream: IO[bytes], info: rarfile.RarInfo) -> IO[bytes]:
-    """Copy the next file off the stream and rewind it; its checksum is right."""
+    """Return the next file of the stream, verified and rewound."""
     content = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - the reader closes it
     checksum = rarfile.Blake2SP() if info.CRC is None else rarfile.CRC32Context()
     left = info.file_size

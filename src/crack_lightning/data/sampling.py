@@ -1,4 +1,4 @@
-"""The order of training tiles: from (seed, epoch) alone, and from any step on."""
+"""The batch sampler: an order from (seed, epoch) alone that resumes at any step."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 
 class TrainBatches(Sampler[list[int]]):
-    """Batches of rows, an epoch an iteration, beginning where the run stands.
+    """Batches of rows of one epoch, from the current step of the run on.
 
-    A resumed run thus goes on with the batch after its last step. An incomplete last batch is left out,
+    A resumed run thus continues with the batch after its last step. An incomplete last batch is dropped,
     unless it is the only one.
 
     Args:
         rows: Rows of the training tiles, int64 ``(N,)``.
-        strata: What is drawn equally often, a number a row, int64 ``(N,)``: with several strata N rows are
-            drawn in all, those of a small one several times; with one every row comes once an epoch.
+        strata: Stratum of each row, int64 ``(N,)``. Several strata are sampled equally, N rows in all, with
+            repetition in small ones; with a single stratum every row occurs once an epoch.
         batch_size: Rows a batch.
-        seed: Decides the order, with the epoch.
-        max_batches: Batches an epoch at the most.
-        steps_done: Asked at the start of an iteration: how many steps the run has made.
-        rank: Which of the processes that share every batch this is, from 0.
-        num_ranks: How many they are. Each gets as many rows of a batch; what is left over of a batch that is
-            the only one is left out.
+        seed: Seed of the order, with the epoch.
+        max_batches: Largest number of batches an epoch.
+        steps_done: Returns the number of steps that the run has done; called at the start of an iteration.
+        rank: Rank of this process, from 0.
+        num_ranks: World size. Each rank gets equally many rows of a batch; the remainder of a batch that is
+            the only one is dropped.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class TrainBatches(Sampler[list[int]]):
             yield rows[self.rank :: self.num_ranks][: len(rows) // self.num_ranks].tolist()
 
     def order(self, epoch: int) -> NDArray[np.int64]:
-        """Return the rows of an epoch in their order, int64 ``(N,)``."""
+        """Return the rows of an epoch in order, int64 ``(N,)``."""
         rng = np.random.default_rng([self.seed, epoch])
         numbers = np.unique(self.strata)
         if len(numbers) < 2:

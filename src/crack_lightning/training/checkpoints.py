@@ -86,11 +86,11 @@ class WholeCheckpointIO(TorchCheckpointIO):
 class RunCheckpoints(Checkpoint):
     """Writes ``best.ckpt`` (weights) and ``last.ckpt`` (everything), and keeps the history of epochs.
 
-    ``last.ckpt`` is written after a step (never the last of an epoch) and when an epoch has wholly ended:
-    at both places every counter, metric and state that the run goes on from is settled.
+    ``last.ckpt`` is written after a step (never the last of an epoch) and after an epoch: at both points
+    every counter, metric and state of the run is consistent.
 
     Attributes:
-        history: A dict an epoch, in order: ``epoch`` and every logged figure.
+        history: One dict per epoch, in order: ``epoch`` and every logged figure.
     """
 
     def __init__(self, folder: Path, *, monitor: str, every_s: float, requests: Requests) -> None:
@@ -108,25 +108,25 @@ class RunCheckpoints(Checkpoint):
         return {"history": self.history, "best_score": self.best_score, "stopped": self.stopped}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take up an earlier run's state."""
+        """Load the state of an earlier run."""
         self.history = [dict(row) for row in state_dict["history"]]
         self.best_score, self.stopped = state_dict["best_score"], state_dict["stopped"]
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Stay stopped, if the run had been stopped early."""
+        """Restore an early stop, and defer stop requests to the end of a step."""
         trainer.should_stop = trainer.should_stop or self.stopped
         self._saved_at = self._epoch_began = time.monotonic()
         self.requests.deferred = True
         self.requests.listen()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let a stop be granted at once."""
+        """Stop deferring stop requests."""
         self.requests.deferred = False
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save when it is time, or when a stop is asked for."""
+        """Save when it is due, or on a stop request."""
         if trainer.is_last_batch:
             return
         due = self.requests.received is not None or time.monotonic() - self._saved_at >= self.every_s
@@ -134,7 +134,7 @@ class RunCheckpoints(Checkpoint):
             self._save_last(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note the epoch's figures; keep the weights if they are the best."""
+        """Record the epoch's figures; save the weights if they are the best."""
         figures = {
             name: float(value)
             for name, value in trainer.callback_metrics.items()

@@ -1,4 +1,4 @@
-"""Looks of the tiles of a probe that need them, measured while their pixels are at hand, and kept."""
+"""Cached image statistics of tiles, computed while their pixels are read for a linear probe."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 
 class KeptLooks:
-    """Looks of some tiles.
+    """Image statistics of some tiles.
 
     Args:
         datamodule: The tiles.
-        rows: Those that need looks, ascending, int64 ``(M,)``.
-        digest: What tells the pixels of these rows from others.
+        rows: The rows that need statistics, ascending, int64 ``(M,)``.
+        digest: Fingerprint of the pixels of these rows.
         cache: The cache folder.
     """
 
@@ -38,14 +38,14 @@ class KeptLooks:
         self._seen = np.full((len(rows), NUM_LOOKS), np.nan, np.float32)
 
     def see(self, rows: Sequence[int], images: Tensor) -> None:
-        """Measure those of a batch that need it, uint8 ``(N, 3, S, S)``; threads may do so side by side."""
+        """Compute statistics of the rows of a batch that need them, uint8 ``(N, 3, S, S)``; thread-safe."""
         places = np.searchsorted(self.rows, rows).clip(max=len(self.rows) - 1)
         wanted = self.rows[places] == rows
         if wanted.any():
             self._seen[places[wanted]] = looks(images[torch.from_numpy(wanted)]).numpy()
 
     def of(self, rows: NDArray[np.int64]) -> Tensor:
-        """Return the looks of some of the tiles, float32 ``(N, NUM_LOOKS)``; read what was not seen."""
+        """Return the statistics of some rows, float32 ``(N, NUM_LOOKS)``, reading tiles not seen so far."""
         assert np.isin(rows, self.rows).all(), "looks of other tiles"
         kept = kept_features(
             self._measured(),

@@ -1,4 +1,4 @@
-"""The table of tiles that a source cuts from photos itself and keeps in the cache."""
+"""The table of tiles that a source cuts from photos and stores in the cache."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _TABLE = "tiles.csv"
 
 
 class CutTile(TypedDict):
-    """A tile that was written: paths relative to the entry, ``crack_width_px`` NaN where unknown.
+    """A written tile: paths relative to the cache entry, ``crack_width_px`` NaN where unknown.
 
-    ``crack_lines`` is known of drawn tiles only.
+    ``crack_lines`` is known for drawn tiles only.
     """
 
     path: str
@@ -35,7 +35,7 @@ class CutTile(TypedDict):
 
 
 def write_table(root: Path, rows: Sequence[CutTile], *, source: str) -> None:
-    """Write the table of N tiles beside them, classes ``intact`` and ``crack``.
+    """Write the table of N tiles into their folder, classes ``intact`` and ``crack``.
 
     Args:
         root: The folder that the paths are relative to.
@@ -66,5 +66,5 @@ def write_table(root: Path, rows: Sequence[CutTile], *, source: str) -> None:
 
 
 def read_table(root: Path) -> TileTable:
-    """Read what ``write_table`` wrote."""
+    """Read the table that ``write_table`` wrote."""
     return TileTable.read_csv(root / _TABLE, class_names=(INTACT, CRACK), positive_class=CRACK)
