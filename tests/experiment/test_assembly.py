@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from crack_lightning.config.augmentation import AugmentationConfig
@@ -15,7 +16,7 @@ from crack_lightning.config.model import ModelConfig
 from crack_lightning.config.recipe import RecipeConfig
 from crack_lightning.config.train import TrainConfig
 from crack_lightning.data.table import TileTable
-from crack_lightning.experiment.assembly import suitable_head, train_scale
+from crack_lightning.experiment.assembly import build_classifier, suitable_head, train_scale
 
 MASKED = TileTable(
     root=Path(),
@@ -73,3 +74,21 @@ def test_the_scale_of_training_is_that_of_the_median_training_tile(tmp_path: Pat
     assert train_scale(table, image_size=96) == pytest.approx(0.96)
     assert train_scale(table.select(table.split == "test"), image_size=96) is None
     assert train_scale(replace(table, root=tmp_path / "gone"), image_size=96) is None
+
+
+def test_a_backbone_that_is_random_in_part_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = TrainConfig(
+        model=ModelConfig(name="resnet10t", head="pooled", weights=str(tmp_path / "w.pth")),
+    )
+    state = build_classifier(TrainConfig(model=ModelConfig(name="resnet10t", head="pooled")), PLAIN)
+    weights = state.backbone.state_dict()
+    del weights["layer1.0.bn1.weight"]
+    torch.save(weights, tmp_path / "w.pth")
+    built = build_classifier(config, PLAIN)
+    assert built.weights_caution is not None
+    [record] = [record for record in caplog.records if "at random: layer1.0.bn1.weight" in record.message]
+    assert record.levelname == "WARNING"
+    torch.save(state.backbone.state_dict(), tmp_path / "w.pth")
+    assert build_classifier(config, PLAIN).weights_caution is None

@@ -243,7 +243,7 @@ def test_the_engines_compute_the_same_scores_and_features_are_refused(classifier
 
 def test_imagenet_weights_fill_the_backbone_up_to_where_it_is_cut() -> None:
     network = build("tf_efficientnet_lite0")
-    [note] = load_weights(pretrained_part(network), name="tf_efficientnet_lite0", weights="imagenet")
+    [note] = load_weights(pretrained_part(network), name="tf_efficientnet_lite0", weights="imagenet").notes
     whole = [key for key in network.trunk.state_dict() if not key.endswith("num_batches_tracked")]
     assert note.startswith(f"{len(whole)} of {len(whole)} backbone tensors")
     assert not any(key.startswith(("blocks.5", "blocks.6", "conv_head")) for key in whole)

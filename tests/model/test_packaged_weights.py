@@ -57,7 +57,7 @@ def test_the_packaged_weights_compute_what_the_published_network_computes(name: 
     if path is None:
         pytest.skip(f"{PACKAGES[name]} is not installed")
     model = build(name, num_classes=1000).eval()
-    notes = load_weights(model, name=name, weights="imagenet")
+    notes = load_weights(model, name=name, weights="imagenet").notes
     repeats = (1, 2, 2, 3, 3, 4, 1) if name == LITE0 else (1, 3, 3, 4, 4, 5, 1)
     assert path.name in notes[0]
     assert len(notes) == 1
@@ -91,7 +91,7 @@ def test_the_packaged_weights_know_a_palace_and_a_daisy() -> None:
 def test_the_packaged_weights_leave_a_two_class_head_to_training() -> None:
     model = build("tf_efficientnet_lite0")
     head = {key: value.clone() for key, value in model.state_dict().items() if key in head_keys(model)}
-    notes = load_weights(model, name="tf_efficientnet_lite0", weights="imagenet")
+    notes = load_weights(model, name="tf_efficientnet_lite0", weights="imagenet").notes
     assert all(torch.equal(model.state_dict()[key], value) for key, value in head.items())
     assert any("head was left out" in note for note in notes)
 

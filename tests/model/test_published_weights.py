@@ -42,7 +42,7 @@ def test_published_weights_are_downloaded_and_fitted(
     monkeypatch.setattr(pretrained, "hub_fault", lambda url: None)
     monkeypatch.setattr(pretrained, "hf_hub_download", download)
     drawn = torch.get_rng_state()
-    notes = load_weights(model, name="resnet18.tv_in1k", weights="imagenet")
+    notes = load_weights(model, name="resnet18.tv_in1k", weights="imagenet").notes
     assert torch.equal(drawn, torch.get_rng_state())
     assert asked == ["timm/resnet18.tv_in1k"]
     assert_same(model, source.state_dict() | head)

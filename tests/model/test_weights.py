@@ -31,7 +31,7 @@ class Spy:
 def test_none_leaves_the_network_alone() -> None:
     model = build()
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    assert load_weights(model, name="resnet18", weights="none") == []
+    assert load_weights(model, name="resnet18", weights="none").notes == []
     assert_same(model, before)
 
 
@@ -40,7 +40,7 @@ def test_a_file_of_weights_is_taken_whole(tmp_path: Path, suffix: str) -> None:
     source, model = build(seed=1), build(seed=2)
     path = tmp_path / f"w{suffix}"
     (save_file if suffix == ".safetensors" else torch.save)(source.state_dict(), path)
-    notes = load_weights(model, name="resnet18", weights=str(path))
+    notes = load_weights(model, name="resnet18", weights=str(path)).notes
     assert_same(model, source.state_dict())
     assert len(notes) == 1
     assert str(path) in notes[0]
@@ -59,7 +59,7 @@ def test_a_head_of_other_classes_is_left_out_and_said(tmp_path: Path) -> None:
     source, model = build(num_classes=7, seed=1), build(seed=2)
     head = {key: value.clone() for key, value in model.state_dict().items() if key in head_keys(model)}
     save_file(source.state_dict(), tmp_path / "w.safetensors")
-    notes = load_weights(model, name="resnet18", weights=str(tmp_path / "w.safetensors"))
+    notes = load_weights(model, name="resnet18", weights=str(tmp_path / "w.safetensors")).notes
     assert_same(model, source.state_dict() | head)
     assert any("head was left out" in note for note in notes)
 
@@ -68,16 +68,46 @@ def test_old_files_without_batchnorm_counters_are_welcome(tmp_path: Path) -> Non
     source, model = build(seed=1), build(seed=2)
     old = {k: v for k, v in source.state_dict().items() if not k.endswith("num_batches_tracked")}
     torch.save(old, tmp_path / "w.pth")
-    assert len(load_weights(model, name="resnet18", weights=str(tmp_path / "w.pth"))) == 1
+    assert len(load_weights(model, name="resnet18", weights=str(tmp_path / "w.pth")).notes) == 1
     assert_same(model, source.state_dict())
 
 
-def test_the_few_tensors_that_a_file_lacks_are_named(tmp_path: Path) -> None:
-    state = build(seed=1).state_dict()
-    del state["layer4.1.conv2.weight"]
-    torch.save(state, tmp_path / "w.pth")
-    notes = load_weights(build(), name="resnet18", weights=str(tmp_path / "w.pth"))
-    assert any("layer4.1.conv2.weight" in note for note in notes)
+def lacking(*names: str) -> dict[str, torch.Tensor]:
+    return {key: value for key, value in build(seed=1).state_dict().items() if key not in names}
+
+
+def test_the_few_weights_that_a_file_lacks_are_named_with_their_share(tmp_path: Path) -> None:
+    model = build()
+    torch.save(lacking("layer1.0.conv1.weight", "fc.weight", "fc.bias"), tmp_path / "w.pth")
+    loaded = load_weights(model, name="resnet18", weights=str(tmp_path / "w.pth"))
+    backbone = [key for key in model.state_dict() if not key.startswith("fc.") and "num_batches" not in key]
+    share = 64 * 64 * 9 / sum(model.state_dict()[key].numel() for key in backbone)
+    assert loaded.random == ["layer1.0.conv1.weight"]
+    assert loaded.random_share == pytest.approx(share)
+    assert loaded.caution is not None
+    assert "0.33% of the backbone's weights" in loaded.caution
+    assert "layer1.0.conv1.weight" in loaded.caution
+    whole = load_weights(model, name="resnet18", weights=save(lacking("fc.weight", "fc.bias"), tmp_path))
+    assert (whole.random, whole.random_share, whole.caution) == ([], 0.0, None)
+
+
+@pytest.mark.parametrize("name", ["layer4.1.conv2.weight", "layer2.1.conv1.weight"])
+def test_a_file_that_leaves_more_than_a_hundredth_of_a_backbone_random_is_refused(
+    tmp_path: Path, name: str
+) -> None:
+    model = build(seed=2)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    with pytest.raises(CheckpointError, match=rf"would stay random; missing .*{name}"):
+        load_weights(model, name="resnet18", weights=save(lacking(name), tmp_path))
+    odd = lacking() | {name: lacking()[name][:, :-1]}
+    with pytest.raises(CheckpointError, match=rf"would stay random; missing .*{name}"):
+        load_weights(model, name="resnet18", weights=save(odd, tmp_path))
+    assert_same(model, before)
+
+
+def save(state: dict[str, torch.Tensor], folder: Path) -> str:
+    torch.save(state, folder / "saved.pth")
+    return str(folder / "saved.pth")
 
 
 def test_weights_of_another_network_are_refused_with_the_first_missing_keys(tmp_path: Path) -> None:

@@ -161,3 +161,13 @@ def test_plain_values_hold_no_number_that_json_lacks() -> None:
 def test_json_holds_the_contents_unchanged() -> None:
     contents = {"title": 'ünï "x"', "a": [1, {"b": None}], "curves": {"roc": {"crack": {"x": [0.1, 0.2]}}}}
     assert json.loads(to_json(contents)) == contents
+
+
+def test_weights_that_began_at_random_are_a_caution_of_the_report(draw_run: DrawRun) -> None:
+    table, predictions = draw_run()
+    caution = "0.33% of the backbone's weights were not in the file and began at random: conv1.weight."
+    for told, expected in (({"weights_caution": caution}, [caution]), ({}, [])):
+        contents = report_contents(
+            title="t", predictions=predictions, table=table, history=[], provenance=told, threshold=0.5
+        )
+        assert [line for line in contents["cautions"] if "at random" in line] == expected

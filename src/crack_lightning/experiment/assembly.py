@@ -137,14 +137,17 @@ def build_classifier(config: TrainConfig, table: TileTable) -> CrackClassifier:
         strongest_cells=model.strongest_cells,
         train_scale=train_scale(table, image_size=model.image_size),
     )
-    notes = load_weights(
+    loaded = load_weights(
         pretrained_part(classifier.backbone),
         name=model.name,
         weights=model.weights,
         image_size=model.image_size,
     )
-    for note in notes:
+    for note in loaded.notes:
         log.info("weights: %s", note)
+    if loaded.caution:
+        log.warning("weights: %s", loaded.caution)
+    classifier.weights_caution = loaded.caution
     classifier.seen_tiles = packed(_seen(table))
     return classifier
 

@@ -52,6 +52,7 @@ def by_steps(
     steps = kind(config, datamodule, folder=folder, plan=plan, requests=requests, report=report)
     if state.phase == "fit":
         classifier = assembly.build_classifier(config, datamodule.table)
+        state.fitted |= _weights_facts(classifier)
         begun = (folder / "checkpoints" / LAST).exists()
         if not begun and config.recipe.name == "probe_then_finetune":
             _fit_first_head(config, classifier, datamodule, state, plan=plan)
@@ -89,7 +90,7 @@ def by_features(
     if state.phase == "fit":
         _fit_head(probe, config, state)
         save_model(classifier, best)
-        state.fitted = probe.facts()
+        state.fitted = probe.facts() | _weights_facts(classifier)
         state.advance("test", folder)
     with state.timed("test"):
         classifier.hparams["temperature"] = 1.0
@@ -97,6 +98,12 @@ def by_features(
         classifier.novelty = probe.novelty()
         keep_decision(classifier, best)
         return classifier, probe.predictions("test")
+
+
+def _weights_facts(classifier: CrackClassifier) -> dict[str, Any]:
+    """Return what a report says of weights that a file lacked."""
+    caution = classifier.weights_caution
+    return {} if caution is None else {"weights_caution": caution}
 
 
 def _decide(
@@ -185,7 +192,7 @@ def _fit_first_head(
     probe = _computed(config, classifier, datamodule, state, plan=plan)
     _fit_head(probe, config, state)
     told = probe.facts()
-    state.fitted = {key: told[key] for key in ("l2", "l2_tried")}
+    state.fitted |= {key: told[key] for key in ("l2", "l2_tried")}
 
 
 def test(trainer: pl.Trainer, classifier: CrackClassifier, datamodule: CrackDataModule) -> Predictions:

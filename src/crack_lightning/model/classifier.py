@@ -99,6 +99,7 @@ class CrackClassifier(AnsweringParts, LightningModule):
             self.add_module(f"{stage}_figures", figures)
         self.predictions: list[tuple[Tensor, Tensor, Tensor]] = []
         self.looks: list[Tensor] = []
+        self.weights_caution: str | None = None
         self.last_loss: Tensor | None = None
         self.last_index: Tensor | None = None
         self._num_stages, self._num_steps, self._open_stages = 0, 0, 0

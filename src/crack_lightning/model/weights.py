@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +28,43 @@ if TYPE_CHECKING:
     from torch import nn
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
-MIN_MATCH = 0.9
+MOST_RANDOM = 0.01
+"""Share of a backbone's values that may stay random where a file lacks them."""
+
+_NAMED = 3
 _WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema")
 _PREFIXES = ("", "module.", "model.", "backbone.", "network.", "net.", "_orig_mod.", "model._orig_mod.")
 
 
-def load_weights(model: nn.Module, *, name: str, weights: str, image_size: int | None = None) -> list[str]:
+@dataclass(frozen=True, kw_only=True)
+class LoadedWeights:
+    """What came of loading weights.
+
+    Attributes:
+        notes: Lines for the log: what was loaded from where, and that the head was left out.
+        random: Names of the backbone's tensors that the file lacks and that stay random.
+        random_share: Their share of the backbone's values, in ``[0, MOST_RANDOM]``.
+    """
+
+    notes: list[str] = field(default_factory=list)
+    random: list[str] = field(default_factory=list)
+    random_share: float = 0.0
+
+    @property
+    def caution(self) -> str | None:
+        """A sentence where a part of the backbone stays random, else ``None``."""
+        if not self.random:
+            return None
+        named = ", ".join(self.random[:_NAMED]) + ", …" * (len(self.random) > _NAMED)
+        return (
+            f"{self.random_share:.2%} of the backbone's weights were not in the file and began at random: "
+            f"{named}."
+        )
+
+
+def load_weights(
+    model: nn.Module, *, name: str, weights: str, image_size: int | None = None
+) -> LoadedWeights:
     """Put weights into a network that ``build_backbone`` made.
 
     Args:
@@ -42,13 +74,14 @@ def load_weights(model: nn.Module, *, name: str, weights: str, image_size: int |
         image_size: Side of the square input in pixels, which a network of fixed input size was built for.
 
     Returns:
-        Notes for the log: what was loaded from where, and what was left out; none for ``none``.
+        What was loaded, and what of the backbone stays random; nothing of both for ``none``.
 
     Raises:
-        CheckpointError: If the weights cannot be found, read safely, or matched to the network.
+        CheckpointError: If the weights cannot be found, read safely, or matched to the network: if they leave
+            more than ``MOST_RANDOM`` of its backbone random.
     """
     if weights == "none":
-        return []
+        return LoadedWeights()
     if weights == "imagenet":
         state, origin = _imagenet(name, image_size)
     else:
@@ -140,7 +173,7 @@ def _damaged(path: Path, error: Exception) -> CheckpointError:
     )
 
 
-def _put(model: nn.Module, name: str, state: Mapping[str, Tensor], origin: str) -> list[str]:
+def _put(model: nn.Module, name: str, state: Mapping[str, Tensor], origin: str) -> LoadedWeights:
     own = model.state_dict()
     head = head_keys(model)
     # Old files lack BatchNorm's counters, which nothing needs.
@@ -149,18 +182,20 @@ def _put(model: nn.Module, name: str, state: Mapping[str, Tensor], origin: str) 
     found = {key: state[f"{prefix}{key}"] for key in own if f"{prefix}{key}" in state}
     fitting = {key: value for key, value in found.items() if value.shape == own[key].shape}
     missing = [key for key in wanted if key not in fitting]
+    share = sum(own[key].numel() for key in missing) / max(1, sum(own[key].numel() for key in wanted))
     matched = f"{len(wanted) - len(missing)} of {len(wanted)} backbone tensors"
-    if len(missing) > (1 - MIN_MATCH) * len(wanted):
-        reason = f"{matched} match; missing or of another shape: {', '.join(missing[:3])}, …"
+    if share > MOST_RANDOM:
+        reason = (
+            f"{matched} match, and {share:.1%} of its weights would stay random; missing or of another "
+            f"shape: {', '.join(missing[:_NAMED])}" + ", …" * (len(missing) > _NAMED)
+        )
         raise _misfit(name, origin, reason)
     notes = [f"{matched} from {origin}"]
-    if missing:
-        notes.append(f"random values stay in {', '.join(missing)}")
     if not head <= fitting.keys():
         fitting = {key: value for key, value in fitting.items() if key not in head}
         notes.append("the head was left out, as the file has none for these classes")
     model.load_state_dict(fitting, strict=False)
-    return notes
+    return LoadedWeights(notes=notes, random=missing, random_share=share)
 
 
 def _misfit(name: str, origin: str, reason: str) -> CheckpointError:

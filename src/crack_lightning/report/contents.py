@@ -62,7 +62,7 @@ def report_contents(
     contents = {
         "title": title,
         "verdict": verdict(figures, positive_class=table.positive_class),
-        "cautions": [*cautions(figures), *foreign_cautions(foreign)],
+        "cautions": [*cautions(figures), *foreign_cautions(foreign), *_weights_cautions(provenance)],
         **classes,
         **figures,
         "uncertainty": uncertainty(
@@ -87,6 +87,12 @@ def report_contents(
     }
     plain: dict[str, Any] = to_plain(contents)
     return plain
+
+
+def _weights_cautions(provenance: Mapping[str, Any]) -> list[str]:
+    """Warn where weights of the backbone began at random beside loaded ones."""
+    caution = provenance.get("weights_caution")
+    return [] if caution is None else [caution]
 
 
 def to_plain(value: Any) -> Any:
