@@ -34,8 +34,6 @@ def build_targets(
     """
     from hydra.utils import instantiate
 
-    for plugin in plugins:
-        _import_plugin(plugin)
     allowed = (*ALLOWED, *(f"{plugin}." for plugin in plugins))
     problems: list[str] = []
     filled = []
@@ -115,10 +113,3 @@ def _parameters(key: str, target: str) -> Mapping[str, inspect.Parameter]:
     if not inspect.isclass(found):
         raise ConfigError(f"{key}._target_: expected a class, and '{target}' is none.")
     return inspect.signature(found).parameters
-
-
-def _import_plugin(plugin: str) -> None:
-    try:
-        importlib.import_module(plugin)
-    except ImportError as error:
-        raise ConfigError(f"plugins: cannot import '{plugin}' ({error}); is it on PYTHONPATH?") from None

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from crack_lightning.cli import main
 from crack_lightning.command_line import as_typed
-from crack_lightning.config import TrainConfig, parse, require_weights, resumed_config
+from crack_lightning.config import TrainConfig, parse, plugin_names, require_weights, resumed_config
 from crack_lightning.experiment.ahead import require_tiles, tiles_meanwhile
 from crack_lightning.hardware import heavy_imports
+from crack_lightning.plugins import import_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,6 +40,7 @@ def run(
     Returns:
         The exit code.
     """
+    import_plugins(plugin_names(composed))
     config = parse(composed, TrainConfig)
     if config.resume is not None:
         folder = Path(config.resume)

@@ -8,7 +8,8 @@ from crack_lightning.config.commands import (
     PredictConfig,
 )
 from crack_lightning.config.options import conf_dir
-from crack_lightning.config.parse import parse, register_schemas, write_config
+from crack_lightning.config.own_code import names_code
+from crack_lightning.config.parse import parse, plugin_names, register_schemas, write_config
 from crack_lightning.config.resume import resumed_config
 from crack_lightning.config.train import TrainConfig
 
@@ -19,7 +20,9 @@ __all__ = [
     "PredictConfig",
     "TrainConfig",
     "conf_dir",
+    "names_code",
     "parse",
+    "plugin_names",
     "register_schemas",
     "require_checkpoint",
     "require_weights",

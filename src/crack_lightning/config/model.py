@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -104,11 +105,16 @@ def _check_name(name: str) -> None:
             "give the network's name, and your weights by model.weights=<path>."
         )
     names = timm_model_names() | {PLAIN_CNN}
-    if name.partition(".")[0] not in names:
+    if name.partition(".")[0] not in names and not _registered_by_plugin(name):
         match = nearest(name, names, cutoff=0)
         raise ConfigError(
             f"model.name: expected {PLAIN_CNN} or a network of timm, got '{name}'; did you mean {match}?"
         )
+
+
+def _registered_by_plugin(name: str) -> bool:
+    timm = sys.modules.get("timm")  # a plugin that registers a network has imported it
+    return timm is not None and bool(timm.is_model(name))
 
 
 def _check_weights(name: str, weights: str) -> None:

@@ -41,6 +41,19 @@ class _Checked(Protocol):
 T = TypeVar("T", bound=_Checked)
 
 
+def plugin_names(composed: DictConfig) -> list[str]:
+    """Return ``plugins`` alone, to be imported before anything else is read.
+
+    Raises:
+        ConfigError: If it is no list of texts.
+    """
+    try:
+        plain = OmegaConf.to_container(OmegaConf.create({"plugins": composed.plugins}), resolve=True)
+        return cast("TrainConfig", OmegaConf.merge(_node(TrainConfig), plain)).plugins
+    except OmegaConfBaseException as error:
+        raise ConfigError(explain(error, schema=TrainConfig)) from error
+
+
 def register_schemas() -> None:
     """Make each command's schema known to Hydra as ``<command>_schema``."""
     store = ConfigStore.instance()

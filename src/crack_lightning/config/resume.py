@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import io
+from typing import TYPE_CHECKING, Any
 
+import yaml  # type: ignore[import-untyped]
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError  # type: ignore[import-untyped]
 
+from crack_lightning.config.own_code import names_code, require_repeated
 from crack_lightning.config.parse import parse
 from crack_lightning.config.train import TrainConfig
 from crack_lightning.errors import ConfigError
+from crack_lightning.untrusted_files import read_text, require_plain_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 _MAY_CHANGE = ("trainer.max_epochs", "trainer.log_every", "progress", "resume")
+_NODES = ("data", "model", "optimizer", "recipe", "trainer")
+"""What every run's configuration has had from the beginning."""
+_MAX_CONFIG_BYTES, _MAX_DEPTH = 2**18, 30
 
 
 def resumed_config(folder: Path, *, asked: TrainConfig, overrides: Sequence[str]) -> TrainConfig:
     """Read the configuration of a run that is to go on.
+
+    The folder may be a stranger's: its configuration is data, and the code that it names is not run unless
+    the command line names it too.
 
     Args:
         folder: The run's folder.
@@ -31,27 +40,23 @@ def resumed_config(folder: Path, *, asked: TrainConfig, overrides: Sequence[str]
         The run's configuration, with the permitted changes.
 
     Raises:
-        ConfigError: If the folder holds no run, or a change is not permitted.
+        ConfigError: If the folder holds no run, names code of its own, or a change is not permitted.
+        DataError: If links in the folder lead out of it.
     """
     path = folder / "config.yaml"
     if not path.is_file():
         raise ConfigError(
             f"resume: there is no run in '{folder}' (no config.yaml); give the folder of a run."
         )
-    try:
-        config = parse(DictConfig(OmegaConf.load(path)), TrainConfig)
-    except ConfigError as error:
-        raise ConfigError(
-            f"resume: '{path}' is of no run of train here ({error}); give one's folder."
-        ) from None
-    except (OSError, YAMLError, OmegaConfBaseException) as error:
-        raise ConfigError(f"resume: '{path}' cannot be read ({error}).") from None
-    keys = [override.lstrip("+~").partition("=")[0] for override in overrides]
+    require_plain_folder(folder, key="resume")
+    config = _read_config(path)
+    keys = [override.lstrip("+~").partition("=")[0] for override in overrides if not names_code(override)]
     if refused := [key for key in keys if key not in _MAY_CHANGE]:
         raise ConfigError(
             f"{refused[0]}: a resumed run keeps its settings; only {', '.join(_MAY_CHANGE[:-1])} may change. "
             "Leave it out, or start a new run."
         )
+    require_repeated(config, asked, folder=folder, overrides=overrides)
     if "trainer.max_epochs" in keys:
         if (asked.trainer.max_epochs or 0) < (config.trainer.max_epochs or 0):
             raise ConfigError(
@@ -63,3 +68,58 @@ def resumed_config(folder: Path, *, asked: TrainConfig, overrides: Sequence[str]
         config.trainer.log_every = asked.trainer.log_every
     config.progress = asked.progress
     return config
+
+
+def _read_config(path: Path) -> TrainConfig:
+    try:
+        return parse(_read_settings(path), TrainConfig)
+    except ConfigError as error:
+        raise ConfigError(
+            f"resume: '{path}' is of no run of train here ({error}); give one's folder."
+        ) from None
+    except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError, OmegaConfBaseException) as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise ConfigError(f"resume: '{path}' cannot be read ({reason}); give another folder.") from None
+
+
+def _read_settings(path: Path) -> DictConfig:
+    """Read a configuration as plain data: no alias that swells it, no reference that fetches a secret.
+
+    Raises:
+        ConfigError: If it is not the configuration of a run.
+    """
+    text = read_text(path, at_most=_MAX_CONFIG_BYTES)
+    _require_flat(text)
+    loaded = OmegaConf.load(io.StringIO(text))
+    plain = OmegaConf.to_container(loaded, resolve=False)
+    if not isinstance(loaded, DictConfig) or not isinstance(plain, dict):
+        raise ConfigError(f"expected keys and values, got a {type(plain).__name__}")
+    if lacking := [name for name in _NODES if not isinstance(plain.get(name), dict) or not plain[name]]:
+        raise ConfigError(f"it has no settings of {', '.join(lacking)}")
+    if reference := next((value for value in _texts(plain) if "${" in value), None):
+        raise ConfigError(f"references are not followed, got {reference[:80]!r}")
+    return loaded
+
+
+def _require_flat(text: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ConfigError("aliases (*name) are not followed")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise ConfigError(f"it is nested more than {_MAX_DEPTH} deep")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield every text within nested values."""
+    match value:
+        case str():
+            yield value
+        case dict():
+            for name, item in value.items():
+                yield from _texts(name)
+                yield from _texts(item)
+        case list():
+            for item in value:
+                yield from _texts(item)

@@ -16,6 +16,7 @@ from crack_lightning.experiment.trainers import build_test_trainer, build_traine
 from crack_lightning.hardware import require_compiler
 from crack_lightning.model.backbones import synchronised
 from crack_lightning.model.checkpoints import load_classifier, read_checkpoint
+from crack_lightning.plugins import import_plugins
 from crack_lightning.training.checkpoints import RunCheckpoints, save_model
 from crack_lightning.training.guards import FiniteLoss
 from crack_lightning.training.notices import settled_warnings
@@ -173,6 +174,7 @@ def _kept_as(path: Path, classifier: CrackClassifier) -> Iterator[Path]:
 
 def _fit_share(share: _Share, rank: Rank) -> History:
     config, plan = share.config, share.plan
+    import_plugins(config.plugins)
     # Lightning would take every process for the first until it trains
     rank_zero_only.rank = rank.number  # type: ignore[attr-defined]
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)

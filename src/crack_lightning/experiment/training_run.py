@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytorch_lightning as pl
 import torch
 
-from crack_lightning.config import write_config
+from crack_lightning.config import names_code, write_config
 from crack_lightning.data.reading import describe
 from crack_lightning.errors import ConfigError, Interrupted
 from crack_lightning.experiment import assembly, fitting, tiles
@@ -89,7 +89,7 @@ def run_training(
         return finished_run(config, folder)
     if config.recipe.name != "probe":
         config.optimizer.lr = config.learning_rate
-    with settled_warnings(), open_run(config, folder), StopRequests() as requests:
+    with settled_warnings(), open_run(config, folder, command=command), StopRequests() as requests:
         plan = assembly.hardware_plan(config.trainer, num_workers=config.data.num_workers)
         config.trainer.threads, config.trainer.devices = plan.threads, plan.devices
         config.trainer.sync_batchnorm &= plan.devices > 1
@@ -119,7 +119,7 @@ def finished_run(config: TrainConfig, folder: Path) -> ExperimentResult:
 
 
 @contextmanager
-def open_run(config: TrainConfig, folder: Path) -> Iterator[None]:
+def open_run(config: TrainConfig, folder: Path, *, command: str = "") -> Iterator[None]:
     """Hold a run's folder: its lock, its log, its row in TensorBoard's HPARAMS tab."""
     with ExitStack() as stack:
         stack.enter_context(sole_writer(folder))
@@ -130,7 +130,9 @@ def open_run(config: TrainConfig, folder: Path) -> Iterator[None]:
         try:
             yield
         except Interrupted:
-            log.info("stopped: python -m crack_lightning.train %s goes on", shlex.quote(f"resume={folder}"))
+            repeated = filter(names_code, shlex.split(command))  # a folder cannot bring it
+            goes_on = shlex.join([f"resume={folder}", *repeated])
+            log.info("stopped: python -m crack_lightning.train %s goes on", goes_on)
             raise
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -15,12 +16,14 @@ from crack_lightning.config import (
     PredictConfig,
     TrainConfig,
     parse,
+    plugin_names,
     require_checkpoint,
     require_weights,
 )
 from crack_lightning.config.sweep import SweepConfig
 from crack_lightning.errors import ConfigError
 from crack_lightning.experiment.ahead import require_tiles
+from crack_lightning.plugins import import_plugins
 from crack_lightning.sweep.spaces import read_space
 
 if TYPE_CHECKING:
@@ -129,6 +132,9 @@ class Composer:
         with open_dict(composed):
             del composed["hydra"], composed["sweep"]
         if checked:
+            if "plugins" in composed:
+                with suppress(ConfigError):  # a job's own business, which then fails with the reason
+                    import_plugins(plugin_names(composed))
             self._check(parse(composed, self.module.SCHEMA))
         return cast("dict[str, Any]", OmegaConf.to_container(composed, resolve=True))
 

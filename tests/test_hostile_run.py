@@ -1,0 +1,244 @@
+"""A run's folder of a stranger runs nothing, and nothing is written outside of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+from hydra import compose, initialize_config_dir
+
+from crack_lightning.cli import main
+from crack_lightning.config import TrainConfig, conf_dir, parse, register_schemas, resumed_config
+from crack_lightning.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+STOPPING = {"_target_": "pytorch_lightning.callbacks.EarlyStopping", "patience": 4}
+RATE = {"_target_": "pytorch_lightning.callbacks.LearningRateMonitor", "logging_interval": "step"}
+BAR = {"_target_": "pytorch_lightning.callbacks.RichProgressBar"}
+PACKAGED = {"early_stopping": STOPPING, "learning_rate": RATE, "progress_bar": BAR}
+TENSORBOARD = {"tensorboard": {"_target_": "pytorch_lightning.loggers.TensorBoardLogger"}}
+
+
+def settings(**changes: Any) -> dict[str, Any]:
+    """What a run of the packaged defaults keeps in its config.yaml, with some changes."""
+    return asdict(TrainConfig(callbacks=PACKAGED, logger=TENSORBOARD)) | changes
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+class Outside:
+    """A folder beside the run, with what must stay as it is."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "checkpoints").mkdir(parents=True)
+        self.file = folder / "mine.txt"
+        for path in (self.file, folder / "checkpoints" / "last.ckpt", folder / "old.hparams"):
+            path.write_text("mine", encoding="utf-8")
+
+    def is_untouched(self) -> bool:
+        files = {path: path.read_text(encoding="utf-8") for path in self.folder.rglob("*") if path.is_file()}
+        return len(files) == 3 and set(files.values()) == {"mine"}
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Outside:
+    return Outside(tmp_path / "outside")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stranger's run, in which Python would find its module."""
+    run = tmp_path / "run"
+    run.mkdir()
+    monkeypatch.chdir(run)
+    monkeypatch.syspath_prepend(run)
+    evil = f"from pathlib import Path\nPath({str(tmp_path / 'it ran')!r}).touch()\nclass Mine: ...\n"
+    (run / "evil.py").write_text(evil, encoding="utf-8")
+    return run
+
+
+def resume(folder: Path, *overrides: str, config: dict[str, Any] | bytes) -> int:
+    content = config if isinstance(config, bytes) else yaml.safe_dump(config).encode()
+    (folder / "config.yaml").write_bytes(content)
+    return main(["train", f"resume={folder}", *overrides])
+
+
+HOSTILE: dict[str, tuple[dict[str, Any], str]] = {
+    "plugins": ({"plugins": ["evil"]}, "repeat 'plugins=[\"evil\"]'"),
+    "a plugin's callback": (
+        {"plugins": ["evil"], "callbacks": {"x": {"_target_": "evil.Mine", "path": "/"}}},
+        '\'+callbacks.x={_target_: "evil.Mine", path: "/"}\'',
+    ),
+    "a callback that writes elsewhere": (
+        {
+            "callbacks": PACKAGED
+            | {"x": {"_target_": "pytorch_lightning.callbacks.ModelCheckpoint", "dirpath": "/x/y"}}
+        },
+        '\'+callbacks.x={_target_: "pytorch_lightning.callbacks.ModelCheckpoint", dirpath: "/x/y"}\'',
+    ),
+    "a changed argument": (
+        {"callbacks": PACKAGED | {"early_stopping": STOPPING | {"patience": 99}}},
+        "repeat '~callbacks.early_stopping' '+callbacks.early_stopping={_target_: ",
+    ),
+    "a logger that writes elsewhere": (
+        {"logger": {"csv": {"_target_": "pytorch_lightning.loggers.CSVLogger", "save_dir": "/x/y"}}},
+        '\'+logger.csv={_target_: "pytorch_lightning.loggers.CSVLogger", save_dir: "/x/y"}\'',
+    ),
+    "a text for the shell": (
+        {"logger": {"csv": {"_target_": "pytorch_lightning.loggers.CSVLogger", "save_dir": "'; rm -rf ~ #"}}},
+        "'\"'\"'; rm -rf ~ #",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "said"), HOSTILE.values(), ids=HOSTILE)
+def test_code_that_a_folder_names_is_refused_with_what_to_repeat(
+    changes: dict[str, Any], said: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert resume(folder, config=settings(**changes)) == 2
+    written = capsys.readouterr().err
+    assert "are expected from the command line, because they name code to run" in written
+    assert said in written
+    assert names(folder) == ["config.yaml", "evil.py"]
+    assert not (tmp_path / "it ran").exists()
+
+
+def accepted(folder: Path, *overrides: str, config: dict[str, Any]) -> TrainConfig:
+    """Read a run's configuration as ``train resume=<folder>`` does before it imports torch."""
+    (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    register_schemas()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        asked = parse(compose("train", overrides=[*overrides]), TrainConfig)
+    return resumed_config(folder, asked=asked, overrides=overrides)
+
+
+def test_the_repeated_code_is_accepted_as_the_error_writes_it(folder: Path) -> None:
+    node = {"_target_": "evil.Mine", "text": "a, 'b' \"c\" {d}", "steps": [1, None, 0.5], "on": True}
+    changed = {"early_stopping": STOPPING | {"patience": 9}}
+    hostile = settings(plugins=["evil"], callbacks=PACKAGED | changed | {"x": node})
+    with pytest.raises(ConfigError, match="if you trust that code, repeat") as refused:
+        accepted(folder, config=hostile)
+    advice = shlex.split(str(refused.value).rpartition("repeat ")[2])
+    found = accepted(folder, *advice, config=hostile)
+    assert (found.plugins, found.callbacks) == (hostile["plugins"], hostile["callbacks"])
+
+
+@pytest.mark.parametrize("off", [{}, {"progress_bar": None}])
+def test_what_a_folder_leaves_off_needs_no_repetition(off: dict[str, Any], folder: Path) -> None:
+    found = accepted(folder, config=settings(callbacks=off, logger={}))
+    assert (found.callbacks, found.logger) == (off, {})
+    with pytest.raises(ConfigError, match=r"was begun without 'plugins=\[json\]'; leave it out"):
+        accepted(folder, "plugins=[json]", config=settings(callbacks=off, logger={}))
+
+
+def link_log(run: Path, outside: Outside) -> None:
+    (run / "run.log").symlink_to(outside.file)
+
+
+def link_lock(run: Path, outside: Outside) -> None:
+    (run / ".lock").symlink_to(outside.file)
+
+
+def link_log_hard(run: Path, outside: Outside) -> None:
+    os.link(outside.file, run / "run.log")
+
+
+def link_checkpoints(run: Path, outside: Outside) -> None:
+    (run / "checkpoints").symlink_to(outside.folder / "checkpoints")
+
+
+def link_last(run: Path, outside: Outside) -> None:
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / "last.ckpt").symlink_to(outside.folder / "checkpoints" / "last.ckpt")
+
+
+def link_tensorboard(run: Path, outside: Outside) -> None:
+    (run / "tensorboard").symlink_to(outside.folder)
+
+
+def link_report(run: Path, outside: Outside) -> None:
+    (run / "report").symlink_to(outside.folder)
+
+
+def link_far_down(run: Path, outside: Outside) -> None:
+    (run / "report" / "a" / "b").mkdir(parents=True)
+    (run / "report" / "a" / "b" / "c").symlink_to("../../../..")
+
+
+def pipe(run: Path, outside: Outside) -> None:
+    os.mkfifo(run / "state.json")
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        *(link_log, link_lock, link_log_hard, link_checkpoints, link_last),
+        *(link_tensorboard, link_report, link_far_down, pipe),
+    ],
+)
+def test_a_link_through_which_would_be_written_elsewhere_is_refused(
+    prepare: Callable[[Path, Outside], None],
+    folder: Path,
+    outside: Outside,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    prepare(folder, outside)
+    before = names(folder)
+    assert resume(folder, config=settings()) == 2
+    assert re.search(r"resume: expected plain files and folders in .* got the", capsys.readouterr().err)
+    assert names(folder) == sorted({*before, "config.yaml"})
+    assert outside.is_untouched()
+
+
+def bomb(levels: int = 30) -> bytes:
+    lines = ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, levels))]
+    return "\n".join(lines).encode()
+
+
+UNREADABLE = {
+    "empty": (b"", "has no settings of data, model, optimizer, recipe, trainer"),
+    "one key": (b"seed: 3\n", "has no settings of data, model"),
+    "binary": (bytes(range(256)), "cannot be read"),
+    "a list": (b"- 1\n- 2\n", "expected keys and values, got a list"),
+    "a word": (b"hello", "has no settings of data"),
+    "nested": (b"[" * 50_000, "it is nested more than 30 deep"),
+    "an alias bomb": (bomb(), "aliases (*name) are not followed"),
+    "a date": (b"data: 2001-99-99", "config.yaml' is of no run"),
+    "an object": (b"data: !!python/object/apply:os.system ['touch /x/y']", "cannot be read"),
+    "a set": (b"data: !!set {a, b}", "config.yaml' "),
+    "a hydra node": (
+        yaml.safe_dump(settings(hydra={"callbacks": {"x": {"_target_": "os.system"}}})).encode(),
+        "hydra: no such key",
+    ),
+    "a secret": (
+        yaml.safe_dump(settings(outputs="${oc.env:HOME}")).encode(),
+        "references are not followed, got '${oc.env:HOME}'",
+    ),
+    "a disguised secret": (
+        yaml.safe_dump(settings()).replace("outputs: outputs", 'outputs: "\\x24{oc.env:HOME}"').encode(),
+        "references are not followed, got '${oc.env:HOME}'",
+    ),
+    "large": (b"#" * (2**18 + 1), "it has 262,145 bytes, expected at most 262,144"),
+}
+
+
+@pytest.mark.parametrize(("content", "said"), UNREADABLE.values(), ids=UNREADABLE)
+def test_what_is_no_configuration_of_a_run_is_one_sentence(
+    content: bytes, said: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert resume(folder, config=content) == 2
+    written = capsys.readouterr().err
+    assert said in written
+    assert written.startswith("error: resume: '")
+    assert names(folder) == ["config.yaml", "evil.py"]
