@@ -44,7 +44,8 @@ def test_folds_out_of_range_are_refused(wrong: dict[str, Any], said: str) -> Non
     ("wrong", "said"),
     [
         ({"mask_width": "thin"}, r"data\.masked\.mask_width: .* got 'thin'"),
-        ({"crack_values": [300]}, r"data\.masked\.crack_values: .* got 300"),
+        ({"crack_values": [65536]}, r"data\.masked\.crack_values: .* got 65536"),
+        ({"exif": "maybe"}, r"data\.masked\.exif: .* got 'maybe'"),
         ({"hard_negatives": [-1]}, r"data\.masked\.hard_negatives: .* got -1"),
         ({"least_crack_px": 0}, r"data\.masked\.least_crack_px: .* got 0"),
     ],

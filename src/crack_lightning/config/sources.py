@@ -43,6 +43,8 @@ class MaskedConfig:
         stride_px: Step from tile to tile in pixels; ``None`` is ``tile_px``.
         least_crack_px: Crack pixels from which a tile is cracked; a tile with fewer, but some, is left out.
         mask_width: ``true`` where a mask shows a crack as wide as it is, ``line`` where it is a thin line.
+        exif: Of photos that EXIF turns: ``applied`` where their masks are drawn on the turned photo,
+            ``ignored`` where on the pixels as stored; ``auto`` goes by the sizes of both.
     """
 
     images: list[str] = field(default_factory=lambda: ["images"])
@@ -55,19 +57,21 @@ class MaskedConfig:
     stride_px: int | None = None
     least_crack_px: int = 60
     mask_width: str = "line"
+    exif: str = "auto"
 
     def __post_init__(self) -> None:
         self.mask_width = self.mask_width.lower()  # YAML's true arrives as True
         require_choice("data.masked.mask_width", self.mask_width, ("true", "line"))
+        require_choice("data.masked.exif", self.exif, ("auto", "applied", "ignored"))
         require_range("data.masked.tile_px", self.tile_px, low=16, high=4096)
         require_range("data.masked.least_crack_px", self.least_crack_px, low=1)
         if self.stride_px is not None:
             require_range("data.masked.stride_px", self.stride_px, low=1)
         if self.crack_from is not None:
-            require_range("data.masked.crack_from", self.crack_from, low=1, high=255)
+            require_range("data.masked.crack_from", self.crack_from, low=1, high=2**16 - 1)
         for key in ("crack_values", "hard_negatives"):
             for value in getattr(self, key):
-                require_range(f"data.masked.{key}", value, low=0, high=255)
+                require_range(f"data.masked.{key}", value, low=0, high=2**16 - 1)
 
     def rules(self) -> dict[str, Any]:
         """Return the arguments of ``data.sources.masked_photos.MaskRules``."""

@@ -6,18 +6,18 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
 from crack_lightning.data.decoding import UnreadableImageError, decode_image
-from crack_lightning.data.masks import read_mask
+from crack_lightning.data.mask_files import read_mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -77,7 +77,8 @@ def read_masks(paths: Sequence[Path | None], *, size: int) -> Tensor:
     batch = torch.zeros((len(paths), 1, size, size), dtype=torch.uint8)
     for row, path in enumerate(paths):
         if path is not None:
-            batch[row] = resized(read_mask(path)[..., None], size=size)
+            grey = np.asarray(read_mask(path).values, np.uint8)
+            batch[row] = resized(grey[..., None], size=size)
     return batch
 
 

@@ -1,19 +1,15 @@
-"""Pixel masks: what their values mean, and how wide a crack in them is."""
+"""Rules for pixel masks, and the width of a crack in one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
-from PIL import Image
-
-from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -35,6 +31,8 @@ class MaskRules:
         stride_px: Step from tile to tile, pixels.
         least_crack_px: Crack pixels from which a tile is cracked; tiles with fewer, but some, are left out.
         mask_width: ``true`` where a mask shows a crack as wide as it is, ``line`` where it is a thin line.
+        exif: Of photos that EXIF turns: ``applied`` where their masks are drawn on the turned photo,
+            ``ignored`` where on the pixels as stored, ``auto`` to go by the sizes of both.
     """
 
     images: Sequence[str]
@@ -47,29 +45,24 @@ class MaskRules:
     stride_px: int
     least_crack_px: int
     mask_width: str
+    exif: str = "auto"
 
-    def is_crack(self, mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    @property
+    def background(self) -> int:
+        """The value of what is nothing: 0, or 255 where 0 means something."""
+        return 255 if 0 in (*self.crack_values, *self.hard_negatives) else 0
+
+    def undeclared(self, value: int) -> bool:
+        """Return whether a value stands for nothing that the rules name."""
+        below = self.crack_from is None or value < self.crack_from
+        named = (self.background, *self.hard_negatives, *(() if self.crack_from else self.crack_values))
+        return below and value not in named
+
+    def is_crack(self, mask: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
         """Return which pixels are crack, bool ``(H, W)``."""
         if self.crack_from is not None:
             return np.asarray(mask >= self.crack_from)
         return np.isin(mask, list(self.crack_values))
-
-
-def read_mask(path: Path) -> NDArray[np.uint8]:
-    """Read a mask's grey values, uint8 ``(H, W)``; of a MATLAB file its ``Segmentation``.
-
-    Raises:
-        DataError: If the file is no mask.
-    """
-    try:
-        if path.suffix.lower() == ".mat":
-            from scipy.io import loadmat
-
-            return np.asarray(loadmat(path)["groundTruth"]["Segmentation"][0, 0], np.uint8)
-        with Image.open(path, formats=("PNG", "BMP", "TIFF", "JPEG")) as image:
-            return np.array(image.convert("L"))
-    except Exception as error:  # decoders raise anything on damaged bytes
-        raise DataError(f"data.masked.masks: cannot read '{path}' ({error}); mend or replace it.") from error
 
 
 def crack_width(crack: NDArray[np.bool_]) -> float:

@@ -54,3 +54,8 @@ def turn_upright(pixels: NDArray[T], orientation: int) -> NDArray[T]:
     transposed, rows, columns = _MOVES[orientation]
     upright = pixels.swapaxes(0, 1) if transposed else pixels
     return np.ascontiguousarray(upright[::rows, ::columns])
+
+
+def swaps_sides(orientation: int) -> bool:
+    """Return whether an orientation makes the width the height."""
+    return orientation != UPRIGHT and _MOVES[orientation][0]

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from crack_lightning.data.loading import read_batch
-from crack_lightning.data.masks import read_mask
+from crack_lightning.data.mask_files import read_mask
 from crack_lightning.errors import ConfigError
 from crack_lightning.evaluation.intervals import group_codes
 from crack_lightning.evaluation.localisation import by_lines, localisation_scores, localisation_skill
@@ -127,7 +127,7 @@ def _localisation(maps: Maps, table: TileTable, predictions: Predictions) -> dic
         return None
     tested, mask = predictions.index, table.extra["mask"].astype(np.str_)
     rows = _spread(np.sort(tested[(predictions.label == positive) & (mask[tested] != "")]), MOST_MEASURED)
-    masks = [read_mask(table.root / mask[row]) > 0 for row in rows]
+    masks = [read_mask(table.root / mask[row]).values > 0 for row in rows]
     with_crack = np.array([crack.any() for crack in masks], bool)
     if not with_crack.any():
         return None

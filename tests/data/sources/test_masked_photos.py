@@ -140,7 +140,7 @@ def test_the_same_photos_are_cut_once_and_other_rules_anew(
 ) -> None:
     root = lay(tmp_path / "set")
     first = read(root, tmp_path)
-    monkeypatch.setattr(masked_photos, "_cut_photo", lambda *_, **__: pytest.fail("cut again"))
+    monkeypatch.setattr(masked_photos, "cut_photo", lambda *_, **__: pytest.fail("cut again"))
     again = read(root, tmp_path)
     assert np.array_equal(first.sha256, again.sha256)
     with pytest.raises(BaseException, match="cut again"):
@@ -178,7 +178,12 @@ def test_what_is_left_out_is_counted(tmp_path: Path, caplog: pytest.LogCaptureFi
     photo(9).resize((40, 200)).save(root / "images" / "thin.jpg")
     Image.new("L", (40, 200)).save(root / "masks" / "thin.png")
     caplog.set_level("INFO")
-    assert len(read(root, tmp_path)) == 15
+    for _ in ("cut", "from the cache"):
+        table = read(root, tmp_path)
+        assert len(table) == 15
+        assert [(item.folder, item.files, item.reason.split(",")[0]) for item in table.left_out] == [
+            ("images", 1, "smaller than a tile")
+        ]
     assert "1 photos were too small, 3 tiles had too little crack" in caplog.text
 
 

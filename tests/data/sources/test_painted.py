@@ -12,7 +12,7 @@ import pytest
 
 from crack_lightning.data.following import split_with_painted
 from crack_lightning.data.loading import decode_image
-from crack_lightning.data.masks import read_mask
+from crack_lightning.data.mask_files import read_mask
 from crack_lightning.data.reading import with_splits
 from crack_lightning.data.sources.mixed import stacked
 from crack_lightning.data.sources.painted import load, placed
@@ -69,7 +69,7 @@ def test_half_are_cracked_with_a_mask_of_their_own_size_and_a_width(tiles: TileT
     np.testing.assert_array_equal(cracked, tiles.extra["mask"] != "")
     np.testing.assert_array_equal(cracked, np.isfinite(tiles.extra["crack_width_px"].astype(float)))
     for row in np.flatnonzero(cracked)[:5]:
-        mask = read_mask(tiles.root / str(tiles.extra["mask"][row]))
+        mask = read_mask(tiles.root / str(tiles.extra["mask"][row])).values
         assert mask.shape == decode_image(tiles.root / tiles.path[row]).shape[:2]
         assert set(np.unique(mask)) == {0, 255}
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from crack_lightning.cache_entries import cached_entry
-from crack_lightning.data.decoding import UnreadableImageError, decode_image
+from crack_lightning.data.decoding import DECODING_VERSION, UnreadableContentError, read_file
 from crack_lightning.data.left_out import count_left_out
-from crack_lightning.data.masks import MaskRules, crack_width, read_mask
 from crack_lightning.data.progress import with_bar
 from crack_lightning.data.sources.cut import CutTile, read_table, write_table
 from crack_lightning.data.sources.folders import (
@@ -26,18 +23,20 @@ from crack_lightning.data.sources.folders import (
     no_images,
     unused,
 )
+from crack_lightning.data.sources.mask_turns import mask_turns
+from crack_lightning.data.sources.photo_cutting import Seen, cut_photo
 from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
+    from crack_lightning.data.masks import MaskRules
     from crack_lightning.data.table import TileTable
 
 log = logging.getLogger(__name__)
-_VERSION = 1
+_VERSION = 2
+_NOTES = "notes.txt"
 _MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg", ".mat")
 _LISTED = 8
 
@@ -75,7 +74,7 @@ def load(
     photos = group_by_photo([Tile(path.relative_to(root).as_posix(), "") for path, _ in pairs], group_pattern)
     groups = [photo.group or photo.path for photo in photos]
     made_of = {
-        "cut": _VERSION,
+        "cut": [_VERSION, DECODING_VERSION],
         "files": _digest(pairs),
         "groups": groups,
         "rules": {key: _plain(value) for key, value in vars(rules).items()},
@@ -87,28 +86,25 @@ def load(
         title = "Cutting tiles" if show_progress else None
         work = with_bar(zip(pairs, groups, strict=True), title, total=len(pairs))
         rows: list[CutTile] = []
-        seen = _Seen()
-        for number, ((photo, mask), group) in enumerate(work):
-            rows += _cut_photo(folder, number, photo, mask, group, rules=rules, seen=seen)
+        turns, assumed = mask_turns(pairs, exif=rules.exif)
+        seen = Seen(assumed=assumed)
+        for number, (pair, group) in enumerate(work):
+            rows += cut_photo(folder, number, pair, group, turn=turns[number], rules=rules, seen=seen)
         _check_labels(root, rows, seen, rules=rules, one_class=one_class)
-        log.info("masks: %d photos were too small, %d tiles had too little crack", seen.small, seen.unclear)
+        (folder / _NOTES).write_text("\n".join(seen.notes(rules)), encoding="utf-8")
         write_table(folder, rows, source="masked_photos")
 
     entry = cached_entry("masked", made_of, cut, cache=cache)
-    table = replace(read_table(entry), left_out=count_left_out(_left_out(root, pairs, rules)))
+    for note in (entry / _NOTES).read_text(encoding="utf-8").splitlines():
+        log.warning("%s", note)
+    table = read_table(entry)
+    table = replace(
+        table, left_out=count_left_out([*_left_out(root, pairs, rules), *_without_tiles(root, pairs, table)])
+    )
     if not one_class and len(np.unique(table.label)) < 2:
         raise _one_class_only(root, int(table.label.sum()), len(table))
     log.info("masks: %d photos, %d tiles; tiles are in '%s'", len(pairs), len(table), entry)
     return table
-
-
-@dataclass
-class _Seen:
-    """What was met while cutting: mask values by pixels, photos below a tile's size, tiles left out."""
-
-    values: Counter[int] = field(default_factory=Counter)
-    small: int = 0
-    unclear: int = 0
 
 
 def _pairs(root: Path, rules: MaskRules) -> list[tuple[Path, Path]]:
@@ -157,6 +153,17 @@ def _left_out(root: Path, pairs: list[tuple[Path, Path]], rules: MaskRules) -> I
         yield path, "a mask of no photo" if of_masks and reason == elsewhere else reason
 
 
+def _without_tiles(root: Path, pairs: list[tuple[Path, Path]], table: TileTable) -> Iterator[tuple[str, str]]:
+    """Yield the photos that gave no tile, which are numbered in the tiles' names."""
+    numbers = {int(path.removeprefix("images/").partition("_")[0]) for path in table.path.tolist()}
+    for number, (photo, _) in enumerate(pairs):
+        if number not in numbers:
+            yield (
+                photo.relative_to(root).as_posix(),
+                "smaller than a tile, or with too little crack in every tile",
+            )
+
+
 def _masks_by_stem(folder: Path) -> dict[str, list[Path]]:
     """List what may be masks by their relative path without the suffix, the most exact formats first."""
     found: dict[str, list[Path]] = {}
@@ -174,62 +181,10 @@ def _is_mask(path: Path, rules: MaskRules) -> bool:
     return path.suffix.lower() not in (".jpg", ".jpeg")
 
 
-def _cut_photo(
-    folder: Path,
-    number: int,
-    photo_path: Path,
-    mask_path: Path,
-    group: str,
-    *,
-    rules: MaskRules,
-    seen: _Seen,
-) -> Iterator[CutTile]:
-    photo, mask = _read_photo(photo_path), read_mask(mask_path)
-    if photo.shape[:2] != mask.shape:
-        raise DataError(
-            f"data.masked.masks: '{mask_path}' is {mask.shape[1]} x {mask.shape[0]} pixels and its photo "
-            f"{photo.shape[1]} x {photo.shape[0]}; both must be of one size."
-        )
-    seen.values.update({int(value): int((mask == value).sum()) for value in np.unique(mask)})
-    seen.small += min(mask.shape) < rules.tile_px
-    crack, side = rules.is_crack(mask), rules.tile_px
-    for top in range(0, photo.shape[0] - side + 1, rules.stride_px):
-        for left in range(0, photo.shape[1] - side + 1, rules.stride_px):
-            window = np.s_[top : top + side, left : left + side]
-            if 0 < crack[window].sum() < rules.least_crack_px:
-                seen.unclear += 1
-                continue
-            name = f"{number:05d}_{photo_path.stem}_{top}_{left}.png"
-            data = cv2.imencode(".png", cv2.cvtColor(photo[window], cv2.COLOR_RGB2BGR))[1].tobytes()
-            (folder / "images" / name).write_bytes(data)
-            shown = crack[window].astype(np.uint8) * 255
-            (folder / "masks" / name).write_bytes(cv2.imencode(".png", shown)[1].tobytes())
-            alike = [value for value in rules.hard_negatives if (mask[window] == value).any()]
-            yield CutTile(
-                path=f"images/{name}",
-                cracked=bool(crack[window].any()),
-                group=group,
-                sha256=hashlib.sha256(data).hexdigest(),
-                crack_width_px=crack_width(crack[window]) if rules.mask_width == "true" else float("nan"),
-                distractors="+".join(f"mask value {value}" for value in alike),
-                mask=f"masks/{name}",
-            )
-
-
-def _read_photo(path: Path) -> NDArray[np.uint8]:
-    try:
-        return decode_image(path)
-    except UnreadableImageError as error:
-        raise DataError(
-            f"data.masked.images: cannot read '{path}': {error.reason}. "
-            "Mend the photo, or remove it with its mask."
-        ) from None
-
-
-def _check_labels(root: Path, rows: list[CutTile], seen: _Seen, *, rules: MaskRules, one_class: bool) -> None:
+def _check_labels(root: Path, rows: list[CutTile], seen: Seen, *, rules: MaskRules, one_class: bool) -> None:
     """Refuse tiles of one class; where one is enough, masks whose values mean nothing."""
     cracked = sum(row["cracked"] for row in rows)
-    unexplained = seen.values.keys() - {0, *rules.hard_negatives}
+    unexplained = any(rules.undeclared(value) for value in seen.values)
     if 0 < cracked < len(rows) or (one_class and rows and (cracked or not unexplained)):
         return
     values = ", ".join(f"{value} ({number:,})" for value, number in seen.values.most_common(_LISTED))
@@ -248,10 +203,18 @@ def _digest(pairs: list[tuple[Path, Path]]) -> str:
     digest = hashlib.sha256()
     for pair in pairs:
         for path in pair:
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+            digest.update(hashlib.sha256(_read(path)).digest())
             digest.update(path.name.encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return read_file(path)
+    except UnreadableContentError as error:
+        raise DataError(
+            f"data.masked: cannot read '{path}' ({error}); mend it, or remove the photo with its mask."
+        ) from None
 
 
 def _plain(value: Any) -> Any:
