@@ -9,11 +9,17 @@ import numpy as np
 import pytest
 import statsmodels.api as sm
 from scipy import stats
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
 from statsmodels.stats.proportion import proportion_confint
 
 from crack_lightning.evaluation.detection import probability_of_detection
+from crack_lightning.evaluation.hit_miss import fit_curve
+from crack_lightning.evaluation.logistic_fit import fit_many
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
@@ -117,6 +123,155 @@ def test_no_bound_by_photos_hangs_on_a_single_photo() -> None:
     assert told["a90_95_px_by_photos"] is None
 
 
+def laws(rng: np.random.Generator, number: int) -> dict[str, Floats]:
+    """Widths by three laws: even by logarithm, even, and as drawn by default (hairlines, wide, some clipped)."""
+    typical = np.where(rng.random(number) < 0.03, rng.uniform(0.7, 1.1, number), rng.uniform(5, 12, number))
+    return {
+        "log-uniform": np.exp(rng.uniform(np.log(0.7), np.log(12), number)),
+        "uniform": rng.uniform(0.8, 30, number),
+        "default": np.minimum(typical * np.exp(0.2 * rng.standard_normal(number)), 12.0),
+    }
+
+
+def random_sets(law: str, number: int) -> Iterator[tuple[Floats, NDArray[np.bool_]]]:
+    """Log widths and hits of all kinds: few and many, steep and flat, rounded widths, one or two misses."""
+    rng = np.random.default_rng(len(law))
+    for place in range(number):
+        width = laws(rng, int(rng.integers(60, 400)))[law]
+        x = np.log(np.round(width) + 0.5 if place % 5 == 0 else width)
+        hit = rng.random(len(x)) < expit(rng.uniform(1, 8) * (x - np.log(rng.uniform(0.7, 5))))
+        yield x, hit
+
+
+def overlap(x: Floats, hit: NDArray[np.bool_]) -> bool:
+    """Whether no width divides hits from misses (Albert and Anderson 1984), by trying every one."""
+    if hit.all() or not hit.any():
+        return False
+    return not any(
+        (hit[x > at].all() and not hit[x < at].any()) or (hit[x < at].all() and not hit[x > at].any())
+        for at in np.unique(x)
+    )
+
+
+@pytest.mark.parametrize("law", ["log-uniform", "uniform", "default"])
+def test_every_curve_equals_the_one_of_an_independent_glm_and_there_is_none_where_nothing_overlaps(
+    law: str,
+) -> None:
+    fitted = 0
+    for x, hit in random_sets(law, 334):
+        curve = fit_curve(x, hit)
+        assert (curve is not None) == overlap(x, hit)
+        if curve is None:
+            continue
+        model = sm.GLM(hit.astype(float), sm.add_constant(x), family=sm.families.Binomial())
+        reference = model.fit(tol=1e-14, maxiter=100)
+        assert (curve.intercept, curve.slope) == pytest.approx(tuple(reference.params), rel=1e-6, abs=1e-6)
+        assert curve.log_likelihood == pytest.approx(reference.llf, abs=1e-6)
+        fitted += 1
+    assert fitted > 150
+
+
+@pytest.mark.parametrize("law", ["log-uniform", "uniform", "default"])
+def test_curves_that_are_fitted_together_equal_those_that_are_fitted_alone_row_by_row(law: str) -> None:
+    rng = np.random.default_rng(1)
+    for x, hit in random_sets(law, 8):
+        places, at = np.unique(x, return_inverse=True)
+        weights = rng.poisson(1.0, (20, len(x))).astype(float)
+        tried = np.stack([np.bincount(at, row, len(places)) for row in weights])
+        hits = np.stack([np.bincount(at, row * hit, len(places)) for row in weights])
+        together = fit_many(places, hits, tried, start=np.array([0.0, 1.0]))
+        for row, fitted in zip(weights, together, strict=True):
+            drawn_again = np.repeat(np.arange(len(x)), row.astype(int))
+            alone = fit_curve(x[drawn_again], hit[drawn_again])
+            if alone is None:
+                assert np.isnan(fitted).all()
+            else:
+                assert fitted == pytest.approx(alone[:2], rel=1e-6, abs=1e-6)
+
+
+def bound_by_grid(x: Floats, hit: NDArray[np.bool_], *, at: float, value: float) -> float:
+    """The modified root against the likeliest curve through a point, found on a grid of slopes."""
+
+    def likelihood(intercept: Floats, slope: Floats) -> Floats:
+        logits = intercept[:, None] + slope[:, None] * (x - at)
+        return np.asarray((hit * logits - np.logaddexp(0, logits)).sum(axis=1))
+
+    low, high = -50.0, 50.0
+    for _ in range(12):  # of a concave function, each grid between the neighbours of the best
+        slopes = np.linspace(low, high, 41)
+        best = int(likelihood(np.full(41, value), slopes).argmax())
+        low, high = slopes[max(best - 1, 0)], slopes[min(best + 1, 40)]
+    through = slopes[best]
+    whole = sm.GLM(hit.astype(float), sm.add_constant(x - at), family=sm.families.Binomial()).fit(tol=1e-14)
+    gap = whole.params[0] - value
+    root = np.sign(gap) * np.sqrt(2 * (whole.llf - likelihood(np.array([value]), np.array([through]))[0]))
+    chance = expit(value + through * (x - at))
+    nuisance = (chance * (1 - chance) * (x - at) ** 2).sum()
+    wald = gap / np.sqrt(np.linalg.det(whole.cov_params()) * nuisance)
+    return float(root + np.log(wald / root) / root)
+
+
+@pytest.mark.parametrize("law", ["log-uniform", "uniform", "default"])
+def test_bounds_equal_those_of_a_grid_and_rise_with_the_width(law: str) -> None:
+    estimable = 0
+    for x, hit in random_sets(law, 12):
+        told = probability_of_detection(np.exp(x), hit, np.arange(len(x)))
+        if not told["estimable"]:
+            continue
+        estimable += 1
+        assert (np.diff(told["curve"]["low"]) >= 0).all()
+        assert (np.diff(told["curve"]["pod"]) >= 0).all()
+        assert (np.array(told["curve"]["low"]) <= np.array(told["curve"]["pod"])).all()
+        bound = np.log(told["a90_95_px"])
+        assert bound_by_grid(x, hit, at=bound, value=np.log(9)) == pytest.approx(1.6448536, abs=1e-3)
+        above = np.array(told["curve"]["width_px"]) >= told["a90_95_px"] * (1 + 1e-6)
+        assert (np.array(told["curve"]["low"])[above] >= 0.9 - 1e-6).all()
+    assert estimable > 3
+
+
+def test_a_run_of_mostly_wide_cracks_has_the_curve_of_the_greatest_likelihood() -> None:
+    rng = np.random.default_rng(4)
+    width = np.append(rng.uniform(4, 12, 285), rng.uniform(0.7, 1.4, 15))
+    found = rng.random(300) < expit(-2.3 + 3.1 * np.log(width))
+    told = probability_of_detection(width, found, np.arange(300) // 2)
+    reference = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10)
+    reference.fit(np.log(width)[:, None], found)
+    assert told["intercept"] == pytest.approx(reference.intercept_[0], rel=1e-6)
+    assert told["slope"] == pytest.approx(reference.coef_[0, 0], rel=1e-6)
+    assert told["a90_95_px_by_photos"] >= told["a90_95_px"] > told["a90_px"] > told["a50_px"]
+
+
+@pytest.mark.parametrize("factor", [1e-30, 1e-3, 1e3, 1e30])
+def test_the_unit_of_the_widths_does_not_matter(factor: float) -> None:
+    width, found = drawn()
+    told, scaled = (probability_of_detection(w, found, np.arange(300)) for w in (width, factor * width))
+    for name in ("a50_px", "a90_px", "a90_95_px"):
+        assert scaled[name] / factor == pytest.approx(told[name], rel=1e-6)
+    assert scaled["slope"] == pytest.approx(told["slope"], rel=1e-6)
+    np.testing.assert_allclose(scaled["curve"]["low"], told["curve"]["low"], atol=1e-6)
+
+
+def test_widths_that_hardly_differ_have_a_curve_all_the_same() -> None:
+    width, found = drawn()
+    narrow = 5 * width**1e-6
+    told = probability_of_detection(narrow, found, np.arange(300))
+    expected = probability_of_detection(width, found, np.arange(300))
+    assert told["slope"] * 1e-6 == pytest.approx(expected["slope"], rel=1e-4)
+    assert np.log(told["a90_px"] / 5) * 1e6 == pytest.approx(np.log(expected["a90_px"]), rel=1e-4)
+
+
+def test_a_single_pair_that_overlaps_gives_the_greatest_likelihood() -> None:
+    x, hit = np.linspace(-1, 2, 200), np.arange(200) >= 80
+    hit[79], hit[80] = True, False
+    curve = fit_curve(x, hit)
+    assert curve is not None
+    reference = sm.GLM(hit.astype(float), sm.add_constant(x), family=sm.families.Binomial()).fit(
+        tol=1e-14, maxiter=200
+    )
+    assert curve.log_likelihood >= reference.llf - 1e-9
+    assert curve.slope == pytest.approx(reference.params[1], rel=1e-5)
+
+
 RISING = np.linspace(1, 9, 80)
 
 
@@ -138,6 +293,13 @@ RISING = np.linspace(1, 9, 80)
             RISING,
             np.random.default_rng(0).random(80) > np.arange(80) / 80,
             "Wider cracks are found less often",
+        ),
+        (np.full(80, 4.0), np.arange(80) % 2 == 0, "All cracks have one width; .* at least 40.3 %"),
+        (np.full(80, 4.0), np.ones(80, np.bool_), "Every crack was found; .* at least 96.3 %"),
+        (
+            np.maximum(RISING, 4),
+            (RISING > 4.01) | (np.arange(80) < 5),
+            "Every found crack is at least as wide as every missed one, .* no finite slope; .* at least ",
         ),
         (RISING, np.arange(80) < 30, "Wider cracks are found less often; .* at least 28.4 %"),
     ],

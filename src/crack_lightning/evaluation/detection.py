@@ -12,13 +12,14 @@ import numpy as np
 from scipy import stats
 from scipy.special import expit, logit
 
-from crack_lightning.evaluation.hit_miss import fit_counts, fit_curve, lower_limit, upper_bound
+from crack_lightning.evaluation.hit_miss import HitMissCurve, fit_curve, lower_limits, upper_bound
 from crack_lightning.evaluation.intervals import CONFIDENCE, lower_bound, resampled
+from crack_lightning.evaluation.logistic_fit import fit_many
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from crack_lightning.evaluation.hit_miss import Floats, HitMissCurve
+    from crack_lightning.evaluation.hit_miss import Floats
 
 LEAST_CRACKS = 60
 LEAST_PHOTOS = 20
@@ -28,7 +29,7 @@ _FALLING = "Wider cracks are found less often"
 _POINTS = 60
 _REACH = float(np.log(50))
 _AT_ONCE = 100
-_ROUNDED_TO = 2  # digits of a log width in resamples: 1 % of the width, and far fewer different ones
+_PLACES = 1000
 
 
 def probability_of_detection(
@@ -51,51 +52,70 @@ def probability_of_detection(
         than 20 photos); where it is not, ``reason`` with the bound that can be given.
     """
     known = np.isfinite(width_px) & (width_px > 0)
-    x, hit = np.log(width_px[known].astype(np.float64)), found[known]
+    log_width, hit = np.log(width_px[known].astype(np.float64)), found[known]
     codes = np.unique(group[known], return_inverse=True)[1].astype(np.int64)
-    facts = {"cracks": len(x), "found": int(hit.sum())}
-    if reason := _not_estimable(x, hit):
+    facts = {"cracks": len(hit), "found": int(hit.sum())}
+    if len(hit) < LEAST_CRACKS:
+        reason = f"Only {len(hit)} cracks have a known width, and {LEAST_CRACKS} are needed"
         return facts | {"estimable": False, "reason": f"{reason}{_what_is_known(hit, codes)}."}
-    curve = fit_curve(x, hit)
+    centre, unit = float(log_width.mean()), float(log_width.std()) or 1.0
+    x = (log_width - centre) / unit
+    curve = rising_curve(x, hit)
+    if isinstance(curve, str):
+        return facts | {"estimable": False, "reason": f"{curve}{_what_is_known(hit, codes)}."}
     grid = np.linspace(x.min(), x.max(), _POINTS)
-    bound = upper_bound(x, hit, curve, logit_of_hit=TARGET, reach=_REACH)
+    bound = upper_bound(x, hit, curve, logit_of_hit=TARGET, reach=_REACH / unit)
+
+    def pixels(at: float | None) -> float | None:
+        return None if at is None else float(np.exp(centre + unit * at))
+
     return facts | {
         "estimable": True,
         "method": METHOD,
-        "intercept": curve.intercept,
-        "slope": curve.slope,
-        "a50_px": float(np.exp(curve.where(0.0))),
-        "a90_px": float(np.exp(curve.where(TARGET))),
-        "a90_95_px": None if bound is None else float(np.exp(bound)),
-        "widest_px": float(np.exp(x.max())),
+        "intercept": curve.logit_at(-centre / unit),
+        "slope": curve.slope / unit,
+        "a50_px": pixels(curve.where(0.0)),
+        "a90_px": pixels(curve.where(TARGET)),
+        "a90_95_px": pixels(bound),
+        "widest_px": float(width_px[known].max()),
         "curve": {
-            "width_px": np.exp(grid).tolist(),
-            "pod": [float(expit(curve.logit_at(at))) for at in grid.tolist()],
-            "low": [lower_limit(x, hit, curve, at=at) for at in grid.tolist()],
+            "width_px": np.exp(centre + unit * grid).tolist(),
+            "pod": expit(curve.intercept + curve.slope * grid).tolist(),
+            "low": lower_limits(x, hit, curve, at=grid).tolist(),
         },
-        **_over_photos(x, hit, codes, curve, bound),
+        **{
+            key: pixels(value) if key.endswith("_px_by_photos") else value
+            for key, value in _over_photos(x, hit, codes, curve, bound).items()
+        },
     }
 
 
-def _not_estimable(x: Floats, hit: NDArray[np.bool_]) -> str:
-    """Say why there is no curve; an empty string where there is one."""
-    if len(x) < LEAST_CRACKS:
-        return f"Only {len(x)} cracks have a known width, and {LEAST_CRACKS} are needed"
+def rising_curve(x: Floats, hit: NDArray[np.bool_]) -> HitMissCurve | str:
+    """Fit a curve that rises; return why there is none where there is none.
+
+    Args:
+        x: Log widths, with mean 0 and standard deviation 1 or so, ``(N,)``, N at least 1.
+        hit: Whether each crack was found, bool ``(N,)``.
+    """
     if hit.all():
         return "Every crack was found"
     if not hit.any():
         return "No crack was found"
+    if np.ptp(x) == 0:
+        return "All cracks have one width"
     if x[~hit].max() <= x[hit].min():
-        return "Every found crack is wider than every missed one, so the curve has no slope"
-    return _FALLING if x[hit].max() <= x[~hit].min() else _without_slope(x, hit)
-
-
-def _without_slope(x: Floats, hit: NDArray[np.bool_]) -> str:
-    curve, share = fit_curve(x, hit), float(hit.mean())
+        than = "wider than" if x[~hit].max() < x[hit].min() else "at least as wide as"
+        return f"Every found crack is {than} every missed one, so the curve has no finite slope"
+    if x[hit].max() <= x[~hit].min():
+        return _FALLING
+    curve = fit_curve(x, hit)
+    if curve is None:
+        return "Found and missed cracks overlap too little for a slope"
+    share = float(hit.mean())
     flat = len(hit) * (share * np.log(share) + (1 - share) * np.log1p(-share))
     if 2 * (curve.log_likelihood - flat) < stats.chi2.ppf(CONFIDENCE, 1):
         return "Found cracks are not wider than missed ones"
-    return _FALLING if curve.slope <= 0 else ""
+    return _FALLING if curve.slope <= 0 else curve
 
 
 def _what_is_known(hit: NDArray[np.bool_], codes: NDArray[np.int64]) -> str:
@@ -115,7 +135,7 @@ def _over_photos(
     bound = bound_by_photos(x, hit, codes, curve) if photos >= LEAST_PHOTOS else None
     if bound is None or alone is None:
         return {"photos": photos, "a90_95_px_by_photos": None}
-    return {"photos": photos, "a90_95_px_by_photos": float(np.exp(max(bound, alone)))}
+    return {"photos": photos, "a90_95_px_by_photos": max(bound, alone)}
 
 
 def bound_by_photos(
@@ -124,28 +144,28 @@ def bound_by_photos(
     """Return the one-sided 95 % bound on a90 over resampled photos, corrected for bias and skewness.
 
     Args:
-        x: Log widths, ``(N,)``.
+        x: Log widths, with mean 0 and standard deviation 1 or so, ``(N,)``.
         hit: Whether each crack was found, bool ``(N,)``.
         group: Photos by number from 0, int64 ``(N,)``.
         curve: Their rising curve.
 
     Returns:
-        A log width; ``None`` where too many samples have no rising curve, and so no a90, or where it hangs on
+        A place on the axis of ``x``; ``None`` where too many samples have no rising curve, and so no a90, or where it hangs on
         one group of photos alone.
 
     References:
         Efron, "Better bootstrap confidence intervals", JASA 1987; Field and Welsh, JRSS B 2007.
     """
     order = np.argsort(x)
-    widths, begins = np.unique(np.round(x[order], _ROUNDED_TO), return_index=True)
+    places, begins = np.unique(_few_places(x[order]), return_index=True)
     start = np.array([curve.intercept, curve.slope])
 
     def log_a90(weights: Floats) -> Floats:
         tried = np.add.reduceat(weights[:, order], begins, axis=1)
         hits = np.add.reduceat((weights * hit)[:, order], begins, axis=1)
-        intercept, slope = fit_counts(widths, hits, tried, start=start)[0].T
-        with np.errstate(divide="ignore"):
-            return np.where(slope > 0, (TARGET - intercept) / slope, np.inf)
+        intercept, slope = fit_many(places, hits, tried, start=start).T
+        rising = slope > 0
+        return np.where(rising, (TARGET - intercept) / np.where(rising, slope, 1.0), np.inf)
 
     samples = resampled(lambda weights: {"log_a90": log_a90(weights)}, group)["log_a90"]
     parts = np.array_split(np.arange(int(group.max()) + 1), int(group.max()) // _AT_ONCE + 1)
@@ -159,3 +179,11 @@ def bound_by_photos(
     share = float(stats.norm.cdf(bias + shifted / (1 - skewness * shifted)))
     bound = float(np.quantile(samples, share, method="higher"))
     return bound if np.isfinite(bound) else None
+
+
+def _few_places(x: Floats) -> Floats:
+    """Round x, ``(N,)``, to places evenly between its ends where it has more than ``_PLACES`` different ones."""
+    if len(np.unique(x)) <= _PLACES:
+        return x
+    step = float(np.ptp(x)) / _PLACES
+    return np.asarray(x.min() + step * np.round((x - x.min()) / step))

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy import stats
 from scipy.optimize import brentq
-from scipy.special import expit, logit
+from scipy.special import expit
 
 from crack_lightning.evaluation.intervals import CONFIDENCE
+from crack_lightning.evaluation.logistic_fit import fit_one, information, log_likelihood, root_of_falling
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _NORMAL = float(stats.norm.ppf(CONFIDENCE))
-_STEPS = 25
 _NEAR = 1e-4
+_SCANNED, _FARTHEST = 24, 1e9
 
 
 class HitMissCurve(NamedTuple):
@@ -45,53 +46,25 @@ class HitMissCurve(NamedTuple):
         return (logit_of_hit - self.intercept) / self.slope
 
 
-def fit_curve(x: Floats, hit: NDArray[np.bool_]) -> HitMissCurve:
-    """Fit hits, bool ``(N,)``, that neither x ``(N,)`` nor anything else tells from misses for certain."""
-    start = np.array([logit(np.clip(hit.mean(), 0.01, 0.99)), 0.0])
-    hits, every = hit[None].astype(np.float64), np.ones((1, len(x)))
-    [[intercept, slope]], [information] = fit_counts(x, hits, every, start=start)
+def fit_curve(x: Floats, hit: NDArray[np.bool_]) -> HitMissCurve | None:
+    """Fit hits, bool ``(N,)``, at ``x``, ``(N,)``; ``None`` where the likelihood has no finite maximum."""
+    places, at = np.unique(x, return_inverse=True)
+    hits, tried = np.bincount(at, weights=hit), np.bincount(at).astype(np.float64)
+    fitted = fit_one(places, hits, tried)
+    if fitted is None:
+        return None
+    row = fitted[None]
     return HitMissCurve(
-        intercept=float(intercept),
-        slope=float(slope),
-        log_likelihood=_log_likelihood(hit, intercept + slope * x),
-        information=float(np.linalg.det(information)),
+        *fitted.tolist(),
+        log_likelihood=float(log_likelihood(row, places, hits[None], tried[None])[0]),
+        information=float(information(row, places, tried[None])[0]),
     )
-
-
-def fit_counts(x: Floats, hits: Floats, tried: Floats, *, start: Floats) -> tuple[Floats, Floats]:
-    """Fit R curves at once by Newton's method.
-
-    Args:
-        x: Where, ``(M,)``.
-        hits: How many hits there, ``(R, M)``.
-        tried: Of how many, ``(R, M)``.
-        start: Intercept and slope to begin with, ``(2,)``.
-
-    Returns:
-        Intercepts and slopes, ``(R, 2)``, and their information matrices, ``(R, 2, 2)``. Where there is no
-        finite curve, the slope is merely large.
-    """
-    powers = np.stack([np.ones_like(x), x, x * x], axis=1)
-    both = np.tile(start, (len(hits), 1))
-    information = np.zeros((len(hits), 2, 2))
-    for _ in range(_STEPS):
-        chance = expit(both @ powers[:, :2].T)
-        slope = (hits - tried * chance) @ powers[:, :2]
-        information = ((tried * chance * (1 - chance)) @ powers)[:, [[0, 1], [1, 2]]]
-        (a, b), (_, c) = np.moveaxis(information, 0, -1)
-        with np.errstate(all="ignore"):  # a sample may have no curve
-            step = np.stack([c * slope[:, 0] - b * slope[:, 1], a * slope[:, 1] - b * slope[:, 0]])
-            step = np.nan_to_num(step / (a * c - b * b), posinf=0.0, neginf=0.0)
-        both += np.clip(step.T, -10, 10)
-        if np.abs(step).max() < 1e-6:
-            break
-    return both, information
 
 
 def upper_bound(
     x: Floats, hit: NDArray[np.bool_], curve: HitMissCurve, *, logit_of_hit: float, reach: float
 ) -> float | None:
-    """Return the largest x whose log odds of a hit are not proven higher, one-sided 95 %.
+    """Return the least x from which on the log odds of a hit are proven higher, one-sided 95 %.
 
     Args:
         x: Where it was tried, ``(N,)``.
@@ -108,19 +81,45 @@ def upper_bound(
         return roots(x, hit, curve, at=at, value=logit_of_hit).modified - _NORMAL
 
     estimate = curve.where(logit_of_hit)
-    return None if excess(estimate + reach) < 0 else _crossing(excess, estimate, estimate + reach)
+    places = np.linspace(estimate, estimate + reach, _SCANNED).tolist()
+    below = [excess(place) < 0 for place in places]
+    last = max(number for number, is_below in enumerate(below) if is_below)
+    return None if below[-1] else _crossing(excess, places[last], places[last + 1])
 
 
-def lower_limit(x: Floats, hit: NDArray[np.bool_], curve: HitMissCurve, *, at: float) -> float:
-    """Return the least probability of a hit at a place that is not rejected, one-sided 95 %."""
+def lower_limits(x: Floats, hit: NDArray[np.bool_], curve: HitMissCurve, *, at: Floats) -> Floats:
+    """Return the least probability of a hit at each place that is not rejected, one-sided 95 %.
+
+    Args:
+        x: Where it was tried, ``(N,)``.
+        hit: Whether it was hit, bool ``(N,)``.
+        curve: Their rising curve.
+        at: Rising places, ``(G,)``.
+
+    Returns:
+        Probabilities that do not fall, ``(G,)``: none is higher than at a place above, as the chance of a hit
+        itself is not. The modified root alone, with one or two misses, may give such.
+    """
+    limits = [_lower_logit(x, hit, curve, at=place) for place in at.tolist()]
+    return np.asarray(expit(np.minimum.accumulate(limits[::-1])[::-1]))
+
+
+def _lower_logit(x: Floats, hit: NDArray[np.bool_], curve: HitMissCurve, *, at: float) -> float:
+    estimate = curve.logit_at(at)
 
     def excess(below: float) -> float:
-        return roots(x, hit, curve, at=at, value=curve.logit_at(at) - below).modified - _NORMAL
+        return roots(x, hit, curve, at=at, value=estimate - below).modified - _NORMAL
 
     far = 1.0
-    while excess(far) < 0 and far < 1000:
+    while excess(far) < 0:
         far *= 2
-    return float(expit(curve.logit_at(at) - _crossing(excess, 0.0, far)))
+        if far > _FARTHEST:
+            return -np.inf
+    return estimate - _crossing(excess, 0.0, far)
+
+
+def _crossing(excess: Callable[[float], float], low: float, high: float) -> float:
+    return float(brentq(excess, low, high, xtol=1e-6))
 
 
 class Roots(NamedTuple):
@@ -131,27 +130,20 @@ class Roots(NamedTuple):
 
 
 def roots(x: Floats, hit: NDArray[np.bool_], curve: HitMissCurve, *, at: float, value: float) -> Roots:
-    """Say how far the hits speak against curves with no more than the log odds ``value`` at ``at``."""
-    distance, slope, information = x - at, curve.slope, 1.0
-    for _ in range(_STEPS):
-        chance = expit(value + slope * distance)
-        information = float((chance * (1 - chance) * distance**2).sum())
-        step = float(((hit - chance) * distance).sum()) / information
-        slope += float(np.clip(step, -1 - abs(slope) / 2, 1 + abs(slope) / 2))
-        if abs(step) < 1e-9:
-            break
-    gain = 2 * (curve.log_likelihood - _log_likelihood(hit, value + slope * distance))
+    """Return how far the hits speak against curves with no more than the log odds ``value`` at ``at``."""
+    distance = x - at
+
+    def score(slope: float) -> float:
+        return float(((hit - expit(value + slope * distance)) * distance).sum())
+
+    slope = root_of_falling(score, start=curve.slope, step=abs(curve.slope))
+    logits = value + slope * distance
+    gain = 2 * (curve.log_likelihood - float((hit * logits - np.logaddexp(0, logits)).sum()))
     away = curve.logit_at(at) - value
     root = float(np.sign(away) * np.sqrt(max(gain, 0.0)))
     if abs(root) < _NEAR:
         return Roots(root, root)
-    wald = away * float(np.sqrt(curve.information / information))
+    nuisance = (expit(logits) * expit(-logits) * distance**2).sum()
+    with np.errstate(divide="ignore"):  # where all chances are 0 or 1 in floating point
+        wald = away * np.sqrt(np.divide(curve.information, nuisance))
     return Roots(root, root + float(np.log(wald / root)) / root)
-
-
-def _log_likelihood(hit: NDArray[np.bool_], logits: Floats) -> float:
-    return float((hit * logits - np.logaddexp(0, logits)).sum())
-
-
-def _crossing(excess: Callable[[float], float], low: float, high: float) -> float:
-    return float(brentq(excess, low, high, xtol=1e-6))
