@@ -1,103 +1,123 @@
 """How often a90/95 lies above the true a90, on simulated hits and misses: ``python benchmarks/detection.py``.
 
-400 experiments a cell, whose curve is known; bounds by the modified root and by the plain likelihood ratio of
-MIL-HDBK-1823A; then photos of 8 cracks of one width, some easier than others, with the bound over photos.
-Experiments without a curve are drawn anew and counted. The table goes to ``benchmarks/results/detection.md``.
+400 experiments a row, whose curve is known, over widths of three laws: even by logarithm from 0.7 to 12 px,
+even from 0.8 to 30 px, and those of tiles that are drawn by default. Bounds by the modified root and by the
+plain likelihood ratio of MIL-HDBK-1823A; where photos hold 8 cracks of one width, some easier than others, by
+photos too. Experiments without a curve are drawn anew and counted. The table goes to
+``benchmarks/results/detection.md``.
 """
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from crack_lightning.evaluation.detection import TARGET, bound_by_photos
-from crack_lightning.evaluation.hit_miss import fit_curve, roots, upper_bound
+from crack_lightning.data.cracks import length_inside, random_cracks, width_inside
+from crack_lightning.data.photos import MIN_CRACK_LENGTH_PX
+from crack_lightning.evaluation.detection import TARGET, bound_by_photos, rising_curve
+from crack_lightning.evaluation.hit_miss import roots, upper_bound
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
+    Draw = Callable[[np.random.Generator, int], Floats]
 
 RESULTS = Path(__file__).parent / "results"
-NORMAL = 1.6448536
-LOW, HIGH = float(np.log(0.7)), float(np.log(12))
-CRACKS, CURVES, EXPERIMENTS = (60, 100, 200, 400), ((2.0, 3.0), (2.0, 6.0), (1.0, 4.0), (4.0, 4.0)), 400
-PHOTOS, SPREADS, A_PHOTO = (40, 80, 160), (0.0, 1.0, 2.0), 8
+NORMAL, REACH, TILE_PX = 1.6448536, float(np.log(50)), 96
+CRACKS, CURVES = (60, 100, 200, 400), ((2.0, 3.0), (2.0, 6.0), (1.0, 4.0), (4.0, 4.0))
+PHOTOS, SPREADS, A_PHOTO = (40, 160), (0.0, 1.0, 2.0), 8
+EXPERIMENTS, MOST = 400, 8000
+
+
+class Cell(NamedTuple):
+    """What is simulated: curves of ``a50`` (px) and ``slope``, and how much photos differ, in log odds."""
+
+    cracks: int
+    photos: int
+    spread: float
+    a50: float
+    slope: float
 
 
 def main() -> None:
-    """Simulate every cell and print the tables."""
-    lines = [
-        "| cracks | a50 | slope | above a90 | by the plain ratio | no curve |",
-        "| ---: | ---: | ---: | ---: | ---: | ---: |",
-    ]
-    for cracks in CRACKS:
-        for a50, slope in CURVES:
-            lines.append(alone(cracks, a50, slope))
-            print(lines[-1], flush=True)
-    lines += [
-        "",
-        "| photos of 8 cracks | spread of log odds | above a90, over photos | as if alone | no curve |",
-        "| ---: | ---: | ---: | ---: | ---: |",
-    ]
-    for photos in PHOTOS:
-        for spread in SPREADS:
-            lines.append(together(photos, spread))
-            print(lines[-1], flush=True)
+    """Simulate every cell and print the table."""
+    heads = "widths", *Cell._fields, "above a90", "by the plain ratio", "by photos", "no curve"
+    lines = [f"| {' | '.join(heads)} |", f"| --- {'| ---: ' * (len(heads) - 1)}|"]
+    cells = [Cell(cracks, cracks, 0.0, *curve) for cracks, curve in product(CRACKS, CURVES)]
+    cells += [Cell(A_PHOTO * photos, photos, spread, 2.0, 4.0) for photos, spread in product(PHOTOS, SPREADS)]
+    print("\n".join(lines))
+    for (name, draw), cell in product(width_laws().items(), cells):
+        lines.append(row(name, draw, cell))
+        print(lines[-1], flush=True)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "detection.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def alone(cracks: int, a50: float, slope: float) -> str:
-    """Simulate a cell of cracks that are found one independently of another."""
-    rng = np.random.default_rng([cracks, int(a50), int(slope)])
-    truth = float(np.log(a50) + TARGET / slope)
-    above, plain, done, without = 0, 0, 0, 0
-    while done < EXPERIMENTS:
-        x = rng.uniform(LOW, HIGH, cracks)
-        hit = rng.random(cracks) < expit(slope * (x - np.log(a50)))
-        if not rising(x, hit):
-            without += 1
+def width_laws() -> dict[str, Draw]:
+    """Return how widths are drawn, by name: ``(generator, N)`` gives log widths, ``(N,)``."""
+    drawn = np.log(widths_of_drawn_tiles(np.random.default_rng(0), 3000))
+    return {
+        "log-uniform": lambda rng, number: rng.uniform(np.log(0.7), np.log(12), number),
+        "uniform": lambda rng, number: np.log(rng.uniform(0.8, 30, number)),
+        "default run": lambda rng, number: rng.choice(drawn, number),
+    }
+
+
+def widths_of_drawn_tiles(rng: np.random.Generator, number: int) -> Floats:
+    """Return widths of cracked tiles as ``data=synthetic`` has them, without their pixels, in px."""
+    widths: list[float] = []
+    window = (float(TILE_PX), float(TILE_PX))
+    while len(widths) < number:
+        cracks = random_cracks(rng, 2 * TILE_PX, 2 * TILE_PX, num_cracks=1)
+        tiles = [(*corner, *window) for corner in product((0.0, float(TILE_PX)), repeat=2)]
+        cracked = [tile for tile in tiles if length_inside(cracks, *tile) >= MIN_CRACK_LENGTH_PX]
+        widths += [width_inside(cracks, *tile) for tile in cracked]
+    return np.array(widths[:number])
+
+
+def row(name: str, draw: Draw, cell: Cell) -> str:
+    """Simulate a cell and return its row."""
+    rng = np.random.default_rng([cell.cracks, cell.photos, *map(int, cell[2:])])
+    truth, group = true_a90(cell), np.repeat(np.arange(cell.photos), cell.cracks // cell.photos)
+    above, plain, by_photos, done, tried = 0, 0, 0, 0, 0
+    while done < EXPERIMENTS and tried < MOST:
+        x, tried = draw(rng, cell.photos)[group], tried + 1
+        ease = (cell.spread * rng.standard_normal(cell.photos))[group]
+        hit = rng.random(cell.cracks) < expit(cell.slope * (x - np.log(cell.a50)) + ease)
+        curve = rising_curve(x, hit)
+        if isinstance(curve, str):
             continue
-        curve = fit_curve(x, hit)
-        bound = upper_bound(x, hit, curve, logit_of_hit=TARGET, reach=float(np.log(50)))
+        bound = upper_bound(x, hit, curve, logit_of_hit=TARGET, reach=REACH)
         above += bound is None or bound > truth
         plain += roots(x, hit, curve, at=truth, value=TARGET).plain < NORMAL
+        if cell.photos < cell.cracks:
+            sampled = bound_by_photos(x, hit, group, curve)
+            by_photos += bound is None or sampled is None or max(bound, sampled) > truth
         done += 1
-    return f"| {cracks} | {a50:g} | {slope:g} | {above / done:.1%} | {plain / done:.1%} | {without} |"
+    shares = [f"{count / done:.1%}" for count in (above, plain, by_photos)]
+    shares[2] = shares[2] if cell.photos < cell.cracks else "-"
+    return f"| {' | '.join([name, *(f'{part:g}' for part in cell), *shares, f'{1 - done / tried:.1%}'])} |"
 
 
-def rising(x: Floats, hit: NDArray[np.bool_]) -> bool:
-    """Say whether hits and misses overlap and have a curve that rises."""
-    return bool(hit.any() and not hit.all() and x[~hit].max() > x[hit].min() and fit_curve(x, hit).slope > 0)
+def true_a90(cell: Cell) -> float:
+    """Return the log width at which nine of ten cracks are found, over photos of all kinds."""
+    ease = np.linspace(-8, 8, 2001)
+    weights = stats.norm.pdf(ease)
 
+    def excess(x: float) -> float:
+        chances: NDArray[np.float64] = expit(cell.slope * (x - np.log(cell.a50)) + cell.spread * ease)
+        return float(np.average(chances, weights=weights)) - 0.9
 
-def together(photos: int, spread: float) -> str:
-    """Simulate a cell of cracks of which those of one photo are found more or less easily."""
-    rng = np.random.default_rng([photos, int(spread)])
-    ease = np.linspace(-8, 8, 2001) * max(spread, 1e-9)
-    weights = stats.norm.pdf(ease / max(spread, 1e-9))
-    truth = brentq(lambda x: np.average(expit(4 * x + ease), weights=weights) - 0.9, 0, 10)
-    group = np.repeat(np.arange(photos), A_PHOTO)
-    above, alone_above, done, without = 0, 0, 0, 0
-    while done < EXPERIMENTS:
-        x = (rng.uniform(LOW, HIGH, photos) - np.log(2))[group]
-        hit = rng.random(len(group)) < expit(4 * x + (spread * rng.standard_normal(photos))[group])
-        if not rising(x, hit):
-            without += 1
-            continue
-        curve = fit_curve(x, hit)
-        bound = upper_bound(x, hit, curve, logit_of_hit=TARGET, reach=float(np.log(50)))
-        alone_above += bound is None or bound > truth
-        sampled = bound_by_photos(x, hit, group, curve)
-        above += bound is None or sampled is None or max(bound, sampled) > truth
-        done += 1
-    return f"| {photos} | {spread:g} | {above / done:.1%} | {alone_above / done:.1%} | {without} |"
+    return float(brentq(excess, -10, 10))
 
 
 if __name__ == "__main__":

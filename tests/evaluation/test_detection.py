@@ -124,7 +124,7 @@ def test_no_bound_by_photos_hangs_on_a_single_photo() -> None:
 
 
 def laws(rng: np.random.Generator, number: int) -> dict[str, Floats]:
-    """Widths by three laws: even by logarithm, even, and as drawn by default (hairlines, wide, some clipped)."""
+    """Widths even by logarithm, even, and as drawn by default: hairlines, most wide, some clipped."""
     typical = np.where(rng.random(number) < 0.03, rng.uniform(0.7, 1.1, number), rng.uniform(5, 12, number))
     return {
         "log-uniform": np.exp(rng.uniform(np.log(0.7), np.log(12), number)),
@@ -177,8 +177,8 @@ def test_curves_that_are_fitted_together_equal_those_that_are_fitted_alone_row_b
     for x, hit in random_sets(law, 8):
         places, at = np.unique(x, return_inverse=True)
         weights = rng.poisson(1.0, (20, len(x))).astype(float)
-        tried = np.stack([np.bincount(at, row, len(places)) for row in weights])
-        hits = np.stack([np.bincount(at, row * hit, len(places)) for row in weights])
+        tried = np.stack([np.bincount(at, row, len(places)) for row in weights]).astype(np.float64)
+        hits = np.stack([np.bincount(at, row * hit, len(places)) for row in weights]).astype(np.float64)
         together = fit_many(places, hits, tried, start=np.array([0.0, 1.0]))
         for row, fitted in zip(weights, together, strict=True):
             drawn_again = np.repeat(np.arange(len(x)), row.astype(int))

@@ -91,31 +91,33 @@ def probability_of_detection(
 
 
 def rising_curve(x: Floats, hit: NDArray[np.bool_]) -> HitMissCurve | str:
-    """Fit a curve that rises; return why there is none where there is none.
+    """Fit a curve that rises; return the reason instead where there is none.
 
     Args:
         x: Log widths, with mean 0 and standard deviation 1 or so, ``(N,)``, N at least 1.
         hit: Whether each crack was found, bool ``(N,)``.
     """
-    if hit.all():
-        return "Every crack was found"
-    if not hit.any():
-        return "No crack was found"
+    if reason := _without_overlap(x, hit):
+        return reason
+    curve, share = fit_curve(x, hit), float(hit.mean())
+    if curve is None:
+        return "Found and missed cracks overlap too little for a slope"
+    flat = len(hit) * (share * np.log(share) + (1 - share) * np.log1p(-share))
+    if 2 * (curve.log_likelihood - flat) < stats.chi2.ppf(CONFIDENCE, 1):
+        return "Found cracks are not wider than missed ones"
+    return _FALLING if curve.slope <= 0 else curve
+
+
+def _without_overlap(x: Floats, hit: NDArray[np.bool_]) -> str:
+    """Return why the likelihood has no finite maximum; an empty string where it has one."""
+    if hit.all() or not hit.any():
+        return "Every crack was found" if hit.all() else "No crack was found"
     if np.ptp(x) == 0:
         return "All cracks have one width"
     if x[~hit].max() <= x[hit].min():
         than = "wider than" if x[~hit].max() < x[hit].min() else "at least as wide as"
         return f"Every found crack is {than} every missed one, so the curve has no finite slope"
-    if x[hit].max() <= x[~hit].min():
-        return _FALLING
-    curve = fit_curve(x, hit)
-    if curve is None:
-        return "Found and missed cracks overlap too little for a slope"
-    share = float(hit.mean())
-    flat = len(hit) * (share * np.log(share) + (1 - share) * np.log1p(-share))
-    if 2 * (curve.log_likelihood - flat) < stats.chi2.ppf(CONFIDENCE, 1):
-        return "Found cracks are not wider than missed ones"
-    return _FALLING if curve.slope <= 0 else curve
+    return _FALLING if x[hit].max() <= x[~hit].min() else ""
 
 
 def _what_is_known(hit: NDArray[np.bool_], codes: NDArray[np.int64]) -> str:
@@ -150,8 +152,8 @@ def bound_by_photos(
         curve: Their rising curve.
 
     Returns:
-        A place on the axis of ``x``; ``None`` where too many samples have no rising curve, and so no a90, or where it hangs on
-        one group of photos alone.
+        A place on the axis of ``x``; ``None`` where too many samples have no rising curve, and so no a90, or
+        where it hangs on one group of photos alone.
 
     References:
         Efron, "Better bootstrap confidence intervals", JASA 1987; Field and Welsh, JRSS B 2007.
@@ -182,7 +184,7 @@ def bound_by_photos(
 
 
 def _few_places(x: Floats) -> Floats:
-    """Round x, ``(N,)``, to places evenly between its ends where it has more than ``_PLACES`` different ones."""
+    """Round x, ``(N,)``, to ``_PLACES`` even places where it has more different values."""
     if len(np.unique(x)) <= _PLACES:
         return x
     step = float(np.ptp(x)) / _PLACES

@@ -49,13 +49,15 @@ class HitMissCurve(NamedTuple):
 def fit_curve(x: Floats, hit: NDArray[np.bool_]) -> HitMissCurve | None:
     """Fit hits, bool ``(N,)``, at ``x``, ``(N,)``; ``None`` where the likelihood has no finite maximum."""
     places, at = np.unique(x, return_inverse=True)
-    hits, tried = np.bincount(at, weights=hit), np.bincount(at).astype(np.float64)
+    tried = np.bincount(at).astype(np.float64)
+    hits = np.bincount(at, weights=hit).astype(np.float64)
     fitted = fit_one(places, hits, tried)
     if fitted is None:
         return None
     row = fitted[None]
     return HitMissCurve(
-        *fitted.tolist(),
+        intercept=float(fitted[0]),
+        slope=float(fitted[1]),
         log_likelihood=float(log_likelihood(row, places, hits[None], tried[None])[0]),
         information=float(information(row, places, tried[None])[0]),
     )

@@ -1,7 +1,7 @@
 """Maximum likelihood of logistic curves in one variable, one at a time or thousands at once.
 
-There is a finite maximum, and only one, where hits and misses overlap: Albert and Anderson, "On the existence of
-maximum likelihood estimates in logistic regression models", Biometrika 1984.
+There is a finite maximum, and only one, where hits and misses overlap: Albert and Anderson, "On the existence
+of maximum likelihood estimates in logistic regression models", Biometrika 1984.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def overlapping(hits: Floats, tried: Floats) -> NDArray[np.bool_]:
 
 
 def _ends(there: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the first and the last true place of each row, ``(R,)``; the last before the first without one."""
+    """Return the first and the last true place of each row, ``(R,)`` each; the ends swapped without any."""
     some, last = there.any(axis=1), there.shape[1] - 1
     return np.where(some, there.argmax(axis=1), last), np.where(some, last - there[:, ::-1].argmax(axis=1), 0)
 
@@ -143,7 +143,7 @@ def log_likelihood(at: Floats, x: Floats, hits: Floats, tried: Floats) -> Floats
 
 
 def information(at: Floats, x: Floats, tried: Floats) -> Floats:
-    """Return the determinant of Fisher's information on intercept and slope of curves, ``(R, 2)``; ``(R,)``."""
+    """Return the determinant of Fisher's information on intercept and slope, ``(R, 2)``; ``(R,)``."""
     total, _, spread = _moments(at[:, :1] + at[:, 1:] * x, x, tried)
     return np.asarray(total * spread)
 
