@@ -1,4 +1,4 @@
-"""What is wrong or odd in a set of tiles; pure functions on what a survey found, nothing is changed."""
+"""The audit of a set of tiles: duplicates, label conflicts, label errors, outliers; nothing is changed."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _RARE = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class Suspect:
-    """A label that a simple model contradicts.
+    """A likely label error.
 
     Attributes:
         row: The tile's row.
-        probable: The class that the model takes it for.
-        probability: That class's probability, from a model that has not seen the tile's group.
+        probable: The class that a simple model predicts.
+        probability: The probability of that class, out of fold by group.
     """
 
     row: int
@@ -48,20 +48,20 @@ class Suspect:
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """What was found in N tiles; sets and lists are of rows.
+    """The findings in N tiles; sets and lists are of rows.
 
     Attributes:
-        table: The tiles, with digests, groups and sets of twins.
+        table: The tiles, with digests, groups and sets of near-duplicates.
         reason: Why a file does not decode, str ``(N,)``; empty where it does.
         size: Width and height in pixels, int64 ``(N, 2)``; 0 where a file does not decode.
         mode: Pillow's name of the pixel format, str ``(N,)``.
         appearance: See :mod:`crack_lightning.data.appearance`, float32 ``(N, F)``.
-        identical: Sets of files of the same bytes, the largest first.
-        twins: Sets of tiles that show the same spot in different files.
-        conflicts: Sets of either kind whose tiles do not have one label.
-        rare_sizes: Tiles whose size fewer than one in a hundred has.
-        outliers: By measure, the farthest first.
-        suspects: Labels that are likely wrong, the surest first.
+        identical: Sets of identical files, the largest first.
+        twins: Sets of near-duplicates in different files.
+        conflicts: Sets of either kind with contradicting labels.
+        rare_sizes: Tiles of a size that fewer than one in a hundred has.
+        outliers: Outliers by measure, the farthest first.
+        suspects: Likely label errors, the most probable first.
     """
 
     table: TileTable
@@ -77,7 +77,7 @@ class Audit:
     suspects: list[Suspect]
 
     def flags(self) -> list[str]:
-        """Name what is said of each tile, joined by ``+``, a text a row."""
+        """Return the findings of each tile, joined by ``+``, one text per row."""
         listed: dict[str, Iterable[int]] = {
             "unreadable": np.flatnonzero(self.reason != ""),
             "identical": chain.from_iterable(self.identical),
@@ -95,11 +95,11 @@ class Audit:
 
 
 def audit_tiles(table: TileTable, seen: Survey, *, size: NDArray[np.int64], mode: NDArray[np.str_]) -> Audit:
-    """Judge a set of N tiles by what a survey found.
+    """Audit a set of N tiles from a scan of its files.
 
     Args:
         table: The tiles of a source.
-        seen: What is known of their files, twins among it.
+        seen: The scan of their files, with near-duplicates.
         size: Width and height, int64 ``(N, 2)``; 0 where unreadable.
         mode: Pillow's pixel formats, str ``(N,)``.
     """
@@ -125,7 +125,7 @@ def audit_tiles(table: TileTable, seen: Survey, *, size: NDArray[np.int64], mode
 
 
 def sets_of(names: NDArray[np.str_]) -> list[NDArray[np.int64]]:
-    """Return the rows that share a name, in sets of two or more, the largest first; empty names are none."""
+    """Return the sets of two or more rows with the same name, the largest first; empty names are ignored."""
     order = np.argsort(names, kind="stable").astype(np.int64)
     order = order[names[order] != ""]
     cuts = np.flatnonzero(names[order][1:] != names[order][:-1]) + 1
@@ -134,7 +134,7 @@ def sets_of(names: NDArray[np.str_]) -> list[NDArray[np.int64]]:
 
 
 def class_balance(table: TileTable) -> dict[str, list[int]]:
-    """Count each group's tiles by class, the largest group first; tiles of no known group are left out."""
+    """Return the tiles by class of each group, the largest group first; tiles without one are ignored."""
     known = table.group != ""
     names, place = np.unique(table.group[known], return_inverse=True)
     counts = np.zeros((len(names), len(table.class_names)), np.int64)
@@ -144,14 +144,14 @@ def class_balance(table: TileTable) -> dict[str, list[int]]:
 
 
 def outliers(appearance: NDArray[np.float32]) -> dict[str, NDArray[np.int64]]:
-    """Find tiles that are far lighter, flatter, blurred or the contrary.
+    """Return outliers of brightness, contrast and sharpness.
 
     Args:
         appearance: What :func:`crack_lightning.data.appearance.appearance` measured, float32 ``(N, F)``.
 
     Returns:
-        By measure the rows of outliers, int64, the farthest first. Contrast and sharpness are judged by their
-        logarithm, as their spread grows with them.
+        Rows of outliers by measure, int64, the farthest first. Contrast and sharpness are taken as
+        logarithms, as their spread grows with them.
     """
     found = {}
     for column, measure in enumerate(MEASURES):
@@ -176,7 +176,7 @@ def _modified_z(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def rare_sizes(size: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the rows whose size fewer than one tile in a hundred has, of sizes int64 ``(N, 2)``."""
+    """Return the rows of a size that fewer than one tile in a hundred has, of sizes int64 ``(N, 2)``."""
     counts = Counter(map(tuple, size.tolist()))
     rare = [row for row, pair in enumerate(map(tuple, size.tolist())) if counts[pair] < _RARE * len(size)]
     return np.array(rare, np.int64)

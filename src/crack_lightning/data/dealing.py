@@ -1,4 +1,4 @@
-"""Dealing tiles to splits: groups whole, classes in proportion."""
+"""Stratified group split: groups stay whole, classes keep their proportions."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def deal(
     seed: int,
     shares: NDArray[np.float64],
 ) -> NDArray[np.int64]:
-    """Choose a split for each of N tiles.
+    """Assign each of N tiles to a split.
 
-    Groups come in an order of chance, each to the split that it brings nearest to its share of every class;
-    then groups move, and where that is not enough change places, as long as it helps. Single tiles fill what
-    is missing. "Nearest" is the squared difference in tiles over the tiles wanted, summed over splits and
-    classes. Chance is a hash of ``seed`` and the name of the group or tile, so that neither the order of the
-    rows nor the versions of libraries matter.
+    Groups are assigned greedily in a random order, each to the split whose class counts come nearest to the
+    target; a local search then moves, and if needed swaps, groups while that reduces the cost, the squared
+    difference in tiles over the target, summed over splits and classes. Single tiles fill the rest. The
+    random order is a hash of ``seed`` and the name of the group or tile, independent of the order of rows and
+    of library versions.
 
     Args:
         path: Names of the tiles, all different, str ``(N,)``.
@@ -83,12 +83,12 @@ def _chance_order(names: NDArray[np.str_], seed: int) -> NDArray[np.int64]:
 
 @dataclass
 class _Groups:
-    """G groups on their way to S splits.
+    """The assignment of G groups to S splits.
 
     Attributes:
         counts: Tiles by group and class, ``(G, K)``.
-        target: Tiles wanted by split and class, ``(S, K)``.
-        filled: Tiles dealt by split and class, ``(S, K)``.
+        target: Target number of tiles by split and class, ``(S, K)``.
+        filled: Assigned tiles by split and class, ``(S, K)``.
         split: Split of each group, int64 ``(G,)``.
     """
 
@@ -101,8 +101,8 @@ class _Groups:
     def deal(
         cls, counts: NDArray[np.float64], target: NDArray[np.float64], *, order: NDArray[np.int64]
     ) -> _Groups:
-        """Deal all groups in the given order, then better the result."""
-        # Where single tiles will fill the rest, the groups take no split beyond its share of them
+        """Assign all groups in the given order, then improve the assignment by local search."""
+        # single tiles fill the rest, so that groups fill a split only up to their own share
         share = counts.sum(0) / np.maximum(target.sum(0), 1)
         self = cls(counts, target * share, np.zeros_like(target), np.zeros(len(counts), dtype=np.int64))
         for group in order:
@@ -121,7 +121,7 @@ class _Groups:
         self.filled[split] += self.counts[group]
 
     def _cost(self, split: NDArray[np.int64] | slice, change: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return how the distance grows when splits ``(M,)`` change by so many tiles ``(M, K)``."""
+        """Return the change of the cost when splits ``(M,)`` change by ``change`` tiles ``(M, K)``."""
         surplus = self.filled[split] - self.target[split]
         cost: NDArray[np.float64] = ((2 * surplus + change) * change / np.maximum(self.target[split], 1)).sum(
             -1
@@ -132,14 +132,14 @@ class _Groups:
         return int(self._cost(slice(None), self.counts[group]).argmin())
 
     def _move(self, group: int) -> bool:
-        """Move a group to the split that suits it best; say whether it moved."""
+        """Move a group to the split of least cost; return whether it moved."""
         old = int(self.split[group])
         self.filled[old] -= self.counts[group]
         self._put(group, self._best_split(group))
         return bool(self.split[group] != old)
 
     def _move_or_swap(self, group: int) -> bool:
-        """Move a group, or let it change places with the group that this helps most; say whether it did."""
+        """Move a group, or swap it with the best other group; return whether the assignment changed."""
         if self._move(group):
             return True
         here = np.full(len(self.counts), self.split[group])

@@ -1,4 +1,4 @@
-"""Which tiles belong together: one photo, one file under two names, one spot saved twice."""
+"""Groups of tiles that must share a split: one photo, identical files, near-duplicates."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from crack_lightning.data.table import TileTable
 
 LARGEST_SHARE = 0.05
-"""Of all tiles, what a group may hold at the most that was guessed from names."""
+"""Largest share of all tiles in a group that was recovered from file names."""
 
 
 class PhotoClues(NamedTuple):
-    """What tells which of N tiles were cut from one photo.
+    """Evidence that tiles were cut from one photo.
 
     Attributes:
-        touching: Pairs that lay side by side, int64 ``(P, 2)``.
-        continuing: Pairs of neighbouring names that look alike, int64 ``(Q, 2)``.
-        distance: How much the looks of each continuing pair differ, float ``(Q,)``.
+        touching: Pairs of adjacent tiles, int64 ``(P, 2)``.
+        continuing: Pairs of neighbouring names with similar image statistics, int64 ``(Q, 2)``.
+        distance: Distance of the image statistics of each such pair, float ``(Q,)``.
     """
 
     touching: NDArray[np.int64]
@@ -35,22 +35,22 @@ class PhotoClues(NamedTuple):
 
 
 def joined_groups(table: TileTable, *, twins: NDArray[np.int64], clues: PhotoClues | None) -> TileTable:
-    """Let tiles be one group that share a photo, a twin or an edge, or continue each other in the names.
+    """Merge tiles into groups that share a photo, a near-duplicate, an edge, or consecutive names.
 
-    A tile that touches another is placed by that alone, and so is one whose name lies between those of such a
-    photo (:func:`~crack_lightning.data.sequence.enclosed_pairs`). What else continues in the names is a guess
-    that may chain: no such group may pass ``LARGEST_SHARE`` of the tiles (:func:`_bounded_single_linkage`).
+    A tile with an adjacent one is grouped by adjacency alone, and so is one whose name is enclosed by those
+    of such a photo (:func:`~crack_lightning.data.sequence.enclosed_pairs`). Links by consecutive names alone
+    may chain: no such group may exceed ``LARGEST_SHARE`` of the tiles (:func:`_bounded_single_linkage`).
 
     Args:
         table: N tiles, ``sha256`` filled in.
-        twins: Pairs by row number, int64 ``(P, 2)``; identical files need not be among them.
-        clues: To photos that the source does not know; ``None`` to recover none.
+        twins: Pairs of near-duplicates by row, int64 ``(P, 2)``; identical files need not be among them.
+        clues: Evidence of photos that the source does not name; ``None`` to recover none.
 
     Returns:
-        The table with ``group`` joined (named after the photo that comes first by name, else after the first
-        tile) and two columns in ``extra``: ``twins``, the first name in each tile's set of twins, and
-        ``group_from``, how its group is known: by the ``source``, by ``recovery`` from pixels and names, or
-        by ``twins``; each str ``(N,)``, empty for a tile that is alone.
+        The table with merged ``group`` (named after its first photo by name, else after its first tile) and
+        two columns in ``extra``: ``twins``, the first name in each tile's set of near-duplicates, and
+        ``group_from``, the origin of the group: ``source``, ``recovery`` (from pixels and names) or
+        ``twins``; each str ``(N,)``, empty for a tile without a group.
     """
     same = [twins, _same(table.sha256)]
     known = joined = _components(len(table), [*same, _same(table.group)])
@@ -71,7 +71,7 @@ def joined_groups(table: TileTable, *, twins: NDArray[np.int64], clues: PhotoClu
 def _recovered(
     table: TileTable, edges: list[NDArray[np.int64]], clues: PhotoClues, of_source: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
-    """Number the photos of N tiles by what is known and by clues, int64 ``(N,)``."""
+    """Return photo numbers of N tiles from the source and the evidence, int64 ``(N,)``."""
     touching = clues.touching[~of_source[clues.touching].all(axis=1)]
     photo = _components(len(table), [*edges, touching])
     alone = len(table) + np.arange(len(table))
@@ -86,13 +86,13 @@ def _recovered(
 
 
 def photo_known(table: TileTable) -> NDArray[np.bool_]:
-    """Say of each tile whether its group is a photo, not merely a set of twins, bool ``(N,)``."""
+    """Return whether each tile's group is a photo and not only a set of near-duplicates, bool ``(N,)``."""
     known: NDArray[np.bool_] = table.group != ""
     return known & (table.extra["group_from"] != "twins") if "group_from" in table.extra else known
 
 
 def leaked_pairs(table: TileTable) -> int:
-    """Count pairs of identical files or twins on two sides of a split, each pair of a set of twins once."""
+    """Return the number of pairs of identical files or near-duplicates in different splits."""
     keys = _content(table)
     decided = (keys != "") & (table.split != "")
     of_set = _counts(keys[decided])
@@ -101,14 +101,14 @@ def leaked_pairs(table: TileTable) -> int:
 
 
 def has_twin_in(table: TileTable, split: str) -> NDArray[np.bool_]:
-    """Say of each tile whether an identical file or a twin is in a split, bool ``(N,)``."""
+    """Return whether an identical file or a near-duplicate of each tile is in a split, bool ``(N,)``."""
     keys = _content(table)
     there = np.unique(keys[table.split == split])
     return np.asarray(np.isin(keys, there[there != ""]) & (table.split != split), np.bool_)
 
 
 def _content(table: TileTable) -> NDArray[np.str_]:
-    """Name what each tile shows: its set of twins, else its file's digest; empty where neither is known."""
+    """Return the key of each tile's content: its set of near-duplicates, else its digest, else empty."""
     twins = table.extra.get("twins", np.full(len(table), ""))
     return np.where(twins == "", table.sha256, twins).astype(np.str_)
 

@@ -21,14 +21,14 @@ def mix_batch(
     seed: int,
     step: int,
 ) -> tuple[Tensor, Tensor]:
-    """Blend tiles and their classes; the draw depends on (seed, step) and touches no generator.
+    """Blend tiles and their classes by a draw from (seed, step) alone.
 
     Args:
         images: float32 ``(N, 3, H, W)``; never changed in place.
         targets: Class indices in ``[0, K)``, int64 ``(N,)``.
         num_classes: K.
         mixup_alpha: Both parameters of MixUp's beta distribution; ``0`` is off.
-        cutmix_alpha: The same for CutMix; where both are on, a batch takes either with equal chance.
+        cutmix_alpha: The same for CutMix; where both are on, a batch gets either with equal probability.
         probability: Share of the batches that are mixed.
         seed: The run's seed; its lowest 64 bits count.
         step: The global step, ``>= 0``.
@@ -57,7 +57,7 @@ def mix_batch(
 
 
 def _pasted(images: Tensor, others: Tensor, kept: float, rng: np.random.Generator) -> tuple[Tensor, float]:
-    """Paste a box of about ``1 - kept`` of the area, cut at the border; return the share truly kept."""
+    """Paste a box of about ``1 - kept`` of the area, clipped at the border; return the share really kept."""
     height, width = images.shape[2:]
     spans = [_span(length, math.sqrt(1 - kept), rng) for length in (height, width)]
     (top, bottom), (left, right) = spans

@@ -1,4 +1,4 @@
-"""A bar on standard error while something long goes on."""
+"""Progress bars on standard error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def with_bar(items: Iterable[T], title: str | None, *, total: int) -> Iterator[T]:
-    """Show how many of ``total`` items have come, under a title; with ``None`` for one, show nothing."""
+    """Wrap an iterable in a progress bar of ``total`` items with a title; ``None`` shows none."""
     if title is None:
         return iter(items)
     return iter(track(items, title, total=total, console=Console(stderr=True), transient=True))

@@ -1,4 +1,4 @@
-"""Runs of file names: tiles that were cut one after the other from one photo."""
+"""Photo recovery by the order of file names: consecutive tiles cut from one photo."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _REFERENCES = 2000
 
 
 def folders_in_order(path: NDArray[np.str_]) -> list[NDArray[np.int64]]:
-    """Return the rows of each folder in the order of their names, in which ``tile_2`` is before ``tile_10``.
+    """Return the rows of each folder in natural order of names, ``tile_2`` before ``tile_10``.
 
     Args:
-        path: Of N tiles, parted by ``/``, str ``(N,)``.
+        path: Paths of N tiles, with ``/``, str ``(N,)``.
 
     Returns:
         Row numbers, int64 ``(M,)`` each; every row is in one of them.
@@ -38,18 +38,18 @@ def folders_in_order(path: NDArray[np.str_]) -> list[NDArray[np.int64]]:
 def continuing_pairs(
     path: NDArray[np.str_], appearance: NDArray[np.float32]
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Find pairs of tiles of neighbouring names that look as if they were of one photo.
+    """Return pairs of tiles with neighbouring names and similar image statistics.
 
-    Two tiles at most three names apart are linked where each is more like the other than 97 % of the folder's
-    tiles are. That can be by chance: it counts only where a quarter of the fifty names around do so, that is
-    where names follow the order of cutting. In a folder of shuffled names there is no such place.
+    Two tiles at most three names apart are linked where each is among the nearest 3 % of the folder's tiles
+    to the other. To exclude chance, a link counts only where a quarter of the fifty names around are linked
+    too, that is, where names follow the order of cutting. Folders with shuffled names have no such place.
 
     Args:
         path: Relative paths of N tiles, str ``(N,)``.
         appearance: What :func:`crack_lightning.data.appearance.appearance` measured, float32 ``(N, F)``.
 
     Returns:
-        Row numbers, int64 ``(P, 2)``, and how much the looks of each pair differ, float32 ``(P,)``.
+        Row numbers, int64 ``(P, 2)``, and the distance of each pair's statistics, float32 ``(P,)``.
     """
     looks = background(appearance)
     found = [rows[_linked(looks[rows])] for rows in folders_in_order(path)]
@@ -58,14 +58,14 @@ def continuing_pairs(
 
 
 def enclosed_pairs(path: NDArray[np.str_], photo: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Find tiles whose names lie between those of a photo, where most of the names between are that photo's.
+    """Return pairs that link tiles whose names are enclosed by those of a photo.
 
-    Where that is so the names follow the order of cutting, and the tiles between were cut from it too. In a
-    folder of shuffled names a photo's tiles are few among those between.
+    Where most of the names between the first and the last of a photo are its own, names follow the order of
+    cutting, and the tiles between belong to it too. With shuffled names they are few.
 
     Args:
         path: Relative paths of N tiles, str ``(N,)``.
-        photo: Number of the photo as far as it is known, other numbers for others, int64 ``(N,)``.
+        photo: Photo number of each tile, unique where the photo is unknown, int64 ``(N,)``.
 
     Returns:
         Row numbers of neighbours in such runs, int64 ``(P, 2)``.
@@ -92,7 +92,7 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 
 def _linked(looks: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Return pairs of places in an order of looks ``(M, D)``, int64 ``(P, 2)``."""
+    """Return linked positions in a sequence of statistics ``(M, D)``, int64 ``(P, 2)``."""
     if len(looks) < _WINDOW:
         return np.empty((0, 2), np.int64)
     near = _usual_distance(looks)
@@ -109,7 +109,7 @@ def _linked(looks: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 def _usual_distance(looks: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return for each look ``(M, D)`` how near the nearest 3 % of all are, float32 ``(M,)``."""
+    """Return the distance within which the nearest 3 % of all lie, for statistics ``(M, D)``, ``(M,)``."""
     references = looks[:: max(1, len(looks) // _REFERENCES)]
     near, lengths = max(1, int(_ALIKE * len(references))), (references**2).sum(1)
     found = []

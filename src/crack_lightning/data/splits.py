@@ -87,11 +87,11 @@ def split_by_source(
     strategy: str = "grouped",
     **how: Any,
 ) -> TileTable:
-    """Decide who is in which split where some sources only train or only test.
+    """Assign splits where some sources only train or only test.
 
-    A source of both lists is split as ever; one that only trains gives no test tile, one that only tests
-    nothing else, and one of neither list nothing at all. A tile of a source that only tests, whose group (by
-    a twin, say) has tiles on another side, is left out, unless the strategy is ``random``.
+    A source in both lists is split as usual; one that only trains has no test tiles, one that only tests no
+    others, and one in neither list none at all. A tile of a source that only tests, whose group (by a
+    near-duplicate, say) has tiles in another split, is left out, unless the strategy is ``random``.
 
     Args:
         table: N tiles; ``split`` is empty where the two lists decide.
@@ -136,7 +136,7 @@ def split_by_source(
 
 
 def _without_parted_groups(table: TileTable, *, last: set[str]) -> TileTable:
-    """Leave out the tiles of the sources ``last`` whose group is on another side too, and others likewise."""
+    """Leave out tiles whose group is in another split too, those of the sources ``last`` first."""
     split = table.split.copy()
     sides: dict[str, str] = {}
     for row in np.argsort(np.isin(table.source, sorted(last)), kind="stable"):
@@ -152,7 +152,7 @@ def _without_parted_groups(table: TileTable, *, last: set[str]) -> TileTable:
 def _folded(
     table: TileTable, *, seed: int, shares: Mapping[str, float], folds: int, fold: int, tolerance: float
 ) -> TileTable:
-    """Let one of several equal parts test; the others train and choose, in their own proportion."""
+    """Assign one fold to test, and the others to train and val in their proportion."""
     if (table.split != "").any():
         raise DataError(
             f"data.split.folds: the folders under '{table.root}' decide the splits, got folds={folds}; "
@@ -171,7 +171,7 @@ def _folded(
 
 
 def _dealt(table: TileTable, shares: Mapping[str, float], *, seed: int) -> NDArray[np.str_]:
-    """Deal tiles to the splits that ``shares`` names, in their proportion, str ``(N,)``."""
+    """Assign tiles to the splits of ``shares`` in their proportion, str ``(N,)``."""
     wanted = np.array([*shares.values()])
     chosen = deal(table.name, table.label, table.group, seed=seed, shares=wanted / wanted.sum())
     return np.array([*shares])[chosen]
@@ -207,7 +207,7 @@ def check_classes(table: TileTable) -> None:
 
 
 def _check_shares(table: TileTable, asked: Mapping[str, float], *, tolerance: float) -> None:
-    """Refuse a split whose shares of a class are not what was asked, as whole groups may make it."""
+    """Refuse a split whose class fractions deviate too far from the requested ones."""
     counts = np.array(
         [np.bincount(table.label[table.split == split], minlength=len(table.class_names)) for split in SPLITS]
     )

@@ -1,4 +1,4 @@
-"""Every file looked at once: which decode, are the same, are twins, touch; kept by what the files hold."""
+"""One pass over the files of a set: digests, decoding, near-duplicates, adjacent tiles; cached by content."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Survey:
-    """What is known of N files.
+    """The result of a scan of N files.
 
     Attributes:
         sha256: Hex digests, str ``(N,)``; empty where a file cannot be read at all.
         reason: Why a file does not decode, str ``(N,)``; empty where it does.
-        twins: Pairs of files that show the same spot, int64 ``(P, 2)``; ``None`` where not looked for.
-        touching: Pairs of files that lay side by side in a photo, by their edges alone or in the order of
-            their names, int64 ``(Q, 2)``; ``None`` likewise.
+        twins: Pairs of near-duplicates, int64 ``(P, 2)``; ``None`` where not searched.
+        touching: Pairs of adjacent tiles of a photo, by their edges alone or in the order of their names,
+            int64 ``(Q, 2)``; ``None`` where not searched.
         appearance: See :mod:`crack_lightning.data.appearance`, float32 ``(N, F)``; NaN where a file does not
             decode.
     """
@@ -61,7 +61,7 @@ class Survey:
 
 
 class Looks(NamedTuple):
-    """What is kept of the pixels of one file, or of M: what twins, touching tiles and oddities are sought on.
+    """Descriptors of the pixels of one file, or of M: for near-duplicates, adjacent tiles and outliers.
 
     Attributes:
         preview: See :mod:`crack_lightning.data.twins`, uint8 ``([M,] 64, 64)``.
@@ -75,7 +75,7 @@ class Looks(NamedTuple):
 
     @classmethod
     def empty(cls, number: int) -> Looks:
-        """Make room for so many files."""
+        """Allocate descriptors of ``number`` files."""
         return cls(
             np.empty((number, PREVIEW_PX, PREVIEW_PX), np.uint8),
             np.empty((number, 4, EDGE_SAMPLES), np.uint8),
@@ -92,12 +92,12 @@ def survey(
     show_progress: bool,
     cache: Path,
 ) -> Survey:
-    """Hash every file; decode it completely, unless the cache knows files of just these bytes in this order.
+    """Hash every file, and decode all completely unless the cache has a scan of the same bytes and order.
 
     Args:
         paths: N picture files.
-        twins: Whether to look for twins too.
-        touching: Whether to look for tiles that touch too.
+        twins: Whether to search near-duplicates.
+        touching: Whether to search adjacent tiles.
         num_workers: Threads; the decoders release the interpreter's lock. 0 means one.
         show_progress: Whether to draw progress bars on standard error.
         cache: The cache folder.
@@ -140,7 +140,7 @@ def _kept(
     show_progress: bool,
     cache: Path,
 ) -> dict[str, NDArray[Any]]:
-    """Return what the cache keeps of files that can be read, by the names of :class:`Survey`'s attributes."""
+    """Return the cached scan of readable files, by the names of :class:`Survey`'s attributes."""
     names = np.array([path.as_posix() for path in files], np.str_)
 
     def make(folder: Path) -> None:
@@ -179,7 +179,7 @@ def _kept(
 
 
 class _NotForTheCacheError(Exception):
-    """A survey that the next run must make anew, as some files could not be read this time."""
+    """A scan that must not be cached, as some files could not be read this time."""
 
     def __init__(self, made: dict[str, Any]) -> None:
         super().__init__()
@@ -192,8 +192,8 @@ def survey_files(
     """Decode N files completely.
 
     Returns:
-        Why each fails, str ``(N,)``, empty where it does not; whether that is for its content, so that it
-        will always fail, bool ``(N,)``; and what the M others look like.
+        Why each fails, str ``(N,)``, empty where it does not; whether the reason is its content and thus
+        permanent, bool ``(N,)``; and the descriptors of the M others.
     """
     title = "Checking the files" if show_progress else None
     seen = _in_threads(_looked_at, paths, num_workers=num_workers, title=title)
@@ -243,12 +243,12 @@ def _sha256(path: Path) -> str:
 
 
 def _fingerprint(paths: Sequence[Path], sha256: NDArray[np.str_]) -> str:
-    """Digest what decides whether files decode: their bytes, and their suffixes."""
+    """Return a digest of what decides whether files decode: their bytes and suffixes."""
     lines = (f"{digest}{path.suffix.lower()}\n" for path, digest in zip(paths, sha256, strict=True))
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _order(names: NDArray[np.str_]) -> str:
-    """Digest which files are in one folder and follow each other by name, wherever that folder is."""
+    """Return a digest of the order of files by name in each folder, independent of the folder's place."""
     folders = [",".join(map(str, rows.tolist())) for rows in folders_in_order(names)]
     return hashlib.sha256("\n".join(folders).encode()).hexdigest()
