@@ -130,10 +130,10 @@ def _components(number: int, edges: list[NDArray[np.int64]]) -> NDArray[np.int64
 def _bounded_single_linkage(
     unit: NDArray[np.int64], pairs: NDArray[np.int64], distance: NDArray[np.float32], *, limit: int
 ) -> NDArray[np.int64]:
-    """Join units by their nearest pairs first, leaving out what would make a set of over ``limit`` tiles.
+    """Merge units by their nearest pairs first, skipping merges of over ``limit`` tiles.
 
-    That is single linkage by Kruskal's algorithm (Gower and Ross, "Minimum Spanning Trees and Single Linkage
-    Cluster Analysis", 1969) with a bound; a unit is never cut.
+    This is single linkage by Kruskal's algorithm (Gower and Ross, "Minimum Spanning Trees and Single Linkage
+    Cluster Analysis", 1969) with a bound; a unit is never divided.
     """
     parent, size = np.arange(unit.max(initial=-1) + 1).tolist(), np.bincount(unit).tolist()
 
@@ -152,7 +152,7 @@ def _bounded_single_linkage(
 
 
 def _named(component: NDArray[np.int64], names: NDArray[np.str_], *, alone: str | None) -> NDArray[np.str_]:
-    """Name each component after its first name; components of one row ``alone``, where that is given."""
+    """Return the first name of each row's component; that of a component of one row is ``alone`` if given."""
     order = np.lexsort((names, component))
     first = order[np.unique(component[order], return_index=True)[1]]
     named = names[first][component]

@@ -1,4 +1,4 @@
-"""Who trains, who chooses, who tests: stratified, grouped, the same for the same seed."""
+"""Train, validation and test splits: stratified, grouped, reproducible by seed."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ def split_table(
     fold: int = 0,
     tolerance: float = 0.02,
 ) -> TileTable:
-    """Decide who is in which split.
+    """Assign tiles to splits.
 
-    Tiles of one group stay together, and every class has nearly the shares asked for in every split
-    (:func:`crack_lightning.data.dealing.deal`). Splits that folders decided stay as they are; those that are
-    missing are cut from their ``train`` part.
+    Tiles of one group stay in one split, and class proportions are nearly the same in every split
+    (:func:`crack_lightning.data.dealing.deal`). Splits given by folders stay as they are; missing ones are
+    taken from their ``train`` part.
 
     Args:
         table: N tiles; ``split`` is empty everywhere or nowhere.
         seed: Any integer.
-        fractions: Shares of ``train``, ``val`` and ``test``, each above 0, together 1.
-        strategy: ``grouped``, or ``random`` to deal tile by tile whatever their groups.
-        folds: Parts of a cross-validation, of which one is the test split; ``None`` for none.
-        fold: The part that tests, in ``[0, folds)``.
-        tolerance: How far the share of a class in a split may be from what was asked, beside one tile.
+        fractions: Fractions of ``train``, ``val`` and ``test``, each above 0, together 1.
+        strategy: ``grouped``, or ``random`` to split tile by tile whatever their groups.
+        folds: Number of folds of a cross-validation, of which one is the test split; ``None`` for none.
+        fold: The test fold, in ``[0, folds)``.
+        tolerance: Largest deviation of a class fraction from the requested one, beside one tile.
 
     Returns:
         The same tiles in the same order, with ``split`` filled.
 
     Raises:
         ConfigError: If the fractions are not three shares above 0 with the sum 1.
-        DataError: If a split would lack a class, shares cannot be had within the tolerance, or folders
-            decided the splits that folds would cut.
+        DataError: If a split would lack a class, the fractions are not possible within the tolerance, or
+            folders give splits that folds would change.
     """
     shares = _checked_fractions(fractions)
     if strategy == "random":

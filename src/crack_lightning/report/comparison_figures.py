@@ -1,4 +1,4 @@
-"""Pictures of many runs: error against cost, and what they were told."""
+"""Figures of many runs: error against time, parallel coordinates of settings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _AXES, _LEVELS, _LOGARITHMIC, _NAME = 5, 10, 30, 18
 
 
 def scatter_figure(points: Sequence[tuple[float, float, str]]) -> Figure:
-    """Draw the error of runs against their time; those that none beats in both are joined.
+    """Draw the error of runs against their time, with the Pareto front.
 
     Args:
         points: Seconds, share of errors and name of each run.
@@ -39,7 +39,7 @@ def scatter_figure(points: Sequence[tuple[float, float, str]]) -> Figure:
         color=ORANGE,
         markersize=9,
         fillstyle="none",
-        label="none is better in both",
+        label="Pareto front",
     )
     for x, y, name in points[:30]:
         axes.annotate(_ending(name), (x, y), xytext=(5, 4), textcoords="offset points", fontsize=9)
@@ -50,19 +50,19 @@ def scatter_figure(points: Sequence[tuple[float, float, str]]) -> Figure:
 
 
 def _ending(name: str) -> str:
-    """Keep the end of a name, where runs of one folder differ."""
+    """Shorten a name to its end, in which runs of one folder differ."""
     return short(name if len(name) <= _NAME else f"…{name[1 - _NAME :]}")
 
 
 def parallel_figure(
     settings: Sequence[Mapping[str, Any]], keys: Sequence[str], accuracy: Sequence[float]
 ) -> Figure:
-    """Draw runs as lines through an axis a setting and one of accuracy, the best on top.
+    """Draw parallel coordinates: one axis per setting and one of accuracy, the best run on top.
 
     Args:
-        settings: By key, of each run.
-        keys: Those to draw, at least one; the first five are drawn.
-        accuracy: Of each run.
+        settings: Settings of each run, by key.
+        keys: Keys to draw, at least one; the first five are drawn.
+        accuracy: Accuracy of each run.
     """
     drawn = list(keys[:_AXES])
     axes_of = [_axis([row.get(key) for row in settings]) for key in drawn]
@@ -98,7 +98,7 @@ def parallel_figure(
 def _axis(
     values: Sequence[Any], *, percent: bool = False
 ) -> tuple[NDArray[np.float64], list[tuple[float, str]]]:
-    """Return heights in ``[0, 1]`` and ticks: numbers by their size, all else by name at equal distances."""
+    """Return heights in ``[0, 1]`` and ticks: numbers to scale, other values equally spaced by name."""
     known = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(known) < len(values):
         levels = sorted({str(value) for value in values})

@@ -1,4 +1,4 @@
-"""Pictures of a search: how its best score fell into place, and which settings decided it."""
+"""Figures of a search: history of scores, importance of settings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def history_figure(
         done: Score by trial number.
         objective: What the score is.
         maximise: Whether more is better.
-        pruned: Numbers of the trials that were ended early; they are marked below.
+        pruned: Numbers of the pruned trials, marked below.
     """
     figure, axes = panel("Search", "trial", objective)
     numbers = sorted(done)
@@ -37,22 +37,22 @@ def history_figure(
     if pruned:
         low = [0.02] * len(pruned)
         transform = axes.get_xaxis_transform()
-        axes.plot(pruned, low, "x", color=GREY, transform=transform, label="ended early")
+        axes.plot(pruned, low, "x", color=GREY, transform=transform, label="pruned")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False, fontsize=10)
     return figure
 
 
 def importance_figure(importance: Mapping[str, float], objective: str) -> Figure:
-    """Draw the share of a score's variance over the trials that each setting explains, the greatest on top.
+    """Draw the importance of settings: the share of the score's variance that each explains (fANOVA).
 
     Args:
-        importance: Share by setting, in ``[0, 1]``; the twelve greatest are drawn.
+        importance: Share by setting, in ``[0, 1]``; the twelve largest are drawn.
         objective: What the score is.
     """
     rows = sorted(importance.items(), key=lambda row: row[1])[-_BARS:]
     size = (6.4, max(2.4, 1.6 + 0.4 * len(rows)))
-    figure, axes = panel(f"What decides {objective}", "share of its variance (fANOVA)", "", size=size)
+    figure, axes = panel(f"Importance for {objective}", "share of variance (fANOVA)", "", size=size)
     axes.barh([short(key, 32) for key, _ in rows], [share for _, share in rows], color=BLUE)
     for place, (_, share) in enumerate(rows):
         axes.annotate(

@@ -1,4 +1,4 @@
-"""A job elsewhere and the process that waits for it here: by files each sees that the other lives."""
+"""Heartbeats by files between a job on another machine and the process that waits for it."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 
 LEASE, PULSE = ".lease", ".pulse"
 PATIENCE_S = 120.0
-"""Seconds without a sign of life after which the other side is taken for dead; NFS may hide signs for 60."""
+"""Seconds without a heartbeat after which the other side counts as dead; NFS may hide one for 60."""
 _BEATS, _LOOKS = 8, 60  # in this time
 
 
 class Lease:
-    """The right of one job to run in its folder, for as long as the process that holds it lives.
+    """The lease of a job's folder, valid while the process that holds it is alive.
 
-    A later lease of the same folder ends an earlier one's job, so that none runs twice.
+    A later lease of the same folder ends the job of an earlier one, so that none runs twice.
 
     Args:
-        folder: The job's, seen by both machines.
-        silent: Is called once when the job has begun and gives no more sign of life.
-        patience_s: Seconds without a sign of life after which the job is taken for dead.
+        folder: The job's folder, shared by both machines.
+        silent: Called once when the job has begun and its heartbeat has stopped.
+        patience_s: Seconds without a heartbeat after which the job counts as dead.
     """
 
     def __init__(self, folder: Path, *, silent: Callable[[], None], patience_s: float = PATIENCE_S) -> None:
@@ -57,7 +57,7 @@ class Lease:
         return self._pulse.exists()
 
     def end(self) -> None:
-        """Ask the job to stop where it can go on from."""
+        """End the lease: the job stops after writing a checkpoint."""
         self._file.unlink(missing_ok=True)
 
     def _beat(self) -> None:
@@ -72,12 +72,12 @@ class Lease:
 
 @contextlib.contextmanager
 def leased(folder: Path, token: str, *, patience_s: float = PATIENCE_S) -> Iterator[None]:
-    """Stop this process by SIGTERM, and then by force, once the lease under which it works has ended.
+    """Stop this process by SIGTERM, then by force, once its lease has ended.
 
     Args:
-        folder: The job's.
-        token: The lease's.
-        patience_s: Seconds without a sign of life of the holder, and those that stopping may take.
+        folder: The job's folder.
+        token: The token of the lease.
+        patience_s: Seconds without a heartbeat of the holder, and seconds that stopping may take.
     """
     over, ending, pulse = threading.Event(), threading.Lock(), folder / f"{PULSE}_{token}"
 
@@ -85,7 +85,7 @@ def leased(folder: Path, token: str, *, patience_s: float = PATIENCE_S) -> Itera
         life, beaten = _Life(folder / LEASE, looks=_LOOKS), time.monotonic()
         while not over.wait(patience_s / _LOOKS):
             if _read(folder / LEASE) != token or life.ended():
-                with ending:  # never a job that is over: its lease may go then
+                with ending:  # not a job that is done, whose lease may end
                     if not over.is_set():
                         os.kill(os.getpid(), signal.SIGTERM)
                 if not over.wait(patience_s):
@@ -109,14 +109,14 @@ def leased(folder: Path, token: str, *, patience_s: float = PATIENCE_S) -> Itera
 
 
 class _Life:
-    """Whether a file is still touched, in looks at it: clocks differ, and a machine may be put to sleep."""
+    """Counts checks of a file that is no longer touched: clocks differ, and a machine may be suspended."""
 
     def __init__(self, path: Path, *, looks: int) -> None:
         self._path, self._looks = path, looks
         self._seen, self._in_vain = _touched(path), 0
 
     def ended(self) -> bool:
-        """Look; say whether it was not touched for too long."""
+        """Check once; return whether too many checks in a row found the file untouched."""
         seen = _touched(self._path)
         self._in_vain = self._in_vain + 1 if seen == self._seen else 0
         self._seen = seen

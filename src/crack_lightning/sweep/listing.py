@@ -1,4 +1,4 @@
-"""A comparison in the terminal."""
+"""The console tables of a comparison."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def comparison_table(contents: Mapping[str, Any]) -> Group:
 
 
 def by_source(transfer: Mapping[str, Any]) -> list[Table]:
-    """Build what the console shows of figures by tested source: a row a run and source, if there are some."""
+    """Build the console table of figures by test source, one row per run and source, if there are any."""
     if not transfer["rows"]:
         return []
     table = Table(title=Text("By tested source"), title_justify="left")
@@ -52,7 +52,7 @@ def by_source(transfer: Mapping[str, Any]) -> list[Table]:
 
 
 def with_limits(figure: Mapping[str, Any], *, share: bool) -> str:
-    """Write a figure with its limits: a share in per cent, else a number.
+    """Format a figure with its interval: a share in per cent, else a number.
 
     >>> with_limits({"value": 0.9, "low": 0.851, "high": 0.95}, share=True)
     '90.00 % (85.10 to 95.00)'

@@ -1,4 +1,4 @@
-"""Finished runs as a comparison reads them."""
+"""Reading of finished runs for a comparison."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ _WHERE_AND_HOW_SHOWN = ("outputs", "resume", "progress", "model.label")
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """What a finished run was told, what it found on its N test tiles, and what that cost.
+    """Settings, test results on N tiles and cost of a finished run.
 
     Attributes:
-        name: Its folder below what the compared runs share.
+        name: Its folder relative to the common folder of the compared runs.
         title: Heading of its report.
-        settings: By full key; not where it wrote, nor how it showed itself.
+        settings: Settings by full key, without output paths and display options.
         class_names: Names by class index, K of them.
         positive_class: The class that means "crack", or ``None``.
         metrics: Its test figures by name.
-        intervals: Their ``low`` and ``high``, where they have some.
-        path: The tested tiles, sorted, str ``(N,)``.
+        intervals: Their ``low`` and ``high``, where known.
+        path: The test tiles, sorted, str ``(N,)``.
         group: Their groups, str ``(N,)``.
         label: Their classes, str ``(N,)``.
-        called: What they were called, str ``(N,)``.
-        tested: Digest of the tested files; ``None`` where it is not known.
-        train_tiles: Number of tiles that it was trained on.
-        trained_on: The sources that it learnt from.
-        sources: By tested source its ``metrics`` and ``intervals``; empty where all is of one source.
-        seconds: How long it took, by phase.
-        parameters: Weights of the model.
+        called: Their predicted classes, str ``(N,)``.
+        tested: Digest of the test files; ``None`` if unknown.
+        train_tiles: Number of training tiles.
+        trained_on: Training sources.
+        sources: ``metrics`` and ``intervals`` by test source; empty for a single source.
+        seconds: Seconds by phase.
+        parameters: Number of parameters of the model.
     """
 
     name: str
@@ -66,23 +66,23 @@ class RunResult:
 
     @property
     def right(self) -> NDArray[np.bool_]:
-        """Whether each tile was called rightly, bool ``(N,)``."""
+        """Whether each prediction is correct, bool ``(N,)``."""
         return np.asarray(self.label == self.called)
 
     @property
     def all_seconds(self) -> float:
-        """How long it took in all."""
+        """Total seconds."""
         return float(sum(self.seconds.values()))
 
     @property
     def tiles_per_second(self) -> float | None:
-        """Tiles that were read and told a second; ``None`` for a head on kept features."""
+        """Test tiles read and predicted per second; ``None`` for a linear probe on cached features."""
         told = self.seconds.get("test")
         return len(self.path) / told if told and self.settings.get("recipe.name") != "probe" else None
 
 
 def read_runs(folders: Sequence[Path]) -> list[RunResult]:
-    """Read what runs left, each named by its folder below the one that all share.
+    """Read finished runs, each named by its folder relative to the common one.
 
     Raises:
         DataError: If one has not finished, or its files cannot be read.
@@ -130,10 +130,10 @@ def _trained_on(data: Mapping[str, Any]) -> list[str]:
 
 
 def run_folders(paths: Sequence[Path]) -> list[Path]:
-    """Return the runs among folders: a folder with a report, or those in it that have one.
+    """Return the run folders among paths: a folder with a report, or those below it that have one.
 
     Raises:
-        DataError: If a folder is not there or has none.
+        DataError: If a folder does not exist or has no finished run.
     """
     found: dict[Path, Path] = {}
     for path in paths:
@@ -152,7 +152,7 @@ def _finished_below(path: Path) -> list[Path]:
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested settings by full key.
+    """Flatten nested settings to full keys.
 
     >>> flat({"seed": 0, "model": {"name": "m"}, "logger": {}})
     {'seed': 0, 'model.name': 'm', 'logger': {}}
@@ -165,6 +165,6 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def differing_keys(runs: Sequence[RunResult]) -> list[str]:
-    """Return the settings that are not the same in all runs, in the order of their names."""
+    """Return the keys of settings that differ between runs, sorted."""
     keys = sorted(set(chain.from_iterable(run.settings for run in runs)))
     return [key for key in keys if len({repr(run.settings.get(key)) for run in runs}) > 1]
