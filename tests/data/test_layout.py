@@ -144,6 +144,10 @@ LEFT_OUT: dict[str, tuple[list[str], dict[str, int]]] = {
             "ground_truth/deep: masks or annotations, by their folder's name": 1,
         },
     ),
+    "masks beside their pictures": (
+        ["crack/1_mask.png", "crack/2_GT.png", "crack/2.png"],
+        {"crack: a mask of the picture beside it, by its name": 2},
+    ),
     "archives": (
         ["crack/more.zip", "x.rar"],
         {f"{place}: an archive, which is not opened here; unpack it": 1 for place in (".", "crack")},
@@ -155,7 +159,23 @@ LEFT_OUT: dict[str, tuple[list[str], dict[str, int]]] = {
 def test_pictures_that_are_no_tiles_are_counted_by_folder_and_reason(kind: str, tmp_path: Path) -> None:
     names, expected = LEFT_OUT[kind]
     table = read(fill(tmp_path, "crack/1.png", "intact/2.png", *names))
-    assert (counts(table), left_out(table)) == (PAIR, expected)
+    assert left_out(table) == expected
+    assert (
+        {"crack/1.png", "intact/2.png"}
+        <= set(table.path.tolist())
+        <= {"crack/1.png", "crack/2.png", "intact/2.png"}
+    )
+
+
+def test_a_name_that_only_ends_like_a_mask_is_a_tile(tmp_path: Path) -> None:
+    table = read(fill(tmp_path, "crack/1.png", "crack/9_mask.png", "intact/2.png"))
+    assert (counts(table), table.left_out) == ({"crack": 2, "intact": 1}, ())
+
+
+def test_the_layout_that_was_read_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        read(fill(tmp_path, "x/train/crack/a.png", "x/train/intact/b.png", "y/test/crack/c.png"))
+    assert "layout: */<split>/<class>" in caplog.text
 
 
 def test_a_flat_test_folder_is_counted(tmp_path: Path) -> None:

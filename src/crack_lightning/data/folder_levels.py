@@ -26,6 +26,11 @@ class Levels:
     classes: int
     split: int | None
 
+    def __str__(self) -> str:
+        """Return the layout as a path, ``*`` for a level that is read as neither."""
+        named = {self.split: "<split>", self.classes: "<class>"}
+        return "/".join(named.get(depth, "*") for depth in range(max(self.classes, self.split or 0) + 1))
+
 
 @dataclass(frozen=True, kw_only=True)
 class FolderLevels:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
 
 _LOOSE = "in no class folder"
 _MASKS = "masks or annotations, by their folder's name"
+_MASK = "a mask of the picture beside it, by its name"
+_MASK_NAME = re.compile(r"(.+)[ _.-](?:mask|gt|groundtruth|ground_truth|label|seg)[.]\w+", re.IGNORECASE)
+_log = logging.getLogger(__name__)
 
 
 class Placed(NamedTuple):
@@ -46,10 +51,15 @@ def place_pictures(
     masks = _mask_folders(set(folder_of.values()), names_class)
     folders = Counter(parts for parts in folder_of.values() if parts not in masks)
     levels = FolderLevels(folders=folders, root=root, names_class=names_class, told=told).find()
+    if levels is not None:
+        _log.info("layout: %s", levels)
+    stems = {path.rpartition(".")[0] for path in paths}
     placed, left_out = [], []
     for path, parts in folder_of.items():
         if parts in masks:
             left_out.append((path, _MASKS))
+        elif (match := _MASK_NAME.fullmatch(path)) and match[1] in stems:
+            left_out.append((path, _MASK))
         elif levels is None or len(parts) <= levels.classes:
             left_out.append((path, _LOOSE))
         else:

@@ -15,6 +15,7 @@ from PIL import Image
 
 from crack_lightning.data.decoding import UnreadableImageError, decode_image, upright_rgb
 from crack_lightning.model.per_process import PerProcess
+from crack_lightning.paths import expanded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,7 +65,7 @@ def named_pictures(pictures: Picture | Iterable[Picture]) -> Iterator[NamedPictu
     for position, picture in enumerate(_several(pictures)):
         if isinstance(picture, str | os.PathLike):
             path = str(os.fsdecode(picture))
-            yield NamedPicture(path, Path(path))
+            yield NamedPicture(path, Path(expanded(path)))
         elif isinstance(picture, Image.Image):
             yield _from_pillow(picture, f"image {position}")
         elif isinstance(picture, np.ndarray | torch.Tensor):
