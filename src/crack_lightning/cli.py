@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import traceback
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, cast
 
 from crack_lightning.command_line import MULTIRUN, hydra_arguments
@@ -130,7 +131,8 @@ def _run_with_hydra(name: str, command: Any, arguments: list[str]) -> int:
         except BaseException as error:  # noqa: BLE001  # Hydra would print a line of its own
             outcome.append(error)
 
-    given = hydra_arguments(name, arguments)
+    groups = option_groups(name, conf=conf_dir())
+    given = hydra_arguments(name, arguments, keys={*groups, *(item.name for item in fields(command.SCHEMA))})
     if not HELP.isdisjoint(given):
         print(help_heading(name, COMMANDS[name], schema=command.SCHEMA, conf=conf_dir()))
         given = ["--cfg", "job", *(argument for argument in given if argument not in HELP | MULTIRUN)]
@@ -138,7 +140,7 @@ def _run_with_hydra(name: str, command: Any, arguments: list[str]) -> int:
         raise CrackLightningError("-m: --cfg and --info show one configuration; leave -m out.")
     sys.argv = [f"crack-lightning {name}", *given]
     try:
-        require_options(given, option_groups(name, conf=conf_dir()))
+        require_options(given, groups)
         hydra.main(config_path=str(conf_dir()), config_name=name, version_base="1.3")(task)()
     except (HydraException, OmegaConfBaseException) as error:
         raise CrackLightningError(explain(error, schema=command.SCHEMA, conf=conf_dir())) from error
@@ -156,7 +158,8 @@ def _run_composed(command: Any, composed: DictConfig) -> int:
     if "sweep" in composed:
         launcher = str(HydraConfig.get().runtime.choices["hydra/launcher"])
         cast("SweepConfig", OmegaConf.to_object(composed.sweep)).require_sweep(launcher=launcher)
-    return int(command.run(composed, overrides=list(HydraConfig.get().overrides.task)))
+    typed = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+    return int(command.run(composed, overrides=typed))
 
 
 def _usage() -> str:

@@ -2,73 +2,65 @@
 
 from __future__ import annotations
 
+import glob
 import re
 import shlex
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crack_lightning.errors import CrackLightningError
+from crack_lightning.typed_values import PLAIN_PATHS, as_override, exists, literal, typed_values
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
-LIST_KEYS = ("source", "runs")
-PATH_KEYS = (
-    *LIST_KEYS,
-    "checkpoint",
-    "resume",
-    "sweep.resume",
-    "outputs",
-    "data.root",
-    "data.archive",
-    "data.exclude",
-    "data.split.file",
-    "model.weights",
-)
 MULTIRUN = frozenset({"-m", "--multirun"})
-_ONE_PATH_KEYS = ("resume", "sweep.resume", "outputs")
-"""Of these a sweep takes one."""
+CHECKPOINT_SUFFIXES = (".ckpt", ".pt", ".pth", ".safetensors", ".h5", ".keras", ".onnx", ".tflite")
+"""Of files that hold a network; those of other programs are refused when they are read."""
 
 
-def hydra_arguments(name: str, arguments: Sequence[str]) -> list[str]:
+def hydra_arguments(name: str, arguments: Sequence[str], *, keys: Collection[str] = ()) -> list[str]:
     """Turn what a person types into what Hydra's grammar takes.
 
     Flags move before overrides; plain paths become ``checkpoint=`` and ``source=``; paths are quoted, each of
-    several where there is ``-m``.
+    several where there is ``-m``. After ``--`` all are plain paths.
 
     Args:
         name: The command.
         arguments: Its arguments.
+        keys: First parts of the command's keys: ``data=x`` is an override also where a file has that name.
 
     Returns:
         The arguments for Hydra.
 
     Raises:
         CrackLightningError: For ``--experimental-rerun``, which would run what a file says, for a flag that
-            is none, and for plain paths that the command does not take.
+            is none, for a path without text, and for plain paths that the command does not take.
     """
     flags: list[str] = []
     overrides: list[str] = []
     paths: list[str] = []
     waiting = iter(arguments)
     sweeps = not MULTIRUN.isdisjoint(arguments)
+    known = {*keys, "hydra"}
     for argument in waiting:
         if argument.startswith("--experimental-rerun"):
             raise CrackLightningError(f"{argument}: refused, because it runs whatever the file says.")
-        if argument.startswith("-"):
+        if argument == "--":
+            paths += waiting
+        elif argument.startswith("-") and not _is_file_with_a_dash(argument):
             _check_flag(argument)
             flags.append(argument)
             if argument in _FLAGS_WITH_VALUE:
                 flags.append(next(waiting, ""))
-        elif _is_override(argument):
-            overrides.append(_quoted_override(argument, sweeps=sweeps))
+        elif _is_override(argument, known, takes_paths=name in _TAKES_PATHS):
+            overrides.append(as_override(argument, sweeps=sweeps))
         else:
             paths.append(argument)
     return [*flags, *overrides, *_path_overrides(name, paths)]
 
 
-_PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
-_OVERRIDE = re.compile(r"[+]{0,2}[\w.:/@-]+=")
+_TAKES_PATHS = ("predict", "audit", "compare")
+_OVERRIDE = re.compile(r"(?:[+]{0,2}([\w.:/@$-]+)=)|(?:~([\w.:@$-][\w.:/@$-]*)(?:=|\Z))")
 _FLAGS_WITH_VALUE = (
     "--cfg",
     "-c",
@@ -90,6 +82,11 @@ _FLAGS = (
 
 def _check_flag(argument: str) -> None:
     """Refuse what Hydra would answer with its own usage."""
+    if argument == "-":
+        raise CrackLightningError(
+            "'-': files, folders or patterns are expected, got the standard input, which is not read; write "
+            "what comes from there into a file, and give its path."
+        )
     flag, equals, value = argument.partition("=")
     if flag in _FLAGS:
         return
@@ -99,36 +96,23 @@ def _check_flag(argument: str) -> None:
     )
 
 
-def _is_override(argument: str) -> bool:
-    if _exists(argument):
+def _is_file_with_a_dash(argument: str) -> bool:
+    return argument.partition("=")[0] not in _FLAGS and _leads_to_a_file(argument)
+
+
+def _is_override(argument: str, known: Collection[str], *, takes_paths: bool) -> bool:
+    """Tell an override from a path that has ``=`` or ``~`` in it."""
+    if (match := _OVERRIDE.match(argument)) is None:
         return False
-    return argument.startswith("~") or _OVERRIDE.match(argument) is not None
+    first = re.split(r"[.:/@]", match[1] or match[2], maxsplit=1)[0]
+    return not takes_paths or first in known or not _leads_to_a_file(argument)
 
 
-def _exists(path: str) -> bool:
-    try:
-        return Path(path).exists()
-    except OSError:  # a grid of settings can be longer than a name may be
-        return False
-
-
-def _quoted_override(argument: str, *, sweeps: bool) -> str:
-    key, equals, value = argument.partition("=")
-    if not _names_a_path(key) or not equals or value in ("", "null"):
-        return argument
-    if key in LIST_KEYS:
-        return f"{key}=[{quoted(value)}]" if not value.startswith("[") or _exists(value) else argument
-    if _is_quoted(value):
-        return argument
-    if not sweeps or key in _ONE_PATH_KEYS or _exists(value):
-        return f"{key}={quoted(value)}"
-    choices = [text if _PLAIN.fullmatch(text) else quoted(text) for text in value.split(",")]
-    return f"{key}={','.join(choices)}"
-
-
-def _names_a_path(key: str) -> bool:
-    """Say whether a key's value is a path, also that of one of ``data.sources``."""
-    return re.sub(r"^data[.]sources[.]\w+[.]", "data.", key.lstrip("+")) in PATH_KEYS
+def _leads_to_a_file(path: str) -> bool:
+    """Say whether a path or pattern exists, or at least its folder whose name has the first ``=``."""
+    below = path.find("/", max(path.find("="), 0))
+    head = path if below < 1 or "=" not in path else path[:below]
+    return exists(path) or bool(glob.glob(head))  # noqa: PTH207  # a pattern may begin with a folder
 
 
 def _path_overrides(name: str, paths: list[str]) -> list[str]:
@@ -139,20 +123,20 @@ def _path_overrides(name: str, paths: list[str]) -> list[str]:
             raise CrackLightningError(
                 f"audit: expected one folder, got {len(paths)}; audit one after the other."
             )
-        return ["data=image_folder", f"data.root={quoted(paths[0])}"]
+        return ["data=image_folder", f"data.root={literal(paths[0])}"]
     if name == "compare":
-        return [f"runs=[{','.join(map(quoted, paths))}]"]
+        return [f"runs=[{','.join(map(literal, paths))}]"]
     if name != "predict":
         example = "checkpoint=best.ckpt" if name == "evaluate" else "model=resnet18"
         raise CrackLightningError(f"'{paths[0]}': expected key=value, as in {example}; see --help.")
-    checkpoints = [path for path in paths if path.endswith(".ckpt")]
+    checkpoints = [path for path in paths if path.lower().endswith(CHECKPOINT_SUFFIXES)]
     if len(checkpoints) > 1:
         raise CrackLightningError(
             f"checkpoint: expected one, got {', '.join(checkpoints)}; predict with one after the other."
         )
-    sources = [path for path in paths if not path.endswith(".ckpt")]
-    found = [f"checkpoint={quoted(path)}" for path in checkpoints]
-    return found + ([f"source=[{','.join(map(quoted, sources))}]"] if sources else [])
+    sources = [path for path in paths if path not in checkpoints]
+    found = [f"checkpoint={literal(path)}" for path in checkpoints]
+    return found + ([f"source=[{','.join(map(literal, sources))}]"] if sources else [])
 
 
 def as_typed(name: str, overrides: Sequence[str]) -> str:
@@ -163,27 +147,14 @@ def as_typed(name: str, overrides: Sequence[str]) -> str:
     >>> as_typed("compare", ["runs=['a sweep',b]"])
     "python -m crack_lightning.compare 'a sweep' b"
     """
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    parser = OverridesParser.create()
     plain: list[str] = []
     for override in overrides:
         key = override.partition("=")[0]
-        value = parser.parse_override(override).value() if _names_a_path(key) else None
-        if isinstance(value, list):
-            plain += map(str, value)
+        values = typed_values(override)
+        if values is None or (len(values) != 1 and key not in PLAIN_PATHS):
+            plain.append(override)
+        elif key in PLAIN_PATHS:
+            plain += (f"./{path}" if path.startswith("-") else path for path in values)
         else:
-            plain.append(override if value is None else f"{key}={value}")
+            plain.append(f"{key}={values[0]}")
     return shlex.join(["python", "-m", f"crack_lightning.{name}", *plain])
-
-
-def _is_quoted(value: str) -> bool:
-    return len(value) >= 2 and value[0] == value[-1] and value[0] in "'\""
-
-
-def quoted(value: str) -> str:
-    """Return a text, such as a path, as Hydra's grammar takes it."""
-    escaped = value.replace("\\'", "\\\\'").replace("'", "\\'")
-    if escaped.endswith("\\"):
-        escaped += "\\"
-    return f"'{escaped}'"

@@ -11,10 +11,12 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from crack_lightning.config.checks import require_choice, require_mapping, require_range, require_seed
+from crack_lightning.config.class_names import read_class_names
 from crack_lightning.config.sources import DrawnConfig, MaskedConfig, PaintedConfig
 from crack_lightning.config.split import SplitConfig
 from crack_lightning.config.suggest import explain
 from crack_lightning.errors import ConfigError, DataError, nearest
+from crack_lightning.literals import all_escaped
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -81,7 +83,7 @@ class DataConfig:
     root: str | None = None
     archive: str | None = None
     download: bool = False
-    class_names: Any = None  # dict[str, str], as require_mapping says
+    class_names: Any = None  # dict[str, str], or its text, as read_class_names says
     positive_class: str = "crack"
     group_pattern: str | None = None
     batch_size: int = 32
@@ -91,7 +93,7 @@ class DataConfig:
     mm_per_px: float | None = None
     exclude: str | None = None
     sampler: str = "shuffled"
-    sources: Any = None  # dict[str, dict], likewise
+    sources: Any = None  # dict[str, dict], as require_mapping says
     mix: str = "natural"
     train_sources: list[str] = field(default_factory=list)
     test_sources: list[str] = field(default_factory=list)
@@ -113,8 +115,9 @@ class DataConfig:
             require_range("data.mm_per_px", self.mm_per_px, low=1e-4, high=1000)
         if self.group_pattern is not None:
             _check_pattern(self.group_pattern)
-        require_mapping("data.class_names", self.class_names, of=str, wanted="{folder: class, …}")
+        self.class_names = read_class_names(self.class_names)
         require_mapping("data.sources", self.sources, of=dict, wanted="{name: {source: …}, …}")
+        self.sources = self.sources and {str(name): node for name, node in self.sources.items()}
 
     @property
     def kind(self) -> str:
@@ -211,7 +214,7 @@ def _part(name: str, node: Any) -> DataConfig:
             raise ConfigError(f"{key}.{part}: expected keys and their values, got {node[part]!r}.")
     try:
         with naming_part(name):
-            merged = OmegaConf.merge(OmegaConf.structured(DataConfig), node)
+            merged = OmegaConf.merge(OmegaConf.structured(DataConfig), all_escaped(node))
             return cast("DataConfig", OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:
         raise ConfigError(f"{key}.{explain(error, schema=DataConfig)}") from None

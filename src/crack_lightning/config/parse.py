@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
@@ -18,6 +19,7 @@ from crack_lightning.config.commands import (
 from crack_lightning.config.suggest import explain
 from crack_lightning.config.train import TrainConfig
 from crack_lightning.errors import ConfigError
+from crack_lightning.literals import all_escaped
 from crack_lightning.paths import expand_paths
 from crack_lightning.run_folder import write_text
 
@@ -76,7 +78,7 @@ def parse(composed: DictConfig, schema: type[T]) -> T:
     """
     try:
         plain = expand_paths(OmegaConf.to_container(composed, resolve=True))
-        merged = OmegaConf.merge(_node(schema), plain)
+        merged = OmegaConf.merge(_node(schema), all_escaped(plain))
         config = cast("T", OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:
         raise ConfigError(explain(error, schema=schema)) from error
@@ -93,4 +95,4 @@ def _node(schema: type[Any]) -> DictConfig:
 
 def write_config(config: object, path: Path) -> None:
     """Write a command's dataclass, with every value resolved, as YAML."""
-    write_text(path, OmegaConf.to_yaml(OmegaConf.structured(config)))
+    write_text(path, OmegaConf.to_yaml(OmegaConf.create(all_escaped(asdict(cast("Any", config))))))

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from crack_lightning.cli import guarded
 from crack_lightning.errors import Pruned
+from crack_lightning.literals import all_escaped
 from crack_lightning.processes import die_with_parent, end_in_words, own_forkserver
 from crack_lightning.run_folder import SESSION, write_text
 from crack_lightning.sweep.journal import DONE, FAILED, PRUNED
@@ -65,7 +66,9 @@ class CommandRun:
         from omegaconf import OmegaConf
 
         module = importlib.import_module(f"crack_lightning.{self.command}")
-        return int(module.run(OmegaConf.create(config), overrides=overrides, folder=folder, **options))
+        return int(
+            module.run(OmegaConf.create(all_escaped(config)), overrides=overrides, folder=folder, **options)
+        )
 
 
 def job_context() -> BaseContext:

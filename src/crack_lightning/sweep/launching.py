@@ -27,10 +27,10 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import open_dict
 
 from crack_lightning.cli import guarded
-from crack_lightning.command_line import quoted
 from crack_lightning.config import conf_dir, register_schemas
 from crack_lightning.errors import Interrupted
 from crack_lightning.hardware import share_cores
+from crack_lightning.literals import quoted
 from crack_lightning.processes import sigterm_raises
 from crack_lightning.run_folder import sole_writer, write_text
 from crack_lightning.sweep.jobs import CONSOLE, OUTCOME, UNWRITABLE, keep_outcome, print_into, recorded

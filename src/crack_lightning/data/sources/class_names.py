@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -87,10 +89,10 @@ def name_classes(
         return common
     if positive_class not in classes:
         first, second = sorted(classes)
+        advised = class_names_override({first: positive_class, second: INTACT})
         raise DataError(
             f"data.root: it is not certain which of the folders '{first}' and '{second}' "
-            f"means '{positive_class}'. Set "
-            f"'data.class_names={{{first}: {positive_class}, {second}: {INTACT}}}', or the other way round."
+            f"means '{positive_class}'. Set {advised}, or the other way round."
         )
     return spelled
 
@@ -104,9 +106,26 @@ def names_class(
 ) -> bool:
     """Return whether a folder's name is known to be that of a class; arguments as for ``name_classes``."""
     if class_names is not None:
-        return _composed(folder) in map(_composed, class_names)
+        return same_name(folder) in map(same_name, class_names)
     named = common_class(folder) is not None or same_name(folder) == same_name(positive_class)
     return named or known_class(folder, known_classes) is not None
+
+
+def class_names_override(classes: Mapping[str, str]) -> str:
+    """Return what a person types in a shell to give each folder its class.
+
+    Examples:
+        >>> print(class_names_override({"No Crack": "intact", "2: wide": "crack"}))
+        'data.class_names={No Crack: intact, "2: wide": crack}'
+    """
+    pairs = ", ".join(f"{_unmistakable(folder)}: {name}" for folder, name in classes.items())
+    return shlex.quote(f"data.class_names={{{pairs}}}")
+
+
+def _unmistakable(folder: str) -> str:
+    if not re.search(r"""[:'"]|^\s|\s$""", folder):
+        return folder
+    return f"'{folder}'" if '"' in folder else f'"{folder}"'
 
 
 def order_classes(classes: Sequence[str], positive_class: str) -> tuple[tuple[str, ...], str | None]:
@@ -123,11 +142,19 @@ def _one_spelling(folders: Sequence[str], positive_class: str) -> dict[str, str]
 
 
 def _as_on_disk(folders: Sequence[str], class_names: Mapping[str, str]) -> dict[str, str]:
-    """Name folders as they are on the disk, of which two may differ in Unicode's normal form only."""
-    by_name = {_composed(folder): name for folder, name in class_names.items()}
-    there = {folder: by_name[_composed(folder)] for folder in folders if _composed(folder) in by_name}
-    composed = set(map(_composed, there))
-    return there | {key: name for key, name in class_names.items() if _composed(key) not in composed}
+    """Name folders as they are on the disk, of which two may differ in Unicode's normal form only.
+
+    Failing that, in case: of a folder ``true`` YAML makes ``True``.
+    """
+    exact = {_composed(folder): name for folder, name in class_names.items()}
+    alike = {same_name(folder): name for folder, name in class_names.items()}
+    there = {
+        folder: exact.get(_composed(folder), alike.get(same_name(folder), ""))
+        for folder in folders
+        if same_name(folder) in alike
+    }
+    found = set(map(same_name, there))
+    return there | {key: name for key, name in class_names.items() if same_name(key) not in found}
 
 
 def _composed(name: str) -> str:
