@@ -89,7 +89,5 @@ def test_what_names_no_class_is_refused(wrong: object) -> None:
 
 def test_classes_of_an_option_file_may_look_like_numbers_and_truth_values() -> None:
     class_names = read_class_names({0: "intact", True: "crack"})
-    found = name_classes(
-        ["0", "true"], class_names=cast("dict[str, str]", class_names), positive_class="crack"
-    )
+    found = name_classes(["0", "true"], class_names=class_names, positive_class="crack")
     assert found == {"0": "intact", "true": "crack"}

@@ -155,11 +155,15 @@ def _run_composed(command: Any, composed: DictConfig) -> int:
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
+    from crack_lightning.config.hydra_folders import chosen_run_folder
+
     if "sweep" in composed:
         launcher = str(HydraConfig.get().runtime.choices["hydra/launcher"])
         cast("SweepConfig", OmegaConf.to_object(composed.sweep)).require_sweep(launcher=launcher)
-    typed = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
-    return int(command.run(composed, overrides=typed))
+    hydra = HydraConfig.get()
+    folder = chosen_run_folder(hydra, resume=OmegaConf.select(composed, "resume", default=None))
+    typed = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+    return int(command.run(composed, overrides=typed, folder=folder))
 
 
 def _usage() -> str:

@@ -23,13 +23,13 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
     config = parse(composed, CompareConfig)
     from rich import print as show
 
-    from crack_lightning.run_folder import create_run_folder
+    from crack_lightning.run_folder import made_folder
     from crack_lightning.sweep.comparison import write_comparison
     from crack_lightning.sweep.listing import comparison_table
     from crack_lightning.sweep.results import run_folders
 
     runs = run_folders([Path(path) for path in config.runs])
-    folder = folder or create_run_folder(Path(config.outputs), "compare")
+    folder = made_folder(folder, base=Path(config.outputs), name="compare")
     contents = write_comparison(
         runs, folder, title=f"Comparison of {len(runs)} runs", command=as_typed("compare", overrides)
     )

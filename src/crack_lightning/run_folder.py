@@ -24,6 +24,24 @@ SESSION = ".hparams"
 """The end of the names of files that tell TensorBoard's HPARAMS tab of a run: its beginning and its end."""
 
 
+def made_folder(folder: Path | None, *, base: Path, name: str) -> Path:
+    """Return a run's folder: the given one, made where it is not there, or a new one under ``base``.
+
+    Raises:
+        CrackLightningError: If the folder cannot be made there.
+    """
+    if folder is None:
+        return create_run_folder(base, name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CrackLightningError(
+            f"hydra: cannot create '{folder}' ({error.strerror}); set hydra.run.dir or hydra.sweep.dir to "
+            "another folder, or leave it out."
+        ) from error
+    return folder
+
+
 def create_run_folder(base: Path, name: str, *, now: datetime | None = None) -> Path:
     """Create ``base/<date>/<time>_<name>`` for this process alone; without a name, ``base/<date>/<time>``.
 

@@ -46,6 +46,7 @@ def run(
         folder = Path(config.resume)
         config = resumed_config(folder, asked=config, overrides=overrides)
     else:
+        config.require_read(overrides)
         require_weights(config.model.weights)
         require_tiles(config.data)
     with tiles_meanwhile(config), heavy_imports():

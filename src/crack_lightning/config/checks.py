@@ -41,6 +41,22 @@ def require_choice(key: str, value: str, choices: Collection[str]) -> None:
         raise ConfigError(f"{key}: expected one of {', '.join(choices)}, got '{value}'.")
 
 
+def require_free_folder(key: str, folder: Path) -> None:
+    """Refuse a folder that a run cannot have for itself: it holds files, or is one.
+
+    Raises:
+        ConfigError: If there is something.
+    """
+    if folder.is_dir() and any(folder.iterdir()):
+        goes_on = f"resume={folder} goes on with the run there; or " * (folder / "state.json").is_file()
+        raise ConfigError(
+            f"{key}: a folder that is new or empty is expected, and '{folder}' holds files, which are kept; "
+            f"{goes_on}give another folder."
+        )
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{key}: a folder is expected, and '{folder}' is a file; give another path.")
+
+
 def require_checkpoint(path: str) -> None:
     """Refuse a checkpoint that is not there, before what could read it is imported.
 

@@ -9,7 +9,7 @@ from crack_lightning.errors import ConfigError
 
 _KEY = "data.class_names"
 _PAIR = re.compile(
-    r"""\s*(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)"|(?P<plain>.+?))\s*:\s*['"]?(?P<name>[^:,'"]+?)['"]?\s*(?:,|\Z)""",
+    r"""\s*(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)"|(?P<plain>.+?))\s*:\s*['"]?(?P<name>[^\s:,'"][^:,'"]*?)['"]?\s*(?:,|\Z)""",
     re.DOTALL,
 )
 

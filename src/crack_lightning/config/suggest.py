@@ -173,7 +173,7 @@ def _unknown_open_key(key: str, conf: Path) -> str:
 
 
 def _flat_keys(node: Any, prefix: str = "") -> Iterator[str]:
-    for name, value in node.items():
+    for name, value in node.items() if isinstance(node, dict) else ():
         yield prefix + name
         if isinstance(value, dict):
             yield from _flat_keys(value, f"{prefix}{name}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crack_lightning.config.augmentation import AugmentationConfig
 from crack_lightning.config.checks import require_seed, unread
@@ -11,10 +11,13 @@ from crack_lightning.config.data import DataConfig
 from crack_lightning.config.evaluation import EvaluationConfig
 from crack_lightning.config.model import PLAIN_CNN, ModelConfig
 from crack_lightning.config.optimizer import OptimizerConfig, SchedulerConfig
-from crack_lightning.config.options import scratch_rates
 from crack_lightning.config.recipe import RecipeConfig
 from crack_lightning.config.sweep import SweepConfig
 from crack_lightning.config.trainer import TrainerConfig, usual_epochs
+from crack_lightning.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PRETRAINED_LR = 3e-3
 STAGED_LR = 3e-4
@@ -102,13 +105,6 @@ class TrainConfig:
         found = [*self.data.problems(), *self.recipe.problems(), *self.trainer.problems()]
         if self.recipe.name == "probe":
             found += self._probe_problems()
-        rate = self.model.scratch_lr
-        if not self.from_scratch and rate not in {ModelConfig.scratch_lr, *scratch_rates(self.model.name)}:
-            found.append(
-                f"model.scratch_lr: it is for random weights that all learn alike, got {rate} with "
-                f"recipe={self.recipe.name} and model.weights={self.model.weights}; leave it out, or set "
-                "optimizer.lr."
-            )
         found += self._sizes_problems()
         found += self._head_problems()
         found += self.sharing_problems()
@@ -118,6 +114,23 @@ class TrainConfig:
                 "use recipe.loss.name=cross_entropy, or set both alphas of augmentation to 0."
             )
         return found
+
+    def require_read(self, overrides: Sequence[str]) -> None:
+        """Refuse a typed key that is not read; that an option of ``model`` sets it is no mistake.
+
+        Args:
+            overrides: What the user typed, ``key=value`` each.
+
+        Raises:
+            ConfigError: If there is one.
+        """
+        typed = {override.lstrip("+").partition("=")[0] for override in overrides}
+        if "model.scratch_lr" in typed and not self.from_scratch:
+            raise ConfigError(
+                "model.scratch_lr: it is for random weights that all learn alike, got "
+                f"{self.model.scratch_lr} with recipe={self.recipe.name} and "
+                f"model.weights={self.model.weights}; leave it out, or set optimizer.lr."
+            )
 
     def sharing_problems(self) -> list[str]:
         """List why ``trainer.devices`` cannot share the training out."""

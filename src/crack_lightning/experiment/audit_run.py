@@ -19,7 +19,7 @@ from crack_lightning.data.survey import survey
 from crack_lightning.experiment.tiles import load_tiles, recovers_photos
 from crack_lightning.hardware import available_cores
 from crack_lightning.report.audit_page import audit_contents, audit_page, closing_table
-from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer, write_text
+from crack_lightning.run_folder import logging_to, made_folder, sole_writer, write_text
 
 if TYPE_CHECKING:
     from crack_lightning.config import AuditConfig
@@ -39,7 +39,7 @@ def run_audit(config: AuditConfig, *, folder: Path | None = None, command: str =
     Raises:
         DataError: If there is no such set.
     """
-    folder = folder or create_run_folder(Path(config.outputs), f"audit_{config.data.source}")
+    folder = made_folder(folder, base=Path(config.outputs), name=f"audit_{config.data.source}")
     threads = config.trainer.threads or available_cores()
     with sole_writer(folder), logging_to(folder / "run.log"):
         write_config(config, folder / "config.yaml")

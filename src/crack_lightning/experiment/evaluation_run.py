@@ -17,7 +17,7 @@ from crack_lightning.model.seen_tiles import known
 from crack_lightning.report.explanations import explain_test
 from crack_lightning.report.provenance import provenance
 from crack_lightning.report.write import write_report
-from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer
+from crack_lightning.run_folder import logging_to, made_folder, sole_writer
 from crack_lightning.training.notices import settled_warnings
 from crack_lightning.training.state import RunState
 
@@ -47,7 +47,7 @@ def run_evaluation(
         DataError: If the set cannot be read, has other classes, or holds nothing new.
     """
     classifier = load_classifier(Path(config.checkpoint))
-    folder = folder or create_run_folder(Path(config.outputs), f"evaluate_{config.data.source}")
+    folder = made_folder(folder, base=Path(config.outputs), name=f"evaluate_{config.data.source}")
     with settled_warnings(), sole_writer(folder), logging_to(folder / "run.log"):
         plan = assembly.hardware_plan(config.trainer, num_workers=config.data.num_workers)
         config.trainer.threads = plan.threads

@@ -24,7 +24,7 @@ from crack_lightning.report.model_card import model_card
 from crack_lightning.report.provenance import provenance
 from crack_lightning.report.tensorboard import hparams_session, log_report
 from crack_lightning.report.write import ReportTiles, write_report
-from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer, write_text
+from crack_lightning.run_folder import logging_to, made_folder, sole_writer, write_text
 from crack_lightning.training.checkpoints import BEST, LAST
 from crack_lightning.training.guards import StopRequests
 from crack_lightning.training.notices import settled_warnings
@@ -82,9 +82,8 @@ def run_training(
         CrackLightningError: For whatever the user can mend.
         Pruned: If ``report`` ends the run.
     """
-    folder = folder or create_run_folder(
-        Path(config.outputs), f"{config.model.short_name}_{config.data.source}"
-    )
+    name = f"{config.model.short_name}_{config.data.source}"
+    folder = made_folder(folder, base=Path(config.outputs), name=name)
     if RunState.read(folder).phase == "finished":
         return finished_run(config, folder)
     if config.recipe.name != "probe":

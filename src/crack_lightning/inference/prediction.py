@@ -30,7 +30,7 @@ from crack_lightning.model.checkpoints import load_trained
 from crack_lightning.model.explain import Explainer, LocalExplainer, explainer_of
 from crack_lightning.model.networks import CellNetwork
 from crack_lightning.paths import places
-from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer
+from crack_lightning.run_folder import logging_to, made_folder, sole_writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -86,7 +86,7 @@ def run_prediction(
             f"abstain: a checkpoint with a limit for foreign pictures is expected, and '{config.checkpoint}' "
             "has none; train it again, or leave abstain out."
         )
-    folder = folder or create_run_folder(Path(config.outputs), "predict")
+    folder = made_folder(folder, base=Path(config.outputs), name="predict")
     with sole_writer(folder), logging_to(folder / "run.log"):
         write_config(config, folder / "config.yaml")
         log.info("machine: %s", plan.reason)

@@ -20,6 +20,12 @@ from crack_lightning.config import (
     require_checkpoint,
     require_weights,
 )
+from crack_lightning.config.hydra_folders import (
+    SWEEP_SUBDIR,
+    chosen_sweep_folder,
+    is_chosen,
+    job_subfolder,
+)
 from crack_lightning.config.sweep import SweepConfig
 from crack_lightning.errors import ConfigError
 from crack_lightning.experiment.ahead import require_tiles
@@ -44,6 +50,7 @@ class Composer:
     Attributes:
         command: The command's name, such as ``train``.
         sweep: The sweep's own settings.
+        folder: The sweep's folder where ``hydra.sweep.dir`` says it, else ``None``.
         overrides: What was typed for the jobs.
 
     Args:
@@ -57,6 +64,7 @@ class Composer:
 
     def __init__(self, arguments: Sequence[str], *, context: HydraContext, config: DictConfig) -> None:
         self._context, self._config = context, config
+        self.folder = chosen_sweep_folder(config.hydra)
         self.command = str(config.hydra.job.config_name)
         self.module = importlib.import_module(f"crack_lightning.{self.command}")
         if "sweep" not in config:
@@ -135,16 +143,24 @@ class Composer:
             if "plugins" in composed:
                 with suppress(ConfigError):  # a job's own business, which then fails with the reason
                     import_plugins(plugin_names(composed))
-            self._check(parse(composed, self.module.SCHEMA))
+            self._check(parse(composed, self.module.SCHEMA), overrides)
         return cast("dict[str, Any]", OmegaConf.to_container(composed, resolve=True))
 
-    def _check(self, config: Any) -> None:
+    def subfolder(self, overrides: Sequence[str], number: int) -> str | None:
+        """Return ``hydra.sweep.subdir`` of a job, ``None`` where nobody set it."""
+        if not is_chosen(self._config.hydra, SWEEP_SUBDIR):
+            return None
+        composed = self._context.config_loader.load_sweep_config(self._config, list(overrides))
+        return job_subfolder(composed.hydra, number)
+
+    def _check(self, config: Any, overrides: Sequence[str]) -> None:
         """Refuse what a run can do and a job of this sweep cannot, and files that are not there."""
         if isinstance(config, TrainConfig | EvaluateConfig | AuditConfig):
             require_tiles(config.data)
         if isinstance(config, PredictConfig | EvaluateConfig):
             require_checkpoint(config.checkpoint)
         if isinstance(config, TrainConfig):
+            config.require_read(overrides)
             require_weights(config.model.weights)
         if self.sweep.pruner != "none" and config.recipe.name == "probe":
             raise ConfigError(

@@ -102,7 +102,7 @@ def start_job(
     Returns:
         The running process.
     """
-    job.folder.mkdir(exist_ok=True)
+    job.folder.mkdir(parents=True, exist_ok=True)
     (job.folder / OUTCOME).unlink(missing_ok=True)
     arguments = (job, run, dict(environment), line)
     process: BaseProcess = context.Process(target=_work, args=arguments, name=f"job {job.number}")  # type: ignore[attr-defined]

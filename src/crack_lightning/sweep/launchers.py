@@ -94,6 +94,11 @@ def chosen_launcher(config: DictConfig, *, pruner: str) -> ChosenLauncher | None
     if name == HERE:
         return None
     node = cast("dict[str, Any]", OmegaConf.to_container(config.hydra.launcher, resolve=False))
+    if "_target_" not in node:
+        raise ConfigError(
+            f"hydra/launcher: {name} names no _target_, the launcher's class; begin the option with another "
+            "one, as in 'defaults: [slurm, _self_]'."
+        )
     for target, (module, extra) in _NEEDS.items():
         if node["_target_"].startswith(target) and find_spec(module) is None:
             raise ConfigError(

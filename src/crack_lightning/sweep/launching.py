@@ -104,7 +104,8 @@ class LauncherRun:
                 task_function=job,
                 config=settings,
             )
-            [returned] = launcher.launch([[]], int(folder.name))
+            number = int(folder.name) if folder.name.isdecimal() else 0
+            [returned] = launcher.launch([[]], number)
         return cast("tuple[int, str]", returned.return_value)
 
 

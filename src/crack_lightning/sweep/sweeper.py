@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from crack_lightning.errors import ConfigError, FailedJobsError
 from crack_lightning.paths import expanded
-from crack_lightning.run_folder import create_run_folder, sole_writer
+from crack_lightning.run_folder import sole_writer
 from crack_lightning.sweep.composing import Composer, require_same
 from crack_lightning.sweep.disk import KeptWeights, expected_bytes, in_words, require_room, weights_of_jobs
+from crack_lightning.sweep.folders import job_folder, new_folder, sweep_folder
 from crack_lightning.sweep.jobs import CommandRun
-from crack_lightning.sweep.journal import FAILED, JOURNAL, PLANNED, Job, Journal
+from crack_lightning.sweep.journal import FAILED, PLANNED, Job, Journal
 from crack_lightning.sweep.launchers import chosen_launcher
 from crack_lightning.sweep.running import Grid, Runner
 from crack_lightning.sweep.shares import share_out
@@ -51,25 +52,25 @@ def run_sweep(arguments: Sequence[str], *, context: HydraContext, config: DictCo
     share = launcher.share_out if launcher else share_out
     asked, combinations = _asked(composer)
     configs = [composer.compose(combination) for combination in combinations]
-    base = Path(expanded(str(configs[0]["outputs"]))) / "multirun"
+    base, chosen = Path(expanded(str(configs[0]["outputs"]))) / "multirun", composer.folder
     with ExitStack() as stack:
         if composer.sweep.resume is not None:
-            journal = Journal(sweep_folder(composer.sweep.resume, base))
+            journal = Journal(sweep_folder(composer.sweep.resume, base, chosen=chosen))
             stack.enter_context(sole_writer(journal.folder))
-            jobs = _planned(journal, composer, asked, configs)
+            jobs = _planned(journal, composer, asked, configs, combinations)
             shares = share(composer.sweep.jobs, [job.config for job in jobs] or configs)
             left = configs if composer.searches else [job.config for job in jobs if not job.ended]
             size = _expected(composer, left, shares, journal.folder, ended=sum(job.ended for job in jobs))
         else:
             shares = share(composer.sweep.jobs, configs)
-            size = _expected(composer, configs, shares, base)
-            journal = Journal(create_run_folder(base, ""))
+            size = _expected(composer, configs, shares, chosen or base)
+            journal = Journal(new_folder(chosen, base))
             stack.enter_context(sole_writer(journal.folder))
             journal.begin(**asked, threads=shares.threads)
             jobs = []
             if not composer.searches:
                 for combination, job_config in zip(combinations, configs, strict=True):
-                    jobs.append(_plan(journal, combination, job_config, number=len(jobs)))
+                    jobs.append(_plan(composer, journal, jobs, combination, job_config))
         _run(composer, journal, jobs, shares, size=size, launcher=launcher)
     require_done(jobs, journal.folder)
     return jobs
@@ -90,17 +91,28 @@ def _asked(composer: Composer) -> tuple[dict[str, Any], list[list[str]]]:
     return asked, [composer.trial(example) for example in examples(dimensions)]
 
 
-def _plan(journal: Journal, overrides: list[str], config: dict[str, Any], *, number: int, **more: Any) -> Job:
-    threads = journal.asked()["threads"]
+def _plan(
+    composer: Composer,
+    journal: Journal,
+    jobs: list[Job],
+    overrides: list[str],
+    config: dict[str, Any],
+    **more: Any,
+) -> Job:
+    threads, number = journal.asked()["threads"], len(jobs)
     config["trainer"]["threads"] = config["trainer"]["threads"] or threads
-    folder = journal.folder / str(number)
+    folder = job_folder(composer, journal.folder, overrides, jobs)
     job = Job(number=number, folder=folder, overrides=overrides, config=config, **more)
     journal.plan(job)
     return job
 
 
 def _planned(
-    journal: Journal, composer: Composer, asked: dict[str, Any], configs: list[dict[str, Any]]
+    journal: Journal,
+    composer: Composer,
+    asked: dict[str, Any],
+    configs: list[dict[str, Any]],
+    combinations: list[list[str]],
 ) -> list[Job]:
     """Return the jobs of a sweep that goes on, as they stand.
 
@@ -114,13 +126,15 @@ def _planned(
         )
     require_same("the sweep", began, {**asked, "threads": began["threads"]})
     if composer.searches:
-        configs = [composer.compose(composer.trial(job.params), checked=False) for job in jobs]
+        combinations = [composer.trial(job.params) for job in jobs]
+        configs = [composer.compose(combination, checked=False) for combination in combinations]
     if len(jobs) != len(configs):
         raise ConfigError(
             f"sweep.resume: the sweep has {len(jobs)} jobs, and this command line makes {len(configs)}; "
             "repeat the command that started it."
         )
-    for job, config in zip(jobs, configs, strict=True):
+    for job, config, combination in zip(jobs, configs, combinations, strict=True):
+        job.folder = job_folder(composer, journal.folder, combination, jobs[: job.number])
         config["trainer"]["threads"] = config["trainer"]["threads"] or job.config["trainer"]["threads"]
         job.config["progress"] = config["progress"]
         require_same(f"job {job.number}", job.config, config)
@@ -190,34 +204,11 @@ def _search(composer: Composer, journal: Journal, jobs: list[Job], *, at_once: i
     def plan(params: dict[str, Any]) -> Job:
         overrides = composer.trial(params)
         config = composer.compose(overrides, checked=False)  # a wrong one fails its job, which says so
-        return _plan(journal, overrides, config, number=len(jobs), params=params)
+        return _plan(composer, journal, jobs, overrides, config, params=params)
 
     seed = int(composer.compose(composer.fixed)["seed"])
     settings, dimensions = composer.sweep, composer.dimensions()
     return Search(settings, dimensions, seed=seed, at_once=at_once, jobs=jobs, journal=journal, plan=plan)
-
-
-def sweep_folder(resume: str, base: Path) -> Path:
-    """Return the folder of the sweep that is to go on.
-
-    Args:
-        resume: A folder, or ``latest``.
-        base: The folder of all sweeps, where the latest is looked for.
-
-    Raises:
-        ConfigError: If there is none.
-    """
-    if resume != "latest":
-        if not (Path(expanded(resume)) / JOURNAL).is_file():
-            raise ConfigError(
-                f"sweep.resume: there is no sweep in '{resume}' (no {JOURNAL}); give a sweep's folder, "
-                "or latest."
-            )
-        return Path(expanded(resume))
-    found = sorted(base.glob(f"*/*/{JOURNAL}"), key=lambda path: path.stat().st_mtime)
-    if not found:
-        raise ConfigError(f"sweep.resume: there is no sweep in '{base}' yet; leave it out to start one.")
-    return found[-1].parent
 
 
 def require_done(jobs: Sequence[Job], folder: Path) -> None:
