@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import gc
 import importlib
+import warnings
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from pytorch_lightning import Trainer
 
 from crack_lightning import hardware
 from crack_lightning.errors import ConfigError
@@ -59,6 +61,59 @@ def test_what_was_imported_is_looked_at_for_garbage_no_more() -> None:
 def test_what_is_asked_for_is_kept() -> None:
     plan = plan_hardware(accelerator="cpu", precision="bf16", threads=1, num_workers=3)
     assert (plan.precision, plan.threads, plan.num_workers) == ("bf16", 1, 3)
+
+
+@pytest.mark.parametrize("accelerator", ["auto", "cpu"])
+def test_no_precision_is_planned_that_would_quietly_become_another(
+    accelerator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    ask = partial(plan_hardware, accelerator=accelerator, threads=1, num_workers=0)
+    with pytest.raises(
+        ConfigError, match=r"trainer\.precision: 16 needs a GPU, and this run computes on the CPU"
+    ):
+        ask(precision="16")
+    for precision in ("auto", "32", "bf16"):
+        plan = ask(precision=precision)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            trainer = Trainer(
+                accelerator=plan.accelerator,
+                precision=plan.lightning_precision,  # type: ignore[arg-type]
+                logger=False,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+            )
+        assert trainer.precision == plan.lightning_precision
+        assert trainer.precision_plugin.precision == plan.lightning_precision
+        assert f", {plan.precision} (" in plan.reason
+
+
+@pytest.mark.parametrize(
+    ("gpu", "flags", "precision", "worth"),
+    [
+        (False, "avx2 fma", "bf16", "many times slower than 32, as this processor has no bf16 of its own"),
+        (False, "avx512_bf16", "bf16", "half the memory, and a CPU trains no faster in 16 bits"),
+        (False, "avx512_bf16", "32", "a CPU trains no faster in 16 bits"),
+        (True, "avx2", "bf16", "half the memory and twice the rate"),
+        (True, "avx2", "16", "half the memory and twice the rate"),
+    ],
+)
+def test_the_plan_promises_what_a_precision_is_worth_on_its_device(
+    gpu: bool,
+    flags: str,
+    precision: str,
+    worth: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("is_available", "is_bf16_supported"):
+        monkeypatch.setattr(torch.cuda, name, lambda *_, **__: gpu)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "H100")
+    monkeypatch.setattr(hardware, "_cpuinfo", lambda key: flags if key == "flags" else "")
+    plan = plan_hardware(accelerator="auto", precision=precision, threads=1, num_workers=0)
+    assert worth in plan.reason
+    assert ("twice the rate" in plan.reason) == gpu
 
 
 def test_processes_on_the_cpu_have_a_thread_each() -> None:

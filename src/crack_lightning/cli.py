@@ -20,6 +20,7 @@ from crack_lightning.errors import (
     tells_of_a_full_disk,
 )
 from crack_lightning.hardware import share_cores
+from crack_lightning.memory import lacks_memory, memory_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,8 +83,8 @@ def guarded(action: Callable[[], int]) -> int:
         print(stop, file=sys.stderr)
         return 128 + stop.signal_number
     except Exception as error:  # noqa: BLE001  # the boundary: whatever else arrives here is ours
-        if tells_of_a_full_disk(error):
-            print(f"error: outputs: {_no_room(cast('OSError', error))}", file=sys.stderr)
+        if sentence := _of_the_machine(error):
+            print(f"error: {sentence}", file=sys.stderr)
             return MISTAKE
         traceback.print_exc()
         print(
@@ -91,6 +92,16 @@ def guarded(action: Callable[[], int]) -> int:
             file=sys.stderr,
         )
         return BUG
+
+
+def _of_the_machine(error: Exception) -> str | None:
+    """Return what to do where a disk or the memory is full, ``None`` where that is not what is wrong."""
+    if tells_of_a_full_disk(error):
+        return f"outputs: {_no_room(cast('OSError', error))}"
+    if cause := lacks_memory(error):
+        lower = "close other programs, or lower data.batch_size, data.num_workers or model.image_size."
+        return memory_sentence(cause, lower)
+    return None
 
 
 def _no_room(error: OSError) -> str:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-_BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
+_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
+"""As Linux lists them: on x86, and on ARM under "Features"."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,7 @@ class HardwarePlan:
         precision: ``32``, ``bf16`` or ``16``.
         threads: Compute threads on the CPU, of all devices together.
         num_workers: Processes that read ahead, for each device.
-        reason: A sentence for the user.
+        machine: What computes, for the user.
         devices: GPUs, or processes on the CPU, that share every training batch.
     """
 
@@ -40,8 +41,13 @@ class HardwarePlan:
     precision: str
     threads: int
     num_workers: int
-    reason: str
+    machine: str
     devices: int = 1
+
+    @property
+    def reason(self) -> str:
+        """The machine, the precision and what that is good for, for the user."""
+        return f"{self.machine}, {self.precision} ({_worth(self.precision, gpu=self.accelerator == 'gpu')})"
 
     @property
     def device(self) -> str:
@@ -110,7 +116,8 @@ def plan_hardware(
         The plan, with its reason.
 
     Raises:
-        ConfigError: If more is asked for than there is: a GPU, as many of them, a thread a process.
+        ConfigError: If more is asked for than there is: a GPU, as many of them, a thread a process, or a
+            precision that only a GPU has.
     """
     import torch
 
@@ -120,6 +127,11 @@ def plan_hardware(
             "trainer.accelerator: expected a CUDA GPU, and torch finds none; use trainer=cpu or trainer=auto."
         )
     gpu = has_gpu and accelerator != "cpu"
+    if precision == "16" and not gpu:  # Lightning would quietly take bf16
+        raise ConfigError(
+            "trainer.precision: 16 needs a GPU, and this run computes on the CPU; set trainer.precision=32, "
+            "or bf16."
+        )
     cores = available_cores()
     devices = _counted_devices(devices, gpu=gpu, threads=threads or cores)
     if precision == "auto":
@@ -129,15 +141,25 @@ def plan_hardware(
     device = torch.cuda.get_device_name(0) if gpu else f"{cores} core{'s' * (cores > 1)}, no GPU used"
     if devices > 1:
         device += f", {devices} {'of them' if gpu else 'processes'} that share the training"
-    why = "half the memory and twice the rate" if precision != "32" else "a CPU trains no faster in 16 bits"
     return HardwarePlan(
         accelerator="gpu" if gpu else "cpu",
         precision=precision,
         threads=threads or cores,
         num_workers=num_workers,
-        reason=f"{device}; {threads or cores} compute threads, {num_workers} readers, {precision} ({why})",
+        machine=f"{device}; {threads or cores} compute threads, {num_workers} readers",
         devices=devices,
     )
+
+
+def _worth(precision: str, *, gpu: bool) -> str:
+    """Say what a precision is good for on a device."""
+    if precision == "32":
+        return "TF32 products where the GPU has them" if gpu else "a CPU trains no faster in 16 bits"
+    if gpu:
+        return "half the memory and twice the rate"
+    if computes_bf16():
+        return "half the memory, and a CPU trains no faster in 16 bits"
+    return "half the memory, and many times slower than 32, as this processor has no bf16 of its own"
 
 
 def require_compiler() -> None:
@@ -214,7 +236,7 @@ def describe_processor() -> str:
 
 def computes_bf16() -> bool:
     """Say whether the processor multiplies in bf16 itself; where it does not, bf16 is many times slower."""
-    return bool(_BF16_FLAGS & set(_cpuinfo("flags").split()))
+    return bool(_BF16_FLAGS & set(f"{_cpuinfo('flags')} {_cpuinfo('Features')}".split()))
 
 
 def _cpuinfo(key: str) -> str:

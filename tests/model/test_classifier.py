@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import torch
+from pytorch_lightning import Trainer
+from pytorch_lightning.plugins.precision import MixedPrecision, Precision
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,3 +55,58 @@ def test_compiled_answers_and_their_gradients_are_the_plain_ones(
         gradients.append([loss.detach(), *(p.grad for p in classifier.parameters())])
     torch.testing.assert_close(gradients[0], gradients[1])
     assert compiled.state_dict().keys() == plain.state_dict().keys()
+
+
+@pytest.mark.parametrize("name", ["adamw", "adam", "sgd", "rmsprop"])
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
+@pytest.mark.parametrize("clip", [None, 0.5])
+def test_gradients_are_clipped_in_every_precision_by_every_optimizer(
+    name: str, precision: str, clip: float | None, build_classifier: Callable[..., CrackClassifier]
+) -> None:
+    classifier = build_classifier(optimizer={"name": name, "lr": 1e-3})
+    plan = SimpleNamespace(precision=precision, gradient_clip_val=clip, estimated_stepping_batches=3)
+    classifier._trainer = plan  # type: ignore[assignment]
+    optimizer = classifier.configure_optimizers()["optimizer"]
+    for parameter in classifier.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    plugin = (
+        Precision()
+        if precision == "32-true"
+        else MixedPrecision(cast("Any", precision), "cpu", _scaler(precision))
+    )
+    plugin.clip_gradients(
+        optimizer, clip_val=clip or 0.0
+    )  # Lightning's own, which raises for fused optimizers
+    norm = torch.sqrt(sum((p.grad.square().sum() for p in classifier.parameters()), torch.zeros(())))  # type: ignore[union-attr]
+    assert float(norm) == pytest.approx(
+        clip or float(sum(p.numel() for p in classifier.parameters()) ** 0.5), rel=1e-3
+    )
+    assert bool(optimizer.defaults.get("fused")) == (
+        name != "rmsprop" and not (clip and precision != "32-true")
+    )
+
+
+def _scaler(precision: str) -> torch.amp.GradScaler | None:
+    return torch.amp.GradScaler("cpu") if precision == "16-mixed" else None
+
+
+def test_a_clipped_step_is_taken_in_mixed_precision(build_classifier: Callable[..., CrackClassifier]) -> None:
+    classifier = build_classifier(image_size=32)
+    before = [parameter.detach().clone() for parameter in classifier.parameters()]
+    batch = {
+        "image": torch.randint(256, (4, 3, 32, 32), dtype=torch.uint8),
+        "target": torch.tensor([0, 1, 1, 0]),
+        "index": torch.arange(4),
+    }
+    trainer = Trainer(
+        accelerator="cpu",
+        precision="bf16-mixed",
+        gradient_clip_val=1.0,
+        max_steps=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(classifier, torch.utils.data.DataLoader([batch], batch_size=None))  # type: ignore[arg-type]
+    assert any(not torch.equal(old, new) for old, new in zip(before, classifier.parameters(), strict=True))

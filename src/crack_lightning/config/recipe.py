@@ -67,7 +67,8 @@ class RecipeConfig:
             Empty for ``model.image_size`` throughout.
         ema_decay: Decay per step of an exponential moving average of the weights, which is then evaluated and
             saved; ``0`` is off.
-        gradient_clip: Largest norm of the gradient; ``0`` is off.
+        gradient_clip: Largest norm of the gradient; ``0`` is off. In 16 bits the optimizer is not fused then,
+            and its steps are slower.
         views: Augmented views of each training tile beside the tile itself; ``probe`` only.
         l2: L2 penalty of the fitted head; ``None`` selects it on validation tiles.
         engine: Backend that computes the features, one of ``ENGINES``; ``auto`` is the fastest one on this

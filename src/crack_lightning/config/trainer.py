@@ -16,6 +16,7 @@ class TrainerConfig:
     Attributes:
         accelerator: ``auto``, ``cpu`` or ``gpu``.
         precision: ``auto``, ``32``, ``bf16`` or ``16``; ``auto`` is 32 bits on a CPU and bf16 on a GPU.
+            ``16`` needs a GPU; ``bf16`` is many times slower than 32 on a CPU without instructions for it.
         threads: Compute threads on the CPU, of all devices together; ``None`` for every core. The weights
             depend on it.
         devices: Number of GPUs, or of processes on the CPU, that share every batch; ``None`` for every GPU.

@@ -11,6 +11,7 @@ from crack_lightning.data.reading import describe
 from crack_lightning.experiment import assembly, fitting, tiles
 from crack_lightning.experiment.trainers import build_test_trainer
 from crack_lightning.experiment.training_run import ExperimentResult, reproducible
+from crack_lightning.memory import memory_for
 from crack_lightning.model.backbones import count_parameters
 from crack_lightning.model.checkpoints import load_classifier
 from crack_lightning.model.seen_tiles import known
@@ -53,7 +54,8 @@ def run_evaluation(
         config.trainer.threads = plan.threads
         write_config(config, folder / "config.yaml")
         log.info("machine: %s", plan.reason)
-        _run(config, classifier, folder=folder, plan=plan, command=command)
+        with memory_for(batch_size=config.data.batch_size, image_size=None):
+            _run(config, classifier, folder=folder, plan=plan, command=command)
     return ExperimentResult.read(folder)
 
 

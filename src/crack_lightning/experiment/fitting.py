@@ -11,6 +11,7 @@ from crack_lightning.evaluation.decision import decide
 from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.experiment import assembly
 from crack_lightning.experiment.stepping import SharedSteps, Steps
+from crack_lightning.hardware import computes_bf16
 from crack_lightning.model.checkpoints import load_classifier
 from crack_lightning.model.looks import looks
 from crack_lightning.model.networks import features_seen
@@ -77,9 +78,10 @@ def by_features(
 ) -> tuple[CrackClassifier, Predictions]:
     """Fit the head on a frozen backbone's features, and test it on them."""
     if plan.accelerator == "cpu" and plan.precision != "32":
+        engine = "set recipe.engine=eager_bf16, or " if computes_bf16() else ""
         raise ConfigError(
             "trainer.precision: on the CPU recipe=probe computes as recipe.engine says, got "
-            f"{plan.precision}; set recipe.engine=eager_{plan.precision}, or leave both out."
+            f"{plan.precision}; {engine}leave it out."
         )
     best = folder / "checkpoints" / BEST
     if state.phase == "fit":

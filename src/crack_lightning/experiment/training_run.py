@@ -17,6 +17,7 @@ from crack_lightning.config import names_code, write_config
 from crack_lightning.data.reading import describe
 from crack_lightning.errors import ConfigError, Interrupted
 from crack_lightning.experiment import assembly, fitting, tiles
+from crack_lightning.memory import memory_for
 from crack_lightning.model.backbones import count_parameters
 from crack_lightning.model.checkpoints import read_checkpoint
 from crack_lightning.report.explanations import explain_test
@@ -96,8 +97,10 @@ def run_training(
             raise ConfigError("\n".join(problems))
         write_config(config, folder / "config.yaml")
         log.info("run: %s", folder)
-        log.info("machine: %s", plan.reason)
-        return _run(config, folder=folder, plan=plan, requests=requests, command=command, report=report)
+        on_features = config.recipe.name == "probe" and plan.accelerator == "cpu"  # the engine decides there
+        log.info("machine: %s", plan.machine if on_features else plan.reason)
+        with memory_for(batch_size=config.data.batch_size, image_size=config.model.image_size):
+            return _run(config, folder=folder, plan=plan, requests=requests, command=command, report=report)
 
 
 def finished_run(config: TrainConfig, folder: Path) -> ExperimentResult:

@@ -26,6 +26,7 @@ from crack_lightning.inference.mapping import CrackMapper, map_reach
 from crack_lightning.inference.pictures import annotate
 from crack_lightning.inference.predictor import Predictor, answering_network
 from crack_lightning.inference.strips import PIECE_PX
+from crack_lightning.memory import memory_for
 from crack_lightning.model.checkpoints import load_trained
 from crack_lightning.model.explain import Explainer, LocalExplainer, explainer_of
 from crack_lightning.model.networks import CellNetwork
@@ -89,8 +90,10 @@ def run_prediction(
     folder = made_folder(folder, base=Path(config.outputs), name="predict")
     with sole_writer(folder), logging_to(folder / "run.log"):
         write_config(config, folder / "config.yaml")
-        log.info("machine: %s", plan.reason)
-        answers = _answers(config, classifier, pictures, plan=plan, map_into=folder if wants_map else None)
+        log.info("machine: %s", plan.machine)
+        with memory_for(batch_size=config.batch_size, image_size=None, key="batch_size"):
+            into = folder if wants_map else None
+            answers = _answers(config, classifier, pictures, plan=plan, map_into=into)
         if all(answers.problems):
             raise DataError(f"source: none of {len(answers)} files can be read: {_named(answers)}.")
         if config.abstain:

@@ -223,7 +223,8 @@ class CrackClassifier(AnsweringParts, LightningModule):
             backbone_scale=self.hparams["backbone_lr_scale"],
             stage_scale=self.hparams["stage_lr_scale"],
         )
-        optimizer = build_optimizer(groups, **self.hparams["optimizer"])
+        clips_mixed = self.trainer.gradient_clip_val and self.trainer.precision != "32-true"
+        optimizer = build_optimizer(groups, fused=not clips_mixed, **self.hparams["optimizer"])
         total_steps = int(self.trainer.estimated_stepping_batches)
         scheduler = build_scheduler(optimizer, total_steps=total_steps, **self.hparams["scheduler"])
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
