@@ -100,6 +100,7 @@ def test_no_precision_is_planned_that_would_quietly_become_another(
     ],
 )
 def test_the_plan_promises_what_a_precision_is_worth_on_its_device(
+    *,
     gpu: bool,
     flags: str,
     precision: str,

@@ -14,12 +14,12 @@ from crack_lightning.errors import ConfigError
 from crack_lightning.memory import OutOfMemoryError, lacks_memory, memory_for
 
 CUDA = (
-    "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 15.77 GiB of which 1.1 GiB "
-    "is free. Including non-PyTorch memory, this process has 14.6 GiB memory in use."
+    "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 15.77 GiB of which "
+    "1.1 GiB is free. Including non-PyTorch memory, this process has 14.6 GiB memory in use."
 )
 TOLD = {
     CUDA: "the GPU has not enough (CUDA out of memory. Tried to allocate 2.00 GiB)",
-    "CUDA error: out of memory\nCUDA kernel errors might be asynchronously reported": "the GPU has not enough",
+    "CUDA error: out of memory\nCUDA kernel errors might be asynchronous": "the GPU has not enough",
     "CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`": "the GPU has not enough (CUBLAS_STATUS",
     "cuDNN error: CUDNN_STATUS_ALLOC_FAILED": "the GPU has not enough (cuDNN error",
     "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED": "the GPU has not enough (cuDNN error",
@@ -27,7 +27,7 @@ TOLD = {
     "allocate 4000000000000 bytes. Error code 12 (Cannot allocate memory)": "this machine has not enough",
     "DefaultCPUAllocator: not enough memory: you tried to allocate 1 bytes.": "this machine has not enough",
     "Caught RuntimeError in pin memory thread for device 0.\nOriginal Traceback (most recent call last):\n"
-    "RuntimeError: CUDA error: out of memory": "the GPU has not enough (RuntimeError: CUDA error: out of memory)",
+    "RuntimeError: CUDA error: out of memory": "the GPU has not enough (RuntimeError: CUDA error: out of",
     "std::bad_alloc": "this machine has not enough (std::bad_alloc)",
 }
 

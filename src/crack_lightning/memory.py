@@ -64,7 +64,6 @@ def memory_for(
     batch_size: int,
     image_size: int | None,
     key: str = "data.batch_size",
-    size_key: str = "model.image_size",
 ) -> Iterator[None]:
     """Name what to lower where the block's memory does not suffice.
 
