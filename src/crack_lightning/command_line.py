@@ -56,7 +56,14 @@ def hydra_arguments(name: str, arguments: Sequence[str], *, keys: Collection[str
             overrides.append(as_override(argument, sweeps=sweeps))
         else:
             paths.append(argument)
+    if any(override.startswith("resume=") for override in overrides):
+        overrides = [_of_moved_data(override) for override in overrides]
     return [*flags, *overrides, *_path_overrides(name, paths)]
+
+
+def _of_moved_data(override: str) -> str:
+    """Let Hydra take the path of one of a resumed run's sources, which it does not know yet."""
+    return f"++{override}" if override.startswith("data.sources.") else override
 
 
 _TAKES_PATHS = ("predict", "audit", "compare")

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING
 
 from crack_lightning.cli import main
 from crack_lightning.command_line import as_typed
-from crack_lightning.config import TrainConfig, parse, plugin_names, require_weights, resumed_config
-from crack_lightning.experiment.ahead import require_tiles, tiles_meanwhile
+from crack_lightning.config import (
+    TrainConfig,
+    parse,
+    plugin_names,
+    require_weights,
+    resumed_config,
+    take_moved_data,
+)
+from crack_lightning.experiment.ahead import require_tiles, require_tiles_of_run, tiles_meanwhile
 from crack_lightning.hardware import heavy_imports
 from crack_lightning.plugins import import_plugins
 
@@ -41,10 +48,12 @@ def run(
         The exit code.
     """
     import_plugins(plugin_names(composed))
+    moved = take_moved_data(composed, overrides)
     config = parse(composed, TrainConfig)
     if config.resume is not None:
         folder = Path(config.resume)
-        config = resumed_config(folder, asked=config, overrides=overrides)
+        config = resumed_config(folder, asked=config, overrides=overrides, moved=moved)
+        require_tiles_of_run(folder, config.data)
     else:
         config.require_read(overrides)
         require_weights(config.model.weights)

@@ -7,6 +7,7 @@ from crack_lightning.config.commands import (
     EvaluateConfig,
     PredictConfig,
 )
+from crack_lightning.config.moved_data import take_moved_data
 from crack_lightning.config.options import conf_dir
 from crack_lightning.config.own_code import names_code
 from crack_lightning.config.parse import parse, plugin_names, register_schemas, write_config
@@ -27,5 +28,6 @@ __all__ = [
     "require_checkpoint",
     "require_weights",
     "resumed_config",
+    "take_moved_data",
     "write_config",
 ]

@@ -95,4 +95,5 @@ def _node(schema: type[Any]) -> DictConfig:
 
 def write_config(config: object, path: Path) -> None:
     """Write a command's dataclass, with every value resolved, as YAML."""
-    write_text(path, OmegaConf.to_yaml(OmegaConf.create(all_escaped(asdict(cast("Any", config))))))
+    settings = OmegaConf.create(all_escaped(asdict(cast("Any", config))))
+    write_text(path, OmegaConf.to_yaml(settings, resolve=True))

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import TYPE_CHECKING, Any
 
 import yaml  # type: ignore[import-untyped]
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from crack_lightning.config.moved_data import with_moved_data
 from crack_lightning.config.own_code import names_code, require_repeated
 from crack_lightning.config.parse import parse
 from crack_lightning.config.train import TrainConfig
 from crack_lightning.errors import ConfigError
+from crack_lightning.literals import all_escaped
 from crack_lightning.untrusted_files import read_text, require_plain_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 _MAY_CHANGE = ("trainer.max_epochs", "trainer.log_every", "progress", "resume")
 _NODES = ("data", "model", "optimizer", "recipe", "trainer")
 """What every run's configuration has had from the beginning."""
+_RESOLVED = re.compile(r"\$\{[^{}]*:")
+"""What would fetch something; any other text is taken as it is."""
 _MAX_CONFIG_BYTES, _MAX_DEPTH = 2**18, 30
 
 
-def resumed_config(folder: Path, *, asked: TrainConfig, overrides: Sequence[str]) -> TrainConfig:
+def resumed_config(
+    folder: Path, *, asked: TrainConfig, overrides: Sequence[str], moved: Mapping[str, str]
+) -> TrainConfig:
     """Read the configuration of a run that is to go on.
 
     The folder may be a stranger's: its configuration is data, and the code that it names is not run unless
@@ -35,6 +42,7 @@ def resumed_config(folder: Path, *, asked: TrainConfig, overrides: Sequence[str]
         folder: The run's folder.
         asked: What the command line composes to.
         overrides: What the user typed, ``key=value`` each.
+        moved: Paths of its data, from :func:`~crack_lightning.config.moved_data.take_moved_data`.
 
     Returns:
         The run's configuration, with the permitted changes.
@@ -51,12 +59,14 @@ def resumed_config(folder: Path, *, asked: TrainConfig, overrides: Sequence[str]
     require_plain_folder(folder, key="resume")
     config = _read_config(path)
     keys = [override.lstrip("+~").partition("=")[0] for override in overrides if not names_code(override)]
-    if refused := [key for key in keys if key not in _MAY_CHANGE]:
+    may_change = {*_MAY_CHANGE, *moved} | ({"data"} if "data.source" in moved else set())
+    if refused := [key for key in keys if key not in may_change]:
         raise ConfigError(
-            f"{refused[0]}: a resumed run keeps its settings; only {', '.join(_MAY_CHANGE[:-1])} may change. "
-            "Leave it out, or start a new run."
+            f"{refused[0]}: a resumed run keeps its settings; only {', '.join(_MAY_CHANGE[:-1])}, and paths "
+            "of its data, as in data.root, may change. Leave it out, or start a new run."
         )
     require_repeated(config, asked, folder=folder, overrides=overrides)
+    config = with_moved_data(config, moved)
     if "trainer.max_epochs" in keys:
         if (asked.trainer.max_epochs or 0) < (config.trainer.max_epochs or 0):
             raise ConfigError(
@@ -96,9 +106,9 @@ def _read_settings(path: Path) -> DictConfig:
         raise ConfigError(f"expected keys and values, got a {type(plain).__name__}")
     if lacking := [name for name in _NODES if not isinstance(plain.get(name), dict) or not plain[name]]:
         raise ConfigError(f"it has no settings of {', '.join(lacking)}")
-    if reference := next((value for value in _texts(plain) if "${" in value), None):
+    if reference := next(filter(_RESOLVED.search, _texts(plain)), None):
         raise ConfigError(f"references are not followed, got {reference[:80]!r}")
-    return loaded
+    return DictConfig(all_escaped(plain))
 
 
 def _require_flat(text: str) -> None:

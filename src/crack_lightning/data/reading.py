@@ -132,6 +132,7 @@ def with_splits(table: TileTable, *, file: Path | None, kept: Path, **how: Any) 
         DataError: If the tiles are no longer those of ``kept``, or not those of ``file``.
     """
     if kept.exists():
+        _check_unchanged(table, kept)
         return apply_splits(table, read_splits(kept), file=kept)
     if file is not None:
         table = apply_splits(table, read_splits(file), file=file)
@@ -139,6 +140,21 @@ def with_splits(table: TileTable, *, file: Path | None, kept: Path, **how: Any) 
         table = split_with_painted(table, **how)
     table.write_csv(kept)
     return table
+
+
+def _check_unchanged(table: TileTable, kept: Path) -> None:
+    """Refuse to go on with tiles whose files are not those that the run began with."""
+    rows = read_rows(kept, ("path", "sha256"), key="resume", hint="start a new run")
+    own = own_paths([row["path"] for row in rows], table.path.tolist())
+    began_with = {own[row["path"]]: row["sha256"] for row in rows}
+    known = zip(table.path.tolist(), table.sha256.tolist(), strict=True)
+    changed = [path for path, digest in known if digest and began_with.get(path) not in (None, "", digest)]
+    if changed:
+        some = ", ".join(f"'{path}'" for path in changed[:3]) + (" …" if len(changed) > 3 else "")
+        raise DataError(
+            f"resume: {len(changed)} tiles under '{table.root}' are not the files that the run began with: "
+            f"{some}. Give the images of that run, as in data.root=<folder>, or start a new run."
+        )
 
 
 def apply_splits(table: TileTable, mapping: Mapping[str, str], *, file: Path) -> TileTable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import TYPE_CHECKING
 from crack_lightning.cache_entries import cache_folder
 from crack_lightning.config.data import naming_part
 from crack_lightning.data.sources import require_files
-from crack_lightning.errors import DataError
+from crack_lightning.errors import ConfigError, DataError
 from crack_lightning.hardware import available_cores
+from crack_lightning.training.state import RunState
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -36,6 +38,28 @@ def require_tiles(data: DataConfig) -> None:
         if part.source != "painted":  # that is on the tiles of another part
             with naming_part(name):
                 _require_files(part)
+
+
+def require_tiles_of_run(folder: Path, data: DataConfig) -> None:
+    """Refuse to resume a run whose data are no longer where they were; a finished one needs none.
+
+    Args:
+        folder: The run's.
+        data: Its settings.
+
+    Raises:
+        CrackLightningError: If they are not there, with what to add to the command.
+    """
+    if RunState.is_finished(folder):
+        return
+    try:
+        require_tiles(data)
+    except (ConfigError, DataError) as error:
+        command = f"resume={shlex.quote(str(folder))}"
+        raise type(error)(
+            f"{error} If the data are elsewhere now, give their path beside {command}, as in "
+            "data.root=<folder>."
+        ) from None
 
 
 def _require_files(data: DataConfig) -> None:

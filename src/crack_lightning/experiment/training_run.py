@@ -85,7 +85,7 @@ def run_training(
     """
     name = f"{config.model.short_name}_{config.data.source}"
     folder = made_folder(folder, base=Path(config.outputs), name=name)
-    if RunState.read(folder).phase == "finished":
+    if RunState.is_finished(folder):
         return finished_run(config, folder)
     if config.recipe.name != "probe":
         config.optimizer.lr = config.learning_rate

@@ -58,6 +58,12 @@ class RunState:
             raise DataError(f"resume: '{path}' is damaged ({error}); start a new run.") from None
 
     @classmethod
+    def is_finished(cls, folder: Path) -> bool:
+        """Say whether nothing is left to do in a run's folder: the run has ended, and its report is there."""
+        there = (folder / "report" / "report.json").is_file()
+        return there and cls.read(folder).phase == "finished"
+
+    @classmethod
     def entered(cls, folder: Path, *, command: str) -> RunState:
         """Return the state of a run that begins, or goes on, by a command, and write that down."""
         goes_on = (folder / "state.json").exists()

@@ -1,0 +1,77 @@
+"""Data that lie elsewhere when a run is resumed: the paths that a command line may give anew."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import OmegaConf
+
+from crack_lightning.config.data import DataConfig
+from crack_lightning.errors import ConfigError
+from crack_lightning.paths import expanded
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from omegaconf import DictConfig
+
+    from crack_lightning.config.train import TrainConfig
+
+_PATHS = re.compile(r"data\.(?:sources\.(?P<source>[^.]+)\.)?(?P<name>root|archive|exclude)")
+
+
+def take_moved_data(composed: DictConfig, overrides: Sequence[str]) -> dict[str, str]:
+    """Take the paths of data out of a command line that resumes a run, as the run's own data settings count.
+
+    Args:
+        composed: What Hydra composed; where it resumes a run, its data become the default.
+        overrides: What the user typed, ``key=value`` each.
+
+    Returns:
+        The typed paths by key, and ``data.source`` where ``data=…`` was typed; empty for a new run.
+    """
+    if OmegaConf.select(composed, "resume", default=None) is None:
+        return {}
+    typed = {override.lstrip("+").partition("=")[0] for override in overrides}
+    keys = sorted(filter(_PATHS.fullmatch, typed)) + ["data.source"] * ("data" in typed)
+    moved = {key: str(OmegaConf.select(composed, key)) for key in keys}
+    if moved:
+        composed.data = DataConfig()
+    return moved
+
+
+def with_moved_data(config: TrainConfig, moved: Mapping[str, str]) -> TrainConfig:
+    """Return a run's configuration with the paths where its data are now.
+
+    Args:
+        config: The run's configuration; it is changed.
+        moved: From :func:`take_moved_data`.
+
+    Raises:
+        ConfigError: If the run's data have no such path, or are of another source.
+    """
+    for key, value in moved.items():
+        if key == "data.source":
+            if value != config.data.source:
+                raise ConfigError(
+                    f"data: a resumed run keeps data={config.data.source}, got {value}; leave it out."
+                )
+            continue
+        match = _PATHS.fullmatch(key)
+        assert match is not None, key
+        if match["source"] is None:
+            setattr(config.data, match["name"], expanded(value))
+        else:
+            _source(config, match["source"])[match["name"]] = expanded(value)
+    if problems := config.problems():
+        raise ConfigError("\n".join(problems))
+    return config
+
+
+def _source(config: TrainConfig, name: str) -> dict[str, Any]:
+    sources: dict[str, dict[str, Any]] = config.data.sources or {}
+    if name not in sources:
+        own = ", ".join(sources) or "data.root"
+        raise ConfigError(f"data.sources.{name}: the run has no such source; expected {own}.")
+    return sources[name]
