@@ -31,7 +31,7 @@ _MAX_CONFIG_BYTES, _MAX_DEPTH = 2**18, 30
 
 
 def resumed_config(
-    folder: Path, *, asked: TrainConfig, overrides: Sequence[str], moved: Mapping[str, str]
+    folder: Path, *, asked: TrainConfig, overrides: Sequence[str], moved: Mapping[str, str] | None = None
 ) -> TrainConfig:
     """Read the configuration of a run that is to go on.
 
@@ -59,6 +59,7 @@ def resumed_config(
     require_plain_folder(folder, key="resume")
     config = _read_config(path)
     keys = [override.lstrip("+~").partition("=")[0] for override in overrides if not names_code(override)]
+    moved = moved or {}
     may_change = {*_MAY_CHANGE, *moved} | ({"data"} if "data.source" in moved else set())
     if refused := [key for key in keys if key not in may_change]:
         raise ConfigError(
