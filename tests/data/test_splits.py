@@ -168,6 +168,44 @@ def test_a_split_without_a_class_is_refused_with_the_number_of_tiles_and_photos(
         split_table(table, seed=0)
 
 
+@pytest.mark.parametrize(
+    "fractions", [(0.7, 0.15, 0.15), (0.9, 0.05, 0.05), (0.05, 0.05, 0.9), (1 / 3, 1 / 3, 1 / 3)]
+)
+@pytest.mark.parametrize("number", [3, 4, 5, 7, 11])
+def test_each_split_gets_one_of_a_few_tiles_first(number: int, fractions: tuple[float, ...]) -> None:
+    for seed in range(5):
+        done = split_table(make([0] * 60 + [1] * number), seed=seed, fractions=fractions)
+        counts = [int(((done.split == split) & (done.label == 1)).sum()) for split in SPLITS]
+        assert min(counts) >= 1
+        assert sum(counts) == number
+
+
+def test_each_split_gets_one_of_a_few_photos_first_whatever_their_sizes() -> None:
+    rng = np.random.default_rng(0)
+    for case in range(150):
+        sizes = [int(size) for size in rng.choice([2, 3, 5, 40, 300], size=int(rng.integers(3, 6)))]
+        intact = [int(size) for size in rng.integers(2, 30, size=20)]
+        single = int(rng.integers(0, 2))
+        label = [1] * (sum(sizes) + single) + [0] * sum(intact)
+        group = [f"c{place}" for place, size in enumerate(sizes) for _ in range(size)] + [""] * single
+        group += [f"i{place}" for place, size in enumerate(intact) for _ in range(size)]
+        done = split_table(make(label, group), seed=case, tolerance=1.0)
+        for split in SPLITS:
+            assert set(done.label[done.split == split].tolist()) == {0, 1}
+        for name in set(group) - {""}:
+            assert len(set(done.split[done.group == name].tolist())) == 1
+
+
+def test_no_seed_is_advised_where_none_can_help() -> None:
+    few = make([0] * 50 + [1] * 40, [""] * 50 + ["one"] * 20 + ["two"] * 20)
+    with pytest.raises(DataError, match=r"from 2 photos, and each .* of its own; add images") as told:
+        split_table(few, seed=0)
+    assert "seed" not in str(told.value)
+    for seed in range(30):  # nor does one
+        with pytest.raises(DataError, match="no tile of 'crack'"):
+            split_table(few, seed=seed, tolerance=1.0)
+
+
 def test_two_tiles_of_a_class_are_too_few() -> None:
     with pytest.raises(DataError, match="no tile of 'crack'; there are 2 such tiles, and"):
         split_table(make([0] * 50 + [1] * 2), seed=0)

@@ -27,9 +27,10 @@ def deal(
 
     Groups are assigned greedily in a random order, each to the split whose class counts come nearest to the
     target; a local search then moves, and if needed swaps, groups while that reduces the cost, the squared
-    difference in tiles over the target, summed over splits and classes. Single tiles fill the rest. The
-    random order is a hash of ``seed`` and the name of the group or tile, independent of the order of rows and
-    of library versions.
+    difference in tiles over the target, summed over splits and classes. Single tiles fill the rest. A
+    class with as many groups and single tiles as there are splits is in each of them. The random order is a
+    hash of ``seed`` and the name of the group or tile, independent of the order of rows and of
+    library versions.
 
     Args:
         path: Names of the tiles, all different, str ``(N,)``.
@@ -48,7 +49,12 @@ def deal(
     grouped = whole[member_of]
     counts = np.zeros((len(names), num_classes))
     np.add.at(counts, (member_of, label), 1)
-    groups = _Groups.deal(counts[whole], target, order=_chance_order(names[whole], seed))
+    groups = _Groups.deal(
+        counts[whole],
+        target,
+        order=_chance_order(names[whole], seed),
+        singles=np.bincount(label[~grouped], minlength=num_classes),
+    )
     chosen = np.full(len(path), -1, dtype=np.int64)
     chosen[grouped] = groups.split[(np.cumsum(whole) - 1)[member_of[grouped]]]
     singles = _chance_order(path, seed)
@@ -56,6 +62,7 @@ def deal(
     for index in range(num_classes):
         tiles = singles[label[singles] == index]
         amounts = round_to(np.maximum(target - groups.filled, 0)[:, index], len(tiles))
+        amounts = one_each(amounts, already=groups.filled[:, index])
         chosen[tiles] = np.repeat(np.arange(len(amounts)), amounts)
     return chosen
 
@@ -73,6 +80,26 @@ def round_to(amounts: NDArray[np.float64], total: int) -> NDArray[np.int64]:
     whole[largest[: total - int(whole.sum())]] += 1
     result: NDArray[np.int64] = whole.astype(np.int64)
     return result
+
+
+def one_each(amounts: NDArray[np.int64], *, already: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Move single tiles from splits that can spare one to splits that have none, float and int64 ``(S,)``.
+
+    Args:
+        amounts: Tiles that each split is to get, of one class.
+        already: Tiles of that class that it has.
+
+    Examples:
+        >>> one_each(np.array([2, 1, 0]), already=np.zeros(3)).tolist()
+        [1, 1, 1]
+    """
+    amounts = amounts.copy()
+    for split in np.flatnonzero(amounts + already == 0):
+        spare = np.where(amounts > 0, amounts + already, 0)
+        if spare.max() > 1:
+            amounts[spare.argmax()] -= 1
+            amounts[split] += 1
+    return amounts
 
 
 def _chance_order(names: NDArray[np.str_], seed: int) -> NDArray[np.int64]:
@@ -99,7 +126,12 @@ class _Groups:
 
     @classmethod
     def deal(
-        cls, counts: NDArray[np.float64], target: NDArray[np.float64], *, order: NDArray[np.int64]
+        cls,
+        counts: NDArray[np.float64],
+        target: NDArray[np.float64],
+        *,
+        order: NDArray[np.int64],
+        singles: NDArray[np.int64],
     ) -> _Groups:
         """Assign all groups in the given order, then improve the assignment by local search."""
         # single tiles fill the rest, so that groups fill a split only up to their own share
@@ -111,7 +143,28 @@ class _Groups:
             for _ in range(_MAX_ROUNDS):
                 if self._is_close() or sum(step(group) for group in order) == 0:
                     break
+        self._fill_empty(singles)
         return self
+
+    def _fill_empty(self, singles: NDArray[np.int64]) -> None:
+        """Move a group into each split that has no tile of a class, from one that has another such group.
+
+        Args:
+            singles: Single tiles by class, int64 ``(K,)``, each of which will fill a split.
+        """
+        for index in range(self.counts.shape[1]):
+            empty = np.flatnonzero(self.filled[:, index] == 0)
+            for split in empty[: max(0, len(empty) - int(singles[index]))]:
+                left = self.filled[self.split] - self.counts
+                parts = ((left == 0) & (self.counts > 0)).any(axis=1)  # would leave a split without a class
+                movable = np.flatnonzero((self.counts[:, index] > 0) & ~parts)
+                if len(movable):
+                    there = np.full(len(movable), split)
+                    cost = self._cost(there, self.counts[movable])
+                    cost += self._cost(self.split[movable], -self.counts[movable])
+                    group = int(movable[cost.argmin()])
+                    self.filled[self.split[group]] -= self.counts[group]
+                    self._put(group, int(split))
 
     def _is_close(self) -> bool:
         return bool((np.abs(self.filled - self.target) <= _CLOSE_ENOUGH * self.target.sum(0) + 0.5).all())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.data.dealing import deal
+from crack_lightning.data.dealing import deal, one_each, round_to
 from crack_lightning.data.table import SPLITS
 from crack_lightning.errors import ConfigError, DataError
 
@@ -197,13 +197,20 @@ def check_classes(table: TileTable) -> None:
         for index, name in enumerate(table.class_names):
             if not ((table.split == split) & (table.label == index)).any():
                 of_class = table.label == index
-                groups = len(np.unique(table.group[of_class & (table.group != "")]))
-                known = f" from {groups} photos" if groups else ""
-                raise DataError(
-                    f"data.split: the {split} split has no tile of '{name}'; there are {int(of_class.sum())} "
-                    f"such tiles{known}, and each of train, val and test needs one. Add images, change "
-                    "data.split.fractions or data.split.seed, or give whole splits as folders."
-                )
+                raise _lacks_class(table, split, name, of_class)
+
+
+def _lacks_class(table: TileTable, split: str, name: str, of_class: NDArray[np.bool_]) -> DataError:
+    """Compose the error about a split without a class; a seed is named only where it could help."""
+    photos = len(np.unique(table.group[of_class & (table.group != "")]))
+    apart = photos + int((of_class & (table.group == "")).sum())
+    known = f" from {photos} photo{'s' * (photos != 1)}" if photos else ""
+    mend = "set another data.split.seed or other data.split.fractions, " * (apart >= len(SPLITS))
+    return DataError(
+        f"data.split: the {split} split has no tile of '{name}'; there are {int(of_class.sum())} such "
+        f"tiles{known}, and each of train, val and test needs one of its own; {mend}"
+        "add images, or give whole splits as folders train, val and test."
+    )
 
 
 def _check_shares(table: TileTable, asked: Mapping[str, float], *, tolerance: float) -> None:
@@ -212,19 +219,28 @@ def _check_shares(table: TileTable, asked: Mapping[str, float], *, tolerance: fl
         [np.bincount(table.label[table.split == split], minlength=len(table.class_names)) for split in SPLITS]
     )
     totals = counts.sum(axis=0)
-    wanted = np.array([asked[split] for split in SPLITS])
-    off = np.abs(counts / totals - wanted[:, None])
+    wanted = np.stack([_attainable(asked, int(total)) for total in totals], axis=1)
+    off = np.abs(counts / totals - wanted)
     worst = int((off - 1 / totals).max(axis=0).argmax())
     if (off[:, worst] <= tolerance + 1 / totals[worst]).all():
         return
     reached = counts[:, worst] / totals[worst]
     enough = math.ceil(100 * off.max() - 1e-6) / 100
-    in_percent = [" ".join(f"{100 * share:.1f}" for share in shares) for shares in (wanted, reached)]
+    in_percent = [
+        " ".join(f"{100 * share:.1f}" for share in shares) for shares in (wanted[:, worst], reached)
+    ]
     raise DataError(
         f"data.split.tolerance: whole photos give train, val and test {in_percent[1]} % of "
         f"'{table.class_names[worst]}', and asked were {in_percent[0]} %. Set "
         f"data.split.tolerance={enough:g}, other data.split.fractions, or another data.split.seed."
     )
+
+
+def _attainable(asked: Mapping[str, float], total: int) -> NDArray[np.float64]:
+    """Return the shares of a class of so many tiles as asked for, or one tile a split of a few."""
+    shares = np.array([asked[split] for split in SPLITS])
+    few = total >= len(SPLITS) and not (amounts := round_to(shares * total, total)).all()
+    return one_each(amounts, already=np.zeros(len(SPLITS))) / total if few else shares
 
 
 def _warn_of_shared_groups(table: TileTable) -> None:
