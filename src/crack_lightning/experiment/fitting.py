@@ -12,6 +12,7 @@ from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.experiment import assembly
 from crack_lightning.experiment.stepping import SharedSteps, Steps
 from crack_lightning.hardware import computes_bf16
+from crack_lightning.model.backbones import uses_batch_statistics
 from crack_lightning.model.checkpoints import load_classifier
 from crack_lightning.model.looks import looks
 from crack_lightning.model.networks import features_seen
@@ -53,6 +54,7 @@ def by_steps(
     steps = kind(config, datamodule, folder=folder, plan=plan, requests=requests, report=report)
     if state.phase == "fit":
         classifier = assembly.build_classifier(config, datamodule.table)
+        require_statistics(config, classifier, num_train_tiles=len(datamodule.table.rows("train")))
         state.fitted |= _weights_facts(classifier)
         begun = (folder / "checkpoints" / LAST).exists()
         if not begun and config.recipe.name == "probe_then_finetune":
@@ -71,6 +73,27 @@ def by_steps(
         keep_decision(classifier, best)
     with state.timed("test"):
         return classifier, test(steps.trainer, classifier, datamodule)
+
+
+def require_statistics(config: TrainConfig, classifier: CrackClassifier, *, num_train_tiles: int) -> None:
+    """Refuse batches of one tile where BatchNorm needs their statistics, of which one tile has none.
+
+    Raises:
+        ConfigError: If a device gets a single tile a step.
+    """
+    devices = 1 if config.trainer.sync_batchnorm else config.trainer.devices or 1
+    tiles = min(config.data.batch_size, num_train_tiles) // devices
+    was_training = classifier.training
+    takes_statistics = uses_batch_statistics(classifier.train())
+    classifier.train(was_training)
+    if tiles > 1 or not takes_statistics:
+        return
+    each = f" for each of trainer.devices={devices}" if devices > 1 else ""
+    raise ConfigError(
+        f"data.batch_size: expected at least 2 tiles a step{each}, of which BatchNorm in {config.model.name} "
+        f"takes statistics, got data.batch_size={config.data.batch_size} and {num_train_tiles} training "
+        f"tiles; set data.batch_size={2 * devices}, or use one without BatchNorm, as in model=convnext_atto."
+    )
 
 
 def by_features(

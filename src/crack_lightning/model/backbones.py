@@ -221,6 +221,12 @@ def synchronised(model: nn.Module) -> nn.Module:
     return converted
 
 
+def uses_batch_statistics(model: nn.Module) -> bool:
+    """Return whether BatchNorm layers take their statistics from the batch, as the model's mode is now."""
+    kinds = nn.modules.batchnorm._BatchNorm  # noqa: SLF001  # the only common class of them
+    return any(isinstance(layer, kinds) and layer.training for layer in model.modules())
+
+
 def count_parameters(model: nn.Module) -> int:
     """Return the number of trainable and frozen parameters together."""
     return sum(parameter.numel() for parameter in model.parameters())
