@@ -54,3 +54,29 @@ def test_an_error_shows_control_characters_instead_of_obeying_them(
     )
     assert done.returncode == 2
     assert b"no\\x1b[2Jwhere\\udcfc' does not exist" in done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_processes_of_a_command_print_any_text_too(
+    encoding: str, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    """A process that a command starts, and one that prints into a job's file."""
+    told = "print('\\u2192 \\udcfc')"
+    code = f"""
+import subprocess, sys
+from pathlib import Path
+from crack_lightning.console import tolerate_every_text
+from crack_lightning.sweep.jobs import print_into
+tolerate_every_text()
+subprocess.run([sys.executable, "-c", {told!r}], check=True)
+print_into(Path({str(tmp_path / "console.log")!r}))
+{told}
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        env={**environment, "PYTHONIOENCODING": encoding},
+        check=True,
+    )
+    assert done.stdout == b"\\u2192 \\udcfc\n"
+    assert (tmp_path / "console.log").read_text(encoding="utf-8") == "\u2192 \\udcfc\n"

@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from crack_lightning import load
+from crack_lightning.errors import CheckpointError
+from crack_lightning.inference.inputs import named_pictures
 from crack_lightning.paths import expand_paths, expanded, places, portable_name, same_name
 
 
@@ -30,6 +33,12 @@ def test_a_tilde_is_the_home_folder_unless_a_file_is_called_so(home: Path) -> No
     assert expanded("$HOME/${o}.jpg") == "$HOME/${o}.jpg"
     Path("~").mkdir()
     assert expanded("~") == "~"
+
+
+def test_load_reads_a_path_as_the_commands_do(home: Path) -> None:
+    with pytest.raises(CheckpointError, match=f"'{home}/best.ckpt'"):
+        load("~/best.ckpt")
+    assert next(named_pictures("~/a.jpg")).content == home / "a.jpg"
 
 
 def test_every_key_of_a_path_is_expanded_and_no_other(home: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +56,16 @@ def lay(root: Path, *, images: str = "images", masks: str = "masks", suffix: str
         photo(number).save(root / images / f"{name}.jpg", quality=95)
         Image.fromarray(mask()).save(root / masks / f"{name}{suffix}.png")
     return root
+
+
+def test_a_mask_belongs_to_its_photo_whatever_system_wrote_their_names(tmp_path: Path) -> None:
+    root = lay(tmp_path / "set")
+    long = "\u00fc" * 120
+    (root / "images" / "DSC1.jpg").rename(root / "images" / f"{unicodedata.normalize('NFC', long)}.jpg")
+    (root / "masks" / "DSC1.png").rename(root / "masks" / f"{'u' + chr(0x308)}{long[1:]}.png")
+    table = read(root, tmp_path)
+    assert len(set(table.group)) == 3
+    assert all((table.root / path).is_file() for path in table.path)
 
 
 def test_what_is_no_photo_with_its_mask_is_counted(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import unicodedata
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -128,7 +129,7 @@ def _pairs(root: Path, rules: MaskRules) -> list[tuple[Path, Path]]:
             raise no_images(root / images)
         for photo in found:
             stem = photo.relative_to(root / images).with_suffix("")
-            names = by_stem.get(stem.with_name(f"{stem.name}{rules.mask_suffix}").as_posix(), [])
+            names = by_stem.get(_composed(stem.with_name(f"{stem.name}{rules.mask_suffix}")), [])
             mask = next((path for path in names if path != photo), None)
             if mask is None:
                 lacking.append(photo)
@@ -170,8 +171,13 @@ def _masks_by_stem(folder: Path) -> dict[str, list[Path]]:
     for suffix in _MASK_SUFFIXES:
         for path in sorted(folder.rglob("*")):
             if path.suffix.lower() == suffix and path.is_file():
-                found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
+                found.setdefault(_composed(path.relative_to(folder).with_suffix("")), []).append(path)
     return found
+
+
+def _composed(path: Path) -> str:
+    """Return a path with its accents composed, which some systems write apart from their letters."""
+    return unicodedata.normalize("NFC", path.as_posix())
 
 
 def _is_mask(path: Path, rules: MaskRules) -> bool:

@@ -17,6 +17,7 @@ from crack_lightning.data.masks import MaskRules, crack_width
 from crack_lightning.data.orientation import UPRIGHT, turn_upright
 from crack_lightning.data.sources.cut import CutTile
 from crack_lightning.errors import DataError
+from crack_lightning.paths import portable_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,7 +111,7 @@ def cut_photo(
         if 0 < crack[window].sum() < rules.least_crack_px:
             seen.unclear += 1
             continue
-        name = f"{number:05d}_{pair[0].stem}_{top}_{left}.png"
+        name = f"{number:05d}_{portable_name(pair[0].stem)}_{top}_{left}.png"
         yield _write_tile(folder, name, photo[window], (mask[window], crack[window]), group, rules=rules)
 
 
