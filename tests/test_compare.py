@@ -9,16 +9,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from crack_lightning.cli import main
+from crack_lightning.sweep import comparison, repetitions
+from crack_lightning.sweep.results import differing_keys, read_runs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from crack_lightning.sweep.results import RunResult
 
 
 def write_run(
-    folder: Path, right: np.ndarray[Any, Any], *, first: int = 0, tested: str = "same", **settings: Any
+    folder: Path,
+    right: np.ndarray[Any, Any],
+    *,
+    first: int = 0,
+    tested: str = "same",
+    validation: float | None = None,
+    photo_tiles: int | None = 5,
+    **settings: Any,
 ) -> Path:
     """Write what a run leaves and a comparison reads; its test tiles are numbered from ``first``."""
     (folder / "report").mkdir(parents=True)
@@ -41,7 +52,11 @@ def write_run(
         writer.writerow(["path", "group", "label", "predicted"])
         for number, hit in enumerate(right.tolist(), start=first):
             truth, other = ("crack", "intact") if number % 2 else ("intact", "crack")
-            writer.writerow([f"{number:04d}.jpg", f"p{number // 5}", truth, truth if hit else other])
+            photo = f"p{number // photo_tiles}" if photo_tiles else ""
+            writer.writerow([f"{number:04d}.jpg", photo, truth, truth if hit else other])
+    if validation is not None:
+        state = {"validation": {"val/accuracy": validation, "val/loss": 1 - validation}}
+        (folder / "state.json").write_text(json.dumps(state), encoding="utf-8")
     return folder
 
 
@@ -56,16 +71,17 @@ def test_runs_are_ordered_tested_and_their_settings_told_apart(
 ) -> None:
     rng = np.random.default_rng(0)
     for name, share in (("good", 0.98), ("bad", 0.8), ("fair", 0.97)):
-        write_run(tmp_path / "sweep" / name, rng.random(600) < share, optimizer={"lr": share})
+        right = rng.random(600) < share
+        write_run(tmp_path / "sweep" / name, right, optimizer={"lr": share}, validation=share)
     assert main(["compare", str(tmp_path / "sweep"), f"outputs={tmp_path / 'out'}"]) == 0
     contents = compared(tmp_path / "out")
     assert [row["run"] for row in contents["runs"]][-1] == "bad"
     assert contents["differing"] == ["optimizer.lr"]
     told = {row["run"]: row for row in contents["tests"]}
+    assert (contents["reference"]["run"], set(told)) == ("good", {"bad", "fair"})
     assert told["bad"]["p_adjusted"] < 0.001
     assert told["bad"]["high"] < 0
-    others = set(told) - {"bad"}
-    assert all(told[name]["p"] > 0.05 for name in others)
+    assert told["fair"]["p"] > 0.05
     [written] = (tmp_path / "out").glob("*/*_compare/comparison.html")
     page = written.read_text(encoding="utf-8")
     assert "not tested" not in page
@@ -75,6 +91,100 @@ def test_runs_are_ordered_tested_and_their_settings_told_apart(
     assert said.endswith(f"\nComparison: {written}\n")
     with next((tmp_path / "out").glob("*/*_compare/comparison.csv")).open(encoding="utf-8") as file:
         assert [row["optimizer.lr"] for row in csv.DictReader(file)][-1] == "0.8"
+
+
+def test_the_reference_is_chosen_on_validation_tiles_and_not_on_the_test(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(1)
+    for name, test, validation in (("lucky", 0.99, 0.90), ("chosen", 0.95, 0.97), ("other", 0.8, 0.93)):
+        write_run(tmp_path / "runs" / name, rng.random(600) < test, validation=validation, named=name)
+    assert main(["compare", str(tmp_path / "runs"), f"outputs={tmp_path / 'out'}"]) == 0
+    contents = compared(tmp_path / "out")
+    assert contents["reference"]["run"] == "chosen"
+    assert {row["against"] for row in contents["tests"]} == {"chosen"}
+    [row] = [row for row in contents["tests"] if row["run"] == "lucky"]
+    assert row["difference"] > 0
+    said = "chosen by the highest accuracy on validation tiles"
+    assert f"Reference: chosen, {said}." in " ".join(capsys.readouterr().out.split())
+    assert said in next((tmp_path / "out").glob("*/*_compare/comparison.html")).read_text(encoding="utf-8")
+
+
+def test_without_validation_figures_the_reference_is_the_first_listed_and_that_is_said(
+    tmp_path: Path,
+) -> None:
+    rng = np.random.default_rng(1)
+    write_run(tmp_path / "first", rng.random(600) < 0.8)
+    write_run(tmp_path / "second", rng.random(600) < 0.99, validation=0.99, named="second")
+    runs = [str(tmp_path / name) for name in ("first", "second")]
+    assert main(["compare", *runs, f"outputs={tmp_path / 'out'}"]) == 0
+    contents = compared(tmp_path / "out")
+    assert contents["reference"]["run"] == "first"
+    assert contents["chosen_by"].startswith("the first that is listed, as not every run has")
+
+
+@pytest.mark.parametrize(
+    ("photo_tiles", "sentence"),
+    [(None, "the photo of no test tile is known"), (120, "6 or more photos are needed, and the test has 5")],
+)
+def test_unknown_or_few_photos_give_a_sentence_in_place_of_a_p_value(
+    photo_tiles: int | None, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    for name, share in (("a", 0.99), ("b", 0.8)):
+        write_run(tmp_path / "runs" / name, rng.random(600) < share, photo_tiles=photo_tiles, named=name)
+    assert main(["compare", str(tmp_path / "runs"), f"outputs={tmp_path / 'out'}"]) == 0
+    [test] = compared(tmp_path / "out")["tests"]
+    assert test["difference"] < -0.1
+    assert sentence in test["untested"]
+    assert not {"p", "p_adjusted", "low", "high"} & test.keys()
+    assert sentence in " ".join(capsys.readouterr().out.split())
+    page = next((tmp_path / "out").glob("*/*_compare/comparison.html")).read_text(encoding="utf-8")
+    assert sentence in page
+
+
+def test_settings_are_looked_through_as_often_for_many_runs_as_for_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+
+    def counted(runs: Sequence[RunResult]) -> list[str]:
+        looked.append(len(runs))
+        return differing_keys(runs)
+
+    monkeypatch.setattr(repetitions, "differing_keys", counted)
+    monkeypatch.setattr(comparison, "differing_keys", counted)
+    folders = [write_run(tmp_path / str(n), np.arange(60) >= n % 7, seed=n % 5, lr=n) for n in range(40)]
+    counts = []
+    for number in (10, 40):
+        looked.clear()
+        comparison.compare_runs(read_runs(folders[:number]))
+        counts.append(len(looked))
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.parametrize("content", ["[]", "null", '{"metrics": 1}', '{"class_names": []}', "[" * 100_000])
+def test_a_report_of_another_form_is_no_finished_run(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(tmp_path / "a", np.ones(10, np.bool_))
+    broken = write_run(tmp_path / "b", np.ones(10, np.bool_))
+    (broken / "report" / "report.json").write_text(content, encoding="utf-8")
+    assert main(["compare", str(tmp_path / "a"), str(broken), f"outputs={tmp_path / 'out'}"]) == 2
+    assert f"runs: '{broken}' holds no finished run" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("accuracy", ["0.9x", None, float("nan"), 7, [0.9]])
+def test_a_report_without_an_accuracy_is_no_finished_run(
+    accuracy: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_run(tmp_path / "a", np.ones(10, np.bool_))
+    path = write_run(tmp_path / "b", np.ones(10, np.bool_)) / "report" / "report.json"
+    report = json.loads(path.read_text(encoding="utf-8"))
+    report["metrics"]["accuracy"] = accuracy
+    path.write_text(json.dumps(report), encoding="utf-8")
+    assert main(["compare", str(tmp_path), f"outputs={tmp_path / 'out'}"]) == 2
+    assert f"runs: '{tmp_path / 'b'}' holds no finished run" in capsys.readouterr().err
 
 
 def test_other_test_tiles_are_not_tested(tmp_path: Path) -> None:
@@ -131,8 +241,10 @@ def test_folds_are_pooled_over_all_of_their_tiles(tmp_path: Path) -> None:
         assert pool["settings"]["data.split.fold"] == "3 of 3"
     [test] = contents["tests"]
     assert (test["run"], test["against"]) == (other["run"], best["run"])
-    lost = int((right[0.1] & ~right[0.2]).sum()), int((right[0.2] & ~right[0.1]).sum())
-    assert test["p"] == pytest.approx(stats.binomtest(lost[0], sum(lost)).pvalue)
+    gain = (right[0.2].astype(int) - right[0.1]).reshape(-1, 5).sum(axis=1)
+    assert test["difference"] == pytest.approx(gain.sum() / 300)
+    flips = np.random.default_rng(0).choice([-1, 1], (100_000, len(gain))) @ gain
+    assert test["p"] == pytest.approx(np.mean(np.abs(flips) >= abs(gain.sum())), abs=1e-3)
     assert contents["repeated"] == []
 
 

@@ -1,4 +1,9 @@
-"""Two models on the same tiles: whether one is better, and by how much."""
+"""Two models on the same tiles: whether one is better, and by how much.
+
+Tiles of one photo are called rightly or wrongly together, so that whole photos are exchanged under the null
+hypothesis: McNemar's test, which exchanges tiles, finds differences where there are none
+(``benchmarks/model_comparison.py`` simulates it).
+"""
 
 from __future__ import annotations
 
@@ -14,40 +19,56 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+LEAST_PHOTOS = 6
+"""With fewer photos no difference has a p-value under 0.05: two of 2^n patterns of signs are as extreme."""
 _EQUAL = 1e-12
 
 
-def mcnemar_exact(right: NDArray[np.bool_], other_right: NDArray[np.bool_]) -> float:
-    """Return the two-sided p-value of McNemar's exact test that two models err equally often.
+def photo_codes(group: NDArray[np.str_]) -> NDArray[np.int64]:
+    """Number the photos of N tiles from 0, int64 ``(N,)``; all tiles of no known photo count as one photo.
+
+    They may be of one: nothing less than exchanging them together is sure to respect it.
+    """
+    return np.unique(group, return_inverse=True)[1].astype(np.int64)
+
+
+def sign_flip_p_value(gain: NDArray[np.int64]) -> float:
+    """Return the two-sided p-value that two models err equally often, by exchanging them on whole photos.
+
+    Under the null hypothesis the two may be exchanged on any photo, which flips the sign of its difference.
+    All patterns of signs are counted, photo after photo; with one tile a photo it is McNemar's exact test.
 
     Args:
-        right: Whether the one model is right on each tile, bool ``(N,)``.
-        other_right: The other, likewise.
+        gain: Tiles that the one model calls rightly less those that the other does, of each photo, ``(G,)``.
 
     References:
-        McNemar, "Note on the sampling error of the difference between correlated proportions", 1947; exact by
-        the binomial distribution of the tiles on which just one of the two is right.
+        Fisher, "The Design of Experiments", 1935, section 21; Durkalski et al., "The analysis of clustered
+        matched-pair data", Statistics in Medicine 2003, on McNemar's test where observations share a group.
     """
-    ours, theirs = int((right & ~other_right).sum()), int((other_right & ~right).sum())
-    return float(stats.binomtest(ours, ours + theirs).pvalue) if ours + theirs else 1.0
+    sizes = np.abs(gain[gain != 0])
+    most = int(sizes.sum())
+    chance = np.zeros(most + 1)  # of a sum of sizes with random signs, from -most to most in steps of 2
+    chance[0] = 1.0
+    for size in sizes.tolist():
+        chance /= 2
+        chance[size:] += chance[:-size].copy()
+    sums = 2 * np.arange(most + 1) - most
+    return min(1.0, float(chance[np.abs(sums) >= abs(int(gain.sum()))].sum()))
 
 
-def difference_interval(
-    right: NDArray[np.bool_], other_right: NDArray[np.bool_], group: NDArray[np.int64]
-) -> Interval:
-    """Return the 95 % interval of the difference of two accuracies on the same tiles, over whole groups.
+def difference_intervals(gain: NDArray[np.int64], tiles: NDArray[np.int64]) -> list[Interval]:
+    """Return the 95 % intervals of differences of accuracy, over resampled photos, the same for all.
 
     Args:
-        right: Whether the one model is right on each tile, bool ``(N,)``.
-        other_right: The other, likewise.
-        group: Group numbers from 0, int64 ``(N,)``.
+        gain: Tiles that each of R models calls rightly less those that the other does, by photo, ``(R, G)``.
+        tiles: Number of tiles of each photo, ``(G,)``.
     """
-    gain = right.astype(np.float64) - other_right
 
-    def difference(weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-        return {"accuracy": weights @ gain / weights.sum(axis=1)}
+    def differences(weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        found = weights @ gain.T / (weights @ tiles)[:, None]
+        return {str(number): row for number, row in enumerate(found.T)}
 
-    return bootstrap_intervals(difference, group)["accuracy"]
+    return [*bootstrap_intervals(differences, np.arange(len(tiles))).values()]
 
 
 def paired_t(one: Sequence[float], other: Sequence[float]) -> tuple[float, Interval | None, float | None]:

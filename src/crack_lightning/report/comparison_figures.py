@@ -101,10 +101,9 @@ def _axis(
     """Return heights in ``[0, 1]`` and ticks: numbers to scale, other values equally spaced by name."""
     known = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(known) < len(values):
-        levels = sorted({str(value) for value in values})
+        levels, places = np.unique([str(value) for value in values], return_inverse=True)
         step = 1 / max(len(levels) - 1, 1)
-        heights = np.array([levels.index(str(value)) * step for value in values])
-        return heights, [(place * step, name) for place, name in enumerate(levels[:_LEVELS])]
+        return places * step, [(place * step, str(name)) for place, name in enumerate(levels[:_LEVELS])]
     numbers = np.array(known, np.float64)
     wide = numbers.min() > 0 and numbers.max() / numbers.min() >= _LOGARITHMIC
     scaled = np.log(numbers) if wide else numbers

@@ -1,4 +1,4 @@
-"""Runs side by side: what they were told, what they found, what they cost, and whether it differs."""
+"""Comparison of finished runs: settings, figures, cost, and tests against a reference run."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from crack_lightning.csv_files import write_table
 from crack_lightning.errors import DataError
-from crack_lightning.evaluation.intervals import group_codes
-from crack_lightning.evaluation.paired import difference_interval, holm, mcnemar_exact
 from crack_lightning.report.comparison_figures import parallel_figure, scatter_figure
 from crack_lightning.report.figures import save_figure
 from crack_lightning.report.page import data_url, render
 from crack_lightning.run_folder import write_text
-from crack_lightning.sweep.repetitions import FOLD, SEEDS, other_tiles, pooled_folds, repeated
+from crack_lightning.sweep.against_reference import choose_reference, tests_against
+from crack_lightning.sweep.repetitions import FOLD, SEEDS, pooled_folds, repeated
 from crack_lightning.sweep.results import RunResult, differing_keys, read_runs, run_folders
 from crack_lightning.sweep.transfer import transfer_table, write_transfer
 
@@ -34,23 +33,24 @@ def compare_runs(runs: Sequence[RunResult]) -> dict[str, Any]:
     """Compare finished runs.
 
     Returns:
-        ``differing`` (the settings that are not the same in all), ``runs`` and ``pooled`` (a row a run, and a
-        row a cross-validation over all of its folds, the best first), ``best`` (the name of the best of
-        both, folds counted by their pool), ``tests`` (each of these against the best on the same test tiles:
-        McNemar's exact p-value, Holm's adjustment, the difference of accuracy with its interval; or why there
-        is none), ``repeated`` (settings that were run with several seeds, against the best of them), and
-        ``transfer`` (figures by tested source).
+        ``differing`` (the settings that are not the same in all), ``runs`` and ``pooled`` (a row a run, and
+        a row a cross-validation over all of its folds, by test accuracy), ``reference`` (the row of the run
+        that the others are tested against, folds counted by their pool), ``chosen_by`` (how it was chosen),
+        ``tests`` (see :func:`tests_against`), ``repeated`` (settings that were run with several seeds, see
+        :func:`repeated`), and ``transfer`` (figures by tested source).
     """
     differing = differing_keys(runs)
-    pools, single = pooled_folds(runs)
-    compared = _best_first([*pools, *single])
+    pools, compared = pooled_folds(runs)
+    reference, chosen_by = choose_reference(compared)
+    others = [run for run in _best_first(compared) if run is not reference]
     return {
         "differing": differing,
         "positive_class": runs[0].positive_class,
         "runs": [_row(run, differing) for run in _best_first(runs)],
         "pooled": [_row(pool, differing) for pool in _best_first(pools)],
-        "best": _row(compared[0], differing),
-        "tests": _tests(compared),
+        "reference": _row(reference, differing),
+        "chosen_by": chosen_by,
+        "tests": tests_against(reference, others),
         "repeated": repeated(compared),
         "transfer": transfer_table(_best_first(runs), differing),
     }
@@ -65,6 +65,7 @@ def _row(run: RunResult, differing: Sequence[str]) -> dict[str, Any]:
         "run": run.name,
         "title": run.title,
         "settings": {key: run.settings.get(key) for key in differing},
+        "validation": run.validation,
         "metrics": run.metrics,
         "intervals": {key: {"low": row["low"], "high": row["high"]} for key, row in run.intervals.items()},
         "error": 1 - run.metrics["accuracy"],
@@ -72,25 +73,6 @@ def _row(run: RunResult, differing: Sequence[str]) -> dict[str, Any]:
         "parameters": run.parameters,
         "tiles_per_second": run.tiles_per_second,
     }
-
-
-def _tests(runs: Sequence[RunResult]) -> list[dict[str, Any]]:
-    best, *others = runs
-    codes = group_codes(best.group)
-    found: list[dict[str, Any]] = []
-    for run in others:
-        row: dict[str, Any] = {"run": run.name, "against": best.name}
-        if why := other_tiles(run, best):
-            found.append(row | {"refused": why})
-            continue
-        low, high = difference_interval(run.right, best.right, codes)
-        difference = float(run.right.mean() - best.right.mean())
-        p_value = mcnemar_exact(run.right, best.right)
-        found.append(row | {"difference": difference, "low": low, "high": high, "p": p_value})
-    tested = [row for row in found if "p" in row]
-    for row, adjusted in zip(tested, holm([row["p"] for row in tested]), strict=True):
-        row["p_adjusted"] = adjusted
-    return found
 
 
 def write_comparison(
@@ -149,12 +131,14 @@ def _write_csv(contents: Mapping[str, Any], path: Path) -> None:
     rows = [*contents["runs"], *contents["pooled"]]
     metrics = sorted(set(chain.from_iterable(row["metrics"] for row in rows)))
     limits = sorted(set(chain.from_iterable(row["intervals"] for row in rows)))
+    validated = sorted(set(chain.from_iterable(row["validation"] for row in rows)))
     cost = ("seconds", "parameters", "tiles_per_second")
     ends = [(name, end) for name in limits for end in ("low", "high")]
     cells = (
         [
             row["run"],
             *row["settings"].values(),
+            *(row["validation"].get(name) for name in validated),
             *(row["metrics"].get(name) for name in metrics),
             *(row["intervals"].get(name, {}).get(end) for name, end in ends),
             *(row[key] for key in cost),
@@ -162,4 +146,4 @@ def _write_csv(contents: Mapping[str, Any], path: Path) -> None:
         for row in rows
     )
     named = [f"{name}_{end}" for name, end in ends]
-    write_table(path, ["run", *contents["differing"], *metrics, *named, *cost], cells)
+    write_table(path, ["run", *contents["differing"], *validated, *metrics, *named, *cost], cells)

@@ -17,19 +17,21 @@ _APART = 4
 
 
 def comparison_table(contents: Mapping[str, Any]) -> Group:
-    """Build what the console shows of a comparison: a row a run, the best first."""
+    """Return what the console shows of a comparison: a row a run, the reference, and what was not tested."""
     table = Table(title=Text(contents["title"]), title_justify="left")
     shown = contents["differing"] if len(contents["differing"]) <= _APART else []
     for name in ("run", *shown):
         table.add_column(name, overflow="fold")
-    for name in ("accuracy", "95 % interval", "p to the best", "seconds", "parameters", "tiles/s"):
+    for name in ("accuracy", "95 % interval", "p to the reference", "seconds", "parameters", "tiles/s"):
         table.add_column(name, justify="right", overflow="fold")
-    told = {row["run"]: row for row in contents["tests"]}
+    tests = {row["run"]: row for row in contents["tests"]}
     for part in (contents["pooled"], contents["runs"]):
         for row in part:
-            table.add_row(*_cells(row, shown, told.get(row["run"], {})))
+            table.add_row(*_cells(row, shown, tests.get(row["run"], {})))
         table.add_section()
-    return Group(table, *by_source(contents["transfer"]))
+    told = {f"Reference: {contents['reference']['run']}, chosen by {contents['chosen_by']}.": None}
+    told |= {f"{row['untested']}.": None for row in contents["tests"] if "untested" in row}
+    return Group(table, *map(Text, told), *by_source(contents["transfer"]))
 
 
 def by_source(transfer: Mapping[str, Any]) -> list[Table]:
@@ -69,12 +71,12 @@ def with_limits(figure: Mapping[str, Any], *, share: bool) -> str:
 
 
 def _cells(row: Mapping[str, Any], shown: Sequence[str], test: Mapping[str, Any]) -> list[Text]:
-    limits, speed = row["intervals"]["accuracy"], row["tiles_per_second"]
+    limits, speed = row["intervals"].get("accuracy"), row["tiles_per_second"]
     cells = [
         row["run"],
         *(str(row["settings"][key]) for key in shown),
         f"{row['metrics']['accuracy']:.2%}",
-        f"{limits['low']:.2%} to {limits['high']:.2%}",
+        f"{limits['low']:.2%} to {limits['high']:.2%}" if limits else "-",
         f"{test['p_adjusted']:.3f}" if "p_adjusted" in test else "-",
         f"{row['seconds']:.0f}",
         f"{row['parameters']:,}",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 FOLD = "data.split.fold"
 SEEDS = ("seed", "data.seed", "data.split.seed")
+VALIDATION = "val/accuracy"
 _EPOCHS = "trainer.max_epochs"
 
 
@@ -32,20 +33,24 @@ def pooled_folds(runs: Sequence[RunResult]) -> tuple[list[RunResult], list[RunRe
 
     Returns:
         A result a cross-validation of two folds or more, its figures and intervals over all of its tiles
-        (calls at each fold's own threshold); and the runs that belong to none.
+        (calls at each fold's own threshold); and these together with the runs that belong to none, in the
+        order of their first runs.
     """
-    sets: dict[str, list[RunResult]] = {}
-    for run in runs:
-        sets.setdefault(_without(run, runs, [FOLD]), []).append(run)
-    pools, single = [], []
-    for folds in sets.values():
-        paths = Counter(path for run in folds for path in run.path.tolist())
-        whole = folds[0].settings.get("data.split.folds") and len(folds) > 1
-        if whole and max(paths.values()) == 1:
+    pools, compared = [], []
+    for folds in _sets(runs, [FOLD]):
+        if _is_cross_validation(folds):
             pools.append(_pooled(folds))
+            compared.append(pools[-1])
         else:
-            single += folds
-    return pools, single
+            compared += folds
+    return pools, compared
+
+
+def _is_cross_validation(folds: Sequence[RunResult]) -> bool:
+    """Return whether runs are of folds that share no tile."""
+    if len(folds) < 2 or not folds[0].settings.get("data.split.folds"):
+        return False
+    return max(Counter(path for run in folds for path in run.path.tolist()).values()) == 1
 
 
 def _pooled(folds: Sequence[RunResult]) -> RunResult:
@@ -65,6 +70,11 @@ def _pooled(folds: Sequence[RunResult]) -> RunResult:
         tested=" ".join(digests) if all(digests) else None,
         train_tiles=sum(run.train_tiles for run in folds),
         sources={},
+        validation={
+            name: float(np.mean([run.validation[name] for run in folds]))
+            for name in first.validation
+            if all(name in run.validation for run in folds)
+        },
         seconds={phase: sum(run.seconds.get(phase, 0.0) for run in folds) for phase in phases},
     )
     metrics, intervals = _figures_of_calls(pool)
@@ -121,27 +131,32 @@ def _parts(run: RunResult) -> dict[str, NDArray[np.bool_]]:
 
 
 def repeated(runs: Sequence[RunResult]) -> list[dict[str, Any]]:
-    """Put runs together that differ in nothing but their seeds, the best settings first.
+    """Put runs together that differ in nothing but their seeds, by mean accuracy.
 
     Returns:
         A row a set of settings: ``settings``, ``repetitions``, mean ``accuracy``, ``deviation``; for all but
-        the best, over the same seeds and test tiles, ``difference``, ``low``, ``high`` and ``p`` by Student's
-        t (``None`` where the differences do not vary), or why there is none as ``refused``. Nothing where no
+        the reference (the highest mean accuracy on validation tiles, or the first listed where not all have
+        one), over the same seeds and test tiles, ``difference``, ``low``, ``high`` and ``p`` by Student's t
+        (``None`` where the differences do not vary), or why there is none as ``refused``. Nothing where no
         settings were run twice.
     """
-    sets: dict[str, dict[str, RunResult]] = {}
-    for run in runs:
-        of = sets.setdefault(_without(run, runs, SEEDS), {})
-        of[repr([run.settings.get(key) for key in SEEDS])] = run
-    if not any(len(part) > 1 for part in sets.values()):
+    sets = [{_seeds(run): run for run in part} for part in _sets(runs, SEEDS)]
+    if not any(len(part) > 1 for part in sets):
         return []
-    ordered = sorted(sets.values(), key=lambda part: -float(np.mean(_accuracies(part))))
+    reference = sets[0]
+    if all(VALIDATION in run.validation for run in runs):
+        reference = max(sets, key=lambda part: np.mean([run.validation[VALIDATION] for run in part.values()]))
+    ordered = sorted(sets, key=lambda part: -float(np.mean(_accuracies(part))))
     keys = [key for key in differing_keys(runs) if key not in SEEDS]
-    return [_repeated_row(part, ordered[0], keys) for part in ordered]
+    return [_repeated_row(part, reference, keys) for part in ordered]
+
+
+def _seeds(run: RunResult) -> str:
+    return repr([run.settings.get(key) for key in SEEDS])
 
 
 def _repeated_row(
-    part: dict[str, RunResult], best: dict[str, RunResult], keys: Sequence[str]
+    part: dict[str, RunResult], reference: dict[str, RunResult], keys: Sequence[str]
 ) -> dict[str, Any]:
     values = _accuracies(part)
     any_run = next(iter(part.values()))
@@ -151,16 +166,16 @@ def _repeated_row(
         "accuracy": float(np.mean(values)),
         "deviation": float(np.std(values, ddof=1)) if len(values) > 1 else None,
     }
-    if part is best:
+    if part is reference:
         return row
-    shared = sorted(part.keys() & best.keys())
-    if part.keys() != best.keys() or len(shared) < 2:
-        return row | {"refused": f"{len(shared)} seeds are shared, of {len(part)} and {len(best)}"}
-    if why := next(filter(None, (other_tiles(part[seed], best[seed]) for seed in shared)), ""):
+    shared = sorted(part.keys() & reference.keys())
+    if part.keys() != reference.keys() or len(shared) < 2:
+        return row | {"refused": f"{len(shared)} seeds are shared, of {len(part)} and {len(reference)}"}
+    if why := next(filter(None, (other_tiles(part[seed], reference[seed]) for seed in shared)), ""):
         return row | {"refused": why}
     mean, interval, p_value = paired_t(
         [part[seed].metrics["accuracy"] for seed in shared],
-        [best[seed].metrics["accuracy"] for seed in shared],
+        [reference[seed].metrics["accuracy"] for seed in shared],
     )
     low, high = interval or (None, None)
     return row | {"difference": mean, "low": low, "high": high, "p": p_value}
@@ -182,12 +197,16 @@ def other_tiles(run: RunResult, best: RunResult) -> str:
     return ""
 
 
-def _without(run: RunResult, runs: Sequence[RunResult], left_out: Sequence[str]) -> str:
-    """Write a run's settings without some, and without the epochs that follow from the number of tiles."""
+def _sets(runs: Sequence[RunResult], left_out: Sequence[str]) -> list[list[RunResult]]:
+    """Put runs of the same settings together, but for some and for epochs that follow from the tiles."""
     keys = [key for key in differing_keys(runs) if key not in left_out]
     if all(other.settings.get(_EPOCHS) == _usual_epochs(other) for other in runs):
         keys = [key for key in keys if key != _EPOCHS]
-    return json.dumps({key: run.settings.get(key) for key in keys}, default=str)
+    sets: dict[str, list[RunResult]] = {}
+    for run in runs:
+        same = json.dumps({key: run.settings.get(key) for key in keys}, default=str)
+        sets.setdefault(same, []).append(run)
+    return [*sets.values()]
 
 
 def _usual_epochs(run: RunResult) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import dataclass
 from itertools import chain
@@ -32,6 +33,7 @@ class RunResult:
         settings: Settings by full key, without output paths and display options.
         class_names: Names by class index, K of them.
         positive_class: The class that means "crack", or ``None``.
+        validation: ``val/accuracy`` and ``val/loss`` (nats) of its checkpoint; empty where it has none.
         metrics: Its test figures by name.
         intervals: Their ``low`` and ``high``, where known.
         path: The test tiles, sorted, str ``(N,)``.
@@ -51,6 +53,7 @@ class RunResult:
     settings: dict[str, Any]
     class_names: list[str]
     positive_class: str | None
+    validation: dict[str, float]
     metrics: dict[str, Any]
     intervals: dict[str, dict[str, Any]]
     path: NDArray[np.str_]
@@ -104,7 +107,8 @@ def _read(folder: Path, name: str) -> RunResult:
             settings={key: settings[key] for key in settings if key not in _WHERE_AND_HOW_SHOWN},
             class_names=report["class_names"],
             positive_class=report["positive_class"],
-            metrics=report["metrics"],
+            validation=_validation(folder),
+            metrics=_with_accuracy(report["metrics"]),
             intervals=report["uncertainty"]["intervals"],
             **columns,
             called=np.array([row["predicted"] for row in rows]),
@@ -118,11 +122,31 @@ def _read(folder: Path, name: str) -> RunResult:
             seconds=report["timing"]["seconds"],
             parameters=report["provenance"]["parameters"],
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(
             f"runs: '{folder}' holds no finished run ({error}); give folders with a report, or a "
             "multirun's folder."
         ) from None
+
+
+def _validation(folder: Path) -> dict[str, float]:
+    """Return the validation figures of a run's state; none of an evaluation, which has no such file."""
+    try:
+        found = json.loads((folder / "state.json").read_text(encoding="utf-8"))["validation"]
+        return {name: float(value) for name, value in found.items() if math.isfinite(value)}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def _with_accuracy(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return metrics by which runs can be ordered.
+
+    Raises:
+        ValueError: If they have no accuracy between 0 and 1.
+    """
+    if not 0 <= float(metrics["accuracy"]) <= 1:
+        raise ValueError(f"an accuracy of {metrics['accuracy']}")
+    return metrics
 
 
 def _trained_on(data: Mapping[str, Any]) -> list[str]:
