@@ -12,7 +12,7 @@ from honest import probe_of
 from crack_lightning import load
 from crack_lightning.data.photos import cut_tiles, draw_photo
 from crack_lightning.data.splits import split_table
-from crack_lightning.evaluation.calibration import reliability, tempered
+from crack_lightning.evaluation.calibration import calibration_error, tempered
 from crack_lightning.evaluation.decision import decide
 from crack_lightning.evaluation.detection import probability_of_detection
 
@@ -102,7 +102,7 @@ def _judged(probe: Any, table: Any, seed: int, l2: float | None) -> tuple[float,
     cracked = test.label == positive
     drawn = (np.random.default_rng(seed).random(len(honest)) < honest[:, 1]).astype(np.int64)
     before, after, chance = (
-        reliability(label, probability)["expected_calibration_error"]
+        calibration_error(label, probability, positive=positive)
         for label, probability in ((test.label, test.probability), (test.label, honest), (drawn, honest))
     )
     accuracy = float((test.probability.argmax(axis=1) == test.label).mean())

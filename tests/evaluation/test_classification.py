@@ -7,12 +7,12 @@ import pytest
 from sklearn import metrics as reference
 
 from crack_lightning.evaluation.classification import (
-    brier_score,
+    binary_figures,
     confusion_matrix,
     evaluate_predictions,
-    log_loss,
 )
 from crack_lightning.evaluation.predictions import Predictions
+from crack_lightning.evaluation.scoring_rules import PROBABILITY_FLOOR, brier_score, log_loss
 
 NAMES = ("crack", "intact", "spall", "rust")
 
@@ -43,12 +43,20 @@ def test_class_figures_equal_scikit_learns_classification_report(
         labels=range(num_classes),
         target_names=names,
         output_dict=True,
-        zero_division=0,
+        zero_division=np.nan,
     )
-    ours = figures["classes"] | {"macro avg": figures["macro"], "weighted avg": figures["weighted"]}
-    for name, row in ours.items():
+    for name, row in figures["classes"].items():
         for key in ("precision", "recall", "f1", "support"):
-            assert row[key] == pytest.approx(expected[name]["f1-score" if key == "f1" else key], abs=1e-12)
+            told = expected[name]["f1-score" if key == "f1" else key]
+            uncomparable = absent is not None and (num_classes == 2 or name == names[absent])
+            if np.isnan(told) or (uncomparable and key in ("precision", "f1")):
+                assert row[key] is None
+            else:
+                assert row[key] == pytest.approx(told, abs=1e-12)
+    for average in ("macro", "weighted") if absent is None else ():
+        for key in ("precision", "recall", "f1-score", "support"):
+            told = expected[f"{average} avg"][key]
+            assert figures[average][key.removesuffix("-score")] == pytest.approx(told, abs=1e-12)
     assert figures["metrics"]["accuracy"] == pytest.approx(expected["accuracy"])
 
 
@@ -107,6 +115,44 @@ def test_a_class_without_tiles_has_no_area_and_is_left_out_of_balanced_accuracy(
     assert figures["metrics"]["balanced_accuracy"] == pytest.approx(np.mean(recalls))
 
 
+@pytest.mark.parametrize("key", ["precision", "recall", "f1"])
+def test_a_class_without_tiles_is_left_out_of_averages(key: str) -> None:
+    figures = evaluate_predictions(
+        drawn_predictions(3, absent=2), class_names=NAMES[:3], positive_class="spall"
+    )
+    tested = [figures["classes"][name][key] for name in ("crack", "intact")]
+    assert figures["classes"]["spall"][key] is None
+    assert figures["metrics"][f"{key}_spall"] is None
+    assert figures["macro"][key] == pytest.approx(np.mean(tested))
+
+
+@pytest.mark.parametrize("only", [0, 1])
+def test_a_test_of_one_class_has_its_recall_and_nothing_that_compares(only: int) -> None:
+    predictions = drawn_predictions(2, absent=1 - only)
+    metrics = evaluate_predictions(predictions, class_names=NAMES[:2], positive_class="crack")["metrics"]
+    found = float((predictions.probability[:, 0] >= 0.5).mean())
+    assert metrics["recall_crack"] == (pytest.approx(found) if only == 0 else None)
+    assert metrics["specificity"] == (pytest.approx(1 - found) if only == 1 else None)
+    lacking = {
+        "precision_crack",
+        "f1_crack",
+        "auroc_crack",
+        "average_precision_crack",
+        "balanced_accuracy",
+        "mcc",
+    }
+    assert {key: metrics[key] for key in lacking} == dict.fromkeys(lacking)
+
+
+def test_calling_every_tile_the_same_has_no_correlation_with_the_truth() -> None:
+    confusion = np.array([[[0.0, 3.0], [0.0, 5.0]], [[0.0, 0.0], [2.0, 5.0]], [[4.0, 1.0], [2.0, 5.0]]])
+    found = binary_figures(confusion, 1)["mcc"]
+    label, called = np.repeat([0, 0, 1, 1], [4, 1, 2, 5]), np.repeat([0, 1, 0, 1], [4, 1, 2, 5])
+    assert found[0] == reference.matthews_corrcoef([0] * 3 + [1] * 5, [1] * 8)
+    assert np.isnan(found[1])
+    assert found[2] == pytest.approx(reference.matthews_corrcoef(label, called))
+
+
 def test_the_threshold_moves_misses_to_false_alarms() -> None:
     predictions = drawn_predictions(2)
     low, high = (
@@ -126,10 +172,20 @@ def test_figures_are_plain_values_but_for_the_first_thresholds_infinity() -> Non
     assert json.loads(json.dumps(figures, allow_nan=False)) == figures
 
 
-def test_a_sure_and_wrong_model_has_a_finite_log_loss() -> None:
-    label, probability = np.array([0, 1]), np.array([[0.0, 1.0], [0.0, 1.0]], dtype=np.float32)
-    assert log_loss(label, probability) == pytest.approx(-np.log(np.finfo(np.float32).eps) / 2, rel=1e-4)
-    assert brier_score(label, probability) == 0.5
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_one_sure_error_costs_the_same_in_every_log_loss(kind: type[np.floating]) -> None:
+    label = np.array([0, 1, 0, 1])
+    probability = np.array([[0.0, 1.0], [0.0, 1.0], [0.7, 0.3], [1e-30, 1.0]]).astype(kind)
+    predictions = Predictions(index=np.arange(4), label=label, probability=probability)
+    metrics = evaluate_predictions(predictions, class_names=NAMES[:2], positive_class="crack")["metrics"]
+    clipped = np.clip(probability.astype(np.float64), PROBABILITY_FLOOR, 1 - PROBABILITY_FLOOR)
+    assert np.finfo(np.float32).eps == PROBABILITY_FLOOR
+    assert metrics["log_loss"] == pytest.approx(reference.log_loss(label, clipped), rel=1e-6)
+    assert metrics["log_loss"] == pytest.approx(
+        reference.log_loss(label, probability.astype(np.float32)), rel=1e-5
+    )
+    assert log_loss(label, probability) == metrics["log_loss"]
+    assert brier_score(label[:2], probability[:2]) == 0.5
 
 
 def test_rows_of_the_confusion_matrix_are_the_truth() -> None:

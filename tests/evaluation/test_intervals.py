@@ -18,7 +18,9 @@ from crack_lightning.evaluation.intervals import (
     proportion_interval,
 )
 from crack_lightning.evaluation.predictions import Predictions
-from crack_lightning.evaluation.uncertainty import _weighted_figures, uncertainty
+from crack_lightning.evaluation.selection import area_under_risk, risk_coverage
+from crack_lightning.evaluation.uncertainty import uncertainty
+from crack_lightning.evaluation.weighted_metrics import weighted_area_under_risk, weighted_ranking
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -104,23 +106,37 @@ def drawn(number: int = 600) -> Predictions:
     return Predictions(index=np.arange(number), label=label, probability=np.stack([1 - score, score], axis=1))
 
 
-def test_weighted_figures_equal_scikit_learns() -> None:
+def test_weighted_rankings_equal_scikit_learns() -> None:
     predictions, rng = drawn(), np.random.default_rng(1)
     weights = rng.integers(0, 4, (3, len(predictions))).astype(float)
-    called = (predictions.probability[:, 1] >= 0.5).astype(np.int64)
-    found = _weighted_figures(weights, predictions=predictions, called=called, positive=1)
     label, score = predictions.label, predictions.probability[:, 1]
+    found = weighted_ranking(weights, score, label == 1)
     for row, weight in enumerate(weights):
         expected = {
             "auroc": reference.roc_auc_score(label, score, sample_weight=weight),
             "average_precision": reference.average_precision_score(label, score, sample_weight=weight),
-            "f1": reference.f1_score(label, called, sample_weight=weight),
-            "mcc": reference.matthews_corrcoef(label, called, sample_weight=weight),
-            "balanced_accuracy": reference.balanced_accuracy_score(label, called, sample_weight=weight),
-            "brier_score": reference.brier_score_loss(label, score, sample_weight=weight),
-            "log_loss": reference.log_loss(label, score, sample_weight=weight),
         }
         assert {name: values[row] for name, values in found.items()} == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_a_ranking_without_one_of_its_sides_has_no_value(missing: int) -> None:
+    predictions = drawn(50)
+    weights = (predictions.label != missing)[None].astype(float)
+    found = weighted_ranking(weights, predictions.probability[:, 1], predictions.label == 1)
+    assert np.isnan([found["auroc"], found["average_precision"]]).all()
+
+
+@pytest.mark.parametrize("decimals", [1, 9])
+def test_a_weighted_area_under_risk_is_that_of_repeated_tiles(decimals: int) -> None:
+    rng = np.random.default_rng(2)
+    doubt = np.round(rng.random(300), decimals)
+    wrong = rng.random(300) < doubt / 3
+    weights = rng.integers(0, 4, (3, 300))
+    repeated = [
+        area_under_risk(risk_coverage(np.repeat(doubt, times), np.repeat(wrong, times))) for times in weights
+    ]
+    assert weighted_area_under_risk(weights.astype(float), doubt, wrong) == pytest.approx(repeated)
 
 
 def test_every_figure_lies_in_its_interval() -> None:

@@ -1,11 +1,19 @@
-"""How far probabilities are to be trusted, and the one number that makes them honest."""
+"""Temperature scaling, reliability diagram and expected calibration error (ECE)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
+
+from crack_lightning.evaluation.intervals import (
+    CONFIDENCE,
+    Interval,
+    few_groups_factor,
+    proportion_interval,
+    resampled,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,6 +23,7 @@ if TYPE_CHECKING:
 NUM_BINS = 15
 NUM_FOLDS = 5
 _TEMPERATURES = (0.05, 20.0)
+_LEAST_PROBABILITY = 1e-12  # so that logits are finite; every log loss has its own, larger floor
 
 
 def fit_temperature(label: NDArray[np.int64], probability: NDArray[np.floating]) -> float:
@@ -79,34 +88,120 @@ def cross_fitted(
     return found, temperatures
 
 
-def reliability(label: NDArray[np.int64], probability: NDArray[np.floating]) -> dict[str, Any]:
-    """Compare how sure the calls are with how often they are right, in bins of equally many tiles.
+class Forecasts(NamedTuple):
+    """Probabilities that something is so, float64 ``(N,)``, and whether it was, bool ``(N,)``."""
+
+    probability: NDArray[np.float64]
+    outcome: NDArray[np.bool_]
+
+    @classmethod
+    def of(
+        cls, label: NDArray[np.int64], probability: NDArray[np.floating], positive: int | None
+    ) -> Forecasts:
+        """Take the probability of the positive class of two; with ``None`` that of the called class.
+
+        References:
+            On the called class: Gupta and Ramdas, "Top-label calibration", ICLR 2022.
+        """
+        told = probability.astype(np.float64)
+        if positive is not None:
+            return cls(told[:, positive], label == positive)
+        return cls(told.max(axis=1), told.argmax(axis=1) == label)
+
+
+def equal_mass_bins(probability: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the bin of each of N forecasts, as ``numpy.array_split`` parts them in ascending order.
+
+    Equal forecasts share the bin of the middle one, so that the order of the tiles decides nothing.
+    """
+    _, place, counts = np.unique(probability, return_inverse=True, return_counts=True)
+    sizes = [len(part) for part in np.array_split(np.arange(len(probability)), NUM_BINS)]
+    bin_of_rank = np.repeat(np.arange(NUM_BINS), sizes)
+    middle = np.cumsum(counts) - (counts + 2) // 2
+    return np.asarray(bin_of_rank[middle][place], np.int64)
+
+
+def calibration_error(
+    label: NDArray[np.int64], probability: NDArray[np.floating], *, positive: int | None = None
+) -> float:
+    """Return the expected calibration error (ECE): the gaps of the bins, averaged over the tiles.
+
+    A bin's gap is the distance of its mean forecast and the share that came true.
 
     Args:
         label: True classes, int64 ``(N,)``.
         probability: Class probabilities, float ``(N, K)``.
+        positive: Index of the positive class of two; ``None`` for the called class.
+
+    References:
+        Naeini, Cooper and Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning", AAAI
+        2015; with bins of equal mass Nguyen and O'Connor, EMNLP 2015.
+    """
+    forecast, outcome = Forecasts.of(label, probability, positive)
+    gaps = np.bincount(equal_mass_bins(forecast), forecast - outcome)
+    return float(np.abs(gaps).sum() / len(label))
+
+
+def _calibration_error_interval(forecasts: Forecasts, group: NDArray[np.int64]) -> Interval:
+    """Return the 95 % interval of the expected calibration error.
+
+    In the mean a sample's error is larger than the true one, for chance gaps add up. By the triangle
+    inequality both differ by the sum of the errors of the gaps at the most; that sum's quantile over
+    resampled groups is the distance to each limit.
+    """
+    forecast, outcome = forecasts
+    gap = np.eye(NUM_BINS)[equal_mass_bins(forecast)] * (forecast - outcome)[:, None]
+    whole = gap.mean(axis=0)
+
+    def distance(weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        gaps = weights @ gap / weights.sum(axis=1, keepdims=True)
+        return {"distance": np.abs(gaps - whole).sum(axis=1)}
+
+    error = float(np.abs(whole).sum())
+    half = float(np.quantile(resampled(distance, group)["distance"], CONFIDENCE))
+    half *= few_groups_factor(int(group.max()) + 1)
+    return Interval(max(0.0, error - half), min(1.0, error + half))
+
+
+def reliability(
+    label: NDArray[np.int64],
+    probability: NDArray[np.floating],
+    group: NDArray[np.int64] | None = None,
+    *,
+    positive: int | None = None,
+) -> dict[str, Any]:
+    """Compare forecasts with what came true, in 15 bins of equally many tiles.
+
+    Args:
+        label: True classes, int64 ``(N,)``.
+        probability: Class probabilities, float ``(N, K)``.
+        group: Group numbers from 0, int64 ``(N,)``; ``None`` where each tile is one by itself.
+        positive: Index of the positive class of two; ``None`` for the called class.
 
     Returns:
-        ``expected_calibration_error`` (Naeini, Cooper and Hauskrecht, AAAI 2015, with 15 equal-mass bins),
-        and by bin ``confidence``, ``accuracy`` and ``tiles``.
+        ``expected_calibration_error`` with its ``interval`` (``None`` for a single group), and by bin
+        ``mean_probability``, ``observed_share``, the ``low`` and ``high`` limits of the share (Wilson's on
+        the effective sample size), and ``tiles``.
     """
-    sure, right = probability.max(axis=1).astype(np.float64), probability.argmax(axis=1) == label
-    order = np.argsort(sure, kind="stable")
-    bins = [part for part in np.array_split(order, NUM_BINS) if len(part)]
-    confidence = [float(sure[part].mean()) for part in bins]
-    accuracy = [float(right[part].mean()) for part in bins]
-    tiles = [len(part) for part in bins]
-    gaps = np.abs(np.subtract(confidence, accuracy))
+    codes = np.arange(len(label)) if group is None else group
+    forecasts = Forecasts.of(label, probability, positive)
+    bins = equal_mass_bins(forecasts.probability)
+    parts = [np.flatnonzero(bins == number) for number in np.unique(bins)]
+    limits = [proportion_interval(forecasts.outcome[part], codes[part]) for part in parts]
+    interval = _calibration_error_interval(forecasts, codes) if codes.any() else None
     return {
-        "expected_calibration_error": float(np.average(gaps, weights=tiles)),
-        "confidence": confidence,
-        "accuracy": accuracy,
-        "tiles": tiles,
+        "expected_calibration_error": calibration_error(label, probability, positive=positive),
+        "interval": interval and interval._asdict(),
+        "mean_probability": [float(forecasts.probability[part].mean()) for part in parts],
+        "observed_share": [float(forecasts.outcome[part].mean()) for part in parts],
+        "low": [limit.low for limit in limits],
+        "high": [limit.high for limit in limits],
+        "tiles": [len(part) for part in parts],
     }
 
 
 def _logits(probability: NDArray[np.floating]) -> NDArray[np.float64]:
-    return np.asarray(np.log(np.clip(probability.astype(np.float64), 1e-12, None)))
+    return np.asarray(np.log(np.clip(probability.astype(np.float64), _LEAST_PROBABILITY, None)))
 
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,7 +1,10 @@
 """How good a set of predictions is, in plain numbers.
 
-Where a figure would divide by zero (precision of a class that is never called, recall of one that has no
-tile) it is 0, as in scikit-learn's ``zero_division=0``; a figure that has no value at all is ``None``.
+A figure that would divide by zero (precision of a class that is never called, recall of one that has no tile)
+has no value: it is ``None``, and left out of averages over classes, as with scikit-learn's
+``zero_division=np.nan``. So are precision, F1 and average precision of a class where the test has no tile of
+it, or none of another: without a crack no call can be right, and without an intact tile none can be wrong. In
+columns of many tests at once such a figure is NaN.
 """
 
 from __future__ import annotations
@@ -12,6 +15,8 @@ import numpy as np
 
 from crack_lightning.evaluation.curves import auroc, average_precision, pr_curve, roc_curve, thin_curve
 from crack_lightning.evaluation.predictions import Predictions, predicted_labels
+from crack_lightning.evaluation.scoring_rules import brier_score, log_loss
+from crack_lightning.evaluation.weighted_metrics import ratio
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -82,22 +87,28 @@ def class_figures(confusion: NDArray[np.int64], class_names: Sequence[str]) -> d
         ``classes`` (by name), ``macro`` and ``weighted``, each with precision, recall, f1 and support.
     """
     right, support, called = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
+    comparable = (support > 0) & (support < support.sum())
     columns = {
-        "precision": _ratio(right, called),
-        "recall": _ratio(right, support),
-        "f1": _ratio(2 * right, support + called),
+        "precision": ratio(right, called * comparable),
+        "recall": ratio(right, support),
+        "f1": ratio(2 * right, (support + called) * comparable),
     }
 
-    def averaged(weight: NDArray[np.floating]) -> dict[str, float]:
-        means = {key: float(column @ weight) for key, column in columns.items()}
+    def averaged(weight: NDArray[np.floating]) -> dict[str, Any]:
+        means = {key: _average(column, weight) for key, column in columns.items()}
         return means | {"support": int(support.sum())}
 
     by_class = {
-        name: {key: float(column[k]) for key, column in columns.items()} | {"support": int(support[k])}
+        name: {key: defined(column[k]) for key, column in columns.items()} | {"support": int(support[k])}
         for k, name in enumerate(class_names)
     }
-    equal = np.full(len(support), 1 / len(support))
-    return {"classes": by_class, "macro": averaged(equal), "weighted": averaged(support / support.sum())}
+    equal = np.ones(len(support))
+    return {"classes": by_class, "macro": averaged(equal), "weighted": averaged(support)}
+
+
+def defined(value: float) -> float | None:
+    """Return a plain number, ``None`` for NaN."""
+    return None if np.isnan(value) else float(value)
 
 
 def binary_figures(confusion: NDArray[np.floating], positive: int) -> dict[str, NDArray[np.float64]]:
@@ -109,49 +120,24 @@ def binary_figures(confusion: NDArray[np.floating], positive: int) -> dict[str, 
 
     Returns:
         ``balanced_accuracy``, ``recall``, ``specificity``, ``precision``, ``f1`` and ``mcc`` (Matthews, BBA
-        1975), each float ``(R,)``; 0 where one would divide by zero.
+        1975), each float ``(R,)``; NaN where a class that it needs has no tile, or for precision no call.
+        The MCC of calling every tile the same is 0, as in scikit-learn: no better than chance.
     """
     other = 1 - positive
     tp, fn = confusion[:, positive, positive], confusion[:, positive, other]
     tn, fp = confusion[:, other, other], confusion[:, other, positive]
-
-    def ratio(part: NDArray[np.floating], whole: NDArray[np.floating]) -> NDArray[np.float64]:
-        return np.asarray(np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0), np.float64)
-
     recall, specificity = ratio(tp, tp + fn), ratio(tn, tn + fp)
+    comparable = ~np.isnan(recall + specificity)
+    spread = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
+    correlation = np.divide(tp * tn - fp * fn, spread, out=np.zeros(len(tp)), where=spread > 0)
     return {
         "balanced_accuracy": (recall + specificity) / 2,
         "recall": recall,
         "specificity": specificity,
-        "precision": ratio(tp, tp + fp),
-        "f1": ratio(2 * tp, 2 * tp + fp + fn),
-        "mcc": ratio(tp * tn - fp * fn, np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))),
+        "precision": np.where(comparable, ratio(tp, tp + fp), np.nan),
+        "f1": np.where(comparable, ratio(2 * tp, 2 * tp + fp + fn), np.nan),
+        "mcc": np.where(comparable, correlation, np.nan),
     }
-
-
-def log_loss(label: NDArray[np.int64], probability: NDArray[np.floating]) -> float:
-    """Return the mean negative log probability of the truth, in nats; clipped at its type's precision."""
-    floor = float(np.finfo(probability.dtype).eps)
-    truth = probability[np.arange(len(label)), label].astype(np.float64)
-    return float(-np.log(np.clip(truth, floor, 1.0 - floor)).mean())
-
-
-def brier_score(label: NDArray[np.int64], probability: NDArray[np.floating]) -> float:
-    """Return the mean squared error of the probabilities.
-
-    Args:
-        label: True classes, int64 ``(N,)``.
-        probability: Class probabilities, float ``(N, K)``.
-
-    Returns:
-        The error of one class of two, in ``[0, 1]``; with more classes their sum, in ``[0, 2]``.
-
-    References:
-        Brier, "Verification of forecasts expressed in terms of probability", Monthly Weather Review 1950.
-    """
-    truth = np.eye(probability.shape[1])[label]
-    squared = np.square(probability.astype(np.float64) - truth).sum(axis=1).mean()
-    return float(squared / 2 if probability.shape[1] == 2 else squared)
 
 
 def _ranking(
@@ -161,14 +147,18 @@ def _ranking(
     result: dict[str, dict[str, Any]] = {"areas": {}, "roc": {}, "pr": {}}
     for k, name in enumerate(names):
         score, positive = probability[:, k], label == k
+        if not 0 < positive.sum() < len(label):
+            result["areas"][name] = {"auroc": None, "average_precision": None}
+            result["roc"][name] = result["pr"][name] = None
+            continue
         result["areas"][name] = {
             "auroc": auroc(score, positive),
             "average_precision": average_precision(score, positive),
         }
         for kind, trace in (("roc", roc_curve), ("pr", pr_curve)):
             curve = trace(score, positive)
-            thinned = curve and thin_curve(curve)
-            result[kind][name] = thinned and {key: column.tolist() for key, column in thinned.items()}
+            assert curve is not None, "both classes are there"
+            result[kind][name] = {key: column.tolist() for key, column in thin_curve(curve).items()}
     return result
 
 
@@ -177,12 +167,13 @@ def _overall_metrics(
 ) -> dict[str, float | None]:
     support = confusion.sum(axis=1)
     recalls = [row["recall"] for row in figures["classes"].values() if row["support"]]
+    balanced = float(np.mean(recalls)) if len(recalls) > 1 else None
     return {
         "tiles": int(support.sum()),
         "errors": int(support.sum() - np.trace(confusion)),
         "accuracy": float(np.trace(confusion) / support.sum()),
         "accuracy_of_largest_class": float(support.max() / support.sum()),
-        "balanced_accuracy": float(np.mean(recalls)),
+        "balanced_accuracy": balanced,
         **{f"{key}_macro": figures["macro"][key] for key in ("recall", "precision", "f1")},
         "auroc_macro": _mean([row["auroc"] for row in areas.values()]),
         "average_precision_macro": _mean([row["average_precision"] for row in areas.values()]),
@@ -200,7 +191,7 @@ def _positive_metrics(
         "misses": row["support"] - found,
         "false_alarms": called - found,
         **{f"{key}_{name}": row[key] for key in ("recall", "precision", "f1", "auroc", "average_precision")},
-        **{key: float(binary[key][0]) for key in ("specificity", "mcc") if key in binary},
+        **{key: defined(binary[key][0]) for key in ("specificity", "mcc") if key in binary},
     }
 
 
@@ -209,5 +200,7 @@ def _mean(values: Iterable[float | None]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _ratio(part: NDArray[np.int64], whole: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.divide(part, whole, out=np.zeros(len(part)), where=whole > 0)
+def _average(values: NDArray[np.float64], weight: NDArray[np.floating]) -> float | None:
+    """Return the weighted mean of the values that there are, ``None`` where they have no weight."""
+    known = ~np.isnan(values)
+    return float(np.average(values[known], weights=weight[known])) if weight[known].any() else None

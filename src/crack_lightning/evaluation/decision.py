@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.evaluation.calibration import cross_fitted, fit_temperature, reliability
-from crack_lightning.evaluation.classification import binary_figures, confusion_matrix
+from crack_lightning.evaluation.calibration import calibration_error, cross_fitted, fit_temperature
+from crack_lightning.evaluation.classification import binary_figures, confusion_matrix, defined
 from crack_lightning.evaluation.curves import roc_curve, thin_curve
 from crack_lightning.evaluation.intervals import group_codes, lower_bound
 from crack_lightning.evaluation.predictions import Predictions, predicted_labels
@@ -58,7 +58,7 @@ def decide(
         calibrate: Whether to look for a temperature.
     """
     codes, over = group_codes(group), "groups" if (group != "").any() else "tiles, as groups are unknown"
-    found, probability = _tempered(validation, codes, calibrate=calibrate, over=over)
+    found, probability = _tempered(validation, codes, positive, calibrate=calibrate, over=over)
     facts = {"rule": rule} | found.facts
     if positive is None:
         return replace(found, facts=facts)
@@ -69,7 +69,7 @@ def decide(
 
 
 def _tempered(
-    validation: Predictions, codes: NDArray[np.int64], *, calibrate: bool, over: str
+    validation: Predictions, codes: NDArray[np.int64], positive: int | None, *, calibrate: bool, over: str
 ) -> tuple[Decision, NDArray[np.float64]]:
     """Decide on the temperature alone; return cross-fitted probabilities ``(N, K)`` too."""
     label, raw = validation.label, validation.probability
@@ -87,18 +87,14 @@ def _tempered(
     facts["cross_fitting"] = {
         "over": over,
         "temperatures": of_folds,
-        "calibration_error_before": _calibration_error(label, raw),
-        "calibration_error_after": _calibration_error(label, probability),
+        "calibration_error_before": calibration_error(label, raw, positive=positive),
+        "calibration_error_after": calibration_error(label, probability, positive=positive),
     }
     told = (
         f"Logits are divided by {temperature:.3g}, found on {len(validation):,} validation tiles "
         f"({min(of_folds):.3g} to {max(of_folds):.3g} in {len(of_folds)} folds over {over})."
     )
     return Decision(temperature=temperature, told=[told], facts=facts), probability
-
-
-def _calibration_error(label: NDArray[np.int64], probability: NDArray[np.floating]) -> float:
-    return float(reliability(label, probability)["expected_calibration_error"])
 
 
 def _consequences(
@@ -112,7 +108,7 @@ def _consequences(
         "validation": {
             "misses": int(confusion[positive, 1 - positive]),
             "false_alarms": int(confusion[1 - positive, positive]),
-            **{key: float(value[0]) for key, value in figures.items()},
+            **{key: defined(value[0]) for key, value in figures.items()},
         }
     }
     if curve := roc_curve(probability[:, positive], label == positive):

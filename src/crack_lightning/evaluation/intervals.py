@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -87,7 +87,11 @@ def proportion_interval(hit: NDArray[np.bool_], group: NDArray[np.int64]) -> Int
     References:
         Wilson, JASA 1927; on clustered data Korn and Graubard, Survey Methodology 1998.
     """
-    size, share = effective_size(hit, group), float(hit.mean())
+    return wilson_interval(float(hit.mean()), effective_size(hit, group))
+
+
+def wilson_interval(share: float, size: float) -> Interval:
+    """Return Wilson's interval of a share, in ``[0, 1]``, of a number of independent tiles, at least 1."""
     z = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
     middle = (share + z**2 / (2 * size)) / (1 + z**2 / size)
     half = z / (1 + z**2 / size) * float(np.sqrt(share * (1 - share) / size + z**2 / (4 * size**2)))
@@ -118,6 +122,19 @@ def cannot_be_excluded(hit: NDArray[np.bool_], group: NDArray[np.int64]) -> floa
     """
     assert hit.all(), "an error was seen"
     return 1 - lower_bound(hit, group)
+
+
+def few_groups_factor(groups: int) -> float:
+    """Return by how much a distance found by resampling G groups, at least 2, is too small.
+
+    Student's quantile at G - 1 degrees of freedom over the normal one, times the square root of G / (G - 1).
+
+    References:
+        Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 2015.
+    """
+    quantile = 0.5 + CONFIDENCE / 2
+    student = float(stats.t.ppf(quantile, groups - 1) / stats.norm.ppf(quantile))
+    return student * float(np.sqrt(groups / (groups - 1)))
 
 
 def bootstrap_intervals(
@@ -158,14 +175,18 @@ def resampled(
     References:
         Field and Welsh, "Bootstrapping clustered data", JRSS B 2007.
     """
-    rng = np.random.default_rng(seed)
-    number = int(group.max()) + 1
     found: dict[str, list[NDArray[np.float64]]] = {}
-    for _ in range(NUM_RESAMPLES // _RESAMPLES_AT_ONCE):
-        drawn = rng.integers(0, number, (_RESAMPLES_AT_ONCE, number))
-        drawn += number * np.arange(_RESAMPLES_AT_ONCE)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=number * _RESAMPLES_AT_ONCE)
-        weights = counts.reshape(_RESAMPLES_AT_ONCE, number)[:, group].astype(np.float64)
-        for name, values in figures(weights).items():
+    for counts in resampled_counts(int(group.max()) + 1, seed=seed):
+        for name, values in figures(counts[:, group]).items():
             found.setdefault(name, []).append(values)
     return {name: np.concatenate(values) for name, values in found.items()}
+
+
+def resampled_counts(groups: int, *, seed: int = 0) -> Iterator[NDArray[np.float64]]:
+    """Yield how often each of G groups is in each of 2,000 resamples, a hundred at once, ``(100, G)``."""
+    rng = np.random.default_rng(seed)
+    for _ in range(NUM_RESAMPLES // _RESAMPLES_AT_ONCE):
+        drawn = rng.integers(0, groups, (_RESAMPLES_AT_ONCE, groups))
+        drawn += groups * np.arange(_RESAMPLES_AT_ONCE)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=groups * _RESAMPLES_AT_ONCE)
+        yield counts.reshape(_RESAMPLES_AT_ONCE, groups).astype(np.float64)

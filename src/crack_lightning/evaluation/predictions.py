@@ -40,11 +40,6 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.index)
 
-    def log_loss(self) -> float:
-        """Return the mean cross entropy in nats; 0 counts as the least that float32 tells."""
-        told = self.probability[np.arange(len(self)), self.label].astype(np.float64)
-        return float(-np.log(np.maximum(told, np.finfo(np.float32).tiny)).mean())
-
     def in_table_order(self) -> Predictions:
         """Return the same rows by ascending ``index``."""
         order = np.argsort(self.index)

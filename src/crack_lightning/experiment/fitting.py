@@ -9,6 +9,7 @@ import torch
 from crack_lightning.errors import ConfigError
 from crack_lightning.evaluation.decision import decide
 from crack_lightning.evaluation.predictions import Predictions
+from crack_lightning.evaluation.scoring_rules import log_loss
 from crack_lightning.experiment import assembly
 from crack_lightning.experiment.stepping import SharedSteps, Steps
 from crack_lightning.hardware import computes_bf16
@@ -149,7 +150,8 @@ def _decide(
     )
     classifier.hparams.update({"temperature": found.temperature, "threshold": found.threshold})
     right = validation.probability.argmax(axis=1) == validation.label
-    state.validation = {"val/loss": validation.log_loss(), "val/accuracy": float(right.mean())}
+    loss = log_loss(validation.label, validation.probability)
+    state.validation = {"val/loss": loss, "val/accuracy": float(right.mean())}
     decision = {"temperature": found.temperature, "threshold": found.threshold, "told": found.told}
     state.fitted = state.fitted | {"decision": decision | found.facts}
 

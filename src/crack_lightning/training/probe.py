@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from crack_lightning.data.loading import in_order
 from crack_lightning.data.progress import with_bar
 from crack_lightning.errors import ConfigError
 from crack_lightning.evaluation.predictions import Predictions
+from crack_lightning.evaluation.scoring_rules import log_loss
 from crack_lightning.model.engines import EngineChoice, dtype_of, eager, network_digest, prepare_engine
 from crack_lightning.model.features import kept_features
 from crack_lightning.model.logistic import Standardised, fit_logistic
@@ -241,7 +241,8 @@ class Probe:
 @torch.inference_mode()
 def _judged(layer: torch.nn.Linear, features: Tensor, labels: Tensor) -> tuple[float, float]:
     logits = layer(features)
-    return float(F.cross_entropy(logits, labels)), float((logits.argmax(1) == labels).float().mean())
+    loss = log_loss(labels.numpy(), torch.softmax(logits, dim=1).numpy())
+    return loss, float((logits.argmax(1) == labels).float().mean())
 
 
 def _digest(names: NDArray[np.str_]) -> str:
