@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -38,6 +39,34 @@ def test_evaluating_the_training_source_uses_its_test_split(
     page = (folder / "report" / "report.html").read_text(encoding="utf-8")
     shown = sum(len(tiles) for tiles in report["explained"]["shown"].values())
     assert page.count('alt="where the model sees evidence in ') == shown > 0
+
+
+@pytest.mark.parametrize(("folder", "label"), [("Cracked", "crack"), ("no_crack", "intact")])
+def test_a_set_of_one_class_gives_its_recall_and_dashes(
+    folder: str,
+    label: str,
+    *,
+    run: Path,
+    root_of: Callable[[Path], Path],
+    tmp_path: Path,
+    rows: ReadRows,
+) -> None:
+    tested = [row for row in rows(run / "predictions.csv") if row["label"] == label]
+    (tmp_path / "set" / folder).mkdir(parents=True)
+    for row in tested:
+        shutil.copy(root_of(run) / row["path"], tmp_path / "set" / folder)
+    best, out = run / "checkpoints" / "best.ckpt", tmp_path / "out"
+    arguments = [f"checkpoint={best}", "data=image_folder", f"data.root={tmp_path / 'set'}", f"outputs={out}"]
+    assert main(["evaluate", *arguments, "progress=false", "trainer.threads=1"]) == 0
+    [made] = out.glob("*/*_evaluate_image_folder")
+    report = json.loads((made / "report" / "report.json").read_text(encoding="utf-8"))
+    own, other = ("recall_crack", "specificity") if label == "crack" else ("specificity", "recall_crack")
+    assert report["metrics"][own] == sum(row["predicted"] == label for row in tested) / len(tested)
+    assert report["metrics"][other] is report["metrics"]["auroc_crack"] is report["metrics"]["mcc"] is None
+    assert report["class_names"] == ["intact", "crack"]
+    text = (made / "report" / "report.md").read_text(encoding="utf-8")
+    assert "| - | - |" in text
+    assert "nan" not in text
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04broken"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -64,8 +65,25 @@ def test_every_test_tile_is_predicted_once_and_labels_travel_with_them(run: Path
 def test_the_classification_report_is_that_of_the_predictions(run: Path, rows: ReadRows) -> None:
     predicted = rows(run / "predictions.csv")
     labels, calls = [row["label"] for row in predicted], [row["predicted"] for row in predicted]
-    expected = classification_report(labels, calls, labels=["intact", "crack"], digits=4, zero_division=0)
-    assert (run / "report" / "classification_report.txt").read_text(encoding="utf-8") == expected
+    expected = classification_report(
+        labels, calls, labels=["intact", "crack"], digits=4, zero_division=np.nan
+    )
+    text = (run / "report" / "classification_report.txt").read_text(encoding="utf-8")
+    assert text == expected.replace("nan", "  -")
+
+
+def test_epochs_are_counted_from_one_in_log_and_report(run: Path) -> None:
+    log = (run / "run.log").read_text(encoding="utf-8")
+    logged = [
+        (int(number), float(loss)) for number, loss in re.findall(r"epoch (\d+) of .*val/loss ([\d.]+)", log)
+    ]
+    report = json.loads((run / "report" / "report.json").read_text(encoding="utf-8"))
+    told = [(row["epoch"], row["val/loss"]) for row in report["history"]]
+    assert [number for number, _ in logged] == [number for number, _ in told] == [1, 2]
+    assert report["provenance"]["kept_epoch"] == min(logged, key=lambda row: row[1])[0]
+    assert f"| kept epoch | {report['provenance']['kept_epoch']} |" in (
+        run / "report" / "report.md"
+    ).read_text(encoding="utf-8")
 
 
 def test_tiles_of_one_photo_share_a_split(run: Path, rows: ReadRows) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from statsmodels.stats.proportion import proportion_confint
 
 from crack_lightning.evaluation.strata import false_alarms_by_distractor, recall_by_width
 
@@ -35,3 +37,15 @@ def test_a_tile_with_two_distractors_counts_under_both() -> None:
         {"distractor": "joint", "tiles": 2, "false_alarms": 1, "rate": 0.5},
         {"distractor": "stain", "tiles": 2, "false_alarms": 2, "rate": 1.0},
     ]
+
+
+def test_each_class_of_width_and_kind_of_distractor_has_wilsons_interval() -> None:
+    hit, alone = np.arange(40) % 4 > 0, np.arange(40)
+    [*empty, row, _, _] = recall_by_width(np.full(40, 2.0), hit, alone)
+    expected = proportion_confint(30, 40, method="wilson")
+    assert (row["interval"]["low"], row["interval"]["high"]) == pytest.approx(expected)
+    assert [other["interval"] for other in empty] == [None]
+    [row] = false_alarms_by_distractor(np.full(40, "joint"), hit, alone)
+    assert (row["interval"]["low"], row["interval"]["high"]) == pytest.approx(expected)
+    [photos] = false_alarms_by_distractor(np.full(40, "joint"), hit, alone // 8)
+    assert photos["interval"]["low"] < row["interval"]["low"]

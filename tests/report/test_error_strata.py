@@ -76,3 +76,13 @@ def test_one_source_is_no_part_and_what_is_unknown_has_none(draw_run: DrawRun) -
     assert found["source"] is found["brightness"] is found["crack_width"] is found["distractor"] is None
     assert found["group"] is None
     assert gathering_section(found).blocks == []
+
+
+def test_every_slice_has_an_interval_but_the_groups_chosen_for_their_errors(found: Found) -> None:
+    rows, text = found[0], gathering_section(found[0]).blocks
+    assert {row["interval"] for row in rows["group"]} == {None}
+    assert any(str(block).startswith("A single group has no interval") for block in text)
+    for key in ("brightness", "sharpness", "crack_width", "distractor"):
+        for row in rows[key]:
+            assert row["interval"]["low"] <= row["share"] <= row["interval"]["high"]
+            assert row["interval"]["low"] < row["interval"]["high"]

@@ -87,3 +87,18 @@ def test_every_tile_has_its_own_novelty_in_the_table(
     assert head.endswith(",novelty,foreign")
     for line, index in zip(lines, np.sort(predictions.index), strict=True):
         assert line.endswith(f",{index / 100},{'yes' if index > 100 else 'no'}")
+
+
+def test_areas_and_shares_of_errors_have_intervals(
+    draw_run: Callable[..., tuple[TileTable, Predictions]],
+) -> None:
+    table, predictions = draw_run()
+    novelty = np.random.default_rng(0).uniform(0, 1.2, len(predictions))
+    contents = contents_with(table, predictions, novelty)
+    found = contents["foreign"]
+    values = {**found["area_under_risk"], **{key: found[key] for key in found["intervals"] if key in found}}
+    for name, limits in found["intervals"].items():
+        assert limits["low"] < values[name] < limits["high"], name
+    blocks = foreign_section(contents).blocks
+    assert "Area under the risk-coverage curve (AURC)" in str(blocks[1])
+    assert str(blocks[1]).count("95 % CI") == 2

@@ -99,6 +99,8 @@ def thin_curve(curve: Curve, *, max_points: int = 200) -> Curve:
         The same columns with at most ``max_points`` of their own points, both ends among them.
     """
     x, y, *_ = curve.values()
+    if len(x) < 2:
+        return curve
     dx, dy = np.diff(x), np.diff(y)
     turns = np.abs(dx[:-1] * dy[1:] - dx[1:] * dy[:-1]) > 0
     corners = np.flatnonzero(np.concatenate([[True], turns, [True]]))

@@ -148,12 +148,14 @@ def bootstrap_intervals(
     Returns:
         An interval by name, without the figures that no resample has a value of.
     """
+    found = {name: percentiles(values) for name, values in resampled(figures, group, seed=seed).items()}
+    return {name: interval for name, interval in found.items() if interval is not None}
+
+
+def percentiles(values: NDArray[np.float64]) -> Interval | None:
+    """Return the percentile interval of resampled values, without those that are NaN; ``None`` if all are."""
     tails = np.array([0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
-    return {
-        name: Interval(*np.nanquantile(values, tails).tolist())
-        for name, values in resampled(figures, group, seed=seed).items()
-        if not np.isnan(values).all()
-    }
+    return None if np.isnan(values).all() else Interval(*np.nanquantile(values, tails).tolist())
 
 
 def resampled(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from crack_lightning.evaluation.intervals import BOOTSTRAP, bootstrap_intervals
+from crack_lightning.evaluation.intervals import BOOTSTRAP, percentiles, resampled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -80,16 +80,18 @@ def localisation_skill(scores: Scores, group: NDArray[np.int64]) -> dict[str, An
         ``None`` where the ideal is no better than chance.
     """
     found: dict[str, Any] = {"tiles": len(group)}
-    intervals = bootstrap_intervals(lambda weights: _skills(scores, weights), group)
+    samples = resampled(lambda weights: _skills(scores, weights), group)
     whole = _skills(scores, np.ones((1, len(group))))
     for name in MEASURES:
-        skill, interval = float(whole[name][0]), intervals.get(name)
+        skill, interval = float(whole[name][0]), percentiles(samples[name])
+        undefined = float(np.isnan(samples[name]).mean())
         found[name] = {
             "score": float(scores[name].mean()),
             "random": float(scores["random"].mean()),
             "ideal": float(scores[f"{name}_ideal"].mean()),
             "skill": skill if np.isfinite(skill) else None,
-            "interval": interval and interval._asdict() | {"method": BOOTSTRAP},
+            "interval": interval
+            and interval._asdict() | {"method": BOOTSTRAP, "undefined_resamples": undefined},
         }
     return found
 

@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from crack_lightning.evaluation.combined_intervals import Bounded, prior_size, resampled_intervals
+from crack_lightning.evaluation.weighted_metrics import weighted_area_under_risk
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
+
+    from crack_lightning.evaluation.intervals import Interval
 
 
 def risk_coverage(doubt: NDArray[np.floating], wrong: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
@@ -39,3 +46,27 @@ def area_under_risk(curve: dict[str, NDArray[np.float64]]) -> float:
         2019, section 2.
     """
     return float(curve["risk"].mean())
+
+
+def area_intervals(
+    doubts: Mapping[str, NDArray[np.floating]], wrong: NDArray[np.bool_], group: NDArray[np.int64]
+) -> dict[str, Interval]:
+    """Return the 95 % intervals of areas under risk-coverage curves; none for a single group.
+
+    Args:
+        doubts: By name of the order, what tiles are left out by, float ``(N,)``.
+        wrong: Which tiles are called wrongly, bool ``(N,)``.
+        group: Group numbers from 0, int64 ``(N,)``.
+    """
+    if not group.any():
+        return {}
+    of = Bounded(0.0, 1.0, int(group.max()) + 1, prior_size(group))
+
+    def areas(weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        return {
+            name: weighted_area_under_risk(weights, doubt.astype(np.float64), wrong)
+            for name, doubt in doubts.items()
+        }
+
+    found = resampled_intervals(areas, group, dict.fromkeys(doubts, of))
+    return {name: row.interval for name, row in found.items()}

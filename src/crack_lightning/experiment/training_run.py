@@ -176,7 +176,7 @@ def _run(
                 skipped=skipped,
                 seconds=state.seconds,
                 resumed=state.resumed,
-                kept_epoch=best["epoch"] if state.history else None,
+                kept_epoch=best["epoch"] + 1 if state.history else None,
                 fitted=state.fitted | fitting.novelty_facts(classifier),
             ),
             tiles=report_tiles(datamodule),

@@ -14,9 +14,10 @@ from crack_lightning.data.groups import has_twin_in, leaked_pairs, photo_known
 from crack_lightning.evaluation.calibration import reliability, tempered
 from crack_lightning.evaluation.classification import evaluate_predictions
 from crack_lightning.evaluation.detection import probability_of_detection
-from crack_lightning.evaluation.intervals import group_codes
+from crack_lightning.evaluation.intervals import group_codes, proportion_interval
 from crack_lightning.evaluation.predictions import predicted_labels
-from crack_lightning.evaluation.strata import false_alarms_by_distractor, recall_by_width
+from crack_lightning.evaluation.share_intervals import WILSON
+from crack_lightning.evaluation.strata import false_alarms_by_distractor, recall_by_width, share_interval
 from crack_lightning.evaluation.uncertainty import uncertainty
 from crack_lightning.report.by_source import of_sources
 from crack_lightning.report.error_strata import error_strata, named_tiles
@@ -58,22 +59,23 @@ def report_contents(
     predicted = predicted_labels(
         predictions.probability, positive_index=table.positive_index, threshold=threshold
     )
-    foreign = foreign_contents(predictions, predicted)
+    codes = group_codes(table.group[predictions.index])
+    foreign = foreign_contents(predictions, predicted, codes)
+    sure = uncertainty(predictions, table.group[predictions.index], **classes, threshold=threshold)
+    sure["intervals"] |= _interval_without_twins(predictions, table, predicted, codes)
     contents = {
         "title": title,
         "verdict": verdict(figures, positive_class=table.positive_class),
         "cautions": [*cautions(figures), *foreign_cautions(foreign), *_weights_cautions(provenance)],
         **classes,
         **figures,
-        "uncertainty": uncertainty(
-            predictions, table.group[predictions.index], **classes, threshold=threshold
-        ),
-        "calibration": _calibration(predictions, provenance.get("decision")),
+        "uncertainty": sure,
+        "calibration": _calibration(predictions, codes, table, provenance.get("decision")),
         "foreign": foreign,
         "worst_errors": _worst_errors(predictions, table, predicted),
         "least_sure": _least_sure(predictions, table, predicted, threshold),
         **of_sources(predictions, table, threshold=threshold),
-        **_strata(predictions, table, predicted, mm_per_px),
+        **_strata(predictions, table, predicted, codes, mm_per_px),
         "errors_by": error_strata(predictions, table, predicted),
         "explained": explanations and {"method": explanations.method, "shown": explanations.shown},
         "localisation": explanations and explanations.localisation,
@@ -157,13 +159,24 @@ def _twins_statement(
 ) -> dict[str, Any]:
     """Count what the splits leak, and give the accuracy on test tiles that have no twin in training."""
     seen = has_twin_in(table, "train")[predictions.index]
-    right = (predicted == predictions.label)[~seen]
+    right = predicted == predictions.label
     return {
         "looked_for": "twins" in table.extra,
         "leaked_pairs": leaked_pairs(table),
         "test_tiles_with_twin_in_training": int(seen.sum()),
-        "accuracy_on_the_others": float(right.mean()) if len(right) else None,
+        "accuracy_on_the_others": float(right[~seen].mean()) if (~seen).any() else None,
     }
+
+
+def _interval_without_twins(
+    predictions: Predictions, table: TileTable, predicted: NDArray[np.int64], codes: NDArray[np.int64]
+) -> dict[str, Any]:
+    """Return the interval of the accuracy on test tiles without a twin in training, where some have one."""
+    seen = has_twin_in(table, "train")[predictions.index]
+    if not seen.any() or seen.all():
+        return {}
+    limits = proportion_interval((predicted == predictions.label)[~seen], codes[~seen])
+    return {"accuracy_without_twins": limits._asdict() | {"method": WILSON}}
 
 
 def _worst_errors(
@@ -192,13 +205,24 @@ def _least_sure(
     return named_tiles(predictions, table, predicted, np.argsort(margin, kind="stable")[:_LISTED_ERRORS])
 
 
-def _calibration(predictions: Predictions, decision: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Say how far the probabilities are to be trusted, before and after the temperature."""
-    after = reliability(predictions.label, predictions.probability)
-    if decision is None or decision["temperature"] == 1:
-        return {"before": None, "after": after}
-    raw = tempered(predictions.probability, 1 / decision["temperature"])
-    return {"before": reliability(predictions.label, raw), "after": after}
+def _calibration(
+    predictions: Predictions,
+    codes: NDArray[np.int64],
+    table: TileTable,
+    decision: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Give the reliability of the probabilities, before and after the temperature."""
+    positive = table.positive_index if len(table.class_names) == 2 else None
+    label, probability = predictions.label, predictions.probability
+    before = None
+    if decision is not None and decision["temperature"] != 1:
+        raw = tempered(probability, 1 / decision["temperature"])
+        before = reliability(label, raw, codes, positive=positive)
+    return {
+        "probability_of": None if positive is None else table.positive_class,
+        "before": before,
+        "after": reliability(label, probability, codes, positive=positive),
+    }
 
 
 def _positive_first(table: TileTable) -> list[str]:
@@ -206,7 +230,11 @@ def _positive_first(table: TileTable) -> list[str]:
 
 
 def _strata(
-    predictions: Predictions, table: TileTable, predicted: NDArray[np.int64], mm_per_px: float | None
+    predictions: Predictions,
+    table: TileTable,
+    predicted: NDArray[np.int64],
+    codes: NDArray[np.int64],
+    mm_per_px: float | None,
 ) -> dict[str, Any]:
     """Break misses down by width and false alarms by distractor, each ``None`` where nothing is known."""
     result: dict[str, Any] = {"recall_by_width": None, "detection": None, "false_alarms_by_distractor": None}
@@ -218,12 +246,18 @@ def _strata(
     if "crack_width_px" in tested:
         width = tested["crack_width_px"].astype(np.float64)[cracked]
         if not np.isnan(width).all():
-            result["recall_by_width"] = recall_by_width(width, called[cracked])
-            photos = group_codes(table.group[predictions.index][cracked])
+            result["recall_by_width"] = recall_by_width(width, called[cracked], codes[cracked])
+            photos = np.unique(codes[cracked], return_inverse=True)[1]
             result["detection"] = probability_of_detection(width, called[cracked], photos)
             alarms = float(called[~cracked].mean()) if (~cracked).any() else None
-            result["detection"] |= {"mm_per_px": mm_per_px, "false_call_rate": alarms}
+            result["detection"] |= {
+                "mm_per_px": mm_per_px,
+                "false_call_rate": alarms,
+                "false_call_interval": share_interval(called, ~cracked, codes)["interval"],
+            }
     if "distractors" in tested and (~cracked).any():
         kinds = tested["distractors"].astype(np.str_)[~cracked]
-        result["false_alarms_by_distractor"] = false_alarms_by_distractor(kinds, called[~cracked])
+        result["false_alarms_by_distractor"] = false_alarms_by_distractor(
+            kinds, called[~cracked], codes[~cracked]
+        )
     return result

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from crack_lightning.data.left_out import LeftOut, describe_left_out
 from crack_lightning.data.table import EXCLUDED
 from crack_lightning.report.document import Pictures, Section, Table
-from crack_lightning.report.verdict import number, percent
+from crack_lightning.report.verdict import in_brackets, number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +24,7 @@ def data_section(contents: Mapping[str, Any]) -> Section:
     ]
     head = ["split", *names, "all tiles", "groups"]
     sources = ", ".join(f"{name} ({tiles:,} tiles)" for name, tiles in data["sources"].items())
-    leaks = [_leak_sentence(data), _twins_sentence(contents["twins"]) if len(rows) > 1 else ""]
+    leaks = [_leak_sentence(data), _twins_sentence(contents) if len(rows) > 1 else ""]
     lines = [f"Source: {sources}.", *leaks, _left_out_sentence(data), *_skipped_lines(contents["provenance"])]
     return Section(
         "Data",
@@ -59,7 +59,8 @@ def _leak_sentence(data: Mapping[str, Any]) -> str:
     return f"{told}{rest}.{guess if recovered else ''}"
 
 
-def _twins_sentence(twins: Mapping[str, Any]) -> str:
+def _twins_sentence(contents: Mapping[str, Any]) -> str:
+    twins = contents["twins"]
     if not twins["leaked_pairs"]:
         what = "No identical file and no twin" if twins["looked_for"] else "No identical file"
         return f"{what} stands on two sides (leaked pairs: 0)."
@@ -67,7 +68,10 @@ def _twins_sentence(twins: Mapping[str, Any]) -> str:
     if not (tiles := twins["test_tiles_with_twin_in_training"]):
         return told
     others = twins["accuracy_on_the_others"]
-    rest = "no test tile is without" if others is None else f"accuracy on the others {percent(others)}"
+    limits = in_brackets(contents["uncertainty"]["intervals"].get("accuracy_without_twins"), percent)
+    rest = (
+        "no test tile is without" if others is None else f"accuracy on the others {percent(others)}{limits}"
+    )
     return f"{told} {tiles:,} test tiles have one in training; {rest}."
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from crack_lightning.report.document import Code, Gallery, Section, ShownTile, Table
-from crack_lightning.report.verdict import number, percent
+from crack_lightning.report.verdict import limits, number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +21,9 @@ _TITLES = {
     "distractor": "False alarms, by kind of distractor",
 }
 _WITH_A_TABLE = ("group", "source", "brightness", "sharpness")
+_GROUP_NOTE = (
+    "A single group has no interval: it is one sample, and these are shown because they have the most errors."
+)
 
 
 def errors_section(contents: Mapping[str, Any]) -> Section:
@@ -66,10 +69,17 @@ def gathering_section(errors_by: Mapping[str, Sequence[Mapping[str, Any]] | None
         rows = errors_by[key] or []
         if key in _WITH_A_TABLE and rows:
             cells = [
-                [row["name"], number(row["tiles"]), number(row["errors"]), percent(row["share"])]
+                [
+                    row["name"],
+                    number(row["tiles"]),
+                    number(row["errors"]),
+                    percent(row["share"]),
+                    limits(row["interval"], percent),
+                ]
                 for row in rows
             ]
-            blocks.append(Table([key, "tiles", "errors", "share"], cells, "lrrr"))
+            blocks.append(Table([key, "tiles", "errors", "share", "95 % interval"], cells, "lrrrr"))
+            blocks += [_GROUP_NOTE] if key == "group" else []
         shown = [
             ShownTile(tile["path"], tile["label"], f"called {tile['predicted']} ({row['name']})")
             for row in rows

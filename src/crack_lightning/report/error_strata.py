@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crack_lightning.data.reading import LOOKS
-from crack_lightning.evaluation.strata import WIDTH_EDGES_PX, quarters
+from crack_lightning.evaluation.intervals import group_codes
+from crack_lightning.evaluation.strata import WIDTH_EDGES_PX, quarters, share_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,7 +53,8 @@ def error_strata(
     Returns:
         ``group`` (those with most errors), ``source``, ``brightness`` and ``sharpness`` (in quarters),
         ``crack_width`` (cracked tiles alone) and ``distractor`` (tiles without a crack alone); each a list of
-        ``name``, ``tiles``, ``errors``, ``share`` and ``shown`` (its surest errors, see
+        ``name``, ``tiles``, ``errors``, ``share``, its ``interval`` (``None`` for a group, which is one
+        sample of groups, and chosen for its errors) and ``shown`` (its surest errors, see
         :func:`named_tiles`), or ``None`` where nothing is known or there is one part only.
     """
     wrong = predicted != predictions.label
@@ -67,7 +69,9 @@ def error_strata(
     parts["crack_width"] = _widths(tested, cracked)
     parts["distractor"] = _distractors(tested, ~cracked) if cracked.any() else []
 
-    def row(name: str, part: NDArray[np.bool_]) -> dict[str, Any]:
+    codes = group_codes(tested.group)
+
+    def row(key: str, name: str, part: NDArray[np.bool_]) -> dict[str, Any]:
         errors = np.flatnonzero(part & wrong)
         sure = predictions.probability[errors, predicted[errors]]
         shown = errors[np.argsort(-sure, kind="stable")[:_SHOWN]]
@@ -77,12 +81,13 @@ def error_strata(
             "tiles": tiles,
             "errors": len(errors),
             "share": len(errors) / tiles,
+            **({"interval": None} if key == "group" else share_interval(wrong, part, codes)),
             "shown": named_tiles(predictions, table, predicted, shown),
         }
 
     least = {key: 1 if key == "group" else 2 for key in parts}
     return {
-        key: [row(name, part) for name, part in found] if len(found) >= least[key] else None
+        key: [row(key, name, part) for name, part in found] if len(found) >= least[key] else None
         for key, found in parts.items()
     }
 

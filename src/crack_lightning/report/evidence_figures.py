@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, PercentFormatter
 
-from crack_lightning.report.figures import BLUE, GREY, ORANGE, as_percent, panel
+from crack_lightning.report.figures import BLUE, GREY, ORANGE, as_percent, panel, short
+from crack_lightning.report.verdict import number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,16 +19,32 @@ if TYPE_CHECKING:
 _SUBS = (1, 2, 5)
 
 
-def reliability_figure(calibration: Mapping[str, Any]) -> Figure:
-    """Draw how often calls are right against how sure they are, before and after the temperature."""
-    figure, axes = panel("Reliability", "probability of the called class", "share of calls that are right")
-    lowest = 1.0
-    for key, colour, style in (("before", GREY, "o--"), ("after", BLUE, "s-")):
-        if row := calibration[key]:
-            lowest = min(lowest, *row["confidence"], *row["accuracy"])
-            axes.plot(row["confidence"], row["accuracy"], style, color=colour, label=f"{key} the temperature")
-    axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="as it should be")
-    axes.set(xlim=(max(0, lowest - 0.05), 1.01), ylim=(max(0, lowest - 0.05), 1.01))
+def reliability_figure(calibration: Mapping[str, Any], threshold: float | None = None) -> Figure:
+    """Draw observed shares against forecasts, before and after the temperature, with 95 % intervals.
+
+    Args:
+        calibration: ``probability_of`` (the positive class of two, or ``None`` for the called class),
+            ``before`` and ``after``, each as ``reliability`` gives it.
+        threshold: From which probability on the positive class of two is called.
+    """
+    name = calibration["probability_of"]
+    x, y = ("probability of the called class", "share of calls that are right")
+    if name is not None:
+        x, y = f"predicted probability of {short(name)}", f"observed share of {short(name)}"
+    figure, axes = panel("Reliability" if name else "Top-label reliability", x, y)
+    if row := calibration["before"]:
+        label = f"before the temperature: ECE {number(row['expected_calibration_error'])}"
+        axes.plot(row["mean_probability"], row["observed_share"], "o--", color=GREY, label=label)
+    row = calibration["after"]
+    share = np.array(row["observed_share"])
+    ends = np.abs(np.array([row["low"], row["high"]]) - share)
+    after = "after the temperature: " if calibration["before"] else ""
+    label = f"{after}ECE {number(row['expected_calibration_error'])}"
+    axes.errorbar(row["mean_probability"], share, ends, fmt="s-", color=BLUE, capsize=3, label=label)
+    axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="perfectly calibrated")
+    if name is not None and threshold is not None:
+        axes.axvline(threshold, color=ORANGE, linestyle="-.", label=f"threshold {threshold:.4g}")
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
     as_percent(axes)
     axes.legend(frameon=False, fontsize=10)
     return figure

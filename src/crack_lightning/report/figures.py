@@ -81,6 +81,8 @@ def roc_figure(
     x, y = "false_positive_rate", "true_positive_rate"
     lines = [(f"{short(name)}: AUROC {number(areas[name])}", row[x], row[y]) for name, row in known.items()]
     _draw_curves(axes, lines, decided)
+    if not lines:
+        _say_no_curve(axes)
     if lines and min(area for area in areas.values() if area is not None) > 0.97:
         corner = axes.inset_axes((0.42, 0.46, 0.53, 0.39), xlim=(-0.002, 0.1), ylim=(0.9, 1.002))
         _draw_curves(corner, lines, decided, clip=True)
@@ -117,6 +119,8 @@ def pr_figure(
         for name, row in known.items()
     ]
     _draw_curves(axes, lines, decided)
+    if not lines:
+        _say_no_curve(axes)
     _finish_unit_square(axes)
     return figure
 
@@ -227,6 +231,11 @@ def _draw_curves(
     if decided is not None:
         label = f"threshold {decided.threshold:.4g}"
         axes.plot(decided.x, decided.y, "o", color=ORANGE, markersize=8, label=label, clip_on=clip, zorder=5)
+
+
+def _say_no_curve(axes: Axes) -> None:
+    text = "no curve: the tested tiles are of one class"
+    axes.text(0.5, 0.5, text, ha="center", va="center", fontsize=11, transform=axes.transAxes)
 
 
 def _finish_unit_square(axes: Axes) -> None:

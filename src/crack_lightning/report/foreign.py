@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from crack_lightning.evaluation.curves import thin_curve
-from crack_lightning.evaluation.selection import area_under_risk, risk_coverage
+from crack_lightning.evaluation.selection import area_intervals, area_under_risk, risk_coverage
+from crack_lightning.evaluation.strata import share_interval
 from crack_lightning.report.document import Pictures, Section
 from crack_lightning.report.figures import BLUE, GREY, ORANGE, as_percent, panel
-from crack_lightning.report.verdict import number, percent
+from crack_lightning.report.verdict import in_brackets, number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
@@ -24,29 +26,42 @@ MANY = 0.05
 _ORDERS = {"by_novelty": "by how foreign they are", "by_probability": "by how unsure the call is"}
 
 
-def foreign_contents(predictions: Predictions, predicted: NDArray[np.int64]) -> dict[str, Any] | None:
+def foreign_contents(
+    predictions: Predictions, predicted: NDArray[np.int64], group: NDArray[np.int64]
+) -> dict[str, Any] | None:
     """Count the tiles beyond the limit, and what leaving tiles out gains.
 
     Args:
         predictions: Of the tested tiles.
         predicted: The classes that they are called, int64 ``(N,)``.
+        group: Group numbers from 0, int64 ``(N,)``.
 
     Returns:
         ``marked`` and its ``share``, ``error_rate_of_marked`` and ``error_rate_of_others`` (``None`` where
-        there are none), and for two orders of leaving out ``risk_coverage`` and ``area_under_risk``; ``None``
-        for a model that tells no foreign tiles.
+        there are none), for two orders of leaving out ``risk_coverage`` and ``area_under_risk``, and the
+        ``intervals`` of all of these by name; ``None`` for a model that tells no foreign tiles.
     """
     if predictions.novelty is None:
         return None
     wrong, marked = predicted != predictions.label, predictions.novelty > 1
     doubts = {"by_novelty": predictions.novelty, "by_probability": -predictions.probability.max(axis=1)}
     curves = {name: risk_coverage(doubt, wrong) for name, doubt in doubts.items()}
+    shares = {
+        "share": share_interval(marked, np.ones(len(marked), np.bool_), group),
+        "error_rate_of_marked": share_interval(wrong, marked, group),
+        "error_rate_of_others": share_interval(wrong, ~marked, group),
+    }
+    areas = {name: limits._asdict() for name, limits in area_intervals(doubts, wrong, group).items()}
     return {
         "marked": int(marked.sum()),
         "share": float(marked.mean()),
         "error_rate_of_marked": float(wrong[marked].mean()) if marked.any() else None,
         "error_rate_of_others": float(wrong[~marked].mean()) if not marked.all() else None,
         "area_under_risk": {name: area_under_risk(curve) for name, curve in curves.items()},
+        "intervals": {
+            **{name: row["interval"] for name, row in shares.items()},
+            **{name: areas.get(name) for name in doubts},
+        },
         "risk_coverage": {name: thin_curve(curve) for name, curve in curves.items()},
     }
 
@@ -70,19 +85,24 @@ def foreign_section(contents: Mapping[str, Any]) -> Section:
         limit = f", beyond a limit that {percent(passes)} of tiles like the validation tiles pass" * bool(
             passes
         )
-        told = f"{number(found['marked'])} of {tiles:,} tiles ({percent(found['share'])}) are foreign{limit}."
+        bounds = {name: in_brackets(row, percent) for name, row in found["intervals"].items()}
+        told = (
+            f"{number(found['marked'])} of {tiles:,} tiles, {percent(found['share'])}{bounds['share']}, are "
+            f"foreign{limit}."
+        )
         if found["marked"]:
             told += (
-                f" Of these {percent(found['error_rate_of_marked'])} are called wrongly, of the others "
-                f"{percent(found['error_rate_of_others'])}."
+                f" Of these {percent(found['error_rate_of_marked'])}{bounds['error_rate_of_marked']} are "
+                f"called wrongly, of the others {percent(found['error_rate_of_others'])}"
+                f"{bounds['error_rate_of_others']}."
             )
         areas = [
-            f"{percent(found['area_under_risk'][name])} when they are left out {how}"
+            f"{percent(found['area_under_risk'][name])}{bounds[name]} with tiles left out {how}"
             for name, how in _ORDERS.items()
         ]
         gained = (
-            f"Over all shares of tiles that may be left out, the mean error of the others is {areas[0]}, "
-            f"{areas[1]}, and {percent(1 - contents['metrics']['accuracy'])} when it is by chance."
+            "Area under the risk-coverage curve (AURC), the share of errors averaged over how many tiles are "
+            f"kept: {areas[0]}; {areas[1]}; {percent(1 - contents['metrics']['accuracy'])} at random."
         )
         blocks = [told, gained, Pictures(["risk_coverage.png"])]
     return Section("Foreign tiles", blocks)

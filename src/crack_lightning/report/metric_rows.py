@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from crack_lightning.report.verdict import number, percent
+from crack_lightning.report.verdict import limits, number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,6 +78,5 @@ def metric_row(
     if positive is None and stem != key:
         meaning = f"{meaning}, averaged over classes"
     write = percent if stem.startswith(_SHARES) else number
-    limits = "-" if interval is None else f"{write(interval['low'])} to {write(interval['high'])}"
     of_class = f" of {positive}" if positive is not None and stem != key else ""
-    return [f"{_NAMES.get(stem, stem)}{of_class}", write(value), limits, meaning]
+    return [f"{_NAMES.get(stem, stem)}{of_class}", write(value), limits(interval, write), meaning]

@@ -41,7 +41,7 @@ def provenance(
         skipped: Files left out, with ``path`` and ``reason``.
         seconds: By phase.
         resumed: How often the run was gone on with.
-        kept_epoch: The epoch of the tested weights, from 0.
+        kept_epoch: The epoch of the tested weights, from 1 as in the log.
         engine: What computed the predictions; PyTorch by default.
         precision: In what precision; the plan's by default.
         fitted: What else the fit tells.

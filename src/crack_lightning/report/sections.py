@@ -11,7 +11,7 @@ from crack_lightning.report.error_sections import errors_section, gathering_sect
 from crack_lightning.report.foreign import foreign_section
 from crack_lightning.report.looking_section import looking_section
 from crack_lightning.report.metric_rows import metric_row, positive_and_suffix
-from crack_lightning.report.verdict import number, percent
+from crack_lightning.report.verdict import in_brackets, limits, number, percent
 from crack_lightning.report.width_section import width_section
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def figures_section(contents: Mapping[str, Any]) -> Section:
     if baselines := told["baselines"]:
         blocks += ["Without a model, by calling every tile the same:", _baselines_table(baselines)]
     if positive is None:
-        blocks.append(_classes_table(contents["classes"]))
+        blocks.append(_classes_table(contents["classes"], told["intervals"]))
     links = [(name, name) for name in ("classification_report.txt", "report.json")]
     blocks += [
         Links([*links, ("predictions.csv", "../predictions.csv")]),
@@ -78,9 +78,14 @@ def _baselines_table(baselines: Mapping[str, Mapping[str, float]]) -> Table:
     return Table(head, cells, "lrrrrrr")
 
 
-def _classes_table(classes: Mapping[str, Mapping[str, Any]]) -> Table:
+def _classes_table(
+    classes: Mapping[str, Mapping[str, Any]], intervals: Mapping[str, Mapping[str, Any]]
+) -> Table:
+    def cell(name: str, key: str) -> str:
+        return percent(classes[name][key]) + in_brackets(intervals.get(f"{key}_{name}"), percent)
+
     cells = [
-        [name, *(percent(row[key]) for key in ("precision", "recall", "f1")), number(row["support"])]
+        [name, *(cell(name, key) for key in ("precision", "recall", "f1")), number(row["support"])]
         for name, row in classes.items()
     ]
     return Table(["class", "precision", "recall", "F1", "tiles"], cells, "lrrrr")
@@ -109,12 +114,22 @@ def decision_section(contents: Mapping[str, Any]) -> Section:
         ]
         head = [f"from {decision['threshold']:.4g} on", "recall", "specificity", "misses", "false alarms"]
         blocks.append(Table(head, rows, "lrrrr"))
-    after = calibration["after"]["expected_calibration_error"]
-    told = f"Calibration error {percent(after)} of test tiles, in 15 bins of equally many"
-    if calibration["before"]:
-        told += f" ({percent(calibration['before']['expected_calibration_error'])} without the temperature)"
     pictures = Pictures(["misses_against_false_alarms.png", "reliability.png"])
-    return Section("Threshold and calibration", [*blocks, f"{told}.", pictures])
+    return Section("Threshold and calibration", [*blocks, _calibration_sentence(calibration), pictures])
+
+
+def _calibration_sentence(calibration: Mapping[str, Any]) -> str:
+    """State the expected calibration error by its name, its definition and its interval."""
+    after, before, name = calibration["after"], calibration["before"], calibration["probability_of"]
+    kind, of = ("Expected", f"of {name}") if name else ("Top-label expected", "of the called class")
+    told = (
+        f"{kind} calibration error (ECE, 15 equal-mass bins of the probability {of}): "
+        f"{number(after['expected_calibration_error'])}{in_brackets(after['interval'], number)}"
+    )
+    if before:
+        error = before["expected_calibration_error"]
+        told += f"; without the temperature {number(error)}{in_brackets(before['interval'], number)}"
+    return f"{told}. It is the mean distance of forecast and observed share, and 0 where both agree."
 
 
 def _source_section(contents: Mapping[str, Any]) -> Section:
@@ -130,21 +145,25 @@ def _source_section(contents: Mapping[str, Any]) -> Section:
 
 
 def _with_limits(contents: Mapping[str, Any], source: str, key: str) -> str:
-    value, limits = contents["by_source"][source][key], contents["intervals_by_source"][source].get(key)
+    value, interval = contents["by_source"][source][key], contents["intervals_by_source"][source].get(key)
     write = number if key.startswith("auroc") else percent
-    if value is None or limits is None:
-        return "-" if value is None else write(value)
-    return f"{write(value)} ({write(limits['low'])} to {write(limits['high'])})"
+    return write(value) + ("" if value is None else in_brackets(interval, write))
 
 
 def _distractor_section(rows: Sequence[Mapping[str, Any]] | None) -> Section:
     cells = [
-        [row["distractor"], number(row["tiles"]), number(row["false_alarms"]), _share(row["rate"])]
+        [
+            row["distractor"],
+            number(row["tiles"]),
+            number(row["false_alarms"]),
+            percent(row["rate"]),
+            limits(row["interval"], percent),
+        ]
         for row in rows or ()
     ]
-    head = ["distractor", "tiles", "false alarms", "share"]
+    head = ["distractor", "tiles", "false alarms", "share", "95 % interval"]
     note = "A tile with several distractors counts under each."
-    return Section("False alarms by distractor", [Table(head, cells, "lrrr"), note] if cells else [])
+    return Section("False alarms by distractor", [Table(head, cells, "lrrrr"), note] if cells else [])
 
 
 def _training_section(history: Sequence[Any]) -> Section:
@@ -192,7 +211,3 @@ def _inline(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.1f}" if abs(value) >= 1 else f"{value:.4g}"
     return f"{value:,}" if isinstance(value, int) and abs(value) >= 10_000 else str(value)
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else percent(value)

@@ -23,6 +23,8 @@ _COLUMNS = ("precision", "recall", "f1")
 def classification_report(figures: Mapping[str, Any]) -> str:
     """Lay out precision, recall, F1 and support by class as scikit-learn does, with four digits.
 
+    What is undefined is a dash.
+
     Args:
         figures: What ``evaluate_predictions`` returned.
     """
@@ -80,7 +82,7 @@ def predictions_csv(predictions: Predictions, table: TileTable, *, threshold: fl
 
 
 def _report_row(name: str, row: Mapping[str, Any], width: int) -> str:
-    shares = "".join(f" {row[column]:>9.4f}" for column in _COLUMNS)
+    shares = "".join(f" {'-' if row[key] is None else format(row[key], '.4f'):>9}" for key in _COLUMNS)
     return f"{name:>{width}} {shares} {row['support']:>9}"
 
 

@@ -92,7 +92,8 @@ def log_report(
             writer.add_image(name.removesuffix(".png"), picture, step, dataformats="HWC")
         for label, name in enumerate(contents["class_names"]):
             hit = (predictions.label == label).astype(np.int64)
-            writer.add_pr_curve(f"pr/{_utf8(name)}", hit, predictions.probability[:, label], step)
+            if 0 < hit.sum() < len(hit):  # otherwise there is no such curve
+                writer.add_pr_curve(f"pr/{_utf8(name)}", hit, predictions.probability[:, label], step)
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

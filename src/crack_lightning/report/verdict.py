@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 def verdict(figures: Mapping[str, Any], *, positive_class: str | None) -> str:
@@ -32,8 +32,8 @@ def cautions(figures: Mapping[str, Any]) -> list[str]:
     found = []
     if empty := [name for name, row in classes.items() if row["support"] == 0]:
         found.append(
-            f"No tested tile is of class {', '.join(empty)}: its recall is unknown, and it counts as 0 "
-            "in the macro averages of precision, recall and F1."
+            f"No tested tile is of class {', '.join(empty)}: figures that need one are undefined (-), and "
+            "averages over classes leave it out."
         )
     if len(classes) > len(empty) + 1 and metrics["accuracy"] <= metrics["accuracy_of_largest_class"]:
         found.append(
@@ -44,13 +44,13 @@ def cautions(figures: Mapping[str, Any]) -> list[str]:
 
 
 def percent(share: float | None) -> str:
-    """Write a share with two digits; 100 % and 0 % are kept for none and all.
+    """Write a share with two digits; 100 % and 0 % are kept for none and all, a dash for undefined.
 
     >>> percent(0.97826), percent(1.0), percent(0.99999), percent(0.00001), percent(None)
-    ('97.83 %', '100 %', 'over 99.99 %', 'under 0.01 %', 'unknown')
+    ('97.83 %', '100 %', 'over 99.99 %', 'under 0.01 %', '-')
     """
     if share is None:
-        return "unknown"
+        return "-"
     if share in {0, 1}:
         return f"{share:.0%}".replace("%", " %")
     if share >= 0.99995:
@@ -59,16 +59,26 @@ def percent(share: float | None) -> str:
 
 
 def number(value: float | None) -> str:
-    """Write a figure with four digits, whole numbers with their thousands apart.
+    """Write a figure with four digits, whole numbers with their thousands apart, a dash for undefined.
 
     >>> number(0.123456), number(12000), number(0.99999), number(None)
-    ('0.1235', '12,000', 'over 0.9999', 'unknown')
+    ('0.1235', '12,000', 'over 0.9999', '-')
     """
     if value is None:
-        return "unknown"
+        return "-"
     if isinstance(value, int):
         return f"{value:,}"
     return "over 0.9999" if 0.99995 <= value < 1 else f"{value:.4f}"
+
+
+def limits(interval: Mapping[str, Any] | None, write: Callable[[float], str]) -> str:
+    """Write the two ends of an interval, a dash where there is none."""
+    return "-" if interval is None else f"{write(interval['low'])} to {write(interval['high'])}"
+
+
+def in_brackets(interval: Mapping[str, Any] | None, write: Callable[[float], str]) -> str:
+    """Write an interval as it follows a figure in a sentence; nothing where there is none."""
+    return "" if interval is None else f" (95 % CI {limits(interval, write)})"
 
 
 def _errors_by_class(figures: Mapping[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from crack_lightning.report.document import Pictures, Section, Table
-from crack_lightning.report.verdict import number, percent
+from crack_lightning.report.verdict import in_brackets, limits, number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,7 +18,8 @@ def width_section(rows: Sequence[Mapping[str, Any]] | None, detection: Mapping[s
             _width_name(row),
             number(row["tiles"]),
             number(row["tiles"] - row["found"]),
-            "-" if row["recall"] is None else percent(row["recall"]),
+            percent(row["recall"]),
+            limits(row["interval"], percent),
         ]
         for row in rows or ()
     ]
@@ -28,14 +29,17 @@ def width_section(rows: Sequence[Mapping[str, Any]] | None, detection: Mapping[s
         "Recall by crack width",
         [
             *_detection_sentences(detection),
-            Table(["width", "tiles", "missed", "recall"], cells, "lrrr"),
+            Table(["width", "tiles", "missed", "recall", "95 % interval"], cells, "lrrrr"),
             Pictures(["probability_of_detection.png"]),
         ],
     )
 
 
 def _detection_sentences(detection: Mapping[str, Any]) -> list[str]:
-    calls = f"False calls: {percent(detection['false_call_rate'])} of intact tiles."
+    calls = "No intact tile was tested: the share of false calls is unknown."
+    if (rate := detection["false_call_rate"]) is not None:
+        told = in_brackets(detection["false_call_interval"], percent)
+        calls = f"False calls: {percent(rate)} of intact tiles{told}."
     if not detection["estimable"]:
         told = f"The probability of detection by width is not estimable. {detection['reason']}"
         return [told, calls]

@@ -33,7 +33,7 @@ _ALTERNATIVE_TEXTS = {
     "roc_curve.png": "ROC curve: tiles found against false alarms",
     "pr_curve.png": "Precision-recall curve",
     "misses_against_false_alarms.png": "Cracks missed against false alarms, by threshold",
-    "reliability.png": "How often calls are right against how sure they are",
+    "reliability.png": "Reliability: observed shares against predicted probabilities",
     "risk_coverage.png": "Errors among the tiles answered, against how many these are",
     "probability_of_detection.png": "Share of cracks found against their width",
     "loss_curve.png": "Loss of training and validation by epoch",
@@ -78,7 +78,7 @@ def write_report(
         title: Heading of the report.
         predictions: Of the tested tiles, by row of ``table``.
         table: All tiles of the run, not only the tested ones; its classes are the model's.
-        history: One mapping an epoch: ``epoch``, ``train/loss``, ``val/accuracy``, …; no times.
+        history: One mapping an epoch: ``epoch`` (from 1), ``train/loss``, ``val/accuracy``, …; no times.
         provenance: How the run was made, in the order in which it is to be read. Known keys: ``command``,
             ``skipped`` (a list of ``{"path", "reason"}``), ``kept_epoch`` (counted as in ``history``),
             ``settings`` (nested), ``timing`` (a mapping) and ``made`` (when); any other is written as it is.
@@ -173,7 +173,7 @@ def _test_figures(contents: Mapping[str, Any], positive: int | None) -> dict[str
         "roc_curve.png": draw.roc_figure(
             curves["roc"], {name: row["auroc"] for name, row in classes.items()}, roc_point
         ),
-        "reliability.png": reliability_figure(contents["calibration"]),
+        "reliability.png": reliability_figure(contents["calibration"], contents["threshold"]),
         "pr_curve.png": draw.pr_figure(
             curves["pr"], {name: row["average_precision"] for name, row in classes.items()}, support, pr_point
         ),

@@ -10,15 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crack_lightning.config.trainer import usual_epochs
-from crack_lightning.evaluation.classification import binary_figures, class_figures, confusion_matrix
-from crack_lightning.evaluation.intervals import group_codes, proportion_interval
+from crack_lightning.evaluation.classification import binary_figures, class_figures, confusion_matrix, defined
+from crack_lightning.evaluation.intervals import group_codes
 from crack_lightning.evaluation.paired import paired_t
+from crack_lightning.evaluation.share_intervals import share_intervals
 from crack_lightning.sweep.results import differing_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from crack_lightning.sweep.results import RunResult
 
@@ -98,11 +97,12 @@ def _figures_of_calls(run: RunResult) -> tuple[dict[str, Any], dict[str, dict[st
     called = np.array([place[name] for name in run.called.tolist()], np.int64)
     confusion, codes = confusion_matrix(label, called, num_classes=len(names)), group_codes(run.group)
     rows = class_figures(confusion, names)["classes"]
+    recalls = [row["recall"] for row in rows.values() if row["support"]]
     metrics: dict[str, Any] = {
         "tiles": len(label),
         "errors": int((~right).sum()),
         "accuracy": float(right.mean()),
-        "balanced_accuracy": float(np.mean([row["recall"] for row in rows.values() if row["support"]])),
+        "balanced_accuracy": float(np.mean(recalls)) if len(recalls) > 1 else None,
     }
     if positive is not None:
         metrics |= {f"{key}_{positive}": rows[positive][key] for key in ("recall", "precision", "f1")}
@@ -110,24 +110,9 @@ def _figures_of_calls(run: RunResult) -> tuple[dict[str, Any], dict[str, dict[st
         metrics["false_alarms"] = int((~right & (run.called == positive)).sum())
     if positive is not None and len(names) == 2:
         binary = binary_figures(confusion[None].astype(np.float64), place[positive])
-        metrics |= {key: float(binary[key][0]) for key in ("specificity", "mcc")}
-    limits = {
-        key: proportion_interval(right[part], codes[part])._asdict()
-        for key, part in _parts(run).items()
-        if part.any()
-    }
-    return metrics, limits
-
-
-def _parts(run: RunResult) -> dict[str, NDArray[np.bool_]]:
-    """Return the tiles that each figure is a share of, bool ``(N,)``."""
-    parts = {"accuracy": np.ones(len(run.label), np.bool_)}
-    if (positive := run.positive_class) is not None:
-        parts[f"recall_{positive}"] = run.label == positive
-        parts[f"precision_{positive}"] = run.called == positive
-        if len(run.class_names) == 2:
-            parts["specificity"] = run.label != positive
-    return parts
+        metrics |= {key: defined(binary[key][0]) for key in ("specificity", "mcc")}
+    pole = None if positive is None else place[positive]
+    return metrics, share_intervals(label, called, codes, class_names=names, positive=pole)
 
 
 def repeated(runs: Sequence[RunResult]) -> list[dict[str, Any]]:

@@ -90,7 +90,7 @@ class RunCheckpoints(Checkpoint):
     every counter, metric and state of the run is consistent.
 
     Attributes:
-        history: One dict per epoch, in order: ``epoch`` and every logged figure.
+        history: One dict per epoch, in order: ``epoch``, from 1, and every logged figure.
     """
 
     def __init__(self, folder: Path, *, monitor: str, every_s: float, requests: Requests) -> None:
@@ -140,7 +140,8 @@ class RunCheckpoints(Checkpoint):
             for name, value in trainer.callback_metrics.items()
             if name.startswith(("train/", "val/")) and not name.endswith("_step")
         }
-        self.history.append({"epoch": trainer.current_epoch, **figures})
+        number = trainer.current_epoch + 1
+        self.history.append({"epoch": number, **figures})
         score = self.sign * figures[self.monitor]
         if self.best_score is None or score > self.best_score:
             self.best_score = score
@@ -150,7 +151,7 @@ class RunCheckpoints(Checkpoint):
             f"{name} {figures[name]:.4f}" for name in ("train/loss", "val/loss", "val/accuracy")
         )
         seconds = time.monotonic() - self._epoch_began
-        log.info("epoch %d of %d: %s (%.0f s)", trainer.current_epoch + 1, trainer.max_epochs, shown, seconds)
+        log.info("epoch %d of %d: %s (%.0f s)", number, trainer.max_epochs, shown, seconds)
         self._epoch_began = time.monotonic()
         self._save_last(trainer)
 

@@ -39,8 +39,8 @@ class FiniteLoss(Callback):
         rate = optimizer.param_groups[-1]["lr"]
         raise CrackLightningError(
             f"training: the loss is {loss.item()} at step {trainer.global_step} "
-            f"(epoch {trainer.current_epoch}); the learning rate was {rate:.2g}, and too high a rate is the "
-            "usual cause: lower optimizer.lr, or set recipe.gradient_clip=1 or trainer.precision=32. "
+            f"(epoch {trainer.current_epoch + 1}); the learning rate was {rate:.2g}, and too high a rate is "
+            "the usual cause: lower optimizer.lr, or set recipe.gradient_clip=1 or trainer.precision=32. "
             f"Tiles of the batch: {', '.join(tiles)}."
         )
 
