@@ -64,7 +64,7 @@ def test_a_report_of_any_part_of_a_test_has_dashes_for_what_is_undefined(
         assert "nan" not in text.lower()
         assert "None" not in text or "None: every tile" in text
         assert "unknown" not in text.replace("the share of false calls is unknown", "")
-    assert ("| - |" in report.read_text(encoding="utf-8")) == (case != "one photo")
+    assert "| - |" in report.read_text(encoding="utf-8")
     found = contents["metrics"]
     called = tested.probability[:, 0] >= 0.5
     if case == "cracks alone":
