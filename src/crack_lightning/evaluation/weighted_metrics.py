@@ -68,7 +68,7 @@ def weighted_area_under_risk(weights: Floats, doubt: Floats, wrong: NDArray[np.b
     return np.asarray(((earlier - rate * before) * steps + errors).sum(axis=1) / kept[:, -1])
 
 
-def ratio(part: NDArray[np.floating], whole: NDArray[np.floating]) -> Floats:
+def ratio(part: NDArray[np.number], whole: NDArray[np.number]) -> Floats:
     """Divide; NaN where the whole is 0."""
     empty = np.full(np.broadcast_shapes(np.shape(part), np.shape(whole)), np.nan)
     return np.asarray(np.divide(part, whole, out=empty, where=np.asarray(whole) > 0), np.float64)
