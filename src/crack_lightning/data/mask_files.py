@@ -90,7 +90,7 @@ def snap_to_declared(mask: NDArray[np.uint8], declared: Sequence[int], *, path: 
             f"{named}, within {_NEAR} as it is a JPEG. Declare the value in data.masked.crack_values or "
             "data.masked.hard_negatives, or set data.masked.crack_from."
         )
-    return levels.astype(np.uint8)[distance.argmin(axis=1)][mask]
+    return np.asarray(levels.astype(np.uint8)[distance.argmin(axis=1)][mask], np.uint8)
 
 
 def _read_matlab(data: bytes) -> Mask:

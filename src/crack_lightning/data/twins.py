@@ -2,42 +2,39 @@
 
 from __future__ import annotations
 
-import math
 from concurrent.futures import Executor, ThreadPoolExecutor
-from functools import cache, partial
+from functools import partial
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from threadpoolctl import threadpool_limits
 
+from crack_lightning.data.fine_structure import fine_structures, has_detail, turned
 from crack_lightning.data.progress import with_bar
-from crack_lightning.data.spectra import departures, noise, spectra
+from crack_lightning.data.twin_candidates import candidate_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TWINS_VERSION = 6
+TWINS_VERSION = 7
 """Raise this whenever other pairs are found: surveys in the cache are then made anew."""
 
 PREVIEW_PX = 64
 LEAST_LIKENESS = 0.85
 """Aligned correlation of the fine structure from which two tiles are twins."""
+LARGEST_COMPLETE = 32
+"""Tiles of a set of twins up to which every pair of it is looked for; of larger sets, enough to join them."""
 
-_LEAST_SPECTRUM = 0.86
-_COARSE_SIDE, _LEAST_COARSE, _ALIKE_AS_IT_LIES = 8, 0.4, 0.92
-_REACH_PX = 5
-_BLOCK, _OTHERS = 1024, 4096
+_INNER = slice(5, -5)
+"""What is left of a preview's side for shifts within 5 px."""
 _CHUNK = 128
-_BAND_PX = (0.8, 3.0)
-_CLIP = 2.0
 _SCALES = (1.0, 0.985, 1.015, 0.97, 1.03, 0.955, 1.045)
 _OFFSETS_PX = (0.0, 0.5)
 _HOPELESS = 0.6
-_TURNS = (0, 1, 4, 5)  # a half turn, which does not change a spectrum, makes the other four of them
-_HALF_TURN = 3
-_NUM_NOISE = 300
 
 
 def preview(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -64,6 +61,10 @@ def twin_pairs(
     the best of seven scales within 4.5 % and of all shifts within 5 of 64 pixels, in halves. Brightness and
     contrast do not matter. Cracks of the same course are alike until the concrete beside them is looked at.
 
+    Tiles that show too little to be compared are no twins; equal previews are compared once. Time and memory
+    grow by the square with neither the copies of a tile nor the frames of a fixed camera: what is joined to a
+    set of over ``LARGEST_COMPLETE`` is not compared with the rest of it.
+
     Args:
         previews: Of N tiles, uint8 ``(N, 64, 64)``.
         num_workers: Threads.
@@ -77,48 +78,66 @@ def twin_pairs(
     # threads of NumPy's own beside these would wait for each other: the search takes twice as long
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max(1, num_workers)) as pool:
         pictures = [previews[start : start + _CHUNK] for start in range(0, len(previews), _CHUNK)]
-        fine = np.concatenate(list(pool.map(_fine_structures, pictures)))
-        pairs = _candidates(previews, fine, pool)
-        chunks = [pairs[start : start + _CHUNK] for start in range(0, len(pairs), _CHUNK)]
-        found = pool.map(partial(_alike_of, fine=fine), chunks)
-        title = "Comparing look-alikes" if show_progress else None
-        pairs = np.concatenate([np.empty((0, 3), np.int64), *with_bar(found, title, total=len(chunks))])
-    return np.unique(pairs[:, :2], axis=0)
+        fine = np.concatenate(list(pool.map(fine_structures, pictures)))
+        copies = _copies(previews, np.flatnonzero(has_detail(fine[:, _INNER, _INNER])))
+        first = np.array([rows[0] for rows in copies], np.int64)
+        found = _compared(previews[first], fine[first], pool, show_progress=show_progress)
+    return _spread(found, copies)
 
 
-def _turned(pictures: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Mirror and turn pictures ``(…, S, S)`` into one of the square's eight orientations; 0 leaves them."""
-    if orientation & 4:
-        pictures = np.swapaxes(pictures, -1, -2)
-    return pictures[..., :: -1 if orientation & 2 else 1, :: -1 if orientation & 1 else 1]
+def _copies(previews: NDArray[np.uint8], rows: NDArray[np.int64]) -> list[list[int]]:
+    """Return those of some rows that have the same preview, in sets, by their first rows."""
+    sets: dict[bytes, list[int]] = {}
+    for row in rows.tolist():
+        sets.setdefault(previews[row].tobytes(), []).append(row)
+    return list(sets.values())
 
 
-def _fine_structure(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Leave out noise and JPEG's grid on one side, light and shade on the other, and clip what is left.
-
-    What departs from the rest by more than ``_CLIP`` times the usual (1.4826 median absolute values) counts
-    no more than that: a crack is not to outweigh all the concrete beside it. The clipped range is 1 to 255.
-    """
-    values = picture.astype(np.float32)
-    fine, wide = (cv2.GaussianBlur(values, (0, 0), sigma) for sigma in _BAND_PX)
-    detail = fine - wide
-    usual = np.median(np.abs(detail[::2, ::2]))  # a quarter of the values knows it as well
-    limit = np.float32(_CLIP * (1.4826 * usual + 0.3))
-    return np.asarray(np.rint(128 + np.clip(detail / limit, -1, 1) * 127), np.uint8)
+def _spread(found: NDArray[np.int64], copies: list[list[int]]) -> NDArray[np.int64]:
+    """Return the pairs of rows that pairs of sets of copies, ``(P, 2)``, and these sets stand for."""
+    pairs: list[tuple[int, int]] = []
+    for one, other in [*((number, number) for number in range(len(copies))), *found.tolist()]:
+        both = product(copies[one], copies[other])
+        if len(copies[one]) + len(copies[other]) > LARGEST_COMPLETE:
+            both = product(copies[one][:1], copies[other])
+        pairs += [(min(pair), max(pair)) for pair in both if pair[0] != pair[1]]
+    return np.unique(np.array(pairs, np.int64).reshape(-1, 2), axis=0)
 
 
-def _fine_structures(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.stack([_fine_structure(picture) for picture in pictures])
+def _compared(
+    previews: NDArray[np.uint8], fine: NDArray[np.uint8], pool: Executor, *, show_progress: bool
+) -> NDArray[np.int64]:
+    """Return the pairs of different previews that are twins, ``(P, 2)``."""
+    if not len(previews):
+        return np.empty((0, 2), np.int64)
+    pairs, place = candidate_pairs(previews, fine, pool)
+    title = "Comparing look-alikes" if show_progress else None
+    rounds = int(place.max(initial=0)).bit_length() + 1
+    found = np.empty((0, 3), np.int64)
+    for number in with_bar(range(rounds), title, total=rounds):
+        due = pairs[(place >= 2**number // 2) & (place < 2**number)]
+        due = due[~_in_one_large_set(due, found, len(previews))]
+        chunks = [due[start : start + _CHUNK] for start in range(0, len(due), _CHUNK)]
+        found = np.concatenate([found, *pool.map(partial(_alike_of, fine=fine), chunks)])
+    return np.unique(found[:, :2], axis=0)
+
+
+def _in_one_large_set(pairs: NDArray[np.int64], found: NDArray[np.int64], number: int) -> NDArray[np.bool_]:
+    """Return which pairs are within a set of over ``LARGEST_COMPLETE`` tiles already, bool ``(P,)``."""
+    graph = coo_array((np.ones(len(found), np.bool_), (found[:, 0], found[:, 1])), shape=(number, number))
+    member_of = connected_components(graph, directed=False)[1]
+    one, other = member_of[pairs[:, 0]], member_of[pairs[:, 1]]
+    return np.asarray((one == other) & (np.bincount(member_of)[one] > LARGEST_COMPLETE), np.bool_)
 
 
 def _alike_of(pairs: NDArray[np.int64], *, fine: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Return those of some pairs in their orientations, ``(P, 3)``, whose fine structure is alike."""
-    return pairs[[_alike(fine[one], _turned(fine[other], turn)) for one, other, turn in pairs.tolist()]]
+    return pairs[[_alike(fine[one], turned(fine[other], turn)) for one, other, turn in pairs.tolist()]]
 
 
 def _alike(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
     """Say whether two tiles correlate enough at some scale and shift; hopeless ones are not aligned."""
-    inner = np.ascontiguousarray(other[_REACH_PX:-_REACH_PX, _REACH_PX:-_REACH_PX])
+    inner = np.ascontiguousarray(other[_INNER, _INNER])
     middle = (one.shape[0] - 1) / 2
     for scale, x, y in product(_SCALES, _OFFSETS_PX, _OFFSETS_PX):
         as_it_is = (scale, x, y) == (1, 0, 0)
@@ -130,74 +149,3 @@ def _alike(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
         if as_it_is and likeness < _HOPELESS:
             return False
     return False
-
-
-def _candidates(previews: NDArray[np.uint8], fine: NDArray[np.uint8], pool: Executor) -> NDArray[np.int64]:
-    """Return pairs that may be twins, and the second's orientation, ``(P, 3)``.
-
-    Of a moved tile the spectrum is alike, and the coarse picture not unlike; of a scaled one the coarse
-    picture is alike as it lies.
-    """
-    chunks = [fine[start : start + _CHUNK] for start in range(0, len(fine), _CHUNK)]
-    measured, coarse = np.concatenate(list(pool.map(spectra, chunks))), _coarse(previews, _COARSE_SIDE)
-    vectors = departures(measured, _usual_spectrum())
-    found = [np.empty((0, 3), np.int64)]
-    for turn in _TURNS:
-        pairs = _alike_rows(
-            vectors, departures(_turned(measured, turn), _usual_spectrum()), _LEAST_SPECTRUM, pool
-        )
-        for orientation in (turn, turn ^ _HALF_TURN):
-            near = _correlated(pairs, coarse, orientation)
-            found.append(np.column_stack([near, np.full(len(near), orientation)]))
-    for orientation in range(2 * len(_TURNS)):
-        pairs = _alike_rows(coarse, _reoriented(coarse, orientation), _ALIKE_AS_IT_LIES, pool)
-        found.append(np.column_stack([pairs, np.full(len(pairs), orientation)]))
-    return np.unique(np.concatenate(found), axis=0)
-
-
-def _alike_rows(
-    one: NDArray[np.float32], other: NDArray[np.float32], least: float, pool: Executor
-) -> NDArray[np.int64]:
-    """Return the pairs of rows, the first below the second, whose product is over ``least``, ``(P, 2)``."""
-
-    def of_block(place: tuple[int, int]) -> NDArray[np.int64]:
-        start, begin = place
-        alike = one[start : start + _BLOCK] @ other[begin : begin + _OTHERS].T > least
-        first, second = np.divmod(np.flatnonzero(alike), alike.shape[1])
-        pairs = np.stack([first + start, second + begin], axis=1)
-        return pairs[pairs[:, 0] < pairs[:, 1]]
-
-    number = len(one)
-    places = [(start, begin) for start in range(0, number, _BLOCK) for begin in range(start, number, _OTHERS)]
-    return np.concatenate([np.empty((0, 2), np.int64), *pool.map(of_block, places)])
-
-
-def _correlated(pairs: NDArray[np.int64], coarse: NDArray[np.float32], orientation: int) -> NDArray[np.int64]:
-    """Return those of some pairs ``(P, 2)`` whose coarse pictures are not unlike, the second one turned."""
-    turned = _reoriented(coarse, orientation)
-    chunks = np.array_split(pairs, len(pairs) // _OTHERS + 1)
-    near = [np.einsum("pk,pk->p", coarse[one], turned[other]) for one, other in (chunk.T for chunk in chunks)]
-    return pairs[np.concatenate(near) > _LEAST_COARSE]
-
-
-@cache
-def _usual_spectrum() -> NDArray[np.float32]:
-    """Return the spectrum of a rough surface's fine structure, the same in all orientations."""
-    mean = spectra(_fine_structures(noise(PREVIEW_PX, _NUM_NOISE))).mean(axis=0)
-    return np.asarray(np.mean([_turned(mean, turn) for turn in _TURNS], axis=0), np.float32)
-
-
-def _reoriented(vectors: NDArray[np.float32], orientation: int) -> NDArray[np.float32]:
-    side = math.isqrt(vectors.shape[1])
-    turned = _turned(vectors.reshape(-1, side, side), orientation)
-    return np.ascontiguousarray(turned.reshape(len(vectors), -1))
-
-
-def _coarse(previews: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
-    """Return each picture at ``side`` x ``side`` as a vector of mean 0 and length 1 (0 where it is flat)."""
-    step = PREVIEW_PX // side
-    cells = previews.reshape(len(previews), side, step, side, step).mean(axis=(2, 4), dtype=np.float32)
-    vectors = cells.reshape(len(previews), -1)
-    vectors -= vectors.mean(axis=1, keepdims=True)
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 1e-3), np.float32)

@@ -1,0 +1,73 @@
+"""The fine structure of tiles, by which near-duplicates are told from look-alikes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_BAND_PX = (0.8, 3.0)
+_CLIP = 2.0
+_MIDDLE, _RANGE = 128, 127
+_FLAT_PX, _BLACK, _EDGE_PX = 9, 2, 6
+_LEAST_DETAIL, _LEAST_SHARE = 16, 0.25
+
+
+def fine_structures(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the fine structure of N pictures, uint8 ``(N, S, S)``, of the same shape."""
+    return np.stack([_fine_structure(picture) for picture in pictures])
+
+
+def has_detail(fine: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return which of N fine structures show enough to compare, bool ``(N,)``.
+
+    A constant picture correlates with any other as 1 in OpenCV, and one whose sole detail is the edge of a
+    black margin with all that have such an edge.
+    """
+    detail = np.abs(fine.astype(np.int16) - _MIDDLE) >= _LEAST_DETAIL
+    return np.asarray(detail.mean(axis=(1, 2)) >= _LEAST_SHARE, np.bool_)
+
+
+def turned(pictures: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Mirror and turn pictures ``(…, S, S)`` into one of the square's eight orientations; 0 leaves them."""
+    if orientation & 4:
+        pictures = np.swapaxes(pictures, -1, -2)
+    return pictures[..., :: -1 if orientation & 2 else 1, :: -1 if orientation & 1 else 1]
+
+
+def _fine_structure(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Leave out noise and JPEG's grid on one side, light and shade on the other, and clip what is left.
+
+    What departs from the rest by more than ``_CLIP`` times the usual (1.4826 median absolute values) counts
+    no more than that: a crack is not to outweigh all the concrete beside it. The clipped range is 1 to 255.
+    Margins, such as an orthomosaic has, are left out with their edges.
+    """
+    values = picture.astype(np.float32)
+    fine, wide = (cv2.GaussianBlur(values, (0, 0), sigma) for sigma in _BAND_PX)
+    detail = fine - wide
+    some = np.abs(detail[::2, ::2])  # a quarter of the values knows it as well
+    flat = _margins(picture)
+    if flat is not None:
+        detail[flat] = 0
+        some = some[~flat[::2, ::2]]
+    usual = np.median(some) if some.size else 0.0
+    limit = np.float32(_CLIP * (1.4826 * usual + 0.3))
+    return np.asarray(np.rint(_MIDDLE + np.clip(detail / limit, -1, 1) * _RANGE), np.uint8)
+
+
+def _margins(picture: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
+    """Return what is within reach of a margin of 9 x 9 pixels or more, bool ``(S, S)``; ``None`` for nothing.
+
+    A margin is of one value, or nearly black with what JPEG adds.
+    """
+    window = np.ones((_FLAT_PX, _FLAT_PX), np.uint8)
+    highest, lowest = cv2.dilate(picture, window), cv2.erode(picture, window)
+    flat = (highest == lowest) | (highest <= _BLACK)
+    if not flat.any():
+        return None
+    reach = np.ones((_FLAT_PX + 2 * _EDGE_PX, _FLAT_PX + 2 * _EDGE_PX), np.uint8)
+    return np.asarray(cv2.dilate(flat.astype(np.uint8), reach) > 0, np.bool_)

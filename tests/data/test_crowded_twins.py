@@ -1,0 +1,130 @@
+"""Thousands of tiles that look alike cost no more than others; margins and plain walls join nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pytest
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from crack_lightning.data import twins as module
+from crack_lightning.data.photos import cut_tiles, draw_photo
+from crack_lightning.data.twin_candidates import MOST_CANDIDATES
+from crack_lightning.data.twins import LARGEST_COMPLETE, preview, twin_pairs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Picture = NDArray[np.uint8]
+
+
+@pytest.fixture(scope="module")
+def walls() -> list[Picture]:
+    """Previews of a tile each of 24 drawn photos."""
+    found = []
+    for number in range(24):
+        photo = draw_photo(np.random.default_rng([7, number]), 192, 192)
+        tile = next(iter(cut_tiles(photo, tile_px=96)))
+        found.append(preview(cv2.imdecode(np.frombuffer(tile.jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)))
+    return found
+
+
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Count the pairs that are aligned."""
+    numbers: list[int] = []
+    plain = module._alike_of
+
+    def counting(pairs: NDArray[np.int64], **fine: Any) -> NDArray[np.int64]:
+        numbers.append(len(pairs))
+        return plain(pairs, **fine)
+
+    monkeypatch.setattr(module, "_alike_of", counting)
+    return numbers
+
+
+def noisy(picture: Picture, number: int, *, sigma: float, seed: int = 0) -> Picture:
+    noise = np.random.default_rng(seed).normal(0, sigma, (number, *picture.shape))
+    return np.asarray(np.rint(picture + noise).clip(0, 255), np.uint8)
+
+
+def sets(pairs: NDArray[np.int64], number: int) -> int:
+    """Count the sets that pairs join ``number`` tiles to."""
+    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(number, number))
+    return int(connected_components(graph, directed=False)[0])
+
+
+def test_frames_of_a_fixed_camera_become_one_set_in_as_many_comparisons_as_there_are_frames(
+    walls: list[Picture], compared: list[int]
+) -> None:
+    frames = noisy(walls[0], 300, sigma=2)
+    assert sets(twin_pairs(frames), 300) == 1
+    assert sum(compared) <= 2 * 300  # of 44,850 pairs
+
+
+def test_two_cameras_and_other_walls_stay_apart(walls: list[Picture], compared: list[int]) -> None:
+    tiles = np.concatenate([noisy(walls[0], 120, sigma=2), noisy(walls[1], 120, sigma=2), walls[2:]])
+    order = np.random.default_rng(0).permutation(len(tiles))
+    assert sets(twin_pairs(tiles[order]), len(tiles)) == 2 + len(walls) - 2
+    assert sum(compared) <= 6 * len(tiles)
+
+
+def test_copies_are_compared_once_and_stay_pairs(walls: list[Picture], compared: list[int]) -> None:
+    few, many = 3, 400
+    tiles = np.stack([walls[0]] * few + [walls[1]] * many + [noisy(walls[0], 1, sigma=1)[0]])
+    pairs = {(int(one), int(other)) for one, other in twin_pairs(tiles)}
+    last = len(tiles) - 1
+    assert {(0, 1), (0, 2), (1, 2), (0, last), (1, last), (2, last)} <= pairs
+    assert sets(np.array(sorted(pairs)), len(tiles)) == 2
+    assert len(pairs) == 6 + many - 1
+    assert sum(compared) <= 8
+
+
+def test_plain_walls_of_camera_noise_are_compared_with_a_bounded_number_of_others(
+    walls: list[Picture], compared: list[int]
+) -> None:
+    plain = noisy(np.full((64, 64), 150, np.uint8), 300, sigma=1.2)
+    again = noisy(walls[3], 1, sigma=1)
+    tiles = np.concatenate([plain, walls[3][None], again])
+    assert twin_pairs(tiles).tolist() == [[300, 301]]
+    assert sum(compared) <= 2 * MOST_CANDIDATES * len(tiles)
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.95])
+@pytest.mark.parametrize("slope", [0.0, 0.3])
+def test_a_black_margin_at_the_same_place_makes_no_twins(
+    share: float, slope: float, walls: list[Picture]
+) -> None:
+    y, x = np.mgrid[0:64, 0:64]
+    margin = y + slope * x < 64 * share + 32 * slope
+    tiles = np.stack([np.where(margin, 0, wall).astype(np.uint8) for wall in walls])
+    assert len(twin_pairs(tiles)) == 0
+
+
+@pytest.mark.parametrize("kind", ["constant", "gradient", "step"])
+def test_a_tile_without_detail_is_the_twin_of_nothing(kind: str, walls: list[Picture]) -> None:
+    ramp = np.arange(64)
+    plain = {
+        "constant": np.full((64, 64), 7),
+        "gradient": np.add.outer(ramp, ramp) + 40,
+        "step": np.where(ramp < 40, 0, 200)[None].repeat(64, 0),
+    }[kind].astype(np.uint8)
+    shaded = [np.clip(wall * 0.2 + plain * 0.8, 0, 255).astype(np.uint8) for wall in walls]
+    tiles = np.stack([plain, *walls, *shaded])
+    assert not (twin_pairs(tiles) == 0).any()
+
+
+def test_half_a_wall_beside_a_margin_is_still_found_again(walls: list[Picture]) -> None:
+    margin = np.mgrid[0:64, 0:64][0] < 24
+    tiles = np.stack([np.where(margin, 0, wall).astype(np.uint8) for wall in walls[:8]])
+    again = np.stack([np.where(margin, 0, noisy(tile, 1, sigma=1.5)[0]).astype(np.uint8) for tile in tiles])
+    assert twin_pairs(np.concatenate([tiles, again])).tolist() == [[row, row + 8] for row in range(8)]
+
+
+def test_every_pair_of_a_set_that_is_not_large_is_given(walls: list[Picture]) -> None:
+    number = min(LARGEST_COMPLETE, MOST_CANDIDATES) // 2
+    tiles = noisy(walls[5], number, sigma=1)
+    assert len(twin_pairs(tiles)) == number * (number - 1) // 2
