@@ -148,6 +148,7 @@ LEFT_OUT: dict[str, tuple[list[str], dict[str, int]]] = {
         ["crack/1_mask.png", "crack/2_GT.png", "crack/2.png"],
         {"crack: a mask of the picture beside it, by its name": 2},
     ),
+    "pictures in a cloud": (["crack/.3.jpg.icloud"], {"crack: not downloaded from iCloud yet": 1}),
     "archives": (
         ["crack/more.zip", "x.rar"],
         {f"{place}: an archive, which is not opened here; unpack it": 1 for place in (".", "crack")},
@@ -165,6 +166,21 @@ def test_pictures_that_are_no_tiles_are_counted_by_folder_and_reason(kind: str, 
         <= set(table.path.tolist())
         <= {"crack/1.png", "crack/2.png", "intact/2.png"}
     )
+
+
+def test_what_earlier_runs_wrote_beside_the_tiles_is_no_class(tmp_path: Path) -> None:
+    fill(tmp_path, "crack/1.png", "intact/2.png")
+    made = tmp_path / "outputs"
+    fill(made, "day/run/report/roc.png", "day/run/a.jpg", "multirun/error.png")
+    for name in ("day/run/config.yaml", "day/run/run.log", "multirun/comparison.json"):
+        (made / name).touch()
+    (made / "multirun" / "comparison.html").touch()
+    table = read(tmp_path)
+    assert counts(table) == PAIR
+    assert left_out(table) == {
+        "outputs/day: made by a run of crack_lightning": 2,
+        "outputs/multirun: made by a run of crack_lightning": 1,
+    }
 
 
 def test_a_name_that_only_ends_like_a_mask_is_a_tile(tmp_path: Path) -> None:
@@ -218,6 +234,10 @@ REFUSED: dict[str, tuple[list[str], str]] = {
     "sites beside classes": (
         ["crack/a.png", "intact/b.png", "deck/crack/c.png"],
         r"deck' has images beside class folders",
+    ),
+    "folds": (
+        ["fold_1/train/crack/a.png", "fold_1/test/intact/b.png", "fold_2/train/crack/c.png"],
+        r"not certain which folders",
     ),
     "unknown classes in sites": (
         ["deck/A/a.png", "deck/B/b.png", "wall/A/c.png", "wall/B/d.png", "road/A/e.png", "road/B/f.png"],

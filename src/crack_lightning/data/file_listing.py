@@ -9,15 +9,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crack_lightning.data.folder_names import is_hidden
+from crack_lightning.data.folder_names import is_hidden, is_left_in_cloud
 from crack_lightning.data.formats import ARCHIVE_SUFFIXES, has_suffix, is_image_content, is_picture_name
 from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
 _ARCHIVE = "an archive, which is not opened here; unpack it"
 _BROKEN = "a broken link"
+_CLOUD = "not downloaded from iCloud yet"
+_RUN = "made by a run of crack_lightning"
+_OF_A_RUN = ({"config.yaml", "run.log"}, {"comparison.json", "comparison.html"})
+"""Files that a run has beside each other, and a comparison or a sweep."""
 REPEATED = "a link to a picture that is read already"
 
 
@@ -90,7 +94,13 @@ def _walk(
 ) -> bool:
     """Add what is in a folder and below; return whether there is a picture."""
     found = False
-    for entry in _entries(listing.root / prefix if prefix else listing.root):
+    entries = _entries(listing.root / prefix if prefix else listing.root)
+    names = {entry.name for entry in entries}
+    if prefix and any(names >= made for made in _OF_A_RUN):
+        made = list_files(listing.root / prefix)
+        listing.others.extend((f"{prefix}{path}", _RUN) for path in made.pictures)
+        return False
+    for entry in entries:
         path = f"{prefix}{entry.name}"
         if not is_picture_name(Path(entry.name)) and _is_dir(entry):
             if entry.is_symlink():
@@ -111,6 +121,9 @@ def _walk(
 def _take(listing: Listing, entry: os.DirEntry[str], path: str) -> bool:
     """Add a file to the pictures or to what is left out; return whether it is a picture."""
     name = Path(entry.name)
+    if is_left_in_cloud(entry.name):
+        listing.others.append((path, _CLOUD))
+        return False
     if not is_picture_name(name):
         if name.suffix.lower() in ARCHIVE_SUFFIXES:
             listing.others.append((path, _ARCHIVE))
@@ -147,7 +160,7 @@ def _start(path: str) -> bytes:
         os.close(descriptor)
 
 
-def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             listed = sorted(entries, key=lambda entry: entry.name)
@@ -155,4 +168,4 @@ def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
         raise DataError(
             f"data.root: cannot list '{folder}' ({error.strerror}); mend its permissions, or move it away."
         ) from None
-    return (entry for entry in listed if not is_hidden(entry.name))
+    return [entry for entry in listed if not is_hidden(entry.name) or is_left_in_cloud(entry.name)]

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crack_lightning.data.folder_names import mentions_split, split_of
+from crack_lightning.data.folder_names import is_fold, mentions_split, split_of
 from crack_lightning.data.folder_tree import folder_tree
 from crack_lightning.errors import DataError
 from crack_lightning.paths import same_name
@@ -114,7 +114,8 @@ class FolderLevels:
         ]
         if len(classes) == 1 or not any(classes):
             return False
-        if all(classes) and (self.told or len(set.union(*classes)) > 1):
+        folds = any(map(is_fold, below)) and not self.told
+        if all(classes) and not folds and (self.told or len(set.union(*classes)) > 1):
             return True
         raise self._uncertain()
 
@@ -131,7 +132,7 @@ class FolderLevels:
         repeated = [name for name in set.intersection(*inner) if not split_of(name)]
         inside_splits = [p for tails in below.values() for p in tails if any(map(split_of, p[:-1]))]
         of_sites = len(below) > 1 and (len(repeated) > 1 or inside_splits)
-        if not self.told and (of_sites or any(map(_is_of_split, below))):
+        if not self.told and (of_sites or any(map(_is_of_split, below)) or any(map(is_fold, below))):
             raise self._uncertain()
 
     def _beside(self, folder: Parts, what: str) -> DataError:

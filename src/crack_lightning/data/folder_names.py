@@ -12,7 +12,8 @@ _SPLIT_WORDS = {
     "test": "test testing tst holdout",
 }
 _SPLIT_BY_WORD = {word: split for split, words in _SPLIT_WORDS.items() for word in words.split()}
-_OF_A_SET = re.compile(r"(set|data|split|images|imgs)$")
+_OF_A_SET = re.compile(r"((data)?set|data|split|im(g|age)s?|tiles?|photos?|pictures?|patches)$")
+_FOLD = re.compile(r"(k?fold|cv|split|partition)\d+")
 _MASKS = re.compile(r"(gt|groundtruth|mask|annotation|label|segmentation|segmentationmask)s?")
 _SYSTEM = frozenset(
     {
@@ -25,6 +26,11 @@ _SYSTEM = frozenset(
         "$recycle.bin",
         "recycler",
         "#recycle",
+        "@recycle",
+        "@recently-snapshot",
+        "@synoresource",
+        "network trash folder",
+        "temporary items",
         "#snapshot",
         "lost+found",
         "system volume information",
@@ -41,6 +47,16 @@ def split_of(folder: str) -> str | None:
     """
     letters = "".join(filter(str.isalpha, same_name(folder)))
     return _SPLIT_BY_WORD.get(letters) or _SPLIT_BY_WORD.get(_OF_A_SET.sub("", letters))
+
+
+def is_fold(folder: str) -> bool:
+    """Return whether a folder's name is that of one fold of a cross-validation.
+
+    Examples:
+        >>> is_fold("fold_1"), is_fold("Fold 12"), is_fold("folder 1")
+        (True, True, False)
+    """
+    return _FOLD.fullmatch("".join(filter(str.isalnum, same_name(folder)))) is not None
 
 
 def mentions_split(folder: str) -> bool:
@@ -66,3 +82,13 @@ def is_hidden(name: str) -> bool:
         (True, True, False)
     """
     return name.startswith(".") or name.casefold() in _SYSTEM
+
+
+def is_left_in_cloud(name: str) -> bool:
+    """Return whether a file stands for one that a Mac has not downloaded yet.
+
+    Examples:
+        >>> is_left_in_cloud(".IMG_0001.HEIC.icloud")
+        True
+    """
+    return name.startswith(".") and name.endswith(".icloud")
