@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 import time
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
 
 from crack_lightning.cache_entries import cached_entry, is_cached
 from crack_lightning.cli import main
@@ -125,3 +127,74 @@ def test_clearing_the_cache_spares_what_is_not_of_the_cache(
     assert f"in 1 entries under {tmp_path}" in capsys.readouterr().out
     assert not entry.exists()
     assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(own)
+
+
+def note(path: Path, content: object) -> Path:
+    path.mkdir(parents=True)
+    for name in ("entry.json", "made_of.json"):
+        (path / name).write_text(json.dumps(content), encoding="utf-8")
+    (path / "thesis.tex").write_text("mine", encoding="utf-8")
+    return path
+
+
+def test_a_folder_in_use_loses_nothing_whatever_notes_lie_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CRACK_LIGHTNING_CACHE", str(tmp_path))
+    elsewhere = cached_entry("features", MADE_OF, Maker(), cache=tmp_path.with_name("elsewhere"))
+    names = ("diary", elsewhere.name, "0" * 20, f"metu-{'0' * 16}")
+    contents: tuple[object, ...] = ({}, [], {"made_of": 3}, {"made_of": {"seed": 3}}, "x")
+    mine = [
+        note(tmp_path / f"work{kind}" / name, content)
+        for kind, content in enumerate(contents)
+        for name in names
+    ]
+    mine += [note(tmp_path / "published" / name, contents[0]) for name in names]
+    (tmp_path / "features").mkdir()
+    (tmp_path / "features" / elsewhere.name).symlink_to(elsewhere, target_is_directory=True)
+    for name in (".lock", ".env.part", ".profile.lock"):
+        (tmp_path / "features" / name).write_text("mine", encoding="utf-8")
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["cache", "clear"]) == 0
+    assert "cleared 0.0 MiB in 0 entries" in capsys.readouterr().out
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (elsewhere / "two.txt").is_file()
+
+
+def test_what_another_process_is_making_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("CRACK_LIGHTNING_CACHE", str(tmp_path))
+    entry = cached_entry("features", MADE_OF, Maker(), cache=tmp_path)
+    other = cached_entry("features", MADE_OF | {"seed": 9}, Maker(), cache=tmp_path)
+    part = entry.with_name(f".{entry.name}.x1.part")
+    part.mkdir()
+    left = entry.with_name(f".{'a' * 20}.x2.part")
+    left.mkdir()
+    with FileLock(entry.with_name(f".{entry.name}.lock")):
+        assert main(["cache", "clear"]) == 0
+        printed = capsys.readouterr().out
+        assert f"left 1 that other processes are making: {entry}" in printed
+        assert "in 1 entries" in printed
+        assert sorted(path.name for path in entry.parent.iterdir()) == sorted(
+            [f".{entry.name}.lock", part.name, entry.name]
+        )
+    assert not other.exists()
+    assert main(["cache", "clear"]) == 0
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_published_set_is_removed_unless_it_is_being_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CRACK_LIGHTNING_CACHE", str(tmp_path))
+    written = json.dumps({"data_set": "metu"})
+    digest = hashlib.sha256(written.encode()).hexdigest()[:16]
+    entry = tmp_path / "published" / f"metu-{digest}"
+    (entry / "files").mkdir(parents=True)
+    (entry / "entry.json").write_text(written + "\n", encoding="utf-8")
+    with FileLock(entry / ".files.lock"):
+        assert main(["cache", "clear"]) == 0
+        assert (entry / "files").is_dir()
+    assert main(["cache", "clear"]) == 0
+    assert not list(tmp_path.iterdir())

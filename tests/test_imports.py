@@ -67,7 +67,8 @@ MAY_IMPORT = {
     "train": {"cli", "command_line", "config", "hardware", "plugins", "experiment", "report"},
     "evaluate": {"cli", "command_line", "config", "hardware", "experiment", "report"},
     "predict": {"cli", "config", "hardware", "inference"},
-    "cache": {"errors", "cache_entries", "cli"},
+    "cache_contents": {"errors", "cache_entries", "untrusted_files"},
+    "cache": {"errors", "cache_contents", "cache_entries", "cli"},
     "": {"inference", "paths", ""},
 }
 CONFIGURED = {

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import re
-import shutil
 import sys
 from typing import TYPE_CHECKING
 
+from crack_lightning.cache_contents import clear, entries, size
 from crack_lightning.cache_entries import cache_folder
 from crack_lightning.cli import HELP, main
 from crack_lightning.errors import CrackLightningError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-
-_NOTES = ("made_of.json", "entry.json")
-_LEFTOVER = re.compile(r"[.][0-9a-f]{20}[.](.*[.])?(part|lock)")
+    from collections.abc import Iterable, Sequence
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -32,31 +26,23 @@ def run(arguments: Sequence[str]) -> int:
         return 0
     if list(arguments) not in ([], ["list"], ["clear"]):
         raise CrackLightningError(f"cache: expected list or clear, got '{' '.join(arguments)}'.")
-    entries = sorted({note.parent for name in _NOTES for note in folder.glob(f"*/*/{name}")})
-    sizes = {entry: _size(entry) for entry in entries}
-    for entry, size in sizes.items():
-        print(f"{size / 2**20:10.1f} MiB  {entry.relative_to(folder).as_posix()}")
-    total = f"{sum(sizes.values()) / 2**20:.1f} MiB in {len(entries)} entries under {folder}"
-    if list(arguments) == ["clear"]:
-        _clear(folder, entries)
-        print(f"cleared {total}")
-    else:
-        print(total)
+    made = entries(folder)
+    sizes = {entry: size(entry) for entry in made}
+    for entry, num_bytes in sizes.items():
+        print(f"{num_bytes / 2**20:10.1f} MiB  {entry.relative_to(folder).as_posix()}")
+    if list(arguments) != ["clear"]:
+        print(f"{_total(sizes.values())} under {folder}")
+        return 0
+    in_use = clear(folder, made)
+    print(f"cleared {_total(sizes[entry] for entry in made if entry not in in_use)} under {folder}")
+    if in_use:
+        print(f"left {len(in_use)} that other processes are making: {', '.join(map(str, in_use))}")
     return 0
 
 
-def _clear(folder: Path, entries: Sequence[Path]) -> None:
-    """Remove entries and what their makers left; the folder may be one that holds other things, too."""
-    leftovers = [path for path in folder.glob("*/.*") if _LEFTOVER.fullmatch(path.name)]
-    for path in (*entries, *leftovers):
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for kind in {path.parent for path in (*entries, *leftovers)}:
-        if not any(kind.iterdir()):
-            kind.rmdir()
-
-
-def _size(entry: Path) -> int:
-    return sum(file.stat().st_size for file in entry.rglob("*") if file.is_file())
+def _total(sizes: Iterable[int]) -> str:
+    listed = list(sizes)
+    return f"{sum(listed) / 2**20:.1f} MiB in {len(listed)} entries"
 
 
 if __name__ == "__main__":

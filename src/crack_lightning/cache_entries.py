@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 log = logging.getLogger(__name__)
-_SEAL = "made_of.json"
+SEAL, PUBLISHED = "made_of.json", "published"
 _PATIENCE_S = 0.5
 
 
@@ -73,9 +73,18 @@ def is_cached(kind: str, made_of: Mapping[str, object], *, cache: Path) -> bool:
     return _is_whole(_entry(kind, made_of, cache), made_of)
 
 
+def entry_name(made_of: Mapping[str, object]) -> str:
+    """Return the name of an entry's folder, which follows from what made it."""
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def published_name(name: str, note: str) -> str:
+    """Return the name of the folder of a published set's archive, which follows from the note about it."""
+    return f"{name}-{hashlib.sha256(note.encode()).hexdigest()[:16]}"
+
+
 def _entry(kind: str, made_of: Mapping[str, object], cache: Path) -> Path:
-    digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
-    return cache / kind / digest[:20]
+    return cache / kind / entry_name(made_of)
 
 
 @contextmanager
@@ -111,13 +120,13 @@ def _whole_folder(entry: Path) -> Iterator[Path]:
 
 def _seal(folder: Path, made_of: Mapping[str, object]) -> None:
     """Write down what made the entry and what it holds."""
-    write_text(folder / _SEAL, json.dumps({"made_of": made_of, "holds": _holdings(folder)}, indent=2))
+    write_text(folder / SEAL, json.dumps({"made_of": made_of, "holds": _holdings(folder)}, indent=2))
 
 
 def _is_whole(entry: Path, made_of: Mapping[str, object]) -> bool:
     """Say whether an entry is there and holds, folder by folder, the files and bytes that were written."""
     try:
-        sealed = json.loads((entry / _SEAL).read_text(encoding="utf-8"))
+        sealed = json.loads((entry / SEAL).read_text(encoding="utf-8"))
         return bool(sealed == {"made_of": made_of, "holds": _holdings(entry)})
     except (OSError, ValueError):
         return False
@@ -127,6 +136,6 @@ def _holdings(folder: Path) -> dict[str, list[int]]:
     """Count the files of each folder of an entry, and their bytes."""
     held = {}
     for path, _, names in os.walk(folder):
-        sizes = [os.stat(os.path.join(path, name)).st_size for name in names if name != _SEAL]  # noqa: PTH116, PTH118
+        sizes = [os.stat(os.path.join(path, name)).st_size for name in names if name != SEAL]  # noqa: PTH116, PTH118
         held[Path(path).relative_to(folder).as_posix()] = [len(sizes), sum(sizes)]
     return dict(sorted(held.items()))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crack_lightning.cache_entries import PUBLISHED, published_name
 from crack_lightning.data.archive import naming_disk, unpack
 from crack_lightning.data.fetch import fetch
 from crack_lightning.data.rar import require_tool
@@ -159,8 +159,7 @@ def _entry(published: PublishedSet, made_from: Mapping[str, str | int | None], c
     note = json.dumps(
         {"data_set": published.name, "doi": published.doi, "licence": published.licence, **made_from}
     )
-    digest = hashlib.sha256(note.encode()).hexdigest()[:16]
-    entry = cache / "published" / f"{published.name}-{digest}"
+    entry = cache / PUBLISHED / published_name(published.name, note)
     if not (entry / "entry.json").is_file():
         with naming_disk(entry):
             write_text(entry / "entry.json", note + "\n")
