@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_TEXT_BYTES = 64 * 1024**2
+MAX_NUMBER = 1e15
+NUMBER = "a number"
+"""The shape of a number that can be computed and drawn with: finite, at most ``MAX_NUMBER``."""
+COUNT = "a whole number from 0"
+"""The shape of a number of things, likewise."""
 _WRITTEN_IN_PLACE = (".lock", "console.log", "run.log", "sweep.jsonl")
 """Files of a run or a sweep that are appended to; all others are replaced as a whole."""
 
@@ -98,3 +103,55 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError(f"expected a JSON object, got a {type(found).__name__}")  # noqa: TRY004
     return found
+
+
+def require_shape(value: object, shape: object, *, name: str = "it") -> None:
+    """Refuse a value of JSON that has not the types that are read of it.
+
+    >>> require_shape({"a": [1, 2], "more": None}, {"a": [NUMBER]})
+    >>> require_shape({"a": {"x": 1, "y": "2"}}, {"a": {"*": NUMBER}})
+    Traceback (most recent call last):
+        ...
+    ValueError: a.y: expected a number, got '2'
+
+    Args:
+        value: What ``json.loads`` returned.
+        shape: ``NUMBER``, ``COUNT`` or a type; a tuple of shapes, of which one fits; a list with the shape of
+            each item; a mapping with the shapes of the names that it must have, or of all as ``"*"``.
+        name: Of the value, for the error.
+
+    Raises:
+        ValueError: With the first name whose value does not fit.
+    """
+    match shape:
+        case tuple():
+            if not any(_fits(value, choice, name) for choice in shape):
+                require_shape(value, shape[0], name=name)
+        case dict() if isinstance(value, dict):
+            prefix = "" if name == "it" else f"{name}."
+            for key in value if "*" in shape else shape:
+                require_shape(value.get(key), shape.get("*", shape.get(key)), name=f"{prefix}{key}")
+        case list() if isinstance(value, list):
+            for number, item in enumerate(value):
+                require_shape(item, shape[0], name=f"{name}[{number}]")
+        case _ if not _is_plain(value, shape):
+            expected = shape if isinstance(shape, str) else getattr(shape, "__name__", type(shape).__name__)
+            raise ValueError(f"{name}: expected {expected}, got {repr(value)[:80]}")
+
+
+def _fits(value: object, shape: object, name: str) -> bool:
+    try:
+        require_shape(value, shape, name=name)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_plain(value: object, shape: object) -> bool:
+    if shape is None:
+        return value is None
+    if isinstance(shape, type):
+        return type(value) is shape
+    if isinstance(value, bool) or not isinstance(value, int if shape == COUNT else int | float):
+        return False
+    return isinstance(shape, str) and (0 if shape == COUNT else -MAX_NUMBER) <= value <= MAX_NUMBER

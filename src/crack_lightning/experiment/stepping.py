@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytorch_lightning.utilities import rank_zero_only
 
-from crack_lightning.errors import DataError
+from crack_lightning.errors import CheckpointError, CrackLightningError, DataError
 from crack_lightning.experiment import assembly
 from crack_lightning.experiment.trainers import build_test_trainer, build_trainer
 from crack_lightning.hardware import require_compiler
@@ -95,11 +95,19 @@ class Steps:
             require_compiler()
             classifier.compile_answers()
         classifier.train()  # Lightning takes it as it is, and features were computed in evaluation mode
-        self.trainer.fit(
-            classifier,
-            datamodule=self.datamodule,
-            ckpt_path=None if self.goes_on_from is None else str(self.goes_on_from),
-        )
+        try:
+            self.trainer.fit(
+                classifier,
+                datamodule=self.datamodule,
+                ckpt_path=None if self.goes_on_from is None else str(self.goes_on_from),
+            )
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            if self.goes_on_from is None or self.checkpoints.began or isinstance(error, CrackLightningError):
+                raise
+            raise CheckpointError(
+                f"resume: '{self.goes_on_from}' does not fit its run ({type(error).__name__}: {error}); "
+                "start a new run."
+            ) from error
         return self.checkpoints.history
 
 

@@ -11,6 +11,7 @@ import torch
 
 from crack_lightning.errors import CheckpointError
 from crack_lightning.model.builtin import BUILTIN, load_builtin
+from crack_lightning.model.checkpoint_checks import require_model, require_stored, require_values
 from crack_lightning.model.trained import TrainedClassifier
 
 if TYPE_CHECKING:
@@ -39,20 +40,28 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"checkpoint: '{path}' is damaged or is no checkpoint; give a run's checkpoints/best.ckpt."
         )
     try:
+        require_stored(path)
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise CheckpointError(
             f"checkpoint: '{path}' holds more than weights and plain values, which could run code; "
             "it was not loaded."
         ) from None
-    except (OSError, RuntimeError, EOFError, KeyError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(f"checkpoint: '{path}' is damaged ({reason}); give another file.") from None
-    if not isinstance(loaded, dict) or not {"state_dict", "hyper_parameters"} <= loaded.keys():
+    except Exception as error:  # noqa: BLE001  # a damaged file fails in as many ways as there are bytes
         raise CheckpointError(
-            f"checkpoint: '{path}' holds no model of crack_lightning; give a run's best.ckpt."
-        )
-    return loaded
+            f"checkpoint: '{path}' is damaged ({_reason(error)}); give another file."
+        ) from None
+    try:
+        return require_model(loaded)
+    except ValueError as error:
+        raise CheckpointError(
+            f"checkpoint: '{path}' holds no model of crack_lightning ({_reason(error)}); "
+            "give a run's best.ckpt."
+        ) from None
+
+
+def _reason(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)[:300]
 
 
 def load_classifier(path: Path) -> CrackClassifier:
@@ -70,6 +79,7 @@ def load_classifier(path: Path) -> CrackClassifier:
         return load_builtin(CrackClassifier)
     checkpoint = read_checkpoint(path)
     with _naming(path):
+        require_values(checkpoint["hyper_parameters"])
         classifier = CrackClassifier(**checkpoint["hyper_parameters"])
         classifier.load_state_dict(checkpoint["state_dict"])
         classifier.on_load_checkpoint(checkpoint)
@@ -89,6 +99,7 @@ def load_trained(path: Path) -> TrainedClassifier:
         return load_builtin(TrainedClassifier)
     checkpoint = read_checkpoint(path)
     with _naming(path):
+        require_values(checkpoint["hyper_parameters"])
         classifier = TrainedClassifier(**checkpoint["hyper_parameters"])
         classifier.take_weights(checkpoint["state_dict"])
         classifier.take_up(checkpoint)
@@ -100,8 +111,13 @@ def _naming(path: Path) -> Iterator[None]:
     """Name the file whose values make no classifier."""
     try:
         yield
-    except (AttributeError, TypeError, KeyError, ValueError, RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise CheckpointError(
-            f"checkpoint: '{path}' is no model of this version ({reason}); train it again."
-        ) from None
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError) as error:
+        raise _foreign(path, error) from None
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise _foreign(path, error) from None
+
+
+def _foreign(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"checkpoint: '{path}' is no model of this version ({_reason(error)}); train it again."
+    )

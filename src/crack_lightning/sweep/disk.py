@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from crack_lightning.errors import CrackLightningError
+from crack_lightning.sweep.job_files import read_validation
 from crack_lightning.sweep.jobs import job_context
 from crack_lightning.sweep.journal import DONE, PRUNED
 
@@ -67,8 +67,8 @@ def _score(job: Job) -> tuple[float, ...]:
     """Return the score of a job, higher is better: its first objective, else validation accuracy and loss."""
     if (objective := job.objective) is not None:
         return (objective,)
-    state = json.loads((job.folder / "state.json").read_text(encoding="utf-8"))
-    return state["validation"]["val/accuracy"], -state["validation"]["val/loss"]
+    validation = read_validation(job.folder)
+    return validation["val/accuracy"], -validation["val/loss"]
 
 
 def expected_bytes(weights: Sequence[int], *, keep: str, at_once: int) -> int:

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from crack_lightning.errors import ConfigError, CrackLightningError
 from crack_lightning.run_folder import open_text
+from crack_lightning.sweep.job_files import read_metrics
+from crack_lightning.untrusted_files import COUNT, NUMBER, require_shape
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 JOURNAL = "sweep.jsonl"
 PLANNED, RUNNING, DONE, FAILED, PRUNED = "planned", "running", "done", "failed", "pruned"
+STATES = (PLANNED, RUNNING, DONE, FAILED, PRUNED)
 
 
 @dataclass(kw_only=True)
@@ -66,7 +69,7 @@ class Job:
         """Return its test figures from its report, read once; empty while there is no report."""
         path = self.folder / "report" / "report.json"
         if not self._metrics and path.exists():
-            self._metrics = json.loads(path.read_text(encoding="utf-8"))["metrics"]
+            self._metrics = read_metrics(self.folder)
         return self._metrics
 
 
@@ -136,15 +139,19 @@ class Journal:
             os.truncate(self.path, len(whole))
         try:
             first, *events = [json.loads(line) for line in whole.splitlines()]
-            return dict(first["asked"]), self._jobs(events)
-        except (ValueError, LookupError, TypeError) as error:
-            raise ConfigError(
-                f"sweep.resume: '{self.path}' is damaged ({error!r}); start a new sweep."
-            ) from None
+            require_shape(first, {"asked": {"command": str, "threads": (COUNT, None)}})
+            return first["asked"], self._jobs(events)
+        except (ValueError, LookupError, RecursionError) as error:
+            raise self.damaged(error) from None
+
+    def damaged(self, error: Exception) -> ConfigError:
+        """Compose the error about a file that no sweep has written."""
+        return ConfigError(f"sweep.resume: '{self.path}' is damaged ({error!r}); start a new sweep.")
 
     def _jobs(self, events: list[dict[str, Any]]) -> list[Job]:
         jobs: list[Job] = []
         for event in events:
+            _check(event)
             number = event["job"]
             if "config" in event:
                 if number != len(jobs):
@@ -157,3 +164,26 @@ class Journal:
                 job.state, job.attempts = event["state"], event["attempts"]
                 job.reason = event.get("reason", "")
         return jobs
+
+
+_PLANNED = {"overrides": [str], "config": dict, "params": (dict, None)}
+_STATE = {"state": str, "attempts": COUNT, "reason": (str, None), "values": ({"*": NUMBER}, None)}
+
+
+def _check(event: object) -> None:
+    """Refuse an event that is none of those that a sweep writes.
+
+    Raises:
+        ValueError: With what is expected.
+    """
+    require_shape(event, {"job": COUNT})
+    assert isinstance(event, dict), "checked"
+    json.dumps(event, ensure_ascii=False).encode()  # a lone surrogate cannot be written again
+    if "config" in event:
+        require_shape(event, _PLANNED)
+    elif "state" in event:
+        require_shape(event, _STATE)
+        if event["state"] not in STATES:
+            raise ValueError(f"state: expected one of {', '.join(STATES)}, got {event['state']!r}")
+    else:
+        require_shape(event, {"done": NUMBER, "value": NUMBER})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections import deque
 from typing import TYPE_CHECKING, Any, Literal
@@ -11,11 +10,11 @@ import numpy as np
 import optuna
 
 from crack_lightning.errors import ConfigError
+from crack_lightning.sweep.job_files import read_validation
 from crack_lightning.sweep.journal import DONE, PRUNED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from matplotlib.figure import Figure
 
@@ -67,8 +66,11 @@ class Search:
             pruner=_pruner(settings),
         )
         self._trials: dict[int, optuna.Trial] = {}
-        for event in journal.events():
-            self._replay(event)
+        try:
+            for event in journal.events():
+                self._replay(event)
+        except (LookupError, TypeError, ValueError, RuntimeError) as error:
+            raise journal.damaged(error) from None
         self._left = deque(job for job in jobs if not job.ended)
 
     def next(self) -> Job | None:
@@ -84,7 +86,7 @@ class Search:
     def ended(self, job: Job) -> None:
         """Report a job's objectives to Optuna; failed jobs are not reported."""
         if job.state == DONE:
-            found = read_values(job.folder)
+            found = read_validation(job.folder)
             job.values = {name: found[name] for name in self.settings.objectives}
             self._tell(job.number, [*job.values.values()])
         elif job.state == PRUNED:
@@ -184,12 +186,6 @@ def require_searchable(settings: SweepConfig, dimensions: Sequence[Dimension]) -
             f"sweep.pruner: {moved[0]} changes what the validation loss is, so that epochs of different "
             "trials cannot be compared; use sweep.objectives=[val/accuracy], or sweep.pruner=none."
         )
-
-
-def read_values(folder: Path) -> dict[str, float]:
-    """Return the possible objectives of a finished run: its validation figures and its seconds."""
-    state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
-    return {**state["validation"], "seconds": float(sum(state["seconds"].values()))}
 
 
 def _suggest(trial: optuna.Trial, dimension: Dimension) -> Any:

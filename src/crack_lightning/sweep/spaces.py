@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
 
+_SAME_STEP = 1e-6
+
+
 @dataclass(frozen=True, kw_only=True)
 class Dimension:
     """One dimension of a search space.
@@ -42,6 +45,17 @@ class Dimension:
     def applies(self, params: Mapping[str, Any]) -> bool:
         """Return whether its condition holds for the given values of other dimensions."""
         return self.only_if is None or str(params.get(self.only_if[0])) in self.only_if[1]
+
+    def holds(self, value: object) -> bool:
+        """Return whether a search could have chosen this value."""
+        if self.choices:
+            return value in self.choices
+        if isinstance(value, bool) or not isinstance(value, int if self.whole else int | float):
+            return False
+        if not self.low <= value <= self.high:
+            return False
+        steps = 0 if self.step is None else (value - self.low) / self.step
+        return abs(steps - round(steps)) < _SAME_STEP
 
     @property
     def ends(self) -> tuple[Any, ...]:
@@ -74,6 +88,28 @@ def read_space(overrides: Sequence[Override], only_if: Mapping[str, str]) -> lis
         own = plain[key]
         plain[key] = Dimension(**{**vars(own), "only_if": (other, tuple(values.split(",")))})
     return sorted(plain.values(), key=lambda dimension: dimension.only_if is not None)
+
+
+def require_in_space(params: Mapping[str, Any], dimensions: Sequence[Dimension], *, job: int) -> None:
+    """Refuse parameters in a journal, which may be a stranger's, that the search could not have chosen.
+
+    Args:
+        params: By key, what is to become the overrides of a job.
+        dimensions: Those of the command line.
+        job: The job's number, for the error.
+
+    Raises:
+        ConfigError: If a key is not varied or lacks, or a value is outside of its dimension.
+    """
+    varied = {dimension.key: dimension for dimension in dimensions if dimension.applies(params)}
+    for key in [*params, *varied]:
+        if key not in varied or key not in params or not varied[key].holds(params[key]):
+            expected = f"one of {varied[key].ends}" if key in varied else "no such key"
+            raise ConfigError(
+                f"sweep.resume: of job {job} {key} is expected from the space of this command line "
+                f"({expected}), got {repr(params.get(key))[:80]}; repeat the command that started the sweep, "
+                "or start a new one."
+            )
 
 
 def examples(dimensions: Sequence[Dimension]) -> list[dict[str, Any]]:

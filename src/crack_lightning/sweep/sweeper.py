@@ -18,8 +18,9 @@ from crack_lightning.sweep.journal import FAILED, PLANNED, Job, Journal
 from crack_lightning.sweep.launchers import chosen_launcher
 from crack_lightning.sweep.running import Grid, Runner
 from crack_lightning.sweep.shares import share_out
-from crack_lightning.sweep.spaces import examples
+from crack_lightning.sweep.spaces import examples, require_in_space
 from crack_lightning.sweep.watching import Watch
+from crack_lightning.untrusted_files import COUNT, require_plain_folder, require_shape
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,8 +57,9 @@ def run_sweep(arguments: Sequence[str], *, context: HydraContext, config: DictCo
     with ExitStack() as stack:
         if composer.sweep.resume is not None:
             journal = Journal(sweep_folder(composer.sweep.resume, base, chosen=chosen))
+            require_plain_folder(journal.folder, key="sweep.resume")
             stack.enter_context(sole_writer(journal.folder))
-            jobs = _planned(journal, composer, asked, configs, combinations)
+            jobs = _planned(journal, composer, asked, list(zip(combinations, configs, strict=True)))
             shares = share(composer.sweep.jobs, [job.config for job in jobs] or configs)
             left = configs if composer.searches else [job.config for job in jobs if not job.ended]
             size = _expected(composer, left, shares, journal.folder, ended=sum(job.ended for job in jobs))
@@ -99,7 +101,7 @@ def _plan(
     config: dict[str, Any],
     **more: Any,
 ) -> Job:
-    threads, number = journal.asked()["threads"], len(jobs)
+    threads, number = journal.asked().get("threads"), len(jobs)
     config["trainer"]["threads"] = config["trainer"]["threads"] or threads
     folder = job_folder(composer, journal.folder, overrides, jobs)
     job = Job(number=number, folder=folder, overrides=overrides, config=config, **more)
@@ -111,10 +113,11 @@ def _planned(
     journal: Journal,
     composer: Composer,
     asked: dict[str, Any],
-    configs: list[dict[str, Any]],
-    combinations: list[list[str]],
+    composed: list[tuple[list[str], dict[str, Any]]],
 ) -> list[Job]:
     """Return the jobs of a sweep that goes on, as they stand.
+
+    The journal may be a stranger's: what a job runs is composed anew from this command line.
 
     Raises:
         ConfigError: If they are not what the command line makes now.
@@ -124,21 +127,35 @@ def _planned(
         raise ConfigError(
             f"sweep.resume: '{journal.folder}' is a sweep of {began['command']}, got {composer.command}."
         )
-    require_same("the sweep", began, {**asked, "threads": began["threads"]})
+    require_same("the sweep", began, {**asked, "threads": began.get("threads")})
     if composer.searches:
-        combinations = [composer.trial(job.params) for job in jobs]
-        configs = [composer.compose(combination, checked=False) for combination in combinations]
-    if len(jobs) != len(configs):
+        composed = [_chosen(composer, job) for job in jobs]
+    if len(jobs) != len(composed):
         raise ConfigError(
-            f"sweep.resume: the sweep has {len(jobs)} jobs, and this command line makes {len(configs)}; "
+            f"sweep.resume: the sweep has {len(jobs)} jobs, and this command line makes {len(composed)}; "
             "repeat the command that started it."
         )
-    for job, config, combination in zip(jobs, configs, combinations, strict=True):
-        job.folder = job_folder(composer, journal.folder, combination, jobs[: job.number])
-        config["trainer"]["threads"] = config["trainer"]["threads"] or job.config["trainer"]["threads"]
-        job.config["progress"] = config["progress"]
+    for job, (overrides, config) in zip(jobs, composed, strict=True):
+        job.folder = job_folder(composer, journal.folder, overrides, jobs[: job.number])
+        config["trainer"]["threads"] = config["trainer"]["threads"] or _threads(job, journal)
         require_same(f"job {job.number}", job.config, config)
+        job.config, job.overrides = config, overrides
     return jobs
+
+
+def _chosen(composer: Composer, job: Job) -> tuple[list[str], dict[str, Any]]:
+    require_in_space(job.params, composer.dimensions(), job=job.number)
+    overrides = composer.trial(job.params)
+    return overrides, composer.compose(overrides, checked=False)
+
+
+def _threads(job: Job, journal: Journal) -> int | None:
+    try:
+        require_shape(job.config, {"trainer": {"threads": (COUNT, None)}})
+    except ValueError as error:
+        raise journal.damaged(error) from None
+    threads: int | None = job.config["trainer"].get("threads")
+    return threads
 
 
 def _expected(

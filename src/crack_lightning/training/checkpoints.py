@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from crack_lightning.errors import CrackLightningError, Interrupted
+from crack_lightning.errors import CheckpointError, CrackLightningError, Interrupted
 from crack_lightning.model.checkpoints import read_checkpoint
 from crack_lightning.run_folder import whole_file
 
@@ -60,6 +61,9 @@ def keep_decision(classifier: CrackClassifier, path: Path) -> None:
     WholeCheckpointIO().save_checkpoint(checkpoint, path)
 
 
+_PATH = re.compile(r"[~/\\]|[A-Za-z]:|.*[.][.][/\\]")
+
+
 class WholeCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint whole or not at all, and reads one without running what it holds."""
 
@@ -80,7 +84,32 @@ class WholeCheckpointIO(TorchCheckpointIO):
 
     def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Read plain values and tensors only."""
-        return read_checkpoint(Path(path))
+        checkpoint = read_checkpoint(Path(path))
+        _require_own_paths(checkpoint.get("callbacks"), Path(path))
+        return checkpoint
+
+
+def _require_own_paths(states: object, path: Path) -> None:
+    """Refuse states of callbacks with paths outside the run's folder, which Lightning would delete.
+
+    Raises:
+        CheckpointError: With the first such path.
+    """
+    run = path.absolute().parents[1].resolve()
+    waiting = [states]
+    while waiting:
+        match waiting.pop():
+            case dict() as found:
+                waiting += [*found.keys(), *found.values()]
+            case list() | tuple() as found:
+                waiting += found
+            case str() as text if "://" in text or (
+                _PATH.match(text) and not (run / text).resolve().is_relative_to(run)
+            ):
+                raise CheckpointError(
+                    f"checkpoint: paths of callbacks in '{path}' are expected within its run, got "
+                    f"{text[:200]!r}; leave out the callback that keeps them, or start a new run."
+                )
 
 
 class RunCheckpoints(Checkpoint):
@@ -100,7 +129,7 @@ class RunCheckpoints(Checkpoint):
         self.requests = requests
         self.history: list[dict[str, float]] = []
         self.best_score: float | None = None
-        self.stopped = False
+        self.stopped = self.began = False
         self._saved_at = self._epoch_began = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
@@ -114,6 +143,7 @@ class RunCheckpoints(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restore an early stop, and defer stop requests to the end of a step."""
+        self.began = True
         trainer.should_stop = trainer.should_stop or self.stopped
         self._saved_at = self._epoch_began = time.monotonic()
         self.requests.deferred = True
