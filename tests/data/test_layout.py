@@ -328,6 +328,27 @@ def test_a_picture_counts_once_however_many_links_lead_to_it(tmp_path: Path) -> 
     }
 
 
+def test_a_class_of_links_is_not_named_as_empty(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    fill(tmp_path, "store/a.png", "root/intact/b.png")
+    for name in ("crack", "cracked"):
+        (tmp_path / "root" / name).mkdir()
+    (tmp_path / "root" / "crack" / "more").symlink_to(tmp_path / "store")
+    (tmp_path / "root" / "cracked" / "c.png").symlink_to(tmp_path / "root" / "intact" / "b.png")
+    table = read(tmp_path / "root")
+    assert counts(table) == PAIR
+    assert "no pictures" not in caplog.text
+
+
+def test_a_model_is_tested_on_one_class_of_several_sites(tmp_path: Path) -> None:
+    fill(tmp_path, "deck/cracked/a.png", "wall/cracked/b.png", "crack/x/1/c.png", "crack/y/1/d.png")
+    (tmp_path / "sites").mkdir()
+    for site in ("deck", "wall"):
+        (tmp_path / site).rename(tmp_path / "sites" / site)
+    known = ("intact", "crack")
+    assert counts(read(tmp_path / "sites", known_classes=known)) == {"crack": 2}
+    assert counts(read(tmp_path / "crack", known_classes=known)) == {"crack": 2}
+
+
 def test_metu_counts_what_lies_outside_its_two_folders(tmp_path: Path) -> None:
     fill(tmp_path, "set/Positive/a.jpg", "set/Negative/b.jpg", "set/c.jpg", "more/d.jpg", "more/e.jpg")
     assert left_out(metu.load(tmp_path)) == {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import stat
 from collections import deque
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from crack_lightning.data.folder_names import is_hidden, is_left_in_cloud
@@ -81,7 +81,8 @@ def list_files(root: Path) -> Listing:
             seen.add(real)
             _walk(listing, f"{path}/", real, seen=seen, links=links, linked=True)
     listing.pictures.sort(key=lambda path: path.split("/"))
-    return listing
+    by_links = {str(folder) for path in listing.real for folder in PurePosixPath(path).parents}
+    return replace(listing, empty=[path for path in listing.empty if path not in by_links])
 
 
 def folders_in(folder: Path) -> list[Path]:
@@ -96,7 +97,7 @@ def _walk(
     found = False
     entries = _entries(listing.root / prefix if prefix else listing.root)
     names = {entry.name for entry in entries}
-    if prefix and any(names >= made for made in _OF_A_RUN):
+    if prefix and any(names >= files for files in _OF_A_RUN):
         made = list_files(listing.root / prefix)
         listing.others.extend((f"{prefix}{path}", _RUN) for path in made.pictures)
         return False

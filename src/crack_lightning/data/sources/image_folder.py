@@ -59,9 +59,8 @@ def load(
     known = partial(
         names_class, class_names=class_names, positive_class=positive_class, known_classes=known_classes
     )
-    found, left_out = _find(listing, known, told=class_names is not None)
-    if class_names is None and not any(known_class(tile.class_name, known_classes) for tile in found):
-        found, left_out = _of_root(listing, known_classes) or (found, left_out)
+    told = class_names is not None or bool(known_classes)
+    found, left_out = _of_root(listing, known, known_classes) or _find(listing, known, told=told)
     if not has_images(tile.path for tile in found):
         raise no_images(root)
     folders = sorted({tile.class_name for tile in found})
@@ -95,11 +94,12 @@ def _find(
 
 
 def _of_root(
-    listing: Listing, known_classes: Sequence[str]
+    listing: Listing, known: Callable[[str], bool], known_classes: Sequence[str]
 ) -> tuple[list[Tile], list[tuple[str, str]]] | None:
-    """Return what :func:`_find` does where the root is itself the folder of a model's class."""
+    """Return what :func:`_find` does where the root itself is a class folder, and none lies in it."""
     name = listing.root.resolve().name
-    if known_class(name, known_classes) is None or not has_images(listing.pictures):
+    folders = {folder for path in listing.pictures for folder in path.split("/")[:-1]}
+    if known_class(name, known_classes) is None or any(map(known, folders)):
         return None
     repeated = listing.repeated(listing.pictures)
     tiles = [Tile(path, name) for path in listing.pictures if path not in repeated]
