@@ -66,7 +66,7 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "train": {"cli", "command_line", "config", "hardware", "plugins", "experiment", "report"},
     "evaluate": {"cli", "command_line", "config", "hardware", "experiment", "report"},
-    "predict": {"cli", "config", "hardware", "inference"},
+    "predict": {"cli", "config", "hardware", "inference", "paths"},
     "cache_contents": {"errors", "cache_entries", "untrusted_files"},
     "cache": {"errors", "cache_contents", "cache_entries", "cli"},
     "": {"inference", "paths", ""},

@@ -28,14 +28,16 @@ class CsvWriter:
 
     Args:
         file: From :func:`crack_lightning.run_folder.open_text`.
-        columns: Names of the columns, which are written at once.
+        columns: Names of the columns.
+        header: Whether they are written, at once.
     """
 
-    def __init__(self, file: TextIO, columns: Iterable[str]) -> None:
+    def __init__(self, file: TextIO, columns: Iterable[str], *, header: bool = True) -> None:
         self._columns = list(columns)
         # with this end a lone carriage return is quoted too, and every reader takes it for part of its cell
         self._writer = csv.writer(_Lines(file), lineterminator="\r\n")
-        self._writer.writerow(self._columns)
+        if header:
+            self._writer.writerow(self._columns)
 
     def write(self, rows: Iterable[Sequence[Any]]) -> None:
         """Write rows, each a value a column."""
@@ -60,7 +62,8 @@ def _cell(column: str, value: Any) -> Any:
     return f"./{value}" if column in PATH_COLUMNS else f"'{value}"
 
 
-def _value(column: str, cell: str) -> str:
+def cell_value(column: str, cell: str) -> str:
+    """Return the value that a cell was written for."""
     mark = "./" if column in PATH_COLUMNS else "'"
     plain = cell.removeprefix(mark)
     cell = plain if plain != cell and _FORMULA.match(plain) else cell
@@ -94,7 +97,9 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         reader = csv.DictReader(io.StringIO(text, newline=""), restval="", delimiter=separator)
         columns = [name.strip() for name in reader.fieldnames or []]
         reader.fieldnames = columns
-        rows = [{name: _value(name, row[name]) for name in columns} for row in reader if any(row.values())]
+        rows = [
+            {name: cell_value(name, row[name]) for name in columns} for row in reader if any(row.values())
+        ]
     except csv.Error as error:
         raise ValueError(str(error)) from None
     return columns, rows

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crack_lightning.cli import main
-from crack_lightning.config import PredictConfig, parse, require_checkpoint
+from crack_lightning.config import PredictConfig, parse, require_checkpoint, resumed_prediction
 from crack_lightning.hardware import heavy_imports
+from crack_lightning.paths import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from omegaconf import DictConfig
 
 SCHEMA = PredictConfig
 
 
-def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None = None) -> int:  # noqa: ARG001
+def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None = None) -> int:
     """Predict as configured.
 
     Args:
@@ -29,7 +30,11 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
     Returns:
         The exit code.
     """
-    config = parse(composed, PredictConfig)
+    if composed.resume is not None:
+        folder = Path(expanded(str(composed.resume)))
+        config = resumed_prediction(folder, progress=bool(composed.progress), overrides=overrides)
+    else:
+        config = parse(composed, PredictConfig)
     require_checkpoint(config.checkpoint)
     from crack_lightning.inference.pictures import find_pictures
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from crack_lightning.errors import ConfigError
-from crack_lightning.inference.mapping import CrackMap, overlaid
 from crack_lightning.inference.strips import cell_map, reach, tiles_of
 from crack_lightning.model.engines import eager, prepare_engine
 from crack_lightning.model.heads import LocalNetwork
@@ -101,14 +100,3 @@ def test_a_map_smaller_than_a_tile_is_one_and_one_that_fits_is_cut_without_overl
     assert places == [(0, 0)]
     assert parts.shape == (1, 2, 3)
     assert tiles_of(np.zeros((4, 8), np.float32), tile_px=32)[0] == [(0, 0), (0, 32)]
-
-
-def test_an_overlay_colours_likely_cracks_alone() -> None:
-    cells = np.zeros((4, 5), np.float32)
-    cells[1, 2] = 1.0
-    pixels = np.full((30, 37, 3), 100, np.uint8)
-    shown = overlaid(CrackMap(cells=cells, covered=(30 / 8, 37 / 8), tiles=[]), pixels)
-    assert shown.shape == pixels.shape
-    assert (shown[20:] == 100).all()
-    assert shown[12, 20, 0] > 150
-    assert shown[12, 20, 1] < 100

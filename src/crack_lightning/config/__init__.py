@@ -11,7 +11,7 @@ from crack_lightning.config.moved_data import take_moved_data
 from crack_lightning.config.options import conf_dir
 from crack_lightning.config.own_code import names_code
 from crack_lightning.config.parse import parse, plugin_names, register_schemas, write_config
-from crack_lightning.config.resume import resumed_config
+from crack_lightning.config.resume import resumed_config, resumed_prediction
 from crack_lightning.config.train import TrainConfig
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "require_checkpoint",
     "require_weights",
     "resumed_config",
+    "resumed_prediction",
     "take_moved_data",
     "write_config",
 ]

@@ -11,6 +11,7 @@ from crack_lightning.config.data import DataConfig
 from crack_lightning.config.recipe import ENGINES
 from crack_lightning.config.sweep import SweepConfig
 from crack_lightning.config.trainer import TrainerConfig
+from crack_lightning.errors import ConfigError
 
 _SIDES = ("train_sources", "test_sources")
 MACHINE_KEYS = ("accelerator", "precision", "threads")
@@ -96,6 +97,9 @@ class PredictConfig:
         checkpoint: A run's ``best.ckpt``, or ``builtin`` for the head that comes with the package.
         source: Files, folders or glob patterns.
         outputs: Folder of all runs.
+        resume: The folder of a prediction that was interrupted; it goes on with the pictures that have no
+            answer yet, as it was configured.
+        threshold: Call a crack from this probability on, between 0 and 1; ``null`` takes the checkpoint's.
         annotate: Also write each picture with its class and probability on it.
         explain: Also write each picture with the places where the model sees evidence; a pass forth and back.
         map: Look at each picture at its own size and write where its cracks are; needs a local head. A
@@ -114,6 +118,8 @@ class PredictConfig:
     checkpoint: str = MISSING
     source: list[str] = MISSING
     outputs: str = "outputs"
+    resume: str | None = None
+    threshold: float | None = None
     annotate: bool = False
     explain: bool = False
     map: bool | None = None
@@ -130,6 +136,8 @@ class PredictConfig:
         require_range("batch_size", self.batch_size, low=1)
         if self.scale is not None:
             require_range("scale", self.scale, low=1e-6, high=16)
+        if self.threshold is not None and not 0 < self.threshold < 1:
+            raise ConfigError(f"threshold: expected a number between 0 and 1, got {self.threshold}.")
 
     @property
     def makes_maps(self) -> bool:

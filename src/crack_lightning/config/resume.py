@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml  # type: ignore[import-untyped]
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from crack_lightning.config.commands import PredictConfig
 from crack_lightning.config.moved_data import with_moved_data
 from crack_lightning.config.own_code import names_code, require_repeated
 from crack_lightning.config.parse import parse
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+T = TypeVar("T", TrainConfig, PredictConfig)
 _MAY_CHANGE = ("trainer.max_epochs", "trainer.log_every", "progress", "resume")
-_NODES = ("data", "model", "optimizer", "recipe", "trainer")
-"""What every run's configuration has had from the beginning."""
+_NODES = {"train": ("data", "model", "optimizer", "recipe", "trainer"), "predict": ("source", "trainer")}
+"""What every configuration of a command has had from the beginning."""
 _RESOLVED = re.compile(r"\$\{[^{}]*:")
 """What would fetch something; any other text is taken as it is."""
 _MAX_CONFIG_BYTES, _MAX_DEPTH = 2**18, 30
@@ -51,13 +53,7 @@ def resumed_config(
         ConfigError: If the folder holds no run, names code of its own, or a change is not permitted.
         DataError: If links in the folder lead out of it.
     """
-    path = folder / "config.yaml"
-    if not path.is_file():
-        raise ConfigError(
-            f"resume: there is no run in '{folder}' (no config.yaml); give the folder of a run."
-        )
-    require_plain_folder(folder, key="resume")
-    config = _read_config(path)
+    config = _read_config(folder, TrainConfig, command="train")
     keys = [override.lstrip("+~").partition("=")[0] for override in overrides if not names_code(override)]
     moved = moved or {}
     may_change = {*_MAY_CHANGE, *moved} | ({"data"} if "data.source" in moved else set())
@@ -81,19 +77,48 @@ def resumed_config(
     return config
 
 
-def _read_config(path: Path) -> TrainConfig:
+def resumed_prediction(folder: Path, *, progress: bool, overrides: Sequence[str]) -> PredictConfig:
+    """Read the configuration of a prediction that is to go on; the folder may be a stranger's.
+
+    Args:
+        folder: The prediction's folder.
+        progress: Whether to show bars, which may change.
+        overrides: What the user typed, ``key=value`` each.
+
+    Raises:
+        ConfigError: If the folder holds no prediction, or a change is not permitted.
+        DataError: If links in the folder lead out of it.
+    """
+    config = _read_config(folder, PredictConfig, command="predict")
+    keys = [override.lstrip("+~").partition("=")[0] for override in overrides]
+    if refused := [key for key in keys if key not in ("progress", "resume")]:
+        raise ConfigError(
+            f"{refused[0]}: a resumed run keeps its settings; only progress may change. "
+            "Leave it out, or start a new run."
+        )
+    config.progress = progress
+    return config
+
+
+def _read_config(folder: Path, schema: type[T], *, command: str) -> T:
+    path = folder / "config.yaml"
+    if not path.is_file():
+        raise ConfigError(
+            f"resume: there is no run in '{folder}' (no config.yaml); give the folder of a run."
+        )
+    require_plain_folder(folder, key="resume")
     try:
-        return parse(_read_settings(path), TrainConfig)
+        return parse(_read_settings(path, nodes=_NODES[command]), schema)
     except ConfigError as error:
         raise ConfigError(
-            f"resume: '{path}' is of no run of train here ({error}); give one's folder."
+            f"resume: '{path}' is of no run of {command} here ({error}); give one's folder."
         ) from None
     except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError, OmegaConfBaseException) as error:
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise ConfigError(f"resume: '{path}' cannot be read ({reason}); give another folder.") from None
 
 
-def _read_settings(path: Path) -> DictConfig:
+def _read_settings(path: Path, *, nodes: Sequence[str]) -> DictConfig:
     """Read a configuration as plain data: no alias that swells it, no reference that fetches a secret.
 
     Raises:
@@ -105,7 +130,7 @@ def _read_settings(path: Path) -> DictConfig:
     plain = OmegaConf.to_container(loaded, resolve=False)
     if not isinstance(loaded, DictConfig) or not isinstance(plain, dict):
         raise ConfigError(f"expected keys and values, got a {type(plain).__name__}")
-    if lacking := [name for name in _NODES if not isinstance(plain.get(name), dict) or not plain[name]]:
+    if lacking := [name for name in nodes if not isinstance(plain.get(name), dict | list) or not plain[name]]:
         raise ConfigError(f"it has no settings of {', '.join(lacking)}")
     if reference := next(filter(_RESOLVED.search, _texts(plain)), None):
         raise ConfigError(f"references are not followed, got {reference[:80]!r}")

@@ -8,61 +8,59 @@ import numpy as np
 
 from crack_lightning.data.decoding import decode_image
 from crack_lightning.data.loading import UnreadableImageError
-from crack_lightning.inference.mapping import TooSmallError, write_map, write_tiles
+from crack_lightning.inference.mapping import TooSmallError, tile_rows, write_map
 from crack_lightning.inference.predictor import Answers
-from crack_lightning.paths import places
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from crack_lightning.inference.mapping import CrackMap, CrackMapper
+    from crack_lightning.inference.growing_table import GrowingTable
+    from crack_lightning.inference.mapping import CrackMapper
 
 
-def map_pictures(
-    pictures: Sequence[Path], folder: Path, *, mapper: CrackMapper, on_batch: Callable[[int], object]
-) -> Answers:
-    """Map the pictures that can be read; write ``tiles.csv``, and a map and an overlay of each in ``maps/``.
+def map_photos(
+    photos: Sequence[Path], *, mapper: CrackMapper, places: Mapping[Path, Path], tiles: GrowingTable
+) -> Iterator[Answers]:
+    """Map photos; write a map and an overlay of each that can be read, and its tiles.
 
     Args:
-        pictures: N files.
-        folder: Where to write.
+        photos: N files.
         mapper: The model's.
-        on_batch: Called for each picture with 1.
+        places: Where the map of each is written, without suffix.
+        tiles: Where its tiles are written.
 
-    Returns:
-        Each picture's probability is that of its tile which is likeliest cracked. There is no novelty: that
-        of the whole picture says nothing of its tiles.
+    Yields:
+        The answer for each, once its map and tiles are written. Its probability is that of its tile which is
+        likeliest cracked. There is no novelty: that of the whole photo says nothing of its tiles.
     """
-    probabilities = np.full((len(pictures), 2), np.nan, np.float32)
-    labels, problems = [""] * len(pictures), [""] * len(pictures)
+    for photo in photos:
+        try:
+            pixels = decode_image(photo)
+            found = mapper.map(pixels)
+        except (UnreadableImageError, TooSmallError) as error:
+            reason = error.reason if isinstance(error, UnreadableImageError) else str(error)
+            yield _answer(photo, None, mapper, problem=reason)
+            continue
+        write_map(found, pixels, places[photo], threshold=mapper.threshold)
+        tiles.write(tile_rows(str(photo), found, threshold=mapper.threshold))
+        yield _answer(photo, max(tile.probability for tile in found.tiles), mapper)
 
-    def mapped() -> Iterator[tuple[str, CrackMap]]:
-        for row, place in enumerate(places(pictures, folder / "maps")):
-            on_batch(1)
-            try:
-                pixels = decode_image(pictures[row])
-                found = mapper.map(pixels)
-            except UnreadableImageError as error:
-                problems[row] = error.reason
-                continue
-            except TooSmallError as error:
-                problems[row] = str(error)
-                continue
-            write_map(found, pixels, place)
-            largest = max(tile.probability for tile in found.tiles)
-            probabilities[row] = 1 - largest
-            probabilities[row, mapper.positive_index] = largest
-            called = mapper.positive_index if largest >= mapper.threshold else 1 - mapper.positive_index
-            labels[row] = mapper.class_names[called]
-            yield str(pictures[row]), found
 
-    write_tiles(mapped(), folder / "tiles.csv", threshold=mapper.threshold)
+def _answer(photo: Path, largest: float | None, mapper: CrackMapper, *, problem: str = "") -> Answers:
+    probabilities = np.full((1, 2), np.nan, np.float32)
+    label = ""
+    if largest is not None:
+        probabilities[0] = 1 - largest
+        probabilities[0, mapper.positive_index] = largest
+        called = mapper.positive_index if largest >= mapper.threshold else 1 - mapper.positive_index
+        label = mapper.class_names[called]
     return Answers(
-        names=[str(picture) for picture in pictures],
-        labels=labels,
+        names=[str(photo)],
+        labels=[label],
         probabilities=probabilities,
         class_names=mapper.class_names,
-        novelty=np.full(len(pictures), np.nan, np.float32),
-        problems=problems,
+        novelty=np.full(1, np.nan, np.float32),
+        problems=[problem],
+        threshold=mapper.threshold,
     )

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from crack_lightning.csv_files import write_table
 from crack_lightning.errors import ConfigError
+from crack_lightning.inference.outlines import outlined
 from crack_lightning.inference.scaled_photo import ScaledPhoto
 from crack_lightning.inference.strips import PIECE_PX, cell_map, reach, tiles_of
 from crack_lightning.model.engines import eager
@@ -20,7 +20,7 @@ from crack_lightning.model.networks import CellNetwork
 from crack_lightning.run_folder import whole_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from crack_lightning.model.engines import Compute
     from crack_lightning.model.trained import AnsweringParts
 
-_LEAST_SHOWN = 0.3
-_COLUMNS = ("path", "top_px", "left_px", "height_px", "width_px")
+_PLACE = ("top_px", "left_px", "height_px", "width_px")
+TILE_COLUMNS = ("path", *_PLACE, "probability_crack", "called_crack")
+_FULL_COLOUR = (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
+_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 90, *_FULL_COLOUR)  # half of it takes a thin line's colour
 
 
 class MapTile(NamedTuple):
@@ -79,6 +81,7 @@ class CrackMapper:
             :data:`~crack_lightning.inference.strips.PIECE_PX`.
         scale: Pixels of the network's input per pixel of a photo; by default those of training
             (:func:`map_scale`).
+        threshold: The least probability that is called a crack; the checkpoint's by default.
 
     Attributes:
         reach_px: How far from itself a cell looks, pixels of the network's input.
@@ -99,6 +102,7 @@ class CrackMapper:
         compute: Compute | None = None,
         piece_px: int = PIECE_PX["eager"],
         scale: float | None = None,
+        threshold: float | None = None,
     ) -> None:
         self.reach_px = map_reach(classifier)
         assert isinstance(classifier.backbone, LocalNetwork)
@@ -107,7 +111,7 @@ class CrackMapper:
         self._piece_px = piece_px
         self.scale = scale or map_scale(classifier)
         self._temperature = float(classifier.hparams["temperature"])
-        self.threshold = float(classifier.hparams["threshold"])
+        self.threshold = threshold or float(classifier.hparams["threshold"])
         self.class_names: tuple[str, ...] = tuple(classifier.hparams["class_names"])
         self.positive_index = self.class_names.index(classifier.hparams["positive_class"])
         self.tile_px = int(classifier.hparams["image_size"])
@@ -193,41 +197,41 @@ def untrained_reach(classifier: AnsweringParts) -> int:
     return reach(network.eval().cells)
 
 
-def write_map(found: CrackMap, pixels: NDArray[np.uint8], stem: Path) -> None:
+def write_map(found: CrackMap, pixels: NDArray[np.uint8], stem: Path, *, threshold: float) -> None:
     """Write ``<stem>.map.png``, a pixel a cell and white for a crack, and ``<stem>.overlay.jpg``."""
     shown = (found.cells * 255).round().astype(np.uint8)
     _write(stem.with_name(f"{stem.name}.map.png"), shown, [])
-    picture = overlaid(found, pixels)
+    picture = outlined(pixels, called_pixels(found, pixels.shape[:2], threshold=threshold))
     blue_first = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), np.uint8)
-    _write(stem.with_name(f"{stem.name}.overlay.jpg"), blue_first, [cv2.IMWRITE_JPEG_QUALITY, 90])
+    _write(stem.with_name(f"{stem.name}.overlay.jpg"), blue_first, _JPEG)
 
 
-def overlaid(found: CrackMap, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Colour a photo, uint8 ``(H, W, 3)``, where a crack is likelier than ``0.3``; elsewhere it stays."""
-    (height, width), (tall, wide) = pixels.shape[:2], found.covered
-    likely = np.asarray(
-        Image.fromarray(found.cells).resize(
-            (width, height), Image.Resampling.BILINEAR, box=(0, 0, wide, tall)
-        )
-    )
-    where = likely > _LEAST_SHOWN
-    share = 0.65 * (likely[where][:, None] - _LEAST_SHOWN) / (1 - _LEAST_SHOWN)
-    shown = pixels.copy()
-    shown[where] = pixels[where] * (1 - share) + np.array([255, 30, 60], np.float32) * share
-    return shown
+def called_pixels(found: CrackMap, shape: tuple[int, ...], *, threshold: float) -> NDArray[np.bool_]:
+    """Return where a photo's crack is, bool ``(H, W)``: likely cells of the tiles that are called a crack.
+
+    A photo that is called intact has none, and one that is called a crack has some.
+    """
+    in_called = np.zeros(shape, np.bool_)
+    for top, left, height, width, probability in found.tiles:
+        if probability >= threshold:
+            in_called[top : top + height, left : left + width] = True
+    return in_called & (photo_probability(found, shape) >= threshold)
 
 
-def write_tiles(rows: Iterable[tuple[str, CrackMap]], path: Path, *, threshold: float) -> None:
-    """Write a row a tile of each picture: its path, the tile's place and size, its answer."""
-    cells = (
-        [name, *tile[:4], f"{tile.probability:.6f}", int(tile.probability >= threshold)]
-        for name, found in rows
-        for tile in found.tiles
-    )
-    write_table(path, [*_COLUMNS, "probability_crack", "called_crack"], cells)
+def photo_probability(found: CrackMap, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return the probability of a crack at each pixel of a photo, float32 ``(H, W)``."""
+    (height, width), (tall, wide) = shape, found.covered
+    cells, box = Image.fromarray(found.cells), (0, 0, wide, tall)
+    return np.asarray(cells.resize((width, height), Image.Resampling.BILINEAR, box=box))
 
 
-def _write(path: Path, picture: NDArray[np.uint8], settings: list[int]) -> None:
+def tile_rows(name: str, found: CrackMap, *, threshold: float) -> Iterator[list[object]]:
+    """Yield a row of ``tiles.csv``, by ``TILE_COLUMNS``, a tile of a photo."""
+    for tile in found.tiles:
+        yield [name, *tile[:4], f"{tile.probability:.6f}", int(tile.probability >= threshold)]
+
+
+def _write(path: Path, picture: NDArray[np.uint8], settings: Sequence[int]) -> None:
     done, data = cv2.imencode(path.suffix, picture, settings)
     assert done, f"cv2 cannot encode {path.suffix} of {picture.shape}"
     with whole_file(path) as temporary:

@@ -1,51 +1,55 @@
-"""The run behind ``predict``: files in, a table, a CSV and annotated pictures out."""
+"""The run behind ``predict``: files in, a growing table and pictures out, and on again after a break."""
 
 from __future__ import annotations
 
 import logging
+import shlex
+import threading
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
-from rich.text import Text
 
 from crack_lightning.config import write_config
-from crack_lightning.console import printable
-from crack_lightning.csv_files import write_table
-from crack_lightning.data.decoding import decode_image
 from crack_lightning.data.left_out import describe_left_out
-from crack_lightning.errors import ConfigError, DataError
+from crack_lightning.errors import ConfigError, DataError, Interrupted
 from crack_lightning.hardware import configure_process, plan_hardware
+from crack_lightning.inference.answer_rows import AnswerColumns, AnswerCount
 from crack_lightning.inference.computing import MANY, are_large, choose
-from crack_lightning.inference.explained import explained_pictures
-from crack_lightning.inference.mapped import map_pictures
-from crack_lightning.inference.mapping import CrackMapper, map_reach
-from crack_lightning.inference.pictures import annotate
-from crack_lightning.inference.predictor import Predictor, answering_network
+from crack_lightning.inference.explained import AspectExplainer, MapExplainer
+from crack_lightning.inference.framed import FramedPhotos
+from crack_lightning.inference.growing_table import GrowingTable
+from crack_lightning.inference.mapped import map_photos
+from crack_lightning.inference.mapping import TILE_COLUMNS, CrackMapper, map_reach
+from crack_lightning.inference.predictor import Predictor, answering_network, threshold_of
 from crack_lightning.inference.strips import PIECE_PX
 from crack_lightning.memory import memory_for
 from crack_lightning.model.checkpoints import load_trained
-from crack_lightning.model.explain import Explainer, LocalExplainer, explainer_of
+from crack_lightning.model.explain import LocalExplainer, explainer_of
 from crack_lightning.model.networks import CellNetwork
 from crack_lightning.paths import places
+<<<<<<< HEAD
 from crack_lightning.run_folder import logging_to, made_folder, sole_writer
+=======
+from crack_lightning.processes import sigterm_raises
+from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer
+>>>>>>> b4c3342 (Write predict's answers as they come, go on after a break, and outline what is called)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Iterator, Sequence
 
     from crack_lightning.config import PredictConfig
     from crack_lightning.data.left_out import LeftOut
     from crack_lightning.hardware import HardwarePlan
+    from crack_lightning.inference.explained import PhotoExplainer
     from crack_lightning.inference.predictor import Answers
     from crack_lightning.model.trained import AnsweringParts
 
 log = logging.getLogger(__name__)
-_SHOWN = 20
+_PREDICTIONS, _TILES = "predictions.csv", "tiles.csv"
+_MADE = (_PREDICTIONS, _TILES, "maps/", "annotated/", "explained/")
 
 
 def run_prediction(
@@ -55,13 +59,14 @@ def run_prediction(
     left_out: Sequence[LeftOut] = (),
     folder: Path | None = None,
 ) -> Path:
-    """Classify files; write ``predictions.csv``, and ``annotated/``, ``explained/``, ``maps/`` where asked.
+    """Classify files; write ``predictions.csv`` as they come, and the pictures that are asked for.
 
     Args:
-        config: Checked settings.
+        config: Checked settings; the folder's own where a run is resumed.
         pictures: The files that ``config.source`` means.
         left_out: What lies beside them in its folders.
-        folder: The run's folder; a new one by default.
+        folder: The run's folder; a run in it goes on with the files that have no row yet. A new one by
+            default.
 
     Returns:
         The folder.
@@ -69,7 +74,7 @@ def run_prediction(
     Raises:
         CheckpointError: If the checkpoint cannot be used.
         ConfigError: If the network cannot be explained or give a map, and shall; if it is to abstain from
-            foreign pictures, and the checkpoint does not tell them.
+            foreign pictures, and the checkpoint does not tell them; if it takes no threshold.
         DataError: If not one picture can be read.
     """
     trainer = config.trainer
@@ -78,6 +83,7 @@ def run_prediction(
     )
     configure_process(plan.threads)
     classifier = load_trained(Path(config.checkpoint))
+<<<<<<< HEAD
     explainer = explainer_of(classifier) if config.explain else None
     wants_map = config.makes_maps
     if wants_map:
@@ -103,49 +109,167 @@ def run_prediction(
         if config.annotate or explainer is not None:
             _write_pictures(config, answers, classifier, explainer, folder=folder)
         Console().print(summary(answers, positive_class=positive))
+=======
+    work = _Work(config, classifier, plan)
+    folder = folder or create_run_folder(Path(config.outputs), "predict")
+    with sole_writer(folder), logging_to(folder / "run.log"), _interruptible(folder):
+        config.resume = None
+        write_config(config, folder / "config.yaml")
+        log.info("machine: %s", plan.reason)
+        own = folder.resolve()
+        photos = [picture for picture in pictures if own not in picture.resolve().parents]
+        count = work.answer(photos, folder)
+        Console().print(count.table())
+>>>>>>> b4c3342 (Write predict's answers as they come, go on after a break, and outline what is called)
         if left_out:
             log.warning("%s", describe_left_out(left_out))
-        if any(answers.problems):
-            log.warning("not read: %s", _named(answers))
-        log.info("predictions: %s", folder / "predictions.csv")
+        _close(count, folder, threshold=work.threshold_words)
     return folder
 
 
-def _answers(
-    config: PredictConfig,
-    classifier: AnsweringParts,
-    pictures: list[Path],
-    *,
-    plan: HardwarePlan,
-    map_into: Path | None,
-) -> Answers:
-    with Progress(disable=not config.progress, transient=True) as progress:
-        told = progress.add_task("Predicting", total=len(pictures))
+@contextmanager
+def _interruptible(folder: Path) -> Iterator[None]:
+    """Say how to go on where the block is interrupted; SIGTERM, too, ends it in order."""
+    with ExitStack() as stack:
+        if threading.current_thread() is threading.main_thread():
+            stack.enter_context(sigterm_raises())
+        try:
+            yield
+        except (KeyboardInterrupt, Interrupted):
+            again = shlex.quote(f"resume={folder}")
+            log.info("stopped: python -m crack_lightning.predict %s goes on", again)
+            raise
 
-        def on_batch(done: int) -> None:
-            progress.update(told, advance=done)
 
-        if map_into is not None:
-            network, large = CellNetwork(classifier), are_large(pictures)
-            choice, compute = choose(config, network, plan=plan, image_size=None, worth_trying=large)
-            mapper = CrackMapper(
-                classifier, compute=compute, piece_px=PIECE_PX[choice.family], scale=config.scale
-            )
-            log.info("scale: %s", _told_scale(config, classifier, mapper))
-            return map_pictures(pictures, map_into, mapper=mapper, on_batch=on_batch)
-        _, compute = choose(
-            config,
-            answering_network(classifier),
-            plan=plan,
-            image_size=int(classifier.hparams["image_size"]),
-            worth_trying=len(pictures) >= MANY,
+def _close(count: AnswerCount, folder: Path, *, threshold: str) -> None:
+    """Say what could not be read, and last of all what was found, from which probability on, and where."""
+    if count.unread == count.total:
+        raise DataError(f"source: none of {count.total:,} files can be read: {count.unread_named}.")
+    if count.unread:
+        log.warning(
+            "not read: %s of %s pictures, named with the reason in %s, column problem: %s",
+            f"{count.unread:,}",
+            f"{count.total:,}",
+            _PREDICTIONS,
+            count.unread_named,
         )
-        predictor = Predictor(classifier, compute=compute)
-        return predictor.predict(pictures, batch_size=config.batch_size, on_batch=on_batch)
+    made = ", ".join(name for name in _MADE if (folder / name).exists())
+    log.info("%s pictures: %s; %s; in %s: %s", f"{count.total:,}", count.counts, threshold, folder, made)
 
 
-def _told_scale(config: PredictConfig, classifier: AnsweringParts, mapper: CrackMapper) -> str:
-    """Say at what scale photos are mapped, and why."""
+class _Work:
+    """What a prediction needs beside its files, checked before anything is written."""
+
+    def __init__(self, config: PredictConfig, classifier: AnsweringParts, plan: HardwarePlan) -> None:
+        self._config, self._classifier, self._plan = config, classifier, plan
+        self._maps = config.makes_maps
+        self._explainer = explainer_of(classifier) if config.explain else None
+        if self._maps:
+            map_reach(classifier)
+        if config.abstain and classifier.novelty is None:
+            raise ConfigError(
+                "abstain: a checkpoint with a limit for foreign pictures is expected, and "
+                f"'{config.checkpoint}' has none; train it again, or leave abstain out."
+            )
+        self._threshold = threshold_of(classifier.hparams, config.threshold)
+
+    @property
+    def threshold_words(self) -> str:
+        """From which probability on a crack is called, and who says so."""
+        if self._threshold is None:
+            return "the likeliest class is called"
+        whose = "the checkpoint's" if self._config.threshold is None else "threshold= as given"
+        name = self._classifier.hparams["positive_class"]
+        return f"{name} from a probability of {self._threshold:.3g} on ({whose})"
+
+    def answer(self, photos: list[Path], folder: Path) -> AnswerCount:
+        """Answer the photos that have no row yet; return what all rows hold."""
+        hparams = self._classifier.hparams
+        columns = AnswerColumns(
+            class_names=tuple(hparams["class_names"]), positive_class=hparams["positive_class"]
+        )
+        count, answered = AnswerCount(columns=columns), set[str]()
+        with ExitStack() as stack:
+            table = stack.enter_context(GrowingTable(folder / _PREDICTIONS, columns.names))
+            for row in table.rows():
+                count.add(row)
+                answered.add(row["path"])
+            left = [photo for photo in photos if str(photo) not in answered]
+            if answered:
+                log.info("resume: %s of %s pictures are answered", f"{count.total:,}", f"{len(photos):,}")
+            progress = stack.enter_context(Progress(disable=not self._config.progress, transient=True))
+            bar = progress.add_task("Predicting", total=len(photos), completed=count.total)
+            framed = self._framed(photos, folder)
+            for answers in self._answers(photos, left, folder, answered, stack) if left else ():
+                given = answers.abstaining() if self._config.abstain else answers
+                framed.write(given)
+                rows = list(columns.rows(given))
+                table.write(rows)
+                for cells in rows:
+                    count.add(dict(zip(columns.names, cells, strict=True)))
+                progress.update(bar, advance=len(given))
+        return count
+
+    def _answers(
+        self, photos: list[Path], left: list[Path], folder: Path, answered: set[str], stack: ExitStack
+    ) -> Iterator[Answers]:
+        """Return the answers for what is left, by the engine that all photos together deserve."""
+        if self._maps:
+            where = dict(zip(photos, places(photos, folder / "maps"), strict=True))
+            tiles = GrowingTable(folder / _TILES, TILE_COLUMNS, keep=answered.__contains__)
+            mapper = self._mapper(large=are_large(photos))
+            log.info("scale: %s", _scale_words(self._config, self._classifier, mapper))
+            return map_photos(left, mapper=mapper, places=where, tiles=stack.enter_context(tiles))
+        _, compute = choose(
+            self._config,
+            answering_network(self._classifier),
+            plan=self._plan,
+            image_size=int(self._classifier.hparams["image_size"]),
+            worth_trying=len(photos) >= MANY,
+        )
+        predictor = Predictor(self._classifier, compute=compute)
+        return predictor.stream(left, batch_size=self._config.batch_size, threshold=self._config.threshold)
+
+    def _mapper(self, *, large: bool) -> CrackMapper:
+        network = CellNetwork(self._classifier)
+        choice, compute = choose(self._config, network, plan=self._plan, image_size=None, worth_trying=large)
+        return CrackMapper(
+            self._classifier,
+            compute=compute,
+            piece_px=PIECE_PX[choice.family],
+            scale=self._config.scale,
+            threshold=self._config.threshold,
+        )
+
+    def _framed(self, photos: list[Path], folder: Path) -> FramedPhotos:
+        explainer: PhotoExplainer | None = None
+        positive = self._classifier.hparams["positive_class"]
+        if isinstance(self._explainer, LocalExplainer) and _can_map(self._classifier):
+            explainer = MapExplainer(self._mapper(large=are_large(photos)))
+        elif self._explainer is not None:
+            size = int(self._classifier.hparams["image_size"])
+            explainer = AspectExplainer(self._explainer, image_size=size)
+        if explainer is not None:
+            log.info("explained: by %s, for %s", explainer.method, positive or "the class that is called")
+        return FramedPhotos(
+            photos,
+            folder,
+            positive_class=positive,
+            annotate=self._config.annotate,
+            explainer=explainer,
+        )
+
+
+def _can_map(classifier: AnsweringParts) -> bool:
+    try:
+        map_reach(classifier)
+    except ConfigError:
+        return False
+    return True
+
+
+def _scale_words(config: PredictConfig, classifier: AnsweringParts, mapper: CrackMapper) -> str:
+    """Return at what scale photos are mapped, and why."""
     if config.scale is not None:
         why = "as scale= says"
     elif classifier.hparams.get("train_scale"):
@@ -153,111 +277,3 @@ def _told_scale(config: PredictConfig, classifier: AnsweringParts, mapper: Crack
     else:
         why = "as this checkpoint does not know that of its training tiles; set scale= if it is another"
     return f"{mapper.scale:.3g} pixels of the network's input per pixel of a photo, {why}"
-
-
-def write_predictions(answers: Answers, path: Path, *, positive_class: str | None) -> None:
-    """Write ``path,predicted,probability_crack,novelty,foreign,problem``; of more classes all probabilities.
-
-    Where a picture cannot be read, or the model tells no foreign ones, the values are empty.
-    """
-    names = answers.class_names
-    shown = [positive_class] if positive_class is not None and len(names) == 2 else list(names)
-    columns = [names.index(name) for name in shown]
-    rows = []
-    for name, label, row, novelty, problem in zip(
-        answers.names, answers.labels, answers.probabilities, answers.novelty, answers.problems, strict=True
-    ):
-        values = [""] * len(columns) if problem else [str(row[column]) for column in columns]
-        known = ["", ""] if np.isnan(novelty) else [str(novelty), "yes" if novelty > 1 else "no"]
-        rows.append([name, label, *values, *known, problem])
-    of_classes = [f"probability_{name}" for name in shown]
-    write_table(path, ["path", "predicted", *of_classes, "novelty", "foreign", "problem"], rows)
-
-
-def _write_pictures(
-    config: PredictConfig,
-    answers: Answers,
-    classifier: AnsweringParts,
-    explainer: Explainer | LocalExplainer | None,
-    *,
-    folder: Path,
-) -> None:
-    """Write what was asked for into ``annotated/`` and ``explained/``."""
-    readable = [row for row, problem in enumerate(answers.problems) if not problem]
-    paths = [Path(answers.names[row]) for row in readable]
-    positive = classifier.hparams["positive_class"]
-    if config.annotate:
-        write_framed(
-            answers, readable, map(decode_image, paths), folder / "annotated", positive_class=positive
-        )
-    if explainer is not None:
-        log.info("explained: by %s, for %s", explainer.method, positive or "the class that is called")
-        likeliest = np.argmax(answers.probabilities, axis=1)
-        tinted = explained_pictures(
-            explainer,
-            paths,
-            [answers.class_names.index(positive) if positive else int(likeliest[row]) for row in readable],
-            image_size=int(classifier.hparams["image_size"]),
-            batch_size=config.batch_size,
-        )
-        write_framed(answers, readable, tinted, folder / "explained", positive_class=positive)
-
-
-def write_framed(
-    answers: Answers,
-    rows: Sequence[int],
-    pictures: Iterable[NDArray[np.uint8]],
-    folder: Path,
-    *,
-    positive_class: str | None,
-) -> None:
-    """Write pictures of some rows with what is said of them."""
-    shown = places([Path(answers.names[row]) for row in rows], folder)
-    for row, place, pixels in zip(rows, shown, pictures, strict=True):
-        annotate(
-            pixels,
-            place.with_name(f"{place.name}.{folder.name}.jpg"),
-            text=_band(answers, row),
-            positive=answers.labels[row] == positive_class,
-        )
-
-
-def _band(answers: Answers, row: int) -> str:
-    """Say what is written on a picture: its class, its probability, whether it is foreign."""
-    said = ["foreign"] if answers.foreign[row] else []
-    if label := answers.labels[row]:
-        probability = answers.probabilities[row, answers.class_names.index(label)]
-        said.insert(0, f"{label} {probability:.1%}")
-    return ", ".join(said)
-
-
-def summary(answers: Answers, *, positive_class: str | None) -> Table:
-    """Build a console table: the likeliest of the positive class first, and a count of each class."""
-    column = answers.class_names.index(positive_class) if positive_class is not None else 0
-    name = answers.class_names[column]
-    probability = np.where(np.isnan(answers.probabilities[:, column]), -1, answers.probabilities[:, column])
-    order = np.argsort(-probability, kind="stable")
-    counts = ", ".join(f"{answers.labels.count(label):,} {label}" for label in answers.class_names)
-    others = {"foreign": int(answers.foreign.sum()), "not read": sum(map(bool, answers.problems))}
-    title = ", ".join([counts, *(f"{number:,} {what}" for what, number in others.items() if number)])
-    table = Table(title=title, title_justify="left")
-    for heading in ("picture", "predicted", f"probability of {name}"):
-        table.add_column(heading, overflow="fold", justify="right" if heading.startswith("prob") else "left")
-    table.add_column("foreign")
-    for row in order[:_SHOWN]:
-        value = "" if answers.problems[row] else f"{answers.probabilities[row, column]:.4f}"
-        label = answers.labels[row] or ("not read" if answers.problems[row] else "no answer")
-        far = f"yes, {answers.novelty[row]:.3g} times the limit" if answers.foreign[row] else ""
-        table.add_row(Text(printable(answers.names[row])), label, value, far)
-    if len(order) > _SHOWN:
-        table.add_row(f"… and {len(order) - _SHOWN:,} more in predictions.csv", "", "", "")
-    return table
-
-
-def _named(answers: Answers) -> str:
-    bad = [
-        f"{name} ({problem})"
-        for name, problem in zip(answers.names, answers.problems, strict=True)
-        if problem
-    ]
-    return "; ".join(bad[:5]) + (f"; and {len(bad) - 5} more" if len(bad) > 5 else "")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import operator
 import sys
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from crack_lightning.data.loading import UnreadableImageError, in_order, resized
+from crack_lightning.errors import ConfigError
 from crack_lightning.evaluation.predictions import predicted_labels
 from crack_lightning.inference.inputs import named_pictures
 from crack_lightning.model.checkpoints import load_trained
@@ -23,7 +23,7 @@ from crack_lightning.model.looks import looks
 from crack_lightning.model.networks import AnsweringNetwork, LogitNetwork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -87,6 +87,7 @@ class Predictor:
     def __init__(self, classifier: AnsweringParts, *, compute: Compute | None = None) -> None:
         self._compute = compute or eager(answering_network(classifier))
         self._novelty = classifier.novelty
+        self._hparams: dict[str, Any] = dict(classifier.hparams)
         self._temperature = float(classifier.hparams["temperature"])
         self.class_names: tuple[str, ...] = tuple(classifier.hparams["class_names"])
         self.positive_class: str | None = classifier.hparams["positive_class"]
@@ -123,7 +124,7 @@ class Predictor:
         Args:
             pictures: One or any iterable, as of :func:`~crack_lightning.inference.inputs.named_pictures`.
             batch_size: Pictures at once.
-            threshold: As of :meth:`threshold_of`; the checkpoint's by default.
+            threshold: As of :func:`threshold_of`; the checkpoint's by default.
             on_batch: Called after each batch with the number of its pictures.
 
         Returns:
@@ -146,7 +147,7 @@ class Predictor:
             class_names=self.class_names,
             novelty=np.concatenate([no_rows[:, 0], *(batch.novelty for batch in batches)]),
             problems=[problem for batch in batches for problem in batch.problems],
-            threshold=self.threshold_of(threshold),
+            threshold=threshold_of(self._hparams, threshold),
         )
 
     def stream(
@@ -160,28 +161,7 @@ class Predictor:
         size = _checked_batch_size(batch_size)
         squares = in_order(self._square, named_pictures(pictures))
         batches = iter(lambda: list(islice(squares, size)), [])
-        return in_order(partial(self._answer, threshold=self.threshold_of(threshold)), batches)
-
-    def threshold_of(self, threshold: float | None) -> float | None:
-        """Return the probability from which the positive class is called.
-
-        Args:
-            threshold: In ``(0, 1)``; ``None`` takes the checkpoint's.
-
-        Raises:
-            ValueError: If it is out of range, or the model has no two classes for it.
-        """
-        two = len(self.class_names) == 2 and self.positive_class is not None
-        if threshold is None:
-            return self.threshold if two else None
-        if not two:
-            raise ValueError(
-                f"threshold: expected a model of two classes but got {', '.join(self.class_names)}; "
-                "leave threshold out."
-            )
-        if isinstance(threshold, bool | str) or not (math.isfinite(threshold) and 0 < threshold < 1):
-            raise ValueError(f"threshold: expected a number between 0 and 1 but got {threshold!r}.")
-        return float(threshold)
+        return in_order(partial(self._answer, threshold=threshold_of(self._hparams, threshold)), batches)
 
     def _square(self, picture: NamedPicture) -> tuple[str, torch.Tensor | None, str]:
         """Return a picture's name, its pixels, uint8 ``(3, S, S)``, or ``None``, and why."""
@@ -223,6 +203,29 @@ class Predictor:
         if self._novelty is not None:
             novelty = self._novelty.of(torch.cat([looks(images), features], dim=1)).numpy()
         return probabilities, novelty
+
+
+def threshold_of(hparams: Mapping[str, Any], threshold: float | None) -> float | None:
+    """Return the probability from which a model calls the positive class; ``None`` without two classes.
+
+    Args:
+        hparams: The classifier's.
+        threshold: In ``(0, 1)``; ``None`` takes the checkpoint's.
+
+    Raises:
+        ConfigError: If it is out of range, or the model has no two classes for it; a ``ValueError``.
+    """
+    names = hparams["class_names"]
+    two = len(names) == 2 and hparams["positive_class"] is not None
+    if threshold is None:
+        return float(hparams["threshold"]) if two else None
+    if not two:
+        raise ConfigError(
+            f"threshold: expected a model of two classes but got {', '.join(names)}; leave threshold out."
+        )
+    if isinstance(threshold, bool | str) or not 0 < threshold < 1:
+        raise ConfigError(f"threshold: expected a number between 0 and 1 but got {threshold!r}.")
+    return float(threshold)
 
 
 def _checked_batch_size(batch_size: int) -> int:

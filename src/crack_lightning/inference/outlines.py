@@ -1,0 +1,32 @@
+"""Cracks outlined on a photo, in a colour that is seen on dark, bright and painted concrete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LINE, HALO = (0, 255, 255), (0, 0, 0)
+"""Cyan, the complement of inspectors' red, which every colour vision tells from grey; and its dark edge."""
+
+_PX_PER_LINE = 300
+
+
+def outlined(pixels: NDArray[np.uint8], marked: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return a photo with lines around what is marked; what they enclose stays as it is.
+
+    Args:
+        pixels: RGB values, uint8 ``(H, W, 3)``.
+        marked: What to mark, bool ``(H, W)``.
+    """
+    shown = pixels.copy()
+    width = max(2, round(max(marked.shape) / _PX_PER_LINE))
+    grown = cv2.dilate(marked.astype(np.uint8), np.ones((width + 1, width + 1), np.uint8))
+    lines, _ = cv2.findContours(grown, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(shown, lines, -1, HALO, width + max(2, width // 2))
+    cv2.drawContours(shown, lines, -1, LINE, width)
+    return shown
