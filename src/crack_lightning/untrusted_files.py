@@ -19,7 +19,7 @@ NUMBER = "a number"
 """The shape of a number that can be computed and drawn with: finite, at most ``MAX_NUMBER``."""
 COUNT = "a whole number from 0"
 """The shape of a number of things, likewise."""
-_WRITTEN_IN_PLACE = (".lock", "console.log", "run.log", "sweep.jsonl")
+_WRITTEN_IN_PLACE = (".lock", "console.log", "run.log", "sweep.jsonl", "predictions.csv", "tiles.csv")
 """Files of a run or a sweep that are appended to; all others are replaced as a whole."""
 
 

@@ -96,7 +96,7 @@ def resumed_prediction(folder: Path, *, progress: bool, overrides: Sequence[str]
             f"{refused[0]}: a resumed run keeps its settings; only progress may change. "
             "Leave it out, or start a new run."
         )
-    config.progress = progress
+    config.progress, config.resume = progress, str(folder)
     return config
 
 

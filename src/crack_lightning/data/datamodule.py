@@ -9,18 +9,19 @@ import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
 from torch.nn import functional
-from torch.utils.data import DataLoader
 
 from crack_lightning.data.dataset import TileDataset
 from crack_lightning.data.mixing import mix_batch
 from crack_lightning.data.painted_batches import paint_batch
+from crack_lightning.data.reader_processes import TileLoader, hand_over
 from crack_lightning.data.sampling import TrainBatches
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
+    from torch.utils.data import DataLoader
 
     from crack_lightning.data.augmentation import Augmentation
     from crack_lightning.data.table import TileTable
@@ -153,7 +154,7 @@ class CrackDataModule(LightningDataModule):
 
     def _loader(self, batches: Any, *, num_workers: int | None = None) -> DataLoader[Any]:
         num_workers = self.num_workers if num_workers is None else num_workers
-        return DataLoader(
+        return TileLoader(
             self.dataset,
             batch_sampler=batches,
             collate_fn=_as_it_is,
@@ -161,7 +162,14 @@ class CrackDataModule(LightningDataModule):
             timeout=self.timeout_s if num_workers else 0,
             multiprocessing_context=_START_METHOD if num_workers else None,
             persistent_workers=num_workers > 0,
+            worker_init_fn=self._hand_over() if num_workers else None,
             pin_memory=self.pin_memory,
+        )
+
+    def _hand_over(self) -> Callable[[int], None] | None:
+        channels = 3 if self.dataset.masks is None else 4
+        return hand_over(
+            batch_bytes=self.batch_size * channels * self.dataset.image_size**2, num_workers=self.num_workers
         )
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:

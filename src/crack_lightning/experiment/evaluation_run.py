@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crack_lightning.config import write_config
+from crack_lightning.data.reader_processes import ended_readers_named
 from crack_lightning.data.reading import describe
 from crack_lightning.experiment import assembly, fitting, tiles
 from crack_lightning.experiment.trainers import build_test_trainer
@@ -49,7 +50,12 @@ def run_evaluation(
     """
     classifier = load_classifier(Path(config.checkpoint))
     folder = made_folder(folder, base=Path(config.outputs), name=f"evaluate_{config.data.source}")
-    with settled_warnings(), sole_writer(folder), logging_to(folder / "run.log"):
+    with (
+        settled_warnings(),
+        sole_writer(folder),
+        logging_to(folder / "run.log"),
+        ended_readers_named(),
+    ):
         plan = assembly.hardware_plan(config.trainer, num_workers=config.data.num_workers)
         config.trainer.threads = plan.threads
         write_config(config, folder / "config.yaml")

@@ -14,6 +14,7 @@ import pytorch_lightning as pl
 import torch
 
 from crack_lightning.config import names_code, write_config
+from crack_lightning.data.reader_processes import ended_readers_named
 from crack_lightning.data.reading import describe
 from crack_lightning.errors import ConfigError, Interrupted
 from crack_lightning.experiment import assembly, fitting, tiles
@@ -89,7 +90,12 @@ def run_training(
         return finished_run(config, folder)
     if config.recipe.name != "probe":
         config.optimizer.lr = config.learning_rate
-    with settled_warnings(), open_run(config, folder, command=command), StopRequests() as requests:
+    with (
+        settled_warnings(),
+        open_run(config, folder, command=command),
+        StopRequests() as requests,
+        ended_readers_named(lambda: requests.received),
+    ):
         plan = assembly.hardware_plan(config.trainer, num_workers=config.data.num_workers)
         config.trainer.threads, config.trainer.devices = plan.threads, plan.devices
         config.trainer.sync_batchnorm &= plan.devices > 1

@@ -30,12 +30,8 @@ from crack_lightning.model.checkpoints import load_trained
 from crack_lightning.model.explain import LocalExplainer, explainer_of
 from crack_lightning.model.networks import CellNetwork
 from crack_lightning.paths import places
-<<<<<<< HEAD
-from crack_lightning.run_folder import logging_to, made_folder, sole_writer
-=======
 from crack_lightning.processes import sigterm_raises
-from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer
->>>>>>> b4c3342 (Write predict's answers as they come, go on after a break, and outline what is called)
+from crack_lightning.run_folder import logging_to, made_folder, sole_writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -83,44 +79,22 @@ def run_prediction(
     )
     configure_process(plan.threads)
     classifier = load_trained(Path(config.checkpoint))
-<<<<<<< HEAD
-    explainer = explainer_of(classifier) if config.explain else None
-    wants_map = config.makes_maps
-    if wants_map:
-        map_reach(classifier)  # before anything is written: whether this model can
-    if config.abstain and classifier.novelty is None:
-        raise ConfigError(
-            f"abstain: a checkpoint with a limit for foreign pictures is expected, and '{config.checkpoint}' "
-            "has none; train it again, or leave abstain out."
-        )
-    folder = made_folder(folder, base=Path(config.outputs), name="predict")
-    with sole_writer(folder), logging_to(folder / "run.log"):
-        write_config(config, folder / "config.yaml")
-        log.info("machine: %s", plan.machine)
-        with memory_for(batch_size=config.batch_size, image_size=None, key="batch_size"):
-            into = folder if wants_map else None
-            answers = _answers(config, classifier, pictures, plan=plan, map_into=into)
-        if all(answers.problems):
-            raise DataError(f"source: none of {len(answers)} files can be read: {_named(answers)}.")
-        if config.abstain:
-            answers = answers.abstaining()
-        positive = classifier.hparams["positive_class"]
-        write_predictions(answers, folder / "predictions.csv", positive_class=positive)
-        if config.annotate or explainer is not None:
-            _write_pictures(config, answers, classifier, explainer, folder=folder)
-        Console().print(summary(answers, positive_class=positive))
-=======
     work = _Work(config, classifier, plan)
-    folder = folder or create_run_folder(Path(config.outputs), "predict")
+    folder = made_folder(folder, base=Path(config.outputs), name="predict")
+    if config.resume is None and (folder / _PREDICTIONS).exists():
+        raise ConfigError(
+            f"hydra.run.dir: expected a folder without a prediction, got '{folder}'; go on with it by "
+            "resume=<folder>, or give another folder."
+        )
     with sole_writer(folder), logging_to(folder / "run.log"), _interruptible(folder):
         config.resume = None
         write_config(config, folder / "config.yaml")
-        log.info("machine: %s", plan.reason)
+        log.info("machine: %s", plan.machine)
         own = folder.resolve()
         photos = [picture for picture in pictures if own not in picture.resolve().parents]
-        count = work.answer(photos, folder)
+        with memory_for(batch_size=config.batch_size, image_size=None, key="batch_size"):
+            count = work.answer(photos, folder)
         Console().print(count.table())
->>>>>>> b4c3342 (Write predict's answers as they come, go on after a break, and outline what is called)
         if left_out:
             log.warning("%s", describe_left_out(left_out))
         _close(count, folder, threshold=work.threshold_words)

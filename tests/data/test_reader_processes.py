@@ -1,0 +1,117 @@
+"""Readers that cannot share memory copy, and their end is told in a sentence at once."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import time
+from collections import namedtuple
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from crack_lightning.data import reader_processes
+from crack_lightning.data.reader_processes import TileLoader, ended_readers_named, hand_over
+from crack_lightning.errors import DataError, Interrupted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+Room = namedtuple("Room", ["f_bavail", "f_frsize"])  # noqa: PYI024  # as os.statvfs returns it
+
+
+class Batches(Dataset[Any]):
+    """Batches of which one ends its reader."""
+
+    def __init__(self, *, deadly: int | None = None, how: int = signal.SIGKILL) -> None:
+        self.deadly, self.how = deadly, how
+
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, row: int) -> dict[str, torch.Tensor]:
+        if row == self.deadly:
+            os.kill(os.getpid(), self.how)
+            time.sleep(60)
+        image = torch.full((2, 3, 64, 64), row, dtype=torch.uint8)
+        return {"image": image, "shared": torch.tensor(image.is_shared())}
+
+
+def loader(data: Batches, **options: Any) -> DataLoader[Any]:
+    return TileLoader(
+        data, batch_size=None, num_workers=2, multiprocessing_context="fork", timeout=50, **options
+    )
+
+
+def with_room(monkeypatch: pytest.MonkeyPatch, mib: int) -> None:
+    monkeypatch.setattr(os, "statvfs", lambda _: Room(mib * 256, 4096))
+
+
+@pytest.mark.parametrize(("mib", "copies"), [(64, 1), (599, 1), (1300, 0), (20_000, 0)])
+def test_readers_copy_where_shared_memory_may_not_hold_what_is_read_ahead(
+    mib: int, copies: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    with_room(monkeypatch, mib)
+    set_up = hand_over(batch_bytes=128 * 3 * 320 * 320, num_workers=4)  # 39 MB; 16 of them are ahead
+    assert (set_up is not None) == bool(copies)
+    assert caplog.text.count(f"has {mib} MiB free and they may take 600") == copies
+
+
+def test_a_run_without_readers_or_a_system_without_shared_memory_changes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with_room(monkeypatch, 0)
+    assert hand_over(batch_bytes=10**9, num_workers=0) is None
+    monkeypatch.setattr(reader_processes.os, "statvfs", lambda _: (_ for _ in ()).throw(FileNotFoundError()))
+    assert hand_over(batch_bytes=10**9, num_workers=4) is None
+
+
+@FORK
+@pytest.mark.parametrize("mib", [1, 10**6])
+def test_copied_batches_are_the_shared_ones(mib: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_room(monkeypatch, mib)
+    made: Iterator[Any] = iter(loader(Batches(), worker_init_fn=hand_over(batch_bytes=2**20, num_workers=2)))
+    for row, batch in enumerate(made):
+        np.testing.assert_array_equal(batch["image"].numpy(), np.full((2, 3, 64, 64), row, np.uint8))
+        assert batch["image"].is_shared() == (mib > 1)
+
+
+@FORK
+@pytest.mark.parametrize(
+    ("how", "told"), [(signal.SIGKILL, "killed by signal: Killed"), (signal.SIGBUS, "signal: Bus error")]
+)
+def test_a_reader_that_is_killed_is_told_with_what_to_do(how: int, told: str) -> None:
+    with (
+        pytest.raises(DataError, match=rf"data\.num_workers: .*{told}.* data\.num_workers=0 .*--shm-size"),
+        ended_readers_named(),
+    ):
+        list(loader(Batches(deadly=3, how=how)))
+
+
+@FORK
+def test_readers_that_the_stop_signal_ended_too_are_an_interruption() -> None:
+    with pytest.raises(Interrupted) as stopped, ended_readers_named(lambda: signal.SIGTERM):
+        list(loader(Batches(deadly=3, how=signal.SIGTERM)))
+    assert stopped.value.signal_number == signal.SIGTERM
+
+
+def test_other_errors_stay_what_they_are() -> None:
+    with pytest.raises(RuntimeError, match="shapes differ"), ended_readers_named():
+        raise RuntimeError("shapes differ")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EAGAIN])
+def test_readers_that_cannot_be_started_are_told(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: Any) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(DataLoader, "__iter__", refused)
+    with pytest.raises(DataError, match=rf"2 reading processes cannot be started \({os.strerror(number)}"):
+        iter(loader(Batches()))
