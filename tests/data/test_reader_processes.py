@@ -84,12 +84,12 @@ def test_copied_batches_are_the_shared_ones(mib: int, monkeypatch: pytest.Monkey
 
 
 @FORK
-@pytest.mark.parametrize(
-    ("how", "told"), [(signal.SIGKILL, "killed by signal: Killed"), (signal.SIGBUS, "signal: Bus error")]
-)
-def test_a_reader_that_is_killed_is_told_with_what_to_do(how: int, told: str) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGBUS])
+def test_a_reader_that_is_killed_is_told_with_what_to_do(how: int) -> None:
     with (
-        pytest.raises(DataError, match=rf"data\.num_workers: .*{told}.* data\.num_workers=0 .*--shm-size"),
+        pytest.raises(
+            DataError, match=r"data\.num_workers: .*worker \(pid.* data\.num_workers=0 .*--shm-size"
+        ),
         ended_readers_named(),
     ):
         list(loader(Batches(deadly=3, how=how)))
