@@ -28,7 +28,8 @@ def walls() -> list[Picture]:
     for number in range(24):
         photo = draw_photo(np.random.default_rng([7, number]), 192, 192)
         tile = next(iter(cut_tiles(photo, tile_px=96)))
-        found.append(preview(cv2.imdecode(np.frombuffer(tile.jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)))
+        pixels = cv2.imdecode(np.frombuffer(tile.jpeg, np.uint8), cv2.IMREAD_COLOR_RGB)
+        found.append(preview(np.asarray(pixels, np.uint8)))
     return found
 
 

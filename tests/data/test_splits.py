@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from crack_lightning.data.dealing import deal
-from crack_lightning.data.reading import apply_splits
+from crack_lightning.data.split_files import SplitRow, apply_splits, read_splits
 from crack_lightning.data.splits import split_table
-from crack_lightning.data.table import SPLITS, TileTable, read_splits
+from crack_lightning.data.table import SPLITS, TileTable
 from crack_lightning.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -219,31 +219,35 @@ def test_splits_are_read_back_as_they_were_written(tmp_path: Path) -> None:
     np.testing.assert_array_equal(apply_splits(bare, read_splits(file), file=file).split, table.split)
 
 
+def listed(table: TileTable, splits: list[str]) -> list[SplitRow]:
+    return [
+        SplitRow(name, digest, split)
+        for name, digest, split in zip(table.name.tolist(), table.sha256.tolist(), splits, strict=True)
+    ]
+
+
 def test_a_tile_that_the_file_does_not_know_is_named() -> None:
     table = make([0, 1] * 3)
-    mapping = {path: SPLITS[index // 2] for index, path in enumerate(table.path.tolist())}
+    rows = listed(table, [SPLITS[index // 2] for index in range(6)])
     with pytest.raises(DataError, match=r"data\.split\.file: 1 tiles are not in 'old\.csv': '00004\.jpg'"):
-        apply_splits(
-            table, {path: split for path, split in mapping.items() if path[4] != "4"}, file=Path("old.csv")
-        )
+        apply_splits(table, [row for row in rows if row.name[4] != "4"], file=Path("old.csv"))
 
 
 def test_a_tile_of_the_file_that_is_gone_is_named() -> None:
     table = make([0, 1] * 3)
-    mapping = {path: SPLITS[index // 2] for index, path in enumerate(table.path.tolist())} | {
-        "gone.jpg": "val"
-    }
+    rows = [
+        *listed(table, [SPLITS[index // 2] for index in range(6)]),
+        SplitRow("gone.jpg", "", "val"),
+    ]
     with pytest.raises(DataError, match=r"1 tiles are in 'old\.csv', but not under 'tiles': 'gone\.jpg'"):
-        apply_splits(table, mapping, file=Path("old.csv"))
+        apply_splits(table, rows, file=Path("old.csv"))
 
 
 def test_a_file_that_leaves_a_split_without_a_class_is_refused() -> None:
     table = make([0, 1] * 3)
     with pytest.raises(DataError, match="the test split has no tile of 'intact'"):
         apply_splits(
-            table,
-            dict(zip(table.path.tolist(), ["train", "train", "val", "val", "val", "test"], strict=True)),
-            file=Path("old.csv"),
+            table, listed(table, ["train", "train", "val", "val", "val", "test"]), file=Path("old.csv")
         )
 
 

@@ -12,13 +12,12 @@ from crack_lightning.data.following import split_with_painted
 from crack_lightning.data.groups import PhotoClues, joined_groups
 from crack_lightning.data.listed_paths import own_paths
 from crack_lightning.data.sequence import continuing_pairs
-from crack_lightning.data.splits import check_classes
+from crack_lightning.data.split_files import apply_splits, read_splits
 from crack_lightning.data.survey import survey
-from crack_lightning.data.table import EXCLUDED, SPLITS, TileTable, read_rows, read_splits
+from crack_lightning.data.table import EXCLUDED, SPLITS, TileTable, read_rows
 from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from crack_lightning.data.survey import Survey
@@ -132,61 +131,13 @@ def with_splits(table: TileTable, *, file: Path | None, kept: Path, **how: Any) 
         DataError: If the tiles are no longer those of ``kept``, or not those of ``file``.
     """
     if kept.exists():
-        _check_unchanged(table, kept)
-        return apply_splits(table, read_splits(kept), file=kept)
+        return apply_splits(table, read_splits(kept, key="resume"), file=kept, resumed=True)
     if file is not None:
         table = apply_splits(table, read_splits(file), file=file)
     else:
         table = split_with_painted(table, **how)
     table.write_csv(kept)
     return table
-
-
-def _check_unchanged(table: TileTable, kept: Path) -> None:
-    """Refuse to go on with tiles whose files are not those that the run began with."""
-    rows = read_rows(kept, ("path", "sha256"), key="resume", hint="start a new run")
-    own = own_paths([row["path"] for row in rows], table.path.tolist())
-    began_with = {own[row["path"]]: row["sha256"] for row in rows}
-    known = zip(table.path.tolist(), table.sha256.tolist(), strict=True)
-    changed = [path for path, digest in known if digest and began_with.get(path) not in (None, "", digest)]
-    if changed:
-        some = ", ".join(f"'{path}'" for path in changed[:3]) + (" …" if len(changed) > 3 else "")
-        raise DataError(
-            f"resume: {len(changed)} tiles under '{table.root}' are not the files that the run began with: "
-            f"{some}. Give the images of that run, as in data.root=<folder>, or start a new run."
-        )
-
-
-def apply_splits(table: TileTable, mapping: Mapping[str, str], *, file: Path) -> TileTable:
-    """Follow the splits of an earlier run.
-
-    Args:
-        table: N tiles.
-        mapping: Split by relative path, from :func:`crack_lightning.data.table.read_splits`.
-        file: Where the mapping was read, for the errors.
-
-    Returns:
-        The same tiles with ``split`` filled.
-
-    Raises:
-        DataError: If a tile is missing in the file or on disk, or a split lacks a class.
-    """
-    paths = table.path.tolist()
-    mapping = {own: mapping[path] for path, own in own_paths(mapping, paths).items()}
-    _check_same(sorted(set(paths) - mapping.keys()), f"are not in '{file}'")
-    _check_same(sorted(mapping.keys() - set(paths)), f"are in '{file}', but not under '{table.root}'")
-    done = replace(table, split=np.array([mapping[path] for path in paths], dtype="U5"))
-    check_classes(done)
-    return done
-
-
-def _check_same(missing: list[str], where: str) -> None:
-    if missing:
-        some = ", ".join(f"'{path}'" for path in missing[:3]) + (" …" if len(missing) > 3 else "")
-        raise DataError(
-            f"data.split.file: {len(missing)} tiles {where}: {some}. "
-            "Use the images of that run, or leave data.split.file out."
-        )
 
 
 def describe(table: TileTable) -> str:

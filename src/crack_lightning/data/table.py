@@ -127,28 +127,6 @@ class TileTable:
         )
 
 
-def read_splits(path: Path) -> dict[str, str]:
-    """Read who is in which split from a ``splits.csv``.
-
-    Args:
-        path: A file with at least the columns ``path`` and ``split``.
-
-    Returns:
-        Split by relative path; empty for a tile that was left out.
-
-    Raises:
-        DataError: If the file cannot be read, lacks a column, or names a split that does not exist.
-    """
-    rows = read_rows(path, ("path", "split"), key="data.split.file", hint="give a splits.csv of a run")
-    for row in rows:
-        if row["split"] not in (*SPLITS, ""):
-            raise DataError(
-                f"data.split.file: '{path}' puts '{row['path']}' in '{row['split']}'; "
-                "expected train, val or test."
-            )
-    return {row["path"]: row["split"] for row in rows}
-
-
 def read_rows(path: Path, columns: tuple[str, ...], *, key: str, hint: str) -> list[dict[str, str]]:
     """Read a CSV file that the user named.
 

@@ -144,7 +144,8 @@ def _painted(data: DataConfig, table: TileTable, *, threads: int, progress: bool
             cache=cache_folder(),
             show_progress=progress,
         )
-        made.append(replace(tiles, source=np.full(len(tiles), name)))
+        own = {"name": np.char.add(f"{name}:", tiles.path)} if mixed else {}
+        made.append(replace(tiles, source=np.full(len(tiles), name), extra=tiles.extra | own))
     return stacked([table, *made]) if mixed else made[0]
 
 
