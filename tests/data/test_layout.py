@@ -310,6 +310,13 @@ def test_a_class_folder_without_a_picture_is_named(tmp_path: Path, caplog: pytes
     assert "logs" not in caplog.text
 
 
+def test_the_other_class_without_a_picture_is_named(tmp_path: Path) -> None:
+    fill(tmp_path, "intact/a.png")
+    (tmp_path / "crack").mkdir()
+    with pytest.raises(DataError, match=r"one class only under .* No pictures lie in 'crack'\."):
+        read(tmp_path)
+
+
 def test_a_picture_counts_once_however_many_links_lead_to_it(tmp_path: Path) -> None:
     root = fill(tmp_path / "root", "crack/a.png", "intact/b.png")
     fill(tmp_path / "store", "c.png")

@@ -51,7 +51,7 @@ def place_pictures(
     masks = _mask_folders(set(folder_of.values()), names_class)
     folders = Counter(parts for parts in folder_of.values() if parts not in masks)
     levels = FolderLevels(folders=folders, root=root, names_class=names_class, told=told).find()
-    if levels is not None:
+    if levels is not None and str(levels) != "<class>":
         _log.info("layout: %s", levels)
     stems = {path.rpartition(".")[0] for path in paths}
     placed, left_out = [], []

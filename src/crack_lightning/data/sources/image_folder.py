@@ -63,13 +63,14 @@ def load(
     found, left_out = _of_root(listing, known, known_classes) or _find(listing, known, told=told)
     if not has_images(tile.path for tile in found):
         raise no_images(root)
+    empty = [folder for folder in listing.empty if known(folder.rpartition("/")[2])]
     folders = sorted({tile.class_name for tile in found})
     mapping = name_classes(
         folders, class_names=class_names, positive_class=positive_class, known_classes=known_classes
     )
     if not known_classes and len(set(mapping.values())) < 2:
-        raise _one_class(root, mapping)
-    _log_classes(mapping, [folder for folder in listing.empty if known(folder.rpartition("/")[2])])
+        raise _one_class(root, mapping, empty)
+    _log_classes(mapping, empty)
     tiles = [tile._replace(class_name=mapping[tile.class_name]) for tile in found]
     tiles = group_by_photo(tiles, group_pattern)
     classes, positive = order_classes(list(mapping.values()), positive_class)
@@ -112,7 +113,7 @@ def _log_classes(mapping: Mapping[str, str], empty: Sequence[str]) -> None:
         _log.warning("classes: no pictures in %s", ", ".join(f"'{folder}'" for folder in empty))
 
 
-def _one_class(root: Path, mapping: Mapping[str, str]) -> DataError:
+def _one_class(root: Path, mapping: Mapping[str, str], empty: Sequence[str]) -> DataError:
     (name,) = set(mapping.values())
     folders = ", ".join(f"'{folder}'" for folder in mapping)
     below = (
@@ -123,6 +124,8 @@ def _one_class(root: Path, mapping: Mapping[str, str]) -> DataError:
         if len(below) > 1
         else ""
     )
+    if empty:
+        hint = f" No pictures lie in {', '.join(f'{folder!r}' for folder in empty)}.{hint}"
     return DataError(
         f"data.root: images of one class only under '{root}' ({folders} → {name}); "
         f"expected a folder for each of two classes or more.{hint} "
