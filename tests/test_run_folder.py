@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from crack_lightning.errors import ConfigError, CrackLightningError
 from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer, whole_file, write_text
@@ -64,3 +65,36 @@ def test_a_folder_has_one_writer_and_a_killed_one_gives_it_back(tmp_path: Path) 
     process.join()
     with sole_writer(tmp_path):
         pass
+
+
+def write_parts(sweep: Path) -> dict[str, Path]:
+    """Half written files of a sweep and of its jobs, by whose they are."""
+    folders = {
+        "sweep": sweep,
+        "live": sweep / "0",
+        "dead": sweep / "1",
+        "launched": sweep / "2",
+        "new": sweep / "3",
+    }
+    parts = {name: folder / "report" / ".report.json.abc.part" for name, folder in folders.items()}
+    for part in parts.values():
+        part.parent.mkdir(parents=True)
+        part.write_text("half", encoding="utf-8")
+    (sweep / "1" / ".lock").touch()
+    (sweep / "2" / ".lease").write_text("token", encoding="utf-8")
+    return parts
+
+
+def test_a_sweep_that_goes_on_leaves_what_a_live_job_is_writing(tmp_path: Path) -> None:
+    parts = write_parts(tmp_path)
+    with FileLock(tmp_path / "0" / ".lock"), sole_writer(tmp_path):
+        left = {name for name, part in parts.items() if part.exists()}
+    assert left == {"live", "launched"}
+
+
+def test_a_job_that_is_run_again_clears_its_own_folder(tmp_path: Path) -> None:
+    parts = write_parts(tmp_path)
+    for number in (0, 2):
+        with sole_writer(tmp_path / str(number)):
+            pass
+    assert {name for name, part in parts.items() if part.exists()} == {"sweep", "dead", "new"}

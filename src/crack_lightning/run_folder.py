@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO, cast
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from logging import LogRecord
 
+LOCK, LEASE = ".lock", ".lease"
+"""Names of the files by which a writer of a folder is known: of any process, and of a launched job."""
 SESSION = ".hparams"
 """The end of the names of files that tell TensorBoard's HPARAMS tab of a run: its beginning and its end."""
 
@@ -88,7 +90,7 @@ def sole_writer(folder: Path, *, patience_s: float = 0) -> Iterator[None]:
     Raises:
         ConfigError: If another process writes there now.
     """
-    lock = FileLock(folder / ".lock")
+    lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=patience_s)
     except Timeout:
@@ -96,11 +98,29 @@ def sole_writer(folder: Path, *, patience_s: float = 0) -> Iterator[None]:
             f"resume: '{folder}' is being written by another process; wait for it or stop it first."
         ) from None
     try:
-        for leftover in folder.rglob(".*.part"):
-            leftover.unlink()
+        _clear(folder)
         yield
     finally:
         lock.release()
+
+
+def _clear(folder: Path) -> None:
+    """Remove what killed writers left half written, but for the folders of writers that may live.
+
+    A folder with a lock is cleared under it. One with a lease is that of a launched job, which may outlive
+    its sweep; it is cleared when the job is run again.
+    """
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            if (path / LEASE).exists():
+                continue
+            if (path / LOCK).exists():
+                with suppress(ConfigError), sole_writer(path):
+                    pass
+            else:
+                _clear(path)
+        elif path.name.startswith(".") and path.suffix == ".part":
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

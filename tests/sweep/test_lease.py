@@ -11,7 +11,8 @@ import pytest
 
 from crack_lightning.errors import Interrupted
 from crack_lightning.processes import sigterm_raises
-from crack_lightning.sweep.lease import LEASE, PULSE, Lease, leased
+from crack_lightning.run_folder import LEASE
+from crack_lightning.sweep.lease import PULSE, Lease, leased
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

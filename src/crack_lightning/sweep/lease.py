@@ -11,14 +11,14 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
-from crack_lightning.run_folder import write_text
+from crack_lightning.run_folder import LEASE, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import Self
 
-LEASE, PULSE = ".lease", ".pulse"
+PULSE = ".pulse"
 PATIENCE_S = 120.0
 """Seconds without a heartbeat after which the other side counts as dead; NFS may hide one for 60."""
 _BEATS, _LOOKS = 8, 60  # in this time

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 FEWEST = 4
 """Smallest number of different scores for which importance is computed; below, it is noise."""
 
+_LEVELS = 6  # of a tree: without a limit the time of an importance grows with the square of the trials
+
 
 def search_pictures(study: Study, objectives: Sequence[str]) -> dict[str, tuple[Figure, str]]:
     """Return each objective's history and, from four different scores on, the importance of settings for it.
@@ -45,7 +47,7 @@ def search_pictures(study: Study, objectives: Sequence[str]) -> dict[str, tuple[
         if len(set(scores.values())) >= FEWEST:
             importance = get_param_importances(
                 study,
-                evaluator=FanovaImportanceEvaluator(seed=0),
+                evaluator=FanovaImportanceEvaluator(seed=0, max_depth=_LEVELS),
                 target=partial(_value, place=place),
             )
             if importance:

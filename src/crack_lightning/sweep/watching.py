@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
 import time
+import traceback
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
@@ -11,6 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from crack_lightning.csv_files import write_table
+from crack_lightning.errors import DataError
+from crack_lightning.run_folder import write_text
 from crack_lightning.sweep.jobs import CONSOLE
 from crack_lightning.sweep.journal import DONE, FAILED, PRUNED, RUNNING
 
@@ -55,6 +60,9 @@ class Watch:
         self._began = time.monotonic()
         self._ended, self._compared_until = 0, -1e9
         self._by_source: list[Table] = []
+        self._shared: set[str] = set()
+        self._looked_through = 0
+        self._told_failures: set[str] = set()
         self._compare_s, self._stale, self._told = 0.0, False, self.summary()
         self._since: dict[int, float] = {}
         self._live = Live(get_renderable=self._running, console=self.console, refresh_per_second=2)
@@ -76,17 +84,17 @@ class Watch:
     def ended(self, job: Job) -> None:
         """Print how a job ended, with the end of its output where it failed."""
         self.say(f"job {job.number} {job.status}{''.join(f', {text}' for text in figures(job))}")
-        printed = job.folder / CONSOLE
-        if job.state == FAILED and printed.exists():
-            text = printed.read_text(encoding="utf-8", errors="replace")
-            self.say("\n".join(f"  | {line}" for line in text.splitlines()[-3:]))
+        if job.state == FAILED:
+            with contextlib.suppress(OSError):
+                text = (job.folder / CONSOLE).read_text(encoding="utf-8", errors="replace")
+                self.say("\n".join(f"  | {line}" for line in text.splitlines()[-3:]))
         self._ended += 1
         self._told = self.summary()
         if self.console.is_terminal:
             self._live.refresh()
         else:
             self.say(f"  {self._told}")
-        write_jobs_table(self.jobs, self.folder / "jobs.csv")
+        self._attempt("jobs.csv", lambda: write_jobs_table(self.jobs, self.folder / "jobs.csv"))
         self._stale = True
 
     def waits(self) -> None:
@@ -108,11 +116,17 @@ class Watch:
             told.append(f"about {(time.monotonic() - self._began) / self._ended * left:.0f} s left")
         return "; ".join(told)
 
-    def compare(self) -> None:
-        """Write the comparison of the runs so far, if there are two or more."""
+    def compare(self) -> bool:
+        """Write the comparison of the runs so far, if there are two or more; return whether it was."""
         began, self._stale = time.monotonic(), False
-        if not self.compares or sum(bool(job.metrics()) for job in self.jobs) < 2:
-            return
+        if not self.compares or sum(bool(_metrics(job)) for job in self.jobs) < 2:
+            return False
+        written = self._attempt("comparison.html", self._write_comparison)
+        self._compared_until = time.monotonic()
+        self._compare_s = self._compared_until - began
+        return written
+
+    def _write_comparison(self) -> None:
         from crack_lightning.sweep.comparison import write_comparison
         from crack_lightning.sweep.listing import by_source
 
@@ -126,8 +140,32 @@ class Watch:
             [self.folder], self.folder, title=title, without=without, pictures=self.pictures()
         )
         self._by_source = by_source(contents["transfer"])
-        self._compared_until = time.monotonic()
-        self._compare_s = self._compared_until - began
+
+    def _attempt(self, name: str, write: Callable[[], None]) -> bool:
+        """Write a file about the sweep; an error is printed once, its traceback kept, and ends no sweep."""
+        try:
+            write()
+        except Exception as error:  # noqa: BLE001  # the jobs and their results are whole without it
+            reason = " ".join([f"{type(error).__name__}:", *str(error).splitlines()[:1]])
+            if f"{name} {reason}" not in self._told_failures:
+                self._told_failures.add(f"{name} {reason}")
+                again = f"python -m crack_lightning.compare {shlex.quote(str(self.folder))}"
+                self.say(
+                    f"'{self.folder / name}' could not be written ({reason}); all jobs and their results are "
+                    f"kept. When the cause is gone, make the comparison again: {again}"
+                )
+                self._keep_traceback(self.folder / f"{name}.traceback.txt")
+            return False
+        return True
+
+    def _keep_traceback(self, path: Path) -> None:
+        """Write the traceback of the error at hand, or print it where that fails."""
+        try:
+            write_text(path, traceback.format_exc())
+        except OSError:
+            self.say(traceback.format_exc())
+        else:
+            self.say(f"  traceback: {path}")
 
     def _running(self) -> Group:
         table = Table()
@@ -143,8 +181,10 @@ class Watch:
         """Return the overrides of a job that not all jobs share; all of them for a single job."""
         if job.params:
             return [f"{key}={value}" for key, value in job.params.items()]
-        shared = set(self.jobs[0].overrides).intersection(*(other.overrides for other in self.jobs))
-        return [item for item in job.overrides if len(self.jobs) == 1 or item not in shared]
+        for other in self.jobs[self._looked_through :]:
+            known = self._shared if self._looked_through else set(other.overrides)
+            self._shared, self._looked_through = known.intersection(other.overrides), self._looked_through + 1
+        return [item for item in job.overrides if len(self.jobs) == 1 or item not in self._shared]
 
     def close(self) -> None:
         """Print the table of all jobs, and write the comparison."""
@@ -156,10 +196,10 @@ class Watch:
             shown = ", ".join(figures(job))
             table.add_row(str(job.number), Text(" ".join(self.own(job))), Text(job.status), shown)
         self.console.print(table)
-        self.compare()
-        for told in self._by_source:
-            self.console.print(told)
-        if self._compare_s:
+        self._told_failures.clear()
+        if self.compare():
+            for told in self._by_source:
+                self.console.print(told)
             self.say(f"Comparison: {self.folder / 'comparison.html'}")
 
     def say(self, text: str) -> None:
@@ -175,18 +215,26 @@ def best_of(jobs: Sequence[Job]) -> Job | None:
 
 
 def _score(job: Job) -> float | None:
-    return job.metrics().get("accuracy") if job.objective is None else job.objective
+    return _metrics(job).get("accuracy") if job.objective is None else job.objective
+
+
+def _metrics(job: Job) -> dict[str, float]:
+    """Return the test figures of a job that are known; none of a damaged report."""
+    try:
+        return {name: value for name, value in job.metrics().items() if value is not None}
+    except DataError:
+        return {}
 
 
 def figures(job: Job) -> list[str]:
     """Return the figures of a job: its objectives in a search, else its test accuracy."""
-    accuracy = {name: value for name, value in job.metrics().items() if name == "accuracy"}
+    accuracy = {name: value for name, value in _metrics(job).items() if name == "accuracy"}
     return [f"{name} {value:.4f}" for name, value in (job.values or accuracy).items()]
 
 
 def write_jobs_table(jobs: Sequence[Job], path: Path) -> None:
     """Write ``jobs.csv``: number, status, overrides and test figures of each job."""
-    metrics = [job.metrics() for job in jobs]
+    metrics = [_metrics(job) for job in jobs]
     names = sorted({name for found in metrics for name in found})
     rows = (
         [job.number, job.status, " ".join(job.overrides), *(found.get(name) for name in names)]
