@@ -61,7 +61,7 @@ def uncertainty(
         "groups_known": bool((group != "").any()),
         "independent_tiles": round(effective_size(called == label, codes), 1),
         "bounds": bounds,
-        "baselines": {} if pole is None else _baselines(label, class_names, pole),
+        "baselines": {} if pole is None or np.ptp(label) == 0 else _baselines(label, class_names, pole),
     }
 
 

@@ -40,6 +40,13 @@ def report_sections(contents: Mapping[str, Any]) -> list[Section]:
     return [section for section in found if section.blocks]
 
 
+_WITHOUT_A_MODEL = (
+    "Without a model, by calling every tile the same; the share of each class decides these figures, which "
+    "have no interval of their own:"
+)
+_ON_VALIDATION = "The figures of validation tiles have no interval: the threshold was chosen on these tiles."
+
+
 def figures_section(contents: Mapping[str, Any]) -> Section:
     """Lay out every figure with its interval, and what there would be without a model."""
     metrics, told = contents["metrics"], contents["uncertainty"]
@@ -60,7 +67,7 @@ def figures_section(contents: Mapping[str, Any]) -> Section:
     if contents["threshold"] is not None:
         blocks.append(f"A tile is called {suffix} from a probability of {contents['threshold']:.4g} on.")
     if baselines := told["baselines"]:
-        blocks += ["Without a model, by calling every tile the same:", _baselines_table(baselines)]
+        blocks += [_WITHOUT_A_MODEL, _baselines_table(baselines)]
     if positive is None:
         blocks.append(_classes_table(contents["classes"], told["intervals"]))
     links = [(name, name) for name in ("classification_report.txt", "report.json")]
@@ -113,8 +120,12 @@ def decision_section(contents: Mapping[str, Any]) -> Section:
             )
         ]
         head = [f"from {decision['threshold']:.4g} on", "recall", "specificity", "misses", "false alarms"]
-        blocks.append(Table(head, rows, "lrrrr"))
+        blocks += [Table(head, rows, "lrrrr"), _ON_VALIDATION]
     pictures = Pictures(["misses_against_false_alarms.png", "reliability.png"])
+    if sum(row["support"] > 0 for row in contents["classes"].values()) < 2:
+        return Section(
+            "Threshold and calibration", [*blocks, "Tiles of one class say nothing of calibration."]
+        )
     return Section("Threshold and calibration", [*blocks, _calibration_sentence(calibration), pictures])
 
 
