@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.conf import HydraConf
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 
 from crack_lightning.command_line import hydra_arguments
 from crack_lightning.config import TrainConfig, conf_dir, parse, register_schemas
 from crack_lightning.config.class_names import read_class_names
+from crack_lightning.config.parse import SCHEMAS
+from crack_lightning.config.suggest import schema_keys
 from crack_lightning.data.sources.class_names import name_classes
 from crack_lightning.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 FOLDERS = [
     ("0", "1"),
@@ -91,3 +98,75 @@ def test_classes_of_an_option_file_may_look_like_numbers_and_truth_values() -> N
     class_names = read_class_names({0: "intact", True: "crack"})
     found = name_classes(["0", "true"], class_names=class_names, positive_class="crack")
     assert found == {"0": "intact", "true": "crack"}
+
+
+SOURCE = Path(__file__).parents[1] / "src" / "crack_lightning"
+KEY = r"(?:[a-z][a-z_0-9]*[./])*[a-z][a-z_0-9]*"
+ADVICE = re.compile(rf"'({KEY})=([^']*)'|(?<![\w./{{<\-%])({KEY})=(?![=>])([^\s,;)'\"|]*)")
+NO_ADVICE = {
+    "data/download.py": {"filename"},  # an address
+    "csv_files.py": {"sep"},
+    "report/comparison_figures.py": {"pad"},
+    "training/notices.py": {"sync_dist"},  # Lightning's own words
+    "data/connection.py": {"bytes"},
+    "cli.py": {"key"},
+    "command_line.py": {"key"},
+    "config/help.py": {"key"},
+    "config/sweep.py": {"other"},
+    "sweep/spaces.py": {"key"},
+    "model/heads.py": {"positive_index", "strongest_cells"},  # of our own calls
+    "data/splits.py": {"folds"},
+}
+
+
+def texts(tree: ast.AST) -> Iterator[str]:
+    """Every text of a module but its docstrings; what is filled in is an ellipsis."""
+    bare = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    parts = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in bare | parts:
+            yield node.value
+
+
+def all_advice() -> list[tuple[str, str, str]]:
+    """File, key and value of every override that a text of ours shows."""
+    found = {}
+    for path in sorted(SOURCE.rglob("*.py")):
+        name = path.relative_to(SOURCE).as_posix()
+        for text in texts(ast.parse(path.read_text(encoding="utf-8"))):
+            for quoted_key, quoted_value, key, value in ADVICE.findall(text):
+                if (quoted_key or key) not in NO_ADVICE.get(name, ()):
+                    found[name, quoted_key or key, quoted_value or value.rstrip(".")] = None
+    return list(found)
+
+
+def schemas_of(key: str) -> list[type[Any]]:
+    return [schema for schema in SCHEMAS.values() if key in dict(schema_keys(schema))]
+
+
+def options_of(group: str) -> list[str]:
+    return [path.stem for path in (conf_dir() / group).glob("*.yaml")]
+
+
+def test_advice_is_found() -> None:
+    keys = {key for _, key, _ in all_advice()}
+    assert len(keys) > 50
+    assert {"data.root", "model", "hydra/launcher", "resume", "optimizer.lr", "data.class_names"} <= keys
+
+
+@pytest.mark.parametrize(("file", "key", "value"), all_advice())
+def test_what_a_message_shows_names_keys_and_values_that_there_are(file: str, key: str, value: str) -> None:
+    schemas, options = schemas_of(key), options_of(key)
+    of_hydra = key.removeprefix("hydra.") in dict(schema_keys(HydraConf))
+    assert schemas or options or of_hydra, f"{file}: there is no key {key}"
+    if not value or re.search("[…<]", value):
+        return
+    [argument] = hydra_arguments("train", [f"{key}={value}"])
+    override = OverridesParser.create().parse_override(argument)
+    if options:
+        assert value in options, f"{file}: {key} has no option {value}"
+    elif schemas and not override.is_sweep_override():
+        node = OmegaConf.structured(schemas[0])
+        OmegaConf.update(node, key, override.value())

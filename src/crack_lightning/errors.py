@@ -31,6 +31,11 @@ class CheckpointError(CrackLightningError):
         return cls(f"checkpoint: there is no file '{path}'; give a run's checkpoints/best.ckpt, or builtin.")
 
     @classmethod
+    def foreign(cls, path: object, told: str) -> CheckpointError:
+        """Compose the error about a file that is no checkpoint of ours; ``told`` says what it is."""
+        return cls(f"checkpoint: '{path}' {told}; give a run's checkpoints/best.ckpt, or builtin.")
+
+    @classmethod
     def missing_weights(cls, path: object) -> CheckpointError:
         """Compose the error about a file of weights that is not there."""
         return cls(f"model.weights: a file is expected, got '{path}', which is none; check the path.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import zipfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import torch
 from crack_lightning.errors import CheckpointError
 from crack_lightning.model.builtin import BUILTIN, load_builtin
 from crack_lightning.model.checkpoint_checks import require_model, require_stored, require_values
+from crack_lightning.model.foreign_files import describe_file, describe_values
 from crack_lightning.model.trained import TrainedClassifier
 
 if TYPE_CHECKING:
@@ -35,22 +35,22 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise CheckpointError.missing(path)
-    if not zipfile.is_zipfile(path):
-        raise CheckpointError(
-            f"checkpoint: '{path}' is damaged or is no checkpoint; give a run's checkpoints/best.ckpt."
-        )
+    if told := describe_file(path):
+        raise CheckpointError.foreign(path, told)
     try:
         require_stored(path)
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise CheckpointError(
             f"checkpoint: '{path}' holds more than weights and plain values, which could run code; "
-            "it was not loaded."
+            "it was not loaded. Give a run's checkpoints/best.ckpt, or builtin."
         ) from None
     except Exception as error:  # noqa: BLE001  # a damaged file fails in as many ways as there are bytes
         raise CheckpointError(
             f"checkpoint: '{path}' is damaged ({_reason(error)}); give another file."
         ) from None
+    if told := describe_values(loaded):
+        raise CheckpointError.foreign(path, told)
     try:
         return require_model(loaded)
     except ValueError as error:

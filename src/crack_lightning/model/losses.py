@@ -123,7 +123,7 @@ def build_loss(
     if name == "focal" and label_smoothing:
         raise ConfigError(
             f"recipe.loss.label_smoothing: 0 is expected with the focal loss, got {label_smoothing}; "
-            "set recipe.loss.name=cross_entropy or label_smoothing=0."
+            "set recipe.loss.name=cross_entropy, or recipe.loss.label_smoothing=0."
         )
     return CrackLoss(
         name=name, label_smoothing=label_smoothing, focal_gamma=focal_gamma, class_weights=class_weights
