@@ -132,7 +132,7 @@ def texts(tree: ast.AST) -> Iterator[str]:
 
 def all_advice() -> list[tuple[str, str, str]]:
     """File, key and value of every override that a text of ours shows."""
-    found = {}
+    found: dict[tuple[str, str, str], None] = {}
     for path in sorted(SOURCE.rglob("*.py")):
         name = path.relative_to(SOURCE).as_posix()
         for text in texts(ast.parse(path.read_text(encoding="utf-8"))):

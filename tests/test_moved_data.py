@@ -30,6 +30,8 @@ from crack_lightning.experiment.ahead import require_tiles_of_run
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from omegaconf import DictConfig
+
 MIXED = "data.sources={a: {source: image_folder, root: one}, b: {source: image_folder, root: two}}"
 
 
@@ -40,7 +42,7 @@ def begun(folder: Path, *typed: str) -> Path:
     return folder
 
 
-def composed(*typed: str) -> object:
+def composed(*typed: str) -> DictConfig:
     register_schemas()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return compose("train", overrides=hydra_arguments("train", typed))
@@ -49,8 +51,8 @@ def composed(*typed: str) -> object:
 def resumed(folder: Path, *typed: str) -> TrainConfig:
     given = [f"resume={folder}", *typed]
     settings, overrides = composed(*given), hydra_arguments("train", given)
-    moved = take_moved_data(settings, overrides)  # type: ignore[arg-type]
-    asked = parse(settings, TrainConfig)  # type: ignore[arg-type]
+    moved = take_moved_data(settings, overrides)
+    asked = parse(settings, TrainConfig)
     return resumed_config(folder, asked=asked, overrides=overrides, moved=moved)
 
 

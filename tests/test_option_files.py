@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -49,7 +49,8 @@ def test_an_option_file_needs_no_more_than_what_differs(
         wanted = OmegaConf.to_container(OmegaConf.create(OPTIONS[group])) or {}
         node = config if group == "experiment" else getattr(config, group)
         assert isinstance(wanted, dict)
-        assert all((node if isinstance(node, dict) else vars(node))[key] == wanted[key] for key in wanted)
+        values: dict[Any, Any] = node if isinstance(node, dict) else vars(node)
+        assert all(values[key] == wanted[key] for key in wanted)
 
 
 def test_an_option_beside_the_project_may_set_the_rate_of_its_network(tmp_path: Path) -> None:

@@ -172,7 +172,9 @@ def _run_composed(command: Any, composed: DictConfig) -> int:
         launcher = str(HydraConfig.get().runtime.choices["hydra/launcher"])
         cast("SweepConfig", OmegaConf.to_object(composed.sweep)).require_sweep(launcher=launcher)
     hydra = HydraConfig.get()
-    folder = chosen_run_folder(hydra, resume=OmegaConf.select(composed, "resume", default=None))
+    folder = chosen_run_folder(
+        cast("DictConfig", hydra), resume=OmegaConf.select(composed, "resume", default=None)
+    )
     typed = OmegaConf.to_container(hydra.overrides.task, resolve=False)
     return int(command.run(composed, overrides=typed, folder=folder))
 

@@ -34,12 +34,12 @@ def describe_file(path: Path) -> str | None:
         return f"cannot be read ({error.strerror})"
     if not head:
         return "is empty"
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size:
+        return f"is a safetensors file, which {_BARE}"
     if told := next((told for magic, told in _MAGIC.items() if head.startswith(magic)), None):
         return told
     if head[4:8] == b"TFL3" or path.suffix.lower() == ".onnx":
         return "is a network of another format"
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size:
-        return f"is a safetensors file, which {_BARE}"
     return _describe_archive(path) if zipfile.is_zipfile(path) else "is damaged or is no checkpoint"
 
 
