@@ -16,6 +16,7 @@ from crack_lightning.data.decoding import (
     read_file,
 )
 from crack_lightning.data.jpeg import DamagedJpegError, decode_jpeg, read_header
+from crack_lightning.data.matlab_files import read_segmentation
 from crack_lightning.data.orientation import UPRIGHT, orientation_in
 from crack_lightning.errors import DataError
 
@@ -54,7 +55,9 @@ def read_mask(path: Path) -> Mask:
     try:
         data = read_file(path)
         with as_content_error(data):
-            return _read_matlab(data) if path.suffix.lower() == ".mat" else _read_picture(data)
+            if path.suffix.lower() == ".mat":
+                return Mask(_whole_numbers(read_segmentation(data)))
+            return _read_picture(data)
     except UnreadableContentError as error:
         hint = "run again" if isinstance(error, FailedAccessError) else "mend or replace it"
         raise DataError(f"data.masked.masks: cannot read '{path}' ({error}); {hint}.") from error
@@ -91,12 +94,6 @@ def snap_to_declared(mask: NDArray[np.uint8], declared: Sequence[int], *, path: 
             "data.masked.hard_negatives, or set data.masked.crack_from."
         )
     return np.asarray(levels.astype(np.uint8)[distance.argmin(axis=1)][mask], np.uint8)
-
-
-def _read_matlab(data: bytes) -> Mask:
-    from scipy.io import loadmat
-
-    return Mask(_whole_numbers(np.asarray(loadmat(io.BytesIO(data))["groundTruth"]["Segmentation"][0, 0])))
 
 
 def _read_picture(data: bytes) -> Mask:

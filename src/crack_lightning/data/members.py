@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, cast
 
+from crack_lightning.data.tar_headers import open_tar
 from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ BY_HAND = "unpack it by hand and set data.root=<that folder>"
 
 _RAR_MAGIC = b"Rar!\x1a\x07"
 _UTF8_NAME = 0x800
+_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA)
+_LZMA_CHUNK_BYTES = 4096
+"""Of all but deflate zipfile decompresses at once what it has read: of LZMA up to 7,000 times as much."""
 _TAR_BLOCK_BYTES = 512
 _TAR_PADDING_CHUNKS = 16
 _UNREADABLE = (
@@ -78,8 +82,9 @@ def archive_kind(path: Path) -> str | None:
     if zipfile.is_zipfile(path):
         return "zip"
     try:
-        return "tar" if tarfile.is_tarfile(path) else None
-    except (EOFError, OSError, lzma.LZMAError, zlib.error):
+        with open_tar(path):
+            return "tar"
+    except (EOFError, OSError, ValueError, lzma.LZMAError, tarfile.TarError, zlib.error):
         return None
 
 
@@ -150,8 +155,10 @@ def zip_members(archive: Path) -> Generator[Member, None, None]:
         paths = [_checked_zip_path(info, archive) for info in files]
         check_size(sum(info.file_size for info in files), len(files), archive=archive)
         for info, path in zip(files, paths, strict=True):
+            piece = _LZMA_CHUNK_BYTES if info.compress_type == zipfile.ZIP_LZMA else CHUNK_BYTES
             with opened.open(info) as content:
-                yield Member(path=path, size=info.file_size, chunks=chunks_of(content, archive=archive))
+                chunks = chunks_of(content, archive=archive, piece=piece)
+                yield Member(path=path, size=info.file_size, chunks=chunks)
 
 
 def _checked_zip_path(info: zipfile.ZipInfo, archive: Path) -> PurePosixPath:
@@ -160,6 +167,10 @@ def _checked_zip_path(info: zipfile.ZipInfo, archive: Path) -> PurePosixPath:
         raise refuse_special(info.filename, "link" if stat.S_ISLNK(kind) else "special file", archive=archive)
     if info.flag_bits & 1:
         raise refuse_encrypted(archive=archive)
+    if info.compress_type not in _ZIP_METHODS:  # bzip2 swells a million times
+        raise refuse_special(
+            info.filename, f"file of compression method {info.compress_type}", archive=archive
+        )
     return safe_path(_zip_name(info), archive=archive)
 
 
@@ -182,8 +193,12 @@ def tar_members(archive: Path) -> Generator[Member, None, None]:
     Raises:
         DataError: If a member is unsafe, or the file is damaged or ends too early.
     """
-    with naming_damage(archive), tarfile.open(archive) as opened:
-        for info in opened:
+    with naming_damage(archive), open_tar(archive) as opened:
+        number = 0
+        while (info := opened.next()) is not None:
+            opened.members.clear()  # it keeps the headers of all
+            number += 1
+            check_size(0, number, archive=archive)
             if info.isdir():
                 continue
             path = safe_path(info.name, archive=archive)
@@ -210,12 +225,12 @@ def _check_tar_end(opened: tarfile.TarFile, archive: Path) -> None:
             return
 
 
-def chunks_of(stream: IO[bytes], *, archive: Path) -> Iterator[bytes]:
+def chunks_of(stream: IO[bytes], *, archive: Path, piece: int = CHUNK_BYTES) -> Iterator[bytes]:
     """Yield an open member's content piece by piece.
 
     Raises:
         DataError: If it cannot be decoded.
     """
     with naming_damage(archive):
-        while chunk := stream.read(CHUNK_BYTES):
+        while chunk := stream.read(piece):
             yield chunk
