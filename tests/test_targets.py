@@ -4,10 +4,10 @@ import sys
 from types import ModuleType
 
 import pytest
-from pytorch_lightning.callbacks import EarlyStopping
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ProgressBar
 
 from crack_lightning.errors import ConfigError
-from crack_lightning.targets import build_targets
+from crack_lightning.targets import build_targets, of_kind
 
 STOPPING = "pytorch_lightning.callbacks.EarlyStopping"
 
@@ -35,6 +35,11 @@ def test_a_target_gets_its_arguments_and_the_runs_where_it_takes_them() -> None:
         ({"_target_": STOPPING, "strict": [1]}, r"callbacks\.x\.strict: expected true or false, got \[1\]"),
         ({"_target_": STOPPING, "monitor": {"_target_": "os.getcwd"}}, "a _target_ within a target"),
         ({"_target_": STOPPING, "monitor": "a", "mode": "sideways"}, "callbacks.x: .* refused its arguments"),
+        (
+            {"_target_": "pytorch_lightning.callbacks.timer.timedelta"},
+            r"x\._target_: expected a Callback of Lightning, and '.*timedelta' is none",
+        ),
+        ({"_target_": "pytorch_lightning.callbacks..x"}, r"there is no 'pytorch_lightning\.callbacks\.\.x'"),
         ({"patience": 3}, "callbacks.x: expected a _target_ and its arguments"),
     ],
 )
@@ -51,9 +56,15 @@ def test_all_faults_are_reported_together() -> None:
 
 def test_the_users_own_module_is_allowed_when_named(monkeypatch: pytest.MonkeyPatch) -> None:
     module = ModuleType("my_callbacks")
-    module.Mine = type("Mine", (), {})  # type: ignore[attr-defined]
+    module.Mine = type("Mine", (Callback,), {})  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "my_callbacks", module)
     [mine] = build_targets(
         "callbacks", {"x": {"_target_": "my_callbacks.Mine"}}, defaults={}, plugins=["my_callbacks"]
     )
     assert type(mine).__name__ == "Mine"
+
+
+def test_nodes_are_told_by_their_class_and_not_by_their_name() -> None:
+    bar = {"_target_": "pytorch_lightning.callbacks.TQDMProgressBar"}
+    nodes = {"mine": bar, "progress_bar": None, "progress": {"_target_": STOPPING}, "x": {"_target_": "os.x"}}
+    assert of_kind(nodes, ProgressBar, plugins=[]) == {"mine": bar}

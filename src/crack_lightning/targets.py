@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from crack_lightning.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 ALLOWED = ("pytorch_lightning.callbacks.", "pytorch_lightning.loggers.")
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
 def build_targets(
-    group: str, nodes: Mapping[str, Any], *, defaults: Mapping[str, Any], plugins: list[str]
+    group: str, nodes: Mapping[str, Any], *, defaults: Mapping[str, Any], plugins: Sequence[str]
 ) -> list[Any]:
     """Build every object of a group, after all of them were checked.
 
@@ -34,14 +35,14 @@ def build_targets(
     """
     from hydra.utils import instantiate
 
-    allowed = (*ALLOWED, *(f"{plugin}." for plugin in plugins))
+    allowed, base = _allowed(plugins), _base(group)
     problems: list[str] = []
     filled = []
     for name, node in nodes.items():
         if node is None:
             continue
         try:
-            filled.append((name, _fill(f"{group}.{name}", node, defaults, allowed)))
+            filled.append((name, _fill(f"{group}.{name}", node, defaults, allowed, base)))
         except ConfigError as error:
             problems.append(str(error))
     if problems:
@@ -58,7 +59,38 @@ def build_targets(
     return objects
 
 
-def _fill(key: str, node: Any, defaults: Mapping[str, Any], allowed: tuple[str, ...]) -> dict[str, Any]:
+def of_kind(
+    nodes: Mapping[str, Any], kind: type[Any] | tuple[type[Any], ...], *, plugins: Sequence[str]
+) -> dict[str, Any]:
+    """Return the nodes whose target is of a kind, whatever their names; ``null`` is off.
+
+    A node that cannot be built is left to :func:`build_targets`, which says why.
+
+    Args:
+        nodes: By name, each with a ``_target_`` and its arguments.
+        kind: The class, or several.
+        plugins: The user's own modules, whose classes are allowed too.
+    """
+    found = {}
+    for name, node in nodes.items():
+        with suppress(ConfigError):
+            if node is not None and issubclass(_target_class(name, node, _allowed(plugins)), kind):
+                found[name] = node
+    return found
+
+
+def _base(group: str) -> type[Any]:
+    from pytorch_lightning import Callback
+    from pytorch_lightning.loggers import Logger
+
+    return Callback if group == "callbacks" else Logger
+
+
+def _allowed(plugins: Sequence[str]) -> tuple[str, ...]:
+    return (*ALLOWED, *(f"{plugin}." for plugin in plugins))
+
+
+def _target_class(key: str, node: Any, allowed: tuple[str, ...]) -> type[Any]:
     if not isinstance(node, dict) or "_target_" not in node:
         raise ConfigError(
             f"{key}: expected a _target_ and its arguments, got {node!r}; or remove it with ~{key}."
@@ -69,10 +101,19 @@ def _fill(key: str, node: Any, defaults: Mapping[str, Any], allowed: tuple[str, 
             f"{key}._target_: '{target}' is not allowed; expected {' or '.join(allowed)}…, "
             "or your own module named in plugins=[module]."
         )
+    return _found_class(key, target)
+
+
+def _fill(
+    key: str, node: Any, defaults: Mapping[str, Any], allowed: tuple[str, ...], base: type[Any]
+) -> dict[str, Any]:
+    found, target = _target_class(key, node, allowed), str(node.get("_target_"))
+    if not issubclass(found, base):
+        raise ConfigError(f"{key}._target_: expected a {base.__name__} of Lightning, and '{target}' is none.")
     nested = [name for name, value in node.items() if _names_target(value)]
     if nested:
         raise ConfigError(f"{key}.{nested[0]}: a _target_ within a target is not allowed; give plain values.")
-    parameters = _parameters(key, target)
+    parameters = inspect.signature(found).parameters
     arguments = {name: value for name, value in node.items() if not name.startswith("_")}
     takes_any = any(item.kind is item.VAR_KEYWORD for item in parameters.values())
     for name, value in arguments.items():
@@ -104,12 +145,12 @@ def _did_you_mean(match: str | None) -> str:
     return f"; did you mean {match}?" if match else "."
 
 
-def _parameters(key: str, target: str) -> Mapping[str, inspect.Parameter]:
+def _found_class(key: str, target: str) -> type[Any]:
     module, _, name = target.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError):
+    except (ImportError, AttributeError, ValueError):
         raise ConfigError(f"{key}._target_: there is no '{target}'; see the names in {module}.") from None
     if not inspect.isclass(found):
         raise ConfigError(f"{key}._target_: expected a class, and '{target}' is none.")
-    return inspect.signature(found).parameters
+    return found

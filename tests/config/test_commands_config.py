@@ -46,6 +46,9 @@ def test_a_key_that_a_command_does_not_read_is_refused(
     assert [problem.startswith(said or "") for problem in problems] == ([True] if said else [])
 
 
+_TENSORBOARD = "pytorch_lightning.loggers.TensorBoardLogger"
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -54,7 +57,16 @@ def test_a_key_that_a_command_does_not_read_is_refused(
         ({"model": ModelConfig(drop_rate=0.2, weights="imagenet")}, "model.drop_rate: recipe=probe does not"),
         ({"data": DataConfig(sampler="balanced")}, "data.sampler: recipe=probe does not"),
         ({"trainer": TrainerConfig(monitor="val/accuracy")}, "trainer.monitor: recipe=probe does not"),
-        ({"callbacks": {"a": {}}}, "callbacks: recipe=probe has no steps"),
+        ({"callbacks": {"a": {"_target_": "x"}}}, "callbacks: recipe=probe has no steps"),
+        ({"callbacks": {"a": None}}, None),
+        ({"trainer": TrainerConfig(checkpoint_every=9)}, "trainer.checkpoint_every: recipe=probe does not"),
+        (
+            {"logger": {"csv": {"_target_": "pytorch_lightning.loggers.CSVLogger"}}},
+            "logger.csv: recipe=probe",
+        ),
+        ({"logger": {"x": {"_target_": _TENSORBOARD, "log_graph": True}}}, "logger.x: recipe=probe has no"),
+        ({"logger": {"x": {"_target_": _TENSORBOARD}, "y": None}}, None),
+        ({"plugins": ["json"]}, None),
         ({"augmentation": AugmentationConfig(flip=True)}, "recipe.views: views are what augmentation"),
         ({"recipe": RecipeConfig(name="probe", views=2)}, "recipe.views: views are what augmentation"),
         ({"recipe": RecipeConfig(name="probe", ema_decay=0.9)}, "recipe.ema_decay: recipe=probe does not"),

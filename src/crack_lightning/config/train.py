@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 PRETRAINED_LR = 3e-3
 STAGED_LR = 3e-4
 PROBE_EPOCHS = 200
+_TENSORBOARD = (
+    "pytorch_lightning.loggers.TensorBoardLogger",
+    "pytorch_lightning.loggers.tensorboard.TensorBoardLogger",
+)
 
 
 @dataclass
@@ -211,13 +215,19 @@ class TrainConfig:
                 (self.scheduler, "scheduler", [item.name for item in fields(self.scheduler)]),
                 (self.model, "model", ("drop_rate", "drop_path_rate")),
                 (self.data, "data", ("sampler", "mix")),
-                (self.trainer, "trainer", ("compile", "monitor")),
+                (self.trainer, "trainer", ("compile", "monitor", "checkpoint_every")),
                 (self.augmentation, "augmentation", ("mixup_alpha", "cutmix_alpha", "paint")),
             )
             for problem in unread(node, prefix, keys, by="recipe=probe")
         ]
-        if self.callbacks:
+        if any(self.callbacks.values()):
             found.append("callbacks: recipe=probe has no steps to call them at; leave it out.")
+        found += [
+            f"logger.{name}: recipe=probe has no curves to log, and gives its figures to TensorBoardLogger "
+            f"without arguments alone, got {node}; leave it out."
+            for name, node in self.logger.items()
+            if node and node not in ({"_target_": target} for target in _TENSORBOARD)
+        ]
         if bool(self.recipe.views) != (self.augmentation != AugmentationConfig()):
             found.append(
                 "recipe.views: views are what augmentation makes of a tile; set both, for example "

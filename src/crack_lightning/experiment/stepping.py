@@ -12,7 +12,12 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from crack_lightning.errors import CheckpointError, CrackLightningError, DataError
 from crack_lightning.experiment import assembly
-from crack_lightning.experiment.trainers import build_test_trainer, build_trainer
+from crack_lightning.experiment.trainers import (
+    build_test_trainer,
+    build_trainer,
+    shows_progress,
+    tensorboard_loggers,
+)
 from crack_lightning.hardware import require_compiler
 from crack_lightning.model.backbones import synchronised
 from crack_lightning.model.checkpoints import load_classifier, read_checkpoint
@@ -141,8 +146,13 @@ class SharedSteps:
     ) -> None:
         self.config, self.table, self.folder, self.plan = config, datamodule.table, folder, plan
         self.requests, self.report = requests, report
-        logger = {name: node for name, node in config.logger.items() if name == "tensorboard"}
-        self.trainer = build_test_trainer(folder, plan=plan, progress=config.progress, logger=logger)
+        self.trainer = build_test_trainer(
+            folder,
+            plan=plan,
+            progress=shows_progress(config),
+            logger=tensorboard_loggers(config),
+            plugins=config.plugins,
+        )
 
     def fit(self, classifier: CrackClassifier) -> History:
         """Train, and return the figures of each epoch.

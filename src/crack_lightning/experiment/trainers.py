@@ -6,19 +6,26 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytorch_lightning as pl
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from pytorch_lightning.callbacks import DeviceStatsMonitor, LearningRateMonitor, ProgressBar
+from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.strategies import DDPStrategy
 
-from crack_lightning.targets import build_targets
+from crack_lightning.errors import ConfigError
+from crack_lightning.targets import build_targets, of_kind
 from crack_lightning.training.checkpoints import WholeCheckpointIO
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from pytorch_lightning.strategies import Strategy
 
     from crack_lightning.config import TrainConfig
     from crack_lightning.hardware import HardwarePlan
+
+
+_LOGGING = (DeviceStatsMonitor, LearningRateMonitor)
+"""Callbacks that Lightning refuses where there is no logger."""
 
 
 def build_trainer(
@@ -44,6 +51,7 @@ def build_trainer(
         ConfigError: If a callback or a logger cannot be built.
     """
     defaults = {
+        "dirpath": folder / "callbacks",  # of a checkpoint beside the run's own
         "monitor": config.trainer.monitor,
         "mode": "min" if config.trainer.monitor.endswith("loss") else "max",
         **_logged_in(folder),
@@ -69,17 +77,22 @@ def build_trainer(
         gradient_clip_val=config.recipe.gradient_clip or None,
         log_every_n_steps=config.trainer.log_every,
         num_sanity_val_steps=0,
-        enable_progress_bar=any("progress" in name for name in nodes),
+        enable_progress_bar=shows_progress(config),
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
 
 
 def build_test_trainer(
-    folder: Path, *, plan: HardwarePlan, progress: bool, logger: Mapping[str, Any] | None = None
+    folder: Path,
+    *,
+    plan: HardwarePlan,
+    progress: bool,
+    logger: Mapping[str, Any] | None = None,
+    plugins: Sequence[str] = (),
 ) -> pl.Trainer:
     """Build Lightning's Trainer for an evaluation, or for the test of a run that several trained."""
-    loggers = build_targets("logger", logger or {}, defaults=_logged_in(folder), plugins=[])
+    loggers = build_targets("logger", logger or {}, defaults=_logged_in(folder), plugins=plugins)
     return pl.Trainer(
         accelerator=plan.accelerator,
         devices=1,
@@ -96,13 +109,31 @@ def build_test_trainer(
 
 
 def _wanted_callbacks(config: TrainConfig) -> dict[str, Any]:
-    """Return the configured callbacks, without those that have nowhere to show or to log."""
-    return {
-        name: node
-        for name, node in config.callbacks.items()
-        if (config.progress or "progress" not in name)
-        and (config.logger or "LearningRateMonitor" not in str(node))
-    }
+    """Return the configured callbacks, without those that have nowhere to show or to log.
+
+    Raises:
+        ConfigError: If there are several progress bars.
+    """
+    bars = of_kind(config.callbacks, ProgressBar, plugins=config.plugins)
+    if len(bars) > 1:
+        raise ConfigError(
+            f"callbacks: one progress bar is expected, got {', '.join(bars)}; set "
+            f"callbacks.{next(iter(bars))}=null."
+        )
+    off = {} if config.progress else bars
+    if not any(config.logger.values()):
+        off |= of_kind(config.callbacks, _LOGGING, plugins=config.plugins)
+    return {name: node for name, node in config.callbacks.items() if name not in off}
+
+
+def shows_progress(config: TrainConfig) -> bool:
+    """Return whether the Trainer of a run has a progress bar."""
+    return config.progress and bool(of_kind(config.callbacks, ProgressBar, plugins=config.plugins))
+
+
+def tensorboard_loggers(config: TrainConfig) -> dict[str, Any]:
+    """Return the configured loggers that write for TensorBoard, by name."""
+    return of_kind(config.logger, TensorBoardLogger, plugins=config.plugins)
 
 
 def _strategy(config: TrainConfig, plan: HardwarePlan) -> Strategy | str:

@@ -18,6 +18,7 @@ from crack_lightning.data.reader_processes import ended_readers_named
 from crack_lightning.data.reading import describe
 from crack_lightning.errors import ConfigError, Interrupted
 from crack_lightning.experiment import assembly, fitting, tiles
+from crack_lightning.experiment.trainers import tensorboard_loggers
 from crack_lightning.memory import memory_for
 from crack_lightning.model.backbones import count_parameters
 from crack_lightning.model.checkpoints import read_checkpoint
@@ -132,7 +133,7 @@ def open_run(config: TrainConfig, folder: Path, *, command: str = "") -> Iterato
     with ExitStack() as stack:
         stack.enter_context(sole_writer(folder))
         stack.enter_context(logging_to(folder / "run.log"))
-        if "tensorboard" in config.logger:
+        if tensorboard_loggers(config):
             log_dir = folder / "tensorboard"
             stack.enter_context(hparams_session(log_dir, reproducible(config), name=folder.name))
         try:
@@ -192,7 +193,7 @@ def _run(
         )
         result = ExperimentResult.read(folder)
         write_text(folder / "checkpoints" / "README.md", model_card(result.contents))
-        if "tensorboard" in config.logger:
+        if tensorboard_loggers(config):
             step, log_dir, report_dir = best["global_step"], folder / "tensorboard", result.report.parent
             log_report(log_dir, result.contents, predictions=predictions, report=report_dir, step=step)
     state.advance("finished", folder)
