@@ -53,7 +53,7 @@ def test_a_progress_bar_shows_figures_alone_and_tensorboard_has_its_folder(tmp_p
 )
 def test_a_progress_bar_is_told_by_its_class(
     callbacks: dict[str, Any],
-    progress: bool,
+    progress: bool,  # noqa: FBT001
     shown: str | None,
     tmp_path: Path,
 ) -> None:
