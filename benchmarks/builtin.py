@@ -1,6 +1,8 @@
 """Write the head that comes with the package: ``python benchmarks/builtin.py best.ckpt``.
 
-The run that leaves this checkpoint is in ``src/crack_lightning/builtin/README.md``.
+The run that leaves this checkpoint is in ``src/crack_lightning/builtin/README.md``. With ``--keep-head`` the
+weights and settings of the file that is there stay, and the checkpoint gives only the scale of its training
+tiles and the limit beyond which tiles are foreign; both come from tiles and image statistics alone.
 """
 
 from __future__ import annotations
@@ -9,15 +11,23 @@ import argparse
 from pathlib import Path
 
 from crack_lightning.inference.mapping import map_reach
-from crack_lightning.model.builtin import BUILTIN_FILE, write_head
+from crack_lightning.model.builtin import BUILTIN_FILE, load_builtin, write_head
 from crack_lightning.model.checkpoints import load_classifier
+from crack_lightning.model.trained import AnsweringParts, TrainedClassifier
 
 
 def main() -> None:
     """Export the head of a checkpoint."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
-    classifier = load_classifier(parser.parse_args().checkpoint)
+    parser.add_argument("--keep-head", action="store_true", help="renew the scale and the limit alone")
+    asked = parser.parse_args()
+    classifier: AnsweringParts = load_classifier(asked.checkpoint)
+    if asked.keep_head:
+        shipped = load_builtin(TrainedClassifier)
+        shipped.novelty = classifier.novelty
+        shipped.hparams["train_scale"] = classifier.hparams["train_scale"]
+        classifier = shipped
     write_head(classifier, BUILTIN_FILE, reach_px=map_reach(classifier))
     print(f"{BUILTIN_FILE}: {BUILTIN_FILE.stat().st_size:,} bytes")
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import skimage.data
 import torch
 from PIL import Image
 
@@ -22,8 +24,6 @@ from crack_lightning.model.pretrained import LITE0, packaged_weights
 from crack_lightning.model.trained import TrainedClassifier
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from numpy.typing import NDArray
 
 needs_backbone = pytest.mark.skipif(
@@ -63,11 +63,55 @@ def test_it_maps_a_photo_without_further_options(tmp_path: Path) -> None:
     [folder] = tmp_path.glob("*/*_predict")
     with (folder / "tiles.csv").open(encoding="utf-8", newline="") as file:
         tiles = {(row["top_px"], row["left_px"]): row["called_crack"] for row in csv.DictReader(file)}
-    assert tiles["0", "320"] == "1"
+    assert tiles["0", "227"] == "1"  # a tile of 320 px of the input, at the scale of training
     assert tiles["0", "0"] == "0"
     likely = decode_image(folder / "maps" / "wall.png.map.png")[2:-2, 2:-2, 0]
-    assert abs(int(likely.sum(axis=0).argmax()) + 2 - 720 // 2 // 8) <= 3
+    assert abs(int(likely.sum(axis=0).argmax()) + 2 - 720 * 320 / 227 / 2 / 8) <= 4
     assert decode_image(folder / "maps" / "wall.png.overlay.jpg").shape == photo.shape
+
+
+@needs_backbone
+def test_it_marks_what_is_no_concrete_and_passes_tiles_like_its_own() -> None:
+    model = load("builtin")
+    masonry = decode_image(Path(skimage.data.__file__).with_name("brick.png"))
+    photos = [
+        decode_image(Path(skimage.data.__file__).with_name(f"{name}.png")) for name in ("coffee", "chelsea")
+    ]
+    corners = [masonry[top : top + 227, left : left + 227] for top in (0, 285) for left in (0, 285)]
+    assert model.predict([*corners, *photos]).foreign.all()
+    novelty = load_builtin(TrainedClassifier).novelty
+    assert novelty is not None
+    assert (len(novelty.looks), novelty.validation_tiles) == (1000, 1834)
+    near = novelty.looks[:200].float() @ torch.linalg.inv(novelty.whitening) + novelty.mean
+    assert (novelty.of(near) <= 1).float().mean() > 0.95  # of training tiles, which are their own neighbours
+
+
+@needs_backbone
+def test_the_limit_and_the_scale_are_written_with_the_head(tmp_path: Path) -> None:
+    classifier = load_builtin(TrainedClassifier)
+    assert classifier.hparams["train_scale"] == pytest.approx(320 / 227, abs=1e-5)
+    write_head(classifier, tmp_path / "same.safetensors", reach_px=201)
+    again = load_builtin(TrainedClassifier, tmp_path / "same.safetensors")
+    assert again.novelty is not None
+    assert classifier.novelty is not None
+    for name, value in classifier.novelty.values().items():
+        np.testing.assert_array_equal(again.novelty.values()[name], value)
+    classifier.novelty = None
+    write_head(classifier, tmp_path / "none.safetensors", reach_px=201)
+    assert load_builtin(TrainedClassifier, tmp_path / "none.safetensors").novelty is None
+
+
+@needs_backbone
+def test_a_mapped_photo_of_brickwork_is_foreign_tile_by_tile(tmp_path: Path) -> None:
+    photo = Path(skimage.data.__file__).with_name("brick.png")
+    arguments = ["checkpoint=builtin", str(photo), f"outputs={tmp_path}", "progress=false", "abstain=true"]
+    assert main(["predict", *arguments]) == 0
+    [folder] = tmp_path.glob("*/*_predict")
+    with (folder / "tiles.csv").open(encoding="utf-8", newline="") as file:
+        assert {row["foreign"] for row in csv.DictReader(file)} == {"yes"}
+    with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        [row] = csv.DictReader(file)
+    assert (row["predicted"], row["foreign"]) == ("", "yes")
 
 
 @needs_backbone

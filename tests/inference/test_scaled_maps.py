@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from crack_lightning.inference.mapping import CrackMapper, TooSmallError, photo_probability
-from crack_lightning.inference.scaled_photo import ScaledPhoto
+from crack_lightning.inference.mapping import CrackMapper, photo_probability
+from crack_lightning.inference.scaled_photo import ScaledPhoto, TooSmallError
 from crack_lightning.inference.strips import reach
 from crack_lightning.model.heads import LocalNetwork
 

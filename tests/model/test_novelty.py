@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -10,8 +11,15 @@ import torch
 from scipy.spatial.distance import cdist
 from scipy.stats import kurtosis, skew
 
+from crack_lightning.model import novelty as novelty_module
 from crack_lightning.model.looks import NUM_LOOKS, looks
+from crack_lightning.model.networks import features_seen
 from crack_lightning.model.novelty import LARGEST_SAMPLE, Novelty, conformal_limit, sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from crack_lightning.model.classifier import CrackClassifier
 
 
 def signs(seed: int, number: int, *, features: int = 6, apart: float = 0.0) -> torch.Tensor:
@@ -69,6 +77,53 @@ def test_a_novelty_that_does_not_fit_is_refused() -> None:
         dataclasses.replace(novelty, looks=novelty.looks[:, :3])
     with pytest.raises(ValueError, match="30 directions are expected, got 29"):
         dataclasses.replace(novelty, directions=novelty.directions[1:])
+
+
+def test_no_more_distances_than_of_so_many_tiles_are_ever_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    training, tested = signs(0, 300), signs(1, 1030)
+    at_once = novelty_module.Novelty.fitted(training, signs(2, 500))
+    expected = at_once.of(tested)
+    held: list[int] = []
+    neighbour = novelty_module._neighbour
+
+    def watched(distances: torch.Tensor) -> torch.Tensor:
+        held.append(distances.numel())
+        return neighbour(distances)
+
+    monkeypatch.setattr(novelty_module, "MOST_COMPARED", 100)
+    monkeypatch.setattr(novelty_module, "_neighbour", watched)
+    found = Novelty.fitted(training, signs(2, 500))
+    torch.testing.assert_close(found.of(tested), expected, rtol=1e-5, atol=1e-6)
+    assert found.limit == pytest.approx(at_once.limit, rel=1e-5)
+    assert max(held) == 100 * 300
+    assert sum(held) == 2 * (500 + 1030) * 300
+
+
+def test_a_tested_batch_leaves_its_scores_and_none_of_its_features(
+    build_classifier: Callable[..., CrackClassifier],
+) -> None:
+    classifier = build_classifier(name="resnet10t").eval()
+    images = torch.randint(256, (60, 3, 48, 48), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    with torch.inference_mode(), features_seen(classifier) as features:
+        classifier(images)
+    all_signs = torch.cat([looks(images), features[0]], dim=1)
+    classifier.novelty = Novelty.fitted(all_signs[:30], all_signs[30:])
+    with torch.inference_mode():
+        for start in range(0, 60, 20):
+            part = slice(start, start + 20)
+            index, target = torch.arange(60)[part], torch.zeros(20, dtype=torch.int64)
+            classifier.test_step({"image": images[part], "target": target, "index": index}, 0)
+    torch.testing.assert_close(
+        torch.cat(classifier.novelties), classifier.novelty.of(all_signs), rtol=1e-3, atol=1e-3
+    )
+    kept = [value for name, value in vars(classifier).items() if isinstance(value, list) and value]
+    assert max(_numbers(part) for part in kept) <= 60 * 5
+
+
+def _numbers(kept: object) -> int:
+    if isinstance(kept, torch.Tensor):
+        return kept.numel()
+    return sum(map(_numbers, kept)) if isinstance(kept, list | tuple) else 0
 
 
 def test_a_sample_is_bounded_and_follows_the_seed() -> None:

@@ -106,7 +106,8 @@ class PredictConfig:
             picture is called by its tile that is likeliest cracked. ``null`` does so for ``builtin``.
         scale: Pixels of the network's input per pixel of a photo that is mapped; ``null`` is the scale of
             training, 1 the photo's own pixels.
-        abstain: Give no answer for pictures too unlike the training tiles; not with ``map``.
+        abstain: Give no answer for pictures too unlike the training tiles; of a mapped picture its likeliest
+            tile counts.
         batch_size: Tiles at once.
         engine: What computes, as ``recipe.engine``; ``auto`` is ``eager`` on a GPU, where
             ``trainer.precision`` is set, and for fewer than 1,000 pictures or, with ``map``, 10 megapixels.
@@ -156,11 +157,6 @@ class PredictConfig:
             found.append(
                 f"scale: a photo is mapped at it, got {self.scale} without a map; set map=true, or "
                 "leave it out."
-            )
-        if self.abstain and self.map:
-            found.append(
-                "abstain: answers for whole pictures are expected, and map=true answers by tiles; "
-                "leave one of them out."
             )
         return found
 

@@ -21,7 +21,7 @@ from crack_lightning.model.novelty import Novelty, sample
 from crack_lightning.training.checkpoints import BEST, LAST, keep_decision, save_model
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     import pytorch_lightning as pl
@@ -66,11 +66,8 @@ def by_steps(
         state.advance("test", folder, history=history)
     with state.timed("validation"):
         classifier = load_classifier(best)
-        validation, signs = _told(steps.trainer, classifier, datamodule.val_batches())
+        classifier.novelty, validation = _familiar(config, steps.trainer, classifier, datamodule)
         _decide(config, classifier, datamodule, state, validation)
-        rows = sample(datamodule.split_rows("train"), seed=config.seed)
-        _, of_training = _told(steps.trainer, classifier, datamodule.once(rows))
-        classifier.novelty = Novelty.fitted(of_training, signs)
         keep_decision(classifier, best)
     with state.timed("test"):
         return classifier, test(steps.trainer, classifier, datamodule)
@@ -156,32 +153,47 @@ def _decide(
     state.fitted = state.fitted | {"decision": decision | found.facts}
 
 
+def _familiar(
+    config: TrainConfig, trainer: pl.Trainer, classifier: CrackClassifier, datamodule: CrackDataModule
+) -> tuple[Novelty, Predictions]:
+    """Return what tells foreign tiles, and the uncalibrated predictions of the tiles that set its limit."""
+    of_training: list[torch.Tensor] = []
+    rows = sample(datamodule.split_rows("train"), seed=config.seed)
+    _told(trainer, classifier, datamodule.once(rows), on_signs=of_training.append)
+    compared = Novelty.comparing(torch.cat(of_training))
+    distances: list[list[torch.Tensor]] = []
+    validation = _told(
+        trainer,
+        classifier,
+        datamodule.val_batches(),
+        on_signs=lambda signs: distances.append(compared.distances(signs)),
+    )
+    return compared.limited([torch.cat(column) for column in zip(*distances, strict=True)]), validation
+
+
 def _told(
-    trainer: pl.Trainer, classifier: CrackClassifier, batches: Iterable[dict[str, torch.Tensor]]
-) -> tuple[Predictions, torch.Tensor]:
-    """Return uncalibrated predictions, and the signs by which foreign tiles are told."""
+    trainer: pl.Trainer,
+    classifier: CrackClassifier,
+    batches: Iterable[dict[str, torch.Tensor]],
+    *,
+    on_signs: Callable[[torch.Tensor], object],
+) -> Predictions:
+    """Return uncalibrated predictions; pass on what foreign tiles are told by, batch by batch.
+
+    That is looks with features behind them, where there are any, float32 ``(N, NUM_LOOKS + D)``.
+    """
     device = trainer.strategy.root_device
     classifier.to(device).eval()
     columns: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
-    seen: list[torch.Tensor] = []
     # Lightning's own predict would deal the batches anew
-    with (
-        torch.inference_mode(),
-        trainer.precision_plugin.forward_context(),
-        features_seen(classifier) as features,
-    ):
+    with torch.inference_mode(), trainer.precision_plugin.forward_context():
         for batch in batches:
-            answers = torch.softmax(classifier(batch["image"].to(device)).float(), dim=1)
+            with features_seen(classifier) as features:
+                answers = torch.softmax(classifier(batch["image"].to(device)).float(), dim=1)
             columns.append((batch["index"], batch["target"], answers.cpu()))
-            seen.append(looks(batch["image"]))
+            on_signs(torch.cat([looks(batch["image"]), *features], dim=1))
     index, label, probability = (torch.cat(column).numpy() for column in zip(*columns, strict=True))
-    told = Predictions(index=index, label=label, probability=probability)
-    return told, _signs(seen, features)
-
-
-def _signs(seen: list[torch.Tensor], features: list[torch.Tensor]) -> torch.Tensor:
-    """Put looks and features, of which there may be none, side by side, float32 ``(N, NUM_LOOKS + D)``."""
-    return torch.cat([torch.cat(part) for part in (seen, features) if part], dim=1)
+    return Predictions(index=index, label=label, probability=probability)
 
 
 def _computed(
@@ -224,17 +236,15 @@ def _fit_first_head(
 
 def test(trainer: pl.Trainer, classifier: CrackClassifier, datamodule: CrackDataModule) -> Predictions:
     """Return the classifier's predictions for every test tile."""
-    with features_seen(classifier) as features:
-        trainer.test(classifier, dataloaders=datamodule.test_dataloader(), verbose=False)
+    trainer.test(classifier, dataloaders=datamodule.test_dataloader(), verbose=False)
     index, label, probability = (
         torch.cat(column).numpy() for column in zip(*classifier.predictions, strict=True)
     )
-    novelty = classifier.novelty
     return Predictions(
         index=index,
         label=label,
         probability=probability,
-        novelty=None if novelty is None else novelty.of(_signs(classifier.looks, features)).numpy(),
+        novelty=None if classifier.novelty is None else torch.cat(classifier.novelties).numpy(),
     )
 
 

@@ -8,15 +8,16 @@ import numpy as np
 
 from crack_lightning.data.decoding import decode_image
 from crack_lightning.data.loading import UnreadableImageError
-from crack_lightning.inference.mapping import TooSmallError, tile_rows, write_map
+from crack_lightning.inference.mapping import tile_rows, write_map
 from crack_lightning.inference.predictor import Answers
+from crack_lightning.inference.scaled_photo import TooSmallError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from crack_lightning.inference.growing_table import GrowingTable
-    from crack_lightning.inference.mapping import CrackMapper
+    from crack_lightning.inference.mapping import CrackMapper, MapTile
 
 
 def map_photos(
@@ -31,8 +32,8 @@ def map_photos(
         tiles: Where its tiles are written.
 
     Yields:
-        The answer for each, once its map and tiles are written. Its probability is that of its tile which is
-        likeliest cracked. There is no novelty: that of the whole photo says nothing of its tiles.
+        The answer for each, once its map and tiles are written. Its probability and novelty are those of its
+        tile which is likeliest cracked.
     """
     for photo in photos:
         try:
@@ -44,13 +45,14 @@ def map_photos(
             continue
         write_map(found, pixels, places[photo], threshold=mapper.threshold)
         tiles.write(tile_rows(str(photo), found, threshold=mapper.threshold))
-        yield _answer(photo, max(tile.probability for tile in found.tiles), mapper)
+        yield _answer(photo, max(found.tiles, key=lambda tile: tile.probability), mapper)
 
 
-def _answer(photo: Path, largest: float | None, mapper: CrackMapper, *, problem: str = "") -> Answers:
+def _answer(photo: Path, likeliest: MapTile | None, mapper: CrackMapper, *, problem: str = "") -> Answers:
     probabilities = np.full((1, 2), np.nan, np.float32)
-    label = ""
-    if largest is not None:
+    label, novelty = "", np.nan
+    if likeliest is not None:
+        largest, novelty = likeliest.probability, likeliest.novelty
         probabilities[0] = 1 - largest
         probabilities[0, mapper.positive_index] = largest
         called = mapper.positive_index if largest >= mapper.threshold else 1 - mapper.positive_index
@@ -60,7 +62,7 @@ def _answer(photo: Path, largest: float | None, mapper: CrackMapper, *, problem:
         labels=[label],
         probabilities=probabilities,
         class_names=mapper.class_names,
-        novelty=np.full(1, np.nan, np.float32),
+        novelty=np.full(1, novelty, np.float32),
         problems=[problem],
         threshold=mapper.threshold,
     )

@@ -14,6 +14,7 @@ from crack_lightning.errors import ConfigError
 from crack_lightning.inference.outlines import outlined
 from crack_lightning.inference.scaled_photo import ScaledPhoto
 from crack_lightning.inference.strips import PIECE_PX, cell_map, reach, tiles_of
+from crack_lightning.inference.tile_novelty import tile_novelty
 from crack_lightning.model.engines import eager
 from crack_lightning.model.heads import CELL_PX, LocalNetwork
 from crack_lightning.model.networks import CellNetwork
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from crack_lightning.model.trained import AnsweringParts
 
 _PLACE = ("top_px", "left_px", "height_px", "width_px")
-TILE_COLUMNS = ("path", *_PLACE, "probability_crack", "called_crack")
+TILE_COLUMNS = ("path", *_PLACE, "probability_crack", "called_crack", "novelty", "foreign")
 _FULL_COLOUR = (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 90, *_FULL_COLOUR)  # half of it takes a thin line's colour
 
@@ -44,6 +45,7 @@ class MapTile(NamedTuple):
         height_px: What the tile covers of the photo downwards.
         width_px: What it covers across.
         probability: That it is cracked.
+        novelty: How unlike the training tiles it is, as a share of the limit; NaN where the model has none.
     """
 
     top_px: int
@@ -51,6 +53,7 @@ class MapTile(NamedTuple):
     height_px: int
     width_px: int
     probability: float
+    novelty: float = float("nan")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +112,7 @@ class CrackMapper:
         self._network = classifier.backbone
         self._compute = compute or eager(CellNetwork(classifier), any_size=True)
         self._piece_px = piece_px
+        self._novelty = classifier.novelty
         self.scale = scale or map_scale(classifier)
         self._temperature = float(classifier.hparams["temperature"])
         self.threshold = threshold or float(classifier.hparams["threshold"])
@@ -123,43 +127,27 @@ class CrackMapper:
             TooSmallError: If the scale leaves less than a cell of a side that had one.
         """
         photo = ScaledPhoto(pixels=pixels, scale=self.scale)
-        _check_size(photo)
+        photo.require_cells(CELL_PX)
         cells = cell_map(
-            self._compute,
-            pixels,
-            reach_px=self.reach_px,
-            piece_px=self._piece_px,
-            scale=self.scale,
+            self._compute, pixels, reach_px=self.reach_px, piece_px=self._piece_px, scale=self.scale
         )
-        places, parts = tiles_of(cells, tile_px=self.tile_px)
-        scores = self._network.logits(torch.from_numpy(parts)[:, None])[:, self.positive_index]
-        probabilities = self._probability(scores).tolist()
-        side = parts.shape[1] * CELL_PX, parts.shape[2] * CELL_PX
         return CrackMap(
             cells=self._probability(torch.from_numpy(cells)).numpy(),
             covered=(photo.shape[0] / CELL_PX, photo.shape[1] / CELL_PX),
-            tiles=[
-                MapTile(*photo.original(place, side), probability)
-                for place, probability in zip(places, probabilities, strict=True)
-            ],
+            tiles=self._tiles(photo, cells),
         )
+
+    def _tiles(self, photo: ScaledPhoto, cells: NDArray[np.float32]) -> list[MapTile]:
+        """Score the tiles of a map, logits ``(h, w)``, as the classifier scores tiles."""
+        places, parts = tiles_of(cells, tile_px=self.tile_px)
+        scores = self._network.logits(torch.from_numpy(parts)[:, None])[:, self.positive_index]
+        size = parts.shape[1] * CELL_PX, parts.shape[2] * CELL_PX
+        novelty = tile_novelty(self._novelty, photo, places, size, tile_px=self.tile_px)
+        answers = zip(places, self._probability(scores).tolist(), novelty.tolist(), strict=True)
+        return [MapTile(*photo.original(place, size), *answer) for place, *answer in answers]
 
     def _probability(self, logits: Tensor) -> Tensor:
         return torch.sigmoid(logits / self._temperature)
-
-
-class TooSmallError(Exception):
-    """Why nothing is left of a photo at a scale."""
-
-
-def _check_size(photo: ScaledPhoto) -> None:
-    height, width = photo.pixels.shape[:2]
-    tall, wide = photo.shape
-    if min(tall, wide) < min(CELL_PX, height, width):
-        raise TooSmallError(
-            f"at scale {photo.scale:.3g} the photo of {width} x {height} px is {wide} x {tall} px, less than "
-            f"a cell of {CELL_PX} px; give a larger scale"
-        )
 
 
 def map_scale(classifier: AnsweringParts) -> float:
@@ -212,7 +200,7 @@ def called_pixels(found: CrackMap, shape: tuple[int, ...], *, threshold: float) 
     A photo that is called intact has none, and one that is called a crack has some.
     """
     in_called = np.zeros(shape, np.bool_)
-    for top, left, height, width, probability in found.tiles:
+    for top, left, height, width, probability, _ in found.tiles:
         if probability >= threshold:
             in_called[top : top + height, left : left + width] = True
     return in_called & (photo_probability(found, shape) >= threshold)
@@ -228,7 +216,9 @@ def photo_probability(found: CrackMap, shape: tuple[int, ...]) -> NDArray[np.flo
 def tile_rows(name: str, found: CrackMap, *, threshold: float) -> Iterator[list[object]]:
     """Yield a row of ``tiles.csv``, by ``TILE_COLUMNS``, a tile of a photo."""
     for tile in found.tiles:
-        yield [name, *tile[:4], f"{tile.probability:.6f}", int(tile.probability >= threshold)]
+        known = not np.isnan(tile.novelty)
+        judged = [f"{tile.novelty:.4f}", "yes" if tile.novelty > 1 else "no"] if known else ["", ""]
+        yield [name, *tile[:4], f"{tile.probability:.6f}", int(tile.probability >= threshold), *judged]
 
 
 def _write(path: Path, picture: NDArray[np.uint8], settings: Sequence[int]) -> None:

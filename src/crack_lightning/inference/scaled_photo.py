@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+class TooSmallError(Exception):
+    """Why nothing is left of a photo at a scale."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScaledPhoto:
     """A photo as a network takes it.
@@ -36,6 +40,19 @@ class ScaledPhoto:
         """Pixels of the photo per pixel at that scale, down and across: the sides' own after rounding."""
         (height, width), (tall, wide) = self.pixels.shape[:2], self.shape
         return height / tall, width / wide
+
+    def require_cells(self, cell_px: int) -> None:
+        """Refuse a scale that leaves less than a cell of a side that had one.
+
+        Raises:
+            TooSmallError: If it does.
+        """
+        (height, width), (tall, wide) = self.pixels.shape[:2], self.shape
+        if min(tall, wide) < min(cell_px, height, width):
+            raise TooSmallError(
+                f"at scale {self.scale:.3g} the photo of {width} x {height} px is {wide} x {tall} px, less "
+                f"than a cell of {cell_px} px; give a larger scale"
+            )
 
     def original(self, corner: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
         """Return top, left, height and width, in pixels of the photo, of what is at a place at that scale.
@@ -69,7 +86,7 @@ class ScaledPhoto:
         height, width = (part.stop - part.start for part in parts)
         seen = Image.fromarray(np.ascontiguousarray(self.pixels[down, across]))
         shown = seen.resize((width, height), Image.Resampling.BILINEAR, box=(left, top, right, bottom))
-        return np.asarray(shown)
+        return np.array(shown)
 
 
 def _span(part: slice, step: float, side: int) -> tuple[slice, float, float]:

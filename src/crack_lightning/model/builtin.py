@@ -1,7 +1,7 @@
 """The head that comes with the package, on the backbone of the extra ``offline-weights``.
 
-Its file has the head's tensors and what rebuilds the classifier, and nothing of the backbone; what it was
-trained on, its figures and its limits are in the ``README.md`` beside it.
+Its file has the tensors of the head, the limit beyond which tiles are foreign, and what rebuilds the
+classifier; the backbone is not in it. The ``README.md`` beside it gives training data, figures and limits.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from safetensors.torch import save
 
 from crack_lightning.errors import CheckpointError
 from crack_lightning.model.heads import LocalNetwork
+from crack_lightning.model.novelty import Novelty
 from crack_lightning.model.pretrained import LITE0, packaged_weights
 from crack_lightning.model.trained import AnsweringParts, TrainedClassifier
 from crack_lightning.model.weights import load_weights
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound=AnsweringParts)
 BUILTIN = "builtin"
 BUILTIN_FILE = Path(__file__).parents[1] / "builtin" / "head.safetensors"
-_HEAD, _SEEN = "head.", "seen_tiles"
+_HEAD, _SEEN, _NOVELTY = "head.", "seen_tiles", "novelty."
 
 
 def load_builtin(kind: type[C], path: Path = BUILTIN_FILE) -> C:
@@ -52,7 +53,9 @@ def load_builtin(kind: type[C], path: Path = BUILTIN_FILE) -> C:
     network = _local(classifier)
     load_weights(network.trunk, name=classifier.hparams["name"], weights="imagenet")
     classifier.seen_tiles = tensors.pop(_SEEN)
-    network.head.load_state_dict({name.removeprefix(_HEAD): value for name, value in tensors.items()})
+    network.head.load_state_dict(_named(tensors, _HEAD))
+    if "novelty" in described:
+        classifier.novelty = Novelty(**_named(tensors, _NOVELTY), **json.loads(described["novelty"]))
     network.reach_px = int(described["reach_px"])
     return classifier.eval()
 
@@ -70,12 +73,17 @@ def write_head(classifier: AnsweringParts, path: Path, *, reach_px: int) -> None
     """
     hyper_parameters: dict[str, Any] = dict(classifier.hparams)
     described = {"hyper_parameters": json.dumps(hyper_parameters), "reach_px": str(reach_px)}
-    head: dict[str, Tensor] = {
+    tensors: dict[str, Tensor] = {
         f"{_HEAD}{name}": value.contiguous() for name, value in _local(classifier).head.state_dict().items()
     }
+    if classifier.novelty is not None:
+        values = classifier.novelty.values()
+        parts = {name: value for name, value in values.items() if isinstance(value, torch.Tensor)}
+        tensors |= {f"{_NOVELTY}{name}": value.contiguous() for name, value in parts.items()}
+        described["novelty"] = json.dumps({name: values[name] for name in values.keys() - parts.keys()})
     own = classifier.state_dict()
     with whole_file(path) as temporary:
-        temporary.write_bytes(save({**head, _SEEN: classifier.seen_tiles}, metadata=described))
+        temporary.write_bytes(save({**tensors, _SEEN: classifier.seen_tiles}, metadata=described))
         rebuilt = load_builtin(TrainedClassifier, temporary).state_dict()
         changed = [name for name, value in rebuilt.items() if not torch.equal(value, own[name])]
         if changed:
@@ -83,6 +91,11 @@ def write_head(classifier: AnsweringParts, path: Path, *, reach_px: int) -> None
                 f"checkpoint: a head on the published backbone is expected, got another {changed[0]}; train "
                 "with recipe=frozen model=efficientnet_lite0 model.weights=imagenet model.head=local."
             )
+
+
+def _named(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose name begins with a prefix, without it."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _local(classifier: AnsweringParts) -> LocalNetwork:

@@ -12,6 +12,7 @@ from crack_lightning.model.backbones import split_parameters
 from crack_lightning.model.heads import STRONGEST, LocalNetwork, cell_loss
 from crack_lightning.model.looks import looks
 from crack_lightning.model.losses import build_loss
+from crack_lightning.model.networks import features_seen
 from crack_lightning.model.optim import build_optimizer, build_scheduler
 from crack_lightning.model.stage_figures import StageFigures
 from crack_lightning.model.stages import (
@@ -98,7 +99,7 @@ class CrackClassifier(AnsweringParts, LightningModule):
             figures = StageFigures(stage, class_names=class_names, positive_class=positive_class)
             self.add_module(f"{stage}_figures", figures)
         self.predictions: list[tuple[Tensor, Tensor, Tensor]] = []
-        self.looks: list[Tensor] = []
+        self.novelties: list[Tensor] = []
         self.weights_caution: str | None = None
         self.last_loss: Tensor | None = None
         self.last_index: Tensor | None = None
@@ -165,10 +166,12 @@ class CrackClassifier(AnsweringParts, LightningModule):
         self._step(batch, "val")
 
     def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Count one test batch and keep its probabilities, in ``predictions``, and its ``looks``."""
-        self._step(batch, "test")
+        """Count one test batch and keep its probabilities, in ``predictions``, and its ``novelties``."""
+        with features_seen(self) as features:
+            self._step(batch, "test")
         if self.novelty is not None:
-            self.looks.append(looks(batch["image"].cpu()))
+            signs = torch.cat([looks(batch["image"].cpu()), *features], dim=1)
+            self.novelties.append(self.novelty.of(signs))
 
     def _step(self, batch: dict[str, Tensor], stage: str) -> Tensor:
         logits, of_cells = self._answers(batch)
@@ -208,7 +211,7 @@ class CrackClassifier(AnsweringParts, LightningModule):
 
     def on_test_epoch_start(self) -> None:
         """Forget the predictions of an earlier test."""
-        self.predictions, self.looks = [], []
+        self.predictions, self.novelties = [], []
 
     def on_test_epoch_end(self) -> None:
         """Log the test figures."""

@@ -13,6 +13,8 @@ from torch.nn.functional import normalize
 from crack_lightning.model.looks import NUM_LOOKS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -24,6 +26,9 @@ PASSED_EACH = 0.995
 
 LARGEST_SAMPLE = 1000
 """Training tiles that are kept at the most."""
+
+MOST_COMPARED = 8192
+"""Tiles whose distances to the training tiles are held at once."""
 
 NEIGHBOUR = 5
 """Which of the nearest training tiles counts, so that a single odd one makes no picture familiar."""
@@ -77,20 +82,29 @@ class Novelty:
             training: Looks with features behind them, float32 ``(M, NUM_LOOKS + D)``.
             validation: Likewise, of tiles that the model did not learn from, float32 ``(N, NUM_LOOKS + D)``.
         """
+        compared = cls.comparing(training)
+        return compared.limited(compared.distances(validation))
+
+    @classmethod
+    def comparing(cls, training: Tensor) -> Novelty:
+        """Keep training tiles, float32 ``(M, NUM_LOOKS + D)``, without a limit yet."""
         looks = training[:, :NUM_LOOKS]
         mean, whitening = looks.mean(0), _whitening(looks)
-        compared = cls(
+        return cls(
             looks=((looks - mean) @ whitening).half(),
             mean=mean,
             whitening=whitening,
             directions=normalize(training[:, NUM_LOOKS:], dim=1).half(),
             scales=[1.0, 1.0],
             limit=1.0,
-            validation_tiles=len(validation),
+            validation_tiles=0,
         )
-        scales = [conformal_limit(far, passed=PASSED_EACH) for far in compared.distances(validation)]
-        scaled = replace(compared, scales=scales)
-        return replace(scaled, limit=conformal_limit(scaled.of(validation)))
+
+    def limited(self, distances: Sequence[Tensor]) -> Novelty:
+        """Return the same with the limit that validation tiles set by their :meth:`distances`."""
+        scales = [conformal_limit(far, passed=PASSED_EACH) for far in distances]
+        limit = conformal_limit(_largest_share(distances, scales))
+        return replace(self, scales=scales, limit=limit, validation_tiles=len(distances[0]))
 
     def of(self, signs: Tensor) -> Tensor:
         """Return how unlike the training tiles others are; beyond 1 they are foreign.
@@ -101,13 +115,23 @@ class Novelty:
         Returns:
             Novelty, float32 ``(N,)``.
         """
-        shares = [
-            distance / scale for distance, scale in zip(self.distances(signs), self.scales, strict=True)
-        ]
-        return torch.stack(shares).amax(0) / self.limit
+        return _largest_share(self.distances(signs), self.scales) / self.limit
 
     def distances(self, signs: Tensor) -> list[Tensor]:
-        """Return distances to the fifth nearest training tile: of looks, and of directions if there are."""
+        """Return distances to the fifth nearest training tile: of looks, and of directions if there are.
+
+        Those of ``MOST_COMPARED`` tiles are computed at once, so that memory is bounded for any number.
+
+        Args:
+            signs: As for :meth:`of`.
+
+        Returns:
+            Distances, float32 ``(N,)`` each.
+        """
+        parts = [self._distances(part) for part in signs.split(MOST_COMPARED)]
+        return [torch.cat(column) for column in zip(*parts, strict=True)]
+
+    def _distances(self, signs: Tensor) -> list[Tensor]:
         looks = (signs[:, :NUM_LOOKS] - self.mean) @ self.whitening
         found = [_neighbour(torch.cdist(looks, self.looks.float()))]
         if self.directions.shape[1]:
@@ -131,6 +155,11 @@ class Novelty:
             "validation_tiles": self.validation_tiles,
             "passes": min(PASSED, self.validation_tiles / (self.validation_tiles + 1)),
         }
+
+
+def _largest_share(distances: Sequence[Tensor], scales: Sequence[float]) -> Tensor:
+    """Return the largest of the distances of each tile as shares of their scales, float32 ``(N,)``."""
+    return torch.stack([far / scale for far, scale in zip(distances, scales, strict=True)]).amax(0)
 
 
 def _whitening(looks: Tensor) -> Tensor:

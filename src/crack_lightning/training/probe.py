@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from crack_lightning.model.engines import EngineChoice, dtype_of, eager, network
 from crack_lightning.model.features import kept_features
 from crack_lightning.model.logistic import Standardised, fit_logistic
 from crack_lightning.model.networks import FeatureNetwork, linear_head
-from crack_lightning.model.novelty import Novelty, sample
+from crack_lightning.model.novelty import MOST_COMPARED, Novelty, sample
 from crack_lightning.training.kept_looks import KeptLooks
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ class Probe:
         views = [self._kept(train, view=view) for view in range(self.settings.views)]
         features = torch.from_numpy(np.concatenate([self._of(train).numpy(), *views]))
         labels = torch.from_numpy(table.label[train]).repeat(1 + len(views))
-        val_features, val_labels = self._of(val), torch.from_numpy(table.label[val])
+        val_labels = torch.from_numpy(table.label[val])
         scale = Standardised.of(features)
         layer, head, least = linear_head(self.classifier.backbone), None, np.inf
         best = None
@@ -189,7 +190,7 @@ class Probe:
                 max_iterations=max_iterations,
             )
             head.put_into(layer, scale)
-            loss, accuracy = _judged(layer, val_features, val_labels)
+            loss, accuracy = _judged(self._logits(val), val_labels)
             self.tried.append({"l2": strength, "val/loss": loss, "val/accuracy": accuracy})
             if loss < least:
                 best, least = head, loss
@@ -203,17 +204,25 @@ class Probe:
         return Predictions(
             index=rows,
             label=self.datamodule.table.label[rows],
-            probability=self._probabilities(self._of(rows)),
-            novelty=None if novelty is None else novelty.of(self._signs(rows)).numpy(),
+            probability=self._probabilities(self._logits(rows)),
+            novelty=None
+            if novelty is None
+            else np.concatenate([novelty.of(self._signs(part)).numpy() for part in _parts(rows)]),
         )
 
     def novelty(self) -> Novelty:
         """Return what tells foreign tiles."""
-        return Novelty.fitted(self._signs(self._sampled()), self._signs(self.datamodule.split_rows("val")))
+        compared = Novelty.comparing(self._signs(self._sampled()))
+        of_val = [compared.distances(self._signs(part)) for part in _parts(self.datamodule.split_rows("val"))]
+        return compared.limited([torch.cat(column) for column in zip(*of_val, strict=True)])
 
     @torch.inference_mode()
-    def _probabilities(self, features: Tensor) -> NDArray[np.float32]:
-        logits = linear_head(self.classifier.backbone)(features)
+    def _logits(self, rows: NDArray[np.int64]) -> Tensor:
+        """Return the head's logits for tiles, float32 ``(N, K)``, without their features all at once."""
+        layer = linear_head(self.classifier.backbone)
+        return torch.cat([layer(self._of(part)) for part in _parts(rows)])
+
+    def _probabilities(self, logits: Tensor) -> NDArray[np.float32]:
         return torch.softmax(logits / float(self.classifier.hparams["temperature"]), dim=1).numpy()
 
     def facts(self) -> dict[str, Any]:
@@ -234,13 +243,17 @@ class Probe:
         rows = self.datamodule.split_rows("test")
         rows = rows[:: max(1, len(rows) // _COMPARED)][:_COMPARED]
         images = self.datamodule.dataset.__getitems__(rows.tolist())["image"]
-        reference = self._probabilities(eager(self.network)(images))
-        return float(np.abs(reference - self._probabilities(self._of(rows))).max())
+        with torch.inference_mode():
+            logits = linear_head(self.classifier.backbone)(eager(deepcopy(self.network))(images))
+        difference = self._probabilities(logits) - self._probabilities(self._logits(rows))
+        return float(np.abs(difference).max())
 
 
-@torch.inference_mode()
-def _judged(layer: torch.nn.Linear, features: Tensor, labels: Tensor) -> tuple[float, float]:
-    logits = layer(features)
+def _parts(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    return [rows[start : start + MOST_COMPARED] for start in range(0, len(rows), MOST_COMPARED)]
+
+
+def _judged(logits: Tensor, labels: Tensor) -> tuple[float, float]:
     loss = log_loss(labels.numpy(), torch.softmax(logits, dim=1).numpy())
     return loss, float((logits.argmax(1) == labels).float().mean())
 
