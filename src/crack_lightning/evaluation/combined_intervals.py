@@ -89,9 +89,10 @@ def resampled_intervals(
     """Return Wilson's intervals of figures between bounds, on the effective sample size that resamples show.
 
     A figure scaled to ``[0, 1]`` has, for its value, the greatest variance as the share of a yes or no. The
-    effective sample size is the number of such tiles with the variance that was found. Its inverse is averaged
-    with the prior one's, by weights of n squared and 4, where n is the number of groups that the variance
-    comes from: a ranking without an error, or one that a single photo spoils, says little of its variance.
+    effective sample size is the number of such tiles with the variance that was found. Its inverse is
+    averaged with the prior one's, by weights of n squared and 4, where n is the number of groups that the
+    variance comes from: a ranking without an error, or one that a single photo spoils, says little of its
+    variance.
     ``benchmarks/interval_kinds.py`` simulates how often such intervals hold the truth.
 
     Args:
