@@ -89,7 +89,7 @@ def run_prediction(
     with sole_writer(folder), logging_to(folder / "run.log"), _interruptible(folder):
         config.resume = None
         write_config(config, folder / "config.yaml")
-        log.info("machine: %s", plan.machine)
+        log.info("machine: %s", plan.machine if trainer.precision == "auto" else plan.reason)
         own = folder.resolve()
         photos = [picture for picture in pictures if own not in picture.resolve().parents]
         with memory_for(batch_size=config.batch_size, image_size=None, key="batch_size"):
