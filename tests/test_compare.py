@@ -224,7 +224,7 @@ def test_folds_are_pooled_over_all_of_their_tiles(tmp_path: Path) -> None:
     right = {lr: rng.random(300) < share for lr, share in ((0.1, 0.98), (0.2, 0.8))}
     for lr, hits in right.items():
         for fold in range(3):
-            own = {"optimizer": {"lr": lr}, "data": {"split": {"folds": 3, "fold": fold}}}
+            own: dict[str, Any] = {"optimizer": {"lr": lr}, "data": {"split": {"folds": 3, "fold": fold}}}
             part = slice(100 * fold, 100 * fold + 100)
             name = f"{lr}_{fold}"
             write_run(tmp_path / "runs" / name, hits[part], first=part.start, tested=str(fold), **own)

@@ -36,7 +36,9 @@ def sign_flip_p_value(gain: NDArray[np.int64]) -> float:
     """Return the two-sided p-value that two models err equally often, by exchanging them on whole photos.
 
     Under the null hypothesis the two may be exchanged on any photo, which flips the sign of its difference.
-    All patterns of signs are counted, photo after photo; with one tile a photo it is McNemar's exact test.
+    All patterns of signs are counted, photo after photo; with one tile a photo it is McNemar's exact test. Of
+    two models that are equally good, but err together on photos to different degrees, it says too much where
+    photos are few or of very unequal sizes.
 
     Args:
         gain: Tiles that the one model calls rightly less those that the other does, of each photo, ``(G,)``.

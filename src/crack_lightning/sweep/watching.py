@@ -221,9 +221,10 @@ def _score(job: Job) -> float | None:
 def _metrics(job: Job) -> dict[str, float]:
     """Return the test figures of a job that are known; none of a damaged report."""
     try:
-        return {name: value for name, value in job.metrics().items() if value is not None}
+        found: Mapping[str, float | None] = job.metrics()
     except DataError:
         return {}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def figures(job: Job) -> list[str]:
