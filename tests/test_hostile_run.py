@@ -14,7 +14,8 @@ from hydra import compose, initialize_config_dir
 
 from crack_lightning.cli import main
 from crack_lightning.config import TrainConfig, conf_dir, parse, register_schemas, resumed_config
-from crack_lightning.errors import ConfigError
+from crack_lightning.errors import ConfigError, DataError
+from crack_lightning.experiment.training_run import ExperimentResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -242,3 +243,22 @@ def test_what_is_no_configuration_of_a_run_is_one_sentence(
     assert said in written
     assert written.startswith("error: resume: '")
     assert names(folder) == ["config.yaml", "evil.py"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"[]", b"{}", b"{", b"\xff\xfe", b"[" * 20_000, b'{"title": ["x"]}'),
+        b'{"title": "x", "verdict": "y", "cautions": [3]}',
+        b'{"title": "x", "verdict": "y", "cautions": [], "classes": {"a": {"precision": 1e999}}}',
+    ],
+)
+def test_a_finished_run_with_a_damaged_report_is_one_sentence(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "report").mkdir()
+    (tmp_path / "report" / "report.json").write_bytes(content)
+    with pytest.raises(DataError, match=r"resume: '.*report\.json' is damaged \("):
+        ExperimentResult.read(tmp_path)
+
+
+def test_the_report_of_a_run_of_ours_is_read(run: Path) -> None:
+    assert ExperimentResult.read(run).contents["title"] == "mobilenetv3_small on synthetic"

@@ -10,13 +10,16 @@ import tracemalloc
 import zipfile
 import zlib
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy.io import savemat
 
+from crack_lightning.data.decoding import UnreadableImageError, decode_image
 from crack_lightning.data.mask_files import read_mask
+from crack_lightning.data.tiff_tags import tag_bytes
 from crack_lightning.errors import DataError
 from tests.data.archives import make_tar, refuse
 
@@ -176,3 +179,32 @@ def test_random_damage_of_labels_is_one_sentence_or_labels(tmp_path: Path) -> No
         (tmp_path / "b.mat").write_bytes(damaged)
         with suppress(DataError):
             read_mask(tmp_path / "b.mat")
+
+
+def tiff(tags: int, count: int) -> bytes:
+    """A TIFF whose tags each name the same bytes."""
+    entries = b"".join(struct.pack("<HHII", 40000 + tag, 7, count, 8) for tag in range(tags))
+    place = 8 + count
+    return b"II*\0" + struct.pack("<I", place) + bytes(count) + struct.pack("<H", tags) + entries + bytes(4)
+
+
+def test_tags_that_hold_more_than_their_file_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    path.write_bytes(tiff(200, 2**20))  # 200 MiB of tags in 1 MiB
+    with memory_within(32 * 2**20):
+        with pytest.raises(UnreadableImageError, match="its tags hold more than the file"):
+            decode_image(path)
+        with pytest.raises(DataError, match="its tags hold more than the file"):
+            read_mask(path)
+    exif = b"Exif\0\0" + tiff(200, 2**12)
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png", exif=exif)
+    with pytest.raises(UnreadableImageError, match="its EXIF tags hold more than they have"):
+        decode_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "tiff_lzw"}, {"big_tiff": True}])
+def test_tags_of_a_tiff_of_pillows_hold_less_than_their_file(options: dict[str, Any], tmp_path: Path) -> None:
+    Image.new("RGB", (64, 300), "red").save(tmp_path / "a.tif", description="a" * 500, **options)
+    content = (tmp_path / "a.tif").read_bytes()
+    assert 500 < tag_bytes(content) < len(content)
+    assert (decode_image(tmp_path / "a.tif") == (255, 0, 0)).all()

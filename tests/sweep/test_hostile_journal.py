@@ -135,8 +135,8 @@ def test_a_link_in_a_sweep_is_refused_before_anything_is_removed(
     ],
 )
 def test_an_event_that_no_sweep_writes_is_one_sentence(event: Any, folder: Path) -> None:
-    planned = {"job": 0, "overrides": [], "config": {}} if getattr(event, "get", {}.get)("state") else event
-    write(folder, planned, event)
+    planned = [{"job": 0, "overrides": [], "config": {}}] if "state" in str(event) else []
+    write(folder, *planned, event)
     with pytest.raises(ConfigError, match=r"sweep\.resume: .*sweep\.jsonl' is damaged"):
         Journal(folder).read()
 

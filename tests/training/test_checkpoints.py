@@ -42,8 +42,15 @@ def test_a_full_disk_is_an_error_and_leaves_the_old_file(
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
 
 
-def test_a_damaged_state_is_named(tmp_path: Path) -> None:
-    (tmp_path / "state.json").write_text("{", encoding="utf-8")
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("{", "[]", '{"phase": 3}', '{"history": [1]}', '{"seconds": {"data": "x"}}', '{"resumed": -1}'),
+        *('{"seconds": {"data": 1e999}}', '{"other": 1}', "[" * 10_000, '{"command": "\\ud800"}'),
+    ],
+)
+def test_a_damaged_state_is_named(content: str, tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text(content, encoding="utf-8")
     with pytest.raises(DataError, match=r"state\.json.*is damaged"):
         RunState.read(tmp_path)
 

@@ -16,6 +16,7 @@ from PIL import Image, UnidentifiedImageError
 from crack_lightning.data.formats import PILLOW_FORMATS, RAW_ADVICE, describe_content, suffix_problem
 from crack_lightning.data.jpeg import DamagedJpegError, decode_jpeg, read_header
 from crack_lightning.data.orientation import orientation_in, orientation_of, turn_upright
+from crack_lightning.data.tiff_tags import tag_bytes
 from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
@@ -191,6 +192,8 @@ def _decode_jpeg(data: bytes) -> NDArray[np.uint8] | None:
 
 
 def _decode(data: bytes) -> NDArray[np.uint8]:
+    if tag_bytes(data) > len(data):
+        raise UnreadableContentError("damaged (its tags hold more than the file)")
     with Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as image:
         return _upright(image)
 
@@ -203,6 +206,9 @@ def _upright(image: Image.Image) -> NDArray[np.uint8]:
 
 def _check_header(image: Image.Image) -> None:
     width, height = image.size
+    exif = image.info.get("exif", b"").removeprefix(b"Exif\0\0")
+    if tag_bytes(exif) > len(exif):
+        raise UnreadableContentError("damaged (its EXIF tags hold more than they have)")
     if width * height > MAX_PIXELS:
         raise UnreadableContentError(
             f"{width} x {height} pixels, over {MAX_PIXELS:,}; cut it into tiles first"

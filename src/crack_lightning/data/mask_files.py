@@ -18,6 +18,7 @@ from crack_lightning.data.decoding import (
 from crack_lightning.data.jpeg import DamagedJpegError, decode_jpeg, read_header
 from crack_lightning.data.matlab_files import read_segmentation
 from crack_lightning.data.orientation import UPRIGHT, orientation_in
+from crack_lightning.data.tiff_tags import tag_bytes
 from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
@@ -98,6 +99,8 @@ def snap_to_declared(mask: NDArray[np.uint8], declared: Sequence[int], *, path: 
 
 def _read_picture(data: bytes) -> Mask:
     _check_jpeg(data)
+    if tag_bytes(data) > len(data):
+        raise UnreadableContentError("damaged (its tags hold more than the file)")
     with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
             raise UnreadableContentError(f"{image.width} x {image.height} pixels, over {MAX_PIXELS:,}")

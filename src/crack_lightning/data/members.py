@@ -196,7 +196,7 @@ def tar_members(archive: Path) -> Generator[Member, None, None]:
     with naming_damage(archive), open_tar(archive) as opened:
         number = 0
         while (info := opened.next()) is not None:
-            opened.members.clear()  # it keeps the headers of all
+            opened.members.clear()  # type: ignore[attr-defined]  # it keeps the headers of all
             number += 1
             check_size(0, number, archive=archive)
             if info.isdir():

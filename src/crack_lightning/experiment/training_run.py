@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shlex
 from contextlib import ExitStack, contextmanager
@@ -16,7 +15,7 @@ import torch
 from crack_lightning.config import names_code, write_config
 from crack_lightning.data.reader_processes import ended_readers_named
 from crack_lightning.data.reading import describe
-from crack_lightning.errors import ConfigError, Interrupted
+from crack_lightning.errors import ConfigError, DataError, Interrupted
 from crack_lightning.experiment import assembly, fitting, tiles
 from crack_lightning.experiment.trainers import tensorboard_loggers
 from crack_lightning.memory import memory_for
@@ -32,6 +31,7 @@ from crack_lightning.training.checkpoints import BEST, LAST
 from crack_lightning.training.guards import StopRequests
 from crack_lightning.training.notices import settled_warnings
 from crack_lightning.training.state import RunState
+from crack_lightning.untrusted_files import COUNT, NUMBER, read_json, require_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +43,18 @@ if TYPE_CHECKING:
     from crack_lightning.hardware import HardwarePlan
 
 log = logging.getLogger(__name__)
+_ROW = {"precision": (NUMBER, None), "recall": (NUMBER, None), "f1": (NUMBER, None), "support": COUNT}
+_REPORT = {
+    "title": str,
+    "verdict": str,
+    "cautions": [str],
+    "classes": {"*": _ROW},
+    "macro": _ROW,
+    "metrics": dict,
+    "class_names": [str],
+    "provenance": {"settings": {"trainer": {"max_epochs": (COUNT, None)}}},
+}
+"""What the commands read of a report that may be a stranger's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +73,19 @@ class ExperimentResult:
 
     @classmethod
     def read(cls, folder: Path) -> ExperimentResult:
-        """Read what a run has written into its folder."""
+        """Read what a run has written into its folder.
+
+        Raises:
+            DataError: If its report is damaged.
+        """
         report = folder / "report"
-        contents = json.loads((report / "report.json").read_text(encoding="utf-8"))
+        try:
+            contents = read_json(report / "report.json")
+            require_shape(contents, _REPORT)
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"resume: '{report / 'report.json'}' is damaged ({error}); start a new run."
+            ) from None
         return cls(folder=folder, report=report / "report.md", contents=contents)
 
 
@@ -117,7 +139,7 @@ def finished_run(config: TrainConfig, folder: Path) -> ExperimentResult:
         ConfigError: If the run is asked to go on.
     """
     result = ExperimentResult.read(folder)
-    done = result.contents["provenance"]["settings"]["trainer"]["max_epochs"]
+    done = result.contents["provenance"]["settings"]["trainer"]["max_epochs"] or 0
     if (config.trainer.max_epochs or 0) > done:
         raise ConfigError(
             f"trainer.max_epochs: got {config.trainer.max_epochs}, but the run in '{folder}' is finished, "

@@ -10,10 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 from crack_lightning.errors import DataError
 from crack_lightning.run_folder import write_text
+from crack_lightning.untrusted_files import COUNT, NUMBER, read_json, require_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+
+_FIGURES = {"*": (NUMBER, float)}  # a metric may be undefined
+_STATE = {
+    "phase": str,
+    "history": [_FIGURES],
+    "seconds": {"*": NUMBER},
+    "fitted": dict,
+    "validation": _FIGURES,
+    "command": str,
+    "resumed": COUNT,
+}
 
 
 @dataclass
@@ -53,7 +66,9 @@ class RunState:
         if not path.exists():
             return cls()
         try:
-            return cls(**json.loads(path.read_text(encoding="utf-8")))
+            found = read_json(path)
+            require_shape({**asdict(cls()), **found}, _STATE)
+            return cls(**found)
         except (OSError, ValueError, TypeError) as error:
             raise DataError(f"resume: '{path}' is damaged ({error}); start a new run.") from None
 
