@@ -69,7 +69,7 @@ def test_a_sweep_outlives_a_failing_job_and_a_resumed_one_runs_that_alone(
     assert failed["status"].startswith(f"failed: ConfigError: {sentence}")
     assert (sweep / "0" / "report" / "report.md").is_file()
     page = (sweep / "comparison.html").read_text(encoding="utf-8")
-    assert "2 runs; the best is" in page
+    assert "2 runs; the reference is" in page
     assert "Jobs without a result" in page
     assert sentence in (sweep / "2" / "console.log").read_text(encoding="utf-8")
     told = capfd.readouterr()
