@@ -27,6 +27,7 @@ from crack_lightning.data.sources.folders import (
 from crack_lightning.data.sources.mask_turns import mask_turns
 from crack_lightning.data.sources.photo_cutting import Seen, cut_photo
 from crack_lightning.errors import DataError
+from crack_lightning.run_folder import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,7 +93,7 @@ def load(
         for number, (pair, group) in enumerate(work):
             rows += cut_photo(folder, number, pair, group, turn=turns[number], rules=rules, seen=seen)
         _check_labels(root, rows, seen, rules=rules, one_class=one_class)
-        (folder / _NOTES).write_text("\n".join(seen.notes(rules)), encoding="utf-8")
+        write_text(folder / _NOTES, "\n".join(seen.notes(rules)))
         write_table(folder, rows, source="masked_photos")
 
     entry = cached_entry("masked", made_of, cut, cache=cache)
