@@ -10,8 +10,9 @@ from crack_lightning.config import write_config
 from crack_lightning.data.reader_processes import ended_readers_named
 from crack_lightning.data.reading import describe
 from crack_lightning.experiment import assembly, fitting, tiles
+from crack_lightning.experiment.result import ExperimentResult
 from crack_lightning.experiment.trainers import build_test_trainer
-from crack_lightning.experiment.training_run import ExperimentResult, reproducible
+from crack_lightning.experiment.training_run import reproducible
 from crack_lightning.memory import memory_for
 from crack_lightning.model.backbones import count_parameters
 from crack_lightning.model.checkpoints import load_classifier

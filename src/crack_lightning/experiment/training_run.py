@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shlex
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,9 @@ import torch
 from crack_lightning.config import names_code, write_config
 from crack_lightning.data.reader_processes import ended_readers_named
 from crack_lightning.data.reading import describe
-from crack_lightning.errors import ConfigError, DataError, Interrupted
+from crack_lightning.errors import ConfigError, Interrupted
 from crack_lightning.experiment import assembly, fitting, tiles
+from crack_lightning.experiment.result import ExperimentResult
 from crack_lightning.experiment.trainers import tensorboard_loggers
 from crack_lightning.memory import memory_for
 from crack_lightning.model.backbones import count_parameters
@@ -31,7 +32,6 @@ from crack_lightning.training.checkpoints import BEST, LAST
 from crack_lightning.training.guards import StopRequests
 from crack_lightning.training.notices import settled_warnings
 from crack_lightning.training.state import RunState
-from crack_lightning.untrusted_files import COUNT, NUMBER, read_json, require_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,50 +43,6 @@ if TYPE_CHECKING:
     from crack_lightning.hardware import HardwarePlan
 
 log = logging.getLogger(__name__)
-_ROW = {"precision": (NUMBER, None), "recall": (NUMBER, None), "f1": (NUMBER, None), "support": COUNT}
-_REPORT = {
-    "title": str,
-    "verdict": str,
-    "cautions": [str],
-    "classes": {"*": _ROW},
-    "macro": _ROW,
-    "metrics": dict,
-    "class_names": [str],
-    "provenance": {"settings": {"trainer": {"max_epochs": (COUNT, None)}}},
-}
-"""What the commands read of a report that may be a stranger's."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExperimentResult:
-    """What a run left behind.
-
-    Attributes:
-        folder: The run's folder.
-        report: Its ``report.md``.
-        contents: What its ``report.json`` holds.
-    """
-
-    folder: Path
-    report: Path
-    contents: dict[str, Any]
-
-    @classmethod
-    def read(cls, folder: Path) -> ExperimentResult:
-        """Read what a run has written into its folder.
-
-        Raises:
-            DataError: If its report is damaged.
-        """
-        report = folder / "report"
-        try:
-            contents = read_json(report / "report.json")
-            require_shape(contents, _REPORT)
-        except (OSError, ValueError) as error:
-            raise DataError(
-                f"resume: '{report / 'report.json'}' is damaged ({error}); start a new run."
-            ) from None
-        return cls(folder=folder, report=report / "report.md", contents=contents)
 
 
 def run_training(

@@ -1,0 +1,57 @@
+"""What a run left behind, read from its folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from crack_lightning.errors import DataError
+from crack_lightning.untrusted_files import COUNT, NUMBER, read_json, require_shape
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_ROW = {"precision": (NUMBER, None), "recall": (NUMBER, None), "f1": (NUMBER, None), "support": COUNT}
+_REPORT = {
+    "title": str,
+    "verdict": str,
+    "cautions": [str],
+    "classes": {"*": _ROW},
+    "macro": _ROW,
+    "metrics": dict,
+    "class_names": [str],
+    "provenance": {"settings": {"trainer": {"max_epochs": (COUNT, None)}}},
+}
+"""What the commands read of a report that may be a stranger's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExperimentResult:
+    """What a run left behind.
+
+    Attributes:
+        folder: The run's folder.
+        report: Its ``report.md``.
+        contents: What its ``report.json`` holds.
+    """
+
+    folder: Path
+    report: Path
+    contents: dict[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> ExperimentResult:
+        """Read what a run has written into its folder.
+
+        Raises:
+            DataError: If its report is damaged.
+        """
+        report = folder / "report"
+        try:
+            contents = read_json(report / "report.json")
+            require_shape(contents, _REPORT)
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"resume: '{report / 'report.json'}' is damaged ({error}); start a new run."
+            ) from None
+        return cls(folder=folder, report=report / "report.md", contents=contents)
