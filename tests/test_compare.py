@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from crack_lightning.cli import main
+from crack_lightning.config import PredictConfig, write_config
 from crack_lightning.sweep import comparison, repetitions
 from crack_lightning.sweep.results import differing_keys, read_runs
 
@@ -286,6 +287,21 @@ def test_what_cannot_be_compared_is_said(
         write_run(tmp_path / "runs" / name, np.ones(10, np.bool_))
     assert main(["compare", str(tmp_path / "runs"), f"outputs={tmp_path / 'out'}"]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_answers_of_predict_are_named_with_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a", "b"):
+        folder = tmp_path / "day" / f"{name}_predict"
+        folder.mkdir(parents=True)
+        write_config(PredictConfig(checkpoint="builtin", source=["site"]), folder / "config.yaml")
+        (folder / "predictions.csv").write_text("path,predicted\n")
+    for given in (tmp_path / "day" / "a_predict", tmp_path / "day"):
+        assert main(["compare", str(given), f"outputs={tmp_path / 'out'}"]) == 2
+        said = capsys.readouterr().err
+        assert f"runs: '{given}' holds answers of predict, which have no labels" in said
+        assert "run evaluate" in said
 
 
 def test_a_damaged_report_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

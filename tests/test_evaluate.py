@@ -103,3 +103,27 @@ def test_a_foreign_checkpoint_is_refused(tmp_path: Path, capsys: pytest.CaptureF
     (tmp_path / "photo.jpg").touch()
     assert main(["predict", str(path), str(tmp_path)]) == 2
     assert f"checkpoint: '{path}' holds no model of crack_lightning" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("openvino")
+def test_an_evaluation_takes_the_backend_of_predict_and_gives_the_same_figures(
+    run: Path, tiny: list[str], outputs: Path
+) -> None:
+    best = f"checkpoint={run / 'checkpoints' / 'best.ckpt'}"
+    given = [
+        best,
+        *(item for item in tiny if item.startswith("data.")),
+        "trainer.threads=1",
+        "progress=false",
+    ]
+    contents = {}
+    for engine in ("auto", "openvino"):
+        base = outputs / f"by_{engine}"
+        assert main(["evaluate", *given, f"engine={engine}", f"outputs={base}"]) == 0
+        [folder] = base.glob("*/*_evaluate_synthetic")
+        contents[engine] = json.loads((folder / "report" / "report.json").read_text(encoding="utf-8"))
+    assert contents["openvino"]["provenance"]["engine"] == "OpenVINO on cpu"
+    metrics = [contents[engine]["metrics"] for engine in ("auto", "openvino")]
+    assert metrics[0].keys() == metrics[1].keys()
+    for name, value in metrics[0].items():
+        assert metrics[1][name] == pytest.approx(value, abs=1e-4, nan_ok=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from crack_lightning.config.data import DataConfig
 from crack_lightning.data.drawing import drawn_photos
 from crack_lightning.data.sources import synthetic
 from crack_lightning.errors import DataError
@@ -129,9 +130,27 @@ def test_the_recipe_says_what_made_the_entry(tmp_path: Path) -> None:
 def test_a_worker_that_dies_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false" if sys.platform != "win32" else "where.exe")
 
-    with pytest.raises(DataError, match=r"data\.num_workers: a drawing process ended with status 1"):
+    with pytest.raises(DataError, match=r"data\.num_workers: a drawing process ended with exit code 1"):
         synthetic.load(**SMALL, num_workers=2, cache=tmp_path)
     assert entries(tmp_path) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+@pytest.mark.parametrize("written", ["", r"\200\004\225", "hello", r"c\n", "I1"])
+def test_a_worker_that_is_killed_is_told_with_what_to_do_whatever_it_wrote(
+    written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = tmp_path / "killed"
+    killed.write_text(f"#!/bin/sh\nprintf '{written}'\nkill -9 $$\n", encoding="utf-8")
+    killed.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(killed))
+    with pytest.raises(DataError, match=r"ended by SIGKILL .*set data\.num_workers=0 to draw without"):
+        synthetic.load(**SMALL, num_workers=2, cache=tmp_path)
+
+
+def test_the_advice_to_draw_without_processes_is_followed() -> None:
+    assert DataConfig(num_workers=0).drawing_processes(4) == 0
+    assert [DataConfig(num_workers=number).drawing_processes(4) for number in (None, 1)] == [4, 4]
 
 
 DRAWN = SMALL | {"num_workers": 1}

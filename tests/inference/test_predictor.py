@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from crack_lightning.inference.mapping import CrackMapper
-from crack_lightning.inference.predictor import Predictor, answering_network
+from crack_lightning.inference.predictor import Predictor
 from crack_lightning.model.engines import prepare_engine
+from crack_lightning.model.networks import answering_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -81,6 +81,36 @@ def test_an_untested_class_is_a_caution() -> None:
     assert "No tested tile is of class crack" in caution
 
 
+def ranked(scores: list[float], truth: list[int], *, threshold: float = 0.5) -> dict[str, Any]:
+    score = np.array(scores)
+    return evaluate_predictions(
+        Predictions(
+            index=np.arange(len(truth)), label=np.array(truth), probability=np.stack([score, 1 - score], 1)
+        ),
+        class_names=("crack", "intact"),
+        positive_class="crack",
+        threshold=threshold,
+    )
+
+
+def test_a_model_that_ranks_well_is_told_to_move_its_threshold() -> None:
+    """Three cracks among ten tiles, all scored below the threshold: 20 of 21 pairs are in order."""
+    scores = [0.45, 0.4, 0.2, 0.25, *[0.1] * 6]
+    found = ranked(scores, [0] * 3 + [1] * 7, threshold=0.62)
+    (caution,) = cautions(found)
+    assert "At the threshold of 0.62 the calls are no better than" in caution
+    assert "which gives 70.00 %" in caution
+    assert f"AUROC {20 / 21:.4f}" in caution
+    assert "predict threshold=<value>" in caution
+
+
+@pytest.mark.parametrize("scores", [[0.1, 0.2, 0.3], [0.1, 0.45, 0.1]])
+def test_a_model_that_ranks_badly_is_told_nothing_of_its_threshold(scores: list[float]) -> None:
+    (caution,) = cautions(ranked([*scores, *[0.3, 0.2, 0.1, 0.4, 0.2, 0.3, 0.1]], [0] * 3 + [1] * 7))
+    assert "no better than calling every tile by the most frequent class, which gives 70.00 %" in caution
+    assert "threshold" not in caution
+
+
 def test_a_model_no_better_than_one_answer_is_a_caution() -> None:
     (caution,) = cautions(figures_of([[0, 30], [0, 70]]))
     assert "no better than calling every tile by the most frequent class, which gives 70.00 %" in caution

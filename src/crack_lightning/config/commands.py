@@ -24,6 +24,7 @@ class EvaluateConfig:
     Attributes:
         checkpoint: A run's ``best.ckpt``, or ``builtin``.
         outputs: Folder of all runs.
+        engine: What computes on a CPU, as for ``predict``; ``auto`` is ``eager`` for fewer than 1,000 tiles.
         progress: Show progress bars.
         data: The set; tiles that the model was trained or validated on are left out.
         trainer: Only ``accelerator``, ``precision`` and ``threads`` are read.
@@ -32,10 +33,14 @@ class EvaluateConfig:
 
     checkpoint: str = MISSING
     outputs: str = "outputs"
+    engine: str = "auto"
     progress: bool = True
     data: DataConfig = field(default_factory=DataConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     sweep: SweepConfig = field(default_factory=SweepConfig)
+
+    def __post_init__(self) -> None:
+        require_choice("engine", self.engine, ENGINES)
 
     def problems(self) -> list[str]:
         """List every contradiction between the nodes."""
@@ -44,7 +49,11 @@ class EvaluateConfig:
             *unread(self.data, "data", ("sampler", "mix", *_SIDES), by="evaluate"),
             *unread(self.data.split, "data.split", of_split, by="evaluate"),
         ]
-        return [*self.data.problems(), *unused, *_machine_problems(self.trainer, by="evaluate")]
+        machine = [
+            *_machine_problems(self.trainer, by="evaluate"),
+            *_engine_problems(self.engine, self.trainer),
+        ]
+        return [*self.data.problems(), *unused, *machine]
 
 
 @dataclass
@@ -147,12 +156,7 @@ class PredictConfig:
 
     def problems(self) -> list[str]:
         """List every contradiction between the nodes."""
-        found = _machine_problems(self.trainer, by="predict")
-        if self.engine != "auto" and (self.trainer.precision != "auto" or self.trainer.accelerator == "gpu"):
-            found.append(
-                f"engine: '{self.engine}' says itself in what precision the CPU computes; leave "
-                "trainer.precision and trainer.accelerator out, or leave engine out."
-            )
+        found = [*_machine_problems(self.trainer, by="predict"), *_engine_problems(self.engine, self.trainer)]
         if self.scale is not None and not self.makes_maps:
             found.append(
                 f"scale: a photo is mapped at it, got {self.scale} without a map; set map=true, or "
@@ -181,3 +185,13 @@ class CompareConfig:
 def _machine_problems(trainer: TrainerConfig, *, by: str) -> list[str]:
     training = [item.name for item in fields(trainer) if item.name not in MACHINE_KEYS]
     return [*trainer.problems(), *unread(trainer, "trainer", training, by=by)]
+
+
+def _engine_problems(engine: str, trainer: TrainerConfig) -> list[str]:
+    if engine == "auto" or (trainer.precision == "auto" and trainer.accelerator != "gpu"):
+        return []
+    problem = (
+        f"engine: '{engine}' says itself in what precision the CPU computes; leave trainer.precision and "
+        "trainer.accelerator out, or leave engine out."
+    )
+    return [problem]

@@ -64,7 +64,8 @@ class DataConfig:
         positive_class: The class that means "crack".
         group_pattern: Regular expression on the relative path; its first group names the photo.
         batch_size: Tiles a step, of all devices together.
-        num_workers: Processes that read ahead, for each device; ``None`` suits them to the machine.
+        num_workers: Processes that read ahead, for each device; ``None`` suits them to the machine, and with
+            0 none draw either.
         timeout_s: Seconds to wait for a worker before the run ends.
         on_unreadable: ``error`` ends the run at files that cannot be decoded, ``skip`` leaves them out.
         mm_per_px: How many millimetres a pixel of the original pictures shows, where crack widths are known.
@@ -101,6 +102,10 @@ class DataConfig:
     drawn: DrawnConfig = field(default_factory=DrawnConfig)
     masked: MaskedConfig = field(default_factory=MaskedConfig)
     painted: PaintedConfig = field(default_factory=PaintedConfig)
+
+    def drawing_processes(self, threads: int) -> int:
+        """Return how many processes draw tiles: one a compute thread, none where ``num_workers`` is 0."""
+        return 0 if self.num_workers == 0 else threads
 
     def __post_init__(self) -> None:
         require_choice("data.source", self.source, SOURCES)

@@ -17,6 +17,7 @@ import numpy as np
 
 from crack_lightning.data.photos import Tile, cut_tiles, draw_photo
 from crack_lightning.errors import DataError
+from crack_lightning.processes import end_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -77,8 +78,8 @@ class _Worker:
         tiles = self._photos.get()
         if tiles is None:
             raise DataError(
-                f"data.num_workers: a drawing process ended with status {self._process.wait()}; "
-                "its message is above; set data.num_workers=0 to draw without such processes."
+                f"data.num_workers: a drawing process {end_in_words(self._process.wait())}; what it said is "
+                "above; set data.num_workers=0 to draw without such processes."
             )
         return tiles
 
@@ -97,7 +98,7 @@ class _Worker:
             try:
                 while not self._stopped:
                     self._photos.put(pickle.load(pipe))  # noqa: S301 - our own child wrote it
-            except (EOFError, pickle.UnpicklingError):
+            except Exception:  # noqa: BLE001  # whatever half a photo raises: its process has ended
                 self._photos.put(None)
 
 

@@ -79,7 +79,7 @@ def tiles_meanwhile(config: TrainConfig) -> AbstractContextManager[None]:
 
     return drawn_meanwhile(
         cache=cache_folder(),
-        num_workers=config.trainer.threads or available_cores(),
+        num_workers=config.data.drawing_processes(config.trainer.threads or available_cores()),
         show_progress=config.progress,
         seed=config.data.seed,
         **asdict(config.data.drawn),

@@ -10,6 +10,7 @@ from crack_lightning.config import write_config
 from crack_lightning.data.reader_processes import ended_readers_named
 from crack_lightning.data.reading import describe
 from crack_lightning.experiment import assembly, fitting, tiles
+from crack_lightning.experiment.backend_test import chosen_backend, predictions_by
 from crack_lightning.experiment.result import ExperimentResult
 from crack_lightning.experiment.trainers import build_test_trainer
 from crack_lightning.experiment.training_run import reproducible
@@ -84,8 +85,13 @@ def _run(
     log.info("data: %s; left out: %d that the model knows", describe(table), left_out)
     with state.timed("test"):
         datamodule = assembly.build_test_datamodule(config.data, classifier, table, plan=plan)
-        trainer = build_test_trainer(folder, plan=plan, progress=config.progress)
-        predictions = fitting.test(trainer, classifier, datamodule)
+        backend = chosen_backend(config, classifier, tiles=len(table), plan=plan)
+        if backend is None:
+            trainer = build_test_trainer(folder, plan=plan, progress=config.progress)
+            predictions = fitting.test(trainer, classifier, datamodule)
+        else:
+            _, compute = backend
+            predictions = predictions_by(compute, classifier, datamodule, show_progress=config.progress)
     threshold = float(classifier.hparams["threshold"])
     with state.timed("explanations"):
         explanations = explain_test(classifier, table, predictions, threshold=threshold)
@@ -96,6 +102,8 @@ def _run(
         plan=plan,
         skipped=skipped,
         seconds=state.seconds,
+        engine=None if backend is None else f"{backend[0].title} on {plan.device}",
+        precision=None if backend is None else backend[0].precision,
     )
     about = {"checkpoint": config.checkpoint, "known_tiles_left_out": left_out}
     write_report(

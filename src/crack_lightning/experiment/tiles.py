@@ -73,7 +73,7 @@ def _load(data: DataConfig, threads: int, progress: bool, model: ModelClasses | 
         group_pattern=data.group_pattern,
         drawn=asdict(data.drawn),
         masked=data.masked.rules(),
-        num_workers=threads,
+        num_workers=data.drawing_processes(threads),
         cache=cache_folder(),
         show_progress=progress,
         known_classes=() if model is None else model.class_names,

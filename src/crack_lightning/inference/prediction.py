@@ -23,12 +23,12 @@ from crack_lightning.inference.framed import FramedPhotos
 from crack_lightning.inference.growing_table import GrowingTable
 from crack_lightning.inference.mapped import map_photos
 from crack_lightning.inference.mapping import TILE_COLUMNS, CrackMapper, map_reach
-from crack_lightning.inference.predictor import Predictor, answering_network, threshold_of
+from crack_lightning.inference.predictor import Predictor, threshold_of
 from crack_lightning.inference.strips import PIECE_PX
 from crack_lightning.memory import memory_for
 from crack_lightning.model.checkpoints import load_trained
 from crack_lightning.model.explain import LocalExplainer, explainer_of
-from crack_lightning.model.networks import CellNetwork
+from crack_lightning.model.networks import CellNetwork, answering_network
 from crack_lightning.paths import places
 from crack_lightning.processes import sigterm_raises
 from crack_lightning.run_folder import logging_to, made_folder, sole_writer

@@ -20,7 +20,7 @@ from crack_lightning.inference.inputs import named_pictures
 from crack_lightning.model.checkpoints import load_trained
 from crack_lightning.model.engines import eager
 from crack_lightning.model.looks import looks
-from crack_lightning.model.networks import AnsweringNetwork, LogitNetwork
+from crack_lightning.model.networks import answering_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -68,12 +68,6 @@ class Answers:
         """Return the same without a label where the picture is foreign."""
         kept = ["" if far else label for label, far in zip(self.labels, self.foreign, strict=True)]
         return replace(self, labels=kept)
-
-
-def answering_network(classifier: AnsweringParts) -> LogitNetwork:
-    """Return the network that a predictor asks: logits, with features behind them where those are judged."""
-    judged = classifier.novelty is not None and classifier.novelty.directions.shape[1] > 0
-    return AnsweringNetwork(classifier) if judged else LogitNetwork(classifier)
 
 
 class Predictor:

@@ -75,6 +75,12 @@ class AnsweringNetwork(FeatureNetwork):
         return torch.cat([linear_head(self.backbone)(features), features], dim=1)
 
 
+def answering_network(classifier: AnsweringParts) -> LogitNetwork:
+    """Return a classifier's logits, with features behind them where those are judged."""
+    judged = classifier.novelty is not None and classifier.novelty.directions.shape[1] > 0
+    return AnsweringNetwork(classifier) if judged else LogitNetwork(classifier)
+
+
 @contextmanager
 def features_seen(classifier: AnsweringParts) -> Iterator[list[Tensor]]:
     """Collect the inputs of a classifier's last layer while the block runs.

@@ -8,6 +8,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
+_RANKS_WELL = 0.7
+"""AUROC that is called acceptable; Hosmer et al., "Applied Logistic Regression", 3rd ed., 2013, 5.2.4."""
+
+
 def verdict(figures: Mapping[str, Any], *, positive_class: str | None) -> str:
     """Say in a sentence or two how the test went.
 
@@ -36,11 +40,24 @@ def cautions(figures: Mapping[str, Any]) -> list[str]:
             "averages over classes leave it out."
         )
     if len(classes) > len(empty) + 1 and metrics["accuracy"] <= metrics["accuracy_of_largest_class"]:
-        found.append(
-            "This is no better than calling every tile by the most frequent class, which gives "
-            f"{percent(metrics['accuracy_of_largest_class'])}."
-        )
+        found.append(_no_better_than_one_class(figures))
     return found
+
+
+def _no_better_than_one_class(figures: Mapping[str, Any]) -> str:
+    """Say whether a model that calls no better than its most frequent class ranks no better either."""
+    metrics, threshold = figures["metrics"], figures["threshold"]
+    share = percent(metrics["accuracy_of_largest_class"])
+    most = f"calling every tile by the most frequent class, which gives {share}"
+    ranking = next((row["auroc"] for row in figures["classes"].values()), None)  # of two classes both have it
+    if threshold is None or ranking is None or ranking < _RANKS_WELL:
+        return f"This is no better than {most}."
+    return (
+        f"At the threshold of {threshold:.3g} the calls are no better than {most}; but the ranking is good "
+        f"(AUROC {number(ranking)}), so that it is the threshold which does not suit these tiles. Choose "
+        "another on labelled tiles like these, as train evaluation.threshold=f1 does on validation tiles, "
+        "and use it by predict threshold=<value>."
+    )
 
 
 def percent(share: float | None) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from crack_lightning.csv_files import read_table
 from crack_lightning.errors import DataError
+from crack_lightning.untrusted_files import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -163,11 +164,28 @@ def run_folders(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         below = [path] if (path / "report" / "report.json").is_file() else _finished_below(path)
         if not below:
-            raise DataError(
-                f"runs: there is no finished run in '{path}'; give folders of runs or of a sweep."
-            )
+            raise DataError(f"runs: {_why_nothing_to_compare(path)}")
         found |= {folder.absolute(): folder for folder in below if folder.absolute() not in found}
     return list(found.values())
+
+
+def _why_nothing_to_compare(path: Path) -> str:
+    """Return what a folder without a report holds, and what to do."""
+    of_predict = any(_is_of_predict(file) for file in [path / "config.yaml", *path.glob("**/config.yaml")])
+    if of_predict and not list(path.glob("**/state.json")):
+        return (
+            f"'{path}' holds answers of predict, which have no labels to be compared by; run evaluate with "
+            "each checkpoint on the same labelled tiles, and compare those folders."
+        )
+    return f"there is no finished run in '{path}'; give folders of runs or of a sweep."
+
+
+def _is_of_predict(config: Path) -> bool:
+    try:
+        keys = {line.partition(":")[0] for line in read_text(config).splitlines()}
+    except (OSError, ValueError):
+        return False
+    return {"checkpoint", "source"} <= keys
 
 
 def _finished_below(path: Path) -> list[Path]:

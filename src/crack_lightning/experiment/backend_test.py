@@ -1,0 +1,67 @@
+"""The test of an evaluation by the backend that ``predict`` would take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from crack_lightning.cache_entries import cache_folder
+from crack_lightning.data.progress import with_bar
+from crack_lightning.evaluation.predictions import Predictions
+from crack_lightning.model.engines import prepare_engine
+from crack_lightning.model.looks import looks
+from crack_lightning.model.networks import answering_network
+
+if TYPE_CHECKING:
+    from crack_lightning.config import EvaluateConfig
+    from crack_lightning.data.datamodule import CrackDataModule
+    from crack_lightning.hardware import HardwarePlan
+    from crack_lightning.model.classifier import CrackClassifier
+    from crack_lightning.model.engines import Compute, EngineChoice
+
+MANY = 1000
+"""Tiles from which a trial of the backends takes less than it saves."""
+
+
+def chosen_backend(
+    config: EvaluateConfig, classifier: CrackClassifier, *, tiles: int, plan: HardwarePlan
+) -> tuple[EngineChoice, Compute] | None:
+    """Return what computes an evaluation's tiles, checked against PyTorch; ``None`` for Lightning's own test.
+
+    Raises:
+        ConfigError: If the backend is not installed, not of this machine, or cannot take the network.
+    """
+    plain = plan.accelerator == "gpu" or config.trainer.precision != "auto" or tiles < MANY
+    if config.engine == "auto" and plain:
+        return None
+    return prepare_engine(
+        answering_network(classifier),
+        wanted=config.engine,
+        image_size=int(classifier.hparams["image_size"]),
+        threads=plan.threads,
+        cache=cache_folder(),
+        key="engine",
+    )
+
+
+def predictions_by(
+    compute: Compute, classifier: CrackClassifier, datamodule: CrackDataModule, *, show_progress: bool
+) -> Predictions:
+    """Return the predictions for every test tile, calibrated, with how unlike the training tiles each is."""
+    loader, temperature = datamodule.test_dataloader(), float(classifier.hparams["temperature"])
+    parts: list[tuple[torch.Tensor, ...]] = []
+    for batch in with_bar(loader, "Testing" if show_progress else None, total=len(loader)):
+        outputs = compute(batch["image"])
+        logits, features = outputs.tensor_split([len(classifier.hparams["class_names"])], dim=1)
+        signs = torch.cat([looks(batch["image"]), features], dim=1)
+        novelty = (
+            torch.full((len(signs),), torch.nan)
+            if classifier.novelty is None
+            else classifier.novelty.of(signs)
+        )
+        parts.append((batch["index"], batch["target"], torch.softmax(logits / temperature, dim=1), novelty))
+    index, label, probability, novelties = (np.concatenate(column) for column in zip(*parts, strict=True))
+    known = None if classifier.novelty is None else novelties
+    return Predictions(index=index, label=label, probability=probability, novelty=known)
