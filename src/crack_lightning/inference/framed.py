@@ -54,9 +54,9 @@ class FramedPhotos:
             photo = Path(name)
             pixels = decode_image(photo)
             for kind, where in self._places.items():
-                explained = kind == "explained" and self._explainer is not None
+                explainer = self._explainer if kind == "explained" else None
                 annotate(
-                    self._explainer(pixels, self._explained_class(answers, row)) if explained else pixels,
+                    pixels if explainer is None else explainer(pixels, self._explained_class(answers, row)),
                     where[photo].with_name(f"{where[photo].name}.{kind}.jpg"),
                     text=_band(answers, row),
                     positive=answers.labels[row] == self._positive_class,
