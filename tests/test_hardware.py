@@ -32,6 +32,21 @@ def test_the_plan_takes_every_core_and_says_so() -> None:
     assert plan.lightning_precision == "32-true"
 
 
+@pytest.mark.parametrize(("native", "precision"), [(True, "bf16"), (False, "32")])
+def test_a_gpu_that_only_emulates_bf16_computes_in_32_bits(
+    monkeypatch: pytest.MonkeyPatch, *, native: bool, precision: str
+) -> None:
+    def supported(**how: bool) -> bool:
+        return native or how.get("including_emulation", True)
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _number: "a GPU")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
+    plan = plan_hardware(accelerator="auto", precision="auto", threads=1, num_workers=None)
+    assert (plan.accelerator, plan.precision) == ("gpu", precision)
+
+
 @pytest.mark.parametrize("before", [gc.enable, gc.disable])
 def test_after_imports_garbage_is_collected_as_before(before: Callable[[], None]) -> None:
     def fail() -> None:

@@ -135,7 +135,7 @@ def plan_hardware(
     cores = available_cores()
     devices = _counted_devices(devices, gpu=gpu, threads=threads or cores)
     if precision == "auto":
-        precision = "bf16" if gpu and torch.cuda.is_bf16_supported() else "32"
+        precision = "bf16" if gpu and torch.cuda.is_bf16_supported(including_emulation=False) else "32"
     if num_workers is None:
         num_workers = min((cores - 1) // devices, 12) if gpu else 0
     device = torch.cuda.get_device_name(0) if gpu else f"{cores} core{'s' * (cores > 1)}, no GPU used"

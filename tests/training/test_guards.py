@@ -36,6 +36,30 @@ def test_a_finite_loss_passes() -> None:
     step(0.3)
 
 
+def feed(guard: FiniteLoss, losses: list[float]) -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=0.5)
+    for number, loss in enumerate(losses):
+        module = SimpleNamespace(last_loss=torch.tensor(loss), last_index=torch.tensor([number % 3]))
+        trainer = SimpleNamespace(global_step=number, current_epoch=0)
+        guard.on_before_optimizer_step(trainer, module, optimizer)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("hook", ["on_save_checkpoint", "on_train_epoch_end"])
+def test_losses_that_are_checked_together_end_the_run_before_a_checkpoint(hook: str) -> None:
+    names = np.array(["a.jpg", "b.jpg", "c.jpg"])
+    nan = float("nan")
+    guard = FiniteLoss(names, every=4)
+    feed(guard, [0.5, nan, nan])
+    ends = getattr(guard, hook)
+    with pytest.raises(CrackLightningError, match=r"the loss is nan at step 1 \(epoch 1\).*: b\.jpg"):
+        ends(None, None, {}) if hook == "on_save_checkpoint" else ends(None, None)
+    with pytest.raises(CrackLightningError, match=r"the loss is nan at step 2 .*: c\.jpg"):
+        feed(FiniteLoss(names, every=4), [0.5, 0.4, nan, 0.3])
+    whole = FiniteLoss(names, every=4)
+    feed(whole, [0.5] * 9)
+    assert len(whole._steps) == 1
+
+
 def ask_to_stop() -> None:
     with StopRequests() as requests:
         with pytest.raises(Interrupted, match="signal 15"):

@@ -94,7 +94,7 @@ def _run(
             predictions = predictions_by(compute, classifier, datamodule, show_progress=config.progress)
     threshold = float(classifier.hparams["threshold"])
     with state.timed("explanations"):
-        explanations = explain_test(classifier, table, predictions, threshold=threshold)
+        explanations = explain_test(classifier.to(plan.device), table, predictions, threshold=threshold)
     made = provenance(
         command=command,
         settings=reproducible(config),

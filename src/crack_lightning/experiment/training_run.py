@@ -144,7 +144,7 @@ def _run(
         )
     threshold = float(classifier.hparams["threshold"])
     with state.timed("explanations"):
-        explanations = explain_test(classifier, table, predictions, threshold=threshold)
+        explanations = explain_test(classifier.to(plan.device), table, predictions, threshold=threshold)
     best = read_checkpoint(folder / "checkpoints" / BEST)
     with state.timed("report"):
         write_report(

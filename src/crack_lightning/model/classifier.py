@@ -8,6 +8,7 @@ import torch
 from pytorch_lightning import LightningModule
 from torch.nn import functional
 
+from crack_lightning.model.autocast import logits_of
 from crack_lightning.model.backbones import split_parameters
 from crack_lightning.model.heads import STRONGEST, LocalNetwork, cell_loss
 from crack_lightning.model.looks import looks
@@ -114,7 +115,7 @@ class CrackClassifier(AnsweringParts, LightningModule):
         Returns:
             Logits, float ``(N, K)``.
         """
-        return cast("Tensor", self.backbone(self._normalised(images)))
+        return logits_of(self.backbone, self._normalised(images))
 
     def _normalised(self, images: Tensor) -> Tensor:
         scaled = (_in_unit(images) - self.mean) / self.std
@@ -158,7 +159,9 @@ class CrackClassifier(AnsweringParts, LightningModule):
         """Return the loss of a batch, float scalar."""
         loss = self._step(batch, "train")
         self.last_loss, self.last_index = loss.detach(), batch["index"]
-        self.log("train/loss_step", self.last_loss, sync_dist=True)
+        every = self.trainer.log_every_n_steps
+        if every and (self.trainer.global_step + 1) % every == 0:  # else processes would meet at every step
+            self.log("train/loss_step", self.last_loss, sync_dist=True)
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:

@@ -156,6 +156,8 @@ class EagerCompute:
 
     @torch.inference_mode()
     def _compute(self, images: Tensor) -> Tensor:
+        if self._device != "cpu":
+            images = images.pin_memory()  # else the copy waits for all that is computed
         with torch.autocast(self._device, dtype=self._dtype, enabled=self._dtype is not None):
             outputs: Tensor = self._network(images.to(self._device, non_blocking=True))
         return outputs.float().cpu()

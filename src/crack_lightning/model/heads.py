@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from crack_lightning.errors import ConfigError
+from crack_lightning.model.autocast import float32_from_here
 from crack_lightning.model.backbones import build_backbone
 
 if TYPE_CHECKING:
@@ -115,7 +116,8 @@ class LocalNetwork(nn.Module):
         features = self.trunk.forward_intermediates(
             whole, indices=self.levels, intermediates_only=True, stop_early=True, output_fmt="NCHW"
         )
-        cells: Tensor = self.head(features)
+        with float32_from_here(images):
+            cells: Tensor = self.head([part.float() for part in features])
         return cells[..., : -(-height // CELL_PX), : -(-width // CELL_PX)]
 
     def logits(self, cells: Tensor) -> Tensor:

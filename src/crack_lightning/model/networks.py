@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from crack_lightning.errors import ConfigError
+from crack_lightning.model.autocast import features_and_head, float32_from_here, logits_of
 from crack_lightning.model.backbones import head_modules
 
 if TYPE_CHECKING:
@@ -35,8 +36,7 @@ class LogitNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits, float ``(N, K)``, of images, uint8 ``(N, 3, S, S)``."""
-        logits: Tensor = self.backbone(self.normalised(images))
-        return logits
+        return logits_of(self.backbone, self.normalised(images))
 
 
 class CellNetwork(LogitNetwork):
@@ -61,9 +61,7 @@ class FeatureNetwork(LogitNetwork):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return features, float ``(N, D)``, of images, uint8 ``(N, 3, S, S)``."""
-        maps = self.backbone.forward_features(self.normalised(images))  # type: ignore[operator]
-        features: Tensor = self.backbone.forward_head(maps, pre_logits=True)  # type: ignore[operator]
-        return features
+        return features_and_head(self.backbone, self.normalised(images), pre_logits=True)
 
 
 class AnsweringNetwork(FeatureNetwork):
@@ -72,7 +70,8 @@ class AnsweringNetwork(FeatureNetwork):
     def forward(self, images: Tensor) -> Tensor:
         """Return logits and features, float ``(N, K + D)``, of images, uint8 ``(N, 3, S, S)``."""
         features = super().forward(images)
-        return torch.cat([linear_head(self.backbone)(features), features], dim=1)
+        with float32_from_here(images):
+            return torch.cat([linear_head(self.backbone)(features), features], dim=1)
 
 
 def answering_network(classifier: AnsweringParts) -> LogitNetwork:

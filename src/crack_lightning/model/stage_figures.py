@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+_HELD = 32
+"""Batches on a GPU that are counted together: a metric waits for all that is computed."""
+
+
 class StageFigures(nn.Module):
     """The mean loss and the metrics of one stage, over all processes.
 
@@ -27,6 +31,7 @@ class StageFigures(nn.Module):
     def __init__(self, stage: str, *, class_names: list[str], positive_class: str | None) -> None:
         super().__init__()
         self.stage = stage
+        self._held: list[tuple[Tensor, Tensor, Tensor]] = []
         self.mean_loss = MeanMetric()
         self.metrics = build_metrics(
             num_classes=len(class_names),
@@ -37,20 +42,30 @@ class StageFigures(nn.Module):
 
     def update(self, logits: Tensor, targets: Tensor, *, loss: Tensor) -> None:
         """Add a batch: logits float32 ``(N, K)``, targets int64 ``(N,)``, their mean loss ``()``."""
-        self.metrics.update(logits, targets)
-        self.mean_loss.update(loss.float(), len(logits))
+        self._held.append((logits, targets, loss))
+        if len(self._held) >= _batches_held(logits):
+            self._count()
+
+    def _count(self) -> None:
+        held, self._held = self._held, []
+        for logits, targets, loss in held:
+            self.metrics.update(logits, targets)
+            self.mean_loss.update(loss.float(), len(logits))
 
     def compute(self) -> dict[str, Tensor]:
         """Return the figures of all batches so far by name, float ``()`` each."""
+        self._count()
         return {f"{self.stage}/loss": self.mean_loss.compute(), **self.metrics.compute()}
 
     def reset(self) -> None:
         """Reset loss and metrics."""
+        self._held = []
         self.mean_loss.reset()
         self.metrics.reset()
 
     def counts(self) -> dict[str, dict[str, Any]]:
         """Return the states of all metrics, reduced over all processes, by metric and state."""
+        self._count()
         return {name: _over_all_processes(metric) for name, metric in self._counters().items()}
 
     def take_up(self, counts: dict[str, dict[str, Any]]) -> None:
@@ -66,3 +81,7 @@ class StageFigures(nn.Module):
 def _over_all_processes(metric: Metric) -> dict[str, Any]:
     with metric.sync_context():
         return dict(metric.metric_state)
+
+
+def _batches_held(logits: Tensor) -> int:
+    return 1 if logits.device.type == "cpu" else _HELD

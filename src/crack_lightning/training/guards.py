@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
 from pytorch_lightning import Callback
@@ -20,26 +20,68 @@ if TYPE_CHECKING:
     from pytorch_lightning import LightningModule, Trainer
 
 
-class FiniteLoss(Callback):
-    """Ends a run whose loss is no number, naming step, tiles and likely cause."""
+_ON_A_DEVICE = 16
 
-    def __init__(self, names: NDArray[np.str_]) -> None:
-        self.names = names
+
+class _Step(NamedTuple):
+    """A step whose loss is not checked yet."""
+
+    loss: torch.Tensor
+    index: torch.Tensor
+    number: int
+    epoch: int
+    rate: float
+
+
+class FiniteLoss(Callback):
+    """Ends a run whose loss is no number, naming step, tiles and likely cause.
+
+    On the CPU a loss is checked before it moves a weight. On a GPU each check would wait for all that is
+    computed, so that several losses are checked together; no checkpoint is written before all so far are.
+
+    Args:
+        names: Names of the tiles by row.
+        every: Steps that are checked together; by default one on the CPU and 16 elsewhere.
+    """
+
+    def __init__(self, names: NDArray[np.str_], *, every: int | None = None) -> None:
+        self.names, self.every = names, every
+        self._steps: list[_Step] = []
 
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
-        """Check the loss before it moves a weight."""
+        """Note the loss; check all that were noted when it is time."""
         loss, index = pl_module.last_loss, pl_module.last_index
         assert isinstance(loss, torch.Tensor)
         assert isinstance(index, torch.Tensor)
-        if torch.isfinite(loss):
+        rate = float(optimizer.param_groups[-1]["lr"])
+        self._steps.append(_Step(loss, index, trainer.global_step, trainer.current_epoch + 1, rate))
+        if len(self._steps) >= (self.every or (1 if loss.device.type == "cpu" else _ON_A_DEVICE)):
+            self._check()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Check what is left of the epoch."""
+        self._check()
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Check all steps that the checkpoint has learnt from, before it is written."""
+        self._check()
+
+    def _check(self) -> None:
+        steps, self._steps = self._steps, []
+        if not steps:
             return
-        tiles = self.names[index.cpu().numpy()].tolist()
-        rate = optimizer.param_groups[-1]["lr"]
+        finite = torch.isfinite(torch.stack([step.loss for step in steps])).tolist()
+        if all(finite):
+            return
+        first = steps[finite.index(False)]
+        tiles = self.names[first.index.cpu().numpy()].tolist()
         raise CrackLightningError(
-            f"training: the loss is {loss.item()} at step {trainer.global_step} "
-            f"(epoch {trainer.current_epoch + 1}); the learning rate was {rate:.2g}, and too high a rate is "
+            f"training: the loss is {first.loss.item()} at step {first.number} "
+            f"(epoch {first.epoch}); the learning rate was {first.rate:.2g}, and too high a rate is "
             "the usual cause: lower optimizer.lr, or set recipe.gradient_clip=1 or trainer.precision=32. "
             f"Tiles of the batch: {', '.join(tiles)}."
         )

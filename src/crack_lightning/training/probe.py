@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 L2_TRIED = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00003)
 """Strengths of the penalty among which validation tiles choose, from the strongest on."""
 
+LEAST_ON_A_DEVICE = 256
+"""Tiles that a GPU computes at once at the least: it waits for no backward pass, and fewer leave it idle."""
+
 _COMPARED = 64
 
 
@@ -141,7 +144,8 @@ class Probe:
 
     def _computed(self, rows: NDArray[np.int64], *, view: int | None) -> Iterator[Tensor]:
         title = "Computing features" if view is None else f"Computing features, view {view + 1}"
-        size = self.datamodule.batch_size
+        least = 1 if self.settings.device == "cpu" else LEAST_ON_A_DEVICE
+        size = max(self.datamodule.batch_size, least)
         batches = [rows[start : start + size].tolist() for start in range(0, len(rows), size)]
 
         def compute(batch_rows: list[int]) -> Tensor:
