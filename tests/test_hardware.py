@@ -147,7 +147,7 @@ def test_every_gpu_is_taken_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None
         "device_count": 4,
         "get_device_name": "H100",
     }.items():
-        monkeypatch.setattr(torch.cuda, name, lambda *_, found=found: found)
+        monkeypatch.setattr(torch.cuda, name, lambda *_, found=found, **__: found)
     monkeypatch.setattr(hardware, "available_cores", lambda: 16)
     ask = partial(plan_hardware, accelerator="gpu", precision="auto", threads=None, num_workers=None)
     plan = ask(devices=None)
