@@ -109,10 +109,8 @@ def test_a_checkpoint_that_swells_is_refused_unread(best: Path) -> None:
 
 def test_random_damage_of_bytes_and_of_values_never_ends_in_another_error(best: Path) -> None:
     chance = random.Random(20)
-    whole, values = (
-        best.read_bytes(),
-        (None, [], {}, -1, 10**30, "x" * 300, float("nan"), True, torch.zeros(2)),
-    )
+    whole = best.read_bytes()
+    values: tuple[Any, ...] = (None, [], {}, -1, 10**30, "x" * 300, float("nan"), True, torch.zeros(2))
     assert load_trained(best) is not None
     for _ in range(60):
         damaged = bytearray(whole)

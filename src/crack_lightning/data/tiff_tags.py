@@ -29,7 +29,7 @@ class _Layout(NamedTuple):
     """Format of the first directory's offset, its number of tags, and a tag; and where the offset is."""
 
     offset: str
-    count: str
+    number: str
     tag: str
     place: int
 
@@ -49,8 +49,8 @@ def tag_bytes(data: bytes) -> int:
     layout = _BIG if struct.unpack_from(f"{order}H", data, 2)[0] == 43 else _CLASSIC
     try:
         (place,) = struct.unpack_from(order + layout.offset, data, layout.place)
-        (number,) = struct.unpack_from(order + layout.count, data, place)
-        place += struct.calcsize(layout.count)
+        (number,) = struct.unpack_from(order + layout.number, data, place)
+        place += struct.calcsize(layout.number)
         size = struct.calcsize(order + layout.tag)
         tags = (
             struct.unpack_from(order + layout.tag, data, place + size * each)

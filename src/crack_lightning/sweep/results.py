@@ -13,7 +13,7 @@ import numpy as np
 
 from crack_lightning.csv_files import read_table
 from crack_lightning.errors import DataError
-from crack_lightning.untrusted_files import read_text
+from crack_lightning.untrusted_files import COUNT, NUMBER, read_json, read_text, require_shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,6 +22,20 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _WHERE_AND_HOW_SHOWN = ("outputs", "resume", "progress", "model.label")
+
+_FIGURES, _LIMITS = {"*": (NUMBER, None)}, {"*": {"low": NUMBER, "high": NUMBER}}
+_REPORT = {
+    "title": str,
+    "class_names": [str],
+    "positive_class": (str, None),
+    "metrics": _FIGURES,
+    "uncertainty": {"intervals": _LIMITS},
+    "timing": {"seconds": {"*": NUMBER}},
+    "by_source": ({"*": _FIGURES}, None),
+    "intervals_by_source": ({"*": _LIMITS}, None),
+    "provenance": {"settings": dict, "parameters": COUNT},
+}
+"""What is read of a report, which may be a stranger's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,10 +111,13 @@ def read_runs(folders: Sequence[Path]) -> list[RunResult]:
 
 def _read(folder: Path, name: str) -> RunResult:
     try:
-        report = json.loads((folder / "report" / "report.json").read_text(encoding="utf-8"))
-        rows = sorted(read_table(folder / "predictions.csv")[1], key=lambda row: row["path"])
+        report = read_json(folder / "report" / "report.json")
+        require_shape(report, _REPORT)
+        require_shape(report["metrics"], {"tiles": COUNT, "errors": COUNT}, name="metrics")
+        rows = _predictions(folder)
         limits = report.get("intervals_by_source") or {}
         settings = flat(report["provenance"]["settings"])
+        require_shape([value for value in settings.values() if type(value) in (int, float)], [NUMBER])
         columns = {key: np.array([row[key] for row in rows]) for key in ("path", "group", "label")}
         return RunResult(
             name=name,
@@ -128,6 +145,13 @@ def _read(folder: Path, name: str) -> RunResult:
             f"runs: '{folder}' holds no finished run ({error}); give folders with a report, or a "
             "multirun's folder."
         ) from None
+
+
+def _predictions(folder: Path) -> list[dict[str, str]]:
+    rows = sorted(read_table(folder / "predictions.csv")[1], key=lambda row: row["path"])
+    if not rows:
+        raise ValueError("it has no predictions")
+    return rows
 
 
 def _validation(folder: Path) -> dict[str, float]:
