@@ -13,7 +13,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from crack_lightning.command_line import as_typed, hydra_arguments
-from crack_lightning.config import TrainConfig, conf_dir, parse, register_schemas, write_config
+from crack_lightning.config import (
+    TrainConfig,
+    conf_dir,
+    parse,
+    register_schemas,
+    resumed_config,
+    write_config,
+)
 from crack_lightning.config.parse import SCHEMAS
 from crack_lightning.config.suggest import schema_keys
 from crack_lightning.errors import CrackLightningError
@@ -146,11 +153,11 @@ def test_paths_of_several_sources_are_taken_as_they_are() -> None:
 
 def test_a_path_survives_the_check_and_the_file_of_a_configuration(tmp_path: Path) -> None:
     plain = composed("train", "data=image_folder", "data.root=x")
+    asked = parse(OmegaConf.create(composed("train")), TrainConfig)
     for text in filter(str.isprintable, HOSTILE):
         plain["outputs"] = plain["data"]["root"] = text
         write_config(parse(OmegaConf.create(all_escaped(plain)), TrainConfig), tmp_path / "config.yaml")
-        written = OmegaConf.to_container(OmegaConf.load(tmp_path / "config.yaml"), resolve=False)
-        read = parse(OmegaConf.create(all_escaped(written)), TrainConfig)
+        read = resumed_config(tmp_path, asked=asked, overrides=[])
         assert (read.outputs, read.data.root) == (expanded(text), expanded(text))
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml  # type: ignore[import-untyped]
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
+from omegaconf._utils import get_yaml_loader
 from omegaconf.errors import OmegaConfBaseException
 
 from crack_lightning.config.commands import PredictConfig
@@ -126,9 +126,9 @@ def _read_settings(path: Path, *, nodes: Sequence[str]) -> DictConfig:
     """
     text = read_text(path, at_most=_MAX_CONFIG_BYTES)
     _require_flat(text)
-    loaded = OmegaConf.load(io.StringIO(text))
-    plain = OmegaConf.to_container(loaded, resolve=False)
-    if not isinstance(loaded, DictConfig) or not isinstance(plain, dict):
+    plain = yaml.load(text, Loader=get_yaml_loader())  # noqa: S506  # OmegaConf's own, made of the safe one
+    plain = {} if plain is None or isinstance(plain, str) else plain
+    if not isinstance(plain, dict):
         raise ConfigError(f"expected keys and values, got a {type(plain).__name__}")
     if lacking := [name for name in nodes if not isinstance(plain.get(name), dict | list) or not plain[name]]:
         raise ConfigError(f"it has no settings of {', '.join(lacking)}")
