@@ -189,12 +189,7 @@ class _NotForTheCacheError(Exception):
 def survey_files(
     paths: Sequence[Path], *, num_workers: int, show_progress: bool
 ) -> tuple[NDArray[np.str_], NDArray[np.bool_], Looks]:
-    """Decode N files completely.
-
-    Returns:
-        Why each fails, str ``(N,)``, empty where it does not; whether the reason is its content and thus
-        permanent, bool ``(N,)``; and the descriptors of the M others.
-    """
+    """Decode N files; return why each fails, str ``(N,)``, whether it always will, and the others' looks."""
     title = "Checking the files" if show_progress else None
     seen = _in_threads(_looked_at, paths, num_workers=num_workers, title=title)
     failed = [look if isinstance(look, UnreadableImageError) else None for look in seen]
