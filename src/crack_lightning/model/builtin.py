@@ -55,7 +55,8 @@ def load_builtin(kind: type[C], path: Path = BUILTIN_FILE) -> C:
     classifier.seen_tiles = tensors.pop(_SEEN)
     network.head.load_state_dict(_named(tensors, _HEAD))
     if "novelty" in described:
-        classifier.novelty = Novelty(**_named(tensors, _NOVELTY), **json.loads(described["novelty"]))
+        values: dict[str, Any] = _named(tensors, _NOVELTY) | json.loads(described["novelty"])
+        classifier.novelty = Novelty(**values)
     network.reach_px = int(described["reach_px"])
     return classifier.eval()
 

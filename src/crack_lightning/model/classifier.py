@@ -159,7 +159,7 @@ class CrackClassifier(AnsweringParts, LightningModule):
         """Return the loss of a batch, float scalar."""
         loss = self._step(batch, "train")
         self.last_loss, self.last_index = loss.detach(), batch["index"]
-        every = self.trainer.log_every_n_steps
+        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # set by its logger connector
         if every and (self.trainer.global_step + 1) % every == 0:  # else processes would meet at every step
             self.log("train/loss_step", self.last_loss, sync_dist=True)
         return loss

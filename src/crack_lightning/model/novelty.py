@@ -128,7 +128,7 @@ class Novelty:
         Returns:
             Distances, float32 ``(N,)`` each.
         """
-        parts = [self._distances(part) for part in signs.split(MOST_COMPARED)]
+        parts = [self._distances(part) for part in torch.split(signs, MOST_COMPARED)]
         return [torch.cat(column) for column in zip(*parts, strict=True)]
 
     def _distances(self, signs: Tensor) -> list[Tensor]:

@@ -27,7 +27,7 @@ class _Step(NamedTuple):
     """A step whose loss is not checked yet."""
 
     loss: torch.Tensor
-    index: torch.Tensor
+    rows: torch.Tensor
     number: int
     epoch: int
     rate: float
@@ -78,7 +78,7 @@ class FiniteLoss(Callback):
         if all(finite):
             return
         first = steps[finite.index(False)]
-        tiles = self.names[first.index.cpu().numpy()].tolist()
+        tiles = self.names[first.rows.cpu().numpy()].tolist()
         raise CrackLightningError(
             f"training: the loss is {first.loss.item()} at step {first.number} "
             f"(epoch {first.epoch}); the learning rate was {first.rate:.2g}, and too high a rate is "
