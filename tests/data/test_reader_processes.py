@@ -79,7 +79,7 @@ def test_copied_batches_are_the_shared_ones(mib: int, monkeypatch: pytest.Monkey
     made: Iterator[Any] = iter(loader(Batches(), worker_init_fn=hand_over(batch_bytes=2**20, num_workers=2)))
     for row, batch in enumerate(made):
         np.testing.assert_array_equal(batch["image"].numpy(), np.full((2, 3, 64, 64), row, np.uint8))
-        assert batch["image"].is_shared() == (mib > 1)  # type: ignore[no-untyped-call]
+        assert batch["image"].is_shared() == (mib > 1)
 
 
 @FORK
