@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from crack_lightning import Predictor
-    from crack_lightning.inference.predictor import Picture
+    from crack_lightning.inference.inputs import Picture
 
 FOREIGN_EACH, FOREIGN_PX, UAV75_PX = 20, 227, 256
 

@@ -69,14 +69,17 @@ def test_a_set_of_one_class_gives_its_recall_and_dashes(
     assert "nan" not in text
 
 
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04broken"])
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [(b"", "is empty"), (b"not a checkpoint", "is damaged"), (b"PK\x03\x04broken", "is damaged")],
+)
 def test_a_damaged_checkpoint_is_refused(
-    content: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    content: bytes, fault: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "bad.ckpt"
     path.write_bytes(content)
     assert main(["evaluate", f"checkpoint={path}"]) == 2
-    assert f"checkpoint: '{path}' is damaged" in capsys.readouterr().err
+    assert f"checkpoint: '{path}' {fault}" in capsys.readouterr().err
 
 
 class Bomb:

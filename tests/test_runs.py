@@ -157,7 +157,7 @@ def test_resume_needs_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert main(["train", f"resume={tmp_path}"]) == 2
     assert f"resume: there is no run in '{tmp_path}'" in capsys.readouterr().err
     assert main(["train", "resume="]) == 2
-    assert "resume: there is no run in '.'" in capsys.readouterr().err
+    assert "resume: a text is expected, got none; give resume=…" in capsys.readouterr().err
 
 
 def test_what_another_command_left_is_no_run_to_resume(

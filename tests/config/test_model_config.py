@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -37,20 +36,15 @@ def test_the_names_read_from_timms_source_are_those_it_registers() -> None:
     assert timm_model_names() == set(timm.list_models())
 
 
-def test_names_are_read_quickly_and_without_importing_timm_or_torch() -> None:
+def test_names_are_read_without_importing_timm_or_torch() -> None:
     script = (
-        "import sys, time; begin = time.perf_counter()\n"
+        "import sys\n"
         "from crack_lightning.config.model import ModelConfig\n"
-        "ModelConfig(name='resnet18'); seconds = time.perf_counter() - begin\n"
-        "heavy = {'torch', 'timm', 'torchvision', 'pytorch_lightning', 'numpy'} & set(sys.modules)\n"
-        "print(heavy or '', seconds)"
+        "ModelConfig(name='resnet18')\n"
+        "print({'torch', 'timm', 'torchvision', 'pytorch_lightning', 'numpy'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert "{" not in done.stdout
-    timm_model_names.cache_clear()
-    begin = time.perf_counter()
-    timm_model_names()
-    assert time.perf_counter() - begin < 0.3
+    assert done.stdout == "set()\n"
 
 
 def test_the_option_files_are_those_of_the_house() -> None:

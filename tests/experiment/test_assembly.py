@@ -60,14 +60,16 @@ def test_the_scale_of_training_is_that_of_the_median_training_tile(tmp_path: Pat
     sizes = [(100, 100), (200, 50), (227, 227), (400, 900), (3, 4)]
     for number, size in enumerate(sizes):
         Image.new("RGB", size).save(tmp_path / f"{number}.png")
-    five = {name: np.array(["s"] * 5) for name in ("group", "source", "sha256")}
+    same = np.array(["s"] * 5)
     table = replace(
         PLAIN,
         root=tmp_path,
         path=np.array([f"{number}.png" for number in range(5)]),
         label=np.zeros(5, np.int64),
         split=np.array(["train"] * 4 + ["test"]),
-        **five,
+        group=same,
+        source=same,
+        sha256=same,
     )
     assert train_scale(table, image_size=96) == pytest.approx(96 / 163.5)  # of 100, 100, 227 and 600
     (tmp_path / "2.png").unlink()

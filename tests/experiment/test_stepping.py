@@ -125,10 +125,10 @@ def test_two_processes_take_the_steps_of_one_which_can_go_on_from_them(tmp_path:
     assert sorted(path.name for path in (two.folder / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
 
     history, expected = two.alone(), one.alone()
-    assert [row["epoch"] for row in history] == [0, 1, 2]
+    assert [row["epoch"] for row in history] == [1, 2, 3]
     for (done, figures), row in zip(told, history, strict=False):
         assert figures == {name: row[name] for name in figures}
-        assert done == (row["epoch"] + 1) / 3
+        assert done == row["epoch"] / 3
     assert len(told) == 2
     for row, other in zip(history, expected, strict=True):  # each tile was counted once, also across the stop
         assert row == pytest.approx(other, abs=1e-4)

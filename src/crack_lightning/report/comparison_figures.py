@@ -103,7 +103,9 @@ def _axis(
     if len(known) < len(values):
         levels, places = np.unique([str(value) for value in values], return_inverse=True)
         step = 1 / max(len(levels) - 1, 1)
-        return places * step, [(place * step, str(name)) for place, name in enumerate(levels[:_LEVELS])]
+        return places.astype(np.float64) * step, [
+            (place * step, str(name)) for place, name in enumerate(levels[:_LEVELS])
+        ]
     numbers = np.array(known, np.float64)
     wide = numbers.min() > 0 and numbers.max() / numbers.min() >= _LOGARITHMIC
     scaled = np.log(numbers) if wide else numbers
