@@ -117,7 +117,7 @@ def test_a_trial_that_contradicts_itself_is_a_failed_job_of_its_search(
         (["-m", "sweep.jobs=1,2"], "sweep.jobs: one value for the whole sweep is expected, got '1,2'"),
         (["-m", "sweep.jobs=0"], "sweep.jobs: expected auto or a number at least 1, got '0'"),
         (["-m", "sweep.resume=latest", "seed=0,1"], "sweep.resume: there is no sweep in "),
-        (["-m", "sweep.resume="], "sweep.resume: there is no sweep in ''"),
+        (["-m", "sweep.resume="], "sweep.resume: a text is expected, got none"),
         (["-m", "sweep.resume=no such folder"], "sweep.resume: there is no sweep in 'no such folder'"),
         (["hydra/launcher=slurm"], "hydra/launcher: a run without -m does not read it, got slurm"),
         (
