@@ -10,10 +10,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from crack_lightning.inference.mapping import map_reach
+from crack_lightning.inference.mapping import measured_reach
 from crack_lightning.model.builtin import BUILTIN_FILE, load_builtin, write_head
 from crack_lightning.model.checkpoints import load_classifier
-from crack_lightning.model.trained import AnsweringParts, TrainedClassifier
+from crack_lightning.model.trained import InferenceModel, InferenceParts
 
 
 def main() -> None:
@@ -22,13 +22,13 @@ def main() -> None:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--keep-head", action="store_true", help="renew the scale and the limit alone")
     asked = parser.parse_args()
-    classifier: AnsweringParts = load_classifier(asked.checkpoint)
+    classifier: InferenceParts = load_classifier(asked.checkpoint)
     if asked.keep_head:
-        shipped = load_builtin(TrainedClassifier)
+        shipped = load_builtin(InferenceModel)
         shipped.novelty = classifier.novelty
         shipped.hparams["train_scale"] = classifier.hparams["train_scale"]
         classifier = shipped
-    write_head(classifier, BUILTIN_FILE, reach_px=map_reach(classifier))
+    write_head(classifier, BUILTIN_FILE, reach_px=measured_reach(classifier))
     print(f"{BUILTIN_FILE}: {BUILTIN_FILE.stat().st_size:,} bytes")
 
 

@@ -18,7 +18,7 @@ from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from crack_lightning.data.cracks import length_inside, random_cracks, width_inside
+from crack_lightning.data.cracks import crack_length_in, crack_width_in, random_cracks
 from crack_lightning.data.photos import MIN_CRACK_LENGTH_PX
 from crack_lightning.evaluation.detection import TARGET, bound_by_photos, rising_curve
 from crack_lightning.evaluation.hit_miss import roots, upper_bound
@@ -79,8 +79,8 @@ def widths_of_drawn_tiles(rng: np.random.Generator, number: int) -> Floats:
     while len(widths) < number:
         cracks = random_cracks(rng, 2 * TILE_PX, 2 * TILE_PX, num_cracks=1)
         tiles = [(*corner, *window) for corner in product((0.0, float(TILE_PX)), repeat=2)]
-        cracked = [tile for tile in tiles if length_inside(cracks, *tile) >= MIN_CRACK_LENGTH_PX]
-        widths += [width_inside(cracks, *tile) for tile in cracked]
+        cracked = [tile for tile in tiles if crack_length_in(cracks, *tile) >= MIN_CRACK_LENGTH_PX]
+        widths += [crack_width_in(cracks, *tile) for tile in cracked]
     return np.array(widths[:number])
 
 

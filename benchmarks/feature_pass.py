@@ -12,10 +12,10 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from turns import Ratio, in_turns
 
-from crack_lightning.data.loading import in_order, read_batch
+from crack_lightning.data.loading import map_in_order, read_batch
 from crack_lightning.hardware import available_cores, configure_process
 from crack_lightning.model.backbones import build_backbone, normalisation
-from crack_lightning.model.engines import prepare_engine
+from crack_lightning.model.engines import prepare_backend
 from crack_lightning.model.networks import FeatureNetwork
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def feature_ratios(metu: Path, *, turns: int) -> list[Ratio]:
     gigaflops_a_tile = _flops(network, images[:1]) / 1e9
     matrix = torch.rand(SIDE, SIDE)
     with tempfile.TemporaryDirectory() as cache:
-        _, compute = prepare_engine(
+        _, compute = prepare_backend(
             network,
             wanted="auto",
             image_size=SIZE,
@@ -49,9 +49,11 @@ def feature_ratios(metu: Path, *, turns: int) -> list[Ratio]:
         )
         rates = in_turns(
             {
-                "pass": _rate(lambda: list(in_order(lambda some: compute(_read(some)), batches)), len(paths)),
-                "engine": _rate(lambda: list(in_order(compute, torch.split(images, BATCH))), len(paths)),
-                "decoding": _rate(lambda: list(in_order(_read, batches)), len(paths)),
+                "pass": _rate(
+                    lambda: list(map_in_order(lambda some: compute(_read(some)), batches)), len(paths)
+                ),
+                "engine": _rate(lambda: list(map_in_order(compute, torch.split(images, BATCH))), len(paths)),
+                "decoding": _rate(lambda: list(map_in_order(_read, batches)), len(paths)),
                 "product": _rate(lambda: [matrix @ matrix for _ in range(4)], 4 * 2 * SIDE**3 / 1e9),
             },
             turns=turns,

@@ -13,7 +13,7 @@ from scipy import stats
 
 from crack_lightning.data.decoding import decode_image
 from crack_lightning.data.photos import cut_tiles, draw_photo
-from crack_lightning.data.reading import readable
+from crack_lightning.data.reading import prepare_tiles
 from crack_lightning.data.sources import image_folder
 from crack_lightning.data.splits import split_table
 from crack_lightning.data.survey import survey
@@ -93,7 +93,7 @@ def _save(image: NDArray[np.uint8], path: Path, *, quality: int) -> None:
 
 def twins_of_plain_walls() -> tuple[int, int]:
     """Return how many pairs are reported among 500 plain intact tiles of as many drawn photos."""
-    from crack_lightning.data.twins import preview, twin_pairs
+    from crack_lightning.data.twins import near_duplicate_pairs, preview
 
     previews = []
     for photo in range(10**6):
@@ -103,7 +103,7 @@ def twins_of_plain_walls() -> tuple[int, int]:
                 previews.append(preview(drawn.image))  # noqa: PERF401 - stops at 500
         if len(previews) == NUM_ALTERED:
             break
-    return len(previews), len(twin_pairs(np.stack(previews)))
+    return len(previews), len(near_duplicate_pairs(np.stack(previews)))
 
 
 def scaling(metu: Path, folder: Path, environment: Mapping[str, str]) -> dict[int, tuple[float, float]]:
@@ -177,7 +177,7 @@ def recovered_photos(folder: Path) -> dict[str, tuple[float, float, float]]:
             photo_of[f"{kind}/{place:05d}.jpg"] = photo
     names = {"ordered": "crack", "shuffled": "intact"}
     found = image_folder.load(folder, class_names=names, positive_class="crack", group_pattern=None)
-    table, _ = readable(
+    table, _ = prepare_tiles(
         found,
         on_unreadable="error",
         num_workers=2,

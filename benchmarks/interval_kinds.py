@@ -21,7 +21,7 @@ from crack_lightning.evaluation.calibration import reliability
 from crack_lightning.evaluation.classification import evaluate_predictions
 from crack_lightning.evaluation.intervals import group_codes
 from crack_lightning.evaluation.predictions import Predictions
-from crack_lightning.evaluation.selection import area_intervals, area_under_risk, risk_coverage
+from crack_lightning.evaluation.selection import area_intervals, aurc, risk_coverage
 from crack_lightning.evaluation.strata import recall_by_width
 from crack_lightning.evaluation.uncertainty import uncertainty
 
@@ -110,7 +110,7 @@ def figures(test: Test, *, intervals: bool) -> Figures:
     found["ECE"] = _with_limits(told["expected_calibration_error"], told["interval"])
     areas = area_intervals({"AURC": doubt}, wrong, codes) if intervals else {}
     limits = areas["AURC"]._asdict() if areas else None
-    found["AURC"] = _with_limits(area_under_risk(risk_coverage(doubt, wrong)), limits)
+    found["AURC"] = _with_limits(aurc(risk_coverage(doubt, wrong)), limits)
     narrow = recall_by_width(test.width_px[cracked], called[cracked], codes[cracked])[0]
     found["recall of narrow cracks"] = _with_limits(narrow["recall"], narrow["interval"])
     return found

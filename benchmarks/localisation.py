@@ -11,7 +11,7 @@ import torch
 from crack_lightning.data.sources import synthetic
 from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.model.checkpoints import load_classifier
-from crack_lightning.report.explanations import explain_test
+from crack_lightning.report.explanations import explain_test_tiles
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,7 +58,7 @@ def _of_shuffled(run: Path, cache: Path, seed: int) -> dict[str, Any]:
             order = torch.randperm(values.numel(), generator=generator)
             values.copy_(values.flatten()[order].view(values.shape))
     table, predictions = _tested(run, cache, classifier)
-    explained = explain_test(classifier, table, predictions, threshold=0.5)
+    explained = explain_test_tiles(classifier, table, predictions, threshold=0.5)
     assert explained is not None, "a convolutional network"
     assert explained.localisation is not None, "drawn tiles have masks"
     return explained.localisation

@@ -54,9 +54,9 @@ def main() -> None:
     asked = _arguments()
     settings = VARIANTS[asked.variant]
     if "sleeping" in settings:
-        hardware.share_cores()  # before torch is imported
-    kept = hardware.keep_freed_pages if "allocator" in settings else lambda: False
-    with patch.object(hardware, "keep_freed_pages", kept), tempfile.TemporaryDirectory() as folder:
+        hardware.limit_omp_spin()  # before torch is imported
+    kept = hardware.keep_freed_memory if "allocator" in settings else lambda: False
+    with patch.object(hardware, "keep_freed_memory", kept), tempfile.TemporaryDirectory() as folder:
         config = configured(asked, *OVERRIDES.get(asked.variant, ()))
         if asked.variant.startswith("by_hand"):
             _by_hand(config, asked)
@@ -93,7 +93,7 @@ def _by_lightning(config: TrainConfig, asked: argparse.Namespace, folder: Path) 
     from crack_lightning.experiment import assembly
     from crack_lightning.experiment.trainers import build_trainer
     from crack_lightning.training.checkpoints import RunCheckpoints
-    from crack_lightning.training.guards import FiniteLoss, StopRequests
+    from crack_lightning.training.guards import FiniteLoss, StopSignals
     from crack_lightning.training.seeds import StepSeeds
 
     plan = assembly.hardware_plan(config.trainer, num_workers=config.data.num_workers)
@@ -104,7 +104,7 @@ def _by_lightning(config: TrainConfig, asked: argparse.Namespace, folder: Path) 
     _changed(tiles, classifier, asked.variant)
     if config.trainer.compile:
         classifier.compile_answers()
-    with StopRequests() as requests:
+    with StopSignals() as requests:
         checkpoints = RunCheckpoints(
             folder, monitor=config.trainer.monitor, every_s=config.trainer.checkpoint_every, requests=requests
         )

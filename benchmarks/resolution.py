@@ -14,8 +14,8 @@ from crack_lightning.data.loading import read_batch
 from crack_lightning.data.sources import painted, synthetic
 from crack_lightning.evaluation.detection import probability_of_detection
 from crack_lightning.model.checkpoints import load_classifier
-from crack_lightning.model.folding import folded
-from crack_lightning.model.heads import strongest_mean
+from crack_lightning.model.folding import fuse_conv_bn
+from crack_lightning.model.heads import topk_mean
 from crack_lightning.model.networks import CellNetwork
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def tables(checkpoint: str, photos: TileTable, *, cache: Path) -> Iterator[str]:
     look-alikes painted on.
     """
     classifier = load_classifier(Path(checkpoint))
-    network = folded(CellNetwork(classifier), torch.zeros((1, 3, 64, 64), dtype=torch.uint8))
+    network = fuse_conv_bn(CellNetwork(classifier), torch.zeros((1, 3, 64, 64), dtype=torch.uint8))
     of_photos = {side: cell_maps(network, photos, side) for side in SIDES}
     yield f"| cells | {' | '.join(f'{side} px' for side in SIDES)} |"
     yield "| ---: " * (1 + len(SIDES)) + "|"
@@ -92,7 +92,7 @@ def cell_maps(network: nn.Module, table: TileTable, side: int, *, flips: Sequenc
 
 
 def _score(cells: Tensor, number: int = _TELLING) -> Tensor:
-    return strongest_mean(cells, share=number / int(cells[0].numel()))
+    return topk_mean(cells, share=number / int(cells[0].numel()))
 
 
 def _over_flips(network: nn.Module, table: TileTable, side: int) -> Tensor:
@@ -102,7 +102,7 @@ def _over_flips(network: nn.Module, table: TileTable, side: int) -> Tensor:
 
 def _widths(network: nn.Module, base: TileTable, side: int, *, cache: Path) -> str:
     """Return AUROC and the width that is found in nine of ten cases, as two cells of a row."""
-    below = painted.placed(base, np.ones(len(base), np.bool_))
+    below = painted.ensure_groups(base, np.ones(len(base), np.bool_))
     sets = [
         painted.load(below, seed=seed, num_tiles=NUM_PAINTED, num_workers=2, cache=cache, show_progress=False)
         for seed in (_CALLS_FROM, _MEASURES)

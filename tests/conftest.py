@@ -14,7 +14,7 @@ import pytest
 
 from crack_lightning.cache_entries import cache_folder
 from crack_lightning.cli import main
-from crack_lightning.hardware import share_cores
+from crack_lightning.hardware import limit_omp_spin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from crack_lightning.data.table import TileTable
     from crack_lightning.model.classifier import CrackClassifier
 
-share_cores()
+limit_omp_spin()
 if "PYTEST_XDIST_WORKER" in os.environ:  # a process a core
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
@@ -49,10 +49,10 @@ def metu() -> Path:
 def metu_table(metu: Path, tmp_path_factory: pytest.TempPathFactory) -> TileTable:
     """METU's tiles with the groups that their names and pixels tell."""
     # heavy, and of few tests: conftest is imported for all
-    from crack_lightning.data.reading import readable
+    from crack_lightning.data.reading import prepare_tiles
     from crack_lightning.data.sources.metu import load
 
-    return readable(
+    return prepare_tiles(
         load(metu),
         on_unreadable="error",
         num_workers=2,

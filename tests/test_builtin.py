@@ -16,12 +16,12 @@ from crack_lightning import load
 from crack_lightning.cli import main
 from crack_lightning.data.decoding import decode_image
 from crack_lightning.errors import CheckpointError
-from crack_lightning.inference.mapping import untrained_reach
+from crack_lightning.inference.mapping import architecture_reach
 from crack_lightning.model import builtin
 from crack_lightning.model.builtin import BUILTIN_FILE, load_builtin, write_head
 from crack_lightning.model.heads import LocalNetwork
 from crack_lightning.model.pretrained import LITE0, packaged_weights
-from crack_lightning.model.trained import TrainedClassifier
+from crack_lightning.model.trained import InferenceModel
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,7 +79,7 @@ def test_it_marks_what_is_no_concrete_and_passes_tiles_like_its_own() -> None:
     ]
     corners = [masonry[top : top + 227, left : left + 227] for top in (0, 285) for left in (0, 285)]
     assert model.predict([*corners, *photos]).foreign.all()
-    novelty = load_builtin(TrainedClassifier).novelty
+    novelty = load_builtin(InferenceModel).novelty
     assert novelty is not None
     assert (len(novelty.looks), novelty.validation_tiles) == (1000, 1834)
     near = novelty.looks[:200].float() @ torch.linalg.inv(novelty.whitening) + novelty.mean
@@ -88,17 +88,17 @@ def test_it_marks_what_is_no_concrete_and_passes_tiles_like_its_own() -> None:
 
 @needs_backbone
 def test_the_limit_and_the_scale_are_written_with_the_head(tmp_path: Path) -> None:
-    classifier = load_builtin(TrainedClassifier)
+    classifier = load_builtin(InferenceModel)
     assert classifier.hparams["train_scale"] == pytest.approx(320 / 227, abs=1e-5)
     write_head(classifier, tmp_path / "same.safetensors", reach_px=201)
-    again = load_builtin(TrainedClassifier, tmp_path / "same.safetensors")
+    again = load_builtin(InferenceModel, tmp_path / "same.safetensors")
     assert again.novelty is not None
     assert classifier.novelty is not None
     for name, value in classifier.novelty.values().items():
         np.testing.assert_array_equal(again.novelty.values()[name], value)
     classifier.novelty = None
     write_head(classifier, tmp_path / "none.safetensors", reach_px=201)
-    assert load_builtin(TrainedClassifier, tmp_path / "none.safetensors").novelty is None
+    assert load_builtin(InferenceModel, tmp_path / "none.safetensors").novelty is None
 
 
 @needs_backbone
@@ -139,7 +139,7 @@ def test_every_engine_and_precision_maps_alike(tmp_path: Path) -> None:
 
 @needs_backbone
 def test_the_reach_that_it_keeps_and_that_is_measured_anew_is_that_of_its_layers() -> None:
-    classifier = load_builtin(TrainedClassifier)
+    classifier = load_builtin(InferenceModel)
     network = classifier.backbone
     assert isinstance(network, LocalNetwork)
     jump, sides = 1, 0
@@ -148,16 +148,16 @@ def test_the_reach_that_it_keeps_and_that_is_measured_anew_is_that_of_its_layers
             sides += jump * (layer.kernel_size[0] // 2)
             jump *= layer.stride[0]
     sides += 2 * 8  # the head's two layers of 3 x 3 cells
-    for far in (network.reach_px, untrained_reach(classifier)):
+    for far in (network.reach_px, architecture_reach(classifier)):
         assert far is not None
         assert sides <= far <= sides + jump
 
 
 @needs_backbone
 def test_a_head_on_another_backbone_is_not_written(tmp_path: Path) -> None:
-    classifier = load_builtin(TrainedClassifier)
+    classifier = load_builtin(InferenceModel)
     write_head(classifier, tmp_path / "same.safetensors", reach_px=7)
-    assert load_builtin(TrainedClassifier, tmp_path / "same.safetensors").backbone.reach_px == 7
+    assert load_builtin(InferenceModel, tmp_path / "same.safetensors").backbone.reach_px == 7
     with torch.no_grad():
         classifier.backbone.trunk.conv_stem.weight.mul_(2)  # type: ignore[union-attr, operator]
     with pytest.raises(CheckpointError, match=r"got another backbone\.trunk\.conv_stem\.weight"):

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from crack_lightning.cli import guarded, main
-from crack_lightning.command_line import _path_overrides, as_typed, hydra_arguments
+from crack_lightning.cli import main, run_guarded
+from crack_lightning.command_line import _path_overrides, hydra_arguments, shell_line
 from crack_lightning.errors import ConfigError, CrackLightningError, FailedJobsError, Interrupted
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def test_exit_codes_tell_who_must_act(
     def fail() -> int:
         raise error
 
-    assert guarded(fail) == code
+    assert run_guarded(fail) == code
     assert ("Traceback" in capsys.readouterr().err) == (code == 1)
 
 
@@ -104,7 +104,7 @@ def test_a_disk_without_room_is_no_fault_of_ours(reason: int, capsys: pytest.Cap
     def fail() -> int:
         raise OSError(reason, os.strerror(reason), "run/report.json")
 
-    assert guarded(fail) == 2
+    assert run_guarded(fail) == 2
     written = capsys.readouterr().err
     assert written.startswith(
         f"error: outputs: cannot write 'run/report.json' ({os.strerror(reason)}); make room"
@@ -166,9 +166,9 @@ def test_a_sweep_varies_paths_but_not_one_with_a_comma_in_its_name(
 @pytest.mark.parametrize("path", AWKWARD)
 def test_a_command_is_told_as_it_was_typed(path: str) -> None:
     for key in ("data.root", "checkpoint"):
-        line = as_typed("evaluate", [*hydra_arguments("evaluate", [f"{key}={path}"]), "seed=3"])
+        line = shell_line("evaluate", [*hydra_arguments("evaluate", [f"{key}={path}"]), "seed=3"])
         assert shlex.split(line)[3:] == [f"{key}={path}", "seed=3"]
-    line = as_typed("compare", _path_overrides("compare", [path]))
+    line = shell_line("compare", _path_overrides("compare", [path]))
     assert shlex.split(line)[3:] == [path]
 
 

@@ -15,7 +15,7 @@ from crack_lightning.errors import ConfigError
 from crack_lightning.hardware import (
     available_cores,
     describe_machine,
-    heavy_imports,
+    import_without_gc,
     plan_hardware,
     require_compiler,
 )
@@ -50,7 +50,7 @@ def test_a_gpu_that_only_emulates_bf16_computes_in_32_bits(
 @pytest.mark.parametrize("before", [gc.enable, gc.disable])
 def test_after_imports_garbage_is_collected_as_before(before: Callable[[], None]) -> None:
     def fail() -> None:
-        with heavy_imports():
+        with import_without_gc():
             assert not gc.isenabled()
             importlib.import_module("no_such_module")
 
@@ -66,7 +66,7 @@ def test_after_imports_garbage_is_collected_as_before(before: Callable[[], None]
 
 def test_what_was_imported_is_looked_at_for_garbage_no_more() -> None:
     try:
-        with heavy_imports():
+        with import_without_gc():
             kept: list[object] = [[]]
         assert all(found is not kept for found in gc.get_objects())
     finally:

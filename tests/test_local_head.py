@@ -20,7 +20,7 @@ from crack_lightning.data.datamodule import CrackDataModule
 from crack_lightning.data.dataset import TileDataset
 from crack_lightning.data.decoding import decode_image
 from crack_lightning.data.sources.synthetic import load as drawn
-from crack_lightning.data.walls import draw_wall, photograph
+from crack_lightning.data.walls import apply_camera, draw_wall
 from crack_lightning.inference.mapping import CrackMapper
 from crack_lightning.model.checkpoints import load_trained
 
@@ -89,7 +89,7 @@ def read(path: Path) -> list[dict[str, str]]:
 @pytest.fixture
 def wall(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
-    Image.fromarray(photograph(rng, draw_wall(rng, 150, 230, light_angle=1.0))).save(tmp_path / "wall.png")
+    Image.fromarray(apply_camera(rng, draw_wall(rng, 150, 230, light_angle=1.0))).save(tmp_path / "wall.png")
     return tmp_path / "wall.png"
 
 

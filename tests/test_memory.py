@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from crack_lightning.cli import guarded
+from crack_lightning.cli import run_guarded
 from crack_lightning.errors import ConfigError
 from crack_lightning.memory import OutOfMemoryError, lacks_memory, memory_for
 
@@ -40,7 +40,7 @@ def test_memory_that_runs_out_names_what_to_lower(
         with memory_for(batch_size=64, image_size=224):
             raise RuntimeError(text)
 
-    assert guarded(fail) == 2
+    assert run_guarded(fail) == 2
     written = capsys.readouterr().err
     assert written.startswith(f"error: memory: {told}")
     assert written.endswith("; lower data.batch_size=64 to 32, or lower model.image_size=224.\n")
@@ -86,7 +86,7 @@ def test_memory_is_known_to_have_run_out_whoever_raises(fail: object) -> None:
         fail()
         return 0
 
-    assert guarded(bare) == 2
+    assert run_guarded(bare) == 2
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from PIL import Image
 
 import crack_lightning
 from crack_lightning.cli import main
-from crack_lightning.inference.pictures import find_pictures
+from crack_lightning.inference.pictures import find_images
 from crack_lightning.model.checkpoints import read_checkpoint
 
 if TYPE_CHECKING:
@@ -153,6 +153,6 @@ def test_brackets_of_a_folder_that_exists_are_no_pattern(tmp_path: Path) -> None
     for name in ("a.jpg", "below/b.jpg", "c.png"):
         (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).touch()
-    assert find_pictures([str(home / "*.jpg")])[0] == [home / "a.jpg"]
-    assert find_pictures([str(home / "**" / "*.jpg")])[0] == [home / "a.jpg", home / "below" / "b.jpg"]
-    assert find_pictures([str(tmp_path / "s*" / "[a-c].*")])[0] == [home / "a.jpg", home / "c.png"]
+    assert find_images([str(home / "*.jpg")])[0] == [home / "a.jpg"]
+    assert find_images([str(home / "**" / "*.jpg")])[0] == [home / "a.jpg", home / "below" / "b.jpg"]
+    assert find_images([str(tmp_path / "s*" / "[a-c].*")])[0] == [home / "a.jpg", home / "c.png"]

@@ -12,7 +12,7 @@ import pytest
 
 from crack_lightning import load
 from crack_lightning.cli import main
-from crack_lightning.training.probe import L2_TRIED, Probe
+from crack_lightning.training.probe import L2_TRIED, LinearProbe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,11 +56,11 @@ def folder(train: Train, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def nothing_computed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def computed(self: Probe, rows: object, *, view: int | None) -> Any:
+    def computed(self: LinearProbe, rows: object, *, view: int | None) -> Any:
         pytest.fail("features were computed again")
         yield
 
-    monkeypatch.setattr(Probe, "_computed", computed)
+    monkeypatch.setattr(LinearProbe, "_computed", computed)
 
 
 def test_a_probe_leaves_what_every_run_leaves(folder: Path) -> None:
@@ -113,13 +113,13 @@ def test_views_are_computed_once_each(
     folder: Path, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     computed: list[int | None] = []
-    real = Probe._computed
+    real = LinearProbe._computed
 
-    def watched(self: Probe, rows: Any, *, view: int | None) -> Any:
+    def watched(self: LinearProbe, rows: Any, *, view: int | None) -> Any:
         computed.append(view)
         yield from real(self, rows, view=view)
 
-    monkeypatch.setattr(Probe, "_computed", watched)
+    monkeypatch.setattr(LinearProbe, "_computed", watched)
     two = train(tmp_path, "recipe.views=2", "augmentation=light")
     assert computed == [0, 1]
     three = train(tmp_path, "recipe.views=3", "augmentation=light")

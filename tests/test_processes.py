@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crack_lightning.processes import die_with_parent
+from crack_lightning.processes import exit_with_parent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def hold(told: Path) -> None:
     """Work where Python does not come to run, so that the kernel has to end it."""
-    die_with_parent()
+    exit_with_parent()
     told.touch()
     ctypes.PyDLL(None).sleep(60)
 
@@ -29,7 +29,7 @@ def hold(told: Path) -> None:
 def listen(told: Path) -> None:
     """Work without the kernel's help, so that the pipe has to tell."""
     sys.platform = "elsewhere"
-    die_with_parent()
+    exit_with_parent()
     told.touch()
     time.sleep(60)
 

@@ -9,7 +9,7 @@ import pytest
 from filelock import FileLock
 
 from crack_lightning.errors import ConfigError, CrackLightningError
-from crack_lightning.run_folder import create_run_folder, logging_to, sole_writer, whole_file, write_text
+from crack_lightning.run_folder import atomic_write, create_run_folder, lock_folder, log_to, write_text
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 
@@ -31,7 +31,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
     write_text(path, "whole")
 
     def fail_half_way() -> None:
-        with whole_file(path) as temporary:
+        with atomic_write(path) as temporary:
             temporary.write_text("half", encoding="utf-8")
             raise ZeroDivisionError
 
@@ -43,13 +43,13 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no disk that is always full")
 def test_a_log_without_room_ends_in_the_error_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(OSError, match="No space left"), logging_to(Path("/dev/full")):
+    with pytest.raises(OSError, match="No space left"), log_to(Path("/dev/full")):
         logging.getLogger("crack_lightning").info("a line")
     assert capsys.readouterr() == ("a line\n", "")
 
 
 def _hold(folder: str, pipe: multiprocessing.connection.Connection) -> None:
-    with sole_writer(Path(folder)):
+    with lock_folder(Path(folder)):
         pipe.send("held")
         pipe.recv()
 
@@ -59,11 +59,11 @@ def test_a_folder_has_one_writer_and_a_killed_one_gives_it_back(tmp_path: Path) 
     process = multiprocessing.get_context("spawn").Process(target=_hold, args=(str(tmp_path), theirs))
     process.start()
     assert ours.recv() == "held"
-    with pytest.raises(ConfigError, match="being written by another process"), sole_writer(tmp_path):
+    with pytest.raises(ConfigError, match="being written by another process"), lock_folder(tmp_path):
         pass
     process.kill()
     process.join()
-    with sole_writer(tmp_path):
+    with lock_folder(tmp_path):
         pass
 
 
@@ -87,7 +87,7 @@ def write_parts(sweep: Path) -> dict[str, Path]:
 
 def test_a_sweep_that_goes_on_leaves_what_a_live_job_is_writing(tmp_path: Path) -> None:
     parts = write_parts(tmp_path)
-    with FileLock(tmp_path / "0" / ".lock"), sole_writer(tmp_path):
+    with FileLock(tmp_path / "0" / ".lock"), lock_folder(tmp_path):
         left = {name for name, part in parts.items() if part.exists()}
     assert left == {"live", "launched"}
 
@@ -95,6 +95,6 @@ def test_a_sweep_that_goes_on_leaves_what_a_live_job_is_writing(tmp_path: Path) 
 def test_a_job_that_is_run_again_clears_its_own_folder(tmp_path: Path) -> None:
     parts = write_parts(tmp_path)
     for number in (0, 2):
-        with sole_writer(tmp_path / str(number)):
+        with lock_folder(tmp_path / str(number)):
             pass
     assert {name for name, part in parts.items() if part.exists()} == {"sweep", "dead", "new"}

@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from crack_lightning.command_line import as_typed, hydra_arguments
+from crack_lightning.command_line import hydra_arguments, shell_line
 from crack_lightning.config import (
     TrainConfig,
     conf_dir,
@@ -135,7 +135,7 @@ def test_no_text_is_changed_by_the_grammar_of_overrides() -> None:
         [override] = hydra_arguments("train", [f"data.root={text}"])
         node = OmegaConf.create({"root": parser.parse_override(override).value()})
         assert OmegaConf.to_container(node, resolve=True) == {"root": text}
-        assert shlex.split(as_typed("train", [override]))[3:] == [f"data.root={text}"]
+        assert shlex.split(shell_line("train", [override]))[3:] == [f"data.root={text}"]
 
 
 def test_paths_of_several_sources_are_taken_as_they_are() -> None:

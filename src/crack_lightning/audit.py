@@ -6,9 +6,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from crack_lightning.cli import main
-from crack_lightning.command_line import as_typed
+from crack_lightning.command_line import shell_line
 from crack_lightning.config import AuditConfig, parse
-from crack_lightning.experiment.ahead import require_tiles
+from crack_lightning.experiment.ahead import preflight_data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,10 +31,10 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
         The exit code.
     """
     config = parse(composed, AuditConfig)
-    require_tiles(config.data)
+    preflight_data(config.data)
     from crack_lightning.experiment.audit_run import run_audit
 
-    command = as_typed("audit", overrides)
+    command = shell_line("audit", overrides)
     run_audit(config, folder=folder, command=command)
     return 0
 

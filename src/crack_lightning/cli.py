@@ -16,10 +16,10 @@ from crack_lightning.errors import (
     CrackLightningError,
     FailedJobsError,
     Interrupted,
+    is_disk_full,
     nearest,
-    tells_of_a_full_disk,
 )
-from crack_lightning.hardware import share_cores
+from crack_lightning.hardware import limit_omp_spin
 from crack_lightning.memory import lacks_memory, memory_sentence
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         0 done · 1 our bug · 2 the user's mistake · 3 a sweep with failed jobs · 130 or 143 interrupted.
     """
-    share_cores()
+    limit_omp_spin()
     tolerate_every_text()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in HELP:
@@ -62,10 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(__version__)
         return OK
-    return guarded(lambda: _dispatch(name, rest))
+    return run_guarded(lambda: _dispatch(name, rest))
 
 
-def guarded(action: Callable[[], int]) -> int:
+def run_guarded(action: Callable[[], int]) -> int:
     """Run an action; print one sentence for a mistake and a traceback for a bug.
 
     Returns:
@@ -96,7 +96,7 @@ def guarded(action: Callable[[], int]) -> int:
 
 def _of_the_machine(error: Exception) -> str | None:
     """Return what to do where a disk or the memory is full, ``None`` where that is not what is wrong."""
-    if tells_of_a_full_disk(error):
+    if is_disk_full(error):
         return f"outputs: {_no_room(cast('OSError', error))}"
     if cause := lacks_memory(error):
         lower = "close other programs, or lower data.batch_size, data.num_workers or model.image_size."
@@ -130,7 +130,7 @@ def _run_with_hydra(name: str, command: Any, arguments: list[str]) -> int:
 
     from crack_lightning.config import conf_dir, register_schemas
     from crack_lightning.config.help import help_heading, option_groups
-    from crack_lightning.config.suggest import explain, require_options
+    from crack_lightning.config.suggest import explain_error, require_options
 
     os.environ["HYDRA_FULL_ERROR"] = "1"
     register_schemas()
@@ -154,7 +154,7 @@ def _run_with_hydra(name: str, command: Any, arguments: list[str]) -> int:
         require_options(given, groups)
         hydra.main(config_path=str(conf_dir()), config_name=name, version_base="1.3")(task)()
     except (HydraException, OmegaConfBaseException) as error:
-        raise CrackLightningError(explain(error, schema=command.SCHEMA, conf=conf_dir())) from error
+        raise CrackLightningError(explain_error(error, schema=command.SCHEMA, conf=conf_dir())) from error
     ended = outcome[0] if outcome else OK
     if isinstance(ended, BaseException):
         raise ended

@@ -146,7 +146,7 @@ def _path_overrides(name: str, paths: list[str]) -> list[str]:
     return found + ([f"source=[{','.join(map(literal, sources))}]"] if sources else [])
 
 
-def as_typed(name: str, overrides: Sequence[str]) -> str:
+def shell_line(name: str, overrides: Sequence[str]) -> str:
     """Return the line of a shell that gives a command these overrides; a list of paths as plain paths.
 
     >>> as_typed("train", ["model=resnet18", "data.root='my tiles'"])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crack_lightning.cli import main
-from crack_lightning.command_line import as_typed
+from crack_lightning.command_line import shell_line
 from crack_lightning.config import CompareConfig, parse
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
     runs = run_folders([Path(path) for path in config.runs])
     folder = made_folder(folder, base=Path(config.outputs), name="compare")
     contents = write_comparison(
-        runs, folder, title=f"Comparison of {len(runs)} runs", command=as_typed("compare", overrides)
+        runs, folder, title=f"Comparison of {len(runs)} runs", command=shell_line("compare", overrides)
     )
     show(comparison_table(contents))
     print(f"Comparison: {folder / 'comparison.html'}")  # plain, so that no path is broken

@@ -7,7 +7,7 @@ import io
 import re
 from typing import TYPE_CHECKING, Any, TextIO
 
-from crack_lightning.run_folder import open_text, whole_file
+from crack_lightning.run_folder import atomic_write, open_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -72,7 +72,7 @@ def cell_value(column: str, cell: str) -> str:
 
 def write_table(path: Path, columns: Iterable[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write a table, whole or not at all; see :class:`CsvWriter`."""
-    with whole_file(path) as temporary, open_text(temporary) as file:
+    with atomic_write(path) as temporary, open_text(temporary) as file:
         CsvWriter(file, columns).write(rows)
 
 

@@ -60,7 +60,7 @@ class Interrupted(BaseException):
         return f"interrupted by signal {self.signal_number}"
 
 
-def tells_of_a_full_disk(error: BaseException | None) -> bool:
+def is_disk_full(error: BaseException | None) -> bool:
     """Say whether an error is that a disk, or somebody's share of it, has no room."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 

@@ -6,10 +6,10 @@ import sys
 from typing import TYPE_CHECKING
 
 from crack_lightning.cli import main
-from crack_lightning.command_line import as_typed
+from crack_lightning.command_line import shell_line
 from crack_lightning.config import EvaluateConfig, parse, require_checkpoint
-from crack_lightning.experiment.ahead import require_tiles
-from crack_lightning.hardware import heavy_imports
+from crack_lightning.experiment.ahead import preflight_data
+from crack_lightning.hardware import import_without_gc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,14 +33,14 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
     """
     config = parse(composed, EvaluateConfig)
     require_checkpoint(config.checkpoint)
-    require_tiles(config.data)
-    with heavy_imports():
+    preflight_data(config.data)
+    with import_without_gc():
         from rich import print as show
 
         from crack_lightning.experiment.evaluation_run import run_evaluation
         from crack_lightning.report.console import closing_table
 
-    command = as_typed("evaluate", overrides)
+    command = shell_line("evaluate", overrides)
     result = run_evaluation(config, folder=folder, command=command)
     show(closing_table(result.contents))
     print(f"Report: {result.report.with_suffix('.html')}")  # plain, so that no path is broken

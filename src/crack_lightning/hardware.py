@@ -60,7 +60,7 @@ class HardwarePlan:
         return {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[self.precision]
 
 
-def share_cores() -> None:
+def limit_omp_spin() -> None:
     """Let OpenMP threads that wait go to sleep soon; call before torch is imported.
 
     By default they spin, which gains nothing on an idle machine, and on a busy one takes the core from the
@@ -71,7 +71,7 @@ def share_cores() -> None:
 
 
 @contextmanager
-def heavy_imports() -> Iterator[None]:
+def import_without_gc() -> Iterator[None]:
     """Look for no garbage while the block imports, nor ever after in what is there by then: it all stays.
 
     With torch, timm and Lightning that is a tenth to a third of the time, and later on each full collection
@@ -157,7 +157,7 @@ def _worth(precision: str, *, gpu: bool) -> str:
         return "TF32 products where the GPU has them" if gpu else "a CPU trains no faster in 16 bits"
     if gpu:
         return "half the memory and twice the rate"
-    if computes_bf16():
+    if has_native_bf16():
         return "half the memory, and a CPU trains no faster in 16 bits"
     return "half the memory, and many times slower than 32, as this processor has no bf16 of its own"
 
@@ -195,10 +195,10 @@ def configure_process(threads: int) -> None:
 
     torch.set_num_threads(threads)
     torch.set_float32_matmul_precision("high")
-    keep_freed_pages()
+    keep_freed_memory()
 
 
-def keep_freed_pages() -> bool:
+def keep_freed_memory() -> bool:
     """Tell glibc to keep large freed blocks, which every training step asks for again.
 
     Returns:
@@ -234,7 +234,7 @@ def describe_processor() -> str:
     return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
-def computes_bf16() -> bool:
+def has_native_bf16() -> bool:
     """Say whether the processor multiplies in bf16 itself; where it does not, bf16 is many times slower."""
     return bool(_BF16_FLAGS & set(f"{_cpuinfo('flags')} {_cpuinfo('Features')}".split()))
 

@@ -9,7 +9,7 @@ _RESOLVED = re.compile(r"(\$\{(?:oc\.[a-z_.]+|now|hydra):[^{}]*\})")
 """A call of a resolver: an environment variable, a date. It stays one in a path that is typed."""
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     r"""Return a text in quotes, for a value in Hydra's grammar of overrides.
 
     Hydra halves the backslashes before a quote, the closing one too, and leaves all others.

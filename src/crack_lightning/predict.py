@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from crack_lightning.cli import main
 from crack_lightning.config import PredictConfig, parse, require_checkpoint, resumed_prediction
-from crack_lightning.hardware import heavy_imports
+from crack_lightning.hardware import import_without_gc
 from crack_lightning.paths import expanded
 
 if TYPE_CHECKING:
@@ -36,10 +36,10 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
     else:
         config = parse(composed, PredictConfig)
     require_checkpoint(config.checkpoint)
-    from crack_lightning.inference.pictures import find_pictures
+    from crack_lightning.inference.pictures import find_images
 
-    pictures, left_out = find_pictures(config.source)
-    with heavy_imports():
+    pictures, left_out = find_images(config.source)
+    with import_without_gc():
         from crack_lightning.inference.prediction import run_prediction
 
     run_prediction(config, pictures, left_out=left_out, folder=folder)

@@ -30,7 +30,7 @@ _PR_SET_PDEATHSIG = 1
 _OWNER = "CRACK_LIGHTNING_FORKSERVER_OF"
 
 
-def die_with_parent() -> None:
+def exit_with_parent() -> None:
     """Make this child of multiprocessing exit with its parent; to be called first.
 
     On Linux a job exits with its forkserver, too, without which its exit code would be lost; there, the pipe
@@ -43,11 +43,11 @@ def die_with_parent() -> None:
 
 
 def own_forkserver() -> None:
-    """Name this process as the owner of the forkserver that it will start, for :func:`die_with_owner`."""
+    """Name this process as the owner of the forkserver that it will start, for :func:`exit_with_owner`."""
     os.environ[_OWNER] = str(os.getpid())
 
 
-def die_with_owner() -> None:
+def exit_with_owner() -> None:
     """Make this process, a sweep's forkserver, exit with its owner; at once if that has ended already.
 
     For the first module that a forkserver imports: by itself it exits only when its imports are done and its
@@ -72,7 +72,7 @@ def _wait_for_end(sentinel: int) -> None:
 
 
 @contextlib.contextmanager
-def sigterm_raises() -> Iterator[None]:
+def raise_on_sigterm() -> Iterator[None]:
     """Raise SIGTERM as :class:`Interrupted` while the block runs, so that it can clean up."""
 
     def interrupt(number: int, _: FrameType | None) -> None:
@@ -85,7 +85,7 @@ def sigterm_raises() -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous)
 
 
-def end_in_words(exit_code: int | None) -> str:
+def describe_exit(exit_code: int | None) -> str:
     """Describe an exit code; negative codes are signals.
 
     >>> end_in_words(-9)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 from filelock import FileLock, Timeout
 
 from crack_lightning.console import printable
-from crack_lightning.errors import ConfigError, CrackLightningError, tells_of_a_full_disk
+from crack_lightning.errors import ConfigError, CrackLightningError, is_disk_full
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +80,7 @@ def create_run_folder(base: Path, name: str, *, now: datetime | None = None) -> 
 
 
 @contextmanager
-def sole_writer(folder: Path, *, patience_s: float = 0) -> Iterator[None]:
+def lock_folder(folder: Path, *, patience_s: float = 0) -> Iterator[None]:
     """Hold the lock of a run's folder, and clear what a killed writer left half written.
 
     Args:
@@ -115,7 +115,7 @@ def _clear(folder: Path) -> None:
             if (path / LEASE).exists():
                 continue
             if (path / LOCK).exists():
-                with suppress(ConfigError), sole_writer(path):
+                with suppress(ConfigError), lock_folder(path):
                     pass
             else:
                 _clear(path)
@@ -124,7 +124,7 @@ def _clear(folder: Path) -> None:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Yield a temporary path that becomes ``path`` when the block ends well, and vanishes when it does not.
 
     Args:
@@ -155,7 +155,7 @@ def open_text(path: Path, mode: str = "w") -> TextIO:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all; see :func:`open_text`."""
-    with whole_file(path) as temporary, open_text(temporary) as file:
+    with atomic_write(path) as temporary, open_text(temporary) as file:
         file.write(text)
 
 
@@ -163,7 +163,7 @@ class _RunLog(logging.FileHandler):
     """Prints no traceback where the log itself finds no room: the run's error says so."""
 
     def handleError(self, record: LogRecord) -> None:  # noqa: N802  # logging's own name for it
-        if not tells_of_a_full_disk(sys.exc_info()[1]):
+        if not is_disk_full(sys.exc_info()[1]):
             super().handleError(record)
 
 
@@ -175,7 +175,7 @@ class _Printable(logging.Formatter):
 
 
 @contextmanager
-def logging_to(path: Path) -> Iterator[None]:
+def log_to(path: Path) -> Iterator[None]:
     """Send what the package logs to a file and to the console."""
     package = logging.getLogger("crack_lightning")
     file = _RunLog(path, encoding="utf-8", errors="backslashreplace")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crack_lightning.cli import main
-from crack_lightning.command_line import as_typed
+from crack_lightning.command_line import shell_line
 from crack_lightning.config import (
     TrainConfig,
     parse,
@@ -16,8 +16,8 @@ from crack_lightning.config import (
     resumed_config,
     take_moved_data,
 )
-from crack_lightning.experiment.ahead import require_tiles, require_tiles_of_run, tiles_meanwhile
-from crack_lightning.hardware import heavy_imports
+from crack_lightning.experiment.ahead import draw_in_background, preflight_data, require_tiles_of_run
+from crack_lightning.hardware import import_without_gc
 from crack_lightning.plugins import import_plugins
 
 if TYPE_CHECKING:
@@ -57,14 +57,14 @@ def run(
     else:
         config.require_read(overrides)
         require_weights(config.model.weights)
-        require_tiles(config.data)
-    with tiles_meanwhile(config), heavy_imports():
+        preflight_data(config.data)
+    with draw_in_background(config), import_without_gc():
         from rich import print as show
 
         from crack_lightning.experiment.training_run import run_training
         from crack_lightning.report.console import closing_table
 
-    result = run_training(config, folder=folder, command=as_typed("train", overrides), report=report)
+    result = run_training(config, folder=folder, command=shell_line("train", overrides), report=report)
     show(closing_table(result.contents))
     print(f"Report: {result.report.with_suffix('.html')}")  # plain, so that no path is broken
     return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crack_lightning.errors import CrackLightningError
-from crack_lightning.literals import escaped_references, quoted, unescaped
+from crack_lightning.literals import escaped_references, quote, unescaped
 from crack_lightning.paths import PATH_KEYS, expanded
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def typed_values(override: str) -> list[str] | None:
 
 def literal(path: str) -> str:
     """Return a path in Hydra's grammar; ``???`` is one too, though OmegaConf's mark of what is missing."""
-    return quoted("./???" if path == "???" else escaped_references(path))
+    return quote("./???" if path == "???" else escaped_references(path))
 
 
 def is_text_key(key: str) -> bool:
@@ -101,4 +101,4 @@ def _items(value: str) -> list[str]:
 def _text(value: str, key: str = "") -> str:
     if _QUOTED.fullmatch(value) and not exists(value):
         return value
-    return quoted(value) if key in _HYDRA_KEYS else literal(value)
+    return quote(value) if key in _HYDRA_KEYS else literal(value)

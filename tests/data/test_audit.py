@@ -19,7 +19,7 @@ from crack_lightning.data.audit import (
     sets_of,
     suspects,
 )
-from crack_lightning.data.survey import Survey
+from crack_lightning.data.survey import ScanResult
 from crack_lightning.data.table import TileTable
 from crack_lightning.data.twins import preview
 
@@ -137,7 +137,7 @@ def test_an_audit_joins_what_is_known_by_row() -> None:
     )
     looks = np.full((5, NUM_FEATURES), 0.5, np.float32)
     looks[3] = np.nan
-    seen = Survey(
+    seen = ScanResult(
         sha256=np.array(["1" * 64, "1" * 64, "2" * 64, "3" * 64, "4" * 64]),
         reason=np.array(["", "", "", "an empty file", ""]),
         twins=np.array([[1, 2]]),

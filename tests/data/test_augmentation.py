@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from crack_lightning.data.augmentation import Augmentation
-from crack_lightning.data.draws import hashed, pixel_noise, uniform
+from crack_lightning.data.draws import hash_key, pixel_noise, uniform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,7 +152,7 @@ def test_one_option_does_not_change_the_draws_of_another() -> None:
 def test_the_gpu_draws_as_the_cpu_does() -> None:
     index = torch.arange(64)
     assert torch.equal(uniform(1, 2, index.cuda(), 3).cpu(), uniform(1, 2, index, 3))
-    key = hashed(1, 2, index, 3)
+    key = hash_key(1, 2, index, 3)
     assert torch.equal(pixel_noise(key.cuda(), 999).cpu(), pixel_noise(key, 999))
     augment = Augmentation(**EVERYTHING | {"jpeg_probability": 0.0})
     images = tiles(64)

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from crack_lightning.data import casting
-from crack_lightning.data.marks import beyond, straight
+from crack_lightning.data.marks import left_of_line, straight_line
 from crack_lightning.data.painting import paint_tile
 
 SIZE = 160
@@ -19,9 +19,9 @@ def wall() -> Array:
 
 
 def test_beyond_a_line_is_all_that_lies_on_its_left() -> None:
-    line = straight(np.random.default_rng(1), wall(), 1.0, tilt=0.5)
+    line = straight_line(np.random.default_rng(1), wall(), 1.0, tilt=0.5)
     (x0, y0), (x1, y1) = line.points[0], line.points[-1]
-    far = beyond(line, SIZE, SIZE)
+    far = left_of_line(line, SIZE, SIZE)
     for y, x in np.random.default_rng(2).integers(0, SIZE, (200, 2)):
         turn = (x1 - x0) * (y - y0) - (y1 - y0) * (x - x0)
         assert abs(turn) < 1e-6 or far[y, x] == (turn < 0)

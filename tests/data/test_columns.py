@@ -12,12 +12,12 @@ from PIL import Image
 
 from crack_lightning.data.columns import COLUMNS, typed
 from crack_lightning.data.masks import MaskRules
-from crack_lightning.data.reading import readable
+from crack_lightning.data.reading import prepare_tiles
 from crack_lightning.data.sources import image_folder, masked_photos, metu, painted, sdnet2018, synthetic
-from crack_lightning.data.sources.mixed import stacked
+from crack_lightning.data.sources.mixed import concat
 from crack_lightning.data.table import TileTable
 from crack_lightning.evaluation.predictions import Predictions
-from crack_lightning.report.error_strata import error_strata
+from crack_lightning.report.error_strata import error_slices
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +54,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, TileTable]:
 
     def checked(table: TileTable) -> TileTable:
         how: dict[str, Any] = {"on_unreadable": "error", "num_workers": 1, "show_progress": False}
-        return readable(table, twins=True, cache=cache, **how)[0]
+        return prepare_tiles(table, twins=True, cache=cache, **how)[0]
 
     pictures(root / "masked", "images")
     (root / "masked" / "masks").mkdir()
@@ -70,7 +70,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, TileTable]:
             group_pattern=None,
         )
     )
-    below = painted.placed(own, own.label != own.positive_index)
+    below = painted.ensure_groups(own, own.label != own.positive_index)
     sdnet = pictures(root / "sdnet", "D/CD", "D/UD", "P/CP", "P/UP", "W/CW", "W/UW")
     return {
         "image_folder": own,
@@ -95,7 +95,7 @@ def assert_typed(table: TileTable) -> None:
 def test_any_two_sources_joined_selected_written_and_read_keep_the_types_of_all_columns(
     first: str, second: str, tables: dict[str, TileTable], tmp_path: Path
 ) -> None:
-    joined = stacked([tables[first], tables[second]])
+    joined = concat([tables[first], tables[second]])
     assert_typed(joined)
     assert_typed(joined.select(np.arange(0)))
     joined.write_csv(tmp_path / "tiles.csv")
@@ -110,10 +110,10 @@ def test_any_two_sources_joined_selected_written_and_read_keep_the_types_of_all_
 def test_painted_tiles_without_measures_in_the_test_split_are_a_part_of_their_own_in_the_report(
     tables: dict[str, TileTable],
 ) -> None:
-    joined = stacked([tables["image_folder"], tables["painted"]])
+    joined = concat([tables["image_folder"], tables["painted"]])
     rows = np.arange(len(joined))
     half = np.full((len(joined), 2), 0.5, np.float32)
-    found = error_strata(
+    found = error_slices(
         Predictions(index=rows, label=joined.label, probability=half), joined, np.zeros(len(joined), np.int64)
     )
     for look in ("brightness", "sharpness"):
@@ -130,7 +130,7 @@ def test_a_table_of_no_tiles_keeps_the_types_through_a_file(
     tables["synthetic"].select(np.arange(0)).write_csv(tmp_path / "none.csv")
     none = TileTable.read_csv(tmp_path / "none.csv", class_names=("intact", "crack"), positive_class="crack")
     assert_typed(none)
-    assert_typed(stacked([none, tables["painted"]]))
+    assert_typed(concat([none, tables["painted"]]))
 
 
 def test_an_empty_number_is_nan_and_an_unknown_column_is_refused(tables: dict[str, TileTable]) -> None:

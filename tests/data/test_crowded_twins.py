@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 from crack_lightning.data import twins as module
 from crack_lightning.data.photos import cut_tiles, draw_photo
 from crack_lightning.data.twin_candidates import MOST_CANDIDATES
-from crack_lightning.data.twins import LARGEST_COMPLETE, preview, twin_pairs
+from crack_lightning.data.twins import LARGEST_COMPLETE, near_duplicate_pairs, preview
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,21 +62,21 @@ def test_frames_of_a_fixed_camera_become_one_set_in_as_many_comparisons_as_there
     walls: list[Picture], compared: list[int]
 ) -> None:
     frames = noisy(walls[0], 300, sigma=2)
-    assert sets(twin_pairs(frames), 300) == 1
+    assert sets(near_duplicate_pairs(frames), 300) == 1
     assert sum(compared) <= 2 * 300  # of 44,850 pairs
 
 
 def test_two_cameras_and_other_walls_stay_apart(walls: list[Picture], compared: list[int]) -> None:
     tiles = np.concatenate([noisy(walls[0], 120, sigma=2), noisy(walls[1], 120, sigma=2), walls[2:]])
     order = np.random.default_rng(0).permutation(len(tiles))
-    assert sets(twin_pairs(tiles[order]), len(tiles)) == 2 + len(walls) - 2
+    assert sets(near_duplicate_pairs(tiles[order]), len(tiles)) == 2 + len(walls) - 2
     assert sum(compared) <= 6 * len(tiles)
 
 
 def test_copies_are_compared_once_and_stay_pairs(walls: list[Picture], compared: list[int]) -> None:
     few, many = 3, 400
     tiles = np.stack([walls[0]] * few + [walls[1]] * many + [noisy(walls[0], 1, sigma=1)[0]])
-    pairs = {(int(one), int(other)) for one, other in twin_pairs(tiles)}
+    pairs = {(int(one), int(other)) for one, other in near_duplicate_pairs(tiles)}
     last = len(tiles) - 1
     assert {(0, 1), (0, 2), (1, 2), (0, last), (1, last), (2, last)} <= pairs
     assert sets(np.array(sorted(pairs)), len(tiles)) == 2
@@ -90,7 +90,7 @@ def test_plain_walls_of_camera_noise_are_compared_with_a_bounded_number_of_other
     plain = noisy(np.full((64, 64), 150, np.uint8), 300, sigma=1.2)
     again = noisy(walls[3], 1, sigma=1)
     tiles = np.concatenate([plain, walls[3][None], again])
-    assert twin_pairs(tiles).tolist() == [[300, 301]]
+    assert near_duplicate_pairs(tiles).tolist() == [[300, 301]]
     assert sum(compared) <= 2 * MOST_CANDIDATES * len(tiles)
 
 
@@ -102,7 +102,7 @@ def test_a_black_margin_at_the_same_place_makes_no_twins(
     y, x = np.mgrid[0:64, 0:64]
     margin = y + slope * x < 64 * share + 32 * slope
     tiles = np.stack([np.where(margin, 0, wall).astype(np.uint8) for wall in walls])
-    assert len(twin_pairs(tiles)) == 0
+    assert len(near_duplicate_pairs(tiles)) == 0
 
 
 @pytest.mark.parametrize("kind", ["constant", "gradient", "step"])
@@ -115,17 +115,19 @@ def test_a_tile_without_detail_is_the_twin_of_nothing(kind: str, walls: list[Pic
     }[kind].astype(np.uint8)
     shaded = [np.clip(wall * 0.2 + plain * 0.8, 0, 255).astype(np.uint8) for wall in walls]
     tiles = np.stack([plain, *walls, *shaded])
-    assert not (twin_pairs(tiles) == 0).any()
+    assert not (near_duplicate_pairs(tiles) == 0).any()
 
 
 def test_half_a_wall_beside_a_margin_is_still_found_again(walls: list[Picture]) -> None:
     margin = np.mgrid[0:64, 0:64][0] < 24
     tiles = np.stack([np.where(margin, 0, wall).astype(np.uint8) for wall in walls[:8]])
     again = np.stack([np.where(margin, 0, noisy(tile, 1, sigma=1.5)[0]).astype(np.uint8) for tile in tiles])
-    assert twin_pairs(np.concatenate([tiles, again])).tolist() == [[row, row + 8] for row in range(8)]
+    assert near_duplicate_pairs(np.concatenate([tiles, again])).tolist() == [
+        [row, row + 8] for row in range(8)
+    ]
 
 
 def test_every_pair_of_a_set_that_is_not_large_is_given(walls: list[Picture]) -> None:
     number = min(LARGEST_COMPLETE, MOST_CANDIDATES) // 2
     tiles = noisy(walls[5], number, sigma=1)
-    assert len(twin_pairs(tiles)) == number * (number - 1) // 2
+    assert len(near_duplicate_pairs(tiles)) == number * (number - 1) // 2

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from crack_lightning.data.download import METU, SDNET2018, PublishedSet, obtain
+from crack_lightning.data.download import METU, SDNET2018, PublishedSet, locate_dataset
 from crack_lightning.errors import ConfigError, DataError
 from tests.data.archives import make_zip, tree
 from tests.data.websites import serving
@@ -48,7 +48,7 @@ def published(tmp_path: Path) -> Iterator[PublishedSet]:
 
 def get(published: PublishedSet, cache: Path, **ways: Any) -> Path:
     settings: dict[str, Any] = {"root": None, "archive": None, "download": False, "timeout_s": 5}
-    return obtain(published, cache=cache, **(settings | ways))
+    return locate_dataset(published, cache=cache, **(settings | ways))
 
 
 def test_a_root_is_used_as_it_is_and_comes_first(published: PublishedSet, tmp_path: Path) -> None:

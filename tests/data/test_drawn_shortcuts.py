@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from crack_lightning.data.distractors import KINDS
+from crack_lightning.data.distractors import PHOTO_DISTRACTORS
 from crack_lightning.data.sources import synthetic
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def images(many: TileTable) -> list[NDArray[Any]]:
 
 @pytest.mark.slow
 def test_distractors_are_about_as_frequent_on_cracked_tiles_as_on_intact_ones(many: TileTable) -> None:
-    for kind in KINDS:
+    for kind in PHOTO_DISTRACTORS:
         has = np.array([kind in str(cell).split("+") for cell in many.extra["distractors"]])
         cracked, intact = has[many.label == 1].mean(), has[many.label == 0].mean()
         assert abs(cracked - intact) < 0.1, kind

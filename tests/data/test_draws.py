@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from crack_lightning.data.draws import Draw, hashed, pixel_noise, uniform
+from crack_lightning.data.draws import Draw, hash_key, pixel_noise, uniform
 
 
 def splitmix(state: int) -> int:
@@ -22,7 +22,7 @@ def test_the_hash_is_that_of_python_integers(seed: int, epoch: int) -> None:
     for index, draw in itertools.product((0, 1, 39_999, 2**40), (0, 5, 26)):
         key = splitmix((splitmix(seed * golden % word) + epoch * golden) % word)
         expected = splitmix((splitmix((key + index * golden) % word) + (draw + 1) * golden) % word)
-        got = hashed(seed, epoch, torch.tensor([index]), draw)
+        got = hash_key(seed, epoch, torch.tensor([index]), draw)
         assert got.item() % word == expected
         assert uniform(seed, epoch, torch.tensor([index]), draw).item() == (expected >> 40) / 2**24
 
@@ -58,7 +58,7 @@ def test_no_two_decisions_share_a_draw_number() -> None:
 
 
 def test_pixel_noise_is_nearly_standard_normal() -> None:
-    noise = pixel_noise(hashed(0, 0, torch.arange(4), Draw.NOISE), 40_000)
+    noise = pixel_noise(hash_key(0, 0, torch.arange(4), Draw.NOISE), 40_000)
     normal = torch.erfinv(2 * torch.tensor([0.01, 0.1, 0.5, 0.9, 0.99]) - 1) * math.sqrt(2)
     for row in noise:
         assert abs(row.mean()) < 4 / math.sqrt(len(row))

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from crack_lightning.config.data import DataConfig
-from crack_lightning.data.drawing import drawn_photos
+from crack_lightning.data.drawing import render_photos
 from crack_lightning.data.sources import synthetic
 from crack_lightning.errors import DataError
 
@@ -31,7 +31,7 @@ def entries(cache: Path) -> list[Path]:
 
 def test_tiles_are_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = synthetic.load(**SMALL, cache=tmp_path)
-    monkeypatch.setattr(synthetic, "drawn_photos", lambda **_: pytest.fail("drawn again"))
+    monkeypatch.setattr(synthetic, "render_photos", lambda **_: pytest.fail("drawn again"))
     again = synthetic.load(**SMALL, cache=tmp_path)
 
     np.testing.assert_array_equal(first.sha256, again.sha256)
@@ -66,10 +66,10 @@ def test_a_failure_in_the_middle_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(**settings: int) -> Iterator[object]:
-        yield next(drawn_photos(**settings))
+        yield next(render_photos(**settings))
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(synthetic, "drawn_photos", broken)
+    monkeypatch.setattr(synthetic, "render_photos", broken)
     with pytest.raises(DataError, match="No space left on device"):
         synthetic.load(**SMALL, cache=tmp_path)
 
@@ -159,10 +159,10 @@ DRAWN = SMALL | {"num_workers": 1}
 def test_what_is_drawn_meanwhile_is_what_load_asks_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with synthetic.drawn_meanwhile(**DRAWN, cache=tmp_path, show_progress=False):
+    with synthetic.draw_in_background(**DRAWN, cache=tmp_path, show_progress=False):
         pass
 
-    monkeypatch.setattr(synthetic, "drawn_photos", lambda **_: pytest.fail("drawn again"))
+    monkeypatch.setattr(synthetic, "render_photos", lambda **_: pytest.fail("drawn again"))
     assert len(synthetic.load(**DRAWN, cache=tmp_path)) == 12
 
 
@@ -170,7 +170,7 @@ def test_drawing_meanwhile_ends_with_a_block_that_fails(tmp_path: Path) -> None:
     began = time.monotonic()
     with (
         pytest.raises(RuntimeError, match="no torch"),
-        synthetic.drawn_meanwhile(**DRAWN | {"num_tiles": 100_000}, cache=tmp_path, show_progress=False),
+        synthetic.draw_in_background(**DRAWN | {"num_tiles": 100_000}, cache=tmp_path, show_progress=False),
     ):
         raise RuntimeError("no torch")
     assert time.monotonic() - began < 10
@@ -180,7 +180,7 @@ def test_drawing_meanwhile_ends_with_a_block_that_fails(tmp_path: Path) -> None:
 def test_what_goes_wrong_meanwhile_is_left_to_load(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "synthetic").write_text("in the way")
 
-    with synthetic.drawn_meanwhile(**DRAWN, cache=tmp_path, show_progress=False):
+    with synthetic.draw_in_background(**DRAWN, cache=tmp_path, show_progress=False):
         pass
 
     assert capfd.readouterr().err == ""

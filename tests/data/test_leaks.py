@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from crack_lightning.data.photos import cut_tiles, draw_photo
-from crack_lightning.data.reading import readable
+from crack_lightning.data.reading import prepare_tiles
 from crack_lightning.data.sources import image_folder
 from crack_lightning.data.splits import split_table
 
@@ -139,7 +139,7 @@ def leaks(table: TileTable, **how: Any) -> list[tuple[int, int]]:
 def table(tiles: Path, tmp_path_factory: pytest.TempPathFactory) -> TileTable:
     found = image_folder.load(tiles, class_names=None, positive_class="crack", group_pattern=None)
     cache = tmp_path_factory.mktemp("cache")
-    return readable(
+    return prepare_tiles(
         found, on_unreadable="error", num_workers=2, show_progress=False, cache=cache, twins=True
     )[0]
 

@@ -12,7 +12,7 @@ from PIL import Image
 from crack_lightning.data.loading import (
     UnreadableImageError,
     decode_image,
-    in_order,
+    map_in_order,
     read_batch,
 )
 
@@ -104,16 +104,16 @@ def test_work_in_threads_keeps_the_order_and_passes_errors_on() -> None:
             raise ValueError("the forty-first")
         return item * item
 
-    results = in_order(work, range(50))
+    results = map_in_order(work, range(50))
     assert [next(results) for _ in range(40)] == [item * item for item in range(40)]
     with pytest.raises(ValueError, match="the forty-first"):
         next(results)
-    assert list(in_order(work, [])) == []
+    assert list(map_in_order(work, [])) == []
 
 
 def test_work_in_threads_goes_no_further_ahead_than_it_must() -> None:
     begun: list[int] = []
-    results = in_order(begun.append, range(10**6))
+    results = map_in_order(begun.append, range(10**6))
     next(results)
     results.close()  # type: ignore[attr-defined]
     assert len(begun) <= 2 * (torch.get_num_threads() + 1) + 1

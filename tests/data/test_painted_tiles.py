@@ -11,8 +11,8 @@ import torch
 
 from crack_lightning.data.masks import crack_width
 from crack_lightning.data.painted_batches import paint_batch
-from crack_lightning.data.painting import paint_tile, softness_px
-from crack_lightning.data.walls import draw_wall, photograph
+from crack_lightning.data.painting import estimate_blur_px, paint_tile
+from crack_lightning.data.walls import apply_camera, draw_wall
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +25,7 @@ SIZE = 160
 @pytest.fixture(scope="module")
 def wall() -> NDArray[np.uint8]:
     rng = np.random.default_rng(0)
-    return photograph(rng, draw_wall(rng, SIZE, SIZE, light_angle=1.0))
+    return apply_camera(rng, draw_wall(rng, SIZE, SIZE, light_angle=1.0))
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_a_blurred_picture_is_told_from_a_sharp_one_and_gets_softer_cracks(wall:
     noise = np.random.default_rng(0).integers(0, 255, wall.shape, np.uint8)
     sharp = np.asarray(cv2.addWeighted(wall, 0.8, noise, 0.2, 0), np.uint8)
     soft = np.asarray(cv2.GaussianBlur(sharp, (0, 0), 1.5), np.uint8)
-    assert softness_px(sharp) < softness_px(soft)
+    assert estimate_blur_px(sharp) < estimate_blur_px(soft)
 
     def steepest(picture: NDArray[np.uint8]) -> float:
         tiles = [paint_tile(picture, np.random.default_rng(seed), cracked=True) for seed in range(12)]

@@ -9,18 +9,18 @@ import pytest
 
 from crack_lightning.data.cracks import (
     WIDTH_RANGE_PX,
-    CrackHabit,
-    length_inside,
-    lines_inside,
+    CrackGeometry,
+    count_lines_in,
+    crack_length_in,
+    crack_width_in,
     random_cracks,
-    width_inside,
 )
-from crack_lightning.data.distractors import ALL_KINDS, paint_distractor
-from crack_lightning.data.shading import CrackLook, paint_cracks, random_look
+from crack_lightning.data.distractors import TILE_DISTRACTORS, paint_distractor
+from crack_lightning.data.shading import CrackAppearance, paint_cracks, random_appearance
 from crack_lightning.data.strokes import Stroke, centre_lines, coverage
 
 SIZE = 160
-LOOK = CrackLook(light_angle=0.5, darkness=0.9, rim=0.2, soiling=0.2, tint=(1.0, 1.0, 1.0))
+LOOK = CrackAppearance(light_angle=0.5, darkness=0.9, rim=0.2, soiling=0.2, tint=(1.0, 1.0, 1.0))
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,29 +97,29 @@ def test_the_width_of_a_tile_is_the_95th_percentile_along_the_line_inside_it() -
     inside = [w for (x, _), w in zip(stroke.points, stroke.width_px, strict=True) if 40 <= x < 120]
 
     rank = sorted(inside)[round(0.95 * (len(inside) - 1))]
-    assert width_inside([stroke], 40, 40, 80, 80) == pytest.approx(rank, abs=0.1)
-    assert length_inside([stroke], 40, 40, 80, 80) == 80
+    assert crack_width_in([stroke], 40, 40, 80, 80) == pytest.approx(rank, abs=0.1)
+    assert crack_length_in([stroke], 40, 40, 80, 80) == 80
 
 
 def test_lines_count_from_ten_pixels_on() -> None:
     long, short = level_stroke(2, left=0, right=158), level_stroke(2, left=0, right=44)
 
-    assert lines_inside([long, short], 0, 40, 80, 80) == 2
-    assert lines_inside([long, short], 40, 40, 80, 80) == 1
-    assert lines_inside([long, short], 0, 120, 30, 30) == 0
+    assert count_lines_in([long, short], 0, 40, 80, 80) == 2
+    assert count_lines_in([long, short], 40, 40, 80, 80) == 1
+    assert count_lines_in([long, short], 0, 120, 30, 30) == 0
 
 
 def test_what_lies_beside_a_picture_that_is_not_square_does_not_count() -> None:
     stroke = level_stroke(4, y=80, left=0, right=158)
 
-    assert length_inside([stroke], 0, 0, 100, 90) == 100
-    assert length_inside([stroke], 0, 0, 100, 70) == 0
-    assert np.isnan(width_inside([stroke], 0, 0, 100, 70))
+    assert crack_length_in([stroke], 0, 0, 100, 90) == 100
+    assert crack_length_in([stroke], 0, 0, 100, 70) == 0
+    assert np.isnan(crack_width_in([stroke], 0, 0, 100, 70))
 
 
 def test_a_tile_without_a_crack_has_no_width() -> None:
-    assert np.isnan(width_inside([level_stroke(3)], 0, 100, 50, 50))
-    assert np.isnan(width_inside([], 0, 0, 50, 50))
+    assert np.isnan(crack_width_in([level_stroke(3)], 0, 100, 50, 50))
+    assert np.isnan(crack_width_in([], 0, 0, 50, 50))
 
 
 def test_random_cracks_keep_to_the_range_of_widths_and_vary_along_the_line() -> None:
@@ -134,21 +134,21 @@ def test_random_cracks_keep_to_the_range_of_widths_and_vary_along_the_line() -> 
 
 
 def test_the_width_of_a_crack_that_opened_follows_its_heading() -> None:
-    def spread(habit: CrackHabit) -> float:
+    def spread(habit: CrackGeometry) -> float:
         cracks = [
             random_cracks(np.random.default_rng(seed), 400, 400, num_cracks=1, habit=habit)[0]
             for seed in range(30)
         ]
         return float(np.median([crack.width_px.std() / crack.width_px.mean() for crack in cracks]))
 
-    habit = CrackHabit(usual_px=(4, 4), hairlines=0, branches=(1.0,), swelling=(0, 0), limits_px=(0.5, 30))
+    habit = CrackGeometry(usual_px=(4, 4), hairlines=0, branches=(1.0,), swelling=(0, 0), limits_px=(0.5, 30))
 
     assert spread(replace(habit, opening=1.0)) > 1.5 * spread(habit)
 
 
 def test_chips_widen_a_crack_here_and_there() -> None:
     def widths(chips: float) -> NDArray[Any]:
-        habit = CrackHabit(usual_px=(4, 4), hairlines=0, branches=(1.0,), swelling=(0, 0), chips=chips)
+        habit = CrackGeometry(usual_px=(4, 4), hairlines=0, branches=(1.0,), swelling=(0, 0), chips=chips)
         found = [
             random_cracks(np.random.default_rng(seed), 400, 400, num_cracks=1, habit=habit)[0]
             for seed in range(30)
@@ -162,7 +162,7 @@ def test_chips_widen_a_crack_here_and_there() -> None:
 
 
 def test_a_lit_edge_is_as_wide_as_asked_and_broken_where_it_has_gaps() -> None:
-    def beside(look: CrackLook) -> NDArray[Any]:
+    def beside(look: CrackAppearance) -> NDArray[Any]:
         painted, _ = paint_cracks(grey_wall(), [level_stroke(10)], np.random.default_rng(0), look=look)
         row: NDArray[Any] = painted[89, 40:120, 0]  # 4 px below the crack's edge
         return row
@@ -195,12 +195,12 @@ def test_the_same_seed_paints_the_same_pixels() -> None:
     def paint() -> NDArray[Any]:
         rng = np.random.default_rng(7)
         cracks = random_cracks(rng, SIZE, SIZE, num_cracks=2)
-        return paint_cracks(grey_wall(), cracks, rng, look=random_look(rng, 1.0))[0]
+        return paint_cracks(grey_wall(), cracks, rng, look=random_appearance(rng, 1.0))[0]
 
     np.testing.assert_array_equal(paint(), paint())
 
 
-@pytest.mark.parametrize("kind", ALL_KINDS)
+@pytest.mark.parametrize("kind", TILE_DISTRACTORS)
 def test_a_distractor_is_seen_where_it_says_it_is(kind: str) -> None:
     marked = 0.0
     for seed in range(8):
@@ -213,7 +213,7 @@ def test_a_distractor_is_seen_where_it_says_it_is(kind: str) -> None:
     assert marked / 8 > 0.03
 
 
-@pytest.mark.parametrize("kind", ALL_KINDS)
+@pytest.mark.parametrize("kind", TILE_DISTRACTORS)
 def test_the_same_seed_paints_the_same_distractor(kind: str) -> None:
     first, again = (
         paint_distractor(kind, grey_wall(), np.random.default_rng(3), light_angle=0.5)[0] for _ in range(2)

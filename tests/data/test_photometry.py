@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from crack_lightning.data import photometry
-from crack_lightning.data.draws import hashed
+from crack_lightning.data.draws import hash_key
 
 
 def tiles(number: int, height: int = 37, width: int = 37, seed: int = 0) -> Tensor:
@@ -95,7 +95,7 @@ def test_blur_takes_tiles_smaller_than_its_kernel() -> None:
 
 def test_noise_has_the_asked_deviation() -> None:
     images = torch.full((2, 3, 64, 64), 0.5)
-    out = photometry.add_noise(images, hashed(0, 0, torch.arange(2), 0), torch.tensor([0.02, 0.1]))
+    out = photometry.add_noise(images, hash_key(0, 0, torch.arange(2), 0), torch.tensor([0.02, 0.1]))
     assert (out - 0.5).std((1, 2, 3)) == pytest.approx(torch.tensor([0.02, 0.1]), rel=0.03)
 
 

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from crack_lightning.data.reading import readable, without_excluded
+from crack_lightning.data.reading import prepare_tiles, without_excluded
 from crack_lightning.data.table import EXCLUDED, TileTable
 from crack_lightning.errors import DataError
 
@@ -69,8 +69,8 @@ def test_a_list_that_does_not_fit_is_refused(
 def test_twins_are_looked_for_when_asked(table: TileTable, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"on_unreadable": "error", "num_workers": 1, "show_progress": False}
     settings["cache"] = tmp_path / "cache"
-    plain, _ = readable(table, **settings)
+    plain, _ = prepare_tiles(table, **settings)
     assert "twins" not in plain.extra
-    searched, _ = readable(table, twins=True, **settings)
+    searched, _ = prepare_tiles(table, twins=True, **settings)
     assert searched.extra["twins"].tolist() == ["", "", "2.png", "2.png"]
     assert searched.group.tolist() == ["", "", "2.png", "2.png"]

@@ -10,7 +10,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from crack_lightning.data.photos import draw_photo
-from crack_lightning.data.seams import seam_pairs
+from crack_lightning.data.seams import grid_adjacent_pairs
 from crack_lightning.data.touching import EDGE_SAMPLES, edges
 from tests.data.test_touching import saved
 
@@ -51,7 +51,7 @@ def tiles() -> Cut:
 def together(cut: Cut) -> NDArray[np.int64]:
     """Number the sets of tiles that seams join in one folder."""
     number = len(cut.photo)
-    one, other = seam_pairs(cut.edges, [np.arange(number)]).T
+    one, other = grid_adjacent_pairs(cut.edges, [np.arange(number)]).T
     graph = coo_array((np.ones(len(one)), (one, other)), shape=(number, number))
     return np.asarray(connected_components(graph, directed=False)[1], np.int64)
 
@@ -77,7 +77,9 @@ def test_photos_cut_column_by_column_are_put_together(tiles: Cut) -> None:
 
 
 def test_every_pair_touched_in_its_photo(tiles: Cut) -> None:
-    one, other = (tiles.select(rows) for rows in seam_pairs(tiles.edges, [np.arange(len(tiles.photo))]).T)
+    one, other = (
+        tiles.select(rows) for rows in grid_adjacent_pairs(tiles.edges, [np.arange(len(tiles.photo))]).T
+    )
     assert (one.photo == other.photo).all()
     steps = np.stack([other.row - one.row, other.column - one.column], axis=1)
     assert set(map(tuple, steps.tolist())) == {(0, 1), (1, 0)}
@@ -100,17 +102,17 @@ def test_tiles_that_are_not_there_join_no_photos(tiles: Cut, lost: int) -> None:
 
 def test_shuffled_names_have_no_seams(tiles: Cut) -> None:
     order = np.random.default_rng(0).permutation(len(tiles.photo))
-    assert seam_pairs(tiles.edges[order], [np.arange(len(order))]).shape == (0, 2)
+    assert grid_adjacent_pairs(tiles.edges[order], [np.arange(len(order))]).shape == (0, 2)
 
 
 def test_seams_lie_within_a_folder(tiles: Cut) -> None:
     number = len(tiles.photo)
     folders = [np.arange(0, number, 2), np.arange(1, number, 2)]
-    pairs = seam_pairs(tiles.edges, folders)
+    pairs = grid_adjacent_pairs(tiles.edges, folders)
     assert (pairs[:, 0] % 2 == pairs[:, 1] % 2).all()
 
 
 @pytest.mark.parametrize("number", [0, 1, 9, 300])
 def test_flat_tiles_have_no_seams(number: int) -> None:
     flat = np.full((number, 4, EDGE_SAMPLES), 90, np.uint8)
-    assert seam_pairs(flat, [np.arange(number)]).shape == (0, 2)
+    assert grid_adjacent_pairs(flat, [np.arange(number)]).shape == (0, 2)

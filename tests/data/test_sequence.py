@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crack_lightning.data.appearance import NUM_FEATURES, appearance
-from crack_lightning.data.sequence import continuing_pairs, enclosed_pairs, folders_in_order
+from crack_lightning.data.sequence import consecutive_pairs, enclosed_name_pairs, folders_in_order
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +30,7 @@ def looks() -> NDArray[np.float32]:
 
 def photos_of(names: list[str], looks: NDArray[np.float32]) -> NDArray[np.int64]:
     """Return the photos of the two tiles of each pair, ``(P, 2)``."""
-    pairs, distance = continuing_pairs(np.array(names), looks)
+    pairs, distance = consecutive_pairs(np.array(names), looks)
     assert len(distance) == len(pairs)
     return pairs // EACH
 
@@ -49,7 +49,7 @@ def test_shuffled_names_link_nothing(looks: NDArray[np.float32]) -> None:
 
 def test_folders_are_followed_apart(looks: NDArray[np.float32]) -> None:
     names = [f"{'ab'[number % 2]}/{number:04d}.jpg" for number in range(len(looks))]
-    pairs = continuing_pairs(np.array(names), looks)[0]
+    pairs = consecutive_pairs(np.array(names), looks)[0]
     assert len(pairs) > len(looks)
     assert (pairs[:, 0] % 2 == pairs[:, 1] % 2).all()
 
@@ -57,14 +57,14 @@ def test_folders_are_followed_apart(looks: NDArray[np.float32]) -> None:
 @pytest.mark.parametrize("number", [0, 1, 50])
 def test_few_tiles_say_nothing(number: int) -> None:
     looks = np.zeros((number, NUM_FEATURES), np.float32)
-    assert continuing_pairs(np.array([f"{k}.jpg" for k in range(number)], "U9"), looks)[0].shape == (0, 2)
+    assert consecutive_pairs(np.array([f"{k}.jpg" for k in range(number)], "U9"), looks)[0].shape == (0, 2)
 
 
 def test_the_order_of_the_rows_does_not_matter(looks: NDArray[np.float32]) -> None:
     names = np.array([f"{number:04d}.jpg" for number in range(len(looks))])
     order = np.random.default_rng(2).permutation(len(looks))
-    plain = {tuple(pair) for pair in continuing_pairs(names, looks)[0].tolist()}
-    mixed = {tuple(order[pair].tolist()) for pair in continuing_pairs(names[order], looks[order])[0]}
+    plain = {tuple(pair) for pair in consecutive_pairs(names, looks)[0].tolist()}
+    mixed = {tuple(order[pair].tolist()) for pair in consecutive_pairs(names[order], looks[order])[0]}
     assert mixed == plain
     assert all(0 < other - one <= 3 for one, other in plain)
     assert {1, 2, 3} == {other - one for one, other in plain}
@@ -73,17 +73,25 @@ def test_the_order_of_the_rows_does_not_matter(looks: NDArray[np.float32]) -> No
 def test_names_between_those_of_a_photo_are_of_that_photo() -> None:
     names = np.array([f"{number}.jpg" for number in range(12)])
     photo = np.array([0, 0, 20, 0, 0, 21, 22, 1, 1, 23, 1, 24])
-    assert enclosed_pairs(names, photo).tolist() == [[0, 1], [1, 2], [2, 3], [3, 4], [7, 8], [8, 9], [9, 10]]
+    assert enclosed_name_pairs(names, photo).tolist() == [
+        [0, 1],
+        [1, 2],
+        [2, 3],
+        [3, 4],
+        [7, 8],
+        [8, 9],
+        [9, 10],
+    ]
     order = np.random.default_rng(3).permutation(12)
-    again = {tuple(sorted(order[pair])) for pair in enclosed_pairs(names[order], photo[order])}
-    assert again == {tuple(pair) for pair in enclosed_pairs(names, photo).tolist()}
+    again = {tuple(sorted(order[pair])) for pair in enclosed_name_pairs(names[order], photo[order])}
+    assert again == {tuple(pair) for pair in enclosed_name_pairs(names, photo).tolist()}
 
 
 def test_names_between_those_of_many_photos_are_of_none() -> None:
     names = np.array([f"{'ab'[number % 2]}/{number:03d}.jpg" for number in range(200)])
     shuffled = np.random.default_rng(4).integers(10, size=200)
-    assert len(enclosed_pairs(names, shuffled)) == 0
-    assert enclosed_pairs(names[:0], shuffled[:0]).shape == (0, 2)
+    assert len(enclosed_name_pairs(names, shuffled)) == 0
+    assert enclosed_name_pairs(names[:0], shuffled[:0]).shape == (0, 2)
 
 
 def test_names_with_digits_that_are_no_numbers_have_an_order() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from crack_lightning.data.spectra import SPECTRUM_SIDE, departures, noise, spectra
+from crack_lightning.data.spectra import SPECTRUM_SIDE, noise, spectra, spectral_deviations
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,7 +21,7 @@ def spectrum(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def likeness(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
-    first, second = departures(np.stack([spectrum(one), spectrum(other)]), EVEN)
+    first, second = spectral_deviations(np.stack([spectrum(one), spectrum(other)]), EVEN)
     return float(first @ second)
 
 
@@ -52,7 +52,7 @@ def test_a_moved_picture_stays_more_like_itself_than_any_other_is() -> None:
 
 def test_a_flat_picture_departs_from_nothing() -> None:
     flat = spectrum(np.full((SIDE, SIDE), 128, np.uint8))
-    assert not departures(flat[None], EVEN).any()
+    assert not spectral_deviations(flat[None], EVEN).any()
 
 
 def test_noise_is_as_rough_as_it_says() -> None:

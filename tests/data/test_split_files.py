@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from crack_lightning.data.reading import with_splits
-from crack_lightning.data.sources.mixed import merge, stacked
+from crack_lightning.data.sources.mixed import concat, merge
 from crack_lightning.data.split_files import apply_splits, read_splits
 from crack_lightning.data.splits import split_table
 from crack_lightning.data.table import TileTable
@@ -47,7 +47,7 @@ def mixed(site: str, drone: str, cache: str) -> TileTable:
     real = merge({"site": table(site, "site"), "drone": table(drone, "drone")})
     painted = table(cache, "painted")
     names = np.char.add("painted:", painted.path)
-    return stacked([real, replace(painted, extra={"name": names, "painted_on": digests("site")})])
+    return concat([real, replace(painted, extra={"name": names, "painted_on": digests("site")})])
 
 
 def split_of(tiles: TileTable) -> dict[str, str]:
@@ -81,7 +81,7 @@ def test_sources_and_files_of_other_names_are_followed_by_their_bytes(file: Path
     rows = read_splits(file)
     moved = np.array([f"renamed/{row}.jpg" for row in range(NUMBER)])
     tiles = merge({"wall": table("/w", "site", names=moved), "flight": table("/f", "drone")})
-    tiles = stacked([tiles, table("/p", "painted")])
+    tiles = concat([tiles, table("/p", "painted")])
     order = np.random.default_rng(0).permutation(len(tiles))
     assert split_of(apply_splits(tiles.select(order), rows, file=file)) == {
         row.sha256: row.split for row in rows

@@ -15,7 +15,7 @@ from PIL import Image
 
 from crack_lightning.data import survey as module
 from crack_lightning.data.decoding import decode_image
-from crack_lightning.data.survey import Survey, survey, survey_files
+from crack_lightning.data.survey import ScanResult, scan_files, survey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ def pictures(tmp_path: Path) -> list[Path]:
     return paths
 
 
-def look(paths: Sequence[Path], **changes: Any) -> Survey:
+def look(paths: Sequence[Path], **changes: Any) -> ScanResult:
     cache = paths[0].parent / "cache" if paths else Path("unused")
     settings: dict[str, Any] = {"twins": True, "num_workers": 1, "show_progress": False, "cache": cache}
     return survey(paths, **settings | changes)
@@ -48,7 +48,7 @@ def test_every_unreadable_file_is_found_with_its_reason(num_workers: int, pictur
     pictures[3].unlink()
     expected = ["", "an empty file", "", "no such file", ""]
     assert look(pictures * 30, num_workers=num_workers).reason.tolist() == expected * 30
-    assert survey_files([], num_workers=num_workers, show_progress=False)[0].tolist() == []
+    assert scan_files([], num_workers=num_workers, show_progress=False)[0].tolist() == []
 
 
 def test_digests_are_those_of_hashlib_in_order(pictures: list[Path]) -> None:
@@ -111,7 +111,7 @@ def test_all_metu_tiles_are_checked_in_seconds_of_processor_time() -> None:
     paths = sorted(METU.rglob("*.jpg"))
     assert len(paths) == 16_000
     start = time.process_time()
-    assert not survey_files(paths, num_workers=2, show_progress=False)[0].any()
+    assert not scan_files(paths, num_workers=2, show_progress=False)[0].any()
     # 9 s of processor time, so 5 s on two free cores; coverage and neighbours may cost as much again
     assert time.process_time() - start < 25
 

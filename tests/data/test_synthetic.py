@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from crack_lightning.data.distractors import KINDS
+from crack_lightning.data.distractors import PHOTO_DISTRACTORS
 from crack_lightning.data.photos import cut_tiles, draw_photo
 from crack_lightning.data.sources import synthetic
 from crack_lightning.errors import ConfigError
@@ -89,7 +89,7 @@ def test_tiles_of_one_photo_share_a_group(table: TileTable) -> None:
 def test_distractors_are_named_kinds(table: TileTable) -> None:
     named = {kind for cell in table.extra["distractors"] for kind in str(cell).split("+") if kind}
 
-    assert named <= set(KINDS)
+    assert named <= set(PHOTO_DISTRACTORS)
     assert len(named) >= 4
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from crack_lightning.data.photos import draw_photo
-from crack_lightning.data.touching import EDGE_SAMPLES, edges, touching_pairs
+from crack_lightning.data.touching import EDGE_SAMPLES, adjacent_pairs, edges
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,7 +47,7 @@ def saved(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def test_neighbours_are_found_and_no_others(tiles: tuple[list[Place], NDArray[np.uint8]]) -> None:
     places, lines = tiles
-    found = {(places[one], places[other]) for one, other in touching_pairs(lines)}
+    found = {(places[one], places[other]) for one, other in adjacent_pairs(lines)}
     right = {((w, p, y, x), (w, p, y, x + 1)) for w, p, y, x in places if x + 1 < COLUMNS}
     right |= {((w, p, y, x), (w, p, y + 1, x)) for w, p, y, x in places if y + 1 < ROWS}
     assert found <= right
@@ -68,4 +68,4 @@ def test_edges_are_read_from_the_top_and_from_the_left() -> None:
 
 @pytest.mark.parametrize("number", [0, 1, 9])
 def test_flat_tiles_touch_nothing(number: int) -> None:
-    assert touching_pairs(np.full((number, 4, EDGE_SAMPLES), 90, np.uint8)).shape == (0, 2)
+    assert adjacent_pairs(np.full((number, 4, EDGE_SAMPLES), 90, np.uint8)).shape == (0, 2)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from crack_lightning.data.photos import cut_tiles, draw_photo
-from crack_lightning.data.twins import preview, twin_pairs
+from crack_lightning.data.twins import near_duplicate_pairs, preview
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,7 +61,7 @@ def altered(image: Image, *, scale: float, shift: float, gain: float, quality: i
 )
 def test_a_tile_is_found_again_however_it_was_saved(tiles: list[Image], change: dict[str, Any]) -> None:
     again = [altered(tile, **change) for tile in tiles]
-    found = twin_pairs(np.stack([preview(tile) for tile in [*tiles, *again]]))
+    found = near_duplicate_pairs(np.stack([preview(tile) for tile in [*tiles, *again]]))
     wanted = {(row, row + len(tiles)) for row in range(len(tiles))}
     assert len(wanted - {(int(a), int(b)) for a, b in found}) <= 0.02 * len(tiles)
 
@@ -74,21 +74,25 @@ def test_a_tile_is_found_again_mirrored_and_turned(
     some = tiles[:40]
     turned = [np.rot90(tile[:, ::-1] if mirrored else tile, quarters) for tile in some]
     again = [altered(np.ascontiguousarray(tile), scale=1, shift=1, gain=1.04, quality=75) for tile in turned]
-    found = twin_pairs(np.stack([preview(tile) for tile in [*some, *again]]))
+    found = near_duplicate_pairs(np.stack([preview(tile) for tile in [*some, *again]]))
     assert found.tolist() == [[row, row + len(some)] for row in range(len(some))]
 
 
 def test_tiles_of_different_walls_are_no_twins(tiles: list[Image]) -> None:
-    assert len(twin_pairs(np.stack([preview(tile) for tile in tiles]))) == 0
+    assert len(near_duplicate_pairs(np.stack([preview(tile) for tile in tiles]))) == 0
 
 
 def test_flat_tiles_are_no_twins() -> None:
-    assert twin_pairs(np.stack([np.full((64, 64), tone, np.uint8) for tone in (20, 20, 200)])).shape == (0, 2)
+    assert near_duplicate_pairs(
+        np.stack([np.full((64, 64), tone, np.uint8) for tone in (20, 20, 200)])
+    ).shape == (0, 2)
 
 
 def test_the_result_does_not_depend_on_the_threads(tiles: list[Image]) -> None:
     previews = np.stack([preview(tile) for tile in [*tiles, *tiles[:30]]])
-    np.testing.assert_array_equal(twin_pairs(previews, num_workers=1), twin_pairs(previews, num_workers=3))
+    np.testing.assert_array_equal(
+        near_duplicate_pairs(previews, num_workers=1), near_duplicate_pairs(previews, num_workers=3)
+    )
 
 
 @pytest.mark.real_data
@@ -97,7 +101,9 @@ def test_known_twins_of_metu_are_found_and_others_are_not() -> None:
     names = ["Positive/00427.jpg", "Positive/05935.jpg", "Negative/05439.jpg", "Negative/07904.jpg"]
     names += ["Positive/02700.jpg", "Positive/04997.jpg", "Negative/01213.jpg", "Negative/06538.jpg"]
     names += ["Positive/16420_1.jpg", "Positive/01463.jpg", "Positive/00591.jpg", "Positive/14955_1.jpg"]
-    found = twin_pairs(np.stack([preview(decoded(np.fromfile(METU / name, np.uint8))) for name in names]))
+    found = near_duplicate_pairs(
+        np.stack([preview(decoded(np.fromfile(METU / name, np.uint8))) for name in names])
+    )
     assert found.tolist() == [[0, 1], [2, 3], [8, 9], [10, 11]]
 
 
@@ -107,6 +113,8 @@ def test_pairs_of_metu_that_were_looked_at_by_eye_are_found() -> None:
     with (Path(__file__).parent / "metu_twins.csv").open(encoding="utf-8", newline="") as file:
         pairs = [(row["one"], row["other"]) for row in csv.DictReader(file)]
     names = sorted({name for pair in pairs for name in pair})
-    found = twin_pairs(np.stack([preview(decoded(np.fromfile(METU / name, np.uint8))) for name in names]))
+    found = near_duplicate_pairs(
+        np.stack([preview(decoded(np.fromfile(METU / name, np.uint8))) for name in names])
+    )
     assert len(pairs) == 500
     assert set(pairs) <= {(names[one], names[other]) for one, other in found}

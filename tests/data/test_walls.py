@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from crack_lightning.data.walls import dimmed, draw_wall, light, octave_noise, photograph
+from crack_lightning.data.walls import apply_camera, apply_uneven_light, attenuate, draw_wall, octave_noise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +33,7 @@ def test_dimming_multiplies_every_channel() -> None:
     rng = np.random.default_rng(0)
     image, share = rng.random((20, 30, 3), np.float32), rng.random((20, 30), np.float32)
 
-    np.testing.assert_allclose(dimmed(image, share), image * share[..., None], rtol=1e-6)
+    np.testing.assert_allclose(attenuate(image, share), image * share[..., None], rtol=1e-6)
 
 
 def test_walls_differ_in_tone_and_texture_from_seed_to_seed() -> None:
@@ -47,7 +47,7 @@ def test_walls_differ_in_tone_and_texture_from_seed_to_seed() -> None:
 def test_light_changes_a_wall_slowly_and_leaves_the_given_one_alone() -> None:
     wall = np.full((300, 300, 3), 0.5, np.float32)
 
-    lit = light(np.random.default_rng(0), wall)
+    lit = apply_uneven_light(np.random.default_rng(0), wall)
 
     assert (wall == np.float32(0.5)).all()
     assert lit.std() > 0.001
@@ -56,7 +56,7 @@ def test_light_changes_a_wall_slowly_and_leaves_the_given_one_alone() -> None:
 
 def test_a_photograph_keeps_the_level_of_a_flat_wall_and_adds_noise() -> None:
     for seed in range(8):
-        picture = photograph(np.random.default_rng(seed), np.full((200, 200, 3), 0.5, np.float32))
+        picture = apply_camera(np.random.default_rng(seed), np.full((200, 200, 3), 0.5, np.float32))
 
         assert picture.dtype == np.uint8
         assert picture.mean() == pytest.approx(127.5, abs=3)
@@ -69,7 +69,7 @@ def test_the_same_seed_gives_the_same_picture_on_one_thread_and_on_two() -> None
         cv2.setNumThreads(threads)
         try:
             rng = np.random.default_rng(5)
-            return photograph(rng, light(rng, draw_wall(rng, 300, 400, light_angle=1.0)))
+            return apply_camera(rng, apply_uneven_light(rng, draw_wall(rng, 300, 400, light_angle=1.0)))
         finally:
             cv2.setNumThreads(before)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from crack_lightning.evaluation.curves import auroc, average_precision, pr_curve, roc_curve, thin_curve
+from crack_lightning.evaluation.curves import auroc, average_precision, pr_curve, roc_curve, simplify_curve
 
 
 def drawn_scores(tiles: int, *, levels: int | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -66,7 +66,7 @@ def test_a_thinned_curve_keeps_its_ends_and_nearly_its_area() -> None:
     score, positive = drawn_scores(20_000)
     curve = roc_curve(score, positive)
     assert curve is not None
-    thinned = thin_curve(curve)
+    thinned = simplify_curve(curve)
     x, y = thinned["false_positive_rate"], thinned["true_positive_rate"]
     assert len(x) <= 200
     assert (x[0], y[0], x[-1], y[-1]) == (0.0, 0.0, 1.0, 1.0)
@@ -80,7 +80,7 @@ def test_thinning_a_curve_with_few_corners_loses_nothing() -> None:
     positive[[380, 450]] = [True, False]
     curve = roc_curve(score, positive)
     assert curve is not None
-    thinned = thin_curve(curve)
+    thinned = simplify_curve(curve)
     x = curve["false_positive_rate"]
     restored = np.trapezoid(thinned["true_positive_rate"], thinned["false_positive_rate"])
     assert len(thinned["threshold"]) < 10

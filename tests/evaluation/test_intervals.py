@@ -18,7 +18,7 @@ from crack_lightning.evaluation.intervals import (
     proportion_interval,
 )
 from crack_lightning.evaluation.predictions import Predictions
-from crack_lightning.evaluation.selection import area_under_risk, risk_coverage
+from crack_lightning.evaluation.selection import aurc, risk_coverage
 from crack_lightning.evaluation.uncertainty import uncertainty
 from crack_lightning.evaluation.weighted_metrics import weighted_area_under_risk, weighted_ranking
 
@@ -133,9 +133,7 @@ def test_a_weighted_area_under_risk_is_that_of_repeated_tiles(decimals: int) -> 
     doubt = np.round(rng.random(300), decimals)
     wrong = rng.random(300) < doubt / 3
     weights = rng.integers(0, 4, (3, 300))
-    repeated = [
-        area_under_risk(risk_coverage(np.repeat(doubt, times), np.repeat(wrong, times))) for times in weights
-    ]
+    repeated = [aurc(risk_coverage(np.repeat(doubt, times), np.repeat(wrong, times))) for times in weights]
     assert weighted_area_under_risk(weights.astype(float), doubt, wrong) == pytest.approx(repeated)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from crack_lightning.evaluation.localisation import by_lines, localisation_scores, localisation_skill
+from crack_lightning.evaluation.localisation import localisation_scores, localisation_skill, skill_by_lines
 
 PX = 48
 
@@ -79,7 +79,7 @@ def test_a_crack_that_fills_its_tile_leaves_no_skill_to_measure() -> None:
 def test_tiles_are_told_apart_by_their_lines() -> None:
     masks = cracks(6)
     scores = localisation_scores(masks.astype(float), masks)
-    rows = by_lines(scores, np.arange(6), np.array([1, 1, 2, 4, 5, np.nan]), most=3)
+    rows = skill_by_lines(scores, np.arange(6), np.array([1, 1, 2, 4, 5, np.nan]), most=3)
     assert [(row["lines"], row["or_more"], row["tiles"]) for row in rows] == [
         (1, False, 2),
         (2, False, 1),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crack_lightning.evaluation.selection import area_under_risk, risk_coverage
+from crack_lightning.evaluation.selection import aurc, risk_coverage
 
 
 def test_risk_is_the_share_of_errors_among_the_least_doubted() -> None:
@@ -24,11 +24,11 @@ def test_the_area_is_the_mean_over_the_orders_that_ties_allow() -> None:
     for _ in range(4000):
         order = np.lexsort([rng.random(30), doubt])
         found.append(np.mean(np.cumsum(wrong[order]) / np.arange(1, 31)))
-    assert area_under_risk(risk_coverage(doubt, wrong)) == pytest.approx(np.mean(found), abs=0.004)
+    assert aurc(risk_coverage(doubt, wrong)) == pytest.approx(np.mean(found), abs=0.004)
 
 
 def test_doubt_that_says_nothing_leaves_the_share_of_errors() -> None:
     wrong = np.array([True, False, False, True, False])
     curve = risk_coverage(np.zeros(5), wrong)
-    assert area_under_risk(curve) == pytest.approx(0.4)
-    assert area_under_risk(risk_coverage(wrong.astype(float), wrong)) < 0.4
+    assert aurc(curve) == pytest.approx(0.4)
+    assert aurc(risk_coverage(wrong.astype(float), wrong)) < 0.4

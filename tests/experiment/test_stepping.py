@@ -16,9 +16,9 @@ from hydra import compose, initialize_config_dir
 from crack_lightning.config import TrainConfig, conf_dir, parse, register_schemas
 from crack_lightning.errors import DataError, Interrupted
 from crack_lightning.experiment import assembly, tiles
-from crack_lightning.experiment.stepping import SharedSteps, Steps
-from crack_lightning.training.guards import StopRequests
-from crack_lightning.training.notices import settled_warnings
+from crack_lightning.experiment.stepping import DDPFit, SingleProcessFit
+from crack_lightning.training.guards import StopSignals
+from crack_lightning.training.notices import filter_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,21 +80,21 @@ class Run:
         return assembly.build_classifier(self.config, self.table)
 
     def alone(self) -> list[dict[str, float]]:
-        return self._fitted(Steps, replace(self.plan, devices=1))
+        return self._fitted(SingleProcessFit, replace(self.plan, devices=1))
 
     def together(
         self, report: Callable[[float, dict[str, float]], bool] | None = None
     ) -> list[dict[str, float]]:
-        return self._fitted(SharedSteps, self.plan, report)
+        return self._fitted(DDPFit, self.plan, report)
 
     def _fitted(
         self,
-        kind: type[Steps | SharedSteps],
+        kind: type[SingleProcessFit | DDPFit],
         plan: HardwarePlan,
         report: Callable[[float, dict[str, float]], bool] | None = None,
     ) -> list[dict[str, float]]:
         datamodule = assembly.build_datamodule(self.config, self.table, plan=plan)
-        with settled_warnings(), StopRequests() as requests:
+        with filter_warnings(), StopSignals() as requests:
             steps = kind(
                 self.config, datamodule, folder=self.folder, plan=plan, requests=requests, report=report
             )

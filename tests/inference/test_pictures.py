@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from crack_lightning.errors import DataError
-from crack_lightning.inference.pictures import find_pictures
+from crack_lightning.inference.pictures import find_images
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +24,7 @@ def fill(root: Path, *names: str) -> Path:
 
 
 def found(root: Path, *sources: str) -> list[str]:
-    return [path.relative_to(root).as_posix() for path in find_pictures([str(root / s) for s in sources])[0]]
+    return [path.relative_to(root).as_posix() for path in find_images([str(root / s) for s in sources])[0]]
 
 
 def test_a_folder_gives_its_pictures_and_counts_what_it_has_else(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_folder_gives_its_pictures_and_counts_what_it_has_else(tmp_path: Path)
     (tmp_path / "site" / "more.zip").touch()
     (tmp_path / "site" / "again.jpg").symlink_to(tmp_path / "site" / "a.jfif")
     assert found(tmp_path, "site") == ["site/IMG 1", "site/a.jfif", "site/below/b.JPG"]
-    left_out = find_pictures([str(tmp_path / "site")])[1]
+    left_out = find_images([str(tmp_path / "site")])[1]
     assert {(item.files, item.reason.split(",")[0].split(";")[0]) for item in left_out} == {
         (1, "an archive"),
         (1, "the suffix '.bak' is not read"),
@@ -58,7 +58,7 @@ def test_a_file_is_taken_once_by_whatever_path_it_is_given(
 ) -> None:
     fill(tmp_path, "site/a.jpg", "site/b.jpg")
     monkeypatch.chdir(tmp_path)
-    paths, left_out = find_pictures(["site", "site/../site/a.jpg", str(tmp_path / "site" / "b.jpg")])
+    paths, left_out = find_images(["site", "site/../site/a.jpg", str(tmp_path / "site" / "b.jpg")])
     assert [path.name for path in paths] == ["a.jpg", "b.jpg"]
     assert all("already" in item.reason for item in left_out)
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from crack_lightning.inference.mapping import CrackMapper, photo_probability
 from crack_lightning.inference.scaled_photo import ScaledPhoto, TooSmallError
-from crack_lightning.inference.strips import reach
+from crack_lightning.inference.strips import receptive_radius
 from crack_lightning.model.heads import LocalNetwork
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def reach_px() -> int:
         "resnet10t", num_classes=2, positive_index=1, drop_rate=0.0, drop_path_rate=0.0, image_size=64
     )
     torch.nn.init.normal_(network.head.cell.weight)
-    return reach(network.eval().cells)
+    return receptive_radius(network.eval().cells)
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from crack_lightning.errors import ConfigError
-from crack_lightning.inference.strips import cell_map, reach, tiles_of
-from crack_lightning.model.engines import eager, prepare_engine
+from crack_lightning.inference.strips import receptive_radius, tile_boxes, tiled_cell_map
+from crack_lightning.model.engines import eager, prepare_backend
 from crack_lightning.model.heads import LocalNetwork
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def in_one_pass(plain: OfBytes, pixels: NDArray[np.uint8]) -> NDArray[np.float32
 def test_pieces_fit_without_seams(engine: str, name: str, size: tuple[int, int], tmp_path: Path) -> None:
     plain = OfBytes(name).eval()
     pixels = np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)
-    far = reach(plain.local.cells)
+    far = receptive_radius(plain.local.cells)
     assert 30 < far < 320
     once = in_one_pass(plain, pixels)
     assert once.std() > 0.01
@@ -60,15 +60,17 @@ def test_pieces_fit_without_seams(engine: str, name: str, size: tuple[int, int],
         seen.append(images.shape)
         return compute(images)
 
-    _, compute = prepare_engine(
+    _, compute = prepare_backend(
         plain, wanted=engine, image_size=None, threads=2, cache=tmp_path, key="engine"
     )
     piece_px = 16 * (far // 8 + 6)
-    np.testing.assert_allclose(cell_map(cells, pixels, reach_px=far, piece_px=piece_px), once, atol=1e-4)
+    np.testing.assert_allclose(
+        tiled_cell_map(cells, pixels, reach_px=far, piece_px=piece_px), once, atol=1e-4
+    )
     assert len(seen) > 2
     assert len(set(seen)) == 1
     assert max(seen[0][2:]) <= piece_px
-    blind = cell_map(cells, pixels, reach_px=0, piece_px=piece_px)
+    blind = tiled_cell_map(cells, pixels, reach_px=0, piece_px=piece_px)
     assert np.abs(blind - once).max() > 1e-3
 
 
@@ -76,18 +78,18 @@ def test_pieces_fit_without_seams(engine: str, name: str, size: tuple[int, int],
 def test_a_small_picture_is_one_piece(size: tuple[int, int]) -> None:
     plain = OfBytes("resnet10t").eval()
     pixels = np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)
-    found = cell_map(eager(plain), pixels, reach_px=320)
+    found = tiled_cell_map(eager(plain), pixels, reach_px=320)
     np.testing.assert_allclose(found, in_one_pass(plain, pixels), atol=1e-4)
 
 
 def test_a_network_that_averages_over_all_it_sees_is_refused() -> None:
     with pytest.raises(ConfigError, match="looks further than 320 px"):
-        reach(network("mobilenetv3_small_050").cells)
+        receptive_radius(network("mobilenetv3_small_050").cells)
 
 
 def test_tiles_of_one_size_cover_every_cell() -> None:
     cells = np.arange(7 * 11, dtype=np.float32).reshape(7, 11)
-    places, parts = tiles_of(cells, tile_px=30)
+    places, parts = tile_boxes(cells, tile_px=30)
     assert set(parts.ravel().tolist()) == set(cells.ravel().tolist())
     assert parts.shape[1:] == (3, 3)
     assert places[:5] == [(0, 0), (0, 24), (0, 48), (0, 64), (24, 0)]
@@ -96,7 +98,7 @@ def test_tiles_of_one_size_cover_every_cell() -> None:
 
 
 def test_a_map_smaller_than_a_tile_is_one_and_one_that_fits_is_cut_without_overlap() -> None:
-    places, parts = tiles_of(np.zeros((2, 3), np.float32), tile_px=64)
+    places, parts = tile_boxes(np.zeros((2, 3), np.float32), tile_px=64)
     assert places == [(0, 0)]
     assert parts.shape == (1, 2, 3)
-    assert tiles_of(np.zeros((4, 8), np.float32), tile_px=32)[0] == [(0, 0), (0, 32)]
+    assert tile_boxes(np.zeros((4, 8), np.float32), tile_px=32)[0] == [(0, 0), (0, 32)]

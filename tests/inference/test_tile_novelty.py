@@ -13,7 +13,7 @@ from crack_lightning.inference.mapping import CrackMapper
 from crack_lightning.inference.predictor import Predictor
 from crack_lightning.model.heads import LocalNetwork
 from crack_lightning.model.looks import looks
-from crack_lightning.model.novelty import Novelty
+from crack_lightning.model.novelty import OODDetector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +37,7 @@ def model(build_classifier: Callable[..., CrackClassifier]) -> CrackClassifier:
     built.backbone.reach_px = 112
     tiles = [torch.from_numpy(concrete(64, 64, seed=seed)).permute(2, 0, 1) for seed in range(1, 241)]
     signs = looks(torch.stack(tiles))
-    built.novelty = Novelty.fitted(signs[:120], signs[120:])
+    built.novelty = OODDetector.fitted(signs[:120], signs[120:])
     return built
 
 

@@ -9,8 +9,8 @@ import torch
 
 from crack_lightning.model import stage_figures
 from crack_lightning.model.heads import LocalNetwork
-from crack_lightning.model.networks import AnsweringNetwork, LogitNetwork
-from crack_lightning.model.stage_figures import StageFigures
+from crack_lightning.model.networks import InferenceNetwork, LogitNetwork
+from crack_lightning.model.stage_figures import SplitMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +51,7 @@ def test_cells_and_features_are_float32_under_autocast(build_classifier: Build) 
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert isinstance(local.backbone, LocalNetwork)
         assert local.backbone.cells(local._normalised(images())).dtype == torch.float32
-        answers = AnsweringNetwork(pooled)(images())
+        answers = InferenceNetwork(pooled)(images())
     assert answers.dtype == torch.float32
     assert not torch.equal(answers, answers.bfloat16().float())
 
@@ -65,7 +65,7 @@ def test_batches_that_are_counted_together_give_the_same_figures(monkeypatch: py
     found = []
     for held in (1, 4, 100):
         monkeypatch.setattr(stage_figures, "_batches_held", lambda _logits, held=held: held)
-        figures = StageFigures("val", class_names=["intact", "crack"], positive_class="crack")
+        figures = SplitMetrics("val", class_names=["intact", "crack"], positive_class="crack")
         for logits, targets in batches:
             figures.update(logits, targets, loss=logits.square().mean())
         counts = figures.counts()

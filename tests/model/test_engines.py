@@ -12,7 +12,7 @@ from torch import nn
 
 from crack_lightning.errors import ConfigError
 from crack_lightning.model import engines
-from crack_lightning.model.engines import eager, network_digest, prepare_engine
+from crack_lightning.model.engines import eager, network_digest, prepare_backend
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +57,7 @@ def tiles(number: int) -> torch.Tensor:
 
 
 def prepared(network: nn.Module, cache: Path, wanted: str = "auto") -> Any:
-    return prepare_engine(network, wanted=wanted, image_size=PX, threads=2, cache=cache, key="recipe.engine")
+    return prepare_backend(network, wanted=wanted, image_size=PX, threads=2, cache=cache, key="recipe.engine")
 
 
 @pytest.mark.usefixtures("openvino")
@@ -87,11 +87,11 @@ class Cells(nn.Module):
 def test_images_of_any_size_are_computed_one_by_one(tmp_path: Path) -> None:
     network = Cells().eval()
     options: dict[str, Any] = {"image_size": None, "threads": 2, "cache": tmp_path, "key": "engine"}
-    choice, _ = prepare_engine(network, wanted="auto", **options)
+    choice, _ = prepare_backend(network, wanted="auto", **options)
     assert {"eager", "openvino"} <= choice.tiles_per_s.keys()
     assert (choice.family == "openvino") == (choice.title == "OpenVINO")
     for wanted in ("openvino", "eager"):
-        _, compute = prepare_engine(network, wanted=wanted, **options)
+        _, compute = prepare_backend(network, wanted=wanted, **options)
         for shape in ((1, 3, 32, 64), (2, 3, 48, 16), (1, 3, 32, 64)):
             images = torch.randint(256, shape, dtype=torch.uint8)
             torch.testing.assert_close(compute(images), eager(network)(images), atol=1e-5, rtol=1e-5)
@@ -112,7 +112,7 @@ def test_without_another_engine_nothing_is_measured(
     network: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engines, "openvino_version", lambda: None)
-    monkeypatch.setattr(engines, "computes_bf16", lambda: False)
+    monkeypatch.setattr(engines, "has_native_bf16", lambda: False)
     choice, compute = prepared(network, tmp_path)
     assert (choice.name, choice.tiles_per_s) == ("eager", {})
     assert torch.equal(compute(tiles(3)), eager(network)(tiles(3)))
@@ -143,7 +143,7 @@ def test_what_this_machine_lacks_is_refused(
     network: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engines, "openvino_version", lambda: None)
-    monkeypatch.setattr(engines, "computes_bf16", lambda: False)
+    monkeypatch.setattr(engines, "has_native_bf16", lambda: False)
     with pytest.raises(ConfigError, match=r"'openvino' needs OpenVINO.*crack-lightning\[fast\]"):
         prepared(network, tmp_path, "openvino")
     with pytest.raises(ConfigError, match=r"'eager_bf16' needs a processor .*use recipe\.engine=eager\."):

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from crack_lightning.errors import ConfigError
-from crack_lightning.model.features import kept_features
+from crack_lightning.model.features import cached_features
 from crack_lightning.model.networks import FeatureNetwork, LogitNetwork, linear_head
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def test_features_are_computed_once_batch_by_batch(tmp_path: Path) -> None:
             yield batch.float().mean(dim=(2, 3))
 
     for _ in range(2):
-        features = kept_features(batches(), number=7, made_of={"of": "noise"}, cache=tmp_path)
+        features = cached_features(batches(), number=7, made_of={"of": "noise"}, cache=tmp_path)
         np.testing.assert_array_equal(features, images.float().mean(dim=(2, 3)).numpy())
         assert isinstance(features, np.memmap)
     assert asked == [3, 3, 1]

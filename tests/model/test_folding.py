@@ -7,7 +7,7 @@ import torch
 from timm.layers.conv2d_same import Conv2dSame
 from torch import Tensor, nn
 
-from crack_lightning.model.folding import folded
+from crack_lightning.model.folding import fuse_conv_bn
 from crack_lightning.model.heads import LocalNetwork
 
 
@@ -32,7 +32,7 @@ def test_a_folded_network_answers_the_same_without_normalisation(name: str) -> N
     network = trained(LocalNetwork(name, **options, image_size=64))  # type: ignore[arg-type]
     torch.nn.init.normal_(network.head.cell.weight)  # type: ignore[union-attr, arg-type]
     images = torch.rand(2, 3, 96, 64)
-    quick = folded(network, images[:1, :, :64])
+    quick = fuse_conv_bn(network, images[:1, :, :64])
     with torch.inference_mode():
         torch.testing.assert_close(quick(images), network(images), rtol=1e-4, atol=1e-4)
     assert not any(isinstance(module, nn.BatchNorm2d) for module in quick.modules())
@@ -56,4 +56,4 @@ class Shared(nn.Module):
 def test_a_convolution_that_others_use_too_is_left_alone() -> None:
     network, images = trained(Shared()), torch.rand(1, 3, 8, 8)
     with torch.inference_mode():
-        torch.testing.assert_close(folded(network, images)(images), network(images))
+        torch.testing.assert_close(fuse_conv_bn(network, images)(images), network(images))

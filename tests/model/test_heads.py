@@ -10,18 +10,18 @@ import torch
 from sklearn.metrics import log_loss
 
 from crack_lightning.errors import ConfigError
-from crack_lightning.model.engines import eager, prepare_engine
-from crack_lightning.model.explain import explainer_of
+from crack_lightning.model.engines import eager, prepare_backend
+from crack_lightning.model.explain import build_explainer
 from crack_lightning.model.heads import (
     CELL_PX,
     LocalNetwork,
     cell_loss,
     has_local_features,
-    pretrained_part,
-    strongest_mean,
+    pretrained_module,
+    topk_mean,
 )
 from crack_lightning.model.networks import FeatureNetwork, LogitNetwork
-from crack_lightning.model.trained import TrainedClassifier
+from crack_lightning.model.trained import InferenceModel
 from crack_lightning.model.weights import load_weights
 
 if TYPE_CHECKING:
@@ -93,8 +93,8 @@ def test_the_score_belongs_to_the_positive_class_wherever_it_is() -> None:
 def test_the_score_is_the_mean_of_the_strongest_cells() -> None:
     cells = torch.randn(3, 1, 28, 28)
     largest = np.sort(cells.numpy().reshape(3, -1), axis=1)[:, -24:]
-    np.testing.assert_allclose(strongest_mean(cells), largest.mean(axis=1), rtol=1e-5)
-    assert strongest_mean(torch.randn(1, 1, 2, 2)).shape == (1,)
+    np.testing.assert_allclose(topk_mean(cells), largest.mean(axis=1), rtol=1e-5)
+    assert topk_mean(torch.randn(1, 1, 2, 2)).shape == (1,)
 
 
 def test_a_classifier_scores_tiles_by_its_own_share_of_cells(classifier: Build) -> None:
@@ -103,7 +103,7 @@ def test_a_classifier_scores_tiles_by_its_own_share_of_cells(classifier: Build) 
     images = batch()["image"]
     cells = model.backbone.cells(model._normalised(images)).detach().numpy()
     largest = np.sort(cells.reshape(4, 64), axis=1)[:, -16:].mean(axis=1)
-    alone = TrainedClassifier(**model.hparams)
+    alone = InferenceModel(**model.hparams)
     alone.load_state_dict(model.state_dict(), strict=False)
     for logits in (model(images), eager(LogitNetwork(alone.eval()))(images)):
         score = (logits[:, 1] - logits[:, 0]).detach()
@@ -127,13 +127,13 @@ def test_what_an_engine_keeps_of_a_network_is_not_taken_for_another_share(
     options: dict[str, Any] = {"wanted": "openvino", "image_size": 64, "threads": 2, "key": "engine"}
     for share in (0.03, 0.25):
         model = classifier(strongest_cells=share).eval()
-        _, compute = prepare_engine(LogitNetwork(model), cache=tmp_path, **options)
+        _, compute = prepare_backend(LogitNetwork(model), cache=tmp_path, **options)
         torch.testing.assert_close(compute(images), model(images).detach(), atol=1e-3, rtol=1e-3)
 
 
 def test_a_checkpoint_that_names_no_share_has_that_of_then(classifier: Build) -> None:
     older = {key: value for key, value in classifier().hparams.items() if key != "strongest_cells"}
-    network = TrainedClassifier(**older).backbone
+    network = InferenceModel(**older).backbone
     assert isinstance(network, LocalNetwork)
     assert network.strongest_cells == 0.03
 
@@ -243,7 +243,7 @@ def test_the_engines_compute_the_same_scores_and_features_are_refused(classifier
 
 def test_imagenet_weights_fill_the_backbone_up_to_where_it_is_cut() -> None:
     network = build("tf_efficientnet_lite0")
-    [note] = load_weights(pretrained_part(network), name="tf_efficientnet_lite0", weights="imagenet").notes
+    [note] = load_weights(pretrained_module(network), name="tf_efficientnet_lite0", weights="imagenet").notes
     whole = [key for key in network.trunk.state_dict() if not key.endswith("num_batches_tracked")]
     assert note.startswith(f"{len(whole)} of {len(whole)} backbone tensors")
     assert not any(key.startswith(("blocks.5", "blocks.6", "conv_head")) for key in whole)
@@ -252,10 +252,10 @@ def test_imagenet_weights_fill_the_backbone_up_to_where_it_is_cut() -> None:
 def test_a_local_head_explains_itself(classifier: Build) -> None:
     model = classifier().eval()
     images = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8)
-    explainer = explainer_of(model)
+    explainer = build_explainer(model)
     crack = explainer(images, torch.tensor([1, 1]))
     assert crack.shape == (2, 8, 8)
-    scores = strongest_mean(crack[:, None])
+    scores = topk_mean(crack[:, None])
     logits = model(images).detach()
     torch.testing.assert_close(scores, logits[:, 1] - logits[:, 0], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(explainer(images, torch.tensor([0, 1]))[0], -crack[0])

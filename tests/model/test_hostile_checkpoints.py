@@ -12,7 +12,7 @@ import torch
 
 from crack_lightning.errors import CheckpointError, CrackLightningError
 from crack_lightning.model.checkpoints import load_classifier, load_trained, read_checkpoint
-from crack_lightning.training.checkpoints import WholeCheckpointIO, save_model
+from crack_lightning.training.checkpoints import AtomicCheckpointIO, save_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -139,10 +139,10 @@ def test_random_damage_of_bytes_and_of_values_never_ends_in_another_error(best: 
 def test_paths_that_a_callback_would_delete_stay_within_the_run(state: dict[str, Any], best: Path) -> None:
     changed(best, "callbacks", value=state)
     with pytest.raises(CheckpointError, match=r"paths of callbacks in .* are expected within its run, got '"):
-        WholeCheckpointIO().load_checkpoint(best)
+        AtomicCheckpointIO().load_checkpoint(best)
 
 
 def test_states_and_paths_of_the_run_itself_are_read(best: Path) -> None:
     own = {"EarlyStopping{'monitor': 'val/loss'}": {"wait": 1}, "x": {"path": str(best), "other": "a/b.ckpt"}}
     changed(best, "callbacks", value=own)
-    assert WholeCheckpointIO().load_checkpoint(best)["callbacks"] == own
+    assert AtomicCheckpointIO().load_checkpoint(best)["callbacks"] == own

@@ -12,9 +12,9 @@ from scipy.spatial.distance import cdist
 from scipy.stats import kurtosis, skew
 
 from crack_lightning.model import novelty as novelty_module
-from crack_lightning.model.looks import NUM_LOOKS, looks
-from crack_lightning.model.networks import features_seen
-from crack_lightning.model.novelty import LARGEST_SAMPLE, Novelty, conformal_limit, sample
+from crack_lightning.model.looks import NUM_STATISTICS, looks
+from crack_lightning.model.networks import feature_network
+from crack_lightning.model.novelty import LARGEST_SAMPLE, OODDetector, conformal_limit, sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
 
 def signs(seed: int, number: int, *, features: int = 6, apart: float = 0.0) -> torch.Tensor:
-    drawn = torch.randn((number, NUM_LOOKS + features), generator=torch.Generator().manual_seed(seed))
-    return drawn + torch.cat([torch.full((NUM_LOOKS,), apart), torch.ones(features)])
+    drawn = torch.randn((number, NUM_STATISTICS + features), generator=torch.Generator().manual_seed(seed))
+    return drawn + torch.cat([torch.full((NUM_STATISTICS,), apart), torch.ones(features)])
 
 
 def test_distances_are_mahalanobis_between_looks_and_euclidean_between_directions() -> None:
     training, tested = signs(0, 300), signs(1, 20)
-    found = Novelty.fitted(training, signs(2, 200)).distances(tested)
-    known, new = training[:, :NUM_LOOKS].double().numpy(), tested[:, :NUM_LOOKS].double().numpy()
+    found = OODDetector.fitted(training, signs(2, 200)).distances(tested)
+    known, new = training[:, :NUM_STATISTICS].double().numpy(), tested[:, :NUM_STATISTICS].double().numpy()
     inverse = np.linalg.inv(np.cov(known.T, bias=True))
     expected = np.sort(cdist(new, known, "mahalanobis", VI=inverse), axis=1)[:, 4]
     np.testing.assert_allclose(found[0], expected, rtol=2e-3)
     unit = [
         part / np.linalg.norm(part, axis=1, keepdims=True)
-        for part in (tested[:, NUM_LOOKS:].numpy(), training[:, NUM_LOOKS:].numpy())
+        for part in (tested[:, NUM_STATISTICS:].numpy(), training[:, NUM_STATISTICS:].numpy())
     ]
     np.testing.assert_allclose(found[1], np.sort(cdist(*unit), axis=1)[:, 4], atol=2e-3)
 
@@ -44,7 +44,12 @@ def test_distances_are_mahalanobis_between_looks_and_euclidean_between_direction
 def test_ninety_nine_of_a_hundred_new_tiles_of_the_same_kind_pass() -> None:
     marked = [
         float(
-            (Novelty.fitted(signs(3 * seed, 150), signs(3 * seed + 1, 199)).of(signs(3 * seed + 2, 300)) > 1)
+            (
+                OODDetector.fitted(signs(3 * seed, 150), signs(3 * seed + 1, 199)).of(
+                    signs(3 * seed + 2, 300)
+                )
+                > 1
+            )
             .float()
             .mean()
         )
@@ -60,19 +65,19 @@ def test_the_limit_is_the_conformal_quantile(number: int, rank: int) -> None:
 
 
 def test_tiles_that_look_otherwise_are_foreign_even_where_features_tell_nothing() -> None:
-    novelty = Novelty.fitted(signs(0, 300), signs(1, 300))
+    novelty = OODDetector.fitted(signs(0, 300), signs(1, 300))
     assert (novelty.of(signs(2, 50, apart=5.0)) > 1).all()
     assert (novelty.of(signs(3, 50)) <= 1).float().mean() > 0.9
 
 
 def test_a_network_without_features_is_judged_by_looks_alone() -> None:
-    novelty = Novelty.fitted(signs(0, 300, features=0), signs(1, 300, features=0))
+    novelty = OODDetector.fitted(signs(0, 300, features=0), signs(1, 300, features=0))
     assert len(novelty.distances(signs(2, 5, features=0))) == 1
     assert (novelty.of(signs(2, 50, features=0, apart=5.0)) > 1).all()
 
 
 def test_a_novelty_that_does_not_fit_is_refused() -> None:
-    novelty = Novelty.fitted(signs(0, 30), signs(1, 30))
+    novelty = OODDetector.fitted(signs(0, 30), signs(1, 30))
     with pytest.raises(ValueError, match=r"looks a tile are expected, got \[\(30, 3\)"):
         dataclasses.replace(novelty, looks=novelty.looks[:, :3])
     with pytest.raises(ValueError, match="30 directions are expected, got 29"):
@@ -81,7 +86,7 @@ def test_a_novelty_that_does_not_fit_is_refused() -> None:
 
 def test_no_more_distances_than_of_so_many_tiles_are_ever_held(monkeypatch: pytest.MonkeyPatch) -> None:
     training, tested = signs(0, 300), signs(1, 1030)
-    at_once = novelty_module.Novelty.fitted(training, signs(2, 500))
+    at_once = novelty_module.OODDetector.fitted(training, signs(2, 500))
     expected = at_once.of(tested)
     held: list[int] = []
     neighbour = novelty_module._neighbour
@@ -92,7 +97,7 @@ def test_no_more_distances_than_of_so_many_tiles_are_ever_held(monkeypatch: pyte
 
     monkeypatch.setattr(novelty_module, "MOST_COMPARED", 100)
     monkeypatch.setattr(novelty_module, "_neighbour", watched)
-    found = Novelty.fitted(training, signs(2, 500))
+    found = OODDetector.fitted(training, signs(2, 500))
     torch.testing.assert_close(found.of(tested), expected, rtol=1e-5, atol=1e-6)
     assert found.limit == pytest.approx(at_once.limit, rel=1e-5)
     assert max(held) == 100 * 300
@@ -104,10 +109,10 @@ def test_a_tested_batch_leaves_its_scores_and_none_of_its_features(
 ) -> None:
     classifier = build_classifier(name="resnet10t").eval()
     images = torch.randint(256, (60, 3, 48, 48), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    with torch.inference_mode(), features_seen(classifier) as features:
+    with torch.inference_mode(), feature_network(classifier) as features:
         classifier(images)
     all_signs = torch.cat([looks(images), features[0]], dim=1)
-    classifier.novelty = Novelty.fitted(all_signs[:30], all_signs[30:])
+    classifier.novelty = OODDetector.fitted(all_signs[:30], all_signs[30:])
     with torch.inference_mode():
         for start in range(0, 60, 20):
             part = slice(start, start + 20)
@@ -141,7 +146,7 @@ def test_looks_of_any_size_are_finite_and_a_tiles_own(size: int) -> None:
     )
     images[0], images[1] = 0, 255
     found = looks(images)
-    assert found.shape == (4, NUM_LOOKS)
+    assert found.shape == (4, NUM_STATISTICS)
     assert found.isfinite().all()
     torch.testing.assert_close(looks(images[2:3]), found[2:3], rtol=1e-4, atol=1e-4)
 

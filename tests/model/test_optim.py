@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from crack_lightning.errors import ConfigError
-from crack_lightning.model.optim import OPTIMIZERS, build_optimizer, build_scheduler, rate_factor
+from crack_lightning.model.optim import OPTIMIZERS, build_optimizer, build_scheduler, lr_factor
 
 SCHEDULES = ("one_cycle", "cosine", "constant", "step")
 
@@ -92,7 +92,7 @@ def test_an_unknown_optimizer_and_one_with_nothing_to_do_are_refused() -> None:
 
 
 def factors(name: str, *, steps: int = 100, warmup: float = 0.2) -> list[float]:
-    return [rate_factor(s, name=name, total_steps=steps, warmup_fraction=warmup) for s in range(steps + 3)]
+    return [lr_factor(s, name=name, total_steps=steps, warmup_fraction=warmup) for s in range(steps + 3)]
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

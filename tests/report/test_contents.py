@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from crack_lightning.data.groups import joined_groups
-from crack_lightning.report.contents import data_statement, report_contents, to_json, to_plain
+from crack_lightning.data.groups import merge_groups
+from crack_lightning.report.contents import data_statement, report_contents, to_builtin, to_json
 from crack_lightning.report.evidence_figures import detection_figure
-from crack_lightning.report.width_section import width_section
+from crack_lightning.report.width_section import pod_section
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ def test_a_group_in_two_splits_is_counted_and_an_unknown_one_is_not(draw_run: Dr
 def test_sets_of_twins_are_not_taken_for_photos(draw_run: DrawRun) -> None:
     table, _ = draw_run()
     table = replace(table, group=np.full(len(table), ""))
-    statement = data_statement(joined_groups(table, twins=np.array([[0, 1], [2, 3]]), clues=None))
+    statement = data_statement(merge_groups(table, twins=np.array([[0, 1], [2, 3]]), clues=None))
     assert statement["tiles_without_group"] == len(table)
     assert sum(row["groups"] for row in statement["splits"].values()) == 0
 
@@ -119,7 +119,7 @@ def test_widths_are_told_in_millimetres_and_with_false_calls(draw_run: DrawRun) 
     detection = contents["detection"]
     assert detection["estimable"]
     assert detection["false_call_rate"] == pytest.approx((score[predictions.label == 1] >= 0.5).mean())
-    first, _ = width_section(contents["recall_by_width"], detection).blocks[:2]
+    first, _ = pod_section(contents["recall_by_width"], detection).blocks[:2]
     assert f"{detection['a90_px']:.1f} px ({0.2 * detection['a90_px']:.2g} mm)" in str(first)
     figure = detection_figure(detection)
     figure.draw_without_rendering()
@@ -149,7 +149,7 @@ def test_plain_values_hold_no_number_that_json_lacks() -> None:
         "path": Path("a") / "b",
         4: (True, None),
     }
-    assert to_plain(value) == {
+    assert to_builtin(value) == {
         "nan": None,
         "array": [1.5, None],
         "numpy": 3,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from crack_lightning.evaluation.strata import quarters
-from crack_lightning.report.error_sections import gathering_section
-from crack_lightning.report.error_strata import error_strata
+from crack_lightning.report.error_sections import slices_section
+from crack_lightning.report.error_strata import error_slices
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ def found(draw_run: DrawRun) -> Found:
     looks = np.random.default_rng(2).random((2, len(table)))
     table = replace(table, extra=table.extra | {"brightness": looks[0], "sharpness": looks[1]})
     predicted = predictions.probability.argmax(axis=1)
-    return error_strata(predictions, table, predicted), table, predictions, predicted != predictions.label
+    return error_slices(predictions, table, predicted), table, predictions, predicted != predictions.label
 
 
 def test_quarters_hold_equally_many_tiles_and_every_one_once() -> None:
@@ -72,14 +72,14 @@ def test_widths_are_of_cracks_and_distractors_of_other_tiles(found: Found) -> No
 def test_one_source_is_no_part_and_what_is_unknown_has_none(draw_run: DrawRun) -> None:
     table, predictions = draw_run()
     table = replace(table, extra={}, group=np.full(len(table), ""))
-    found = error_strata(predictions, table, predictions.probability.argmax(axis=1))
+    found = error_slices(predictions, table, predictions.probability.argmax(axis=1))
     assert found["source"] is found["brightness"] is found["crack_width"] is found["distractor"] is None
     assert found["group"] is None
-    assert gathering_section(found).blocks == []
+    assert slices_section(found).blocks == []
 
 
 def test_every_slice_has_an_interval_but_the_groups_chosen_for_their_errors(found: Found) -> None:
-    rows, text = found[0], gathering_section(found[0]).blocks
+    rows, text = found[0], slices_section(found[0]).blocks
     assert {row["interval"] for row in rows["group"]} == {None}
     assert any(str(block).startswith("A single group has no interval") for block in text)
     for key in ("brightness", "sharpness", "crack_width", "distractor"):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from crack_lightning.evaluation.predictions import Predictions
-from crack_lightning.report.explanations import MOST_MEASURED, _spread, explain_test
+from crack_lightning.report.explanations import MOST_MEASURED, _spread, explain_test_tiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,7 @@ def test_errors_come_worst_first_and_every_shown_tile_has_its_map(
     tested: tuple[TileTable, Predictions], classifier: Build
 ) -> None:
     table, predictions = tested
-    found = explain_test(classifier("mobilenetv3_small_100"), table, predictions, threshold=0.5)
+    found = explain_test_tiles(classifier("mobilenetv3_small_100"), table, predictions, threshold=0.5)
     assert found is not None
     missed = found.shown["Tiles of crack that were missed"]
     wrong = (predictions.label == 0) & (predictions.probability[:, 0] < 0.5)
@@ -64,7 +64,7 @@ def test_a_set_without_cracks_has_nothing_to_show(
     rows = predictions.label == 1
     right = np.tile(np.array([[0.1, 0.9]], np.float32), (rows.sum(), 1))
     intact = Predictions(index=predictions.index[rows], label=predictions.label[rows], probability=right)
-    found = explain_test(classifier("mobilenetv3_small_100"), table, intact, threshold=0.5)
+    found = explain_test_tiles(classifier("mobilenetv3_small_100"), table, intact, threshold=0.5)
     assert found is not None
     assert (found.shown, found.maps, found.localisation) == ({}, {}, None)
 
@@ -72,7 +72,7 @@ def test_a_set_without_cracks_has_nothing_to_show(
 def test_a_network_without_maps_leaves_the_report_without_them(
     tested: tuple[TileTable, Predictions], classifier: Build, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert explain_test(classifier("test_vit"), *tested, threshold=0.5) is None
+    assert explain_test_tiles(classifier("test_vit"), *tested, threshold=0.5) is None
     assert "explain: the network 'test_vit' has no map" in caplog.text
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from crack_lightning.report.contents import report_contents
-from crack_lightning.report.foreign import foreign_section, risk_coverage_figure
+from crack_lightning.report.foreign import ood_section, risk_coverage_figure
 from crack_lightning.report.tables import predictions_csv
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def test_marked_tiles_are_counted_with_their_errors(
     assert found["error_rate_of_marked"] == pytest.approx(wrong[novelty > 1].mean())
     assert found["error_rate_of_others"] == pytest.approx(wrong[novelty <= 1].mean())
     assert found["risk_coverage"]["by_probability"]["risk"][-1] == pytest.approx(wrong.mean())
-    told = foreign_section(contents).blocks[0]
+    told = ood_section(contents).blocks[0]
     assert isinstance(told, str)
     assert told.startswith(f"{found['marked']} of {len(novelty)} tiles")
     assert "a limit that 99.00 % of tiles like the validation tiles pass" in told
@@ -67,7 +67,7 @@ def test_a_model_that_tells_no_foreign_tiles_has_no_such_section(
     table, predictions = draw_run()
     contents = contents_with(table, predictions, None)
     assert contents["foreign"] is None
-    assert foreign_section(contents).blocks == []
+    assert ood_section(contents).blocks == []
     assert "novelty" not in predictions_csv(predictions, table).splitlines()[0]
 
 
@@ -99,6 +99,6 @@ def test_areas_and_shares_of_errors_have_intervals(
     values = {**found["area_under_risk"], **{key: found[key] for key in found["intervals"] if key in found}}
     for name, limits in found["intervals"].items():
         assert limits["low"] < values[name] < limits["high"], name
-    blocks = foreign_section(contents).blocks
+    blocks = ood_section(contents).blocks
     assert "Area under the risk-coverage curve (AURC)" in str(blocks[1])
     assert str(blocks[1]).count("95 % CI") == 2

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.data.groups import joined_groups
+from crack_lightning.data.groups import merge_groups
 from crack_lightning.data.left_out import LeftOut
 from crack_lightning.report.contents import report_contents
 from crack_lightning.report.markdown import report_markdown
@@ -71,7 +71,7 @@ def test_unknown_groups_are_said_to_flatter(draw_run: DrawRun) -> None:
 def test_leaked_pairs_are_stated_with_the_accuracy_on_the_other_tiles(draw_run: DrawRun) -> None:
     table, predictions = draw_run()
     assert "No identical file stands on two sides (leaked pairs: 0)." in markdown_of((table, predictions))
-    searched = joined_groups(table, twins=np.empty((0, 2), np.int64), clues=None)
+    searched = merge_groups(table, twins=np.empty((0, 2), np.int64), clues=None)
     told = "No identical file and no twin stands on two sides (leaked pairs: 0)."
     assert told in markdown_of((searched, predictions))
     tested = table.with_columns(split=np.full(len(table), "test"))

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from crack_lightning.errors import ConfigError
-from crack_lightning.sweep.composing import require_same
+from crack_lightning.sweep.composing import check_unchanged
 
 
 def test_where_runs_are_and_how_they_show_themselves_may_change() -> None:
     was = {"seed": 0, "outputs": "a", "progress": True}
-    require_same("job 0", was, {"seed": 0, "outputs": "b", "progress": False})
+    check_unchanged("job 0", was, {"seed": 0, "outputs": "b", "progress": False})
 
 
 @pytest.mark.parametrize(
@@ -25,4 +25,4 @@ def test_where_runs_are_and_how_they_show_themselves_may_change() -> None:
 )
 def test_another_configuration_is_refused_with_what_differs(now: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        require_same("job 3", {"seed": 0, "model": {"name": "a"}}, now)
+        check_unchanged("job 3", {"seed": 0, "model": {"name": "a"}}, now)

@@ -15,10 +15,10 @@ from crack_lightning.model.backbones import count_parameters
 from crack_lightning.model.heads import build_network
 from crack_lightning.sweep.disk import (
     REPORT_BYTES,
-    KeptWeights,
+    WeightRetention,
+    check_disk_space,
     expected_bytes,
-    require_room,
-    weights_of_jobs,
+    weight_bytes,
 )
 from crack_lightning.sweep.journal import DONE, FAILED, PRUNED, Job
 
@@ -53,7 +53,7 @@ def test_by_default_all_jobs_keep_their_weights_and_a_pruned_one_has_nothing_to_
     tmp_path: Path,
 ) -> None:
     jobs = done_jobs(tmp_path)
-    KeptWeights("all", jobs)
+    WeightRetention("all", jobs)
     assert files(jobs) == {number: ["best.ckpt"] for number in range(9)} | {9: ["best.ckpt", "last.ckpt"]}
 
 
@@ -61,8 +61,8 @@ def test_by_default_all_jobs_keep_their_weights_and_a_pruned_one_has_nothing_to_
 def test_the_five_best_on_validation_keep_their_weights(tmp_path: Path, *, broken_off: bool) -> None:
     jobs = done_jobs(tmp_path)
     if broken_off:
-        KeptWeights("best", jobs[:6])
-    KeptWeights("best", jobs)
+        WeightRetention("best", jobs[:6])
+    WeightRetention("best", jobs)
     kept = sorted(range(len(ACCURACY)), key=lambda number: -ACCURACY[number])[:5]
     assert files(jobs) == {number: ["best.ckpt"] for number in kept} | {9: ["best.ckpt", "last.ckpt"]}
     assert all((job.folder / "state.json").exists() for job in jobs[:8])
@@ -72,13 +72,13 @@ def test_the_best_of_a_search_are_by_its_first_objective(tmp_path: Path) -> None
     jobs = done_jobs(tmp_path)[:8]
     for job, seconds in zip(jobs, (8, 7, 6, 5, 4, 3, 2, 1), strict=True):
         job.values = {"seconds": seconds, "val/accuracy": 0.5}
-    KeptWeights("best", jobs)
+    WeightRetention("best", jobs)
     assert list(files(jobs)) == [3, 4, 5, 6, 7]
 
 
 def test_none_keeps_only_what_a_failed_job_may_go_on_from(tmp_path: Path) -> None:
     jobs = done_jobs(tmp_path)
-    KeptWeights("none", jobs)
+    WeightRetention("none", jobs)
     assert files(jobs) == {9: ["best.ckpt", "last.ckpt"]}
 
 
@@ -104,13 +104,13 @@ def test_weights_are_reckoned_without_training_and_unknown_networks_are_left_to_
         image_size=64,
     )
     size = 4 * count_parameters(network)
-    assert weights_of_jobs([{"model": model} for model in models]) == [size, 0, size]
+    assert weight_bytes([{"model": model} for model in models]) == [size, 0, size]
 
 
 def test_a_disk_without_room_is_named_with_what_would_take_less(tmp_path: Path) -> None:
-    require_room(1000, tmp_path / "not" / "there yet", keep="all")
+    check_disk_space(1000, tmp_path / "not" / "there yet", keep="all")
     with pytest.raises(CrackLightningError, match=r"need about 1000000000\.0 GB.* set sweep\.keep=best, "):
-        require_room(10**18, tmp_path, keep="all")
+        check_disk_space(10**18, tmp_path, keep="all")
 
 
 def test_a_sweep_that_the_disk_has_no_room_for_is_not_begun(

@@ -9,7 +9,7 @@ import pytest
 
 from crack_lightning.cli import main
 from crack_lightning.errors import ConfigError, DataError
-from crack_lightning.sweep.disk import KeptWeights
+from crack_lightning.sweep.disk import WeightRetention
 from crack_lightning.sweep.journal import DONE, Job, Journal
 from crack_lightning.sweep.spaces import Dimension, require_in_space
 
@@ -161,7 +161,7 @@ def test_what_a_job_left_may_be_damaged(content: str, tmp_path: Path) -> None:
     for path in (tmp_path / "state.json", tmp_path / "report" / "report.json"):
         path.write_text(content, encoding="utf-8")
     with pytest.raises(DataError, match=r"state\.json' is damaged"):
-        KeptWeights("none", [job])
+        WeightRetention("none", [job])
     with pytest.raises(DataError, match=r"report\.json' is damaged"):
         job.metrics()
     assert (tmp_path / "checkpoints").is_dir()

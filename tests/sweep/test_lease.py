@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from crack_lightning.errors import Interrupted
-from crack_lightning.processes import sigterm_raises
+from crack_lightning.processes import raise_on_sigterm
 from crack_lightning.run_folder import LEASE
-from crack_lightning.sweep.lease import PULSE, Lease, leased
+from crack_lightning.sweep.lease import PULSE, Heartbeat, watch_heartbeat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 QUICK_S = 1.0
 
 
-def held(folder: Path, silent: threading.Event | None = None) -> Lease:
-    return Lease(folder, silent=(silent or threading.Event()).set, patience_s=QUICK_S)
+def held(folder: Path, silent: threading.Event | None = None) -> Heartbeat:
+    return Heartbeat(folder, silent=(silent or threading.Event()).set, patience_s=QUICK_S)
 
 
 @contextlib.contextmanager
 def working(folder: Path, token: str) -> Iterator[None]:
-    with sigterm_raises(), leased(folder, token, patience_s=QUICK_S):
+    with raise_on_sigterm(), watch_heartbeat(folder, token, patience_s=QUICK_S):
         yield
 
 

@@ -16,7 +16,7 @@ from trivial_jobs import Quiet, planned, work
 
 from crack_lightning.sweep.jobs import CONSOLE, ENDS_WITH_SWEEP, OUTCOME, job_context
 from crack_lightning.sweep.journal import DONE, FAILED, PLANNED, PRUNED, Job, Journal
-from crack_lightning.sweep.running import Grid, Runner
+from crack_lightning.sweep.running import JobQueue, Scheduler
 
 
 def start(folder: Path, *, at_once: int = 1, **settings: Any) -> subprocess.Popen[bytes]:
@@ -158,7 +158,7 @@ def test_a_sweep_that_is_asked_to_stop_stops_its_jobs_and_can_go_on(tmp_path: Pa
 
 
 def test_a_job_that_ends_while_its_sweep_is_stopped_is_judged_all_the_same(tmp_path: Path) -> None:
-    class Judging(Grid):
+    class Judging(JobQueue):
         def ended(self, job: Job) -> None:
             job.values = {"val/loss": 0.5}
 
@@ -170,7 +170,7 @@ def test_a_job_that_ends_while_its_sweep_is_stopped_is_judged_all_the_same(tmp_p
     source, context = Judging(planned(tmp_path, {"do": ""})), job_context()
     context.set_forkserver_preload([ENDS_WITH_SWEEP])
     with pytest.raises(KeyboardInterrupt):
-        Runner(
+        Scheduler(
             source,
             run=work,
             journal=Journal(tmp_path),

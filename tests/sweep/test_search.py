@@ -11,8 +11,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from crack_lightning.config.sweep import SweepConfig
 from crack_lightning.errors import ConfigError
 from crack_lightning.sweep.journal import DONE, FAILED, PRUNED, Job, Journal
-from crack_lightning.sweep.search import Search, require_searchable
-from crack_lightning.sweep.spaces import Dimension, examples, read_space
+from crack_lightning.sweep.search import Search, check_search
+from crack_lightning.sweep.spaces import Dimension, corner_trials, search_space
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def space(*overrides: str, **only_if: str) -> list[Dimension]:
     conditions = {key.replace("__", "."): value for key, value in only_if.items()}
-    return read_space(OverridesParser.create().parse_overrides(list(overrides)), conditions)
+    return search_space(OverridesParser.create().parse_overrides(list(overrides)), conditions)
 
 
 SPACE = ("optimizer.lr=tag(log, interval(1e-4, 1e-1))", "model.drop_rate=interval(0, 0.4)")
@@ -74,7 +74,7 @@ def test_a_condition_names_another_dimension(only_if: dict[str, str], said: str)
 
 def test_examples_have_every_choice_and_both_ends_of_every_range() -> None:
     dimensions = space("a=x,y", "b=interval(0, 0.5)", "c=range(8, 33, 8)", "d=u,v", d="a=y")
-    found = examples(dimensions)
+    found = corner_trials(dimensions)
     told = {key: [trial[key] for trial in found if key in trial] for key in "abcd"}
     assert {key: set(values) for key, values in told.items()} == {
         "a": {"x", "y"},
@@ -116,7 +116,7 @@ def test_what_optuna_cannot_do_is_refused_with_the_choices(
     settings: dict[str, Any], overrides: Sequence[str], said: str
 ) -> None:
     with pytest.raises(ConfigError, match=said):
-        require_searchable(SweepConfig(**settings), space(*overrides))
+        check_search(SweepConfig(**settings), space(*overrides))
 
 
 def searching(folder: Path, dimensions: list[Dimension], **settings: Any) -> Search:

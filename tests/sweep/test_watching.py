@@ -15,7 +15,7 @@ from rich.console import Console
 from crack_lightning.errors import DataError, Interrupted
 from crack_lightning.sweep import comparison, watching
 from crack_lightning.sweep.journal import DONE, FAILED, PLANNED, RUNNING, Job
-from crack_lightning.sweep.watching import Watch, best_of
+from crack_lightning.sweep.watching import SweepProgress, best_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ def test_a_sweep_says_how_far_it_is_and_what_is_best(tmp_path: Path, *, terminal
     shown = io.StringIO()
     console = Console(file=shown, force_terminal=terminal, width=160)
     all_jobs = jobs(tmp_path)
-    with Watch(all_jobs, tmp_path, total=5, compares=False, console=console) as watch:
+    with SweepProgress(all_jobs, tmp_path, total=5, compares=False, console=console) as watch:
         watch.started(all_jobs[3])
         watch.ended(all_jobs[2])
     watch.close()
@@ -59,7 +59,7 @@ def test_a_sweep_says_how_far_it_is_and_what_is_best(tmp_path: Path, *, terminal
 def test_the_comparison_is_written_when_there_is_time_and_runs_have_ended(tmp_path: Path) -> None:
     written: list[int] = []
 
-    class Counting(Watch):
+    class Counting(SweepProgress):
         def compare(self) -> bool:
             written.append(len(written))
             return super().compare()
@@ -78,7 +78,7 @@ def test_the_comparison_is_written_when_there_is_time_and_runs_have_ended(tmp_pa
 def test_the_best_of_a_search_is_by_its_first_objective(tmp_path: Path) -> None:
     found = jobs(tmp_path)[:2]
     found[0].values, found[1].values = {"val/loss": 0.1, "seconds": 9.0}, {"val/loss": 0.2, "seconds": 1.0}
-    best = best_of(found)
+    best = best_job(found)
     assert best is not None
     assert best.number == 0
 
@@ -106,7 +106,9 @@ def test_nothing_that_prevents_the_comparison_ends_a_sweep(
 ) -> None:
     monkeypatch.setattr(comparison, "write_comparison", fail(error))
     shown = io.StringIO()
-    watch = Watch(jobs(tmp_path), tmp_path, total=5, compares=True, console=Console(file=shown, width=400))
+    watch = SweepProgress(
+        jobs(tmp_path), tmp_path, total=5, compares=True, console=Console(file=shown, width=400)
+    )
     watch.waits()
     watch.ended(watch.jobs[0])
     watch.waits()
@@ -128,7 +130,9 @@ def test_a_folder_that_takes_no_file_ends_no_sweep_and_the_traceback_is_printed(
     for name in ("write_text", "write_jobs_table"):
         monkeypatch.setattr(watching, name, fail(full))
     shown = io.StringIO()
-    watch = Watch(jobs(tmp_path), tmp_path, total=5, compares=True, console=Console(file=shown, width=400))
+    watch = SweepProgress(
+        jobs(tmp_path), tmp_path, total=5, compares=True, console=Console(file=shown, width=400)
+    )
     for job in watch.jobs:
         watch.ended(job)
     watch.close()
@@ -141,7 +145,7 @@ def test_pictures_that_cannot_be_drawn_end_no_sweep(tmp_path: Path) -> None:
     shown = io.StringIO()
     console = Console(file=shown, width=400)
     drawn = fail(ValueError("no variance"))
-    watch = Watch(jobs(tmp_path), tmp_path, total=5, compares=True, console=console, pictures=drawn)
+    watch = SweepProgress(jobs(tmp_path), tmp_path, total=5, compares=True, console=console, pictures=drawn)
     watch.close()
     assert "(ValueError: no variance)" in shown.getvalue()
 
@@ -153,7 +157,7 @@ def test_a_report_of_another_form_counts_as_no_figures(content: str, tmp_path: P
     found = jobs(tmp_path)
     (found[1].folder / "report" / "report.json").write_text(content, encoding="utf-8")
     shown = io.StringIO()
-    watch = Watch(found, tmp_path, total=5, compares=True, console=Console(file=shown, width=400))
+    watch = SweepProgress(found, tmp_path, total=5, compares=True, console=Console(file=shown, width=400))
     watch.ended(found[1])
     watch.close()
     assert "best so far job 0 (accuracy 0.7000)" in shown.getvalue()
@@ -166,14 +170,16 @@ def test_a_stop_that_is_asked_for_is_no_failure_of_the_comparison(
         raise Interrupted(15)
 
     monkeypatch.setattr(comparison, "write_comparison", stop)
-    watch = Watch(jobs(tmp_path), tmp_path, total=5, compares=True, console=Console(file=io.StringIO()))
+    watch = SweepProgress(
+        jobs(tmp_path), tmp_path, total=5, compares=True, console=Console(file=io.StringIO())
+    )
     with pytest.raises(Interrupted):
         watch.close()
 
 
 def test_overrides_are_told_apart_as_jobs_are_added(tmp_path: Path) -> None:
     growing = jobs(tmp_path)[:1]
-    watch = Watch(growing, tmp_path, total=3, compares=False, console=Console(file=io.StringIO()))
+    watch = SweepProgress(growing, tmp_path, total=3, compares=False, console=Console(file=io.StringIO()))
     assert watch.own(growing[0]) == ["a=1", "b=[0]"]
     growing += jobs(tmp_path / "more")[1:3]
     assert [watch.own(job) for job in growing] == [["b=[0]"], ["b=[1]"], ["b=[2]"]]

@@ -17,8 +17,8 @@ import numpy as np
 from crack_lightning.errors import Pruned
 from crack_lightning.sweep.jobs import ENDS_WITH_SWEEP, OUTCOME, job_context
 from crack_lightning.sweep.journal import Job, Journal
-from crack_lightning.sweep.launching import LauncherRun
-from crack_lightning.sweep.running import Grid, Runner
+from crack_lightning.sweep.launching import SubmittedRun
+from crack_lightning.sweep.running import JobQueue, Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from crack_lightning.sweep.jobs import Run
 
 
-class EndsPoorJobs(Grid):
+class EndsPoorJobs(JobQueue):
     """Ends jobs whose loss is above 1 after two fifths of their epochs."""
 
     def report(self, job: Job, done: float, figures: Mapping[str, float]) -> bool:
@@ -102,8 +102,8 @@ def main(folder: Path, settings: dict[str, Any]) -> None:
     run: Run = work
     if node := settings.pop("launcher", None):
         named = importlib.import_module("trivial_jobs").work  # not __main__'s, which is nothing elsewhere
-        run = LauncherRun(run=named, command="train", node=node, patience_s=settings.pop("patience_s"))
-    Runner(left, run=run, journal=journal, watcher=Quiet(), context=context, **settings).work()
+        run = SubmittedRun(run=named, command="train", node=node, patience_s=settings.pop("patience_s"))
+    Scheduler(left, run=run, journal=journal, watcher=Quiet(), context=context, **settings).work()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from crack_lightning.errors import CrackLightningError, DataError
-from crack_lightning.training.checkpoints import WholeCheckpointIO
+from crack_lightning.training.checkpoints import AtomicCheckpointIO
 from crack_lightning.training.state import RunState
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ CHECKPOINT = {"state_dict": {"w": torch.ones(2)}, "hyper_parameters": {"a": 1}, 
 
 def test_only_the_model_of_the_best_checkpoint_is_kept(tmp_path: Path) -> None:
     for name in ("best.ckpt", "last.ckpt"):
-        WholeCheckpointIO().save_checkpoint(CHECKPOINT, tmp_path / name)
+        AtomicCheckpointIO().save_checkpoint(CHECKPOINT, tmp_path / name)
     best, last = (torch.load(tmp_path / name, weights_only=True) for name in ("best.ckpt", "last.ckpt"))
     assert last.keys() - best.keys() == {"optimizer_states"}
 
@@ -27,7 +27,7 @@ def test_a_full_disk_is_an_error_and_leaves_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "last.ckpt"
-    WholeCheckpointIO().save_checkpoint(CHECKPOINT, path)
+    AtomicCheckpointIO().save_checkpoint(CHECKPOINT, path)
     before = path.read_bytes()
 
     def full(checkpoint: Any, where: Path) -> None:
@@ -36,7 +36,7 @@ def test_a_full_disk_is_an_error_and_leaves_the_old_file(
 
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(CrackLightningError, match=r"cannot write .*last\.ckpt.*No space left"):
-        WholeCheckpointIO().save_checkpoint(CHECKPOINT, path)
+        AtomicCheckpointIO().save_checkpoint(CHECKPOINT, path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["last.ckpt"]
 

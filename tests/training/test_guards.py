@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from crack_lightning.errors import CrackLightningError, Interrupted
-from crack_lightning.training.guards import FiniteLoss, StopRequests
+from crack_lightning.training.guards import FiniteLoss, StopSignals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +61,7 @@ def test_losses_that_are_checked_together_end_the_run_before_a_checkpoint(hook: 
 
 
 def ask_to_stop() -> None:
-    with StopRequests() as requests:
+    with StopSignals() as requests:
         with pytest.raises(Interrupted, match="signal 15"):
             os.kill(os.getpid(), signal.SIGTERM)
         requests.deferred = True
@@ -77,6 +77,6 @@ def test_a_stop_is_granted_at_once_unless_a_step_is_running(apart: Callable[...,
 
 def test_signals_are_given_back() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    with StopRequests():
+    with StopSignals():
         assert signal.getsignal(signal.SIGTERM) != before
     assert signal.getsignal(signal.SIGTERM) == before

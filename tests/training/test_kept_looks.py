@@ -13,7 +13,7 @@ from crack_lightning.data.datamodule import CrackDataModule
 from crack_lightning.data.sources.synthetic import load as drawn
 from crack_lightning.model import looks as measure
 from crack_lightning.training import kept_looks
-from crack_lightning.training.kept_looks import KeptLooks
+from crack_lightning.training.kept_looks import CachedStatistics
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,8 +37,8 @@ def tiles(tmp_path: Path) -> CrackDataModule:
     )
 
 
-def kept(tiles: CrackDataModule, cache: Path) -> KeptLooks:
-    return KeptLooks(tiles, ROWS, digest="of these", cache=cache)
+def kept(tiles: CrackDataModule, cache: Path) -> CachedStatistics:
+    return CachedStatistics(tiles, ROWS, digest="of these", cache=cache)
 
 
 def test_what_is_seen_and_what_is_read_is_measured_alike_and_once(

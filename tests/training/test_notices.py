@@ -13,7 +13,7 @@ import pytorch_lightning as pl
 from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard import SummaryWriter
 
-from crack_lightning.training.notices import settled_warnings
+from crack_lightning.training.notices import filter_warnings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,7 @@ def test_the_writers_thread_leaves_a_full_disk_to_whoever_writes(
         raise OSError(reason, os.strerror(reason))
 
     monkeypatch.setattr(RecordWriter, "write", fail)
-    with settled_warnings():
+    with filter_warnings():
         with pytest.raises(OSError, match=os.strerror(reason)):
             SummaryWriter(str(tmp_path))
         for thread in threading.enumerate():
@@ -53,7 +53,7 @@ def test_other_threads_tell_of_a_full_disk(told: list[threading.ExceptHookArgs])
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     hook = threading.excepthook
-    with settled_warnings():
+    with filter_warnings():
         thread = threading.Thread(target=fail)
         thread.start()
         thread.join()
@@ -68,7 +68,7 @@ def test_on_a_cluster_nobody_is_sent_to_srun(tmp_path: Path, monkeypatch: pytest
         warnings.simplefilter("error")
         with pytest.raises(UserWarning, match="`srun`"):
             trainer()
-        with settled_warnings():
+        with filter_warnings():
             trainer()
 
 

@@ -12,22 +12,22 @@ import torch
 from torch import distributed
 
 from crack_lightning.errors import CrackLightningError
-from crack_lightning.training.guards import StopRequests
-from crack_lightning.training.ranks import in_ranks
+from crack_lightning.training.guards import StopSignals
+from crack_lightning.training.ranks import launch_ddp
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from crack_lightning.training.rank import Rank
+    from crack_lightning.training.rank import Worker
 
 
-def together(work: Callable[[Rank], None], log: Path) -> None:
-    with StopRequests() as requests:
-        in_ranks(work, total=2, gpus=False, threads=1, log=log, requests=requests)
+def together(work: Callable[[Worker], None], log: Path) -> None:
+    with StopSignals() as requests:
+        launch_ddp(work, total=2, gpus=False, threads=1, log=log, requests=requests)
 
 
-def _one_fails(rank: Rank) -> None:
+def _one_fails(rank: Worker) -> None:
     if rank.number == 1:
         assert torch.get_num_threads() == 1
         raise ZeroDivisionError("10 / 0")
@@ -43,7 +43,7 @@ def test_what_a_process_raises_is_raised_with_its_traceback(tmp_path: Path) -> N
     assert not multiprocessing.active_children()
 
 
-def _one_is_killed(rank: Rank) -> None:
+def _one_is_killed(rank: Worker) -> None:
     if rank.number == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     distributed.barrier()

@@ -91,7 +91,7 @@ def require_mapping(key: str, value: object, *, of: type, wanted: str) -> None:
     raise ConfigError(f"{key}: expected {wanted}, got {value!r}.")
 
 
-def unread(
+def unused_keys(
     node: object, prefix: str, keys: Collection[str], *, by: str, mend: str = "leave it out"
 ) -> list[str]:
     """List the keys of a node that differ from their defaults although a command does not read them.

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 
 from omegaconf import MISSING
 
-from crack_lightning.config.checks import require_choice, require_range, unread
+from crack_lightning.config.checks import require_choice, require_range, unused_keys
 from crack_lightning.config.data import DataConfig
 from crack_lightning.config.recipe import ENGINES
 from crack_lightning.config.sweep import SweepConfig
@@ -46,8 +46,8 @@ class EvaluateConfig:
         """List every contradiction between the nodes."""
         of_split = [item.name for item in fields(self.data.split)]
         unused = [
-            *unread(self.data, "data", ("sampler", "mix", *_SIDES), by="evaluate"),
-            *unread(self.data.split, "data.split", of_split, by="evaluate"),
+            *unused_keys(self.data, "data", ("sampler", "mix", *_SIDES), by="evaluate"),
+            *unused_keys(self.data.split, "data.split", of_split, by="evaluate"),
         ]
         machine = [
             *_machine_problems(self.trainer, by="evaluate"),
@@ -92,9 +92,9 @@ class AuditConfig:
         of_split = [item.name for item in fields(self.data.split) if item.name != "recover_photos"]
         return [
             *self.data.problems(),
-            *unread(self.data, "data", unused, by="audit"),
-            *unread(self.data.split, "data.split", of_split, by="audit"),
-            *unread(self.trainer, "trainer", others, by="audit"),
+            *unused_keys(self.data, "data", unused, by="audit"),
+            *unused_keys(self.data.split, "data.split", of_split, by="audit"),
+            *unused_keys(self.trainer, "trainer", others, by="audit"),
         ]
 
 
@@ -184,7 +184,7 @@ class CompareConfig:
 
 def _machine_problems(trainer: TrainerConfig, *, by: str) -> list[str]:
     training = [item.name for item in fields(trainer) if item.name not in MACHINE_KEYS]
-    return [*trainer.problems(), *unread(trainer, "trainer", training, by=by)]
+    return [*trainer.problems(), *unused_keys(trainer, "trainer", training, by=by)]
 
 
 def _engine_problems(engine: str, trainer: TrainerConfig) -> list[str]:

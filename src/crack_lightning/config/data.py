@@ -12,9 +12,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from crack_lightning.config.checks import require_choice, require_mapping, require_range, require_seed
 from crack_lightning.config.class_names import read_class_names
-from crack_lightning.config.sources import DrawnConfig, MaskedConfig, PaintedConfig
+from crack_lightning.config.sources import MaskedConfig, PaintedConfig, SyntheticConfig
 from crack_lightning.config.split import SplitConfig
-from crack_lightning.config.suggest import explain
+from crack_lightning.config.suggest import explain_error
 from crack_lightning.errors import ConfigError, DataError, nearest
 from crack_lightning.literals import all_escaped
 
@@ -99,7 +99,7 @@ class DataConfig:
     train_sources: list[str] = field(default_factory=list)
     test_sources: list[str] = field(default_factory=list)
     split: SplitConfig = field(default_factory=SplitConfig)
-    drawn: DrawnConfig = field(default_factory=DrawnConfig)
+    drawn: SyntheticConfig = field(default_factory=SyntheticConfig)
     masked: MaskedConfig = field(default_factory=MaskedConfig)
     painted: PaintedConfig = field(default_factory=PaintedConfig)
 
@@ -192,7 +192,7 @@ class DataConfig:
 
 
 @contextmanager
-def naming_part(name: str) -> Iterator[None]:
+def prefix_source_keys(name: str) -> Iterator[None]:
     """Let the block's errors about a source tell of its keys below ``data.sources``."""
     try:
         yield
@@ -218,11 +218,11 @@ def _part(name: str, node: Any) -> DataConfig:
         if not isinstance(node.get(part, {}), dict):
             raise ConfigError(f"{key}.{part}: expected keys and their values, got {node[part]!r}.")
     try:
-        with naming_part(name):
+        with prefix_source_keys(name):
             merged = OmegaConf.merge(OmegaConf.structured(DataConfig), all_escaped(node))
             return cast("DataConfig", OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{key}.{explain(error, schema=DataConfig)}") from None
+        raise ConfigError(f"{key}.{explain_error(error, schema=DataConfig)}") from None
 
 
 def _defaults() -> dict[str, Any]:

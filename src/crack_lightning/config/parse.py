@@ -16,7 +16,7 @@ from crack_lightning.config.commands import (
     EvaluateConfig,
     PredictConfig,
 )
-from crack_lightning.config.suggest import explain
+from crack_lightning.config.suggest import explain_error
 from crack_lightning.config.train import TrainConfig
 from crack_lightning.errors import ConfigError
 from crack_lightning.literals import all_escaped
@@ -53,7 +53,7 @@ def plugin_names(composed: DictConfig) -> list[str]:
         plain = OmegaConf.to_container(OmegaConf.create({"plugins": composed.plugins}), resolve=True)
         return cast("TrainConfig", OmegaConf.merge(_node(TrainConfig), plain)).plugins
     except OmegaConfBaseException as error:
-        raise ConfigError(explain(error, schema=TrainConfig)) from error
+        raise ConfigError(explain_error(error, schema=TrainConfig)) from error
 
 
 def register_schemas() -> None:
@@ -81,7 +81,7 @@ def parse(composed: DictConfig, schema: type[T]) -> T:
         merged = OmegaConf.merge(_node(schema), all_escaped(plain))
         config = cast("T", OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:
-        raise ConfigError(explain(error, schema=schema)) from error
+        raise ConfigError(explain_error(error, schema=schema)) from error
     if problems := config.problems():
         raise ConfigError("\n".join(problems))
     return config

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from crack_lightning.config.checks import require_choice, require_range, unread
+from crack_lightning.config.checks import require_choice, require_range, unused_keys
 
 RECIPES = ("scratch", "finetune", "frozen", "probe", "probe_then_finetune")
 ENGINES = ("auto", "eager", "eager_bf16", "openvino", "openvino_bf16")
@@ -113,7 +113,7 @@ class RecipeConfig:
                     f"recipe.{key}: recipe={self.name} does not read it; use {others}, or leave it out."
                 )
         if self.name == "probe":
-            found += unread(self.loss, "recipe.loss", ("name", "label_smoothing"), by="recipe=probe")
+            found += unused_keys(self.loss, "recipe.loss", ("name", "label_smoothing"), by="recipe=probe")
         if self.loss.name != "focal" and self.loss.focal_gamma != LossConfig.focal_gamma:
             found.append(
                 f"recipe.loss.focal_gamma: recipe.loss.name={self.loss.name} does not read it; "

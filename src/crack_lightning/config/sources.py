@@ -9,7 +9,7 @@ from crack_lightning.config.checks import require_choice, require_range
 
 
 @dataclass
-class DrawnConfig:
+class SyntheticConfig:
     """What ``data=synthetic`` draws.
 
     Attributes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 
-from crack_lightning.config.checks import require_choice, require_range, require_seed, unread
+from crack_lightning.config.checks import require_choice, require_range, require_seed, unused_keys
 from crack_lightning.errors import ConfigError
 
 
@@ -59,5 +59,5 @@ class SplitConfig:
             others = [
                 item.name for item in fields(self) if item.name not in ("file", "fold", "recover_photos")
             ]
-            found += unread(self, "data.split", others, by="a run that follows data.split.file")
+            found += unused_keys(self, "data.split", others, by="a run that follows data.split.file")
         return found

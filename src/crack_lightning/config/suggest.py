@@ -61,7 +61,7 @@ def nearest_key(key: str, schema: type[Any]) -> str:
     return f"did you mean {match} ({_where(keys[match])})?"
 
 
-def explain(error: BaseException, *, schema: type[Any], conf: Path | None = None) -> str:
+def explain_error(error: BaseException, *, schema: type[Any], conf: Path | None = None) -> str:
     """Turn an error of Hydra or OmegaConf into one sentence.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from crack_lightning.config.checks import require_choice, require_mapping, require_range, unread
+from crack_lightning.config.checks import require_choice, require_mapping, require_range, unused_keys
 from crack_lightning.errors import ConfigError
 
 SEARCHES = ("grid", "random", "tpe", "cmaes")
@@ -72,11 +72,11 @@ class SweepConfig:
             ConfigError: With every setting that was given.
         """
         keys = ("trials", "objectives", "pruner", "prune_after")
-        if self.search == "grid" and (found := unread(self, "sweep", keys, by="a grid")):
+        if self.search == "grid" and (found := unused_keys(self, "sweep", keys, by="a grid")):
             hint = "For a search add hparams_search=tpe, random or cmaes, or sweep.search=… and what to vary."
             raise ConfigError("\n".join([*found, hint]))
         if self.pruner == "none" and (
-            found := unread(self, "sweep", ["prune_after"], by="sweep.pruner=none")
+            found := unused_keys(self, "sweep", ["prune_after"], by="sweep.pruner=none")
         ):
             raise ConfigError(found[0])
 
@@ -91,7 +91,7 @@ class SweepConfig:
         """
         keys = [item.name for item in fields(self)]
         by, mend = "a run without -m", "add -m, or leave it out"
-        found = unread(self, "sweep", keys, by=by, mend=mend)
+        found = unused_keys(self, "sweep", keys, by=by, mend=mend)
         if launcher != "basic":
             found.append(f"hydra/launcher: {by} does not read it, got {launcher}; {mend}.")
         if found:

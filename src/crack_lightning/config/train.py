@@ -6,14 +6,14 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from crack_lightning.config.augmentation import AugmentationConfig
-from crack_lightning.config.checks import require_seed, unread
+from crack_lightning.config.checks import require_seed, unused_keys
 from crack_lightning.config.data import DataConfig
 from crack_lightning.config.evaluation import EvaluationConfig
 from crack_lightning.config.model import PLAIN_CNN, ModelConfig
 from crack_lightning.config.optimizer import OptimizerConfig, SchedulerConfig
 from crack_lightning.config.recipe import RecipeConfig
 from crack_lightning.config.sweep import SweepConfig
-from crack_lightning.config.trainer import TrainerConfig, usual_epochs
+from crack_lightning.config.trainer import TrainerConfig, default_epochs
 from crack_lightning.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class TrainConfig:
         """Return ``trainer.max_epochs``, or what suits the recipe and the number of training tiles."""
         if self.recipe.name == "probe":
             return self.head_iterations
-        return self.trainer.max_epochs or usual_epochs(num_train_tiles, len(self.recipe.sizes))
+        return self.trainer.max_epochs or default_epochs(num_train_tiles, len(self.recipe.sizes))
 
     @property
     def head_iterations(self) -> int:
@@ -190,8 +190,8 @@ class TrainConfig:
             )
         if not self._may_be_local:
             by = f"model.head={self.model.head} here"
-            found += unread(self.recipe.loss, "recipe.loss", ("cells",), by=by)
-            return found + unread(self.model, "model", ("strongest_cells",), by=by)
+            found += unused_keys(self.recipe.loss, "recipe.loss", ("cells",), by=by)
+            return found + unused_keys(self.model, "model", ("strongest_cells",), by=by)
         if self.model.head == "auto":
             return found
         if self._fits_on_features:
@@ -218,7 +218,7 @@ class TrainConfig:
                 (self.trainer, "trainer", ("compile", "monitor", "checkpoint_every")),
                 (self.augmentation, "augmentation", ("mixup_alpha", "cutmix_alpha", "paint")),
             )
-            for problem in unread(node, prefix, keys, by="recipe=probe")
+            for problem in unused_keys(node, prefix, keys, by="recipe=probe")
         ]
         if any(self.callbacks.values()):
             found.append("callbacks: recipe=probe has no steps to call them at; leave it out.")

@@ -78,6 +78,6 @@ class TrainerConfig:
         return found
 
 
-def usual_epochs(num_train_tiles: int, num_sizes: int = 0) -> int:
+def default_epochs(num_train_tiles: int, num_sizes: int = 0) -> int:
     """Return the number of epochs that see 17,000 training tiles, at least 3 and one per size."""
     return max(3, num_sizes, round(17_000 / max(num_train_tiles, 1)))

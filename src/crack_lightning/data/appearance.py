@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-APPEARANCE_VERSION = 2
+STATISTICS_VERSION = 2
 """To be raised whenever the numbers change, which invalidates cached scans."""
 
 MEASURES = ("brightness", "contrast", "sharpness")

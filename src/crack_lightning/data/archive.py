@@ -15,7 +15,7 @@ from crack_lightning.data.members import (
     BY_HAND,
     archive_kind,
     check_size,
-    damaged,
+    damaged_error,
     tar_members,
     zip_members,
 )
@@ -63,7 +63,7 @@ def unpack(archive: Path, destination: Path, *, show_progress: bool) -> Path:
             else "does not exist; set data.archive=<file>"
         )
         raise DataError(f"data.archive: '{archive}' {what}.")
-    with naming_disk(destination.parent):
+    with wrap_disk_errors(destination.parent):
         destination.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(destination.parent / f".{destination.name}.lock"):
             if not destination.is_dir():
@@ -83,7 +83,7 @@ def _unpack_whole(archive: Path, destination: Path, *, show_progress: bool) -> N
             inner = wrapped.rename(staging / wrapped.name)
             _write_all(inner, wrapped.parent, show_progress=show_progress)
         if not any(files.iterdir()):
-            raise damaged("it holds no files", archive=archive)
+            raise damaged_error("it holds no files", archive=archive)
         files.rename(destination)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -116,9 +116,9 @@ def _write(member: Member, folder: Path, archive: Path) -> None:
             for chunk in member.chunks:
                 written += file.write(chunk)
     except (FileExistsError, NotADirectoryError):
-        raise damaged(f"'{member.path}' comes twice", archive=archive) from None
+        raise damaged_error(f"'{member.path}' comes twice", archive=archive) from None
     if written != member.size:
-        raise damaged(f"'{member.path}' has {written} of {member.size} bytes", archive=archive)
+        raise damaged_error(f"'{member.path}' has {written} of {member.size} bytes", archive=archive)
 
 
 def _wrapped(folder: Path) -> Path | None:
@@ -134,7 +134,7 @@ def _wrapped(folder: Path) -> Path | None:
 
 
 @contextmanager
-def naming_disk(folder: Path) -> Iterator[None]:
+def wrap_disk_errors(folder: Path) -> Iterator[None]:
     """Turn a full or unwritable disk into one sentence.
 
     Raises:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from crack_lightning.data.survey import Survey
+    from crack_lightning.data.survey import ScanResult
     from crack_lightning.data.table import TileTable
 
 OUTLYING = 3.5
@@ -94,7 +94,9 @@ class Audit:
         return ["+".join(names) for names in named]
 
 
-def audit_tiles(table: TileTable, seen: Survey, *, size: NDArray[np.int64], mode: NDArray[np.str_]) -> Audit:
+def audit_tiles(
+    table: TileTable, seen: ScanResult, *, size: NDArray[np.int64], mode: NDArray[np.str_]
+) -> Audit:
     """Audit a set of N tiles from a scan of its files.
 
     Args:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from crack_lightning.data import geometry, photometry
-from crack_lightning.data.draws import Draw, hashed, uniform
+from crack_lightning.data.draws import Draw, hash_key, uniform
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -80,9 +80,9 @@ class Augmentation:
             float32 ``(N, 3, H, W)`` in ``[0, 1]``; ``images / 255`` when everything is off. The draws are the
             same on every device, the pixels are the same to the bit on devices of one kind.
         """
-        draws = _drawn(index, seed=seed, epoch=epoch)
+        draws = _draw_all(index, seed=seed, epoch=epoch)
         return self._finished(
-            self._viewed(images, draws), images, draws, hashed(seed, epoch, index.cpu(), Draw.NOISE)
+            self._viewed(images, draws), images, draws, hash_key(seed, epoch, index.cpu(), Draw.NOISE)
         )
 
     def with_masks(
@@ -100,11 +100,11 @@ class Augmentation:
         Returns:
             The images as :meth:`__call__` gives them, and the masks, float32 ``(N, 1, H, W)`` in ``[0, 1]``.
         """
-        draws = _drawn(index, seed=seed, epoch=epoch)
+        draws = _draw_all(index, seed=seed, epoch=epoch)
         viewed = self._viewed(torch.cat([images, masks], dim=1), draws)
         tiles, moved = viewed[:, :3].contiguous(), viewed[:, 3:].contiguous()
         nothing = torch.zeros(len(images), 1, device=images.device)
-        key = hashed(seed, epoch, index.cpu(), Draw.NOISE)
+        key = hash_key(seed, epoch, index.cpu(), Draw.NOISE)
         return self._finished(tiles, images, draws, key), self._erased(moved, nothing, draws)
 
     def _viewed(self, images: Tensor, draws: dict[Draw, Tensor]) -> Tensor:
@@ -160,7 +160,7 @@ class Augmentation:
                 y=draws[Draw.ERASING_Y][rows],
             )
 
-        return _changed(tiles, draws[Draw.ERASING] < self.erasing_probability, erase)
+        return _apply_where(tiles, draws[Draw.ERASING] < self.erasing_probability, erase)
 
     def _shaded(self, tiles: Tensor, draws: dict[Draw, Tensor]) -> Tensor:
         def shade(chosen: Tensor, rows: Tensor) -> Tensor:
@@ -172,7 +172,7 @@ class Augmentation:
                 depth=_between(draws[Draw.SHADOW_DEPTH][rows], self.shadow_depth),
             )
 
-        return _changed(tiles, draws[Draw.SHADOW] < self.shadow_probability, shade)
+        return _apply_where(tiles, draws[Draw.SHADOW] < self.shadow_probability, shade)
 
     def _recoloured(self, tiles: Tensor, means: Tensor, draws: dict[Draw, Tensor]) -> Tensor:
         if not self._recolours:
@@ -193,17 +193,17 @@ class Augmentation:
             sigma_px = _between(draws[Draw.BLUR_SIGMA][rows], self.blur_sigma_px)
             return photometry.blur(chosen, sigma_px, radius=radius)
 
-        return _changed(tiles, draws[Draw.BLUR] < self.blur_probability, blur)
+        return _apply_where(tiles, draws[Draw.BLUR] < self.blur_probability, blur)
 
     def _compressed(self, tiles: Tensor, draws: dict[Draw, Tensor]) -> Tensor:
         def compress(chosen: Tensor, rows: Tensor) -> Tensor:
             quality = _between(draws[Draw.JPEG_QUALITY][rows], self.jpeg_quality).round().long()
             return photometry.compress(chosen, quality)
 
-        return _changed(tiles, draws[Draw.JPEG] < self.jpeg_probability, compress)
+        return _apply_where(tiles, draws[Draw.JPEG] < self.jpeg_probability, compress)
 
 
-def _drawn(index: Tensor, *, seed: int, epoch: int) -> dict[Draw, Tensor]:
+def _draw_all(index: Tensor, *, seed: int, epoch: int) -> dict[Draw, Tensor]:
     numbers = torch.arange(len(Draw)).unsqueeze(1)
     return dict(zip(Draw, uniform(seed, epoch, index.cpu(), numbers), strict=True))
 
@@ -216,7 +216,7 @@ def _around(draw: Tensor, middle: float, reach: float) -> Tensor:
     return (2 * draw - 1) * reach + middle
 
 
-def _changed(tiles: Tensor, chosen: Tensor, change: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+def _apply_where(tiles: Tensor, chosen: Tensor, change: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """Apply ``change`` in place to the tiles selected by ``chosen``, bool ``(N,)``, and their rows."""
     rows = chosen.nonzero().flatten()
     if not len(rows):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from crack_lightning.data.marks import beyond, darkened, moved, straight, uneven
+from crack_lightning.data.marks import darken, left_of_line, modulate, straight_line, translate
 from crack_lightning.data.strokes import Stroke, coverage, normals, wander
-from crack_lightning.data.walls import dimmed, octave_noise
+from crack_lightning.data.walls import attenuate, octave_noise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 def formwork(rng: np.random.Generator, image: Image, _light_angle: float) -> Painted:
     """Paint board edges: parallel straight lines, some with a step of tone."""
-    first = straight(rng, image, float(rng.uniform(0.6, 2.6)), tilt=0.3)
+    first = straight_line(rng, image, float(rng.uniform(0.6, 2.6)), tilt=0.3)
     side = normals(first.points)[0]
     gaps = np.cumsum(rng.uniform(60, 240, int(rng.integers(1, 4))))
-    boards = [first, *(moved(first, side * gap) for gap in gaps[:-1])]
+    boards = [first, *(translate(first, side * gap) for gap in gaps[:-1])]
     for board in boards:
         board.half_width_px[:] *= (
             1 + 0.3 * wander(rng, len(board.points), coarsest=20, roughness=0.7)[:, None]
@@ -31,11 +31,11 @@ def formwork(rng: np.random.Generator, image: Image, _light_angle: float) -> Pai
         board.points[:] += side * 0.6 * wander(rng, len(board.points), coarsest=30, roughness=0.6)[:, None]
     covered = coverage(boards, *image.shape[:2])
     amount = float(rng.uniform(0.2, 0.8)) * (1.0 if rng.random() < 0.85 else -0.4)
-    far = beyond(first, *image.shape[:2]).astype(np.float32)
-    image = darkened(image, far, float(rng.normal(0, 0.04)))
-    edge = coverage([moved(board, 1.5 * side) for board in boards], *image.shape[:2]) * (1 - covered)
-    image = darkened(image, edge, float(rng.uniform(-0.15, 0.05)))
-    return darkened(image, uneven(rng, covered, 0.15), amount), covered
+    far = left_of_line(first, *image.shape[:2]).astype(np.float32)
+    image = darken(image, far, float(rng.normal(0, 0.04)))
+    edge = coverage([translate(board, 1.5 * side) for board in boards], *image.shape[:2]) * (1 - covered)
+    image = darken(image, edge, float(rng.uniform(-0.15, 0.05)))
+    return darken(image, modulate(rng, covered, 0.15), amount), covered
 
 
 def gap(rng: np.random.Generator, image: Image, light_angle: float) -> Painted:
@@ -44,35 +44,35 @@ def gap(rng: np.random.Generator, image: Image, light_angle: float) -> Painted:
     tilt = float(rng.choice([0.03, 0.4]))
     for _ in range(int(rng.integers(1, 3))):
         half = float(np.exp(rng.uniform(np.log(0.3), np.log(5.0))))
-        line = straight(rng, image, half, tilt=tilt)
+        line = straight_line(rng, image, half, tilt=tilt)
         ragged = rng.uniform(0.1, 0.7) * wander(rng, 2 * len(line.points), coarsest=16, roughness=0.9)
         line.half_width_px[:] *= np.clip(1 + ragged.reshape(2, -1).T, 0.1, 3)
-        image = _other_board(rng, image, line)
+        image = _mirror_beyond(rng, image, line)
         covered = coverage([line], *image.shape[:2])
         image = _fin(rng, image, line, light_angle)
-        depth = uneven(rng, covered, float(rng.uniform(0, 0.9)))
-        image = darkened(image, depth, float(rng.uniform(0.4, 0.97)))
+        depth = modulate(rng, covered, float(rng.uniform(0, 0.9)))
+        image = darken(image, depth, float(rng.uniform(0.4, 0.97)))
         marked = np.maximum(marked, covered)
     return image, marked
 
 
-def _other_board(rng: np.random.Generator, image: Image, line: Stroke) -> Image:
+def _mirror_beyond(rng: np.random.Generator, image: Image, line: Stroke) -> Image:
     """Replace the concrete on one side of a line by a mirrored copy in another tone."""
     if rng.random() < 0.4:
         return image
     other = image[::-1] if rng.random() < 0.5 else image[:, ::-1]
     tone = np.float32(np.clip(rng.normal(1, 0.06), 0.8, 1.2))
-    far = beyond(line, *image.shape[:2])[..., None]
+    far = left_of_line(line, *image.shape[:2])[..., None]
     return np.asarray(np.where(far, other * tone, image), np.float32)
 
 
 def _fin(rng: np.random.Generator, image: Image, line: Stroke, light_angle: float) -> Image:
     """Paint a rough fin of mortar beside a line."""
     width_px = float(rng.uniform(0.5, 5))
-    beside = moved(line, normals(line.points)[0] * (rng.choice([-1, 1]) * width_px))
-    strip = uneven(rng, coverage([beside], *image.shape[:2]), 0.0)
+    beside = translate(line, normals(line.points)[0] * (rng.choice([-1, 1]) * width_px))
+    strip = modulate(rng, coverage([beside], *image.shape[:2]), 0.0)
     relief = _relief(rng, image.shape[:2], light_angle)
-    return dimmed(image, np.maximum(1 + strip * (relief * 0.15 - np.float32(rng.normal(0, 0.12))), 0.05))
+    return attenuate(image, np.maximum(1 + strip * (relief * 0.15 - np.float32(rng.normal(0, 0.12))), 0.05))
 
 
 def ring(rng: np.random.Generator, image: Image, light_angle: float) -> Painted:
@@ -91,9 +91,9 @@ def ring(rng: np.random.Generator, image: Image, light_angle: float) -> Painted:
     toward = np.array([np.cos(light_angle), np.sin(light_angle)])
     y, x = np.mgrid[:height, :width]
     slope = ((x - centre[0]) * toward[0] + (y - centre[1]) * toward[1]) / radius
-    image = darkened(image, inside.astype(np.float32), float(rng.normal(0, 0.07)))
-    image = darkened(image, (inside * slope).astype(np.float32), float(rng.uniform(0, 0.15)))
-    return darkened(image, uneven(rng, edge, 0.0), float(rng.uniform(0.1, 0.8))), edge
+    image = darken(image, inside.astype(np.float32), float(rng.normal(0, 0.07)))
+    image = darken(image, (inside * slope).astype(np.float32), float(rng.uniform(0, 0.15)))
+    return darken(image, modulate(rng, edge, 0.0), float(rng.uniform(0.1, 0.8))), edge
 
 
 def runs(rng: np.random.Generator, image: Image, _light_angle: float) -> Painted:
@@ -102,13 +102,13 @@ def runs(rng: np.random.Generator, image: Image, _light_angle: float) -> Painted
     marked = np.zeros((height, width), np.float32)
     for _ in range(int(rng.integers(1, 4))):
         half = float(rng.uniform(1.5, 14))
-        line = straight(rng, image, half, tilt=0.08)
+        line = straight_line(rng, image, half, tilt=0.08)
         sides = rng.uniform(0.05, 0.5) * wander(rng, 2 * len(line.points), coarsest=20, roughness=0.6)
         line.half_width_px[:] *= np.clip(1 + sides.reshape(2, -1).T, 0.1, 3)
-        band = uneven(rng, coverage([line], height, width), 0.0)
+        band = modulate(rng, coverage([line], height, width), 0.0)
         edge = np.asarray(cv2.morphologyEx(band, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8)), np.float32)
-        image = darkened(image, band, float(rng.choice([-1, 1]) * rng.uniform(0.04, 0.25)))
-        image = darkened(image, edge, float(rng.uniform(0, 0.15)))
+        image = darken(image, band, float(rng.choice([-1, 1]) * rng.uniform(0.04, 0.25)))
+        image = darken(image, edge, float(rng.uniform(0, 0.15)))
         marked = np.maximum(marked, band)
     return image, marked
 
@@ -127,7 +127,7 @@ def honeycomb(rng: np.random.Generator, image: Image, light_angle: float) -> Pai
     )
     covered = np.clip((patches - np.float32(rng.uniform(0.6, 1.6))) * 3, 0, 1).astype(np.float32)
     shade = np.float32(rng.uniform(0.04, 0.25)) * _relief(rng, (height, width), light_angle)
-    return dimmed(image, np.maximum(1 + covered * shade, 0.05)), covered
+    return attenuate(image, np.maximum(1 + covered * shade, 0.05)), covered
 
 
 def dabs(rng: np.random.Generator, image: Image, _light_angle: float) -> Painted:
@@ -143,8 +143,8 @@ def dabs(rng: np.random.Generator, image: Image, _light_angle: float) -> Painted
         stretch=float(rng.choice([1.0, 2.0, 4.0])),
     )
     sharp = np.float32(rng.uniform(1, 5))
-    covered = uneven(rng, np.clip((noise - np.float32(rng.uniform(1.2, 2.2))) * sharp, 0, 1), 0.0)
-    return darkened(image, covered, float(rng.uniform(0.08, 0.4))), covered
+    covered = modulate(rng, np.clip((noise - np.float32(rng.uniform(1.2, 2.2))) * sharp, 0, 1), 0.0)
+    return darken(image, covered, float(rng.uniform(0.08, 0.4))), covered
 
 
 def _relief(rng: np.random.Generator, shape: tuple[int, ...], light_angle: float) -> NDArray[np.float32]:

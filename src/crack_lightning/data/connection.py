@@ -32,7 +32,7 @@ class BrokenTransferError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class Response:
     """A server's response.
 
     Attributes:
@@ -51,7 +51,7 @@ class Answer:
 
 
 @contextmanager
-def open_url(url: str, *, start: int, version: str | None, timeout_s: float) -> Iterator[Answer]:
+def open_url(url: str, *, start: int, version: str | None, timeout_s: float) -> Iterator[Response]:
     """Request ``url`` from byte ``start`` on, if it is still the same ``version``.
 
     Proxies are those of the environment, except for the loopback addresses.
@@ -85,7 +85,7 @@ def open_url(url: str, *, start: int, version: str | None, timeout_s: float) -> 
         yield _read_head(response)
 
 
-def read_chunks(answer: Answer) -> Iterator[bytes]:
+def read_chunks(answer: Response) -> Iterator[bytes]:
     """Yield the body of a response in chunks.
 
     Raises:
@@ -103,13 +103,13 @@ def read_chunks(answer: Answer) -> Iterator[bytes]:
         yield chunk
 
 
-def _read_head(response: HTTPResponse) -> Answer:
+def _read_head(response: HTTPResponse) -> Response:
     headers = response.headers
     if headers.get_content_type() == "text/html":
         raise FetchRefusedError("the server sent a web page in place of the file")
     if response.status != 206:
         length = headers.get("Content-Length", "")
-        return Answer(
+        return Response(
             body=response,
             start=0,
             total=int(length) if length.isdecimal() else None,
@@ -119,14 +119,14 @@ def _read_head(response: HTTPResponse) -> Answer:
     if span is None:
         raise FetchRefusedError("the server sent a part of the file without saying which")
     total = None if span[2] == "*" else int(span[2])
-    return Answer(body=response, start=int(span[1]), total=total, version=_version(headers))
+    return Response(body=response, start=int(span[1]), total=total, version=_version(headers))
 
 
-def _answer_to_error(error: url_error.HTTPError, start: int) -> Answer:
+def _answer_to_error(error: url_error.HTTPError, start: int) -> Response:
     span = re.fullmatch(r"bytes \*/(\d+)", error.headers.get("Content-Range", ""))
     if error.code == 416 and span is not None:
         total = int(span[1])
-        return Answer(body=None, start=total, total=total, version=None, complete=total == start)
+        return Response(body=None, start=total, total=total, version=None, complete=total == start)
     kind = BrokenTransferError if error.code >= 500 else FetchRefusedError
     raise kind(f"the server answered {error.code} {error.reason}")
 

@@ -19,7 +19,7 @@ LEAST_LINE_PX = 10
 
 
 @dataclass(frozen=True, kw_only=True)
-class CrackHabit:
+class CrackGeometry:
     """Parameters of random crack geometry; shares are fractions of the cracks.
 
     Attributes:
@@ -50,11 +50,16 @@ class CrackHabit:
     chips: float = 0.0
 
 
-PHOTO_CRACKS = CrackHabit()
+PHOTO_GEOMETRY = CrackGeometry()
 
 
 def random_cracks(
-    rng: np.random.Generator, height: int, width: int, *, num_cracks: int, habit: CrackHabit = PHOTO_CRACKS
+    rng: np.random.Generator,
+    height: int,
+    width: int,
+    *,
+    num_cracks: int,
+    habit: CrackGeometry = PHOTO_GEOMETRY,
 ) -> list[Stroke]:
     """Draw cracks that cross or end in an image, each with its branches.
 
@@ -77,23 +82,25 @@ def random_cracks(
     return cracks
 
 
-def length_inside(cracks: list[Stroke], left: float, top: float, width_px: float, height_px: float) -> float:
+def crack_length_in(
+    cracks: list[Stroke], left: float, top: float, width_px: float, height_px: float
+) -> float:
     """Return the total length of the centre lines in a rectangle, pixels."""
     return sum(STEP_PX * int(crack.inside(left, top, width_px, height_px).sum()) for crack in cracks)
 
 
-def lines_inside(cracks: list[Stroke], left: float, top: float, width_px: float, height_px: float) -> int:
+def count_lines_in(cracks: list[Stroke], left: float, top: float, width_px: float, height_px: float) -> int:
     """Count the lines (trunks and branches) with at least 10 px in a rectangle."""
-    return sum(length_inside([crack], left, top, width_px, height_px) >= LEAST_LINE_PX for crack in cracks)
+    return sum(crack_length_in([crack], left, top, width_px, height_px) >= LEAST_LINE_PX for crack in cracks)
 
 
-def width_inside(cracks: list[Stroke], left: float, top: float, width_px: float, height_px: float) -> float:
+def crack_width_in(cracks: list[Stroke], left: float, top: float, width_px: float, height_px: float) -> float:
     """Return the 95th percentile of the width along the centre lines in a rectangle, pixels; NaN if none."""
     widths = [w for crack in cracks for w in crack.width_px[crack.inside(left, top, width_px, height_px)]]
     return float(np.percentile(widths, 95)) if widths else float("nan")
 
 
-def _main_crack(rng: np.random.Generator, height: int, width: int, habit: CrackHabit) -> Stroke:
+def _main_crack(rng: np.random.Generator, height: int, width: int, habit: CrackGeometry) -> Stroke:
     size = np.array([width, height])
     through = rng.uniform(0.1, 0.9, 2) * size
     heading = float(rng.uniform(0, 2 * np.pi))
@@ -103,10 +110,10 @@ def _main_crack(rng: np.random.Generator, height: int, width: int, habit: CrackH
     ahead = rng.uniform(0.1, 0.5) * reach if ends else reach
     start = through - back * np.array([np.cos(heading), np.sin(heading)])
     points = _walk(rng, start, heading, back + ahead, tortuosity=float(rng.uniform(*habit.tortuosity)))
-    return _with_edges(rng, points, _random_width(rng, habit), ends=(back < reach, ends), habit=habit)
+    return _add_edges(rng, points, _random_width(rng, habit), ends=(back < reach, ends), habit=habit)
 
 
-def _branch(rng: np.random.Generator, trunk: Stroke, habit: CrackHabit) -> Stroke:
+def _branch(rng: np.random.Generator, trunk: Stroke, habit: CrackGeometry) -> Stroke:
     at = int(rng.integers(len(trunk.points) // 4, 3 * len(trunk.points) // 4))
     ahead = trunk.points[min(at + 5, len(trunk.points) - 1)] - trunk.points[at]
     turn = rng.uniform(0.4, 1.3) * rng.choice([-1, 1])
@@ -114,10 +121,10 @@ def _branch(rng: np.random.Generator, trunk: Stroke, habit: CrackHabit) -> Strok
     length_px = float(rng.uniform(*habit.branch_px))
     points = _walk(rng, trunk.points[at], heading, length_px, tortuosity=float(rng.uniform(0.3, 0.65)))
     width = float(np.clip(trunk.width_px[at] * rng.uniform(0.5, 0.9), *habit.limits_px))
-    return _with_edges(rng, points, width, ends=(False, True), habit=habit)
+    return _add_edges(rng, points, width, ends=(False, True), habit=habit)
 
 
-def _random_width(rng: np.random.Generator, habit: CrackHabit) -> float:
+def _random_width(rng: np.random.Generator, habit: CrackGeometry) -> float:
     """Draw a crack's typical width, pixels."""
     if habit.hairlines and rng.random() < habit.hairlines:
         return float(rng.uniform(0.7, 1.1))
@@ -141,13 +148,13 @@ def _walk(
     return np.asarray(start + np.cumsum(steps, axis=0))
 
 
-def _with_edges(
+def _add_edges(
     rng: np.random.Generator,
     points: NDArray[np.float64],
     width_px: float,
     *,
     ends: tuple[bool, bool],
-    habit: CrackHabit,
+    habit: CrackGeometry,
 ) -> Stroke:
     """Return a line with local widths: slow variation, rough edges, and a taper at ends in the concrete."""
     num_points = len(points)
@@ -157,13 +164,13 @@ def _with_edges(
     ramp = np.minimum(1, (np.arange(num_points) + 1) / taper_points)
     local *= (ramp if ends[0] else 1.0) * (ramp[::-1] if ends[1] else 1.0)
     if habit.opening:
-        local *= 1 - habit.opening + habit.opening * _parted(rng, points)
+        local *= 1 - habit.opening + habit.opening * _opening(rng, points)
     half = 0.5 * local[:, None] * np.stack([_edge(rng, num_points, habit.chips) for _ in range(2)], axis=1)
     narrowest, widest = habit.limits_px
     return Stroke(points=points, half_width_px=np.clip(half, narrowest / 2, widest / 2))
 
 
-def _parted(rng: np.random.Generator, points: NDArray[np.float64]) -> NDArray[np.float64]:
+def _opening(rng: np.random.Generator, points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the relative opening ``(P,)`` of faces displaced in one direction, about 1 on average."""
     trend = points[-1] - points[0]
     across = float(np.arctan2(-trend[0], trend[1]))  # the normal of the crack as a whole

@@ -61,13 +61,13 @@ def deal(
     singles = singles[~grouped[singles]]
     for index in range(num_classes):
         tiles = singles[label[singles] == index]
-        amounts = round_to(np.maximum(target - groups.filled, 0)[:, index], len(tiles))
+        amounts = round_shares(np.maximum(target - groups.filled, 0)[:, index], len(tiles))
         amounts = one_each(amounts, already=groups.filled[:, index])
         chosen[tiles] = np.repeat(np.arange(len(amounts)), amounts)
     return chosen
 
 
-def round_to(amounts: NDArray[np.float64], total: int) -> NDArray[np.int64]:
+def round_shares(amounts: NDArray[np.float64], total: int) -> NDArray[np.int64]:
     """Scale amounts ``(S,)`` to whole numbers of the given sum, the largest remainders up.
 
     Examples:

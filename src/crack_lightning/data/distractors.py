@@ -9,9 +9,9 @@ import numpy as np
 
 from crack_lightning.data import casting
 from crack_lightning.data.cracks import random_cracks
-from crack_lightning.data.marks import darkened, moved, straight, uneven
+from crack_lightning.data.marks import darken, modulate, straight_line, translate
 from crack_lightning.data.strokes import Stroke, coverage, normals, wander
-from crack_lightning.data.walls import dimmed, octave_noise
+from crack_lightning.data.walls import attenuate, octave_noise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ def paint_distractor(
     Returns:
         The painted image, float ``(H, W, 3)``, and the mask of the distractor, bool ``(H, W)``.
     """
-    painted, covered = (_PAINTERS | _OF_CASTING)[kind](rng, image, light_angle)
+    painted, covered = (_PAINTERS | _FORMWORK_PAINTERS)[kind](rng, image, light_angle)
     return painted, covered > 0.25
 
 
@@ -49,17 +49,17 @@ def _joint(rng: np.random.Generator, image: Image, light_angle: float) -> tuple[
     marked = np.zeros(image.shape[:2], np.float32)
     for _ in range(int(rng.choice([1, 2, 3], p=[0.35, 0.4, 0.25]))):
         half = float(np.exp(rng.uniform(np.log(0.8), np.log(5.5))))
-        line = straight(rng, image, half, tilt=0.6)
+        line = straight_line(rng, image, half, tilt=0.6)
         line.half_width_px[:] += (
             0.06 * half * wander(rng, len(line.points), coarsest=20, roughness=0.8)[:, None]
         )
         covered = coverage([line], *image.shape[:2])
         toward = np.array([np.cos(light_angle), np.sin(light_angle)]) * half
-        shade = coverage([moved(line, toward)], *image.shape[:2]) * covered
-        image = darkened(image, uneven(rng, covered, 0.6), float(rng.uniform(0.3, 0.9)))
-        image = darkened(image, shade, float(rng.uniform(0.0, 0.6)))
-        rim = coverage([moved(line, toward / half * 2)], *image.shape[:2]) * (1 - covered)
-        image = darkened(image, rim, float(rng.uniform(-0.25, 0)))
+        shade = coverage([translate(line, toward)], *image.shape[:2]) * covered
+        image = darken(image, modulate(rng, covered, 0.6), float(rng.uniform(0.3, 0.9)))
+        image = darken(image, shade, float(rng.uniform(0.0, 0.6)))
+        rim = coverage([translate(line, toward / half * 2)], *image.shape[:2]) * (1 - covered)
+        image = darken(image, rim, float(rng.uniform(-0.25, 0)))
         marked = np.maximum(marked, covered)
     return image, marked
 
@@ -77,14 +77,14 @@ def _shadow(rng: np.random.Generator, image: Image, _light_angle: float) -> tupl
     if rng.random() < 0.5:
         shade *= np.clip(0.5 + (rng.uniform(14, 40) - distance) / (2 * softness), 0, 1)
     edge = (shade > 0.02) & (shade < 0.98)
-    painted = darkened(image, shade.astype(np.float32), float(rng.uniform(0.35, 0.92)))
+    painted = darken(image, shade.astype(np.float32), float(rng.uniform(0.35, 0.92)))
     return painted, edge.astype(np.float32)
 
 
 def _cable(rng: np.random.Generator, image: Image, light_angle: float) -> tuple[Image, NDArray[np.float32]]:
     """Paint a cable: a smooth curve of constant width with round shading and a cast shadow."""
     half = float(rng.uniform(1.0, 6))
-    line = straight(rng, image, half, tilt=0.5)
+    line = straight_line(rng, image, half, tilt=0.5)
     slow = wander(rng, len(line.points), coarsest=rng.uniform(60, 200), roughness=0.25)
     kernel = np.hanning(41) / np.hanning(41).sum()
     bow = np.convolve(np.pad(slow, 20, mode="edge"), kernel, mode="valid")
@@ -92,8 +92,8 @@ def _cable(rng: np.random.Generator, image: Image, light_angle: float) -> tuple[
     size = image.shape[:2]
     covered = coverage([line], *size)
     away = rng.uniform(0.5, 3) * half * np.array([np.cos(light_angle), np.sin(light_angle)])
-    cast = cv2.GaussianBlur(coverage([moved(line, away)], *size), (0, 0), float(rng.uniform(0.6, 2.5)))
-    image = darkened(image, np.asarray(cast, np.float32), float(rng.uniform(0, 0.5)))
+    cast = cv2.GaussianBlur(coverage([translate(line, away)], *size), (0, 0), float(rng.uniform(0.6, 2.5)))
+    image = darken(image, np.asarray(cast, np.float32), float(rng.uniform(0, 0.5)))
     gloss = Stroke(points=line.points - away / 8, half_width_px=line.half_width_px * 0.35)
     shine = cv2.GaussianBlur(coverage([gloss], *size), (0, 0), 0.3 * half + 0.3) * covered
     colour, gleam = (
@@ -101,7 +101,7 @@ def _cable(rng: np.random.Generator, image: Image, light_angle: float) -> tuple[
         np.float32(rng.uniform(0.02, 0.3)),
     )
     sheath = cv2.merge([covered * np.float32(share) + gleam * shine for share in colour])
-    return np.asarray(cv2.add(dimmed(image, 1 - covered), sheath), np.float32), covered
+    return np.asarray(cv2.add(attenuate(image, 1 - covered), sheath), np.float32), covered
 
 
 def _scratches(
@@ -120,7 +120,7 @@ def _scratches(
         strokes.append(Stroke(points=points, half_width_px=np.repeat(thin[:, None], 2, axis=1)))
     covered = coverage(strokes, height, width)
     amount = float(rng.uniform(0.15, 0.6)) * (1.0 if rng.random() < 0.35 else -0.6)
-    return darkened(image, uneven(rng, covered, 0.1), amount), covered
+    return darken(image, modulate(rng, covered, 0.1), amount), covered
 
 
 def _stain(rng: np.random.Generator, image: Image, _light_angle: float) -> tuple[Image, NDArray[np.float32]]:
@@ -136,7 +136,7 @@ def _stain(rng: np.random.Generator, image: Image, _light_angle: float) -> tuple
         stretch=float(rng.choice([1.0, 1.0, 5.0])),
     )
     covered = np.clip((noise - np.float32(rng.uniform(1.2, 2.0))) * np.float32(rng.uniform(0.6, 4)), 0, 1)
-    covered = uneven(rng, covered, 0.4)
+    covered = modulate(rng, covered, 0.4)
     strength = rng.uniform(0.35, 0.95)
     rust = np.array([0.35, 0.7, 1.0]) if rng.random() < 0.3 else np.ones(3)
     left = cv2.merge([1 - covered * np.float32(strength * share) for share in rust])
@@ -157,8 +157,8 @@ def _pores(rng: np.random.Generator, image: Image, light_angle: float) -> tuple[
     covered, shade = (
         _discs(centre + move, (radius, shape, spin), height, width) for move in (0 * toward, toward)
     )
-    image = darkened(image, covered, float(rng.uniform(0.7, 0.97)))
-    return darkened(image, shade * (1 - covered), float(rng.uniform(-0.35, -0.05))), covered
+    image = darken(image, covered, float(rng.uniform(0.7, 0.97)))
+    return darken(image, shade * (1 - covered), float(rng.uniform(-0.35, -0.05))), covered
 
 
 def _discs(
@@ -178,27 +178,27 @@ def _discs(
 
 def _plants(rng: np.random.Generator, image: Image, _light_angle: float) -> tuple[Image, NDArray[np.float32]]:
     """Paint roots, creepers or moss: lines with the geometry of cracks in green or brown."""
-    return _pigmented(rng, image, _PLANTS)
+    return _paint_lines_in(rng, image, _PLANTS)
 
 
 def _paint_lines(
     rng: np.random.Generator, image: Image, _light_angle: float
 ) -> tuple[Image, NDArray[np.float32]]:
     """Paint crayon or spray lines, as surveyors trace cracks."""
-    return _pigmented(rng, image, _PAINTS)
+    return _paint_lines_in(rng, image, _PAINTS)
 
 
-def _pigmented(
+def _paint_lines_in(
     rng: np.random.Generator, image: Image, pigments: NDArray[np.float64]
 ) -> tuple[Image, NDArray[np.float32]]:
     """Paint coloured lines with the geometry of cracks, so that only colour separates the two."""
     height, width = image.shape[:2]
     number = max(1, round(float(rng.uniform(0.8, 2.2)) * float(np.sqrt(height * width)) / 900))
     covered = coverage(random_cracks(rng, height, width, num_cracks=number), height, width)
-    opaque = uneven(rng, covered, 0.7)
+    opaque = modulate(rng, covered, 0.7)
     colour = rng.choice(pigments) * rng.uniform(0.75, 1.15)
     layer = cv2.merge([opaque * np.float32(share) for share in colour])
-    return np.asarray(cv2.add(dimmed(image, 1 - opaque), layer), np.float32), covered
+    return np.asarray(cv2.add(attenuate(image, 1 - opaque), layer), np.float32), covered
 
 
 _PAINTERS: dict[str, Painter] = {
@@ -212,15 +212,15 @@ _PAINTERS: dict[str, Painter] = {
     "plants": _plants,
     "paint": _paint_lines,
 }
-KINDS = tuple(_PAINTERS)
+PHOTO_DISTRACTORS = tuple(_PAINTERS)
 """Distractors of drawn photos."""
 
-_OF_CASTING: dict[str, Painter] = {
+_FORMWORK_PAINTERS: dict[str, Painter] = {
     "gap": casting.gap,
     "ring": casting.ring,
     "runs": casting.runs,
     "honeycomb": casting.honeycomb,
     "dabs": casting.dabs,
 }
-ALL_KINDS = (*KINDS, *_OF_CASTING)
+TILE_DISTRACTORS = (*PHOTO_DISTRACTORS, *_FORMWORK_PAINTERS)
 """Distractors of painted tiles."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crack_lightning.cache_entries import PUBLISHED, published_name
-from crack_lightning.data.archive import naming_disk, unpack
+from crack_lightning.data.archive import unpack, wrap_disk_errors
 from crack_lightning.data.fetch import fetch
 from crack_lightning.data.rar import require_tool
 from crack_lightning.errors import ConfigError, DataError
@@ -67,7 +67,7 @@ SDNET2018 = PublishedSet(
 )
 
 
-def obtain(
+def locate_dataset(
     published: PublishedSet,
     *,
     root: Path | None,
@@ -95,7 +95,7 @@ def obtain(
         ConfigError: If none of the three is set.
         DataError: If the folder or the file is missing, or the file cannot be fetched or unpacked.
     """
-    require_way(published, root=root, archive=archive, download=download)
+    check_dataset(published, root=root, archive=archive, download=download)
     if root is not None:
         return root
     if archive is not None:
@@ -103,8 +103,10 @@ def obtain(
     return _downloaded(published, cache, show_progress=show_progress, timeout_s=timeout_s)
 
 
-def require_way(published: PublishedSet, *, root: Path | None, archive: Path | None, download: bool) -> None:
-    """Raise what :func:`obtain` would raise before it reads; arguments as there."""
+def check_dataset(
+    published: PublishedSet, *, root: Path | None, archive: Path | None, download: bool
+) -> None:
+    """Raise what :func:`locate_dataset` would raise before it reads; arguments as there."""
     if root is None and archive is None and not download:
         raise ConfigError(
             f"data: '{published.name}' needs its images; set data.root=<folder that holds them>, "
@@ -161,6 +163,6 @@ def _entry(published: PublishedSet, made_from: Mapping[str, str | int | None], c
     )
     entry = cache / PUBLISHED / published_name(published.name, note)
     if not (entry / "entry.json").is_file():
-        with naming_disk(entry):
+        with wrap_disk_errors(entry):
             write_text(entry / "entry.json", note + "\n")
     return entry

@@ -17,7 +17,7 @@ import numpy as np
 
 from crack_lightning.data.photos import Tile, cut_tiles, draw_photo
 from crack_lightning.errors import DataError
-from crack_lightning.processes import end_in_words
+from crack_lightning.processes import describe_exit
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _PHOTOS_AHEAD = 4
 
 
-def drawn_photos(
+def render_photos(
     *, seed: int, tile_px: int, photo_tiles: int, num_workers: int
 ) -> Generator[list[Tile], None, None]:
     """Yield the tiles of photo 0, 1, 2, … without end; close the generator to stop the workers.
@@ -41,7 +41,7 @@ def drawn_photos(
     """
     settings = (seed, tile_px, photo_tiles)
     if num_workers == 0 or not sys.executable:
-        yield from (_tiles_of_photo(photo, *settings) for photo in count())
+        yield from (_render_tiles(photo, *settings) for photo in count())
         return
     workers = [_Worker(*settings, first, num_workers) for first in range(num_workers)]
     try:
@@ -52,7 +52,7 @@ def drawn_photos(
             worker.stop()
 
 
-def _tiles_of_photo(photo: int, seed: int, tile_px: int, photo_tiles: int) -> list[Tile]:
+def _render_tiles(photo: int, seed: int, tile_px: int, photo_tiles: int) -> list[Tile]:
     side = tile_px * photo_tiles
     return list(cut_tiles(draw_photo(np.random.default_rng([seed, photo]), side, side), tile_px=tile_px))
 
@@ -78,7 +78,7 @@ class _Worker:
         tiles = self._photos.get()
         if tiles is None:
             raise DataError(
-                f"data.num_workers: a drawing process {end_in_words(self._process.wait())}; what it said is "
+                f"data.num_workers: a drawing process {describe_exit(self._process.wait())}; what it said is "
                 "above; set data.num_workers=0 to draw without such processes."
             )
         return tiles
@@ -109,7 +109,7 @@ def _serve(numbers: Iterator[int]) -> None:
     cv2.setNumThreads(1)
     try:
         for photo in count(first, step):
-            pickle.dump(_tiles_of_photo(photo, seed, tile_px, photo_tiles), sys.stdout.buffer)
+            pickle.dump(_render_tiles(photo, seed, tile_px, photo_tiles), sys.stdout.buffer)
             sys.stdout.buffer.flush()
     except BrokenPipeError:
         os._exit(0)

@@ -48,7 +48,7 @@ class Draw(IntEnum):
     PAINTING = 28
 
 
-def hashed(seed: int, epoch: int, index: Tensor, draw: int | Tensor) -> Tensor:
+def hash_key(seed: int, epoch: int, index: Tensor, draw: int | Tensor) -> Tensor:
     """Hash (seed, epoch, tile, draw number) to 64 well-mixed bits; the same on every device.
 
     Args:
@@ -64,19 +64,19 @@ def hashed(seed: int, epoch: int, index: Tensor, draw: int | Tensor) -> Tensor:
         Steele et al., "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014 (SplitMix64's finaliser).
     """
     key = torch.tensor(_signed(seed * _STEP), device=index.device)
-    key = _mixed(_mixed(key) + _signed(epoch * _STEP))
-    tile = _mixed(key + index * _signed(_STEP))
+    key = _mix(_mix(key) + _signed(epoch * _STEP))
+    tile = _mix(key + index * _signed(_STEP))
     number = torch.as_tensor(draw, dtype=torch.int64, device=index.device)
-    return _mixed(tile + (number + 1) * _signed(_STEP))
+    return _mix(tile + (number + 1) * _signed(_STEP))
 
 
 def uniform(seed: int, epoch: int, index: Tensor, draw: int | Tensor) -> Tensor:
-    """Draw uniformly from ``[0, 1)``; arguments as in :func:`hashed`, float32 of the same shape.
+    """Draw uniformly from ``[0, 1)``; arguments as in :func:`hash_key`, float32 of the same shape.
 
     >>> uniform(0, 0, torch.tensor([4, 7]), 1)[1] == uniform(0, 0, torch.tensor([7]), 1)[0]
     tensor(True)
     """
-    top = _shifted(hashed(seed, epoch, index, draw), 40)
+    top = _shift_right(hash_key(seed, epoch, index, draw), 40)
     return top.to(torch.float32) * 2.0**-24
 
 
@@ -104,13 +104,13 @@ def pixel_noise(key: Tensor, num_values: int) -> Tensor:
     return total.to(torch.float32).sub_(4 * 127.5).div_(math.sqrt(4 * (256**2 - 1) / 12))
 
 
-def _mixed(value: Tensor) -> Tensor:
-    value = (value ^ _shifted(value, 30)) * _signed(_FIRST)
-    value = (value ^ _shifted(value, 27)) * _signed(_SECOND)
-    return value ^ _shifted(value, 31)
+def _mix(value: Tensor) -> Tensor:
+    value = (value ^ _shift_right(value, 30)) * _signed(_FIRST)
+    value = (value ^ _shift_right(value, 27)) * _signed(_SECOND)
+    return value ^ _shift_right(value, 31)
 
 
-def _shifted(value: Tensor, places: int) -> Tensor:
+def _shift_right(value: Tensor, places: int) -> Tensor:
     # Tensor's own shift keeps the sign, SplitMix64's brings in zeros.
     return (value >> places) & (_WORD >> places)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from crack_lightning.data.archive import byte_bar, naming_disk
+from crack_lightning.data.archive import byte_bar, wrap_disk_errors
 from crack_lightning.data.connection import BrokenTransferError, FetchRefusedError, open_url, read_chunks
 from crack_lightning.errors import DataError
 from crack_lightning.run_folder import write_text
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from crack_lightning.data.connection import Answer
+    from crack_lightning.data.connection import Response
 
 _PAUSES_S = (0.5, 1.0, 2.0)
 """Pauses between consecutive attempts without progress."""
@@ -45,7 +45,7 @@ def fetch(
     Raises:
         DataError: If the file cannot be fetched, has another digest, or the disk is full.
     """
-    with naming_disk(destination.parent):
+    with wrap_disk_errors(destination.parent):
         destination.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(destination.parent / f".{destination.name}.lock"):
             if destination.is_file() and sha256 in {None, _digest(destination)}:
@@ -136,7 +136,7 @@ def _one_connection(part: _Part, *, timeout_s: float, report: Callable[[int | No
         raise BrokenTransferError(f"the connection broke after {part.size()} of {answer.total} bytes")
 
 
-def _check_room(part: _Part, answer: Answer) -> None:
+def _check_room(part: _Part, answer: Response) -> None:
     free = shutil.disk_usage(part.path.parent).free
     needed = (answer.total or 0) - part.size()
     if needed > free:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from crack_lightning.data.table import TileTable
 
 
-def split_with_painted(
+def split_painted(
     table: TileTable, *, train_sources: Sequence[str] = (), test_sources: Sequence[str] = (), **how: Any
 ) -> TileTable:
     """Assign splits such that a painted tile is in the split of the tile below it.

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from crack_lightning.data.sequence import enclosed_pairs
+from crack_lightning.data.sequence import enclosed_name_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,12 +34,13 @@ class PhotoClues(NamedTuple):
     distance: NDArray[np.float32]
 
 
-def joined_groups(table: TileTable, *, twins: NDArray[np.int64], clues: PhotoClues | None) -> TileTable:
+def merge_groups(table: TileTable, *, twins: NDArray[np.int64], clues: PhotoClues | None) -> TileTable:
     """Merge tiles into groups that share a photo, a near-duplicate, an edge, or consecutive names.
 
     A tile with an adjacent one is grouped by adjacency alone, and so is one whose name is enclosed by those
-    of such a photo (:func:`~crack_lightning.data.sequence.enclosed_pairs`). Links by consecutive names alone
-    may chain: no such group may exceed ``LARGEST_SHARE`` of the tiles (:func:`_bounded_single_linkage`).
+    of such a photo (:func:`~crack_lightning.data.sequence.enclosed_name_pairs`). Links by consecutive names
+    alone may chain: no such group may exceed ``LARGEST_SHARE`` of the tiles
+    (:func:`_bounded_single_linkage`).
 
     Args:
         table: N tiles, ``sha256`` filled in.
@@ -76,7 +77,7 @@ def _recovered(
     photo = _components(len(table), [*edges, touching])
     alone = len(table) + np.arange(len(table))
     photo = np.where(np.isin(photo, photo[touching]), photo, alone)
-    enclosed = enclosed_pairs(table.path, photo)
+    enclosed = enclosed_name_pairs(table.path, photo)
     enclosed = enclosed[~of_source[enclosed].any(axis=1)]
     certain = _components(len(table), [*edges, touching, enclosed])
     placed = of_source | np.isin(certain, certain[touching])
@@ -85,7 +86,7 @@ def _recovered(
     return _bounded_single_linkage(certain, clues.continuing[free], clues.distance[free], limit=limit)
 
 
-def photo_known(table: TileTable) -> NDArray[np.bool_]:
+def has_known_photo(table: TileTable) -> NDArray[np.bool_]:
     """Return whether each tile's group is a photo and not only a set of near-duplicates, bool ``(N,)``."""
     known: NDArray[np.bool_] = table.group != ""
     return known & (table.extra["group_from"] != "twins") if "group_from" in table.extra else known
@@ -100,7 +101,7 @@ def leaked_pairs(table: TileTable) -> int:
     return int(_pairs_within(of_set) - _pairs_within(of_side))
 
 
-def has_twin_in(table: TileTable, split: str) -> NDArray[np.bool_]:
+def has_near_duplicate_in(table: TileTable, split: str) -> NDArray[np.bool_]:
     """Return whether an identical file or a near-duplicate of each tile is in a split, bool ``(N,)``."""
     keys = _content(table)
     there = np.unique(keys[table.split == split])

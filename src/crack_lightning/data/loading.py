@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-__all__ = ["UnreadableImageError", "decode_image", "in_order", "read_batch", "read_masks", "resized"]
+__all__ = ["UnreadableImageError", "decode_image", "map_in_order", "read_batch", "read_masks", "resize"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -50,7 +50,7 @@ def read_batch(paths: Sequence[Path], *, size: int, threads: int = 1) -> Tensor:
     rows = batch.numpy()  # whose copy takes one thread, where torch's would start some in each of ours
 
     def read(row: int) -> None:
-        rows[row] = resized(decode_image(paths[row]), size=size).numpy()
+        rows[row] = resize(decode_image(paths[row]), size=size).numpy()
 
     if threads == 1:
         for row in range(len(paths)):
@@ -78,11 +78,11 @@ def read_masks(paths: Sequence[Path | None], *, size: int) -> Tensor:
     for row, path in enumerate(paths):
         if path is not None:
             grey = np.asarray(read_mask(path).values, np.uint8)
-            batch[row] = resized(grey[..., None], size=size)
+            batch[row] = resize(grey[..., None], size=size)
     return batch
 
 
-def resized(pixels: NDArray[np.uint8], *, size: int) -> Tensor:
+def resize(pixels: NDArray[np.uint8], *, size: int) -> Tensor:
     """Squash a picture to a square, bilinear with antialiasing.
 
     Args:
@@ -98,7 +98,7 @@ def resized(pixels: NDArray[np.uint8], *, size: int) -> Tensor:
     return interpolate(image, (size, size), mode="bilinear", antialias=True)[0]
 
 
-def in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+def map_in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """Yield ``work(item)`` for each item, in order, while threads are at work on the next ones.
 
     There is a thread more than torch computes with: decoding, the engines and torch release the interpreter's

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crack_lightning.data.strokes import Stroke, normals
-from crack_lightning.data.walls import dimmed, octave_noise
+from crack_lightning.data.walls import attenuate, octave_noise
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Image = NDArray[np.float32]
 
 
-def straight(rng: np.random.Generator, image: Image, half_px: float, *, tilt: float = 0.03) -> Stroke:
+def straight_line(rng: np.random.Generator, image: Image, half_px: float, *, tilt: float = 0.03) -> Stroke:
     """Return a straight line across an image ``(H, W, 3)``, vertical or horizontal up to a small tilt.
 
     Args:
@@ -33,24 +33,24 @@ def straight(rng: np.random.Generator, image: Image, half_px: float, *, tilt: fl
     return Stroke(points=points, half_width_px=np.full((len(points), 2), half_px))
 
 
-def moved(stroke: Stroke, shift: NDArray[np.float64]) -> Stroke:
+def translate(stroke: Stroke, shift: NDArray[np.float64]) -> Stroke:
     """Move a line by x and y, pixels."""
     return Stroke(points=stroke.points + shift, half_width_px=stroke.half_width_px)
 
 
-def darkened(image: Image, covered: NDArray[np.float32], amount: float) -> Image:
+def darken(image: Image, covered: NDArray[np.float32], amount: float) -> Image:
     """Darken (or, for a negative amount, brighten) the covered part by a share of its light."""
-    return dimmed(image, 1 - np.float32(amount) * covered)
+    return attenuate(image, 1 - np.float32(amount) * covered)
 
 
-def uneven(rng: np.random.Generator, covered: NDArray[np.float32], low: float) -> NDArray[np.float32]:
+def modulate(rng: np.random.Generator, covered: NDArray[np.float32], low: float) -> NDArray[np.float32]:
     """Multiply a mark, float ``(H, W)``, by smooth noise between ``low`` and 1."""
     height, width = covered.shape
     patches = octave_noise(rng, height, width, coarsest_px=60, finest_px=8, persistence=0.7)
     return np.asarray(covered * np.clip(0.75 + 0.35 * patches, low, 1), np.float32)
 
 
-def beyond(line: Stroke, height: int, width: int) -> NDArray[np.bool_]:
+def left_of_line(line: Stroke, height: int, width: int) -> NDArray[np.bool_]:
     """Return the mask of the pixels to the left of a straight line, bool ``(H, W)``."""
     side = normals(line.points)[0]
     y, x = np.ogrid[:height, :width]

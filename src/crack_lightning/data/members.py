@@ -120,28 +120,28 @@ def check_size(total_bytes: int, members: int, *, archive: Path) -> None:
         )
 
 
-def refuse_special(name: str, what: str, *, archive: Path) -> DataError:
+def special_member_error(name: str, what: str, *, archive: Path) -> DataError:
     """Compose the error for a link, a device or whatever else is no regular file."""
     return DataError(f"data.archive: '{archive.name}' holds the {what} {name!r}; {BY_HAND}.")
 
 
-def refuse_encrypted(*, archive: Path) -> DataError:
+def encrypted_error(*, archive: Path) -> DataError:
     """Compose the error for an archive with a password."""
     return DataError(f"data.archive: '{archive.name}' is encrypted; {BY_HAND}.")
 
 
-def damaged(reason: str, *, archive: Path) -> DataError:
+def damaged_error(reason: str, *, archive: Path) -> DataError:
     """Compose the error for an archive that cannot be read to its end."""
     return DataError(f"data.archive: '{archive.name}' is damaged or incomplete ({reason}); get it again.")
 
 
 @contextmanager
-def naming_damage(archive: Path) -> Iterator[None]:
+def wrap_damage(archive: Path) -> Iterator[None]:
     """Turn what a decoder raises into one sentence that names the archive."""
     try:
         yield
     except _UNREADABLE as error:
-        raise damaged(str(error) or type(error).__name__, archive=archive) from error
+        raise damaged_error(str(error) or type(error).__name__, archive=archive) from error
 
 
 def zip_members(archive: Path) -> Generator[Member, None, None]:
@@ -150,25 +150,27 @@ def zip_members(archive: Path) -> Generator[Member, None, None]:
     Raises:
         DataError: If a member is unsafe, the file is encrypted, damaged, or would swell beyond the limits.
     """
-    with naming_damage(archive), zipfile.ZipFile(archive) as opened:
+    with wrap_damage(archive), zipfile.ZipFile(archive) as opened:
         files = [info for info in opened.infolist() if not info.filename.endswith(("/", "\\"))]
         paths = [_checked_zip_path(info, archive) for info in files]
         check_size(sum(info.file_size for info in files), len(files), archive=archive)
         for info, path in zip(files, paths, strict=True):
             piece = _LZMA_CHUNK_BYTES if info.compress_type == zipfile.ZIP_LZMA else CHUNK_BYTES
             with opened.open(info) as content:
-                chunks = chunks_of(content, archive=archive, piece=piece)
+                chunks = read_chunks(content, archive=archive, piece=piece)
                 yield Member(path=path, size=info.file_size, chunks=chunks)
 
 
 def _checked_zip_path(info: zipfile.ZipInfo, archive: Path) -> PurePosixPath:
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in {0, stat.S_IFREG}:
-        raise refuse_special(info.filename, "link" if stat.S_ISLNK(kind) else "special file", archive=archive)
+        raise special_member_error(
+            info.filename, "link" if stat.S_ISLNK(kind) else "special file", archive=archive
+        )
     if info.flag_bits & 1:
-        raise refuse_encrypted(archive=archive)
+        raise encrypted_error(archive=archive)
     if info.compress_type not in _ZIP_METHODS:  # bzip2 swells a million times
-        raise refuse_special(
+        raise special_member_error(
             info.filename, f"file of compression method {info.compress_type}", archive=archive
         )
     return safe_path(_zip_name(info), archive=archive)
@@ -193,7 +195,7 @@ def tar_members(archive: Path) -> Generator[Member, None, None]:
     Raises:
         DataError: If a member is unsafe, or the file is damaged or ends too early.
     """
-    with naming_damage(archive), open_tar(archive) as opened:
+    with wrap_damage(archive), open_tar(archive) as opened:
         number = 0
         while (info := opened.next()) is not None:
             opened.members.clear()  # type: ignore[attr-defined]  # it keeps the headers of all
@@ -203,9 +205,9 @@ def tar_members(archive: Path) -> Generator[Member, None, None]:
                 continue
             path = safe_path(info.name, archive=archive)
             if not info.isreg():
-                raise refuse_special(info.name, _tar_kind(info), archive=archive)
+                raise special_member_error(info.name, _tar_kind(info), archive=archive)
             with cast("IO[bytes]", opened.extractfile(info)) as content:
-                yield Member(path=path, size=info.size, chunks=chunks_of(content, archive=archive))
+                yield Member(path=path, size=info.size, chunks=read_chunks(content, archive=archive))
         _check_tar_end(opened, archive)
 
 
@@ -219,18 +221,18 @@ def _check_tar_end(opened: tarfile.TarFile, archive: Path) -> None:
     stream.seek(opened.offset)
     block = stream.read(_TAR_BLOCK_BYTES)
     if not block or block.strip(b"\0"):
-        raise damaged("no end mark after its last member", archive=archive)
+        raise damaged_error("no end mark after its last member", archive=archive)
     for _ in range(_TAR_PADDING_CHUNKS):  # a compressed one has its checksum behind the padding
         if not stream.read(CHUNK_BYTES):
             return
 
 
-def chunks_of(stream: IO[bytes], *, archive: Path, piece: int = CHUNK_BYTES) -> Iterator[bytes]:
+def read_chunks(stream: IO[bytes], *, archive: Path, piece: int = CHUNK_BYTES) -> Iterator[bytes]:
     """Yield an open member's content piece by piece.
 
     Raises:
         DataError: If it cannot be decoded.
     """
-    with naming_damage(archive):
+    with wrap_damage(archive):
         while chunk := stream.read(piece):
             yield chunk

@@ -50,13 +50,13 @@ def mix_batch(
     kept = float(rng.beta(alpha, alpha))
     partner = torch.from_numpy(rng.permutation(len(images))).to(images.device)
     if use_cutmix:
-        images, kept = _pasted(images, images[partner], kept, rng)
+        images, kept = _paste(images, images[partner], kept, rng)
     else:
         images = images * kept + images[partner] * (1 - kept)
     return images, shares * kept + shares[partner] * (1 - kept)
 
 
-def _pasted(images: Tensor, others: Tensor, kept: float, rng: np.random.Generator) -> tuple[Tensor, float]:
+def _paste(images: Tensor, others: Tensor, kept: float, rng: np.random.Generator) -> tuple[Tensor, float]:
     """Paste a box of about ``1 - kept`` of the area, clipped at the border; return the share really kept."""
     height, width = images.shape[2:]
     spans = [_span(length, math.sqrt(1 - kept), rng) for length in (height, width)]

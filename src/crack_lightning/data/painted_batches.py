@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from crack_lightning.data.draws import Draw, hashed, uniform
+from crack_lightning.data.draws import Draw, hash_key, uniform
 from crack_lightning.data.painting import paint_tile
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def paint_batch(
 
     def paint(place: int) -> PaintedTile:
         row = int(rows[place])
-        key = int(hashed(seed, epoch, index[row], Draw.PAINTING)) % 2**64
+        key = int(hash_key(seed, epoch, index[row], Draw.PAINTING)) % 2**64
         return paint_tile(pixels[place], np.random.default_rng(key), cracked=bool(draw[row] < share))
 
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:

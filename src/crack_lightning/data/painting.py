@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from crack_lightning.data.cracks import CrackHabit, length_inside, random_cracks, width_inside
-from crack_lightning.data.distractors import ALL_KINDS, paint_distractor
-from crack_lightning.data.shading import CrackLook, paint_cracks
+from crack_lightning.data.cracks import CrackGeometry, crack_length_in, crack_width_in, random_cracks
+from crack_lightning.data.distractors import TILE_DISTRACTORS, paint_distractor
+from crack_lightning.data.shading import CrackAppearance, paint_cracks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PAINTING_VERSION = 6
 """To be raised whenever the same draws give other pixels, which invalidates cached tiles."""
 
-_HABIT = CrackHabit(
+_GEOMETRY = CrackGeometry(
     usual_px=(0.6, 14.0),
     limits_px=(0.5, 30.0),
     hairlines=0.25,
@@ -95,18 +95,18 @@ def paint_tile(image: NDArray[np.uint8], rng: np.random.Generator, *, cracked: b
     height, width = image.shape[:2]
     light_angle = float(rng.uniform(0, 2 * np.pi))
     chances = {kind: share * (_BESIDE_CRACKS if cracked else 1) for kind, share in _SHARES.items()}
-    kinds = [kind for kind in ALL_KINDS if rng.random() < chances[kind]]
+    kinds = [kind for kind in TILE_DISTRACTORS if rng.random() < chances[kind]]
     given = image.astype(np.float32) / np.float32(255)
     below = [kind for kind in kinds if kind not in _ON_TOP]
-    scene, seen = _with_distractors(given, below, rng, light_angle)
+    scene, seen = _paint_distractors(given, below, rng, light_angle)
     mask, crack_width = np.zeros((height, width), np.bool_), float("nan")
     if cracked:
         cracks = _cracks(rng, height, width)
-        crack_width = width_inside(cracks, 0, 0, width, height)
-        scene, mask = paint_cracks(scene, cracks, rng, look=_look(rng, light_angle, crack_width))
-    scene, on_top = _with_distractors(scene, [kind for kind in kinds if kind in _ON_TOP], rng, light_angle)
+        crack_width = crack_width_in(cracks, 0, 0, width, height)
+        scene, mask = paint_cracks(scene, cracks, rng, look=_random_appearance(rng, light_angle, crack_width))
+    scene, on_top = _paint_distractors(scene, [kind for kind in kinds if kind in _ON_TOP], rng, light_angle)
     return PaintedTile(
-        image=_blended(image, given, scene, rng),
+        image=_blend(image, given, scene, rng),
         mask=mask,
         crack_width_px=crack_width,
         distractors="+".join(seen + on_top),
@@ -114,7 +114,7 @@ def paint_tile(image: NDArray[np.uint8], rng: np.random.Generator, *, cracked: b
     )
 
 
-def softness_px(image: NDArray[np.uint8]) -> float:
+def estimate_blur_px(image: NDArray[np.uint8]) -> float:
     """Estimate the standard deviation of an image's blur, pixels, in ``[0.4, 1.1]``.
 
     From the energy of the finest detail over that of the next coarser band; the scale was set by eye on the
@@ -131,15 +131,17 @@ def _cracks(rng: np.random.Generator, height: int, width: int) -> list[Stroke]:
     least = min(_LEAST_LENGTH_PX, min(height, width) / 2)
     while True:
         number = int(rng.choice(_NUM_CRACKS, p=_CHANCE))
-        cracks = random_cracks(rng, height, width, num_cracks=number, habit=_HABIT)
-        if length_inside(cracks, 0, 0, width, height) >= least:
+        cracks = random_cracks(rng, height, width, num_cracks=number, habit=_GEOMETRY)
+        if crack_length_in(cracks, 0, 0, width, height) >= least:
             return cracks
 
 
-def _look(rng: np.random.Generator, light_angle: float, crack_width_px: float) -> CrackLook:
+def _random_appearance(
+    rng: np.random.Generator, light_angle: float, crack_width_px: float
+) -> CrackAppearance:
     """Draw rendering parameters: depth, soiling, edges, fading."""
     warm = float(rng.normal(0.0, 0.025))
-    return CrackLook(
+    return CrackAppearance(
         light_angle=light_angle,
         darkness=float(rng.uniform(0.6, 0.97)),
         rim=float((0.4 + 0.8 * min(1.0, crack_width_px / 8)) * rng.random() ** 2),
@@ -153,7 +155,7 @@ def _look(rng: np.random.Generator, light_angle: float, crack_width_px: float) -
     )
 
 
-def _with_distractors(
+def _paint_distractors(
     scene: Image, kinds: list[str], rng: np.random.Generator, light_angle: float
 ) -> tuple[Image, list[str]]:
     """Paint distractors with random strength; return the scene and the kinds that are visible."""
@@ -167,13 +169,13 @@ def _with_distractors(
     return scene, seen
 
 
-def _blended(
+def _blend(
     image: NDArray[np.uint8], given: Image, scene: Image, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
     """Blend the paint into the image with the image's sharpness and grain."""
     if scene is given:
         return image.copy()
-    sigma, halo = softness_px(image) * float(rng.uniform(0.8, 1.2)), float(rng.uniform(0.0, 0.8))
+    sigma, halo = estimate_blur_px(image) * float(rng.uniform(0.8, 1.2)), float(rng.uniform(0.0, 0.8))
     change: NDArray[Any] = cv2.GaussianBlur(cv2.subtract(scene, given), (0, 0), sigma)
     change = cv2.addWeighted(change, 1 + halo, cv2.GaussianBlur(change, (0, 0), 1.5), -halo, 0)
     grain = rng.standard_normal(image.shape[:2], dtype=np.float32)

@@ -9,15 +9,15 @@ import cv2
 import numpy as np
 
 from crack_lightning.data.cracks import (
-    CrackHabit,
-    length_inside,
-    lines_inside,
+    CrackGeometry,
+    count_lines_in,
+    crack_length_in,
+    crack_width_in,
     random_cracks,
-    width_inside,
 )
-from crack_lightning.data.distractors import KINDS, paint_distractor
-from crack_lightning.data.shading import paint_cracks, random_look
-from crack_lightning.data.walls import draw_wall, light, photograph
+from crack_lightning.data.distractors import PHOTO_DISTRACTORS, paint_distractor
+from crack_lightning.data.shading import paint_cracks, random_appearance
+from crack_lightning.data.walls import apply_camera, apply_uneven_light, draw_wall
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -107,18 +107,18 @@ def draw_photo(
     """
     light_angle = float(rng.uniform(0, 2 * np.pi))
     number = _number_of_cracks(rng, height * width)
-    cracks = random_cracks(rng, height, width, num_cracks=number, habit=_habit(crack_width_px))
+    cracks = random_cracks(rng, height, width, num_cracks=number, habit=_geometry(crack_width_px))
     clutter = rng.beta(2, 1.5) * _CLUTTER["cracked" if cracks else "sound"]
     shares = {k: p * (1 if k in _ON_ANY_WALL else clutter) for k, p in _SHARE_OF_PHOTOS.items()}
-    kinds = [kind for kind in KINDS if rng.random() < shares[kind]]
+    kinds = [kind for kind in PHOTO_DISTRACTORS if rng.random() < shares[kind]]
     scene = draw_wall(rng, height, width, light_angle=light_angle)
     distractors = {}
     for kind in (kind for kind in kinds if kind not in _ON_TOP):
         scene, distractors[kind] = paint_distractor(kind, scene, rng, light_angle=light_angle)
-    scene, mask = paint_cracks(scene, cracks, rng, look=random_look(rng, light_angle))
+    scene, mask = paint_cracks(scene, cracks, rng, look=random_appearance(rng, light_angle))
     for kind in (kind for kind in kinds if kind in _ON_TOP):
         scene, distractors[kind] = paint_distractor(kind, scene, rng, light_angle=light_angle)
-    image = photograph(rng, light(rng, scene))
+    image = apply_camera(rng, apply_uneven_light(rng, scene))
     quality = int(rng.integers(60, 96))
     return Photo(image=image, mask=mask, cracks=cracks, distractors=distractors, jpeg_quality=quality)
 
@@ -134,7 +134,7 @@ def cut_tiles(photo: Photo, *, tile_px: int) -> Iterator[Tile]:
     for row in range(height // tile_px):
         for column in range(width // tile_px):
             top, left = row * tile_px, column * tile_px
-            length = length_inside(photo.cracks, left, top, tile_px, tile_px)
+            length = crack_length_in(photo.cracks, left, top, tile_px, tile_px)
             window = (slice(top, top + tile_px), slice(left, left + tile_px))
             if length < MIN_CRACK_LENGTH_PX and photo.mask[window].any():
                 continue
@@ -143,22 +143,22 @@ def cut_tiles(photo: Photo, *, tile_px: int) -> Iterator[Tile]:
             ]
             yield Tile(
                 position=(row, column),
-                jpeg=_encoded(
+                jpeg=_encode(
                     ".jpg", photo.image[window][..., ::-1], cv2.IMWRITE_JPEG_QUALITY, photo.jpeg_quality
                 ),
-                mask_png=_encoded(
+                mask_png=_encode(
                     ".png", photo.mask[window].astype(np.uint8) * 255, cv2.IMWRITE_PNG_COMPRESSION, 1
                 ),
-                crack_width_px=width_inside(photo.cracks, left, top, tile_px, tile_px),
-                crack_lines=lines_inside(photo.cracks, left, top, tile_px, tile_px),
+                crack_width_px=crack_width_in(photo.cracks, left, top, tile_px, tile_px),
+                crack_lines=count_lines_in(photo.cracks, left, top, tile_px, tile_px),
                 distractors="+".join(kinds),
             )
 
 
-def _habit(crack_width_px: tuple[float, float] | None) -> CrackHabit:
+def _geometry(crack_width_px: tuple[float, float] | None) -> CrackGeometry:
     if crack_width_px is None:
-        return CrackHabit()
-    return CrackHabit(usual_px=crack_width_px, hairlines=0.0)
+        return CrackGeometry()
+    return CrackGeometry(usual_px=crack_width_px, hairlines=0.0)
 
 
 def _number_of_cracks(rng: np.random.Generator, area_px: int) -> int:
@@ -169,7 +169,7 @@ def _number_of_cracks(rng: np.random.Generator, area_px: int) -> int:
     return max(usual, round(usual * float(np.sqrt(area_px)) / 900))
 
 
-def _encoded(suffix: str, pixels: NDArray[np.uint8], setting: int, value: int) -> bytes:
+def _encode(suffix: str, pixels: NDArray[np.uint8], setting: int, value: int) -> bytes:
     done, data = cv2.imencode(suffix, np.ascontiguousarray(pixels), [setting, value])
     assert done, f"cv2 cannot encode {suffix} of {pixels.shape}"
     return bytes(data)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def with_bar(items: Iterable[T], title: str | None, *, total: int) -> Iterator[T]:
+def progress_bar(items: Iterable[T], title: str | None, *, total: int) -> Iterator[T]:
     """Wrap an iterable in a progress bar of ``total`` items with a title; ``None`` shows none."""
     if title is None:
         return iter(items)

@@ -22,11 +22,11 @@ from crack_lightning.data.members import (
     CHUNK_BYTES,
     Member,
     check_size,
-    chunks_of,
-    damaged,
-    refuse_encrypted,
-    refuse_special,
+    damaged_error,
+    encrypted_error,
+    read_chunks,
     safe_path,
+    special_member_error,
 )
 from crack_lightning.errors import DataError
 
@@ -86,7 +86,7 @@ def rar_members(archive: Path) -> Generator[Member, None, None]:
         try:
             for content in _contents(tool, archive, files, skip=done):
                 with content:
-                    chunks = chunks_of(content, archive=archive)
+                    chunks = read_chunks(content, archive=archive)
                     yield Member(path=paths[done], size=files[done].file_size, chunks=chunks)
                 done += 1
         except _ToolFailedError as error:
@@ -109,15 +109,15 @@ def _listing(archive: Path) -> list[rarfile.RarInfo]:
             f"data.archive: '{archive.name}' is not the first part of its archive; give the first part."
         ) from error
     except (rarfile.Error, EOFError, OSError, ValueError, LookupError) as error:
-        raise damaged(str(error), archive=archive) from error
+        raise damaged_error(str(error), archive=archive) from error
     if encrypted:
-        raise refuse_encrypted(archive=archive)
+        raise encrypted_error(archive=archive)
     return listing
 
 
 def _checked_path(info: rarfile.RarInfo, archive: Path) -> PurePosixPath:
     if info.is_symlink() or info.file_redir is not None:
-        raise refuse_special(info.filename, "link", archive=archive)
+        raise special_member_error(info.filename, "link", archive=archive)
     return safe_path(info.filename, archive=archive)
 
 

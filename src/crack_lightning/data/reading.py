@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crack_lightning.data.appearance import MEASURES
-from crack_lightning.data.following import split_with_painted
-from crack_lightning.data.groups import PhotoClues, joined_groups
+from crack_lightning.data.following import split_painted
+from crack_lightning.data.groups import PhotoClues, merge_groups
 from crack_lightning.data.listed_paths import own_paths
-from crack_lightning.data.sequence import continuing_pairs
+from crack_lightning.data.sequence import consecutive_pairs
 from crack_lightning.data.split_files import apply_splits, read_splits
 from crack_lightning.data.survey import survey
 from crack_lightning.data.table import EXCLUDED, SPLITS, TileTable, read_rows
@@ -20,9 +20,9 @@ from crack_lightning.errors import DataError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from crack_lightning.data.survey import Survey
+    from crack_lightning.data.survey import ScanResult
 
-LOOKS = ("brightness", "sharpness")
+STATISTICS = ("brightness", "sharpness")
 _NAMED = 5
 
 
@@ -52,7 +52,7 @@ def without_excluded(table: TileTable, file: Path) -> tuple[TileTable, list[dict
     return table.select(~out), [{"path": str(path), "reason": EXCLUDED} for path in table.path[out]]
 
 
-def readable(
+def prepare_tiles(
     table: TileTable,
     *,
     on_unreadable: str,
@@ -101,21 +101,23 @@ def readable(
             f"data.root: {len(skipped)} of {len(table)} files under '{table.root}' cannot be decoded: "
             f"{named}{more}. Mend or remove them, or set data.on_unreadable=skip."
         )
-    looks = {name: np.round(seen.appearance[:, MEASURES.index(name)].astype(np.float64), 4) for name in LOOKS}
+    looks = {
+        name: np.round(seen.appearance[:, MEASURES.index(name)].astype(np.float64), 4) for name in STATISTICS
+    }
     known = replace(table, sha256=seen.sha256, extra=table.extra | looks)
     return with_groups(known, seen).select(~bad), skipped
 
 
-def with_groups(table: TileTable, seen: Survey) -> TileTable:
+def with_groups(table: TileTable, seen: ScanResult) -> TileTable:
     """Join the groups of N tiles by what a survey of their files found; it may not have looked for any."""
     if seen.twins is None:
         return table
     if seen.touching is None:
-        return joined_groups(table, twins=seen.twins, clues=None)
+        return merge_groups(table, twins=seen.twins, clues=None)
     good = np.flatnonzero(seen.reason == "")
-    pairs, distance = continuing_pairs(table.path[good], seen.appearance[good])
+    pairs, distance = consecutive_pairs(table.path[good], seen.appearance[good])
     clues = PhotoClues(touching=seen.touching, continuing=good[pairs], distance=distance)
-    return joined_groups(table, twins=seen.twins, clues=clues)
+    return merge_groups(table, twins=seen.twins, clues=clues)
 
 
 def with_splits(table: TileTable, *, file: Path | None, kept: Path, **how: Any) -> TileTable:
@@ -125,7 +127,7 @@ def with_splits(table: TileTable, *, file: Path | None, kept: Path, **how: Any) 
         table: Tiles with their digests.
         file: An earlier run's ``splits.csv`` to follow.
         kept: Where this run's ``splits.csv`` is, or is to be.
-        how: What :func:`crack_lightning.data.following.split_with_painted` reads.
+        how: What :func:`crack_lightning.data.following.split_painted` reads.
 
     Raises:
         DataError: If the tiles are no longer those of ``kept``, or not those of ``file``.
@@ -135,7 +137,7 @@ def with_splits(table: TileTable, *, file: Path | None, kept: Path, **how: Any) 
     if file is not None:
         table = apply_splits(table, read_splits(file), file=file)
     else:
-        table = split_with_painted(table, **how)
+        table = split_painted(table, **how)
     table.write_csv(kept)
     return table
 

@@ -21,7 +21,7 @@ _CLEAR = 0.5
 _LEAST_Z = 5.0
 
 
-def seam_pairs(edges: NDArray[np.uint8], folders: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+def grid_adjacent_pairs(edges: NDArray[np.uint8], folders: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
     """Return pairs of tiles that were adjacent in a photo cut row by row (or column by column).
 
     Where names follow the order of cutting, a tile lies above the one that comes one row length later. A
@@ -40,12 +40,12 @@ def seam_pairs(edges: NDArray[np.uint8], folders: Sequence[NDArray[np.int64]]) -
     for rows in folders:
         left, right, top, bottom = (profiles[side][rows] for side in (LEFT, RIGHT, TOP, BOTTOM))
         for width in _WIDTHS:
-            found.append(rows[_joined(right, left, bottom, top, width=width)])
-            found.append(rows[_joined(bottom, top, right, left, width=width)])
+            found.append(rows[_grid_links(right, left, bottom, top, width=width)])
+            found.append(rows[_grid_links(bottom, top, right, left, width=width)])
     return np.concatenate(found)
 
 
-def _joined(
+def _grid_links(
     end: NDArray[np.float32],
     begin: NDArray[np.float32],
     foot: NDArray[np.float32],
@@ -64,11 +64,11 @@ def _joined(
     """
     if len(end) < 2 * width:
         return np.empty((0, 2), np.int64)
-    seam = sliding_window_view(_alike(foot, head, width), width).mean(axis=1)
-    least = _by_chance(foot, head, width, number=width)
+    seam = sliding_window_view(_correlate(foot, head, width), width).mean(axis=1)
+    least = _chance_level(foot, head, width, number=width)
     if seam.max() <= least:
         return np.empty((0, 2), np.int64)
-    beside, least_beside = _alike(end, begin, 1), _by_chance(end, begin, 1, number=width - 1)
+    beside, least_beside = _correlate(end, begin, 1), _chance_level(end, begin, 1, number=width - 1)
     first = _rows_of_tiles(beside, width, least=least_beside)
     first = first[np.isin(first + width, first)]
     usual = rank_filter(seam[first], rank=2, size=_NEAR, mode="nearest")
@@ -79,14 +79,14 @@ def _joined(
     return np.concatenate([np.stack([place, place + step], axis=1) for place, step in links])
 
 
-def _alike(one: NDArray[np.float32], other: NDArray[np.float32], step: int) -> NDArray[np.float32]:
+def _correlate(one: NDArray[np.float32], other: NDArray[np.float32], step: int) -> NDArray[np.float32]:
     """Correlate each profile of ``one`` with that of ``other`` ``step`` positions later, ``(M - step,)``."""
     return np.asarray(np.einsum("me,me->m", one[:-step], other[step:]), np.float32)
 
 
-def _by_chance(one: NDArray[np.float32], other: NDArray[np.float32], step: int, *, number: int) -> float:
+def _chance_level(one: NDArray[np.float32], other: NDArray[np.float32], step: int, *, number: int) -> float:
     """Return the largest mean of ``number`` correlations that chance explains, from those one step off."""
-    return float(_LEAST_Z * _alike(one, other, step + 1).std() / np.sqrt(number))
+    return float(_LEAST_Z * _correlate(one, other, step + 1).std() / np.sqrt(number))
 
 
 def _rows_of_tiles(beside: NDArray[np.float32], width: int, *, least: float) -> NDArray[np.int64]:

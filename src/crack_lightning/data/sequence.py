@@ -35,7 +35,7 @@ def folders_in_order(path: NDArray[np.str_]) -> list[NDArray[np.int64]]:
     return [np.array(sorted(rows, key=lambda row: _natural(str(path[row])))) for rows in folders.values()]
 
 
-def continuing_pairs(
+def consecutive_pairs(
     path: NDArray[np.str_], appearance: NDArray[np.float32]
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Return pairs of tiles with neighbouring names and similar image statistics.
@@ -57,7 +57,7 @@ def continuing_pairs(
     return pairs, np.linalg.norm(looks[pairs[:, 0]] - looks[pairs[:, 1]], axis=1)
 
 
-def enclosed_pairs(path: NDArray[np.str_], photo: NDArray[np.int64]) -> NDArray[np.int64]:
+def enclosed_name_pairs(path: NDArray[np.str_], photo: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return pairs that link tiles whose names are enclosed by those of a photo.
 
     Where most of the names between the first and the last of a photo are its own, names follow the order of

@@ -36,7 +36,7 @@ def spectra(structures: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.asarray(smooth @ np.sqrt(amplitude[:, around, around]) @ smooth.T, np.float32)
 
 
-def departures(measured: NDArray[np.float32], usual: NDArray[np.float32]) -> NDArray[np.float32]:
+def spectral_deviations(measured: NDArray[np.float32], usual: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return normalised deviations of spectra from the common spectrum; dot products compare them.
 
     Args:

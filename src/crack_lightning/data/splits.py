@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.data.dealing import deal, one_each, round_to
+from crack_lightning.data.dealing import deal, one_each, round_shares
 from crack_lightning.data.table import SPLITS
 from crack_lightning.errors import ConfigError, DataError
 
@@ -239,7 +239,7 @@ def _check_shares(table: TileTable, asked: Mapping[str, float], *, tolerance: fl
 def _attainable(asked: Mapping[str, float], total: int) -> NDArray[np.float64]:
     """Return the shares of a class of so many tiles as asked for, or one tile a split of a few."""
     shares = np.array([asked[split] for split in SPLITS])
-    few = total >= len(SPLITS) and not (amounts := round_to(shares * total, total)).all()
+    few = total >= len(SPLITS) and not (amounts := round_shares(shares * total, total)).all()
     return one_each(amounts, already=np.zeros(len(SPLITS))) / total if few else shares
 
 

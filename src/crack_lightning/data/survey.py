@@ -14,7 +14,7 @@ import PIL
 import simplejpeg
 
 from crack_lightning.cache_entries import cached_entry
-from crack_lightning.data.appearance import APPEARANCE_VERSION, NUM_FEATURES, appearance
+from crack_lightning.data.appearance import NUM_FEATURES, STATISTICS_VERSION, appearance
 from crack_lightning.data.decoding import (
     DECODING_VERSION,
     FailedAccessError,
@@ -22,11 +22,11 @@ from crack_lightning.data.decoding import (
     access_failure,
     decode_image,
 )
-from crack_lightning.data.progress import with_bar
-from crack_lightning.data.seams import seam_pairs
+from crack_lightning.data.progress import progress_bar
+from crack_lightning.data.seams import grid_adjacent_pairs
 from crack_lightning.data.sequence import folders_in_order
-from crack_lightning.data.touching import EDGE_SAMPLES, TOUCHING_VERSION, edges, touching_pairs
-from crack_lightning.data.twins import PREVIEW_PX, TWINS_VERSION, preview, twin_pairs
+from crack_lightning.data.touching import ADJACENCY_VERSION, EDGE_SAMPLES, adjacent_pairs, edges
+from crack_lightning.data.twins import NEAR_DUPLICATES_VERSION, PREVIEW_PX, near_duplicate_pairs, preview
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,7 +40,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Survey:
+class ScanResult:
     """The result of a scan of N files.
 
     Attributes:
@@ -91,7 +91,7 @@ def survey(
     num_workers: int,
     show_progress: bool,
     cache: Path,
-) -> Survey:
+) -> ScanResult:
     """Hash every file, and decode all completely unless the cache has a scan of the same bytes and order.
 
     Args:
@@ -121,7 +121,7 @@ def survey(
     reason[there] = kept["reason"]
     appearances = np.full((len(paths), NUM_FEATURES), np.nan, np.float32)
     appearances[np.flatnonzero(reason == "")] = kept["appearance"]
-    return Survey(
+    return ScanResult(
         sha256=sha256,
         reason=reason,
         twins=there[kept["twins"]] if twins else None,
@@ -140,20 +140,20 @@ def _kept(
     show_progress: bool,
     cache: Path,
 ) -> dict[str, NDArray[Any]]:
-    """Return the cached scan of readable files, by the names of :class:`Survey`'s attributes."""
+    """Return the cached scan of readable files, by the names of :class:`ScanResult`'s attributes."""
     names = np.array([path.as_posix() for path in files], np.str_)
 
     def make(folder: Path) -> None:
-        reason, of_content, looks = survey_files(files, num_workers=num_workers, show_progress=show_progress)
+        reason, of_content, looks = scan_files(files, num_workers=num_workers, show_progress=show_progress)
         good = np.flatnonzero(reason == "")
         made: dict[str, Any] = {"reason": reason, "appearance": looks.appearance}
         if twins:
-            found = twin_pairs(looks.preview, num_workers=num_workers, show_progress=show_progress)
+            found = near_duplicate_pairs(looks.preview, num_workers=num_workers, show_progress=show_progress)
             made["twins"] = good[found]
         if touching:
             folders = folders_in_order(names[good])
-            beside = touching_pairs(looks.edges, num_workers=num_workers)
-            found = np.concatenate([beside, seam_pairs(looks.edges, folders)])
+            beside = adjacent_pairs(looks.edges, num_workers=num_workers)
+            found = np.concatenate([beside, grid_adjacent_pairs(looks.edges, folders)])
             made["touching"] = good[found]
         if not of_content.all():
             raise _NotForTheCacheError(made)
@@ -161,10 +161,10 @@ def _kept(
 
     made_of = {
         "files": _fingerprint(files, sha256),
-        "twins": TWINS_VERSION if twins else None,
-        "touching": TOUCHING_VERSION if touching else None,
+        "twins": NEAR_DUPLICATES_VERSION if twins else None,
+        "touching": ADJACENCY_VERSION if touching else None,
         "order": _order(names) if touching else None,
-        "appearance": APPEARANCE_VERSION,
+        "appearance": STATISTICS_VERSION,
         "decoding": DECODING_VERSION,
         "pillow": PIL.__version__,
         "simplejpeg": simplejpeg.__version__,
@@ -186,7 +186,7 @@ class _NotForTheCacheError(Exception):
         self.made = made
 
 
-def survey_files(
+def scan_files(
     paths: Sequence[Path], *, num_workers: int, show_progress: bool
 ) -> tuple[NDArray[np.str_], NDArray[np.bool_], Looks]:
     """Decode N files; return why each fails, str ``(N,)``, whether it always will, and the others' looks."""
@@ -226,7 +226,7 @@ def _in_threads(
     chunks = [paths[start : start + _CHUNK] for start in range(0, len(paths), _CHUNK)]
     with ThreadPoolExecutor(max(1, num_workers)) as pool:
         done = pool.map(lambda chunk: [work(path) for path in chunk], chunks)
-        return list(chain.from_iterable(with_bar(done, title, total=len(chunks))))
+        return list(chain.from_iterable(progress_bar(done, title, total=len(chunks))))
 
 
 def _sha256(path: Path) -> str:

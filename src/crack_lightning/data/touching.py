@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TOUCHING_VERSION = 4
+ADJACENCY_VERSION = 4
 """To be raised whenever other pairs are found, here or by grid adjacency, which invalidates cached scans."""
 
 EDGE_SAMPLES = 112
@@ -40,7 +40,7 @@ def edges(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(np.concatenate(sampled), cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def touching_pairs(edges: NDArray[np.uint8], *, num_workers: int = 2) -> NDArray[np.int64]:
+def adjacent_pairs(edges: NDArray[np.uint8], *, num_workers: int = 2) -> NDArray[np.int64]:
     """Return pairs of tiles that were adjacent in their photo.
 
     Each tile's best match on each side is taken, by correlation of high-pass filtered edges. A match counts
@@ -104,11 +104,11 @@ def _best_matches(
     Returns:
         All such links, and the mutual ones, each ``(N, N)``.
     """
-    forward, back = _likest(one, other, pool), _likest(other, one, pool).T
+    forward, back = _nearest(one, other, pool), _nearest(other, one, pool).T
     return forward + back, forward * back
 
 
-def _likest(one: NDArray[np.float32], other: NDArray[np.float32], pool: Executor) -> csr_array:
+def _nearest(one: NDArray[np.float32], other: NDArray[np.float32], pool: Executor) -> csr_array:
     """Link each row of ``one`` to its best match in ``other`` except itself, ``(N, N)``."""
 
     def of_block(start: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from crack_lightning.data.fine_structure import fine_structures, turned
-from crack_lightning.data.spectra import departures, noise, spectra
+from crack_lightning.data.spectra import noise, spectra, spectral_deviations
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -82,7 +82,7 @@ def _signatures(previews: NDArray[np.uint8], fine: NDArray[np.uint8], pool: Exec
     measured, coarse = np.concatenate(list(pool.map(spectra, chunks))), _coarse(previews, _COARSE_SIDE)
     usual = _usual_spectrum()
     return _Signatures(
-        spectrum={turn: departures(turned(measured, turn), usual) for turn in _TURNS},
+        spectrum={turn: spectral_deviations(turned(measured, turn), usual) for turn in _TURNS},
         coarse={orientation: _reoriented(coarse, orientation) for orientation in range(2 * len(_TURNS))},
     )
 

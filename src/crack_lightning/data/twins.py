@@ -14,13 +14,13 @@ from scipy.sparse.csgraph import connected_components
 from threadpoolctl import threadpool_limits
 
 from crack_lightning.data.fine_structure import fine_structures, has_detail, turned
-from crack_lightning.data.progress import with_bar
+from crack_lightning.data.progress import progress_bar
 from crack_lightning.data.twin_candidates import candidate_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TWINS_VERSION = 7
+NEAR_DUPLICATES_VERSION = 7
 """Raise this whenever other pairs are found: surveys in the cache are then made anew."""
 
 PREVIEW_PX = 64
@@ -50,7 +50,7 @@ def preview(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(grey, (PREVIEW_PX, PREVIEW_PX), interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def twin_pairs(
+def near_duplicate_pairs(
     previews: NDArray[np.uint8], *, num_workers: int = 2, show_progress: bool = False
 ) -> NDArray[np.int64]:
     """Find pairs of tiles that show the same spot.
@@ -114,7 +114,7 @@ def _compared(
     title = "Comparing look-alikes" if show_progress else None
     rounds = int(place.max(initial=0)).bit_length() + 1
     found = np.empty((0, 3), np.int64)
-    for number in with_bar(range(rounds), title, total=rounds):
+    for number in progress_bar(range(rounds), title, total=rounds):
         due = pairs[(place >= 2**number // 2) & (place < 2**number)]
         due = due[~_in_one_large_set(due, found, len(previews))]
         chunks = [due[start : start + _CHUNK] for start in range(0, len(due), _CHUNK)]

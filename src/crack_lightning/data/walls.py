@@ -67,15 +67,15 @@ def draw_wall(
     tone += _relief(rng, height, width, light_angle) + _flecks(rng, height, width)
     if rng.random() < 0.3:
         tone += rng.uniform(0.01, 0.04) * _board_grain(rng, height, width)
-    return dimmed(_colour(rng, height, width), np.maximum(1 + tone, 0.05))
+    return attenuate(_colour(rng, height, width), np.maximum(1 + tone, 0.05))
 
 
-def dimmed(image: NDArray[np.float32], share: NDArray[np.float32]) -> NDArray[np.float32]:
+def attenuate(image: NDArray[np.float32], share: NDArray[np.float32]) -> NDArray[np.float32]:
     """Multiply every channel of an image ``(H, W, 3)`` by a transmittance, float ``(H, W)``."""
     return np.asarray(cv2.multiply(image, cv2.cvtColor(share, cv2.COLOR_GRAY2RGB)), np.float32)
 
 
-def light(rng: np.random.Generator, image: NDArray[np.float32]) -> NDArray[np.float32]:
+def apply_uneven_light(rng: np.random.Generator, image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Apply uneven light to an image ``(H, W, 3)``: a linear gradient, vignetting and soft patches."""
     height, width = image.shape[:2]
     x = np.linspace(-1, 1, width, dtype=np.float32)[None]
@@ -84,10 +84,10 @@ def light(rng: np.random.Generator, image: NDArray[np.float32]) -> NDArray[np.fl
     level = 1 + tilt[0] * x + tilt[1] * y - np.float32(rng.uniform(0, 0.12)) * (x * x + y * y)
     patches = octave_noise(rng, height, width, coarsest_px=400, finest_px=200, persistence=0.5)
     level = (level + np.float32(rng.uniform(0, 0.05)) * patches).astype(np.float32)
-    return dimmed(image, level)
+    return attenuate(image, level)
 
 
-def photograph(rng: np.random.Generator, scene: NDArray[np.float32]) -> NDArray[np.uint8]:
+def apply_camera(rng: np.random.Generator, scene: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Apply a camera model: lens blur, sharpening, contrast, sensor noise, 8-bit quantisation.
 
     Args:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.evaluation.curves import auroc, average_precision, pr_curve, roc_curve, thin_curve
+from crack_lightning.evaluation.curves import auroc, average_precision, pr_curve, roc_curve, simplify_curve
 from crack_lightning.evaluation.predictions import Predictions, predicted_labels
 from crack_lightning.evaluation.scoring_rules import brier_score, log_loss
 from crack_lightning.evaluation.weighted_metrics import ratio
@@ -158,7 +158,7 @@ def _ranking(
         for kind, trace in (("roc", roc_curve), ("pr", pr_curve)):
             curve = trace(score, positive)
             assert curve is not None, "both classes are there"
-            result[kind][name] = {key: column.tolist() for key, column in thin_curve(curve).items()}
+            result[kind][name] = {key: column.tolist() for key, column in simplify_curve(curve).items()}
     return result
 
 

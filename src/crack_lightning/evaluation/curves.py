@@ -88,7 +88,7 @@ def average_precision(score: NDArray[np.floating], positive: NDArray[np.bool_]) 
     return float(np.sum(np.diff(hits, prepend=0) * (hits / (hits + alarms))) / hits[-1])
 
 
-def thin_curve(curve: Curve, *, max_points: int = 200) -> Curve:
+def simplify_curve(curve: Curve, *, max_points: int = 200) -> Curve:
     """Reduce a curve to its corners and, where these are too many, to points at even distances along it.
 
     Args:

@@ -9,7 +9,7 @@ import numpy as np
 
 from crack_lightning.evaluation.calibration import calibration_error, cross_fitted, fit_temperature
 from crack_lightning.evaluation.classification import binary_figures, confusion_matrix, defined
-from crack_lightning.evaluation.curves import roc_curve, thin_curve
+from crack_lightning.evaluation.curves import roc_curve, simplify_curve
 from crack_lightning.evaluation.intervals import group_codes, lower_bound
 from crack_lightning.evaluation.predictions import Predictions, predicted_labels
 
@@ -112,7 +112,7 @@ def _consequences(
         }
     }
     if curve := roc_curve(probability[:, positive], label == positive):
-        thin = thin_curve(curve)
+        thin = simplify_curve(curve)
         found["curve"] = {
             "misses": (1 - thin["true_positive_rate"]).tolist(),
             "false_alarms": thin["false_positive_rate"].tolist(),

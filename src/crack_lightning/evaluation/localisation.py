@@ -20,7 +20,7 @@ NEAR_PX = 8
 MEASURES = ("energy", "pointing")
 
 
-def _stretched(evidence: NDArray[np.floating], shape: tuple[int, int]) -> NDArray[np.float32]:
+def _resize(evidence: NDArray[np.floating], shape: tuple[int, int]) -> NDArray[np.float32]:
     """Resize a map, float ``(h, w)``, to the size of its picture, float32 ``(H, W)``, bilinearly."""
     return np.asarray(
         cv2.resize(evidence.astype(np.float32), shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32
@@ -56,12 +56,12 @@ def _scores(evidence: NDArray[np.floating], crack: NDArray[np.bool_], near_px: f
     near = away <= near_px
     size = evidence.shape[::-1]
     ideal = np.asarray(cv2.resize(crack.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32)
-    return (float(near.mean()), *_on(evidence, near), *_on(ideal, near))
+    return (float(near.mean()), *_share_near(evidence, near), *_share_near(ideal, near))
 
 
-def _on(evidence: NDArray[np.floating], near: NDArray[np.bool_]) -> tuple[float, float]:
+def _share_near(evidence: NDArray[np.floating], near: NDArray[np.bool_]) -> tuple[float, float]:
     """Return the share of the evidence, and of its maxima, that lies near the crack."""
-    spread = _stretched(np.maximum(evidence, 0), near.shape)
+    spread = _resize(np.maximum(evidence, 0), near.shape)
     total = float(spread.sum())
     highest = spread == spread.max()
     return float(spread[near].sum()) / total if total > 0 else float(near.mean()), float(near[highest].mean())
@@ -106,7 +106,7 @@ def _skills(scores: Scores, weights: NDArray[np.float64]) -> Scores:
     return found
 
 
-def by_lines(
+def skill_by_lines(
     scores: Scores, group: NDArray[np.int64], lines: NDArray[np.floating], *, most: int = 3
 ) -> list[dict[str, Any]]:
     """Return the skill by the number of lines of a crack.

@@ -44,11 +44,11 @@ def build_metrics(
         f"precision_{name}": partial(_precision, of=of),
         f"f1_{name}": partial(_f1, of=of),
     }
-    metrics = {key: ConfusionFigure(num_classes=num_classes, figure=read) for key, read in figures.items()}
+    metrics = {key: ConfusionMetric(num_classes=num_classes, figure=read) for key, read in figures.items()}
     return MetricCollection({**metrics}, prefix=prefix, compute_groups=[list(metrics)])
 
 
-class ConfusionFigure(MulticlassConfusionMatrix):
+class ConfusionMetric(MulticlassConfusionMatrix):
     """A metric that is a function of the confusion matrix.
 
     Args:

@@ -38,7 +38,7 @@ def risk_coverage(doubt: NDArray[np.floating], wrong: NDArray[np.bool_]) -> dict
     return {"coverage": kept / len(doubt), "risk": errors / kept}
 
 
-def area_under_risk(curve: dict[str, NDArray[np.float64]]) -> float:
+def aurc(curve: dict[str, NDArray[np.float64]]) -> float:
     """Return the mean risk over all coverages; without any order it is the share of errors.
 
     References:

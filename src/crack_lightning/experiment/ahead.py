@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crack_lightning.cache_entries import cache_folder
-from crack_lightning.config.data import naming_part
+from crack_lightning.config.data import prefix_source_keys
 from crack_lightning.data.sources import require_files
 from crack_lightning.errors import ConfigError, DataError
 from crack_lightning.hardware import available_cores
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from crack_lightning.config.data import DataConfig
 
 
-def require_tiles(data: DataConfig) -> None:
+def preflight_data(data: DataConfig) -> None:
     """Refuse sources whose files nothing leads to, and lists of tiles that are not there.
 
     Raises:
@@ -36,7 +36,7 @@ def require_tiles(data: DataConfig) -> None:
         return
     for name, part in data.parts().items():
         if part.source != "painted":  # that is on the tiles of another part
-            with naming_part(name):
+            with prefix_source_keys(name):
                 _require_files(part)
 
 
@@ -53,7 +53,7 @@ def require_tiles_of_run(folder: Path, data: DataConfig) -> None:
     if RunState.is_finished(folder):
         return
     try:
-        require_tiles(data)
+        preflight_data(data)
     except (ConfigError, DataError) as error:
         command = f"resume={shlex.quote(str(folder))}"
         raise type(error)(
@@ -71,13 +71,13 @@ def _require_files(data: DataConfig) -> None:
     )
 
 
-def tiles_meanwhile(config: TrainConfig) -> AbstractContextManager[None]:
+def draw_in_background(config: TrainConfig) -> AbstractContextManager[None]:
     """Draw the tiles, where they are drawn, while the block runs."""
     if config.data.source != "synthetic":
         return nullcontext()
-    from crack_lightning.data.sources.synthetic import drawn_meanwhile
+    from crack_lightning.data.sources.synthetic import draw_in_background
 
-    return drawn_meanwhile(
+    return draw_in_background(
         cache=cache_folder(),
         num_workers=config.data.drawing_processes(config.trainer.threads or available_cores()),
         show_progress=config.progress,

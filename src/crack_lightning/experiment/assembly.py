@@ -16,11 +16,11 @@ from crack_lightning.errors import ConfigError
 from crack_lightning.hardware import HardwarePlan, configure_process, plan_hardware
 from crack_lightning.model.backbones import normalisation
 from crack_lightning.model.classifier import CrackClassifier
-from crack_lightning.model.heads import has_local_features, pretrained_part
+from crack_lightning.model.heads import has_local_features, pretrained_module
 from crack_lightning.model.losses import balanced_class_weights
-from crack_lightning.model.seen_tiles import packed
+from crack_lightning.model.seen_tiles import pack_digests
 from crack_lightning.model.weights import load_weights
-from crack_lightning.training.probe import Probe, ProbeSettings
+from crack_lightning.training.probe import LinearProbe, ProbeSettings
 
 if TYPE_CHECKING:
     from crack_lightning.config import TrainConfig
@@ -138,7 +138,7 @@ def build_classifier(config: TrainConfig, table: TileTable) -> CrackClassifier:
         train_scale=train_scale(table, image_size=model.image_size),
     )
     loaded = load_weights(
-        pretrained_part(classifier.backbone),
+        pretrained_module(classifier.backbone),
         name=model.name,
         weights=model.weights,
         image_size=model.image_size,
@@ -148,7 +148,7 @@ def build_classifier(config: TrainConfig, table: TileTable) -> CrackClassifier:
     if loaded.caution:
         log.warning("weights: %s", loaded.caution)
     classifier.weights_caution = loaded.caution
-    classifier.seen_tiles = packed(_seen(table))
+    classifier.seen_tiles = pack_digests(_seen(table))
     return classifier
 
 
@@ -177,9 +177,9 @@ def _seen(table: TileTable) -> list[str]:
 
 def build_probe(
     config: TrainConfig, classifier: CrackClassifier, datamodule: CrackDataModule, *, plan: HardwarePlan
-) -> Probe:
+) -> LinearProbe:
     """Compute the features of a run's tiles, or find them in the cache."""
-    return Probe(
+    return LinearProbe(
         classifier,
         datamodule,
         settings=ProbeSettings(

@@ -19,7 +19,7 @@ from crack_lightning.data.survey import survey
 from crack_lightning.experiment.tiles import load_tiles, recovers_photos
 from crack_lightning.hardware import available_cores
 from crack_lightning.report.audit_page import audit_contents, audit_page, closing_table
-from crack_lightning.run_folder import logging_to, made_folder, sole_writer, write_text
+from crack_lightning.run_folder import lock_folder, log_to, made_folder, write_text
 
 if TYPE_CHECKING:
     from crack_lightning.config import AuditConfig
@@ -41,7 +41,7 @@ def run_audit(config: AuditConfig, *, folder: Path | None = None, command: str =
     """
     folder = made_folder(folder, base=Path(config.outputs), name=f"audit_{config.data.source}")
     threads = config.trainer.threads or available_cores()
-    with sole_writer(folder), logging_to(folder / "run.log"):
+    with lock_folder(folder), log_to(folder / "run.log"):
         write_config(config, folder / "config.yaml")
         table, excluded = load_tiles(config.data, threads=threads, progress=config.progress)
         paths = [table.root / path for path in table.path]

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from crack_lightning.cache_entries import cache_folder
-from crack_lightning.data.progress import with_bar
+from crack_lightning.data.progress import progress_bar
 from crack_lightning.evaluation.predictions import Predictions
-from crack_lightning.model.engines import prepare_engine
+from crack_lightning.model.engines import prepare_backend
 from crack_lightning.model.looks import looks
 from crack_lightning.model.networks import answering_network
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from crack_lightning.data.datamodule import CrackDataModule
     from crack_lightning.hardware import HardwarePlan
     from crack_lightning.model.classifier import CrackClassifier
-    from crack_lightning.model.engines import Compute, EngineChoice
+    from crack_lightning.model.engines import BackendChoice, Compute
 
 MANY = 1000
 """Tiles from which a trial of the backends takes less than it saves."""
@@ -27,7 +27,7 @@ MANY = 1000
 
 def chosen_backend(
     config: EvaluateConfig, classifier: CrackClassifier, *, tiles: int, plan: HardwarePlan
-) -> tuple[EngineChoice, Compute] | None:
+) -> tuple[BackendChoice, Compute] | None:
     """Return what computes an evaluation's tiles, checked against PyTorch; ``None`` for Lightning's own test.
 
     Raises:
@@ -36,7 +36,7 @@ def chosen_backend(
     plain = plan.accelerator == "gpu" or config.trainer.precision != "auto" or tiles < MANY
     if config.engine == "auto" and plain:
         return None
-    return prepare_engine(
+    return prepare_backend(
         answering_network(classifier),
         wanted=config.engine,
         image_size=int(classifier.hparams["image_size"]),
@@ -52,7 +52,7 @@ def predictions_by(
     """Return the predictions for every test tile, calibrated, with how unlike the training tiles each is."""
     loader, temperature = datamodule.test_dataloader(), float(classifier.hparams["temperature"])
     parts: list[tuple[torch.Tensor, ...]] = []
-    for batch in with_bar(loader, "Testing" if show_progress else None, total=len(loader)):
+    for batch in progress_bar(loader, "Testing" if show_progress else None, total=len(loader)):
         outputs = compute(batch["image"])
         logits, features = outputs.tensor_split([len(classifier.hparams["class_names"])], dim=1)
         signs = torch.cat([looks(batch["image"]), features], dim=1)

@@ -17,12 +17,12 @@ from crack_lightning.experiment.training_run import reproducible
 from crack_lightning.memory import memory_for
 from crack_lightning.model.backbones import count_parameters
 from crack_lightning.model.checkpoints import load_classifier
-from crack_lightning.model.seen_tiles import known
-from crack_lightning.report.explanations import explain_test
+from crack_lightning.model.seen_tiles import is_known
+from crack_lightning.report.explanations import explain_test_tiles
 from crack_lightning.report.provenance import provenance
 from crack_lightning.report.write import write_report
-from crack_lightning.run_folder import logging_to, made_folder, sole_writer
-from crack_lightning.training.notices import settled_warnings
+from crack_lightning.run_folder import lock_folder, log_to, made_folder
+from crack_lightning.training.notices import filter_warnings
 from crack_lightning.training.state import RunState
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ def run_evaluation(
     classifier = load_classifier(Path(config.checkpoint))
     folder = made_folder(folder, base=Path(config.outputs), name=f"evaluate_{config.data.source}")
     with (
-        settled_warnings(),
-        sole_writer(folder),
-        logging_to(folder / "run.log"),
+        filter_warnings(),
+        lock_folder(folder),
+        log_to(folder / "run.log"),
         ended_readers_named(),
     ):
         plan = assembly.hardware_plan(config.trainer, num_workers=config.data.num_workers)
@@ -81,7 +81,9 @@ def _run(
         table, skipped = tiles.read_tiles(
             config.data, threads=plan.threads, progress=config.progress, model=model
         )
-        table, left_out = tiles.unseen_tiles(table, known=known(table.sha256.tolist(), classifier.seen_tiles))
+        table, left_out = tiles.unseen_tiles(
+            table, known=is_known(table.sha256.tolist(), classifier.seen_tiles)
+        )
     log.info("data: %s; left out: %d that the model knows", describe(table), left_out)
     with state.timed("test"):
         datamodule = assembly.build_test_datamodule(config.data, classifier, table, plan=plan)
@@ -94,7 +96,7 @@ def _run(
             predictions = predictions_by(compute, classifier, datamodule, show_progress=config.progress)
     threshold = float(classifier.hparams["threshold"])
     with state.timed("explanations"):
-        explanations = explain_test(classifier.to(plan.device), table, predictions, threshold=threshold)
+        explanations = explain_test_tiles(classifier.to(plan.device), table, predictions, threshold=threshold)
     made = provenance(
         command=command,
         settings=reproducible(config),

@@ -11,14 +11,14 @@ from crack_lightning.evaluation.decision import decide
 from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.evaluation.scoring_rules import log_loss
 from crack_lightning.experiment import assembly
-from crack_lightning.experiment.stepping import SharedSteps, Steps
-from crack_lightning.hardware import computes_bf16
+from crack_lightning.experiment.stepping import DDPFit, SingleProcessFit
+from crack_lightning.hardware import has_native_bf16
 from crack_lightning.model.backbones import uses_batch_statistics
 from crack_lightning.model.checkpoints import load_classifier
 from crack_lightning.model.looks import looks
-from crack_lightning.model.networks import features_seen
-from crack_lightning.model.novelty import Novelty, sample
-from crack_lightning.training.checkpoints import BEST, LAST, keep_decision, save_model
+from crack_lightning.model.networks import feature_network
+from crack_lightning.model.novelty import OODDetector, sample
+from crack_lightning.training.checkpoints import BEST, LAST, save_decision, save_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
     from crack_lightning.experiment.stepping import Report
     from crack_lightning.hardware import HardwarePlan
     from crack_lightning.model.classifier import CrackClassifier
-    from crack_lightning.training.guards import StopRequests
-    from crack_lightning.training.probe import Probe
+    from crack_lightning.training.guards import StopSignals
+    from crack_lightning.training.probe import LinearProbe
     from crack_lightning.training.state import RunState
 
 
-def by_steps(
+def fit_end_to_end(
     config: TrainConfig,
     datamodule: CrackDataModule,
     state: RunState,
     *,
     folder: Path,
     plan: HardwarePlan,
-    requests: StopRequests,
+    requests: StopSignals,
     report: Report | None,
 ) -> tuple[CrackClassifier, Predictions]:
     """Train step by step with Lightning's Trainer, and test the best checkpoint.
@@ -51,7 +51,7 @@ def by_steps(
     Whatever devices share the training, this process alone tests, on one of them: each tile is told once.
     """
     best = folder / "checkpoints" / BEST
-    kind: type[Steps | SharedSteps] = SharedSteps if plan.devices > 1 else Steps
+    kind: type[SingleProcessFit | DDPFit] = DDPFit if plan.devices > 1 else SingleProcessFit
     steps = kind(config, datamodule, folder=folder, plan=plan, requests=requests, report=report)
     if state.phase == "fit":
         classifier = assembly.build_classifier(config, datamodule.table)
@@ -68,7 +68,7 @@ def by_steps(
         classifier = load_classifier(best)
         classifier.novelty, validation = _familiar(config, steps.trainer, classifier, datamodule)
         _decide(config, classifier, datamodule, state, validation)
-        keep_decision(classifier, best)
+        save_decision(classifier, best)
     with state.timed("test"):
         return classifier, test(steps.trainer, classifier, datamodule)
 
@@ -94,12 +94,12 @@ def require_statistics(config: TrainConfig, classifier: CrackClassifier, *, num_
     )
 
 
-def by_features(
+def fit_linear_probe(
     config: TrainConfig, datamodule: CrackDataModule, state: RunState, *, folder: Path, plan: HardwarePlan
 ) -> tuple[CrackClassifier, Predictions]:
     """Fit the head on a frozen backbone's features, and test it on them."""
     if plan.accelerator == "cpu" and plan.precision != "32":
-        engine = "set recipe.engine=eager_bf16, or " if computes_bf16() else ""
+        engine = "set recipe.engine=eager_bf16, or " if has_native_bf16() else ""
         raise ConfigError(
             "trainer.precision: on the CPU recipe=probe computes as recipe.engine says, got "
             f"{plan.precision}; {engine}leave it out."
@@ -119,7 +119,7 @@ def by_features(
         classifier.hparams["temperature"] = 1.0
         _decide(config, classifier, datamodule, state, probe.predictions("val"))
         classifier.novelty = probe.novelty()
-        keep_decision(classifier, best)
+        save_decision(classifier, best)
         return classifier, probe.predictions("test")
 
 
@@ -155,12 +155,12 @@ def _decide(
 
 def _familiar(
     config: TrainConfig, trainer: pl.Trainer, classifier: CrackClassifier, datamodule: CrackDataModule
-) -> tuple[Novelty, Predictions]:
+) -> tuple[OODDetector, Predictions]:
     """Return what tells foreign tiles, and the uncalibrated predictions of the tiles that set its limit."""
     of_training: list[torch.Tensor] = []
     rows = sample(datamodule.split_rows("train"), seed=config.seed)
     _told(trainer, classifier, datamodule.once(rows), on_signs=of_training.append)
-    compared = Novelty.comparing(torch.cat(of_training))
+    compared = OODDetector.comparing(torch.cat(of_training))
     distances: list[list[torch.Tensor]] = []
     validation = _told(
         trainer,
@@ -188,7 +188,7 @@ def _told(
     # Lightning's own predict would deal the batches anew
     with torch.inference_mode(), trainer.precision_plugin.forward_context():
         for batch in batches:
-            with features_seen(classifier) as features:
+            with feature_network(classifier) as features:
                 answers = torch.softmax(classifier(batch["image"].to(device)).float(), dim=1)
             columns.append((batch["index"], batch["target"], answers.cpu()))
             on_signs(torch.cat([looks(batch["image"]), *features], dim=1))
@@ -203,13 +203,13 @@ def _computed(
     state: RunState,
     *,
     plan: HardwarePlan,
-) -> Probe:
+) -> LinearProbe:
     """Return the features of a run's tiles and the head on them."""
     with state.timed("features"):
         return assembly.build_probe(config, classifier, datamodule, plan=plan)
 
 
-def _fit_head(probe: Probe, config: TrainConfig, state: RunState) -> None:
+def _fit_head(probe: LinearProbe, config: TrainConfig, state: RunState) -> None:
     """Give the classifier the head that fits its frozen backbone's features best."""
     with state.timed("head"):
         probe.fit(

@@ -24,11 +24,11 @@ from crack_lightning.model.checkpoints import load_classifier, read_checkpoint
 from crack_lightning.plugins import import_plugins
 from crack_lightning.training.checkpoints import RunCheckpoints, save_model
 from crack_lightning.training.guards import FiniteLoss
-from crack_lightning.training.notices import settled_warnings
+from crack_lightning.training.notices import filter_warnings
 from crack_lightning.training.pruning import Pruning
-from crack_lightning.training.ranks import in_ranks
+from crack_lightning.training.ranks import launch_ddp
 from crack_lightning.training.seeds import StepSeeds
-from crack_lightning.training.statistics import SameStatistics
+from crack_lightning.training.statistics import BroadcastBuffers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,14 +41,14 @@ if TYPE_CHECKING:
     from crack_lightning.data.table import TileTable
     from crack_lightning.hardware import HardwarePlan
     from crack_lightning.model.classifier import CrackClassifier
-    from crack_lightning.training.guards import Requests, StopRequests
-    from crack_lightning.training.rank import Rank
+    from crack_lightning.training.guards import StopRequest, StopSignals
+    from crack_lightning.training.rank import Worker
 
     History = list[dict[str, float]]
     Report = Callable[[float, dict[str, float]], bool]
 
 
-class Steps:
+class SingleProcessFit:
     """Lightning's Trainer of a run, set up to go on from its last checkpoint if there is one.
 
     Args:
@@ -67,7 +67,7 @@ class Steps:
         *,
         folder: Path,
         plan: HardwarePlan,
-        requests: Requests,
+        requests: StopRequest,
         report: Report | None,
     ) -> None:
         self.datamodule = datamodule
@@ -87,7 +87,7 @@ class Steps:
             callbacks=[
                 StepSeeds(config.seed),
                 FiniteLoss(datamodule.table.path),
-                *([SameStatistics()] if plan.devices > 1 else []),
+                *([BroadcastBuffers()] if plan.devices > 1 else []),
                 self.checkpoints,
                 *([Pruning(report)] if report else []),
             ],
@@ -125,13 +125,13 @@ class _Share:
     start: Path
 
 
-class SharedSteps:
+class DDPFit:
     """The steps of a run, taken by as many processes as the plan has devices; this one tests alone.
 
     Together they take the steps that one process would: a batch is dealt out among them, every validation
     tile is looked at once, gradients are averaged. What is normalised within a batch is so within each share:
     BatchNorm (but for ``trainer.sync_batchnorm``), class weights, and MixUp's partners. Arguments are as for
-    :class:`Steps`.
+    :class:`SingleProcessFit`.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class SharedSteps:
         *,
         folder: Path,
         plan: HardwarePlan,
-        requests: StopRequests,
+        requests: StopSignals,
         report: Report | None,
     ) -> None:
         self.config, self.table, self.folder, self.plan = config, datamodule.table, folder, plan
@@ -169,7 +169,7 @@ class SharedSteps:
                 )
         with _kept_as(self.folder / "checkpoints" / ".start.part", classifier) as start:
             share = _Share(config=self.config, table=self.table, folder=self.folder, plan=plan, start=start)
-            return in_ranks(
+            return launch_ddp(
                 partial(_fit_share, share),
                 total=plan.devices,
                 gpus=plan.accelerator == "gpu",
@@ -190,17 +190,17 @@ def _kept_as(path: Path, classifier: CrackClassifier) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
-def _fit_share(share: _Share, rank: Rank) -> History:
+def _fit_share(share: _Share, rank: Worker) -> History:
     config, plan = share.config, share.plan
     import_plugins(config.plugins)
     # Lightning would take every process for the first until it trains
     rank_zero_only.rank = rank.number  # type: ignore[attr-defined]
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    with settled_warnings():
+    with filter_warnings():
         datamodule = assembly.build_datamodule(
             config, share.table, plan=plan, rank=rank.number, num_ranks=rank.total
         )
-        steps = Steps(
+        steps = SingleProcessFit(
             config,
             datamodule,
             folder=share.folder,

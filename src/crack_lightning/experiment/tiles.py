@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from crack_lightning.cache_entries import cache_folder
-from crack_lightning.config.data import naming_part
+from crack_lightning.config.data import prefix_source_keys
 from crack_lightning.data.left_out import describe_left_out
-from crack_lightning.data.reading import readable, with_splits, without_excluded
+from crack_lightning.data.reading import prepare_tiles, with_splits, without_excluded
 from crack_lightning.data.sources import load_source, painted
-from crack_lightning.data.sources.mixed import merge, stacked
+from crack_lightning.data.sources.mixed import concat, merge
 from crack_lightning.errors import DataError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def load_tiles(
         tables = {}
         for name, part in data.parts().items():
             if part.source != "painted":
-                with naming_part(name):
+                with prefix_source_keys(name):
                     tables[name] = _load(part, threads, progress, model)
         table = merge(tables)
     else:
@@ -113,7 +113,7 @@ def read_tiles(
     With the classes of a ``model`` the tiles have these; see :func:`load_tiles`.
     """
     table, excluded = load_tiles(data, threads=threads, progress=progress, model=model)
-    table, unreadable = readable(
+    table, unreadable = prepare_tiles(
         table,
         on_unreadable=data.on_unreadable,
         num_workers=threads,
@@ -133,7 +133,7 @@ def _painted(data: DataConfig, table: TileTable, *, threads: int, progress: bool
     if not parts:
         return table
     below = {name: table.source == part.base if mixed else table.source != "" for name, part in parts.items()}
-    table = painted.placed(table, np.logical_or.reduce(list(below.values())))
+    table = painted.ensure_groups(table, np.logical_or.reduce(list(below.values())))
     made = []
     for name, part in parts.items():
         tiles = painted.load(
@@ -146,7 +146,7 @@ def _painted(data: DataConfig, table: TileTable, *, threads: int, progress: bool
         )
         own = {"name": np.char.add(f"{name}:", tiles.path)} if mixed else {}
         made.append(replace(tiles, source=np.full(len(tiles), name), extra=tiles.extra | own))
-    return stacked([table, *made]) if mixed else made[0]
+    return concat([table, *made]) if mixed else made[0]
 
 
 def split_tiles(table: TileTable, data: DataConfig, *, kept: Path) -> TileTable:

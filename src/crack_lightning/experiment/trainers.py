@@ -12,7 +12,7 @@ from pytorch_lightning.strategies import DDPStrategy
 
 from crack_lightning.errors import ConfigError
 from crack_lightning.targets import build_targets, of_kind
-from crack_lightning.training.checkpoints import WholeCheckpointIO
+from crack_lightning.training.checkpoints import AtomicCheckpointIO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -72,7 +72,7 @@ def build_trainer(
         callbacks=[*chosen, *callbacks],
         logger=loggers or False,
         # not the cluster's: the run starts what processes it has itself
-        plugins=[WholeCheckpointIO(), LightningEnvironment()],
+        plugins=[AtomicCheckpointIO(), LightningEnvironment()],
         default_root_dir=folder,
         gradient_clip_val=config.recipe.gradient_clip or None,
         log_every_n_steps=config.trainer.log_every,

@@ -22,15 +22,15 @@ from crack_lightning.experiment.trainers import tensorboard_loggers
 from crack_lightning.memory import memory_for
 from crack_lightning.model.backbones import count_parameters
 from crack_lightning.model.checkpoints import read_checkpoint
-from crack_lightning.report.explanations import explain_test
+from crack_lightning.report.explanations import explain_test_tiles
 from crack_lightning.report.model_card import model_card
 from crack_lightning.report.provenance import provenance
 from crack_lightning.report.tensorboard import hparams_session, log_report
 from crack_lightning.report.write import ReportTiles, write_report
-from crack_lightning.run_folder import logging_to, made_folder, sole_writer, write_text
+from crack_lightning.run_folder import lock_folder, log_to, made_folder, write_text
 from crack_lightning.training.checkpoints import BEST, LAST
-from crack_lightning.training.guards import StopRequests
-from crack_lightning.training.notices import settled_warnings
+from crack_lightning.training.guards import StopSignals
+from crack_lightning.training.notices import filter_warnings
 from crack_lightning.training.state import RunState
 
 if TYPE_CHECKING:
@@ -70,9 +70,9 @@ def run_training(
     if config.recipe.name != "probe":
         config.optimizer.lr = config.learning_rate
     with (
-        settled_warnings(),
+        filter_warnings(),
         open_run(config, folder, command=command),
-        StopRequests() as requests,
+        StopSignals() as requests,
         ended_readers_named(lambda: requests.received),
     ):
         plan = assembly.hardware_plan(config.trainer, num_workers=config.data.num_workers)
@@ -109,8 +109,8 @@ def finished_run(config: TrainConfig, folder: Path) -> ExperimentResult:
 def open_run(config: TrainConfig, folder: Path, *, command: str = "") -> Iterator[None]:
     """Hold a run's folder: its lock, its log, its row in TensorBoard's HPARAMS tab."""
     with ExitStack() as stack:
-        stack.enter_context(sole_writer(folder))
-        stack.enter_context(logging_to(folder / "run.log"))
+        stack.enter_context(lock_folder(folder))
+        stack.enter_context(log_to(folder / "run.log"))
         if tensorboard_loggers(config):
             log_dir = folder / "tensorboard"
             stack.enter_context(hparams_session(log_dir, reproducible(config), name=folder.name))
@@ -128,7 +128,7 @@ def _run(
     *,
     folder: Path,
     plan: HardwarePlan,
-    requests: StopRequests,
+    requests: StopSignals,
     command: str,
     report: Report | None,
 ) -> ExperimentResult:
@@ -137,14 +137,16 @@ def _run(
     pl.seed_everything(config.seed, verbose=False)
     datamodule = assembly.build_datamodule(config, table, plan=plan)
     if config.recipe.name == "probe":
-        classifier, predictions = fitting.by_features(config, datamodule, state, folder=folder, plan=plan)
+        classifier, predictions = fitting.fit_linear_probe(
+            config, datamodule, state, folder=folder, plan=plan
+        )
     else:
-        classifier, predictions = fitting.by_steps(
+        classifier, predictions = fitting.fit_end_to_end(
             config, datamodule, state, folder=folder, plan=plan, requests=requests, report=report
         )
     threshold = float(classifier.hparams["threshold"])
     with state.timed("explanations"):
-        explanations = explain_test(classifier.to(plan.device), table, predictions, threshold=threshold)
+        explanations = explain_test_tiles(classifier.to(plan.device), table, predictions, threshold=threshold)
     best = read_checkpoint(folder / "checkpoints" / BEST)
     with state.timed("report"):
         write_report(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from crack_lightning.cache_entries import cache_folder
 from crack_lightning.data.decoding import picture_header
-from crack_lightning.model.engines import EngineChoice, dtype_of, eager, prepare_engine
+from crack_lightning.model.engines import BackendChoice, dtype_of, eager, prepare_backend
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,12 +34,12 @@ def choose(
     plan: HardwarePlan,
     image_size: int | None,
     worth_trying: bool,
-) -> tuple[EngineChoice, Compute]:
+) -> tuple[BackendChoice, Compute]:
     """Prepare what computes a network as configured.
 
     Args:
         config: Checked settings.
-        network: As for :func:`~crack_lightning.model.engines.prepare_engine`.
+        network: As for :func:`~crack_lightning.model.engines.prepare_backend`.
         plan: The machine's.
         image_size: Side of the tiles in pixels; ``None`` where sizes differ.
         worth_trying: Whether a trial of the engines takes less than it saves.
@@ -50,10 +50,10 @@ def choose(
     plain = plan.accelerator == "gpu" or config.trainer.precision != "auto" or not worth_trying
     if config.engine == "auto" and plain:
         log.info("engine: eager PyTorch, precision %s, on %s", plan.precision, plan.device)
-        choice = EngineChoice(name="eager", precision=plan.precision, tiles_per_s={})
+        choice = BackendChoice(name="eager", precision=plan.precision, tiles_per_s={})
         dtype = dtype_of(plan.precision)
         return choice, eager(network, device=plan.device, dtype=dtype, any_size=image_size is None)
-    return prepare_engine(
+    return prepare_backend(
         network,
         wanted=config.engine,
         image_size=image_size,

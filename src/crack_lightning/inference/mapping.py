@@ -13,12 +13,12 @@ from PIL import Image
 from crack_lightning.errors import ConfigError
 from crack_lightning.inference.outlines import outlined
 from crack_lightning.inference.scaled_photo import ScaledPhoto
-from crack_lightning.inference.strips import PIECE_PX, cell_map, reach, tiles_of
+from crack_lightning.inference.strips import PIECE_PX, receptive_radius, tile_boxes, tiled_cell_map
 from crack_lightning.inference.tile_novelty import tile_novelty
 from crack_lightning.model.engines import eager
 from crack_lightning.model.heads import CELL_PX, LocalNetwork
 from crack_lightning.model.networks import CellNetwork
-from crack_lightning.run_folder import whole_file
+from crack_lightning.run_folder import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from crack_lightning.model.engines import Compute
-    from crack_lightning.model.trained import AnsweringParts
+    from crack_lightning.model.trained import InferenceParts
 
 _PLACE = ("top_px", "left_px", "height_px", "width_px")
 TILE_COLUMNS = ("path", *_PLACE, "probability_crack", "called_crack", "novelty", "foreign")
@@ -100,14 +100,14 @@ class CrackMapper:
 
     def __init__(
         self,
-        classifier: AnsweringParts,
+        classifier: InferenceParts,
         *,
         compute: Compute | None = None,
         piece_px: int = PIECE_PX["eager"],
         scale: float | None = None,
         threshold: float | None = None,
     ) -> None:
-        self.reach_px = map_reach(classifier)
+        self.reach_px = measured_reach(classifier)
         assert isinstance(classifier.backbone, LocalNetwork)
         self._network = classifier.backbone
         self._compute = compute or eager(CellNetwork(classifier), any_size=True)
@@ -128,7 +128,7 @@ class CrackMapper:
         """
         photo = ScaledPhoto(pixels=pixels, scale=self.scale)
         photo.require_cells(CELL_PX)
-        cells = cell_map(
+        cells = tiled_cell_map(
             self._compute, pixels, reach_px=self.reach_px, piece_px=self._piece_px, scale=self.scale
         )
         return CrackMap(
@@ -139,7 +139,7 @@ class CrackMapper:
 
     def _tiles(self, photo: ScaledPhoto, cells: NDArray[np.float32]) -> list[MapTile]:
         """Score the tiles of a map, logits ``(h, w)``, as the classifier scores tiles."""
-        places, parts = tiles_of(cells, tile_px=self.tile_px)
+        places, parts = tile_boxes(cells, tile_px=self.tile_px)
         scores = self._network.logits(torch.from_numpy(parts)[:, None])[:, self.positive_index]
         size = parts.shape[1] * CELL_PX, parts.shape[2] * CELL_PX
         novelty = tile_novelty(self._novelty, photo, places, size, tile_px=self.tile_px)
@@ -150,12 +150,12 @@ class CrackMapper:
         return torch.sigmoid(logits / self._temperature)
 
 
-def map_scale(classifier: AnsweringParts) -> float:
+def map_scale(classifier: InferenceParts) -> float:
     """Return at what scale a model's maps are made: that of its training, or 1 where it is not known."""
     return float(classifier.hparams.get("train_scale") or 1.0)
 
 
-def map_reach(classifier: AnsweringParts) -> int:
+def measured_reach(classifier: InferenceParts) -> int:
     """Return how far from itself a cell of a model looks, pixels.
 
     Raises:
@@ -167,11 +167,11 @@ def map_reach(classifier: AnsweringParts) -> int:
             "pooled; leave map out, or give another checkpoint."
         )
     if classifier.backbone.reach_px is None:
-        classifier.backbone.reach_px = untrained_reach(classifier)
+        classifier.backbone.reach_px = architecture_reach(classifier)
     return classifier.backbone.reach_px
 
 
-def untrained_reach(classifier: AnsweringParts) -> int:
+def architecture_reach(classifier: InferenceParts) -> int:
     """Measure how far a cell of such a network looks, pixels, by random weights; trained ones miss noise."""
     names = ("name", "image_size", "drop_rate", "drop_path_rate")
     options = {name: classifier.hparams[name] for name in names}
@@ -182,7 +182,7 @@ def untrained_reach(classifier: AnsweringParts) -> int:
     for scale in network.parameters():
         if scale.ndim == 1 and not scale.any():  # timm lets residual branches begin as nothing
             torch.nn.init.ones_(scale)
-    return reach(network.eval().cells)
+    return receptive_radius(network.eval().cells)
 
 
 def write_map(found: CrackMap, pixels: NDArray[np.uint8], stem: Path, *, threshold: float) -> None:
@@ -224,5 +224,5 @@ def tile_rows(name: str, found: CrackMap, *, threshold: float) -> Iterator[list[
 def _write(path: Path, picture: NDArray[np.uint8], settings: Sequence[int]) -> None:
     done, data = cv2.imencode(path.suffix, picture, settings)
     assert done, f"cv2 cannot encode {path.suffix} of {picture.shape}"
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(data.tobytes())

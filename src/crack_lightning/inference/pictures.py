@@ -14,7 +14,7 @@ from crack_lightning.data.formats import IMAGE_SUFFIXES
 from crack_lightning.data.left_out import LeftOut, count_left_out
 from crack_lightning.errors import DataError
 from crack_lightning.paths import expanded
-from crack_lightning.run_folder import whole_file
+from crack_lightning.run_folder import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _CALLED, _OTHER = (213, 94, 0), (0, 114, 178)
 
 
-def find_pictures(sources: Sequence[str]) -> tuple[list[Path], list[LeftOut]]:
+def find_images(sources: Sequence[str]) -> tuple[list[Path], list[LeftOut]]:
     """Return the files that files, folders and glob patterns mean, and what is left out of the folders.
 
     Args:
@@ -103,5 +103,5 @@ def annotate(pixels: NDArray[np.uint8], destination: Path, *, text: str, positiv
     framed = Image.new("RGB", (width, image.height + band), _CALLED if positive else _OTHER)
     framed.paste(image, (0, band))
     ImageDraw.Draw(framed).text((pad - left, pad - top), text, fill="white", font=font)
-    with whole_file(destination) as temporary:
+    with atomic_write(destination) as temporary:
         framed.save(temporary, format="JPEG", quality=92)

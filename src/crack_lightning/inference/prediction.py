@@ -22,16 +22,16 @@ from crack_lightning.inference.explained import AspectExplainer, MapExplainer
 from crack_lightning.inference.framed import FramedPhotos
 from crack_lightning.inference.growing_table import GrowingTable
 from crack_lightning.inference.mapped import map_photos
-from crack_lightning.inference.mapping import TILE_COLUMNS, CrackMapper, map_reach
+from crack_lightning.inference.mapping import TILE_COLUMNS, CrackMapper, measured_reach
 from crack_lightning.inference.predictor import Predictor, threshold_of
 from crack_lightning.inference.strips import PIECE_PX
 from crack_lightning.memory import memory_for
 from crack_lightning.model.checkpoints import load_trained
-from crack_lightning.model.explain import LocalExplainer, explainer_of
+from crack_lightning.model.explain import LocalExplainer, build_explainer
 from crack_lightning.model.networks import CellNetwork, answering_network
 from crack_lightning.paths import places
-from crack_lightning.processes import sigterm_raises
-from crack_lightning.run_folder import logging_to, made_folder, sole_writer
+from crack_lightning.processes import raise_on_sigterm
+from crack_lightning.run_folder import lock_folder, log_to, made_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from crack_lightning.hardware import HardwarePlan
     from crack_lightning.inference.explained import PhotoExplainer
     from crack_lightning.inference.predictor import Answers
-    from crack_lightning.model.trained import AnsweringParts
+    from crack_lightning.model.trained import InferenceParts
 
 log = logging.getLogger(__name__)
 _PREDICTIONS, _TILES = "predictions.csv", "tiles.csv"
@@ -86,7 +86,7 @@ def run_prediction(
             f"hydra.run.dir: expected a folder without a prediction, got '{folder}'; go on with it by "
             "resume=<folder>, or give another folder."
         )
-    with sole_writer(folder), logging_to(folder / "run.log"), _interruptible(folder):
+    with lock_folder(folder), log_to(folder / "run.log"), _interruptible(folder):
         config.resume = None
         write_config(config, folder / "config.yaml")
         log.info("machine: %s", plan.machine if trainer.precision == "auto" else plan.reason)
@@ -106,7 +106,7 @@ def _interruptible(folder: Path) -> Iterator[None]:
     """Say how to go on where the block is interrupted; SIGTERM, too, ends it in order."""
     with ExitStack() as stack:
         if threading.current_thread() is threading.main_thread():
-            stack.enter_context(sigterm_raises())
+            stack.enter_context(raise_on_sigterm())
         try:
             yield
         except (KeyboardInterrupt, Interrupted):
@@ -134,12 +134,12 @@ def _close(count: AnswerCount, folder: Path, *, threshold: str) -> None:
 class _Work:
     """What a prediction needs beside its files, checked before anything is written."""
 
-    def __init__(self, config: PredictConfig, classifier: AnsweringParts, plan: HardwarePlan) -> None:
+    def __init__(self, config: PredictConfig, classifier: InferenceParts, plan: HardwarePlan) -> None:
         self._config, self._classifier, self._plan = config, classifier, plan
         self._maps = config.makes_maps
-        self._explainer = explainer_of(classifier) if config.explain else None
+        self._explainer = build_explainer(classifier) if config.explain else None
         if self._maps:
-            map_reach(classifier)
+            measured_reach(classifier)
         if config.abstain and classifier.novelty is None:
             raise ConfigError(
                 "abstain: a checkpoint with a limit for foreign pictures is expected, and "
@@ -234,15 +234,15 @@ class _Work:
         )
 
 
-def _can_map(classifier: AnsweringParts) -> bool:
+def _can_map(classifier: InferenceParts) -> bool:
     try:
-        map_reach(classifier)
+        measured_reach(classifier)
     except ConfigError:
         return False
     return True
 
 
-def _scale_words(config: PredictConfig, classifier: AnsweringParts, mapper: CrackMapper) -> str:
+def _scale_words(config: PredictConfig, classifier: InferenceParts, mapper: CrackMapper) -> str:
     """Return at what scale photos are mapped, and why."""
     if config.scale is not None:
         why = "as scale= says"

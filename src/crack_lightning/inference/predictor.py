@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from crack_lightning.data.loading import UnreadableImageError, in_order, resized
+from crack_lightning.data.loading import UnreadableImageError, map_in_order, resize
 from crack_lightning.errors import ConfigError
 from crack_lightning.evaluation.predictions import predicted_labels
 from crack_lightning.inference.inputs import named_pictures
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from crack_lightning.inference.inputs import NamedPicture, Picture
     from crack_lightning.model.engines import Compute
-    from crack_lightning.model.trained import AnsweringParts
+    from crack_lightning.model.trained import InferenceParts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,7 @@ class Predictor:
         compute: What computes its :func:`answering_network`; eager PyTorch in 32 bits on the CPU by default.
     """
 
-    def __init__(self, classifier: AnsweringParts, *, compute: Compute | None = None) -> None:
+    def __init__(self, classifier: InferenceParts, *, compute: Compute | None = None) -> None:
         self._compute = compute or eager(answering_network(classifier))
         self._novelty = classifier.novelty
         self._hparams: dict[str, Any] = dict(classifier.hparams)
@@ -153,14 +153,14 @@ class Predictor:
     ) -> Iterator[Answers]:
         """Return the answers batch by batch, read and computed ahead; arguments as of :meth:`predict`."""
         size = _checked_batch_size(batch_size)
-        squares = in_order(self._square, named_pictures(pictures))
+        squares = map_in_order(self._square, named_pictures(pictures))
         batches = iter(lambda: list(islice(squares, size)), [])
-        return in_order(partial(self._answer, threshold=threshold_of(self._hparams, threshold)), batches)
+        return map_in_order(partial(self._answer, threshold=threshold_of(self._hparams, threshold)), batches)
 
     def _square(self, picture: NamedPicture) -> tuple[str, torch.Tensor | None, str]:
         """Return a picture's name, its pixels, uint8 ``(3, S, S)``, or ``None``, and why."""
         try:
-            return picture.name, resized(picture.pixels(), size=self.image_size), ""
+            return picture.name, resize(picture.pixels(), size=self.image_size), ""
         except UnreadableImageError as error:
             return picture.name, None, error.reason
 

@@ -27,7 +27,7 @@ LARGEST_REACH_PX = 320
 _STEP = STRIDES[-1]
 
 
-def cell_map(
+def tiled_cell_map(
     cells: Cells,
     pixels: NDArray[np.uint8],
     *,
@@ -44,7 +44,7 @@ def cell_map(
         cells: From images, uint8 ``(1, 3, h, w)`` whose sides are multiples of 16, to logits, float
             ``(1, 1, h / 8, w / 8)``.
         pixels: RGB values, uint8 ``(H, W, 3)``.
-        reach_px: How far from itself a cell looks, pixels (:func:`reach`).
+        reach_px: How far from itself a cell looks, pixels (:func:`receptive_radius`).
         piece_px: Largest side of a piece, pixels; a multiple of 16, more than twice the reach.
         scale: Pixels that the network is given per pixel of the picture.
 
@@ -95,11 +95,11 @@ def _cells(part: slice, start_px: int = 0) -> slice:
     return slice((part.start - start_px) // CELL_PX, (part.stop - start_px) // CELL_PX)
 
 
-def reach(cells: Cells) -> int:
+def receptive_radius(cells: Cells) -> int:
     """Measure how far from itself a cell looks, pixels: where the gradient of one cell is not zero.
 
     Args:
-        cells: As for :func:`cell_map`, but of float images in ``[0, 1]`` and with a gradient.
+        cells: As for :func:`tiled_cell_map`, but of float images in ``[0, 1]`` and with a gradient.
 
     Raises:
         ConfigError: If that is over ``LARGEST_REACH_PX``, as where a network averages over all it sees.
@@ -120,7 +120,7 @@ def reach(cells: Cells) -> int:
     return furthest
 
 
-def tiles_of(
+def tile_boxes(
     cells: NDArray[np.float32], *, tile_px: int
 ) -> tuple[list[tuple[int, int]], NDArray[np.float32]]:
     """Cut a map into tiles of one size; the last of a row or column may lie over the one before.

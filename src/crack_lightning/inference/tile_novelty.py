@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from crack_lightning.data.loading import resized
+from crack_lightning.data.loading import resize
 from crack_lightning.model.looks import looks
 
 if TYPE_CHECKING:
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from crack_lightning.inference.scaled_photo import ScaledPhoto
-    from crack_lightning.model.novelty import Novelty
+    from crack_lightning.model.novelty import OODDetector
 
 _TILES = 64
 
 
 def tile_novelty(
-    novelty: Novelty | None,
+    novelty: OODDetector | None,
     photo: ScaledPhoto,
     places: Sequence[tuple[int, int]],
     size: tuple[int, int],
@@ -47,7 +47,7 @@ def tile_novelty(
     found = []
     for start in range(0, len(places), _TILES):
         images = [
-            resized(
+            resize(
                 np.array(photo.window(slice(top, top + size[0]), slice(left, left + size[1]))), size=tile_px
             )
             for top, left in places[start : start + _TILES]

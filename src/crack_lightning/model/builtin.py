@@ -16,16 +16,16 @@ from safetensors.torch import save
 
 from crack_lightning.errors import CheckpointError
 from crack_lightning.model.heads import LocalNetwork
-from crack_lightning.model.novelty import Novelty
+from crack_lightning.model.novelty import OODDetector
 from crack_lightning.model.pretrained import LITE0, packaged_weights
-from crack_lightning.model.trained import AnsweringParts, TrainedClassifier
+from crack_lightning.model.trained import InferenceModel, InferenceParts
 from crack_lightning.model.weights import load_weights
-from crack_lightning.run_folder import whole_file
+from crack_lightning.run_folder import atomic_write
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-C = TypeVar("C", bound=AnsweringParts)
+C = TypeVar("C", bound=InferenceParts)
 BUILTIN = "builtin"
 BUILTIN_FILE = Path(__file__).parents[1] / "builtin" / "head.safetensors"
 _HEAD, _SEEN, _NOVELTY = "head.", "seen_tiles", "novelty."
@@ -56,12 +56,12 @@ def load_builtin(kind: type[C], path: Path = BUILTIN_FILE) -> C:
     network.head.load_state_dict(_named(tensors, _HEAD))
     if "novelty" in described:
         values: dict[str, Any] = _named(tensors, _NOVELTY) | json.loads(described["novelty"])
-        classifier.novelty = Novelty(**values)
+        classifier.novelty = OODDetector(**values)
     network.reach_px = int(described["reach_px"])
     return classifier.eval()
 
 
-def write_head(classifier: AnsweringParts, path: Path, *, reach_px: int) -> None:
+def write_head(classifier: InferenceParts, path: Path, *, reach_px: int) -> None:
     """Write a trained local head without its backbone.
 
     Args:
@@ -83,9 +83,9 @@ def write_head(classifier: AnsweringParts, path: Path, *, reach_px: int) -> None
         tensors |= {f"{_NOVELTY}{name}": value.contiguous() for name, value in parts.items()}
         described["novelty"] = json.dumps({name: values[name] for name in values.keys() - parts.keys()})
     own = classifier.state_dict()
-    with whole_file(path) as temporary:
+    with atomic_write(path) as temporary:
         temporary.write_bytes(save({**tensors, _SEEN: classifier.seen_tiles}, metadata=described))
-        rebuilt = load_builtin(TrainedClassifier, temporary).state_dict()
+        rebuilt = load_builtin(InferenceModel, temporary).state_dict()
         changed = [name for name, value in rebuilt.items() if not torch.equal(value, own[name])]
         if changed:
             raise CheckpointError(
@@ -99,6 +99,6 @@ def _named(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _local(classifier: AnsweringParts) -> LocalNetwork:
+def _local(classifier: InferenceParts) -> LocalNetwork:
     assert isinstance(classifier.backbone, LocalNetwork), "a head of its own is local"
     return classifier.backbone

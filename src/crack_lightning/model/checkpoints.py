@@ -12,7 +12,7 @@ from crack_lightning.errors import CheckpointError
 from crack_lightning.model.builtin import BUILTIN, load_builtin
 from crack_lightning.model.checkpoint_checks import require_model, require_stored, require_values
 from crack_lightning.model.foreign_files import describe_file, describe_values
-from crack_lightning.model.trained import TrainedClassifier
+from crack_lightning.model.trained import InferenceModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +86,7 @@ def load_classifier(path: Path) -> CrackClassifier:
     return classifier.eval()
 
 
-def load_trained(path: Path) -> TrainedClassifier:
+def load_trained(path: Path) -> InferenceModel:
     """Rebuild what answers of a classifier, without Lightning, in evaluation mode on the CPU.
 
     Args:
@@ -96,11 +96,11 @@ def load_trained(path: Path) -> TrainedClassifier:
         CheckpointError: As for :func:`load_classifier`.
     """
     if str(path) == BUILTIN:
-        return load_builtin(TrainedClassifier)
+        return load_builtin(InferenceModel)
     checkpoint = read_checkpoint(path)
     with _naming(path):
         require_values(checkpoint["hyper_parameters"])
-        classifier = TrainedClassifier(**checkpoint["hyper_parameters"])
+        classifier = InferenceModel(**checkpoint["hyper_parameters"])
         classifier.take_weights(checkpoint["state_dict"])
         classifier.take_up(checkpoint)
     return classifier.eval()

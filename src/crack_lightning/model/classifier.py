@@ -10,34 +10,34 @@ from torch.nn import functional
 
 from crack_lightning.model.autocast import logits_of
 from crack_lightning.model.backbones import split_parameters
-from crack_lightning.model.heads import STRONGEST, LocalNetwork, cell_loss
+from crack_lightning.model.heads import TOP_K_FRACTION, LocalNetwork, cell_loss
 from crack_lightning.model.looks import looks
 from crack_lightning.model.losses import build_loss
-from crack_lightning.model.networks import features_seen
+from crack_lightning.model.networks import feature_network
 from crack_lightning.model.optim import build_optimizer, build_scheduler
-from crack_lightning.model.stage_figures import StageFigures
+from crack_lightning.model.stage_figures import SplitMetrics
 from crack_lightning.model.stages import (
-    learning_groups,
-    open_stages,
-    rest_frozen,
-    rest_statistics,
-    stages,
-    stages_to_open,
+    freeze_batchnorm,
+    freeze_modules,
+    layer_groups,
+    num_unfrozen,
+    parameter_groups,
+    unfreeze_last,
 )
-from crack_lightning.model.trained import AnsweringParts
+from crack_lightning.model.trained import InferenceParts
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class CrackClassifier(AnsweringParts, LightningModule):
+class CrackClassifier(InferenceParts, LightningModule):
     """A backbone with its classes, normalisation and input size; rebuilds itself from a checkpoint.
 
     Every argument is a plain value, so that a checkpoint loads without running code.
 
     Args:
         name, class_names, positive_class, image_size, mean, std, drop_rate, drop_path_rate, head,
-            strongest_cells: As for :class:`~crack_lightning.model.trained.AnsweringParts`.
+            strongest_cells: As for :class:`~crack_lightning.model.trained.InferenceParts`.
         recipe: ``scratch``, ``finetune``, ``frozen``, ``probe`` or ``probe_then_finetune``.
         backbone_lr_scale: The backbone's learning rate as a share of the head's, with ``finetune``.
         stage_lr_scale: Each stage's rate as a share of the next one's, with ``probe_then_finetune``.
@@ -76,7 +76,7 @@ class CrackClassifier(AnsweringParts, LightningModule):
         label: str = "",
         head: str = "pooled",
         cell_loss: float = 1.0,
-        strongest_cells: float = STRONGEST,
+        strongest_cells: float = TOP_K_FRACTION,
         train_scale: float | None = None,  # kept among the hyper-parameters
     ) -> None:
         super().__init__(
@@ -97,7 +97,7 @@ class CrackClassifier(AnsweringParts, LightningModule):
                 parameter.requires_grad_(False)
         self.loss = build_loss(**loss)
         for stage in ("train", "val", "test"):
-            figures = StageFigures(stage, class_names=class_names, positive_class=positive_class)
+            figures = SplitMetrics(stage, class_names=class_names, positive_class=positive_class)
             self.add_module(f"{stage}_figures", figures)
         self.predictions: list[tuple[Tensor, Tensor, Tensor]] = []
         self.novelties: list[Tensor] = []
@@ -133,15 +133,15 @@ class CrackClassifier(AnsweringParts, LightningModule):
         """
         super().train(mode)
         if mode:
-            rest_frozen(self.backbone)
+            freeze_modules(self.backbone)
             if self.hparams["recipe"] == "probe_then_finetune":
-                rest_statistics(self.backbone)
+                freeze_batchnorm(self.backbone)
         return self
 
     def on_train_start(self) -> None:
         """Count the stages that ``probe_then_finetune`` opens, and the steps that it has for them."""
         if self.hparams["recipe"] == "probe_then_finetune":
-            self._num_stages = len(stages(self.backbone))
+            self._num_stages = len(layer_groups(self.backbone))
             self._num_steps = int(self.trainer.estimated_stepping_batches)
 
     def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
@@ -149,9 +149,9 @@ class CrackClassifier(AnsweringParts, LightningModule):
         if not self._num_stages:
             return
         progress = self.trainer.global_step / self._num_steps
-        number = stages_to_open(self._num_stages, progress=progress, all_by=self.hparams["all_stages_by"])
+        number = num_unfrozen(self._num_stages, progress=progress, all_by=self.hparams["all_stages_by"])
         if number != self._open_stages:
-            open_stages(self.backbone, number)
+            unfreeze_last(self.backbone, number)
             self.train(self.training)
             self._open_stages = number
 
@@ -170,7 +170,7 @@ class CrackClassifier(AnsweringParts, LightningModule):
 
     def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Count one test batch and keep its probabilities, in ``predictions``, and its ``novelties``."""
-        with features_seen(self) as features:
+        with feature_network(self) as features:
             self._step(batch, "test")
         if self.novelty is not None:
             signs = torch.cat([looks(batch["image"].cpu()), *features], dim=1)
@@ -222,7 +222,7 @@ class CrackClassifier(AnsweringParts, LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Build the optimizer and a scheduler that moves at every step."""
-        groups = learning_groups(
+        groups = parameter_groups(
             self.backbone,
             recipe=self.hparams["recipe"],
             lr=self.hparams["optimizer"]["lr"],
@@ -248,8 +248,8 @@ class CrackClassifier(AnsweringParts, LightningModule):
             return  # the first process goes on with what all have counted
         self._figures("train").take_up(checkpoint.get("train_counts", {}))
 
-    def _figures(self, stage: str) -> StageFigures:
-        return cast("StageFigures", self.get_submodule(f"{stage}_figures"))
+    def _figures(self, stage: str) -> SplitMetrics:
+        return cast("SplitMetrics", self.get_submodule(f"{stage}_figures"))
 
 
 def _in_unit(values: Tensor) -> Tensor:

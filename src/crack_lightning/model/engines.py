@@ -15,7 +15,7 @@ import torch
 
 from crack_lightning.cache_entries import cached_entry
 from crack_lightning.errors import ConfigError
-from crack_lightning.hardware import computes_bf16, describe_processor
+from crack_lightning.hardware import describe_processor, has_native_bf16
 from crack_lightning.model.converted import (
     AnySizeCompute,
     TileCompute,
@@ -23,7 +23,7 @@ from crack_lightning.model.converted import (
     convert,
     openvino_version,
 )
-from crack_lightning.model.folding import folded
+from crack_lightning.model.folding import fuse_conv_bn
 from crack_lightning.model.per_process import PerProcess
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Compute(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EngineChoice:
+class BackendChoice:
     """The selected backend, with the rates of the candidates.
 
     Attributes:
@@ -74,9 +74,9 @@ class EngineChoice:
         return self.name.removesuffix("_bf16")
 
 
-def prepare_engine(
+def prepare_backend(
     network: nn.Module, *, wanted: str, image_size: int | None, threads: int, cache: Path, key: str
-) -> tuple[EngineChoice, Compute]:
+) -> tuple[BackendChoice, Compute]:
     """Select the backend of a network on the CPU, once for its weights and this machine.
 
     Args:
@@ -108,7 +108,7 @@ def prepare_engine(
         raise ConfigError(
             f"{key}: '{wanted}' cannot take this network ({error}); use {key}=eager."
         ) from error
-    choice = EngineChoice(**json.loads((entry / _CHOICE).read_text(encoding="utf-8")))
+    choice = BackendChoice(**json.loads((entry / _CHOICE).read_text(encoding="utf-8")))
     compute = _build(choice.name, network, entry, image_size=image_size, threads=threads)
     rates = ", ".join(f"{name} {rate:g}" for name, rate in choice.tiles_per_s.items())
     log.info(
@@ -130,7 +130,7 @@ def eager(
     multiples of 16.
     """
     if any_size:
-        network = folded(network, torch.zeros((1, 3, _EXAMPLE_PX, _EXAMPLE_PX), dtype=torch.uint8))
+        network = fuse_conv_bn(network, torch.zeros((1, 3, _EXAMPLE_PX, _EXAMPLE_PX), dtype=torch.uint8))
     return EagerCompute(network.to(device), device=device, dtype=dtype)
 
 
@@ -181,7 +181,7 @@ def _choose(folder: Path, *, network: nn.Module, wanted: str, image_size: int | 
     """Time the backends on one batch; store the choice and the converted network."""
     names = [wanted] if wanted != "auto" else _at_hand()
     if len(names) == 1:
-        choice = EngineChoice(name=names[0], precision=_PRECISION[names[0]], tiles_per_s={})
+        choice = BackendChoice(name=names[0], precision=_PRECISION[names[0]], tiles_per_s={})
         if "openvino" in names[0]:
             convert(network, folder / _NETWORK, image_size=image_size)
     else:
@@ -192,7 +192,7 @@ def _choose(folder: Path, *, network: nn.Module, wanted: str, image_size: int | 
 def _at_hand() -> list[str]:
     with_openvino = ["openvino"] if openvino_version() else []
     names = ["eager", *with_openvino]
-    return [*names, *(f"{name}_bf16" for name in names)] if computes_bf16() else names
+    return [*names, *(f"{name}_bf16" for name in names)] if has_native_bf16() else names
 
 
 def _check_possible(name: str, key: str) -> None:
@@ -201,7 +201,7 @@ def _check_possible(name: str, key: str) -> None:
             f"{key}: '{name}' needs OpenVINO, which is not installed; "
             f'run pip install "crack-lightning[fast]", or use {key}=eager.'
         )
-    if "bf16" in name and not computes_bf16():
+    if "bf16" in name and not has_native_bf16():
         raise ConfigError(
             f"{key}: '{name}' needs a processor that computes in bf16, and this one ({describe_processor()}) "
             f"does not; use {key}={name.removesuffix('_bf16')}."
@@ -210,7 +210,7 @@ def _check_possible(name: str, key: str) -> None:
 
 def _fastest(
     names: list[str], network: nn.Module, folder: Path, *, image_size: int | None, threads: int
-) -> EngineChoice:
+) -> BackendChoice:
     generator = torch.Generator().manual_seed(0)
     shape = (_BATCH, 3, image_size, image_size) if image_size else (1, 3, _PIECE_PX, _PIECE_PX)
     sample = torch.randint(256, shape, generator=generator, dtype=torch.uint8)
@@ -232,7 +232,7 @@ def _fastest(
         else:
             log.info("engine: %s differs from eager by %.1f %%, not used", name, 100 * disagreement)
     best = max(rates, key=lambda name: rates[name])
-    return EngineChoice(name=best, precision=_PRECISION[best], tiles_per_s=rates)
+    return BackendChoice(name=best, precision=_PRECISION[best], tiles_per_s=rates)
 
 
 def _seconds(compute: Callable[[Tensor], Tensor], sample: Tensor) -> float:

@@ -13,7 +13,7 @@ from crack_lightning.model.heads import CELL_PX, LocalNetwork
 from crack_lightning.model.networks import LogitNetwork
 
 if TYPE_CHECKING:
-    from crack_lightning.model.trained import AnsweringParts
+    from crack_lightning.model.trained import InferenceParts
 
 STRIDE_PX = 8
 
@@ -44,7 +44,7 @@ class Explainer:
         ConfigError: If the network has no map in the layout (N, C, h, w).
     """
 
-    def __init__(self, classifier: AnsweringParts, *, stride: int = STRIDE_PX) -> None:
+    def __init__(self, classifier: InferenceParts, *, stride: int = STRIDE_PX) -> None:
         from captum.attr import LayerGradientXActivation  # imported late: it takes a second
 
         self._network = _Open(classifier)
@@ -114,7 +114,7 @@ class LocalExplainer:
 
     method = f"the local head's own log odds, at stride {CELL_PX}"
 
-    def __init__(self, classifier: AnsweringParts) -> None:
+    def __init__(self, classifier: InferenceParts) -> None:
         assert isinstance(classifier.backbone, LocalNetwork)
         self._local, self._inputs = classifier.backbone, LogitNetwork(classifier)
 
@@ -136,7 +136,7 @@ class LocalExplainer:
         return torch.where(own, odds, -odds)
 
 
-def explainer_of(classifier: AnsweringParts) -> Explainer | LocalExplainer:
+def build_explainer(classifier: InferenceParts) -> Explainer | LocalExplainer:
     """Return the explainer of a classifier.
 
     Raises:
@@ -149,7 +149,7 @@ def explainer_of(classifier: AnsweringParts) -> Explainer | LocalExplainer:
 class _Open(LogitNetwork):
     """A classifier without its normalisation, whose last feature map is a named module."""
 
-    def __init__(self, classifier: AnsweringParts) -> None:
+    def __init__(self, classifier: InferenceParts) -> None:
         super().__init__(classifier)
         self.last = nn.Identity()
 

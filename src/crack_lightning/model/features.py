@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _FILE = "features.npy"
 
 
-def kept_features(
+def cached_features(
     batches: Iterable[Tensor],
     *,
     number: int,

@@ -17,7 +17,7 @@ _LARGEST_DIFFERENCE = 1e-3
 
 
 @torch.inference_mode()
-def folded(network: nn.Module, example: Tensor) -> nn.Module:
+def fuse_conv_bn(network: nn.Module, example: Tensor) -> nn.Module:
     """Return a copy with the same outputs that takes less time and memory.
 
     Batch normalisations are fused into the convolutions before them, and activations work in place. The pairs

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 STRIDES = (4, 8, 16)
 CELL_PX = 8
-STRONGEST = 0.03
+TOP_K_FRACTION = 0.03
 """Top-k fraction of a tile's cells whose mean is its score; also that of checkpoints that store none."""
 
-CRACK_FROM = 0.25
+CRACK_COVERAGE = 0.25
 """Crack coverage of its most covered pixel from which a cell is a crack cell."""
 
 _CHANNELS, _HIDDEN = 48, 64
@@ -88,7 +88,7 @@ class LocalNetwork(nn.Module):
         drop_rate: float,
         drop_path_rate: float,
         image_size: int,
-        strongest_cells: float = STRONGEST,
+        strongest_cells: float = TOP_K_FRACTION,
     ) -> None:
         super().__init__()
         if num_classes != 2 or positive_index is None:
@@ -122,7 +122,7 @@ class LocalNetwork(nn.Module):
 
     def logits(self, cells: Tensor) -> Tensor:
         """Return logits, float ``(N, 2)``: the score of the tile at the positive class, 0 at the other."""
-        score = strongest_mean(cells, share=min(1.0, self._strongest / int(cells[0].numel())))
+        score = topk_mean(cells, share=min(1.0, self._strongest / int(cells[0].numel())))
         pair = [torch.zeros_like(score), score]
         return torch.stack(pair if self.positive_index == 1 else pair[::-1], dim=1)
 
@@ -140,7 +140,12 @@ class LocalNetwork(nn.Module):
 
 
 def build_network(
-    name: str, *, head: str, positive_index: int | None, strongest_cells: float = STRONGEST, **options: Any
+    name: str,
+    *,
+    head: str,
+    positive_index: int | None,
+    strongest_cells: float = TOP_K_FRACTION,
+    **options: Any,
 ) -> nn.Module:
     """Build a backbone with its head, ``pooled`` (the network's own) or ``local``, with random weights.
 
@@ -170,7 +175,7 @@ def network_bytes(name: str, *, head: str, image_size: int) -> int:
     return sum(tensor.nbytes for tensor in network.state_dict().values())
 
 
-def strongest_mean(cells: Tensor, *, share: float = STRONGEST) -> Tensor:
+def topk_mean(cells: Tensor, *, share: float = TOP_K_FRACTION) -> Tensor:
     """Return the mean of the top-k cells of a tile, k at least 1, float ``(N,)``, of logits ``(N, 1, h, w)``.
 
     >>> strongest_mean(torch.tensor([[[[0.0, 2.0], [4.0, 1.0]]]]), share=0.5)
@@ -193,12 +198,12 @@ def cell_loss(cells: Tensor, masks: Tensor, known: Tensor) -> Tensor:
     Returns:
         Mean loss in nats, float32 ``()``; 0 where no mask is known.
     """
-    targets = (F.max_pool2d(masks, CELL_PX, ceil_mode=True) >= CRACK_FROM).float()
+    targets = (F.max_pool2d(masks, CELL_PX, ceil_mode=True) >= CRACK_COVERAGE).float()
     losses = F.binary_cross_entropy_with_logits(cells.float(), targets, reduction="none").mean(dim=(1, 2, 3))
     return (losses * known).sum() / known.sum().clamp_min(1)
 
 
-def pretrained_part(network: nn.Module) -> nn.Module:
+def pretrained_module(network: nn.Module) -> nn.Module:
     """Return the module that pretrained weights fill: a local network's backbone, else the network."""
     return network.trunk if isinstance(network, LocalNetwork) else network
 

@@ -15,7 +15,7 @@ _ROUNDING = 1e-5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standardised:
+class StandardisedFeatures:
     """Training features standardised to mean 0 and standard deviation 1.
 
     Attributes:
@@ -29,7 +29,7 @@ class Standardised:
     values: Tensor
 
     @classmethod
-    def of(cls, features: Tensor) -> Standardised:
+    def of(cls, features: Tensor) -> StandardisedFeatures:
         """Standardise training features, float32 ``(N, D)``."""
         std, mean = torch.std_mean(features, dim=0, correction=0)
         constant = std <= _ROUNDING * mean.abs()
@@ -44,7 +44,7 @@ class LogisticHead:
     weight: Tensor
     bias: Tensor
 
-    def put_into(self, layer: nn.Linear, scale: Standardised) -> None:
+    def put_into(self, layer: nn.Linear, scale: StandardisedFeatures) -> None:
         """Copy the head into a linear layer that takes unstandardised features."""
         weight = self.weight / scale.std
         with torch.no_grad():

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SIDE, LEVELS, CELLS = 48, 3, 4
-NUM_LOOKS = 8 + 10 * LEVELS + 13
+NUM_STATISTICS = 8 + 10 * LEVELS + 13
 _LEAST = 1e-3
 
 

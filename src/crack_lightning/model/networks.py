@@ -15,13 +15,13 @@ from crack_lightning.model.backbones import head_modules
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from crack_lightning.model.trained import AnsweringParts
+    from crack_lightning.model.trained import InferenceParts
 
 
 class LogitNetwork(nn.Module):
     """A classifier in evaluation mode, with its normalisation."""
 
-    def __init__(self, classifier: AnsweringParts) -> None:
+    def __init__(self, classifier: InferenceParts) -> None:
         super().__init__()
         self.backbone = classifier.backbone
         self.mean: Tensor
@@ -55,7 +55,7 @@ class FeatureNetwork(LogitNetwork):
         ConfigError: If the last layer is not a single linear layer.
     """
 
-    def __init__(self, classifier: AnsweringParts) -> None:
+    def __init__(self, classifier: InferenceParts) -> None:
         linear_head(classifier.backbone)
         super().__init__(classifier)
 
@@ -64,7 +64,7 @@ class FeatureNetwork(LogitNetwork):
         return features_and_head(self.backbone, self.normalised(images), pre_logits=True)
 
 
-class AnsweringNetwork(FeatureNetwork):
+class InferenceNetwork(FeatureNetwork):
     """A classifier that returns logits and features of one forward pass."""
 
     def forward(self, images: Tensor) -> Tensor:
@@ -74,14 +74,14 @@ class AnsweringNetwork(FeatureNetwork):
             return torch.cat([linear_head(self.backbone)(features), features], dim=1)
 
 
-def answering_network(classifier: AnsweringParts) -> LogitNetwork:
+def answering_network(classifier: InferenceParts) -> LogitNetwork:
     """Return a classifier's logits, with features behind them where those are judged."""
     judged = classifier.novelty is not None and classifier.novelty.directions.shape[1] > 0
-    return AnsweringNetwork(classifier) if judged else LogitNetwork(classifier)
+    return InferenceNetwork(classifier) if judged else LogitNetwork(classifier)
 
 
 @contextmanager
-def features_seen(classifier: AnsweringParts) -> Iterator[list[Tensor]]:
+def feature_network(classifier: InferenceParts) -> Iterator[list[Tensor]]:
     """Collect the inputs of a classifier's last layer while the block runs.
 
     Yields:

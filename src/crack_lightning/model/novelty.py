@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from crack_lightning.model.looks import NUM_LOOKS
+from crack_lightning.model.looks import NUM_STATISTICS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ _SMALLEST = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
-class Novelty:
+class OODDetector:
     """Training tiles that others are compared with, and the limit from which on a tile is foreign.
 
     Two distances count, the larger as a share of what validation tiles have: Mahalanobis' between looks,
@@ -69,13 +69,13 @@ class Novelty:
     def __post_init__(self) -> None:
         number = len(self.looks)
         shapes = [tuple(part.shape) for part in (self.looks, self.whitening, self.mean)]
-        if shapes != [(number, NUM_LOOKS), (NUM_LOOKS, NUM_LOOKS), (NUM_LOOKS,)]:
-            raise ValueError(f"novelty: {NUM_LOOKS} looks a tile are expected, got {shapes}")
+        if shapes != [(number, NUM_STATISTICS), (NUM_STATISTICS, NUM_STATISTICS), (NUM_STATISTICS,)]:
+            raise ValueError(f"novelty: {NUM_STATISTICS} looks a tile are expected, got {shapes}")
         if len(self.directions) != number:
             raise ValueError(f"novelty: {number} directions are expected, got {len(self.directions)}")
 
     @classmethod
-    def fitted(cls, training: Tensor, validation: Tensor) -> Novelty:
+    def fitted(cls, training: Tensor, validation: Tensor) -> OODDetector:
         """Keep training tiles, and set the limit by validation tiles.
 
         Args:
@@ -86,21 +86,21 @@ class Novelty:
         return compared.limited(compared.distances(validation))
 
     @classmethod
-    def comparing(cls, training: Tensor) -> Novelty:
+    def comparing(cls, training: Tensor) -> OODDetector:
         """Keep training tiles, float32 ``(M, NUM_LOOKS + D)``, without a limit yet."""
-        looks = training[:, :NUM_LOOKS]
+        looks = training[:, :NUM_STATISTICS]
         mean, whitening = looks.mean(0), _whitening(looks)
         return cls(
             looks=((looks - mean) @ whitening).half(),
             mean=mean,
             whitening=whitening,
-            directions=normalize(training[:, NUM_LOOKS:], dim=1).half(),
+            directions=normalize(training[:, NUM_STATISTICS:], dim=1).half(),
             scales=[1.0, 1.0],
             limit=1.0,
             validation_tiles=0,
         )
 
-    def limited(self, distances: Sequence[Tensor]) -> Novelty:
+    def limited(self, distances: Sequence[Tensor]) -> OODDetector:
         """Return the same with the limit that validation tiles set by their :meth:`distances`."""
         scales = [conformal_limit(far, passed=PASSED_EACH) for far in distances]
         limit = conformal_limit(_largest_share(distances, scales))
@@ -132,10 +132,10 @@ class Novelty:
         return [torch.cat(column) for column in zip(*parts, strict=True)]
 
     def _distances(self, signs: Tensor) -> list[Tensor]:
-        looks = (signs[:, :NUM_LOOKS] - self.mean) @ self.whitening
+        looks = (signs[:, :NUM_STATISTICS] - self.mean) @ self.whitening
         found = [_neighbour(torch.cdist(looks, self.looks.float()))]
         if self.directions.shape[1]:
-            cosines = normalize(signs[:, NUM_LOOKS:], dim=1) @ self._units
+            cosines = normalize(signs[:, NUM_STATISTICS:], dim=1) @ self._units
             found.append((2 * _neighbour(1 - cosines)).clamp(min=0).sqrt())
         return found
 

@@ -121,12 +121,12 @@ def build_scheduler(
     assert total_steps >= 1, f"total_steps: {total_steps}"
 
     def factor(step: int) -> float:
-        return rate_factor(step, name=name, total_steps=total_steps, warmup_fraction=warmup_fraction)
+        return lr_factor(step, name=name, total_steps=total_steps, warmup_fraction=warmup_fraction)
 
     return LambdaLR(optimizer, factor)
 
 
-def rate_factor(step: int, *, name: str, total_steps: int, warmup_fraction: float) -> float:
+def lr_factor(step: int, *, name: str, total_steps: int, warmup_fraction: float) -> float:
     """Return the learning rate of a step as a share of its peak, in ``(0, 1]`` until the last step.
 
     ``one_cycle`` rises from 1/25 and falls to 0 along half cosines; ``cosine`` rises linearly and falls the

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 DIGEST_BYTES = 16
 
 
-def packed(sha256: Iterable[str]) -> torch.Tensor:
+def pack_digests(sha256: Iterable[str]) -> torch.Tensor:
     """Return the first 16 bytes of hex digests, enough to know a tile again, uint8 ``(M, 16)``, each once."""
     joined = b"".join(bytes.fromhex(digest)[:DIGEST_BYTES] for digest in sorted(set(sha256)))
     return torch.from_numpy(np.frombuffer(joined, np.uint8).copy()).view(-1, DIGEST_BYTES)
 
 
-def known(sha256: Iterable[str], seen: torch.Tensor) -> NDArray[np.bool_]:
+def is_known(sha256: Iterable[str], seen: torch.Tensor) -> NDArray[np.bool_]:
     """Say of N hex digests whether they are among the packed ones, uint8 ``(M, 16)``; bool ``(N,)``."""
     among = {row.tobytes() for row in seen.numpy()}
     return np.array([bytes.fromhex(digest)[:DIGEST_BYTES] in among for digest in sha256], dtype=bool)

@@ -17,7 +17,7 @@ _HELD = 32
 """Batches on a GPU that are counted together: a metric waits for all that is computed."""
 
 
-class StageFigures(nn.Module):
+class SplitMetrics(nn.Module):
     """The mean loss and the metrics of one stage, over all processes.
 
     Nothing of it is in a ``state_dict``; :meth:`counts` is the state from which a broken epoch resumes.

@@ -10,7 +10,7 @@ from torch import nn
 from crack_lightning.model.backbones import head_keys, split_parameters
 
 
-def stages(model: nn.Module) -> list[list[str]]:
+def layer_groups(model: nn.Module) -> list[list[str]]:
     """Return the names of the parameters of each stage, the lowest first and the classifier's last.
 
     The stages are those of timm's ``group_matcher``; a network without one has two, backbone and classifier.
@@ -27,7 +27,7 @@ def stages(model: nn.Module) -> list[list[str]]:
     return [found[number] for number in sorted(found)]
 
 
-def learning_groups(
+def parameter_groups(
     model: nn.Module, *, recipe: str, lr: float, backbone_scale: float, stage_scale: float
 ) -> list[dict[str, Any]]:
     """Return parameter groups for :func:`crack_lightning.model.optim.build_optimizer`, as a recipe has them.
@@ -59,7 +59,7 @@ def stage_groups(model: nn.Module, *, lr: float, scale: float) -> list[dict[str,
         scale: Ratio of each stage's rate to the next one's (Howard and Ruder, "Universal Language Model
             Fine-tuning for Text Classification", ACL 2018, section 3.2).
     """
-    parameters, parts = dict(model.named_parameters()), stages(model)
+    parameters, parts = dict(model.named_parameters()), layer_groups(model)
     return [
         {
             "name": f"stage{number}",
@@ -70,15 +70,15 @@ def stage_groups(model: nn.Module, *, lr: float, scale: float) -> list[dict[str,
     ]
 
 
-def open_stages(model: nn.Module, number: int) -> None:
-    """Unfreeze the last ``number`` stages and freeze the others; call :func:`rest_frozen` afterwards."""
+def unfreeze_last(model: nn.Module, number: int) -> None:
+    """Unfreeze the last ``number`` stages and freeze the others; call :func:`freeze_modules` afterwards."""
     parameters = dict(model.named_parameters())
-    for place, names in enumerate(reversed(stages(model))):
+    for place, names in enumerate(reversed(layer_groups(model))):
         for name in names:
             parameters[name].requires_grad_(place < number)
 
 
-def rest_frozen(model: nn.Module) -> None:
+def freeze_modules(model: nn.Module) -> None:
     """Put frozen modules into evaluation mode (BatchNorm); to be called after each ``model.train()``."""
     for module in model.modules():
         own = list(module.parameters(recurse=False))
@@ -86,14 +86,14 @@ def rest_frozen(model: nn.Module) -> None:
             module.eval()
 
 
-def rest_statistics(model: nn.Module) -> None:
+def freeze_batchnorm(model: nn.Module) -> None:
     """Freeze the statistics of every BatchNorm, not its scale and shift."""
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 - what all of them are
             module.eval()
 
 
-def stages_to_open(number: int, *, progress: float, all_by: float) -> int:
+def num_unfrozen(number: int, *, progress: float, all_by: float) -> int:
     """Return how many of the last stages are unfrozen at a time of the training, at least the classifier.
 
     Args:

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from crack_lightning.model.heads import STRONGEST, build_network
-from crack_lightning.model.novelty import Novelty
-from crack_lightning.model.seen_tiles import packed
+from crack_lightning.model.heads import TOP_K_FRACTION, build_network
+from crack_lightning.model.novelty import OODDetector
+from crack_lightning.model.seen_tiles import pack_digests
 
 
-class AnsweringParts(nn.Module):
+class InferenceParts(nn.Module):
     """A backbone with its normalisation, train fingerprints and OOD detector.
 
     Args:
@@ -49,7 +49,7 @@ class AnsweringParts(nn.Module):
         std: list[float],
         drop_rate: float,
         drop_path_rate: float,
-        strongest_cells: float = STRONGEST,
+        strongest_cells: float = TOP_K_FRACTION,
     ) -> None:
         super().__init__()
         self.backbone = build_network(
@@ -64,17 +64,17 @@ class AnsweringParts(nn.Module):
         ).to(memory_format=torch.channels_last)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
-        self.seen_tiles = packed([])
-        self.novelty: Novelty | None = None
+        self.seen_tiles = pack_digests([])
+        self.novelty: OODDetector | None = None
 
     def take_up(self, checkpoint: dict[str, Any]) -> None:
         """Load train fingerprints and OOD detector from a checkpoint."""
         self.seen_tiles = checkpoint.get("seen_tiles", self.seen_tiles)
         if novelty := checkpoint.get("novelty"):
-            self.novelty = Novelty(**novelty)
+            self.novelty = OODDetector(**novelty)
 
 
-class TrainedClassifier(AnsweringParts):
+class InferenceModel(InferenceParts):
     """A trained :class:`~crack_lightning.model.classifier.CrackClassifier` for inference alone.
 
     Args:
@@ -84,7 +84,7 @@ class TrainedClassifier(AnsweringParts):
     def __init__(self, **hyper_parameters: Any) -> None:
         own = ("name", "head", "class_names", "positive_class", "image_size", "mean", "std")
         given = {key: hyper_parameters[key] for key in (*own, "drop_rate", "drop_path_rate")}
-        super().__init__(**given, strongest_cells=hyper_parameters.get("strongest_cells", STRONGEST))
+        super().__init__(**given, strongest_cells=hyper_parameters.get("strongest_cells", TOP_K_FRACTION))
         self.hparams = hyper_parameters
 
     def take_weights(self, state: dict[str, Tensor]) -> None:

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from crack_lightning.data.appearance import MEASURES
 from crack_lightning.data.audit import class_balance
-from crack_lightning.data.groups import photo_known
-from crack_lightning.report.contents import to_plain
+from crack_lightning.data.groups import has_known_photo
+from crack_lightning.report.contents import to_builtin
 from crack_lightning.report.page import render, thumbnail
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def audit_contents(found: Audit, *, title: str, command: str, left_out: int) -> 
             for suspect in found.suspects
         ],
     }
-    plain: dict[str, Any] = to_plain(contents)
+    plain: dict[str, Any] = to_builtin(contents)
     return plain
 
 
@@ -89,7 +89,7 @@ def _counts(found: Audit, *, left_out: int) -> dict[str, int]:
         "suspected_labels": len(found.suspects),
         "photos_of_the_source": len(np.unique(group[origin == "source"])),
         "recovered_photos": len(np.unique(group[origin == "recovery"])),
-        "tiles_without_photo": int((~photo_known(found.table)).sum()),
+        "tiles_without_photo": int((~has_known_photo(found.table)).sum()),
     }
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from crack_lightning.data.table import TileTable
 
 
-def of_sources(
+def figures_by_source(
     predictions: Predictions, table: TileTable, *, threshold: float
 ) -> dict[str, dict[str, Any] | None]:
     """Compute the figures of each source that was tested.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.data.groups import has_twin_in, leaked_pairs, photo_known
+from crack_lightning.data.groups import has_known_photo, has_near_duplicate_in, leaked_pairs
 from crack_lightning.evaluation.calibration import reliability, tempered
 from crack_lightning.evaluation.classification import evaluate_predictions
 from crack_lightning.evaluation.detection import probability_of_detection
@@ -19,9 +19,9 @@ from crack_lightning.evaluation.predictions import predicted_labels
 from crack_lightning.evaluation.share_intervals import WILSON
 from crack_lightning.evaluation.strata import false_alarms_by_distractor, recall_by_width, share_interval
 from crack_lightning.evaluation.uncertainty import uncertainty
-from crack_lightning.report.by_source import of_sources
-from crack_lightning.report.error_strata import error_strata, named_tiles
-from crack_lightning.report.foreign import foreign_cautions, foreign_contents
+from crack_lightning.report.by_source import figures_by_source
+from crack_lightning.report.error_strata import error_slices, named_tiles
+from crack_lightning.report.foreign import ood_cautions, ood_contents
 from crack_lightning.report.verdict import cautions, verdict
 
 if TYPE_CHECKING:
@@ -60,13 +60,13 @@ def report_contents(
         predictions.probability, positive_index=table.positive_index, threshold=threshold
     )
     codes = group_codes(table.group[predictions.index])
-    foreign = foreign_contents(predictions, predicted, codes)
+    foreign = ood_contents(predictions, predicted, codes)
     sure = uncertainty(predictions, table.group[predictions.index], **classes, threshold=threshold)
     sure["intervals"] |= _interval_without_twins(predictions, table, predicted, codes)
     contents = {
         "title": title,
         "verdict": verdict(figures, positive_class=table.positive_class),
-        "cautions": [*cautions(figures), *foreign_cautions(foreign), *_weights_cautions(provenance)],
+        "cautions": [*cautions(figures), *ood_cautions(foreign), *_weights_cautions(provenance)],
         **classes,
         **figures,
         "uncertainty": sure,
@@ -74,9 +74,9 @@ def report_contents(
         "foreign": foreign,
         "worst_errors": _worst_errors(predictions, table, predicted),
         "least_sure": _least_sure(predictions, table, predicted, threshold),
-        **of_sources(predictions, table, threshold=threshold),
+        **figures_by_source(predictions, table, threshold=threshold),
         **_strata(predictions, table, predicted, codes, mm_per_px),
-        "errors_by": error_strata(predictions, table, predicted),
+        "errors_by": error_slices(predictions, table, predicted),
         "explained": explanations and {"method": explanations.method, "shown": explanations.shown},
         "localisation": explanations and explanations.localisation,
         "data": data_statement(table) | {"tested_sha256": _digest(table.select(predictions.index))},
@@ -87,7 +87,7 @@ def report_contents(
         "made": provenance.get("made"),
         "curves": curves,
     }
-    plain: dict[str, Any] = to_plain(contents)
+    plain: dict[str, Any] = to_builtin(contents)
     return plain
 
 
@@ -97,14 +97,14 @@ def _weights_cautions(provenance: Mapping[str, Any]) -> list[str]:
     return [] if caution is None else [caution]
 
 
-def to_plain(value: Any) -> Any:
+def to_builtin(value: Any) -> Any:
     """Return a value as strict JSON can hold it: not-finite numbers become ``None``, the rest text."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, dict):
-        return {str(key): to_plain(item) for key, item in value.items()}
+        return {str(key): to_builtin(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [to_plain(item) for item in value]
+        return [to_builtin(item) for item in value]
     if isinstance(value, float):
         return value if np.isfinite(value) else None
     if value is None or isinstance(value, bool | int | str):
@@ -123,7 +123,7 @@ def to_json(contents: Mapping[str, Any]) -> str:
 def data_statement(table: TileTable) -> dict[str, Any]:
     """Count tiles and groups by split and class, and groups that stand in several splits."""
     splits = [split for split in ("train", "val", "test", "") if (table.split == split).any()]
-    known = photo_known(table)
+    known = has_known_photo(table)
     pairs = set(zip(table.group[known].tolist(), table.split[known].tolist(), strict=True))
     splits_of_group = Counter(group for group, split in pairs if split)
     return {
@@ -146,7 +146,7 @@ def _digest(tested: TileTable) -> str | None:
 
 def _split_statement(table: TileTable, rows: NDArray[np.bool_]) -> dict[str, Any]:
     counts = np.bincount(table.label[rows], minlength=len(table.class_names))
-    groups = set(table.group[rows & photo_known(table)].tolist())
+    groups = set(table.group[rows & has_known_photo(table)].tolist())
     return {
         "tiles": int(rows.sum()),
         "groups": len(groups),
@@ -158,7 +158,7 @@ def _twins_statement(
     predictions: Predictions, table: TileTable, predicted: NDArray[np.int64]
 ) -> dict[str, Any]:
     """Count what the splits leak, and give the accuracy on test tiles that have no twin in training."""
-    seen = has_twin_in(table, "train")[predictions.index]
+    seen = has_near_duplicate_in(table, "train")[predictions.index]
     right = predicted == predictions.label
     return {
         "looked_for": "twins" in table.extra,
@@ -172,7 +172,7 @@ def _interval_without_twins(
     predictions: Predictions, table: TileTable, predicted: NDArray[np.int64], codes: NDArray[np.int64]
 ) -> dict[str, Any]:
     """Return the interval of the accuracy on test tiles without a twin in training, where some have one."""
-    seen = has_twin_in(table, "train")[predictions.index]
+    seen = has_near_duplicate_in(table, "train")[predictions.index]
     if not seen.any() or seen.all():
         return {}
     limits = proportion_interval((predicted == predictions.label)[~seen], codes[~seen])

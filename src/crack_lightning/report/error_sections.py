@@ -62,7 +62,7 @@ def errors_section(contents: Mapping[str, Any]) -> Section:
     return Section("Worst errors", [f"{known}.", *wrong, *galleries, Table(head, rows, "llllr")])
 
 
-def gathering_section(errors_by: Mapping[str, Sequence[Mapping[str, Any]] | None]) -> Section:
+def slices_section(errors_by: Mapping[str, Sequence[Mapping[str, Any]] | None]) -> Section:
     """Show where errors gather; width and distractor have their tables in sections of their own."""
     blocks: list[Block] = []
     for key, title in _TITLES.items():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.data.reading import LOOKS
+from crack_lightning.data.reading import STATISTICS
 from crack_lightning.evaluation.intervals import group_codes
 from crack_lightning.evaluation.strata import WIDTH_EDGES_PX, quarters, share_interval
 
@@ -40,7 +40,7 @@ def named_tiles(
     ]
 
 
-def error_strata(
+def error_slices(
     predictions: Predictions, table: TileTable, predicted: NDArray[np.int64]
 ) -> dict[str, list[dict[str, Any]] | None]:
     """Count errors by what is known of the tested tiles.
@@ -63,7 +63,7 @@ def error_strata(
         "group": _groups(tested.group, wrong),
         "source": [(name, tested.source == name) for name in sorted(set(tested.source.tolist()))],
     }
-    for name in LOOKS:
+    for name in STATISTICS:
         parts[name] = _quarters(tested.extra.get(name, np.full(len(tested), np.nan)).astype(np.float64))
     cracked = predictions.label == (-1 if table.positive_index is None else table.positive_index)
     parts["crack_width"] = _widths(tested, cracked)

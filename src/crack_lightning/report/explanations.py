@@ -13,9 +13,9 @@ from crack_lightning.data.loading import read_batch
 from crack_lightning.data.mask_files import read_mask
 from crack_lightning.errors import ConfigError
 from crack_lightning.evaluation.intervals import group_codes
-from crack_lightning.evaluation.localisation import by_lines, localisation_scores, localisation_skill
+from crack_lightning.evaluation.localisation import localisation_scores, localisation_skill, skill_by_lines
 from crack_lightning.evaluation.predictions import predicted_labels
-from crack_lightning.model.explain import explainer_of
+from crack_lightning.model.explain import build_explainer
 from crack_lightning.report.error_strata import named_tiles
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Explanations:
     localisation: dict[str, Any] | None
 
 
-def explain_test(
+def explain_test_tiles(
     classifier: CrackClassifier, table: TileTable, predictions: Predictions, *, threshold: float
 ) -> Explanations | None:
     """Look where a model looks; ``None`` where its network has no map.
@@ -67,7 +67,7 @@ def explain_test(
         threshold: From this probability on the positive class of two is called.
     """
     try:
-        explainer = explainer_of(classifier)
+        explainer = build_explainer(classifier)
     except ConfigError as error:
         log.warning("%s", error)
         return None
@@ -139,7 +139,7 @@ def _localisation(maps: Maps, table: TileTable, predictions: Predictions) -> dic
     lines = table.extra.get("crack_lines")
     return {
         **localisation_skill(scores, codes),
-        "by_lines": None if lines is None else by_lines(scores, codes, lines[rows].astype(np.float64)),
+        "by_lines": None if lines is None else skill_by_lines(scores, codes, lines[rows].astype(np.float64)),
     }
 
 

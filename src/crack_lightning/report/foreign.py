@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.evaluation.curves import thin_curve
-from crack_lightning.evaluation.selection import area_intervals, area_under_risk, risk_coverage
+from crack_lightning.evaluation.curves import simplify_curve
+from crack_lightning.evaluation.selection import area_intervals, aurc, risk_coverage
 from crack_lightning.evaluation.strata import share_interval
 from crack_lightning.report.document import Pictures, Section
 from crack_lightning.report.figures import BLUE, GREY, ORANGE, as_percent, panel
@@ -26,7 +26,7 @@ MANY = 0.05
 _ORDERS = {"by_novelty": "by how foreign they are", "by_probability": "by how unsure the call is"}
 
 
-def foreign_contents(
+def ood_contents(
     predictions: Predictions, predicted: NDArray[np.int64], group: NDArray[np.int64]
 ) -> dict[str, Any] | None:
     """Count the tiles beyond the limit, and what leaving tiles out gains.
@@ -57,16 +57,16 @@ def foreign_contents(
         "share": float(marked.mean()),
         "error_rate_of_marked": float(wrong[marked].mean()) if marked.any() else None,
         "error_rate_of_others": float(wrong[~marked].mean()) if not marked.all() else None,
-        "area_under_risk": {name: area_under_risk(curve) for name, curve in curves.items()},
+        "area_under_risk": {name: aurc(curve) for name, curve in curves.items()},
         "intervals": {
             **{name: row["interval"] for name, row in shares.items()},
             **{name: areas.get(name) for name in doubts},
         },
-        "risk_coverage": {name: thin_curve(curve) for name, curve in curves.items()},
+        "risk_coverage": {name: simplify_curve(curve) for name, curve in curves.items()},
     }
 
 
-def foreign_cautions(found: Mapping[str, Any] | None) -> list[str]:
+def ood_cautions(found: Mapping[str, Any] | None) -> list[str]:
     """Warn where many tiles are unlike the training tiles."""
     if found is None or found["share"] <= MANY:
         return []
@@ -76,7 +76,7 @@ def foreign_cautions(found: Mapping[str, Any] | None) -> list[str]:
     return [f"{percent(found['share'])} {told}"]
 
 
-def foreign_section(contents: Mapping[str, Any]) -> Section:
+def ood_section(contents: Mapping[str, Any]) -> Section:
     """Say how many tiles were foreign, and show risk against coverage."""
     found = contents["foreign"]
     blocks: list[Block] = []

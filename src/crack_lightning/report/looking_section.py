@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from crack_lightning.report.document import Block
 
 
-def looking_section(explained: Mapping[str, Any] | None, localisation: Mapping[str, Any] | None) -> Section:
+def explanation_section(
+    explained: Mapping[str, Any] | None, localisation: Mapping[str, Any] | None
+) -> Section:
     """Show example tiles with their maps, and how well the maps find the crack."""
     if not explained:
         return Section("Where it looks", [])

@@ -11,7 +11,7 @@ from crack_lightning.report.document import Links, Pictures
 from crack_lightning.report.markdown import markdown_blocks, plain
 from crack_lightning.report.metric_rows import positive_and_suffix
 from crack_lightning.report.sections import decision_section, figures_section
-from crack_lightning.report.width_section import width_section
+from crack_lightning.report.width_section import pod_section
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -52,7 +52,7 @@ def model_card(contents: Mapping[str, Any]) -> str:
             contents["verdict"],
             *contents["cautions"],
             *contents["uncertainty"]["bounds"],
-            *width_section(contents["recall_by_width"], contents["detection"]).blocks,
+            *pod_section(contents["recall_by_width"], contents["detection"]).blocks,
         ],
         "Training details": [
             *data_section(contents).blocks,

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from crack_lightning.report.data_statement import data_section
 from crack_lightning.report.document import Code, Links, Listing, Pictures, Section, Table
-from crack_lightning.report.error_sections import errors_section, gathering_section
-from crack_lightning.report.foreign import foreign_section
-from crack_lightning.report.looking_section import looking_section
+from crack_lightning.report.error_sections import errors_section, slices_section
+from crack_lightning.report.foreign import ood_section
+from crack_lightning.report.looking_section import explanation_section
 from crack_lightning.report.metric_rows import metric_row, positive_and_suffix
 from crack_lightning.report.verdict import in_brackets, limits, number, percent
-from crack_lightning.report.width_section import width_section
+from crack_lightning.report.width_section import pod_section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,13 +25,13 @@ def report_sections(contents: Mapping[str, Any]) -> list[Section]:
     found = [
         figures_section(contents),
         decision_section(contents),
-        foreign_section(contents),
+        ood_section(contents),
         errors_section(contents),
-        looking_section(contents["explained"], contents["localisation"]),
+        explanation_section(contents["explained"], contents["localisation"]),
         _source_section(contents),
-        width_section(contents["recall_by_width"], contents["detection"]),
+        pod_section(contents["recall_by_width"], contents["detection"]),
         _distractor_section(contents["false_alarms_by_distractor"]),
-        gathering_section(contents["errors_by"]),
+        slices_section(contents["errors_by"]),
         _training_section(contents["history"]),
         _head_section(contents["provenance"]),
         data_section(contents),

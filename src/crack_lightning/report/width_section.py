@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-def width_section(rows: Sequence[Mapping[str, Any]] | None, detection: Mapping[str, Any] | None) -> Section:
+def pod_section(rows: Sequence[Mapping[str, Any]] | None, detection: Mapping[str, Any] | None) -> Section:
     """Lay out recall by width and the probability of detection; nothing where no width is known."""
     cells = [
         [

@@ -13,7 +13,7 @@ from crack_lightning.evaluation.paired import (
     photo_codes,
     sign_flip_p_value,
 )
-from crack_lightning.sweep.repetitions import VALIDATION, other_tiles
+from crack_lightning.sweep.repetitions import VALIDATION, why_not_comparable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +46,7 @@ def tests_against(reference: RunResult, others: Sequence[RunResult]) -> list[dic
         (by exchanging whole photos) and ``p_adjusted`` (by Holm's method); or ``refused``, why they are not
         compared; or ``difference`` with ``untested``, why it has no p-value.
     """
-    refused = [other_tiles(run, reference) for run in others]
+    refused = [why_not_comparable(run, reference) for run in others]
     compared = [run for run, why in zip(others, refused, strict=True) if not why]
     tested = iter(_tested(reference, compared))
     return [

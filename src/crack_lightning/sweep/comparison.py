@@ -13,9 +13,9 @@ from crack_lightning.report.figures import save_figure
 from crack_lightning.report.page import data_url, render
 from crack_lightning.run_folder import write_text
 from crack_lightning.sweep.against_reference import choose_reference, tests_against
-from crack_lightning.sweep.repetitions import FOLD, SEEDS, pooled_folds, repeated
+from crack_lightning.sweep.repetitions import FOLD, SEEDS, aggregate_seeds, pool_folds
 from crack_lightning.sweep.results import RunResult, differing_keys, read_runs, run_folders
-from crack_lightning.sweep.transfer import transfer_table, write_transfer
+from crack_lightning.sweep.transfer import by_source_table, write_by_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,10 +37,10 @@ def compare_runs(runs: Sequence[RunResult]) -> dict[str, Any]:
         a row a cross-validation over all of its folds, by test accuracy), ``reference`` (the row of the run
         that the others are tested against, folds counted by their pool), ``chosen_by`` (how it was chosen),
         ``tests`` (see :func:`tests_against`), ``repeated`` (settings that were run with several seeds, see
-        :func:`repeated`), and ``transfer`` (figures by tested source).
+        :func:`aggregate_seeds`), and ``transfer`` (figures by tested source).
     """
     differing = differing_keys(runs)
-    pools, compared = pooled_folds(runs)
+    pools, compared = pool_folds(runs)
     reference, chosen_by = choose_reference(compared)
     others = [run for run in _best_first(compared) if run is not reference]
     return {
@@ -51,8 +51,8 @@ def compare_runs(runs: Sequence[RunResult]) -> dict[str, Any]:
         "reference": _row(reference, differing),
         "chosen_by": chosen_by,
         "tests": tests_against(reference, others),
-        "repeated": repeated(compared),
-        "transfer": transfer_table(_best_first(runs), differing),
+        "repeated": aggregate_seeds(compared),
+        "transfer": by_source_table(_best_first(runs), differing),
     }
 
 
@@ -120,7 +120,7 @@ def write_comparison(
     write_text(folder / "comparison.json", json.dumps(contents, indent=1, ensure_ascii=False) + "\n")
     _write_csv(contents, folder / "comparison.csv")
     if contents["transfer"]["rows"]:
-        write_transfer(contents["transfer"], folder / "comparison_by_source.csv")
+        write_by_source(contents["transfer"], folder / "comparison_by_source.csv")
     shown = {data_url((folder / name).read_bytes(), "image/png"): texts[name] for name in figures}
     write_text(folder / "comparison.html", render("comparison.html.j2", **contents, pictures=shown))
     return contents

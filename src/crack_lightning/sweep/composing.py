@@ -28,9 +28,9 @@ from crack_lightning.config.hydra_folders import (
 )
 from crack_lightning.config.sweep import SweepConfig
 from crack_lightning.errors import ConfigError
-from crack_lightning.experiment.ahead import require_tiles
+from crack_lightning.experiment.ahead import preflight_data
 from crack_lightning.plugins import import_plugins
-from crack_lightning.sweep.spaces import read_space
+from crack_lightning.sweep.spaces import search_space
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -44,7 +44,7 @@ MAY_CHANGE = ("outputs", "progress")
 _SHOWN = 8
 
 
-class Composer:
+class JobComposer:
     """What a sweep was asked.
 
     Attributes:
@@ -108,7 +108,7 @@ class Composer:
     def dimensions(self) -> list[Dimension]:
         """Return what is varied."""
         varied = [override for override in self.overrides if override.is_sweep_override()]
-        return read_space(varied, self.sweep.only_if or {})
+        return search_space(varied, self.sweep.only_if or {})
 
     def combinations(self) -> list[list[str]]:
         """Return the overrides of each job of a grid; a key whose condition fails takes no part.
@@ -156,7 +156,7 @@ class Composer:
     def _check(self, config: Any, overrides: Sequence[str]) -> None:
         """Refuse what a run can do and a job of this sweep cannot, and files that are not there."""
         if isinstance(config, TrainConfig | EvaluateConfig | AuditConfig):
-            require_tiles(config.data)
+            preflight_data(config.data)
         if isinstance(config, PredictConfig | EvaluateConfig):
             require_checkpoint(config.checkpoint)
         if isinstance(config, TrainConfig):
@@ -174,7 +174,7 @@ class Composer:
             )
 
 
-def require_same(what: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def check_unchanged(what: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """Refuse to go on with a sweep whose settings are no longer the ones that were planned.
 
     Args:

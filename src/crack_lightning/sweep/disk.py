@@ -25,7 +25,7 @@ _WHILE_RUNNING = 5
 """Copies of its weights that a running job has on the disk: best, last, two moments, moving average."""
 
 
-class KeptWeights:
+class WeightRetention:
     """Removes the weights of ended jobs by ``sweep.keep``; reports and predictions stay.
 
     Args:
@@ -87,7 +87,7 @@ def expected_bytes(weights: Sequence[int], *, keep: str, at_once: int) -> int:
     return REPORT_BYTES * len(weights) + sum(kept) + running
 
 
-def require_room(expected: int, folder: Path, *, keep: str) -> None:
+def check_disk_space(expected: int, folder: Path, *, keep: str) -> None:
     """Refuse to start jobs that the disk has no room for.
 
     Args:
@@ -103,12 +103,13 @@ def require_room(expected: int, folder: Path, *, keep: str) -> None:
     if expected > free:
         less = {"all": "sweep.keep=best, ", "best": "sweep.keep=none, "}.get(keep, "")
         raise CrackLightningError(
-            f"sweep: the jobs need about {in_words(expected)}, and the disk of '{there}' has "
-            f"{in_words(free)} free; make room, or set {less}fewer jobs, or outputs=<folder on another disk>."
+            f"sweep: the jobs need about {format_bytes(expected)}, and the disk of '{there}' has "
+            f"{format_bytes(free)} free; make room, or set {less}fewer jobs, or "
+            "outputs=<folder on another disk>."
         )
 
 
-def in_words(size: int) -> str:
+def format_bytes(size: int) -> str:
     """Format a number of bytes with a unit.
 
     >>> in_words(12_345_678), in_words(3_200_000_000)
@@ -117,7 +118,7 @@ def in_words(size: int) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
-def weights_of_jobs(configs: Sequence[Mapping[str, Any]]) -> list[int]:
+def weight_bytes(configs: Sequence[Mapping[str, Any]]) -> list[int]:
     """Return the bytes of each job's weights, computed in a process that imports torch.
 
     A network that cannot be built counts as 0; its job will fail with the reason.

@@ -15,7 +15,7 @@ from crack_lightning.sweep.journal import JOURNAL
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from crack_lightning.sweep.composing import Composer
+    from crack_lightning.sweep.composing import JobComposer
     from crack_lightning.sweep.journal import Job
 
 
@@ -30,7 +30,7 @@ def new_folder(chosen: Path | None, base: Path) -> Path:
     return made_folder(chosen, base=base, name="")
 
 
-def job_folder(composer: Composer, sweep: Path, overrides: Sequence[str], before: Sequence[Job]) -> Path:
+def job_folder(composer: JobComposer, sweep: Path, overrides: Sequence[str], before: Sequence[Job]) -> Path:
     """Return the folder of the next job: its number, or ``hydra.sweep.subdir``.
 
     Args:

@@ -15,10 +15,10 @@ from functools import partial
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, Protocol
 
-from crack_lightning.cli import guarded
+from crack_lightning.cli import run_guarded
 from crack_lightning.errors import Pruned
 from crack_lightning.literals import all_escaped
-from crack_lightning.processes import die_with_parent, end_in_words, own_forkserver
+from crack_lightning.processes import describe_exit, exit_with_parent, own_forkserver
 from crack_lightning.run_folder import SESSION, write_text
 from crack_lightning.sweep.journal import DONE, FAILED, PRUNED
 
@@ -114,7 +114,7 @@ def start_job(
     return process
 
 
-def kept_outcome(job: Job) -> tuple[str, str] | None:
+def read_outcome(job: Job) -> tuple[str, str] | None:
     """Return state and reason from ``outcome.json`` of a job's folder; ``None`` without such a file."""
     path = job.folder / OUTCOME
     if not path.is_file():
@@ -123,17 +123,17 @@ def kept_outcome(job: Job) -> tuple[str, str] | None:
     return told["state"], told["reason"]
 
 
-def failure_of(exit_code: int | None) -> str:
+def describe_failure(exit_code: int | None) -> str:
     """Describe the exit of a process that wrote no outcome; negative codes are signals."""
     if exit_code in STOPPED:
         exit_code = 128 - exit_code
     if exit_code == UNWRITABLE:
         return "failed, and could not write why into its folder; is the disk full?"
-    told = end_in_words(exit_code)
+    told = describe_exit(exit_code)
     return f"{told}, see {CONSOLE}" if exit_code is None or exit_code >= 0 else told
 
 
-def keep_outcome(folder: Path, state: str, reason: str, trace: str = "") -> None:
+def write_outcome(folder: Path, state: str, reason: str, trace: str = "") -> None:
     """Write ``outcome.json`` into a job's folder unless it exists: the job's own is the most precise."""
     if (folder / OUTCOME).is_file():
         return
@@ -142,14 +142,14 @@ def keep_outcome(folder: Path, state: str, reason: str, trace: str = "") -> None
 
 
 def _work(job: Job, run: Run, environment: dict[str, str], line: Connection | None) -> None:
-    die_with_parent()
+    exit_with_parent()
     if hasattr(os, "setsid"):
         os.setsid()  # a terminal's Ctrl-C is for the sweep, which stops its jobs itself
     os.environ.update(environment)
-    print_into(job.folder / CONSOLE)
+    redirect_output(job.folder / CONSOLE)
     options = {"report": partial(_report, line)} if line else {}
     action = partial(run, job.config, overrides=job.overrides, folder=job.folder, **options)
-    code = guarded(lambda: recorded(action, job.folder))
+    code = run_guarded(lambda: run_and_record(action, job.folder))
     sys.stdout.flush()
     sys.stderr.flush()
     sys.exit(code)
@@ -176,7 +176,7 @@ def _report(line: Connection, done: float, figures: dict[str, float]) -> bool:
     return bool(line.recv())
 
 
-def print_into(path: Path) -> None:
+def redirect_output(path: Path) -> None:
     """Redirect standard output and error, also below Python, to the end of a file."""
     with path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1) as console:
         for stream in (sys.stdout, sys.stderr):
@@ -186,7 +186,7 @@ def print_into(path: Path) -> None:
                 stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
-def recorded(action: Callable[[], int], folder: Path) -> int:
+def run_and_record(action: Callable[[], int], folder: Path) -> int:
     """Run a job's action and write its outcome into its folder.
 
     Returns:
@@ -196,14 +196,14 @@ def recorded(action: Callable[[], int], folder: Path) -> int:
         code = action()
     except Pruned as end:
         print(f"pruned: {end}")
-        keep_outcome(folder, PRUNED, str(end))
+        write_outcome(folder, PRUNED, str(end))
         return 0
     except Exception as error:
         first, *_ = [*str(error).splitlines(), ""]
         try:
-            keep_outcome(folder, FAILED, f"{type(error).__name__}: {first}", traceback.format_exc())
+            write_outcome(folder, FAILED, f"{type(error).__name__}: {first}", traceback.format_exc())
         except OSError:
             sys.exit(UNWRITABLE)
         raise
-    keep_outcome(folder, DONE if code == 0 else FAILED, "" if code == 0 else f"exit code {code}")
+    write_outcome(folder, DONE if code == 0 else FAILED, "" if code == 0 else f"exit code {code}")
     return code

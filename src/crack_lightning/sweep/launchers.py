@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from crack_lightning.errors import ConfigError
 from crack_lightning.sweep.jobs import CommandRun
-from crack_lightning.sweep.shares import Shares, share_out
+from crack_lightning.sweep.shares import Resources, share_out
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,7 +47,7 @@ class ChosenLauncher:
         """The cores that a job reserves: submitit's ``cpus_per_task``, Ray's ``remote.num_cpus``."""
         return self.node.get("cpus_per_task") or (self.node.get("remote") or {}).get("num_cpus")
 
-    def share_out(self, asked: str, configs: Sequence[Mapping[str, Any]]) -> Shares:
+    def share_out(self, asked: str, configs: Sequence[Mapping[str, Any]]) -> Resources:
         """Say what each job has: on this machine its share, elsewhere what the launcher reserves.
 
         Args:
@@ -71,13 +71,13 @@ class ChosenLauncher:
                 f"hydra/launcher={self.name} reserves for a job; lower it, or reserve more "
                 "(hydra.launcher.cpus_per_task, of Ray hydra.launcher.remote.num_cpus)."
             )
-        return Shares(environments=[{} for _ in range(int(asked))], threads=self.cores)
+        return Resources(environments=[{} for _ in range(int(asked))], threads=self.cores)
 
     def runs(self, command: str) -> Run:
         """Return what a job's process does here: it has the launcher run the command, and waits."""
-        from crack_lightning.sweep.launching import LauncherRun
+        from crack_lightning.sweep.launching import SubmittedRun
 
-        return LauncherRun(run=CommandRun(command), command=command, node=self.node)
+        return SubmittedRun(run=CommandRun(command), command=command, node=self.node)
 
 
 def chosen_launcher(config: DictConfig, *, pruner: str) -> ChosenLauncher | None:

@@ -26,16 +26,23 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, RunMode
 from omegaconf import open_dict
 
-from crack_lightning.cli import guarded
+from crack_lightning.cli import run_guarded
 from crack_lightning.config import conf_dir, register_schemas
 from crack_lightning.errors import Interrupted
-from crack_lightning.hardware import share_cores
-from crack_lightning.literals import quoted
-from crack_lightning.processes import sigterm_raises
-from crack_lightning.run_folder import sole_writer, write_text
-from crack_lightning.sweep.jobs import CONSOLE, OUTCOME, UNWRITABLE, keep_outcome, print_into, recorded
+from crack_lightning.hardware import limit_omp_spin
+from crack_lightning.literals import quote
+from crack_lightning.processes import raise_on_sigterm
+from crack_lightning.run_folder import lock_folder, write_text
+from crack_lightning.sweep.jobs import (
+    CONSOLE,
+    OUTCOME,
+    UNWRITABLE,
+    redirect_output,
+    run_and_record,
+    write_outcome,
+)
 from crack_lightning.sweep.journal import FAILED
-from crack_lightning.sweep.lease import PATIENCE_S, Lease, leased
+from crack_lightning.sweep.lease import PATIENCE_S, Heartbeat, watch_heartbeat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,7 +54,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LauncherRun:
+class SubmittedRun:
     """Gives a job to a launcher, and waits for it.
 
     Attributes:
@@ -68,8 +75,8 @@ class LauncherRun:
         """Do it; a code other than 0 is this process's."""
         folder = folder.resolve()
         silent = partial(_give_up, folder, self.patience_s)
-        with Lease(folder, silent=silent, patience_s=self.patience_s) as lease:
-            job = LaunchedJob(
+        with Heartbeat(folder, silent=silent, patience_s=self.patience_s) as lease:
+            job = SubmittedJob(
                 action=partial(self.run, config, overrides=overrides, folder=folder),
                 folder=folder,
                 token=lease.token,
@@ -82,7 +89,7 @@ class LauncherRun:
                 code, told = self._launch(job, folder)
             except Exception as error:  # the engine's, whose second line says why
                 reason = " ".join([f"{type(error).__name__}:", *str(error).splitlines()[:2]])
-                keep_outcome(folder, FAILED, reason, traceback.format_exc())
+                write_outcome(folder, FAILED, reason, traceback.format_exc())
                 raise
         if told:
             write_text(folder / OUTCOME, told)
@@ -90,9 +97,9 @@ class LauncherRun:
             sys.exit(code)
         return 0
 
-    def _launch(self, job: LaunchedJob, folder: Path) -> tuple[int, str]:
+    def _launch(self, job: SubmittedJob, folder: Path) -> tuple[int, str]:
         register_schemas()
-        where = [f"hydra.sweep.dir={quoted(str(folder.parent))}", f"hydra.sweep.subdir={quoted(folder.name)}"]
+        where = [f"hydra.sweep.dir={quote(str(folder.parent))}", f"hydra.sweep.subdir={quote(folder.name)}"]
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             loader = GlobalHydra.instance().config_loader()
             settings = loader.load_configuration(self.command, overrides=where, run_mode=RunMode.MULTIRUN)
@@ -110,7 +117,7 @@ class LauncherRun:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LaunchedJob:
+class SubmittedJob:
     """Does a job as it was planned, whatever Hydra composes where it is run.
 
     Attributes:
@@ -133,10 +140,10 @@ class LaunchedJob:
         """Return the exit code and the job's outcome as it wrote it, which no file system delays."""
         os.chdir(self.started_in)
         sys.path += [path for path in self.modules if path not in sys.path]
-        share_cores()
+        limit_omp_spin()
         with _printed_into(self.folder / CONSOLE):
             try:
-                code = guarded(lambda: recorded(self._alone, self.folder))
+                code = run_guarded(lambda: run_and_record(self._alone, self.folder))
             except SystemExit as end:
                 if end.code != UNWRITABLE:  # submitit's, which begins the job again elsewhere
                     raise
@@ -146,13 +153,13 @@ class LaunchedJob:
         return code, ""
 
     def _alone(self) -> int:
-        with leased(self.folder, self.token, patience_s=self.patience_s), sigterm_raises():
-            with sole_writer(self.folder, patience_s=2 * self.patience_s):  # an earlier job leaves first
+        with watch_heartbeat(self.folder, self.token, patience_s=self.patience_s), raise_on_sigterm():
+            with lock_folder(self.folder, patience_s=2 * self.patience_s):  # an earlier job leaves first
                 (self.folder / OUTCOME).unlink(missing_ok=True)
             return self.action()
 
 
-def _stop(lease: Lease, number: int, _: FrameType | None) -> None:
+def _stop(lease: Heartbeat, number: int, _: FrameType | None) -> None:
     """Ask the job to stop, for which is waited; one that has not begun ends when it does."""
     lease.end()
     if not lease.begun:
@@ -160,7 +167,7 @@ def _stop(lease: Lease, number: int, _: FrameType | None) -> None:
 
 
 def _give_up(folder: Path, patience_s: float) -> None:
-    keep_outcome(
+    write_outcome(
         folder,
         FAILED,
         f"gave no sign of life for {patience_s:.0f} s: killed, or its machine is lost, see {CONSOLE}",
@@ -173,7 +180,7 @@ def _printed_into(path: Path) -> Iterator[None]:
     """Print into a file; an engine's process may go on to another job."""
     streams = (sys.stdout, sys.stderr)
     kept = [os.dup(stream.fileno()) for stream in streams]
-    print_into(path)
+    redirect_output(path)
     try:
         yield
     finally:

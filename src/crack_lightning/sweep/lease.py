@@ -24,7 +24,7 @@ PATIENCE_S = 120.0
 _BEATS, _LOOKS = 8, 60  # in this time
 
 
-class Lease:
+class Heartbeat:
     """The lease of a job's folder, valid while the process that holds it is alive.
 
     A later lease of the same folder ends the job of an earlier one, so that none runs twice.
@@ -71,7 +71,7 @@ class Lease:
 
 
 @contextlib.contextmanager
-def leased(folder: Path, token: str, *, patience_s: float = PATIENCE_S) -> Iterator[None]:
+def watch_heartbeat(folder: Path, token: str, *, patience_s: float = PATIENCE_S) -> Iterator[None]:
     """Stop this process by SIGTERM, then by force, once its lease has ended.
 
     Args:

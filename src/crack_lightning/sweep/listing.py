@@ -47,13 +47,13 @@ def by_source(transfer: Mapping[str, Any]) -> list[Table]:
     for row in transfer["rows"]:
         told = [row["run"], *(str(row["settings"][key]) for key in shown), row["trained_on"]]
         for source, tested in row["tested"].items():
-            figures = [with_limits(tested[name], share=name != "auroc") for name in FIGURES]
+            figures = [format_interval(tested[name], share=name != "auroc") for name in FIGURES]
             table.add_row(*map(Text, [*told, source, f"{tested['tiles']:,}", *figures]))
         table.add_section()
     return [table]
 
 
-def with_limits(figure: Mapping[str, Any], *, share: bool) -> str:
+def format_interval(figure: Mapping[str, Any], *, share: bool) -> str:
     """Format a figure with its interval: a share in per cent, else a number.
 
     >>> with_limits({"value": 0.9, "low": 0.851, "high": 0.95}, share=True)

@@ -1,5 +1,5 @@
 """The first import of the jobs' forkserver, which makes it exit with its sweep."""
 
-from crack_lightning.processes import die_with_owner
+from crack_lightning.processes import exit_with_owner
 
-die_with_owner()
+exit_with_owner()

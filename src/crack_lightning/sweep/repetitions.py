@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.config.trainer import usual_epochs
+from crack_lightning.config.trainer import default_epochs
 from crack_lightning.evaluation.classification import binary_figures, class_figures, confusion_matrix, defined
 from crack_lightning.evaluation.intervals import group_codes
 from crack_lightning.evaluation.paired import paired_t
@@ -27,7 +27,7 @@ VALIDATION = "val/accuracy"
 _EPOCHS = "trainer.max_epochs"
 
 
-def pooled_folds(runs: Sequence[RunResult]) -> tuple[list[RunResult], list[RunResult]]:
+def pool_folds(runs: Sequence[RunResult]) -> tuple[list[RunResult], list[RunResult]]:
     """Put the folds of one cross-validation together: every tile as it was told by the fold that tested it.
 
     Returns:
@@ -115,7 +115,7 @@ def _figures_of_calls(run: RunResult) -> tuple[dict[str, Any], dict[str, dict[st
     return metrics, share_intervals(label, called, codes, class_names=names, positive=pole)
 
 
-def repeated(runs: Sequence[RunResult]) -> list[dict[str, Any]]:
+def aggregate_seeds(runs: Sequence[RunResult]) -> list[dict[str, Any]]:
     """Put runs together that differ in nothing but their seeds, by mean accuracy.
 
     Returns:
@@ -156,7 +156,7 @@ def _repeated_row(
     shared = sorted(part.keys() & reference.keys())
     if part.keys() != reference.keys() or len(shared) < 2:
         return row | {"refused": f"{len(shared)} seeds are shared, of {len(part)} and {len(reference)}"}
-    if why := next(filter(None, (other_tiles(part[seed], reference[seed]) for seed in shared)), ""):
+    if why := next(filter(None, (why_not_comparable(part[seed], reference[seed]) for seed in shared)), ""):
         return row | {"refused": why}
     mean, interval, p_value = paired_t(
         [part[seed].metrics["accuracy"] for seed in shared],
@@ -170,7 +170,7 @@ def _accuracies(part: dict[str, RunResult]) -> list[float]:
     return [run.metrics["accuracy"] for run in part.values()]
 
 
-def other_tiles(run: RunResult, best: RunResult) -> str:
+def why_not_comparable(run: RunResult, best: RunResult) -> str:
     """Say why two runs cannot be compared tile by tile; nothing where they can."""
     if not np.array_equal(run.path, best.path):
         shared = len(np.intersect1d(run.path, best.path))
@@ -195,4 +195,4 @@ def _sets(runs: Sequence[RunResult], left_out: Sequence[str]) -> list[list[RunRe
 
 
 def _usual_epochs(run: RunResult) -> int:
-    return usual_epochs(run.train_tiles, len(run.settings.get("recipe.sizes") or []))
+    return default_epochs(run.train_tiles, len(run.settings.get("recipe.sizes") or []))

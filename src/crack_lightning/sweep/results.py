@@ -116,7 +116,7 @@ def _read(folder: Path, name: str) -> RunResult:
         require_shape(report["metrics"], {"tiles": COUNT, "errors": COUNT}, name="metrics")
         rows = _predictions(folder)
         limits = report.get("intervals_by_source") or {}
-        settings = flat(report["provenance"]["settings"])
+        settings = flatten(report["provenance"]["settings"])
         require_shape([value for value in settings.values() if type(value) in (int, float)], [NUMBER])
         columns = {key: np.array([row[key] for row in rows]) for key in ("path", "group", "label")}
         return RunResult(
@@ -217,7 +217,7 @@ def _finished_below(path: Path) -> list[Path]:
     return sorted(folders, key=lambda folder: [(len(part), part) for part in folder.parts])
 
 
-def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Flatten nested settings to full keys.
 
     >>> flat({"seed": 0, "model": {"name": "m"}, "logger": {}})
@@ -226,7 +226,7 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in settings.items():
         nested = isinstance(value, dict) and value
-        found |= flat(value, f"{prefix}{key}.") if nested else {prefix + key: value}
+        found |= flatten(value, f"{prefix}{key}.") if nested else {prefix + key: value}
     return found
 
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Protocol
 
-from crack_lightning.processes import sigterm_raises
-from crack_lightning.sweep.disk import KeptWeights
+from crack_lightning.processes import raise_on_sigterm
+from crack_lightning.sweep.disk import WeightRetention
 from crack_lightning.sweep.jobs import (
-    failure_of,
+    describe_failure,
     job_context,
-    keep_outcome,
-    kept_outcome,
     mark_failed,
+    read_outcome,
     start_job,
+    write_outcome,
 )
 from crack_lightning.sweep.journal import FAILED, PLANNED, RUNNING
 
@@ -34,7 +34,7 @@ GRACE_S = 120.0
 """Seconds that jobs have after SIGTERM to write their last checkpoint."""
 
 
-class Watcher(Protocol):
+class Observer(Protocol):
     """An observer of the scheduler."""
 
     def started(self, job: Job) -> None:
@@ -47,7 +47,7 @@ class Watcher(Protocol):
         """Handle idle time: every slot is taken until a job ends."""
 
 
-class Source(Protocol):
+class JobSource(Protocol):
     """A producer of jobs."""
 
     def next(self) -> Job | None:
@@ -60,7 +60,7 @@ class Source(Protocol):
         """Handle validation figures after a share ``done`` of a job's epochs; return whether to prune it."""
 
 
-class Grid:
+class JobQueue:
     """A fixed list of jobs.
 
     Args:
@@ -90,7 +90,7 @@ class _Running:
     line: Connection | None
 
 
-class Runner:
+class Scheduler:
     """Runs jobs in processes, one per environment at a time.
 
     Args:
@@ -108,21 +108,21 @@ class Runner:
 
     def __init__(
         self,
-        source: Source,
+        source: JobSource,
         *,
         run: Run,
         journal: Journal,
-        watcher: Watcher,
+        watcher: Observer,
         environments: Sequence[Mapping[str, str]],
         retries: int = 0,
         max_failures: int | None = None,
-        weights: KeptWeights | None = None,
+        weights: WeightRetention | None = None,
         prunes: bool = False,
         context: BaseContext | None = None,
     ) -> None:
         self.source, self.run, self.journal, self.watcher = source, run, journal, watcher
         self.retries, self.max_failures, self.prunes = retries, max_failures, prunes
-        self.weights = weights or KeptWeights("all")
+        self.weights = weights or WeightRetention("all")
         self._free = deque(environments)
         self._running: list[_Running] = []
         self._again: deque[Job] = deque()
@@ -136,7 +136,7 @@ class Runner:
             KeyboardInterrupt: On SIGINT, after the running jobs were stopped.
             Interrupted: On SIGTERM, likewise.
         """
-        with sigterm_raises():
+        with raise_on_sigterm():
             try:
                 while self._fill():
                     self.watcher.waits()
@@ -176,7 +176,7 @@ class Runner:
 
     def _ended_unseen(self, job: Job) -> bool:
         """Record the end of a job that outlived the sweep before this one; return whether it had ended."""
-        told = kept_outcome(job)
+        told = read_outcome(job)
         if told is None or told[0] == FAILED:
             return False
         job.state, job.reason = told
@@ -191,14 +191,14 @@ class Runner:
     def _end(self, running: _Running) -> None:
         job = running.job
         running.process.join()
-        job.state, job.reason = kept_outcome(job) or (FAILED, failure_of(running.process.exitcode))
+        job.state, job.reason = read_outcome(job) or (FAILED, describe_failure(running.process.exitcode))
         if running.line:
             running.line.close()
         self._running.remove(running)
         self._free.append(running.environment)
         if job.state == FAILED:
             with contextlib.suppress(OSError):  # a full disk may be the cause; the journal records it, too
-                keep_outcome(job.folder, FAILED, job.reason)
+                write_outcome(job.folder, FAILED, job.reason)
                 mark_failed(self._context, job)
         self._ended(job)
 
@@ -221,7 +221,7 @@ class Runner:
             running.process.join(max(0.0, deadline - time.monotonic()))
             running.process.kill()
             running.process.join()
-            if told := kept_outcome(running.job):
+            if told := read_outcome(running.job):
                 running.job.state, running.job.reason = told
                 self._ended(running.job)
             else:

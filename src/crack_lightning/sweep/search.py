@@ -149,7 +149,7 @@ class Search:
             self._tell(event["job"], None)
 
 
-def require_searchable(settings: SweepConfig, dimensions: Sequence[Dimension]) -> None:
+def check_search(settings: SweepConfig, dimensions: Sequence[Dimension]) -> None:
     """Refuse settings that Optuna would refuse or silently change.
 
     Raises:

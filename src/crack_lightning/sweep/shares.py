@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shares:
+class Resources:
     """Resources of the jobs that run at once.
 
     Attributes:
@@ -28,7 +28,7 @@ class Shares:
     threads: int | None
 
 
-def share_out(asked: str, configs: Sequence[Mapping[str, Any]]) -> Shares:
+def share_out(asked: str, configs: Sequence[Mapping[str, Any]]) -> Resources:
     """Assign cores and GPUs: never more compute threads than cores, and ``trainer.devices`` GPUs a job.
 
     Args:
@@ -45,7 +45,7 @@ def share_out(asked: str, configs: Sequence[Mapping[str, Any]]) -> Shares:
     stated = max([1 if gpus else devices, *(trainer["threads"] or 0 for trainer in trainers)])
     number = (len(gpus) // devices if gpus else cores // stated) or 1 if asked == "auto" else int(asked)
     if number == 1:
-        return Shares(environments=[{}], threads=None)
+        return Resources(environments=[{}], threads=None)
     if gpus and number * devices > len(gpus):
         each = "a GPU" if devices == 1 else f"{devices} GPUs"
         raise ConfigError(
@@ -59,7 +59,7 @@ def share_out(asked: str, configs: Sequence[Mapping[str, Any]]) -> Shares:
         )
     dealt = [",".join(gpus[job * devices : (job + 1) * devices]) for job in range(number)]
     environments = [{"CUDA_VISIBLE_DEVICES": names} if names else {} for names in dealt]
-    return Shares(environments=environments, threads=cores // number)
+    return Resources(environments=environments, threads=cores // number)
 
 
 def visible_gpus() -> list[str]:

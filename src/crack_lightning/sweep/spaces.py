@@ -64,7 +64,7 @@ class Dimension:
         return self.choices or (tuple(map(round, numbers)) if self.whole else numbers)
 
 
-def read_space(overrides: Sequence[Override], only_if: Mapping[str, str]) -> list[Dimension]:
+def search_space(overrides: Sequence[Override], only_if: Mapping[str, str]) -> list[Dimension]:
     """Return the dimensions of overrides; those with a condition come last.
 
     Args:
@@ -112,7 +112,7 @@ def require_in_space(params: Mapping[str, Any], dimensions: Sequence[Dimension],
             )
 
 
-def examples(dimensions: Sequence[Dimension]) -> list[dict[str, Any]]:
+def corner_trials(dimensions: Sequence[Dimension]) -> list[dict[str, Any]]:
     """Return trials that together cover every choice and both ends of every range, to be checked in advance.
 
     Args:

@@ -9,17 +9,23 @@ from typing import TYPE_CHECKING, Any
 
 from crack_lightning.errors import ConfigError, FailedJobsError
 from crack_lightning.paths import expanded
-from crack_lightning.run_folder import sole_writer
-from crack_lightning.sweep.composing import Composer, require_same
-from crack_lightning.sweep.disk import KeptWeights, expected_bytes, in_words, require_room, weights_of_jobs
+from crack_lightning.run_folder import lock_folder
+from crack_lightning.sweep.composing import JobComposer, check_unchanged
+from crack_lightning.sweep.disk import (
+    WeightRetention,
+    check_disk_space,
+    expected_bytes,
+    format_bytes,
+    weight_bytes,
+)
 from crack_lightning.sweep.folders import job_folder, new_folder, sweep_folder
 from crack_lightning.sweep.jobs import CommandRun
 from crack_lightning.sweep.journal import FAILED, PLANNED, Job, Journal
 from crack_lightning.sweep.launchers import chosen_launcher
-from crack_lightning.sweep.running import Grid, Runner
+from crack_lightning.sweep.running import JobQueue, Scheduler
 from crack_lightning.sweep.shares import share_out
-from crack_lightning.sweep.spaces import examples, require_in_space
-from crack_lightning.sweep.watching import Watch
+from crack_lightning.sweep.spaces import corner_trials, require_in_space
+from crack_lightning.sweep.watching import SweepProgress
 from crack_lightning.untrusted_files import COUNT, require_plain_folder, require_shape
 
 if TYPE_CHECKING:
@@ -30,7 +36,7 @@ if TYPE_CHECKING:
 
     from crack_lightning.sweep.launchers import ChosenLauncher
     from crack_lightning.sweep.search import Search
-    from crack_lightning.sweep.shares import Shares
+    from crack_lightning.sweep.shares import Resources
 
 
 def run_sweep(arguments: Sequence[str], *, context: HydraContext, config: DictConfig) -> list[Job]:
@@ -48,7 +54,7 @@ def run_sweep(arguments: Sequence[str], *, context: HydraContext, config: DictCo
         ConfigError: If any job's configuration is wrong; none is started then.
         FailedJobsError: If a job failed; the others were run.
     """
-    composer = Composer(arguments, context=context, config=config)
+    composer = JobComposer(arguments, context=context, config=config)
     launcher = chosen_launcher(config, pruner=composer.sweep.pruner)
     share = launcher.share_out if launcher else share_out
     asked, combinations = _asked(composer)
@@ -58,7 +64,7 @@ def run_sweep(arguments: Sequence[str], *, context: HydraContext, config: DictCo
         if composer.sweep.resume is not None:
             journal = Journal(sweep_folder(composer.sweep.resume, base, chosen=chosen))
             require_plain_folder(journal.folder, key="sweep.resume")
-            stack.enter_context(sole_writer(journal.folder))
+            stack.enter_context(lock_folder(journal.folder))
             jobs = _planned(journal, composer, asked, list(zip(combinations, configs, strict=True)))
             shares = share(composer.sweep.jobs, [job.config for job in jobs] or configs)
             left = configs if composer.searches else [job.config for job in jobs if not job.ended]
@@ -67,34 +73,34 @@ def run_sweep(arguments: Sequence[str], *, context: HydraContext, config: DictCo
             shares = share(composer.sweep.jobs, configs)
             size = _expected(composer, configs, shares, chosen or base)
             journal = Journal(new_folder(chosen, base))
-            stack.enter_context(sole_writer(journal.folder))
+            stack.enter_context(lock_folder(journal.folder))
             journal.begin(**asked, threads=shares.threads)
             jobs = []
             if not composer.searches:
                 for combination, job_config in zip(combinations, configs, strict=True):
                     jobs.append(_plan(composer, journal, jobs, combination, job_config))
         _run(composer, journal, jobs, shares, size=size, launcher=launcher)
-    require_done(jobs, journal.folder)
+    check_done(jobs, journal.folder)
     return jobs
 
 
-def _asked(composer: Composer) -> tuple[dict[str, Any], list[list[str]]]:
+def _asked(composer: JobComposer) -> tuple[dict[str, Any], list[list[str]]]:
     """Return what a resumed sweep must be asked again, and the jobs' overrides; of a search, some of them."""
     asked: dict[str, Any] = {"command": composer.command}
     if not composer.searches:
         return asked, composer.combinations()
-    from crack_lightning.sweep.search import require_searchable
+    from crack_lightning.sweep.search import check_search
 
     dimensions = composer.dimensions()
-    require_searchable(composer.sweep, dimensions)
+    check_search(composer.sweep, dimensions)
     names = ("search", "objectives", "pruner", "prune_after")
     asked["sweep"] = {name: getattr(composer.sweep, name) for name in names}
     asked["space"] = {item.key: json.loads(json.dumps(vars(item))) for item in dimensions}
-    return asked, [composer.trial(example) for example in examples(dimensions)]
+    return asked, [composer.trial(example) for example in corner_trials(dimensions)]
 
 
 def _plan(
-    composer: Composer,
+    composer: JobComposer,
     journal: Journal,
     jobs: list[Job],
     overrides: list[str],
@@ -111,7 +117,7 @@ def _plan(
 
 def _planned(
     journal: Journal,
-    composer: Composer,
+    composer: JobComposer,
     asked: dict[str, Any],
     composed: list[tuple[list[str], dict[str, Any]]],
 ) -> list[Job]:
@@ -127,7 +133,7 @@ def _planned(
         raise ConfigError(
             f"sweep.resume: '{journal.folder}' is a sweep of {began['command']}, got {composer.command}."
         )
-    require_same("the sweep", began, {**asked, "threads": began.get("threads")})
+    check_unchanged("the sweep", began, {**asked, "threads": began.get("threads")})
     if composer.searches:
         composed = [_chosen(composer, job) for job in jobs]
     if len(jobs) != len(composed):
@@ -138,12 +144,12 @@ def _planned(
     for job, (overrides, config) in zip(jobs, composed, strict=True):
         job.folder = job_folder(composer, journal.folder, overrides, jobs[: job.number])
         config["trainer"]["threads"] = config["trainer"]["threads"] or _threads(job, journal)
-        require_same(f"job {job.number}", job.config, config)
+        check_unchanged(f"job {job.number}", job.config, config)
         job.config, job.overrides = config, overrides
     return jobs
 
 
-def _chosen(composer: Composer, job: Job) -> tuple[list[str], dict[str, Any]]:
+def _chosen(composer: JobComposer, job: Job) -> tuple[list[str], dict[str, Any]]:
     require_in_space(job.params, composer.dimensions(), job=job.number)
     overrides = composer.trial(job.params)
     return overrides, composer.compose(overrides, checked=False)
@@ -159,7 +165,7 @@ def _threads(job: Job, journal: Journal) -> int | None:
 
 
 def _expected(
-    composer: Composer, configs: list[dict[str, Any]], shares: Shares, folder: Path, *, ended: int = 0
+    composer: JobComposer, configs: list[dict[str, Any]], shares: Resources, folder: Path, *, ended: int = 0
 ) -> int:
     """Return the bytes that the jobs which are left will need; of a search, the largest network's for all.
 
@@ -169,19 +175,19 @@ def _expected(
     if composer.command != "train" or not configs:
         return 0
     sweep = composer.sweep
-    weights = weights_of_jobs(configs)
+    weights = weight_bytes(configs)
     if composer.searches:
         weights = [max(weights)] * (sweep.trials - ended)
     expected = expected_bytes(weights, keep=sweep.keep, at_once=len(shares.environments))
-    require_room(expected, folder, keep=sweep.keep)
+    check_disk_space(expected, folder, keep=sweep.keep)
     return expected
 
 
 def _run(
-    composer: Composer,
+    composer: JobComposer,
     journal: Journal,
     jobs: list[Job],
-    shares: Shares,
+    shares: Resources,
     *,
     size: int,
     launcher: ChosenLauncher | None,
@@ -189,7 +195,7 @@ def _run(
     sweep, at_once = composer.sweep, len(shares.environments)
     search = _search(composer, journal, jobs, at_once=at_once) if composer.searches else None
     total = sweep.trials if search else len(jobs)
-    watch = Watch(
+    watch = SweepProgress(
         jobs,
         journal.folder,
         total=total,
@@ -199,23 +205,23 @@ def _run(
     left = total - sum(job.ended for job in jobs)
     watch.say(f"sweep: {journal.folder}, {total} jobs, {left} to do, {at_once} at once")
     if size:
-        watch.say(f"  at most about {in_words(size)} on the disk (sweep.keep={sweep.keep})")
+        watch.say(f"  at most about {format_bytes(size)} on the disk (sweep.keep={sweep.keep})")
     with watch:
-        Runner(
-            search or Grid([job for job in jobs if not job.ended]),
+        Scheduler(
+            search or JobQueue([job for job in jobs if not job.ended]),
             run=launcher.runs(composer.command) if launcher else CommandRun(composer.command),
             journal=journal,
             watcher=watch,
             environments=shares.environments,
             retries=sweep.retries,
             max_failures=sweep.max_failures,
-            weights=KeptWeights(sweep.keep, jobs),
+            weights=WeightRetention(sweep.keep, jobs),
             prunes=sweep.pruner != "none",
         ).work()
     watch.close()
 
 
-def _search(composer: Composer, journal: Journal, jobs: list[Job], *, at_once: int) -> Search:
+def _search(composer: JobComposer, journal: Journal, jobs: list[Job], *, at_once: int) -> Search:
     from crack_lightning.sweep.search import Search
 
     def plan(params: dict[str, Any]) -> Job:
@@ -228,7 +234,7 @@ def _search(composer: Composer, journal: Journal, jobs: list[Job], *, at_once: i
     return Search(settings, dimensions, seed=seed, at_once=at_once, jobs=jobs, journal=journal, plan=plan)
 
 
-def require_done(jobs: Sequence[Job], folder: Path) -> None:
+def check_done(jobs: Sequence[Job], folder: Path) -> None:
     """Raise if a job failed or was left out.
 
     Raises:

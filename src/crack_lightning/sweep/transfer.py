@@ -16,7 +16,7 @@ FIGURES = ("auroc", "balanced_accuracy", "accuracy")
 _TRAINED_ON = "data.train_sources"
 
 
-def transfer_table(runs: Sequence[RunResult], differing: Sequence[str]) -> dict[str, Any]:
+def by_source_table(runs: Sequence[RunResult], differing: Sequence[str]) -> dict[str, Any]:
     """Put the figures of runs on each tested source side by side.
 
     Args:
@@ -55,7 +55,7 @@ def _tested(run: RunResult, found: Mapping[str, Any]) -> dict[str, Any]:
     return {"tiles": found["metrics"]["tiles"], **figures}
 
 
-def write_transfer(table: Mapping[str, Any], path: Path) -> None:
+def write_by_source(table: Mapping[str, Any], path: Path) -> None:
     """Write a row a run and tested source as CSV."""
     ends = [(name, end) for name in FIGURES for end in ("value", "low", "high")]
     named = [name if end == "value" else f"{name}_{end}" for name, end in ends]

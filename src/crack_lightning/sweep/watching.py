@@ -33,7 +33,7 @@ _LEAST_REST = 10
 """Shortest pause before the comparison is written again, in multiples of the time that it took."""
 
 
-class Watch:
+class SweepProgress:
     """Prints a line a job and, in a terminal, a live table; rewrites the comparison as jobs end.
 
     Args:
@@ -109,7 +109,7 @@ class Watch:
         counts = {state: sum(job.state == state for job in self.jobs) for state in (FAILED, PRUNED)}
         told = [f"{len(done)} of {self.total} done"]
         told += [f"{number} {state}" for state, number in counts.items() if number]
-        if best := best_of(done):
+        if best := best_job(done):
             told.append(f"best so far job {best.number} ({', '.join(figures(best))})")
         left = self.total - len(done) - sum(counts.values())
         if self._ended and left:
@@ -207,7 +207,7 @@ class Watch:
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
-def best_of(jobs: Sequence[Job]) -> Job | None:
+def best_job(jobs: Sequence[Job]) -> Job | None:
     """Return the job that is best by the first objective of a search, else by test accuracy."""
     scores = {job.number: score for job in jobs if (score := _score(job)) is not None}
     best = max(scores, key=lambda number: scores[number], default=None)

@@ -15,13 +15,13 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from crack_lightning.errors import CheckpointError, CrackLightningError, Interrupted
 from crack_lightning.model.checkpoints import read_checkpoint
-from crack_lightning.run_folder import whole_file
+from crack_lightning.run_folder import atomic_write
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningModule, Trainer
 
     from crack_lightning.model.classifier import CrackClassifier
-    from crack_lightning.training.guards import Requests
+    from crack_lightning.training.guards import StopRequest
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 _MODEL_KEYS = (
@@ -50,21 +50,21 @@ def save_model(classifier: CrackClassifier, path: Path) -> None:
         "pytorch-lightning_version": version("pytorch-lightning"),
     }
     classifier.on_save_checkpoint(checkpoint)
-    WholeCheckpointIO().save_checkpoint(checkpoint, path)
+    AtomicCheckpointIO().save_checkpoint(checkpoint, path)
 
 
-def keep_decision(classifier: CrackClassifier, path: Path) -> None:
+def save_decision(classifier: CrackClassifier, path: Path) -> None:
     """Write a classifier's temperature, threshold and limit of the familiar into its checkpoint."""
     checkpoint = read_checkpoint(path)
     checkpoint["novelty"] = None if classifier.novelty is None else classifier.novelty.values()
     checkpoint["hyper_parameters"] |= {key: classifier.hparams[key] for key in ("temperature", "threshold")}
-    WholeCheckpointIO().save_checkpoint(checkpoint, path)
+    AtomicCheckpointIO().save_checkpoint(checkpoint, path)
 
 
 _PATH = re.compile(r"[~/\\]|[A-Za-z]:|.*[.][.][/\\]")
 
 
-class WholeCheckpointIO(TorchCheckpointIO):
+class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint whole or not at all, and reads one without running what it holds."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
@@ -75,7 +75,7 @@ class WholeCheckpointIO(TorchCheckpointIO):
         if Path(path).name == BEST:
             checkpoint = {name: value for name, value in checkpoint.items() if name in _MODEL_KEYS}
         try:
-            with whole_file(Path(path)) as temporary:
+            with atomic_write(Path(path)) as temporary:
                 torch.save(checkpoint, temporary)
         except (OSError, RuntimeError) as error:
             raise CrackLightningError(
@@ -122,7 +122,7 @@ class RunCheckpoints(Checkpoint):
         history: One dict per epoch, in order: ``epoch``, from 1, and every logged figure.
     """
 
-    def __init__(self, folder: Path, *, monitor: str, every_s: float, requests: Requests) -> None:
+    def __init__(self, folder: Path, *, monitor: str, every_s: float, requests: StopRequest) -> None:
         self.best_path, self.last_path = folder / BEST, folder / LAST
         self.monitor, self.sign = monitor, -1.0 if monitor.endswith("loss") else 1.0
         self.every_s = every_s

@@ -87,7 +87,7 @@ class FiniteLoss(Callback):
         )
 
 
-class Requests(Protocol):
+class StopRequest(Protocol):
     """Whether a run is asked to stop."""
 
     deferred: bool
@@ -100,7 +100,7 @@ class Requests(Protocol):
         """Take the signals from whom Lightning gave them to."""
 
 
-class StopRequests:
+class StopSignals:
     """Turns SIGINT and SIGTERM into :class:`Interrupted`: after the running step where training asks to wait.
 
     Attributes:

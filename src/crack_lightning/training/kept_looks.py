@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from crack_lightning.data.loading import in_order
-from crack_lightning.model.features import kept_features
-from crack_lightning.model.looks import NUM_LOOKS, SIDE, looks
+from crack_lightning.data.loading import map_in_order
+from crack_lightning.model.features import cached_features
+from crack_lightning.model.looks import NUM_STATISTICS, SIDE, looks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from crack_lightning.data.datamodule import CrackDataModule
 
 
-class KeptLooks:
+class CachedStatistics:
     """Image statistics of some tiles.
 
     Args:
@@ -35,7 +35,7 @@ class KeptLooks:
         self, datamodule: CrackDataModule, rows: NDArray[np.int64], *, digest: str, cache: Path
     ) -> None:
         self.datamodule, self.rows, self.digest, self.cache = datamodule, rows, digest, cache
-        self._seen = np.full((len(rows), NUM_LOOKS), np.nan, np.float32)
+        self._seen = np.full((len(rows), NUM_STATISTICS), np.nan, np.float32)
 
     def see(self, rows: Sequence[int], images: Tensor) -> None:
         """Compute statistics of the rows of a batch that need them, uint8 ``(N, 3, S, S)``; thread-safe."""
@@ -47,11 +47,11 @@ class KeptLooks:
     def of(self, rows: NDArray[np.int64]) -> Tensor:
         """Return the statistics of some rows, float32 ``(N, NUM_LOOKS)``, reading tiles not seen so far."""
         assert np.isin(rows, self.rows).all(), "looks of other tiles"
-        kept = kept_features(
+        kept = cached_features(
             self._measured(),
             number=len(self.rows),
             made_of={
-                "looks": f"{NUM_LOOKS} at {SIDE} px",
+                "looks": f"{NUM_STATISTICS} at {SIDE} px",
                 "tiles": self.digest,
                 "image_size": self.datamodule.dataset.image_size,
                 "torch": torch.__version__,
@@ -65,7 +65,7 @@ class KeptLooks:
             self.see(rows, self.datamodule.dataset.read(rows, threads=1)["image"])
 
         unseen, size = self.rows[np.isnan(self._seen[:, 0])], self.datamodule.batch_size
-        for _ in in_order(
+        for _ in map_in_order(
             read, [unseen[start : start + size].tolist() for start in range(0, len(unseen), size)]
         ):
             pass

@@ -7,7 +7,7 @@ import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from crack_lightning.errors import tells_of_a_full_disk
+from crack_lightning.errors import is_disk_full
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ _SETTLED = (
 
 
 @contextmanager
-def settled_warnings() -> Iterator[None]:
+def filter_warnings() -> Iterator[None]:
     """Ignore the known warnings while the block runs."""
     with warnings.catch_warnings(), _full_disk_told_once():
         for message in _SETTLED:
@@ -39,7 +39,7 @@ def _full_disk_told_once() -> Iterator[None]:
 
     def told(arguments: threading.ExceptHookArgs) -> None:
         of_tensorboard = type(arguments.thread).__module__.startswith("tensorboard.")
-        if not (of_tensorboard and tells_of_a_full_disk(arguments.exc_value)):
+        if not (of_tensorboard and is_disk_full(arguments.exc_value)):
             previous(arguments)
 
     threading.excepthook = told

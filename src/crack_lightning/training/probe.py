@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from crack_lightning.data.loading import in_order
-from crack_lightning.data.progress import with_bar
+from crack_lightning.data.loading import map_in_order
+from crack_lightning.data.progress import progress_bar
 from crack_lightning.errors import ConfigError
 from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.evaluation.scoring_rules import log_loss
-from crack_lightning.model.engines import EngineChoice, dtype_of, eager, network_digest, prepare_engine
-from crack_lightning.model.features import kept_features
-from crack_lightning.model.logistic import Standardised, fit_logistic
+from crack_lightning.model.engines import BackendChoice, dtype_of, eager, network_digest, prepare_backend
+from crack_lightning.model.features import cached_features
+from crack_lightning.model.logistic import StandardisedFeatures, fit_logistic
 from crack_lightning.model.networks import FeatureNetwork, linear_head
-from crack_lightning.model.novelty import MOST_COMPARED, Novelty, sample
-from crack_lightning.training.kept_looks import KeptLooks
+from crack_lightning.model.novelty import MOST_COMPARED, OODDetector, sample
+from crack_lightning.training.kept_looks import CachedStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ class ProbeSettings:
     """How features are computed.
 
     Attributes:
-        engine: What computes them, as for :func:`crack_lightning.model.engines.prepare_engine`.
+        engine: What computes them, as for :func:`crack_lightning.model.engines.prepare_backend`.
         views: Augmented views of each training tile beside the tile itself.
         threads: Compute threads.
         device: ``cpu`` or ``cuda``.
@@ -65,7 +65,7 @@ class ProbeSettings:
     show_progress: bool
 
 
-class Probe:
+class LinearProbe:
     """The features of a run's tiles, and the head on them.
 
     Args:
@@ -87,13 +87,13 @@ class Probe:
         val, test = datamodule.split_rows("val"), datamodule.split_rows("test")
         self.rows = np.unique(np.concatenate([datamodule.split_rows("train"), val, test]))
         judged = np.unique(np.concatenate([self._sampled(), val, test]))
-        self.looks = KeptLooks(
+        self.looks = CachedStatistics(
             datamodule, judged, digest=_digest(datamodule.table.sha256[judged]), cache=settings.cache
         )
         self.features = self._kept(self.rows, view=None)
         self.tried: list[dict[str, float]] = []
 
-    def _prepared(self) -> tuple[EngineChoice, Compute]:
+    def _prepared(self) -> tuple[BackendChoice, Compute]:
         chosen = self.settings
         if chosen.device != "cpu":
             if chosen.engine not in ("auto", "eager"):
@@ -101,11 +101,11 @@ class Probe:
                     f"recipe.engine: '{chosen.engine}' computes on the CPU, and this run is on "
                     f"{chosen.device}; leave it out, or use trainer=cpu."
                 )
-            choice = EngineChoice(name="eager", precision=chosen.precision, tiles_per_s={})
+            choice = BackendChoice(name="eager", precision=chosen.precision, tiles_per_s={})
             compute = eager(self.network, device=chosen.device, dtype=dtype_of(chosen.precision))
             linear_head(self.classifier.backbone).cpu()  # where features come back to, and the head is fitted
             return choice, compute
-        return prepare_engine(
+        return prepare_backend(
             self.network,
             wanted=chosen.engine,
             image_size=int(self.classifier.hparams["image_size"]),
@@ -135,7 +135,7 @@ class Probe:
                 "augmentation": asdict(augmentation),
                 "rows": _digest(rows.astype(np.str_)),
             }
-        return kept_features(
+        return cached_features(
             self._computed(rows, view=view),
             number=len(rows),
             made_of=made_of,
@@ -156,7 +156,7 @@ class Probe:
             return self._compute(self.datamodule.view(batch["image"], batch["index"], epoch=view))
 
         shown = title if self.settings.show_progress else None
-        return with_bar(in_order(compute, batches), shown, total=len(batches))
+        return progress_bar(map_in_order(compute, batches), shown, total=len(batches))
 
     def _of(self, rows: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(np.asarray(self.features[np.searchsorted(self.rows, rows)]))
@@ -180,7 +180,7 @@ class Probe:
         features = torch.from_numpy(np.concatenate([self._of(train).numpy(), *views]))
         labels = torch.from_numpy(table.label[train]).repeat(1 + len(views))
         val_labels = torch.from_numpy(table.label[val])
-        scale = Standardised.of(features)
+        scale = StandardisedFeatures.of(features)
         layer, head, least = linear_head(self.classifier.backbone), None, np.inf
         best = None
         for strength in L2_TRIED if l2 is None else (l2,):
@@ -214,9 +214,9 @@ class Probe:
             else np.concatenate([novelty.of(self._signs(part)).numpy() for part in _parts(rows)]),
         )
 
-    def novelty(self) -> Novelty:
+    def novelty(self) -> OODDetector:
         """Return what tells foreign tiles."""
-        compared = Novelty.comparing(self._signs(self._sampled()))
+        compared = OODDetector.comparing(self._signs(self._sampled()))
         of_val = [compared.distances(self._signs(part)) for part in _parts(self.datamodule.split_rows("val"))]
         return compared.limited([torch.cat(column) for column in zip(*of_val, strict=True)])
 

@@ -16,8 +16,8 @@ from torch import distributed
 
 from crack_lightning.errors import CrackLightningError, Interrupted, Pruned
 from crack_lightning.hardware import configure_process
-from crack_lightning.processes import die_with_parent
-from crack_lightning.run_folder import logging_to
+from crack_lightning.processes import exit_with_parent
+from crack_lightning.run_folder import log_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ class RelayedRequests:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rank:
+class Worker:
     """The identity of a worker.
 
     Attributes:
@@ -74,7 +74,7 @@ class Rank:
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Settings that all workers share; see :func:`crack_lightning.training.ranks.in_ranks`."""
+    """Settings that all workers share; see :func:`crack_lightning.training.ranks.launch_ddp`."""
 
     total: int
     gpus: bool
@@ -84,13 +84,15 @@ class Group:
     reports: bool
 
 
-def serve(number: int, group: Group, work: Callable[[Rank], Any], flag: c_int, line: Connection) -> None:
+def run_worker(
+    number: int, group: Group, work: Callable[[Worker], Any], flag: c_int, line: Connection
+) -> None:
     """Run as a worker: join the process group, do the work, and send its result to the launcher."""
-    die_with_parent()
+    exit_with_parent()
     requests = RelayedRequests(flag)
     requests.listen()
     _set_up(number, group.threads)
-    rank = Rank(
+    rank = Worker(
         number=number,
         total=group.total,
         requests=requests,
@@ -98,7 +100,7 @@ def serve(number: int, group: Group, work: Callable[[Rank], Any], flag: c_int, l
     )
     with ExitStack() as stack:
         if number == 0:
-            stack.enter_context(logging_to(group.log))
+            stack.enter_context(log_to(group.log))
         try:
             _join(number, group)
             result = work(rank)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from crack_lightning.errors import CrackLightningError, Interrupted
-from crack_lightning.processes import end_in_words
-from crack_lightning.training.rank import LISTENED, Group, serve
+from crack_lightning.processes import describe_exit
+from crack_lightning.training.rank import LISTENED, Group, run_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
-    from crack_lightning.training.guards import StopRequests
-    from crack_lightning.training.rank import Rank, Report
+    from crack_lightning.training.guards import StopSignals
+    from crack_lightning.training.rank import Report, Worker
 
 _POLL_S = 0.2
 T = TypeVar("T")
 
 
-def in_ranks(
-    work: Callable[[Rank], T],
+def launch_ddp(
+    work: Callable[[Worker], T],
     *,
     total: int,
     gpus: bool,
     threads: int,
     log: Path,
-    requests: StopRequests,
+    requests: StopSignals,
     report: Report | None = None,
 ) -> T:
     """Run ``work`` in several processes that form torch's process group.
@@ -44,7 +44,7 @@ def in_ranks(
     with this process. A stop request is passed on to them; a second one kills them.
 
     Args:
-        work: Called in each process with its :class:`Rank`; is pickled.
+        work: Called in each process with its :class:`Worker`; is pickled.
         total: World size.
         gpus: Whether each process has a GPU and the backend is NCCL; else it is gloo.
         threads: Compute threads of each process.
@@ -78,7 +78,7 @@ def in_ranks(
         for number in range(total):
             line, end = context.Pipe()
             process = context.Process(
-                target=serve, args=(number, group, work, flag, end), name=f"process {number + 1}"
+                target=run_worker, args=(number, group, work, flag, end), name=f"process {number + 1}"
             )
             with _signals_ignored():  # inherited by the child; signals are for this process
                 process.start()
@@ -92,7 +92,7 @@ def _heard(
     lines: Mapping[Connection, SpawnProcess],
     *,
     flag: c_int,
-    requests: StopRequests,
+    requests: StopSignals,
     report: Report | None,
 ) -> Any:
     """Receive messages of the workers until all are done, and pass stop requests on to them."""
@@ -122,7 +122,7 @@ def _received(line: Any, lines: Mapping[Connection, SpawnProcess]) -> tuple[str,
         process = lines[line]
         process.join()
         return "raised", CrackLightningError(
-            f"training: {process.name} of {len(lines)} {end_in_words(process.exitcode)}; resume=<the run's "
+            f"training: {process.name} of {len(lines)} {describe_exit(process.exitcode)}; resume=<the run's "
             "folder> goes on from its last checkpoint."
         )
     return kind, said

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pytorch_lightning import LightningModule, Trainer
 
 
-class SameStatistics(Callback):
+class BroadcastBuffers(Callback):
     """Broadcasts the buffers (BatchNorm statistics) of rank 0 before validation.
 
     In training, each process has updated them from its own share of a batch.

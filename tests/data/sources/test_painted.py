@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from crack_lightning.data.following import split_with_painted
+from crack_lightning.data.following import split_painted
 from crack_lightning.data.loading import decode_image
 from crack_lightning.data.mask_files import read_mask
 from crack_lightning.data.reading import with_splits
-from crack_lightning.data.sources.mixed import stacked
-from crack_lightning.data.sources.painted import load, placed
+from crack_lightning.data.sources.mixed import concat
+from crack_lightning.data.sources.painted import ensure_groups, load
 from crack_lightning.data.table import TileTable
 from crack_lightning.errors import DataError
 
@@ -47,7 +47,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> TileTable:
         split=np.full(40, ""),
         sha256=np.array(digests),
     )
-    return placed(table, table.label == 1)
+    return ensure_groups(table, table.label == 1)
 
 
 def painted(
@@ -112,7 +112,7 @@ HOW: dict[str, Any] = {"seed": 0, "fractions": (0.5, 0.25, 0.25), "tolerance": 0
 def test_a_painted_tile_is_where_the_tile_below_it_is(
     base: TileTable, tiles: TileTable, strategy: str
 ) -> None:
-    done = split_with_painted(stacked([base, tiles]), strategy=strategy, **HOW)
+    done = split_painted(concat([base, tiles]), strategy=strategy, **HOW)
     real = done.source == "real"
     of_digest = dict(zip(done.sha256[real], done.split[real], strict=True))
     assert [of_digest[digest] for digest in done.extra["painted_on"][~real]] == done.split[~real].tolist()
@@ -123,8 +123,8 @@ def test_a_painted_tile_is_where_the_tile_below_it_is(
 def test_a_source_that_may_not_be_on_a_side_is_left_out_there(
     base: TileTable, tiles: TileTable, sides: dict[str, list[str]]
 ) -> None:
-    both = stacked([base, tiles])
-    whole, done = split_with_painted(both, **HOW), split_with_painted(both, **HOW, **sides)
+    both = concat([base, tiles])
+    whole, done = split_painted(both, **HOW), split_painted(both, **HOW, **sides)
     out = (
         (done.source == "painted") & (whole.split == "test")
         if "test_sources" in sides
@@ -137,7 +137,7 @@ def test_training_on_painted_tiles_alone_tests_on_tiles_that_they_were_not_paint
     base: TileTable, tiles: TileTable
 ) -> None:
     sides = {"train_sources": ["painted"], "test_sources": ["real"]}
-    done = split_with_painted(stacked([base, tiles]), **HOW, **sides)
+    done = split_painted(concat([base, tiles]), **HOW, **sides)
     on = done.source == "painted"
     assert set(done.split[on]) == {"train", "val", ""}
     assert set(done.split[~on]) == {"test", ""}
@@ -150,7 +150,7 @@ def test_training_on_painted_tiles_alone_tests_on_tiles_that_they_were_not_paint
 def test_a_split_with_tiles_left_out_is_followed_again(
     base: TileTable, tiles: TileTable, tmp_path: Path
 ) -> None:
-    both, kept = stacked([base, tiles]), tmp_path / "splits.csv"
+    both, kept = concat([base, tiles]), tmp_path / "splits.csv"
     first = with_splits(both, file=None, kept=kept, test_sources=["real"], **HOW)
     again = with_splits(both, file=None, kept=kept, test_sources=["real"], **HOW)
     assert (first.split == "").any()

@@ -174,28 +174,28 @@ def _load_masked_photos(
 def _require_metu(**ways: Any) -> None:
     from crack_lightning.data import download as published
 
-    published.require_way(published.METU, **ways)
+    published.check_dataset(published.METU, **ways)
 
 
 def _load_metu(*, group_pattern: str | None, known_classes: Sequence[str], **settings: Any) -> TileTable:
     from crack_lightning.data import download as published
     from crack_lightning.data.sources import metu
 
-    root = published.obtain(published.METU, **_ways(settings))
+    root = published.locate_dataset(published.METU, **_ways(settings))
     return metu.load(root, group_pattern=group_pattern, one_class=bool(known_classes))
 
 
 def _require_sdnet2018(**ways: Any) -> None:
     from crack_lightning.data import download as published
 
-    published.require_way(published.SDNET2018, **ways)
+    published.check_dataset(published.SDNET2018, **ways)
 
 
 def _load_sdnet2018(*, known_classes: Sequence[str], **settings: Any) -> TileTable:
     from crack_lightning.data import download as published
     from crack_lightning.data.sources import sdnet2018
 
-    root = published.obtain(published.SDNET2018, **_ways(settings))
+    root = published.locate_dataset(published.SDNET2018, **_ways(settings))
     return sdnet2018.load(root, one_class=bool(known_classes))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from crack_lightning.cache_entries import cached_entry
 from crack_lightning.data.decoding import DECODING_VERSION, UnreadableContentError, read_file
 from crack_lightning.data.left_out import count_left_out
-from crack_lightning.data.progress import with_bar
+from crack_lightning.data.progress import progress_bar
 from crack_lightning.data.sources.cut import CutTile, read_table, write_table
 from crack_lightning.data.sources.folders import (
     Tile,
@@ -86,7 +86,7 @@ def load(
         for name in ("images", "masks"):
             (folder / name).mkdir()
         title = "Cutting tiles" if show_progress else None
-        work = with_bar(zip(pairs, groups, strict=True), title, total=len(pairs))
+        work = progress_bar(zip(pairs, groups, strict=True), title, total=len(pairs))
         rows: list[CutTile] = []
         turns, assumed = mask_turns(pairs, exif=rules.exif)
         seen = Seen(assumed=assumed)

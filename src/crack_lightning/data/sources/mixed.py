@@ -48,10 +48,10 @@ def merge(tables: Mapping[str, TileTable]) -> TileTable:
             f"{', '.join(sorted(tables.keys() - set(decided)))} do not; give all of them train, val and test "
             "folders, or none."
         )
-    return stacked([_named(name, table, first.class_names) for name, table in tables.items()])
+    return concat([_named(name, table, first.class_names) for name, table in tables.items()])
 
 
-def stacked(tables: Sequence[TileTable]) -> TileTable:
+def concat(tables: Sequence[TileTable]) -> TileTable:
     """Put tables of the same classes one after the other, as they are but for their root.
 
     Args:

@@ -18,7 +18,7 @@ import numpy as np
 from crack_lightning.cache_entries import cached_entry
 from crack_lightning.data.decoding import decode_image
 from crack_lightning.data.painting import PAINTING_VERSION, paint_tile
-from crack_lightning.data.progress import with_bar
+from crack_lightning.data.progress import progress_bar
 from crack_lightning.data.sources.cut import CutTile, read_table, write_table
 from crack_lightning.errors import DataError
 
@@ -42,8 +42,8 @@ def load(
     on again.
 
     Args:
-        base: Readable tiles of any source, with their digests, :func:`placed`; only the intact ones are
-            painted on.
+        base: Readable tiles of any source, with their digests, :func:`ensure_groups`; only the intact ones
+            are painted on.
         seed: Which tiles, and what is painted on them.
         num_tiles: How many, ``>= 2``.
         num_workers: Threads that paint; the pixels do not depend on it.
@@ -77,13 +77,13 @@ def load(
 
         with ThreadPoolExecutor(max(1, num_workers)) as pool:
             title = "Painting tiles" if show_progress else None
-            done = with_bar(pool.map(painted, range(len(paths))), title, total=len(paths))
+            done = progress_bar(pool.map(painted, range(len(paths))), title, total=len(paths))
             write_table(folder, list(done), source=KIND)
 
     return _as_base(read_table(cached_entry(KIND, made_of, paint, cache=cache)), base, chosen)
 
 
-def placed(table: TileTable, below: NDArray[np.bool_]) -> TileTable:
+def ensure_groups(table: TileTable, below: NDArray[np.bool_]) -> TileTable:
     """Let a tile below, bool ``(N,)``, that is alone be a group, which its painted tiles can be in."""
     alone = below & (table.group == "")
     origin = table.extra.get("group_from", np.full(len(table), "source")).astype(np.str_)

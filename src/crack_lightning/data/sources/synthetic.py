@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from crack_lightning.cache_entries import cached_entry, is_cached
-from crack_lightning.data.drawing import drawn_photos
+from crack_lightning.data.drawing import render_photos
 from crack_lightning.data.photos import DRAWING_VERSION, Tile
 from crack_lightning.data.sources.cut import CutTile, read_table, write_table
 from crack_lightning.errors import ConfigError, CrackLightningError
@@ -64,7 +64,7 @@ def load(
     _check(num_tiles=num_tiles, tile_px=tile_px, photo_tiles=photo_tiles, num_workers=num_workers)
 
     def draw(folder: Path) -> None:
-        photos = drawn_photos(seed=seed, tile_px=tile_px, photo_tiles=photo_tiles, num_workers=num_workers)
+        photos = render_photos(seed=seed, tile_px=tile_px, photo_tiles=photo_tiles, num_workers=num_workers)
         _draw(folder, photos, num_tiles, show_progress=show_progress)
 
     made_of = _made_of(seed=seed, num_tiles=num_tiles, tile_px=tile_px, photo_tiles=photo_tiles)
@@ -73,7 +73,7 @@ def load(
 
 
 @contextmanager
-def drawn_meanwhile(*, cache: Path, num_workers: int, show_progress: bool, **drawn: int) -> Iterator[None]:
+def draw_in_background(*, cache: Path, num_workers: int, show_progress: bool, **drawn: int) -> Iterator[None]:
     """Draw in a process of its own what ``load`` will ask for, while the block runs.
 
     The block is an import that takes as long. Whatever goes wrong is left to ``load``, which tries again.
