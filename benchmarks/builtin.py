@@ -10,10 +10,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from crack_lightning.inference.mapping import measured_reach
-from crack_lightning.model.builtin import BUILTIN_FILE, load_builtin, write_head
-from crack_lightning.model.checkpoints import load_classifier
-from crack_lightning.model.trained import InferenceModel, InferenceParts
+from crack_lightning.inference.maps.crack_map import measured_reach
+from crack_lightning.model.backends.inference_model import InferenceModel, InferenceParts
+from crack_lightning.model.weights.builtin import BUILTIN_FILE, load_builtin, write_head
+from crack_lightning.model.weights.checkpoints import load_classifier
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from one_node_slurm import free_port, one_node_slurm, stopped_at_the_end
 from sweeps import TINY, events
 
-from crack_lightning.hardware import available_cores
+from crack_lightning.runtime.hardware import available_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -18,10 +18,10 @@ from scipy import stats
 from scipy.optimize import brentq
 from scipy.special import expit
 
-from crack_lightning.data.cracks import crack_length_in, crack_width_in, random_cracks
-from crack_lightning.data.photos import MIN_CRACK_LENGTH_PX
-from crack_lightning.evaluation.detection import TARGET, bound_by_photos, rising_curve
-from crack_lightning.evaluation.hit_miss import roots, upper_bound
+from crack_lightning.data.synthesis.cracks import crack_length_in, crack_width_in, random_cracks
+from crack_lightning.data.synthesis.scene import MIN_CRACK_LENGTH_PX
+from crack_lightning.evaluation.pod.bounds import roots, upper_bound
+from crack_lightning.evaluation.pod.estimate import TARGET, bound_by_photos, rising_curve
 
 if TYPE_CHECKING:
     from collections.abc import Callable

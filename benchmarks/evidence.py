@@ -10,11 +10,11 @@ import numpy as np
 from honest import probe_of
 
 from crack_lightning import load
-from crack_lightning.data.photos import cut_tiles, draw_photo
-from crack_lightning.data.splits import split_table
+from crack_lightning.data.splits.assign import split_table
+from crack_lightning.data.synthesis.scene import cut_tiles, draw_photo
 from crack_lightning.evaluation.calibration import calibration_error, tempered
-from crack_lightning.evaluation.decision import decide
-from crack_lightning.evaluation.detection import probability_of_detection
+from crack_lightning.evaluation.pod.estimate import probability_of_detection
+from crack_lightning.evaluation.thresholds import decide
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,11 +12,11 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from turns import Ratio, in_turns
 
-from crack_lightning.data.loading import map_in_order, read_batch
-from crack_lightning.hardware import available_cores, configure_process
+from crack_lightning.data.io.loading import map_in_order, read_batch
 from crack_lightning.model.backbones import build_backbone, normalisation
-from crack_lightning.model.engines import prepare_backend
-from crack_lightning.model.networks import FeatureNetwork
+from crack_lightning.model.backends.inference_modules import FeatureNetwork
+from crack_lightning.model.backends.select import prepare_backend
+from crack_lightning.runtime.hardware import available_cores, configure_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

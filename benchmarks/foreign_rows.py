@@ -14,8 +14,8 @@ from foreign_kept_back import TESTING
 from foreign_kept_back_anew import ANEW
 
 from crack_lightning import load
-from crack_lightning.data.decoding import decode_image
-from crack_lightning.data.formats import is_picture_name
+from crack_lightning.data.io.decoding import decode_image
+from crack_lightning.data.io.formats import is_picture_name
 from crack_lightning.evaluation.curves import auroc
 
 if TYPE_CHECKING:

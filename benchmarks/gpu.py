@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
+from crack_lightning.model.backends.inference_modules import LogitNetwork
+from crack_lightning.model.backends.select import eager
 from crack_lightning.model.classifier import CrackClassifier
-from crack_lightning.model.engines import eager
-from crack_lightning.model.networks import LogitNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _PARENT = """
 import torch
-from crack_lightning.hardware import plan_hardware
+from crack_lightning.runtime.hardware import plan_hardware
 plan_hardware(accelerator="auto", precision="auto", threads=1, num_workers=0)
 import ctypes, sys
 active = 0

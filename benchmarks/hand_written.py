@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from crack_lightning.data.loading import read_batch
+from crack_lightning.data.io.loading import read_batch
 from crack_lightning.model.backbones import build_backbone, normalisation, split_parameters
 from crack_lightning.model.optim import build_optimizer, build_scheduler
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from crack_lightning.data.augmentation import Augmentation
+    from crack_lightning.data.transforms.augmentation import Augmentation
 
 
 def train(

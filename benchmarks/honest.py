@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 from scipy import stats
 
-from crack_lightning.data.decoding import decode_image
-from crack_lightning.data.photos import cut_tiles, draw_photo
-from crack_lightning.data.reading import prepare_tiles
+from crack_lightning.data.io.decoding import decode_image
+from crack_lightning.data.scan.prepare import prepare_tiles
+from crack_lightning.data.scan.scan import survey
 from crack_lightning.data.sources import image_folder
-from crack_lightning.data.splits import split_table
-from crack_lightning.data.survey import survey
+from crack_lightning.data.splits.assign import split_table
+from crack_lightning.data.synthesis.scene import cut_tiles, draw_photo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -93,7 +93,7 @@ def _save(image: NDArray[np.uint8], path: Path, *, quality: int) -> None:
 
 def twins_of_plain_walls() -> tuple[int, int]:
     """Return how many pairs are reported among 500 plain intact tiles of as many drawn photos."""
-    from crack_lightning.data.twins import near_duplicate_pairs, preview
+    from crack_lightning.data.grouping.near_duplicates import near_duplicate_pairs, preview
 
     previews = []
     for photo in range(10**6):
@@ -241,7 +241,7 @@ def probe_of(asked: Sequence[str], cache: Path) -> tuple[Any, TileTable]:
     from hydra import compose, initialize_config_dir
 
     from crack_lightning.config import TrainConfig, conf_dir, parse, register_schemas
-    from crack_lightning.experiment import assembly, tiles
+    from crack_lightning.experiment import factory, load_data
 
     os.environ["CRACK_LIGHTNING_CACHE"] = str(cache)
     probe = ["model=efficientnet_lite0", "model.weights=imagenet", "recipe=probe", "progress=false"]
@@ -249,13 +249,13 @@ def probe_of(asked: Sequence[str], cache: Path) -> tuple[Any, TileTable]:
     with initialize_config_dir(str(conf_dir()), version_base=None):
         composed = compose("train", [*probe, *asked, "data.batch_size=40"])
     config = parse(composed, TrainConfig)
-    plan = assembly.hardware_plan(config.trainer, num_workers=0)
-    table, _ = tiles.read_tiles(config.data, threads=plan.threads, progress=False, twins=True)
+    plan = factory.hardware_plan(config.trainer, num_workers=0)
+    table, _ = load_data.read_tiles(config.data, threads=plan.threads, progress=False, twins=True)
     split = split_table(table, seed=0)
     config.trainer.max_epochs = config.epochs_for(len(split.rows("train")))
-    classifier = assembly.build_classifier(config, split)
-    datamodule = assembly.build_datamodule(config, split, plan=plan)
-    return assembly.build_probe(config, classifier, datamodule, plan=plan), table
+    classifier = factory.build_classifier(config, split)
+    datamodule = factory.build_datamodule(config, split, plan=plan)
+    return factory.build_probe(config, classifier, datamodule, plan=plan), table
 
 
 def _score(probe: Any, table: TileTable, strategy: str, seed: int, number: int | None) -> float:

@@ -19,11 +19,11 @@ from scipy.special import expit
 
 from crack_lightning.evaluation.calibration import reliability
 from crack_lightning.evaluation.classification import evaluate_predictions
-from crack_lightning.evaluation.intervals import group_codes
+from crack_lightning.evaluation.intervals.groups import group_codes
+from crack_lightning.evaluation.intervals.metrics import uncertainty
 from crack_lightning.evaluation.predictions import Predictions
-from crack_lightning.evaluation.selection import area_intervals, aurc, risk_coverage
-from crack_lightning.evaluation.strata import recall_by_width
-from crack_lightning.evaluation.uncertainty import uncertainty
+from crack_lightning.evaluation.risk_coverage import area_intervals, aurc, risk_coverage
+from crack_lightning.evaluation.slices import recall_by_width
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

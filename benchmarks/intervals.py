@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crack_lightning.evaluation.intervals import proportion_interval
+from crack_lightning.evaluation.intervals.groups import proportion_interval
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

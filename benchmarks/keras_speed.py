@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from commands import report
 from turns import write_results
 
-from crack_lightning.errors import CrackLightningError
+from crack_lightning.runtime.errors import CrackLightningError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

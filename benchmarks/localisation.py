@@ -10,7 +10,7 @@ import torch
 
 from crack_lightning.data.sources import synthetic
 from crack_lightning.evaluation.predictions import Predictions
-from crack_lightning.model.checkpoints import load_classifier
+from crack_lightning.model.weights.checkpoints import load_classifier
 from crack_lightning.report.explanations import explain_test_tiles
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 from turns import wait_for_turn
 
-from crack_lightning import hardware
+from crack_lightning.runtime import hardware
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,24 +83,24 @@ def configured(asked: argparse.Namespace, *more: str) -> TrainConfig:
 
 
 def _table(config: TrainConfig, folder: Path, *, threads: int) -> TileTable:
-    from crack_lightning.experiment import tiles
+    from crack_lightning.experiment import load_data
 
-    table, _ = tiles.read_tiles(config.data, threads=threads, progress=False)
-    return tiles.split_tiles(table, config.data, kept=folder / "splits.csv")
+    table, _ = load_data.read_tiles(config.data, threads=threads, progress=False)
+    return load_data.split_tiles(table, config.data, kept=folder / "splits.csv")
 
 
 def _by_lightning(config: TrainConfig, asked: argparse.Namespace, folder: Path) -> None:
-    from crack_lightning.experiment import assembly
+    from crack_lightning.experiment import factory
     from crack_lightning.experiment.trainers import build_trainer
+    from crack_lightning.training.callbacks import FiniteLoss, StopSignals
     from crack_lightning.training.checkpoints import RunCheckpoints
-    from crack_lightning.training.guards import FiniteLoss, StopSignals
     from crack_lightning.training.seeds import StepSeeds
 
-    plan = assembly.hardware_plan(config.trainer, num_workers=config.data.num_workers)
+    plan = factory.hardware_plan(config.trainer, num_workers=config.data.num_workers)
     table = _table(config, folder, threads=plan.threads)
     config.trainer.max_epochs = config.epochs_for(len(table.rows("train")))
-    tiles = assembly.build_datamodule(config, table, plan=plan)
-    classifier = assembly.build_classifier(config, table)
+    tiles = factory.build_datamodule(config, table, plan=plan)
+    classifier = factory.build_classifier(config, table)
     _changed(tiles, classifier, asked.variant)
     if config.trainer.compile:
         classifier.compile_answers()
@@ -174,9 +174,9 @@ def _by_hand(config: TrainConfig, asked: argparse.Namespace) -> None:
     import torch
     from hand_written import train
 
-    from crack_lightning.experiment import assembly
+    from crack_lightning.experiment import factory
 
-    plan = assembly.hardware_plan(config.trainer, num_workers=0)
+    plan = factory.hardware_plan(config.trainer, num_workers=0)
     with tempfile.TemporaryDirectory() as folder:
         table = _table(config, Path(folder), threads=plan.threads)
     table = table.select(table.split == "train")
@@ -186,7 +186,7 @@ def _by_hand(config: TrainConfig, asked: argparse.Namespace) -> None:
         name=config.model.name,
         size=config.model.image_size,
         batch_size=config.data.batch_size,
-        augmentation=assembly.build_datamodule(config, table, plan=plan).augmentation,
+        augmentation=factory.build_datamodule(config, table, plan=plan).augmentation,
         optimizer=asdict(config.optimizer),
         scheduler=asdict(config.scheduler),
         total_steps=config.epochs_for(len(table)) * (len(table) // config.data.batch_size),

@@ -23,9 +23,9 @@ from omegaconf import OmegaConf
 from turns import in_turns, write_results
 
 from crack_lightning.config import conf_dir
-from crack_lightning.data.augmentation import Augmentation
-from crack_lightning.data.loading import read_batch
+from crack_lightning.data.io.loading import read_batch
 from crack_lightning.data.sources import synthetic
+from crack_lightning.data.transforms.augmentation import Augmentation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -15,10 +15,10 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from crack_lightning.data.decoding import decode_image
-from crack_lightning.data.painting import paint_tile
+from crack_lightning.data.io.decoding import decode_image
+from crack_lightning.data.synthesis.painting import paint_tile
 from crack_lightning.model.backbones import build_backbone, normalisation
-from crack_lightning.model.weights import load_weights
+from crack_lightning.model.weights.load import load_weights
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from crack_lightning.data.painting import PaintedTile
+    from crack_lightning.data.synthesis.painting import PaintedTile
 
     Picture = NDArray[np.uint8]
 

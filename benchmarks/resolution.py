@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from sklearn.metrics import roc_auc_score
 
-from crack_lightning.data.decoding import decode_image
-from crack_lightning.data.loading import read_batch
+from crack_lightning.data.io.decoding import decode_image
+from crack_lightning.data.io.loading import read_batch
 from crack_lightning.data.sources import painted, synthetic
-from crack_lightning.evaluation.detection import probability_of_detection
-from crack_lightning.model.checkpoints import load_classifier
-from crack_lightning.model.folding import fuse_conv_bn
-from crack_lightning.model.heads import topk_mean
-from crack_lightning.model.networks import CellNetwork
+from crack_lightning.evaluation.pod.estimate import probability_of_detection
+from crack_lightning.model.backends.fuse_conv_bn import fuse_conv_bn
+from crack_lightning.model.backends.inference_modules import CellNetwork
+from crack_lightning.model.heads.local import topk_mean
+from crack_lightning.model.weights.checkpoints import load_classifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from crack_lightning.model.heads import STRIDES, LocalHead
+from crack_lightning.model.heads.local import STRIDES, LocalHead
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

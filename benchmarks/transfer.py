@@ -14,9 +14,9 @@ import removals
 import resolution
 from commands import Commands, Done, accuracy, metrics, read_rows, report
 
-from crack_lightning.config.sources import MaskedConfig
-from crack_lightning.data.decoding import decode_image
-from crack_lightning.data.masks import MaskRules
+from crack_lightning.config.nodes.sources import MaskedConfig
+from crack_lightning.data.io.decoding import decode_image
+from crack_lightning.data.io.masks import MaskRules
 from crack_lightning.data.sources import masked_photos
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from crack_lightning import train
-from crack_lightning.cli import main
+from crack_lightning.cli.main import main
 
 
 def nothing(*_: object, **__: object) -> int:

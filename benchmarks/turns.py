@@ -15,8 +15,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from crack_lightning.hardware import describe_machine
-from crack_lightning.run_folder import write_text
+from crack_lightning.runtime.files.run_folder import write_text
+from crack_lightning.runtime.hardware import describe_machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from crack_lightning.data.augmentation import Augmentation
 from crack_lightning.data.datamodule import CrackDataModule
+from crack_lightning.data.transforms.augmentation import Augmentation
 from crack_lightning.model.classifier import CrackClassifier
 
 if TYPE_CHECKING:

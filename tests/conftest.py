@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from crack_lightning.cache_entries import cache_folder
-from crack_lightning.cli import main
-from crack_lightning.hardware import limit_omp_spin
+from crack_lightning.cli.main import main
+from crack_lightning.runtime.cache import cache_folder
+from crack_lightning.runtime.hardware import limit_omp_spin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,7 +49,7 @@ def metu() -> Path:
 def metu_table(metu: Path, tmp_path_factory: pytest.TempPathFactory) -> TileTable:
     """METU's tiles with the groups that their names and pixels tell."""
     # heavy, and of few tests: conftest is imported for all
-    from crack_lightning.data.reading import prepare_tiles
+    from crack_lightning.data.scan.prepare import prepare_tiles
     from crack_lightning.data.sources.metu import load
 
     return prepare_tiles(

@@ -14,13 +14,13 @@ from hydra.conf import HydraConf
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from crack_lightning.command_line import hydra_arguments
+from crack_lightning.cli.arguments import hydra_arguments
 from crack_lightning.config import TrainConfig, conf_dir, parse, register_schemas
 from crack_lightning.config.class_names import read_class_names
+from crack_lightning.config.error_messages import schema_keys
 from crack_lightning.config.parse import SCHEMAS
-from crack_lightning.config.suggest import schema_keys
-from crack_lightning.data.sources.class_names import name_classes
-from crack_lightning.errors import ConfigError, DataError
+from crack_lightning.data.discovery.class_names import name_classes
+from crack_lightning.runtime.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -104,18 +104,18 @@ SOURCE = Path(__file__).parents[1] / "src" / "crack_lightning"
 KEY = r"(?:[a-z][a-z_0-9]*[./])*[a-z][a-z_0-9]*"
 ADVICE = re.compile(rf"'({KEY})=([^']*)'|(?<![\w./{{<\-%])({KEY})=(?![=>])([^\s,;)'\"|]*)")
 NO_ADVICE = {
-    "data/download.py": {"filename"},  # an address
+    "data/downloads/published.py": {"filename"},  # an address
     "csv_files.py": {"sep"},
-    "report/comparison_figures.py": {"pad"},
-    "training/notices.py": {"sync_dist"},  # Lightning's own words
-    "data/connection.py": {"bytes"},
+    "comparison/figures.py": {"pad"},
+    "training/warning_filters.py": {"sync_dist"},  # Lightning's own words
+    "data/downloads/http_request.py": {"bytes"},
     "cli.py": {"key"},
     "command_line.py": {"key"},
-    "config/help.py": {"key"},
-    "config/sweep.py": {"other"},
-    "sweep/spaces.py": {"key"},
-    "model/heads.py": {"positive_index", "strongest_cells"},  # of our own calls
-    "data/splits.py": {"folds"},
+    "cli/help.py": {"key"},
+    "config/nodes/sweep.py": {"other"},
+    "sweep/search/space.py": {"key"},
+    "model/heads/local.py": {"positive_index", "strongest_cells"},  # of our own calls
+    "data/splits/assign.py": {"folds"},
 }
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crack_lightning.cli import main
+from crack_lightning.cli.main import main
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,15 +13,15 @@ import torch
 from PIL import Image
 
 from crack_lightning import load
-from crack_lightning.cli import main
-from crack_lightning.data.decoding import decode_image
-from crack_lightning.errors import CheckpointError
-from crack_lightning.inference.mapping import architecture_reach
-from crack_lightning.model import builtin
-from crack_lightning.model.builtin import BUILTIN_FILE, load_builtin, write_head
-from crack_lightning.model.heads import LocalNetwork
-from crack_lightning.model.pretrained import LITE0, packaged_weights
-from crack_lightning.model.trained import InferenceModel
+from crack_lightning.cli.main import main
+from crack_lightning.data.io.decoding import decode_image
+from crack_lightning.inference.maps.crack_map import architecture_reach
+from crack_lightning.model.backends.inference_model import InferenceModel
+from crack_lightning.model.heads.local import LocalNetwork
+from crack_lightning.model.weights import builtin
+from crack_lightning.model.weights.builtin import BUILTIN_FILE, load_builtin, write_head
+from crack_lightning.model.weights.pretrained import LITE0, packaged_weights
+from crack_lightning.runtime.errors import CheckpointError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

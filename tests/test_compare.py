@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from crack_lightning.cli import main
+from crack_lightning.cli.main import main
+from crack_lightning.comparison import aggregate, comparison
+from crack_lightning.comparison.run_results import differing_keys, read_runs
 from crack_lightning.config import PredictConfig, write_config
-from crack_lightning.sweep import comparison, repetitions
-from crack_lightning.sweep.results import differing_keys, read_runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from crack_lightning.sweep.results import RunResult
+    from crack_lightning.comparison.run_results import RunResult
 
 
 def write_run(
@@ -153,7 +153,7 @@ def test_settings_are_looked_through_as_often_for_many_runs_as_for_few(
         looked.append(len(runs))
         return differing_keys(runs)
 
-    monkeypatch.setattr(repetitions, "differing_keys", counted)
+    monkeypatch.setattr(aggregate, "differing_keys", counted)
     monkeypatch.setattr(comparison, "differing_keys", counted)
     folders = [write_run(tmp_path / str(n), np.arange(60) >= n % 7, seed=n % 5, lr=n) for n in range(40)]
     counts = []

@@ -73,7 +73,7 @@ def test_an_option_opens_with_what_it_is_and_how_to_run_it(option: str) -> None:
     "option", [option for option in OPTIONS if option.startswith(("callbacks/", "logger/"))]
 )
 def test_targets_of_an_option_are_built(option: str, tmp_path: Path) -> None:
-    from crack_lightning.targets import build_targets
+    from crack_lightning.runtime.targets import build_targets
 
     group, _, name = option.rpartition("/")
     config = parse(composed("train", f"{group}={name}"), SCHEMAS["train"])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from crack_lightning.cli import main
+from crack_lightning.cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,10 +12,10 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 from hydra import compose, initialize_config_dir
 
-from crack_lightning.cli import main
+from crack_lightning.cli.main import main
 from crack_lightning.config import TrainConfig, conf_dir, parse, register_schemas, resumed_config
-from crack_lightning.errors import ConfigError, DataError
 from crack_lightning.experiment.result import ExperimentResult
+from crack_lightning.runtime.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from crack_lightning import audit, compare, evaluate, predict, train
-from crack_lightning.cli import main
-from crack_lightning.errors import ConfigError
+from crack_lightning.cli.main import main
+from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.sweep import sweeper
 from crack_lightning.sweep.folders import sweep_folder
 

@@ -13,16 +13,16 @@ import torch
 from PIL import Image
 
 from crack_lightning import load
-from crack_lightning.cache_entries import cache_folder
-from crack_lightning.cli import main
-from crack_lightning.data.augmentation import Augmentation
+from crack_lightning.cli.main import main
 from crack_lightning.data.datamodule import CrackDataModule
 from crack_lightning.data.dataset import TileDataset
-from crack_lightning.data.decoding import decode_image
+from crack_lightning.data.io.decoding import decode_image
 from crack_lightning.data.sources.synthetic import load as drawn
-from crack_lightning.data.walls import apply_camera, draw_wall
-from crack_lightning.inference.mapping import CrackMapper
-from crack_lightning.model.checkpoints import load_trained
+from crack_lightning.data.synthesis.concrete import apply_camera, draw_wall
+from crack_lightning.data.transforms.augmentation import Augmentation
+from crack_lightning.inference.maps.crack_map import CrackMapper
+from crack_lightning.model.weights.checkpoints import load_trained
+from crack_lightning.runtime.cache import cache_folder
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crack_lightning.cli import main
+from crack_lightning.cli.main import main
 
 if TYPE_CHECKING:
     from pathlib import Path

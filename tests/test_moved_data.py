@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from hydra import compose, initialize_config_dir
 
-from crack_lightning.cli import main
-from crack_lightning.command_line import hydra_arguments
+from crack_lightning.cli.arguments import hydra_arguments
+from crack_lightning.cli.main import main
 from crack_lightning.config import (
     TrainConfig,
     conf_dir,
@@ -22,10 +22,10 @@ from crack_lightning.config import (
     take_moved_data,
     write_config,
 )
-from crack_lightning.data.reading import with_splits
+from crack_lightning.data.scan.prepare import with_splits
 from crack_lightning.data.table import TileTable
-from crack_lightning.errors import ConfigError, DataError
-from crack_lightning.experiment.ahead import require_tiles_of_run
+from crack_lightning.experiment.preflight import require_tiles_of_run
+from crack_lightning.runtime.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,9 +9,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from crack_lightning.config import TrainConfig, conf_dir, options, parse, register_schemas
-from crack_lightning.errors import ConfigError
-from crack_lightning.sweep.launchers import chosen_launcher
+from crack_lightning.config import TrainConfig, conf_dir, conf_files, parse, register_schemas
+from crack_lightning.runtime.errors import ConfigError
+from crack_lightning.sweep.jobs.launchers import chosen_launcher
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ def test_an_option_file_needs_no_more_than_what_differs(
     conf = tmp_path / "conf"
     shutil.copytree(conf_dir(), conf)
     (conf / group / "mine.yaml").write_text(OPTIONS[group], encoding="utf-8")
-    monkeypatch.setattr(options, "conf_dir", lambda: conf)
+    monkeypatch.setattr(conf_files, "conf_dir", lambda: conf)
     for weights in ("none", "imagenet"):
         config = configured(conf, f"{group}=mine", f"model.weights={weights}")
         wanted = OmegaConf.to_container(OmegaConf.create(OPTIONS[group])) or {}

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 import crack_lightning
-from crack_lightning.cli import main
-from crack_lightning.inference.pictures import find_images
-from crack_lightning.model.checkpoints import read_checkpoint
+from crack_lightning.cli.main import main
+from crack_lightning.inference.image_files import find_images
+from crack_lightning.model.weights.checkpoints import read_checkpoint
 
 if TYPE_CHECKING:
     from collections.abc import Callable

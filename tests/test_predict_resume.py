@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crack_lightning.cli import main
-from crack_lightning.inference import mapped, predictor
+from crack_lightning.cli.main import main
+from crack_lightning.inference import predictor
+from crack_lightning.inference.maps import map_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,7 +105,7 @@ def test_a_map_that_is_interrupted_goes_on_to_the_same_files(  # noqa: PLR0917  
     given = [best, str(site), "map=true", "explain=true", "annotate=true"]
     assert predicted(tmp_path / "whole", *given) == 0
     with monkeypatch.context() as patch:
-        broken_off(patch, mapped, "write_map", after=after, how=how)
+        broken_off(patch, map_images, "write_map", after=after, how=how)
         assert predicted(tmp_path / "broken", *given) == code
     folder = made(tmp_path / "broken")
     assert f"resume={folder}" in capsys.readouterr().out

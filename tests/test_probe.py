@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from crack_lightning import load
-from crack_lightning.cli import main
+from crack_lightning.cli.main import main
 from crack_lightning.training.probe import L2_TRIED, LinearProbe
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from PIL import Image
 
-from crack_lightning.command_line import hydra_arguments
+from crack_lightning.cli.arguments import hydra_arguments
 from crack_lightning.config import conf_dir, parse, register_schemas
 from crack_lightning.config.parse import SCHEMAS
 

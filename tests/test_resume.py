@@ -13,7 +13,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from crack_lightning.config import TrainConfig, conf_dir, parse, register_schemas
-from crack_lightning.sweep.jobs import job_context
+from crack_lightning.sweep.jobs.worker import job_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,13 +74,13 @@ def _kill_within_save(number: int) -> None:
 
 
 def _train(config: TrainConfig, folder: Path, kill: str) -> None:
-    from crack_lightning.experiment import assembly, training_run
+    from crack_lightning.experiment import factory, training_run
     from crack_lightning.model.classifier import CrackClassifier
-    from crack_lightning.report import figures
+    from crack_lightning.report.figures import figures
 
     place, _, number = kill.partition(":")
     if place == "data":
-        _kill_on_call(assembly, "build_classifier", 1)
+        _kill_on_call(factory, "build_classifier", 1)
     elif place == "step":
         _kill_on_call(CrackClassifier, "training_step", int(number))
     elif place == "validation":

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from sklearn.metrics import classification_report
 
-from crack_lightning.cli import main
+from crack_lightning.cli.main import main
 from crack_lightning.config import PredictConfig, write_config
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from crack_lightning.cli import main
+from crack_lightning.cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from crack_lightning.cli import main
+from crack_lightning.cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -28,7 +28,7 @@ def load(path: str | Path, *, device: str = "cpu") -> Predictor:
         CheckpointError: If the file is missing, damaged, or no checkpoint of this package.
     """
     from crack_lightning.inference.predictor import Predictor
-    from crack_lightning.paths import expanded
+    from crack_lightning.runtime.files.paths import expanded
 
     return Predictor.load(expanded(os.fspath(path)), device=device)
 

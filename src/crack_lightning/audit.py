@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from crack_lightning.cli import main
-from crack_lightning.command_line import shell_line
+from crack_lightning.cli.arguments import shell_line
+from crack_lightning.cli.main import main
 from crack_lightning.config import AuditConfig, parse
-from crack_lightning.experiment.ahead import preflight_data
+from crack_lightning.experiment.preflight import preflight_data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

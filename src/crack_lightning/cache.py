@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from crack_lightning.cache_contents import clear, entries, size
-from crack_lightning.cache_entries import cache_folder
-from crack_lightning.cli import HELP, main
-from crack_lightning.errors import CrackLightningError
+from crack_lightning.cli.main import HELP, main
+from crack_lightning.runtime.cache import cache_folder
+from crack_lightning.runtime.cache_contents import clear, entries, size
+from crack_lightning.runtime.errors import CrackLightningError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

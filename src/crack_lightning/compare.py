@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crack_lightning.cli import main
-from crack_lightning.command_line import shell_line
+from crack_lightning.cli.arguments import shell_line
+from crack_lightning.cli.main import main
 from crack_lightning.config import CompareConfig, parse
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
     config = parse(composed, CompareConfig)
     from rich import print as show
 
-    from crack_lightning.run_folder import made_folder
-    from crack_lightning.sweep.comparison import write_comparison
-    from crack_lightning.sweep.listing import comparison_table
-    from crack_lightning.sweep.results import run_folders
+    from crack_lightning.comparison.comparison import write_comparison
+    from crack_lightning.comparison.run_results import run_folders
+    from crack_lightning.comparison.tables import comparison_table
+    from crack_lightning.runtime.files.run_folder import made_folder
 
     runs = run_folders([Path(path) for path in config.runs])
     folder = made_folder(folder, base=Path(config.outputs), name="compare")

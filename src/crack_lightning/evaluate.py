@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from crack_lightning.cli import main
-from crack_lightning.command_line import shell_line
+from crack_lightning.cli.arguments import shell_line
+from crack_lightning.cli.main import main
 from crack_lightning.config import EvaluateConfig, parse, require_checkpoint
-from crack_lightning.experiment.ahead import preflight_data
-from crack_lightning.hardware import import_without_gc
+from crack_lightning.experiment.preflight import preflight_data
+from crack_lightning.runtime.hardware import import_without_gc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
         from rich import print as show
 
         from crack_lightning.experiment.evaluation_run import run_evaluation
-        from crack_lightning.report.console import closing_table
+        from crack_lightning.report.render.console import closing_table
 
     command = shell_line("evaluate", overrides)
     result = run_evaluation(config, folder=folder, command=command)

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crack_lightning.cli import main
+from crack_lightning.cli.main import main
 from crack_lightning.config import PredictConfig, parse, require_checkpoint, resumed_prediction
-from crack_lightning.hardware import import_without_gc
-from crack_lightning.paths import expanded
+from crack_lightning.runtime.files.paths import expanded
+from crack_lightning.runtime.hardware import import_without_gc
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,7 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
     else:
         config = parse(composed, PredictConfig)
     require_checkpoint(config.checkpoint)
-    from crack_lightning.inference.pictures import find_images
+    from crack_lightning.inference.image_files import find_images
 
     pictures, left_out = find_images(config.source)
     with import_without_gc():

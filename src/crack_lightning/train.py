@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crack_lightning.cli import main
-from crack_lightning.command_line import shell_line
+from crack_lightning.cli.arguments import shell_line
+from crack_lightning.cli.main import main
 from crack_lightning.config import (
     TrainConfig,
     parse,
@@ -16,9 +16,9 @@ from crack_lightning.config import (
     resumed_config,
     take_moved_data,
 )
-from crack_lightning.experiment.ahead import draw_in_background, preflight_data, require_tiles_of_run
-from crack_lightning.hardware import import_without_gc
-from crack_lightning.plugins import import_plugins
+from crack_lightning.experiment.preflight import draw_in_background, preflight_data, require_tiles_of_run
+from crack_lightning.runtime.hardware import import_without_gc
+from crack_lightning.runtime.plugins import import_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,7 +62,7 @@ def run(
         from rich import print as show
 
         from crack_lightning.experiment.training_run import run_training
-        from crack_lightning.report.console import closing_table
+        from crack_lightning.report.render.console import closing_table
 
     result = run_training(config, folder=folder, command=shell_line("train", overrides), report=report)
     show(closing_table(result.contents))

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from crack_lightning.config.augmentation import AugmentationConfig
-from crack_lightning.data.augmentation import Augmentation
-from crack_lightning.data.mixing import mix_batch
-from crack_lightning.errors import ConfigError
+from crack_lightning.config.nodes.augmentation import AugmentationConfig
+from crack_lightning.data.transforms.augmentation import Augmentation
+from crack_lightning.data.transforms.mixup import mix_batch
+from crack_lightning.runtime.errors import ConfigError
 
 CONF = Path(__file__).parents[2] / "conf/augmentation"
 MIXING = {"mixup_alpha", "cutmix_alpha", "mix_probability", "paint"}

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from crack_lightning.config import AuditConfig, EvaluateConfig, PredictConfig, TrainConfig
-from crack_lightning.config.augmentation import AugmentationConfig
-from crack_lightning.config.data import DataConfig
-from crack_lightning.config.evaluation import EvaluationConfig
-from crack_lightning.config.model import ModelConfig
-from crack_lightning.config.optimizer import OptimizerConfig, SchedulerConfig
-from crack_lightning.config.recipe import LossConfig, RecipeConfig
-from crack_lightning.config.split import SplitConfig
-from crack_lightning.config.trainer import TrainerConfig
-from crack_lightning.errors import ConfigError
+from crack_lightning.config.nodes.augmentation import AugmentationConfig
+from crack_lightning.config.nodes.data import DataConfig
+from crack_lightning.config.nodes.evaluation import EvaluationConfig
+from crack_lightning.config.nodes.model import ModelConfig
+from crack_lightning.config.nodes.optimizer import OptimizerConfig, SchedulerConfig
+from crack_lightning.config.nodes.recipe import LossConfig, RecipeConfig
+from crack_lightning.config.nodes.split import SplitConfig
+from crack_lightning.config.nodes.trainer import TrainerConfig
+from crack_lightning.runtime.errors import ConfigError
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from crack_lightning.config import AuditConfig, TrainConfig
-from crack_lightning.config.data import DataConfig
-from crack_lightning.config.sources import MaskedConfig
-from crack_lightning.config.split import SplitConfig
-from crack_lightning.errors import ConfigError
+from crack_lightning.config.nodes.data import DataConfig
+from crack_lightning.config.nodes.sources import MaskedConfig
+from crack_lightning.config.nodes.split import SplitConfig
+from crack_lightning.runtime.errors import ConfigError
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import pytest
 import timm
 from omegaconf import DictConfig, OmegaConf
 
-from crack_lightning.config.model import ModelConfig, timm_model_names
-from crack_lightning.config.optimizer import OptimizerConfig, SchedulerConfig
-from crack_lightning.errors import ConfigError
+from crack_lightning.config.nodes.model import ModelConfig, timm_model_names
+from crack_lightning.config.nodes.optimizer import OptimizerConfig, SchedulerConfig
 from crack_lightning.model.backbones import build_backbone
 from crack_lightning.model.optim import OPTIMIZERS
+from crack_lightning.runtime.errors import ConfigError
 
 CONF = Path(__file__).parents[2] / "conf"
 NODES = {"model": ModelConfig, "optimizer": OptimizerConfig, "scheduler": SchedulerConfig}
@@ -39,7 +39,7 @@ def test_the_names_read_from_timms_source_are_those_it_registers() -> None:
 def test_names_are_read_without_importing_timm_or_torch() -> None:
     script = (
         "import sys\n"
-        "from crack_lightning.config.model import ModelConfig\n"
+        "from crack_lightning.config.nodes.model import ModelConfig\n"
         "ModelConfig(name='resnet18')\n"
         "print({'torch', 'timm', 'torchvision', 'pytorch_lightning', 'numpy'} & set(sys.modules))"
     )

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from crack_lightning.config import TrainConfig
-from crack_lightning.config.data import DataConfig
-from crack_lightning.config.model import ModelConfig
-from crack_lightning.config.recipe import RecipeConfig
-from crack_lightning.config.trainer import TrainerConfig
+from crack_lightning.config.nodes.data import DataConfig
+from crack_lightning.config.nodes.model import ModelConfig
+from crack_lightning.config.nodes.recipe import RecipeConfig
+from crack_lightning.config.nodes.trainer import TrainerConfig
 
 FINDER = "pytorch_lightning.callbacks.LearningRateFinder"
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crack_lightning.data.archive import unpack
-from crack_lightning.errors import DataError
+from crack_lightning.data.downloads.archive import unpack
+from crack_lightning.runtime.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path

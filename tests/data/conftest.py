@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crack_lightning.data import fetch
+from crack_lightning.data.downloads import http
 from tests.data.websites import Behaviour, handler_of, serving
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def _unprivileged() -> Iterator[None]:
 @pytest.fixture
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Behaviour]:
     """Serve one file as the test wants it; a fetch does not pause between its tries."""
-    monkeypatch.setattr(fetch, "_PAUSES_S", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(http, "_PAUSES_S", (0.0, 0.0, 0.0))
     behaviour = Behaviour()
     with serving(handler_of(behaviour)) as address:
         behaviour.url = f"{address}/tiles.zip"

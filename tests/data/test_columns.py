@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 
 from crack_lightning.data.columns import COLUMNS, typed
-from crack_lightning.data.masks import MaskRules
-from crack_lightning.data.reading import prepare_tiles
+from crack_lightning.data.io.masks import MaskRules
+from crack_lightning.data.scan.prepare import prepare_tiles
 from crack_lightning.data.sources import image_folder, masked_photos, metu, painted, sdnet2018, synthetic
 from crack_lightning.data.sources.mixed import concat
 from crack_lightning.data.table import TileTable
 from crack_lightning.evaluation.predictions import Predictions
-from crack_lightning.report.error_strata import error_slices
+from crack_lightning.report.sections.slices import error_slices
 
 if TYPE_CHECKING:
     from pathlib import Path

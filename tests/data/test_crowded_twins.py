@@ -10,10 +10,10 @@ import pytest
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from crack_lightning.data import twins as module
-from crack_lightning.data.photos import cut_tiles, draw_photo
-from crack_lightning.data.twin_candidates import MOST_CANDIDATES
-from crack_lightning.data.twins import LARGEST_COMPLETE, near_duplicate_pairs, preview
+from crack_lightning.data.grouping import near_duplicates as module
+from crack_lightning.data.grouping.candidates import MOST_CANDIDATES
+from crack_lightning.data.grouping.near_duplicates import LARGEST_COMPLETE, near_duplicate_pairs, preview
+from crack_lightning.data.synthesis.scene import cut_tiles, draw_photo
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

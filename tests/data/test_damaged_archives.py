@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crack_lightning.data.archive import unpack
-from crack_lightning.data.members import archive_kind
-from crack_lightning.errors import DataError
+from crack_lightning.data.downloads.archive import unpack
+from crack_lightning.data.downloads.archive_readers import archive_kind
+from crack_lightning.runtime.errors import DataError
 from tests.data.archives import TILES, make_tar, make_zip, refuse
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crack_lightning.data.decoding import UnreadableImageError, decode_image
-from crack_lightning.data.survey import scan_files
+from crack_lightning.data.io.decoding import UnreadableImageError, decode_image
+from crack_lightning.data.scan.scan import scan_files
 from tests.data.pictures import encoded, exif, save
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from crack_lightning.data.distractors import PHOTO_DISTRACTORS
 from crack_lightning.data.sources import synthetic
+from crack_lightning.data.synthesis.distractors import PHOTO_DISTRACTORS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from crack_lightning.data import members
+from crack_lightning.data.downloads import archive_readers
 from tests.data.archives import TILES, make_tar, make_zip, refuse
 
 if TYPE_CHECKING:
@@ -102,8 +102,8 @@ def test_a_file_that_is_also_a_folder_is_refused(tmp_path: Path) -> None:
 def test_what_swells_beyond_the_limits_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, make: Any
 ) -> None:
-    monkeypatch.setattr(members, limit, 2)
-    monkeypatch.setattr(members, "MAX_RATIO", 0)
+    monkeypatch.setattr(archive_readers, limit, 2)
+    monkeypatch.setattr(archive_readers, "MAX_RATIO", 0)
     refuse(make(tmp_path / "bomb", TILES), r"'bomb' would swell to 0\.0 GB in \d files .*data\.root=")
 
 

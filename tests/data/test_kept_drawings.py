@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from crack_lightning.config.data import DataConfig
-from crack_lightning.data.drawing import render_photos
+from crack_lightning.config.nodes.data import DataConfig
 from crack_lightning.data.sources import synthetic
-from crack_lightning.errors import DataError
+from crack_lightning.data.synthesis.render_pool import render_photos
+from crack_lightning.runtime.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from crack_lightning.data.photos import cut_tiles, draw_photo
-from crack_lightning.data.reading import prepare_tiles
+from crack_lightning.data.scan.prepare import prepare_tiles
 from crack_lightning.data.sources import image_folder
-from crack_lightning.data.splits import split_table
+from crack_lightning.data.splits.assign import split_table
+from crack_lightning.data.synthesis.scene import cut_tiles, draw_photo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

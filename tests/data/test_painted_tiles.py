@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from crack_lightning.data.masks import crack_width
-from crack_lightning.data.painted_batches import paint_batch
-from crack_lightning.data.painting import estimate_blur_px, paint_tile
-from crack_lightning.data.walls import apply_camera, draw_wall
+from crack_lightning.data.io.masks import crack_width
+from crack_lightning.data.synthesis.concrete import apply_camera, draw_wall
+from crack_lightning.data.synthesis.painting import estimate_blur_px, paint_tile
+from crack_lightning.data.transforms.paint import paint_batch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from crack_lightning.data.painting import PaintedTile
+    from crack_lightning.data.synthesis.painting import PaintedTile
 
 SIZE = 160
 

@@ -15,7 +15,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from crack_lightning.data.reader_processes import TileLoader, ended_readers_named, hand_over
-from crack_lightning.errors import DataError, Interrupted
+from crack_lightning.runtime.errors import DataError, Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crack_lightning.errors import DataError
+from crack_lightning.runtime.errors import DataError
 from tests.data.websites import CONTENT, Behaviour, get
 
 if TYPE_CHECKING:

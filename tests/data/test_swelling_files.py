@@ -17,10 +17,10 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from crack_lightning.data.decoding import UnreadableImageError, decode_image
-from crack_lightning.data.mask_files import read_mask
-from crack_lightning.data.tiff_tags import tag_bytes
-from crack_lightning.errors import DataError
+from crack_lightning.data.io.decoding import UnreadableImageError, decode_image
+from crack_lightning.data.io.mask_files import read_mask
+from crack_lightning.data.io.tiff_tags import tag_bytes
+from crack_lightning.runtime.errors import DataError
 from tests.data.archives import make_tar, refuse
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def test_a_sparse_file_of_a_tar_is_refused(tmp_path: Path) -> None:
 
 
 def test_long_names_and_short_headers_of_a_tar_are_read_as_ever(tmp_path: Path) -> None:
-    from crack_lightning.data.members import tar_members
+    from crack_lightning.data.downloads.archive_readers import tar_members
 
     names = ["/".join(["deep" * 20] * 5) + "/ü.jpg", "b.jpg"]
     archive = make_tar(tmp_path / "a.tar.gz", dict.fromkeys(names, b"x"), mode="w:gz")

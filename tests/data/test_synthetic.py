@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from crack_lightning.data.distractors import PHOTO_DISTRACTORS
-from crack_lightning.data.photos import cut_tiles, draw_photo
 from crack_lightning.data.sources import synthetic
-from crack_lightning.errors import ConfigError
+from crack_lightning.data.synthesis.distractors import PHOTO_DISTRACTORS
+from crack_lightning.data.synthesis.scene import cut_tiles, draw_photo
+from crack_lightning.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path

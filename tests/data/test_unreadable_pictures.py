@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crack_lightning.data.decoding import MAX_PIXELS, UnreadableImageError, decode_image
-from crack_lightning.errors import DataError
+from crack_lightning.data.io.decoding import MAX_PIXELS, UnreadableImageError, decode_image
+from crack_lightning.runtime.errors import DataError
 from tests.data.pictures import encoded, exif, jpeg, picture, png, save
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from crack_lightning.data.fetch import fetch
+from crack_lightning.data.downloads.http import fetch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

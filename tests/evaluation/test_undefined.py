@@ -10,8 +10,8 @@ from sklearn import metrics as reference
 from statsmodels.stats.proportion import proportion_confint
 
 from crack_lightning.evaluation.classification import evaluate_predictions
+from crack_lightning.evaluation.intervals.metrics import uncertainty
 from crack_lightning.evaluation.predictions import Predictions
-from crack_lightning.evaluation.uncertainty import uncertainty
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,9 +10,9 @@ from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.callbacks.progress.progress_bar import get_standard_metrics
 
 from crack_lightning.config import TrainConfig
-from crack_lightning.errors import ConfigError
 from crack_lightning.experiment.trainers import build_test_trainer, build_trainer, tensorboard_loggers
-from crack_lightning.hardware import plan_hardware
+from crack_lightning.runtime.errors import ConfigError
+from crack_lightning.runtime.hardware import plan_hardware
 
 if TYPE_CHECKING:
     from pytorch_lightning import Trainer

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from crack_lightning.data.decoding import UnreadableImageError
+from crack_lightning.data.io.decoding import UnreadableImageError
 from crack_lightning.inference.inputs import named_pictures
 
 if TYPE_CHECKING:

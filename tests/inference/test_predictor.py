@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from crack_lightning.inference.mapping import CrackMapper
+from crack_lightning.inference.maps.crack_map import CrackMapper
 from crack_lightning.inference.predictor import Predictor
-from crack_lightning.model.engines import prepare_backend
-from crack_lightning.model.networks import answering_network
+from crack_lightning.model.backends.inference_modules import answering_network
+from crack_lightning.model.backends.select import prepare_backend
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,10 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from crack_lightning.inference.mapping import CrackMapper, photo_probability
-from crack_lightning.inference.scaled_photo import ScaledPhoto, TooSmallError
-from crack_lightning.inference.strips import receptive_radius
-from crack_lightning.model.heads import LocalNetwork
+from crack_lightning.inference.maps.crack_map import CrackMapper, photo_probability
+from crack_lightning.inference.maps.scaled_photo import ScaledPhoto, TooSmallError
+from crack_lightning.inference.maps.tiled_inference import receptive_radius
+from crack_lightning.model.heads.local import LocalNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Callable

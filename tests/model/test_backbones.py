@@ -5,7 +5,6 @@ import timm
 import torch
 from torch import nn
 
-from crack_lightning.errors import ConfigError
 from crack_lightning.model.backbones import (
     build_backbone,
     head_keys,
@@ -14,6 +13,7 @@ from crack_lightning.model.backbones import (
     split_parameters,
     synchronised,
 )
+from crack_lightning.runtime.errors import ConfigError
 
 NAMES = (
     "mobilenetv2_100",

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from crack_lightning.errors import ConfigError
 from crack_lightning.model.explain import Explainer
+from crack_lightning.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch import nn
 
-from crack_lightning.errors import ConfigError
+from crack_lightning.model.backends.inference_modules import FeatureNetwork, LogitNetwork, linear_head
 from crack_lightning.model.features import cached_features
-from crack_lightning.model.networks import FeatureNetwork, LogitNetwork, linear_head
+from crack_lightning.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

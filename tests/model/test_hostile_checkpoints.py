@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from crack_lightning.errors import CheckpointError, CrackLightningError
-from crack_lightning.model.checkpoints import load_classifier, load_trained, read_checkpoint
+from crack_lightning.model.weights.checkpoints import load_classifier, load_trained, read_checkpoint
+from crack_lightning.runtime.errors import CheckpointError, CrackLightningError
 from crack_lightning.training.checkpoints import AtomicCheckpointIO, save_model
 
 if TYPE_CHECKING:

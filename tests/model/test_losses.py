@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from crack_lightning.errors import ConfigError
 from crack_lightning.model.losses import balanced_class_weights, build_loss, focal_loss
+from crack_lightning.runtime.errors import ConfigError
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.1, 0.2, -0.3], [-4.0, 3.0, 1.0], [0.0, 0.0, 6.0]])
 TARGETS = torch.tensor([0, 2, 1, 0])

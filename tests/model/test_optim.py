@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from crack_lightning.errors import ConfigError
 from crack_lightning.model.optim import OPTIMIZERS, build_optimizer, build_scheduler, lr_factor
+from crack_lightning.runtime.errors import ConfigError
 
 SCHEDULES = ("one_cycle", "cosine", "constant", "step")
 

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from crack_lightning.errors import CheckpointError
 from crack_lightning.model.backbones import head_keys, normalisation
-from crack_lightning.model.pretrained import LITE0, PACKAGES, packaged_to_timm, packaged_weights
-from crack_lightning.model.weights import load_weights, read_weights
+from crack_lightning.model.weights.load import load_weights, read_weights
+from crack_lightning.model.weights.pretrained import LITE0, PACKAGES, packaged_to_timm, packaged_weights
+from crack_lightning.runtime.errors import CheckpointError
 from tests.model.networks import build
 
 packaged = pytest.mark.skipif(packaged_weights(LITE0) is None, reason="offline-weights is not installed")

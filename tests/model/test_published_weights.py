@@ -12,10 +12,10 @@ import torch
 from huggingface_hub import constants
 from safetensors.torch import save_file
 
-from crack_lightning.errors import CheckpointError
-from crack_lightning.model import pretrained
 from crack_lightning.model.backbones import head_keys
-from crack_lightning.model.weights import load_weights
+from crack_lightning.model.weights import pretrained
+from crack_lightning.model.weights.load import load_weights
+from crack_lightning.runtime.errors import CheckpointError
 from tests.model.networks import assert_same, build
 
 if TYPE_CHECKING:

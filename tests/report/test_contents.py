@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from crack_lightning.data.groups import merge_groups
+from crack_lightning.data.grouping.groups import merge_groups
 from crack_lightning.report.contents import data_statement, report_contents, to_builtin, to_json
-from crack_lightning.report.evidence_figures import detection_figure
-from crack_lightning.report.width_section import pod_section
+from crack_lightning.report.figures.evidence import detection_figure
+from crack_lightning.report.sections.pod import pod_section
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from crack_lightning.report.contents import report_contents
-from crack_lightning.report.document import Table
-from crack_lightning.report.evidence_figures import reliability_figure
+from crack_lightning.report.figures.evidence import reliability_figure
 from crack_lightning.report.model_card import model_card
-from crack_lightning.report.sections import figures_section
+from crack_lightning.report.render.document import Table
+from crack_lightning.report.sections.sections import figures_section
 from crack_lightning.report.write import write_report
 from tests.report.test_schema import SCHEMA
 

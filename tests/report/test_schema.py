@@ -10,7 +10,7 @@ import jsonschema
 import numpy as np
 from PIL import Image
 
-from crack_lightning.cli import main
+from crack_lightning.cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

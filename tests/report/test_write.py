@@ -137,7 +137,7 @@ def test_a_report_of_12000_tiles_stays_small(
 
 def test_writing_reports_needs_neither_pyplot_nor_torch() -> None:
     code = (
-        "import sys, crack_lightning.report.write, crack_lightning.report.console; "
+        "import sys, crack_lightning.report.write, crack_lightning.report.render.console; "
         "print([name for name in ('matplotlib.pyplot', 'torch', 'pytorch_lightning') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

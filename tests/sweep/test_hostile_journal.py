@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from crack_lightning.cli import main
-from crack_lightning.errors import ConfigError, DataError
-from crack_lightning.sweep.disk import WeightRetention
+from crack_lightning.cli.main import main
+from crack_lightning.runtime.errors import ConfigError, DataError
 from crack_lightning.sweep.journal import DONE, Job, Journal
-from crack_lightning.sweep.spaces import Dimension, require_in_space
+from crack_lightning.sweep.retention import WeightRetention
+from crack_lightning.sweep.search.space import Dimension, require_in_space
 
 if TYPE_CHECKING:
     from pathlib import Path

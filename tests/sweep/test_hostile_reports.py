@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from crack_lightning.errors import DataError
-from crack_lightning.sweep.results import read_runs
+from crack_lightning.comparison.run_results import read_runs
+from crack_lightning.runtime.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path

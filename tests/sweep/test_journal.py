@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crack_lightning.errors import ConfigError, CrackLightningError
+from crack_lightning.runtime.errors import ConfigError, CrackLightningError
 from crack_lightning.sweep.journal import DONE, FAILED, PLANNED, RUNNING, Job, Journal
 
 if TYPE_CHECKING:

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.errors import Pruned
-from crack_lightning.sweep.jobs import ENDS_WITH_SWEEP, OUTCOME, job_context
+from crack_lightning.runtime.errors import Pruned
+from crack_lightning.sweep.jobs.submission import SubmittedRun
+from crack_lightning.sweep.jobs.worker import ENDS_WITH_SWEEP, OUTCOME, job_context
 from crack_lightning.sweep.journal import Job, Journal
-from crack_lightning.sweep.launching import SubmittedRun
-from crack_lightning.sweep.running import JobQueue, Scheduler
+from crack_lightning.sweep.scheduler import JobQueue, Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from crack_lightning.sweep.jobs import Run
+    from crack_lightning.sweep.jobs.worker import Run
 
 
 class EndsPoorJobs(JobQueue):

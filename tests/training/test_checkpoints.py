@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from crack_lightning.errors import CrackLightningError, DataError
+from crack_lightning.runtime.errors import CrackLightningError, DataError
 from crack_lightning.training.checkpoints import AtomicCheckpointIO
 from crack_lightning.training.state import RunState
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 import torch
 
-from crack_lightning.errors import Pruned
+from crack_lightning.runtime.errors import Pruned
 from crack_lightning.training.pruning import Pruning
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from crack_lightning.errors import ConfigError
+from crack_lightning.runtime.errors import ConfigError
 
 _KEY = "data.class_names"
 _PAIR = re.compile(

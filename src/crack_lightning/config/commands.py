@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, fields
 
 from omegaconf import MISSING
 
-from crack_lightning.config.checks import require_choice, require_range, unused_keys
-from crack_lightning.config.data import DataConfig
-from crack_lightning.config.recipe import ENGINES
-from crack_lightning.config.sweep import SweepConfig
-from crack_lightning.config.trainer import TrainerConfig
-from crack_lightning.errors import ConfigError
+from crack_lightning.config.nodes.data import DataConfig
+from crack_lightning.config.nodes.recipe import ENGINES
+from crack_lightning.config.nodes.sweep import SweepConfig
+from crack_lightning.config.nodes.trainer import TrainerConfig
+from crack_lightning.config.validators import require_choice, require_range, unused_keys
+from crack_lightning.runtime.errors import ConfigError
 
 _SIDES = ("train_sources", "test_sources")
 MACHINE_KEYS = ("accelerator", "precision", "threads")

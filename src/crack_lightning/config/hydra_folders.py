@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from hydra.experimental.callback import Callback
 from omegaconf import OmegaConf, open_dict, read_write
 
-from crack_lightning.config.checks import require_free_folder
-from crack_lightning.errors import ConfigError
-from crack_lightning.paths import expanded
+from crack_lightning.config.validators import require_free_folder
+from crack_lightning.runtime.errors import ConfigError
+from crack_lightning.runtime.files.paths import expanded
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

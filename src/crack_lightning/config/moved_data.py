@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
-from crack_lightning.config.data import DataConfig
-from crack_lightning.errors import ConfigError
-from crack_lightning.paths import expanded
+from crack_lightning.config.nodes.data import DataConfig
+from crack_lightning.runtime.errors import ConfigError
+from crack_lightning.runtime.files.paths import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from omegaconf import DictConfig
 
-    from crack_lightning.config.train import TrainConfig
+    from crack_lightning.config.nodes.train import TrainConfig
 
 _PATHS = re.compile(r"data\.(?:sources\.(?P<source>[^.]+)\.)?(?P<name>root|archive|exclude)")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from crack_lightning.errors import ConfigError
+from crack_lightning.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from crack_lightning.config.train import TrainConfig
+    from crack_lightning.config.nodes.train import TrainConfig
 
 KEYS = ("plugins", "callbacks", "logger")
 _NODES = ("callbacks", "logger")

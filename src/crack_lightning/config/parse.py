@@ -16,12 +16,12 @@ from crack_lightning.config.commands import (
     EvaluateConfig,
     PredictConfig,
 )
-from crack_lightning.config.suggest import explain_error
-from crack_lightning.config.train import TrainConfig
-from crack_lightning.errors import ConfigError
-from crack_lightning.literals import all_escaped
-from crack_lightning.paths import expand_paths
-from crack_lightning.run_folder import write_text
+from crack_lightning.config.error_messages import explain_error
+from crack_lightning.config.literals import all_escaped
+from crack_lightning.config.nodes.train import TrainConfig
+from crack_lightning.runtime.errors import ConfigError
+from crack_lightning.runtime.files.paths import expand_paths
+from crack_lightning.runtime.files.run_folder import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,13 +11,13 @@ from omegaconf._utils import get_yaml_loader
 from omegaconf.errors import OmegaConfBaseException
 
 from crack_lightning.config.commands import PredictConfig
+from crack_lightning.config.literals import all_escaped
 from crack_lightning.config.moved_data import with_moved_data
+from crack_lightning.config.nodes.train import TrainConfig
 from crack_lightning.config.own_code import names_code, require_repeated
 from crack_lightning.config.parse import parse
-from crack_lightning.config.train import TrainConfig
-from crack_lightning.errors import ConfigError
-from crack_lightning.literals import all_escaped
-from crack_lightning.untrusted_files import read_text, require_plain_folder
+from crack_lightning.runtime.errors import ConfigError
+from crack_lightning.runtime.files.untrusted_files import read_text, require_plain_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -11,10 +11,10 @@ from pytorch_lightning import LightningDataModule
 from torch.nn import functional
 
 from crack_lightning.data.dataset import TileDataset
-from crack_lightning.data.mixing import mix_batch
-from crack_lightning.data.painted_batches import paint_batch
 from crack_lightning.data.reader_processes import TileLoader, hand_over
 from crack_lightning.data.sampling import TrainBatches
+from crack_lightning.data.transforms.mixup import mix_batch
+from crack_lightning.data.transforms.paint import paint_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.utils.data import DataLoader
 
-    from crack_lightning.data.augmentation import Augmentation
     from crack_lightning.data.table import TileTable
+    from crack_lightning.data.transforms.augmentation import Augmentation
 
     Batch = dict[str, Tensor]
 
@@ -48,7 +48,7 @@ class CrackDataModule(LightningDataModule):
         augmentation: Random transforms of training tiles.
         paint: Share of intact training tiles that get a painted crack, in ``[0, 0.5]``.
         masks: Whether batches have masks.
-        mixing: Arguments of :func:`~crack_lightning.data.mixing.mix_batch`; empty is off.
+        mixing: Arguments of :func:`~crack_lightning.data.transforms.mixup.mix_batch`; empty is off.
         max_train_batches: Largest number of batches an epoch.
         max_val_batches: Largest number of validation batches.
         sizes: Sides that training batches are shrunk to, each for an equal share of the epochs; empty for

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from crack_lightning.data.loading import read_batch, read_masks
+from crack_lightning.data.io.loading import read_batch, read_masks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

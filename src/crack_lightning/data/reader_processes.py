@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils.data import DataLoader
 
-from crack_lightning.errors import DataError, Interrupted
+from crack_lightning.runtime.errors import DataError, Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

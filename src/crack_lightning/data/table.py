@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning import csv_files
 from crack_lightning.data.columns import COLUMNS, typed
-from crack_lightning.errors import DataError
+from crack_lightning.runtime.errors import DataError
+from crack_lightning.runtime.files import csv_files
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from crack_lightning.data.left_out import LeftOut
+    from crack_lightning.data.discovery.left_out import LeftOut
 
 SPLITS = ("train", "val", "test")
 EXCLUDED = "data.exclude"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy.optimize import brentq
 
-from crack_lightning.evaluation.intervals import (
+from crack_lightning.evaluation.intervals.groups import (
     CONFIDENCE,
     Interval,
     few_groups_factor,

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crack_lightning.evaluation.curves import auroc, average_precision, pr_curve, roc_curve, simplify_curve
+from crack_lightning.evaluation.intervals.weighted_metrics import ratio
 from crack_lightning.evaluation.predictions import Predictions, predicted_labels
 from crack_lightning.evaluation.scoring_rules import brier_score, log_loss
-from crack_lightning.evaluation.weighted_metrics import ratio
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

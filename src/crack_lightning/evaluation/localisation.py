@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from crack_lightning.evaluation.intervals import BOOTSTRAP, percentiles, resampled
+from crack_lightning.evaluation.intervals.groups import BOOTSTRAP, percentiles, resampled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich import print as show
 
-from crack_lightning.cache_entries import cache_folder
 from crack_lightning.config import write_config
-from crack_lightning.csv_files import write_table
-from crack_lightning.data.audit import Audit, audit_tiles
-from crack_lightning.data.decoding import picture_header
-from crack_lightning.data.survey import survey
-from crack_lightning.experiment.tiles import load_tiles, recovers_photos
-from crack_lightning.hardware import available_cores
+from crack_lightning.data.io.decoding import picture_header
+from crack_lightning.data.scan.audit import Audit, audit_tiles
+from crack_lightning.data.scan.scan import survey
+from crack_lightning.experiment.load_data import load_tiles, recovers_photos
 from crack_lightning.report.audit_page import audit_contents, audit_page, closing_table
-from crack_lightning.run_folder import lock_folder, log_to, made_folder, write_text
+from crack_lightning.runtime.cache import cache_folder
+from crack_lightning.runtime.files.csv_files import write_table
+from crack_lightning.runtime.files.run_folder import lock_folder, log_to, made_folder, write_text
+from crack_lightning.runtime.hardware import available_cores
 
 if TYPE_CHECKING:
     from crack_lightning.config import AuditConfig

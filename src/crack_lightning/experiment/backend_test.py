@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from crack_lightning.cache_entries import cache_folder
-from crack_lightning.data.progress import progress_bar
+from crack_lightning.data.scan.progress import progress_bar
 from crack_lightning.evaluation.predictions import Predictions
-from crack_lightning.model.engines import prepare_backend
-from crack_lightning.model.looks import looks
-from crack_lightning.model.networks import answering_network
+from crack_lightning.model.backends.inference_modules import answering_network
+from crack_lightning.model.backends.select import prepare_backend
+from crack_lightning.model.ood.image_statistics import looks
+from crack_lightning.runtime.cache import cache_folder
 
 if TYPE_CHECKING:
     from crack_lightning.config import EvaluateConfig
     from crack_lightning.data.datamodule import CrackDataModule
-    from crack_lightning.hardware import HardwarePlan
+    from crack_lightning.model.backends.select import BackendChoice, Compute
     from crack_lightning.model.classifier import CrackClassifier
-    from crack_lightning.model.engines import BackendChoice, Compute
+    from crack_lightning.runtime.hardware import HardwarePlan
 
 MANY = 1000
 """Tiles from which a trial of the backends takes less than it saves."""

@@ -8,27 +8,27 @@ from typing import TYPE_CHECKING
 
 from crack_lightning.config import write_config
 from crack_lightning.data.reader_processes import ended_readers_named
-from crack_lightning.data.reading import describe
-from crack_lightning.experiment import assembly, fitting, tiles
+from crack_lightning.data.scan.prepare import describe
+from crack_lightning.experiment import factory, fit, load_data
 from crack_lightning.experiment.backend_test import chosen_backend, predictions_by
 from crack_lightning.experiment.result import ExperimentResult
 from crack_lightning.experiment.trainers import build_test_trainer
 from crack_lightning.experiment.training_run import reproducible
-from crack_lightning.memory import memory_for
 from crack_lightning.model.backbones import count_parameters
-from crack_lightning.model.checkpoints import load_classifier
-from crack_lightning.model.seen_tiles import is_known
+from crack_lightning.model.train_fingerprints import is_known
+from crack_lightning.model.weights.checkpoints import load_classifier
 from crack_lightning.report.explanations import explain_test_tiles
 from crack_lightning.report.provenance import provenance
 from crack_lightning.report.write import write_report
-from crack_lightning.run_folder import lock_folder, log_to, made_folder
-from crack_lightning.training.notices import filter_warnings
+from crack_lightning.runtime.files.run_folder import lock_folder, log_to, made_folder
+from crack_lightning.runtime.memory import memory_for
 from crack_lightning.training.state import RunState
+from crack_lightning.training.warning_filters import filter_warnings
 
 if TYPE_CHECKING:
     from crack_lightning.config import EvaluateConfig
-    from crack_lightning.hardware import HardwarePlan
     from crack_lightning.model.classifier import CrackClassifier
+    from crack_lightning.runtime.hardware import HardwarePlan
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def run_evaluation(
         log_to(folder / "run.log"),
         ended_readers_named(),
     ):
-        plan = assembly.hardware_plan(config.trainer, num_workers=config.data.num_workers)
+        plan = factory.hardware_plan(config.trainer, num_workers=config.data.num_workers)
         config.trainer.threads = plan.threads
         write_config(config, folder / "config.yaml")
         log.info("machine: %s", plan.reason)
@@ -77,20 +77,22 @@ def _run(
 ) -> None:
     state = RunState()
     with state.timed("data"):
-        model = tiles.ModelClasses(classifier.hparams["class_names"], classifier.hparams["positive_class"])
-        table, skipped = tiles.read_tiles(
+        model = load_data.ModelClasses(
+            classifier.hparams["class_names"], classifier.hparams["positive_class"]
+        )
+        table, skipped = load_data.read_tiles(
             config.data, threads=plan.threads, progress=config.progress, model=model
         )
-        table, left_out = tiles.unseen_tiles(
+        table, left_out = load_data.unseen_tiles(
             table, known=is_known(table.sha256.tolist(), classifier.seen_tiles)
         )
     log.info("data: %s; left out: %d that the model knows", describe(table), left_out)
     with state.timed("test"):
-        datamodule = assembly.build_test_datamodule(config.data, classifier, table, plan=plan)
+        datamodule = factory.build_test_datamodule(config.data, classifier, table, plan=plan)
         backend = chosen_backend(config, classifier, tiles=len(table), plan=plan)
         if backend is None:
             trainer = build_test_trainer(folder, plan=plan, progress=config.progress)
-            predictions = fitting.test(trainer, classifier, datamodule)
+            predictions = fit.test(trainer, classifier, datamodule)
         else:
             _, compute = backend
             predictions = predictions_by(compute, classifier, datamodule, show_progress=config.progress)
@@ -113,7 +115,7 @@ def _run(
         title=f"{classifier.hparams['label'] or classifier.hparams['name']} on {config.data.source}",
         predictions=predictions,
         table=table,
-        provenance=about | fitting.novelty_facts(classifier) | made,
+        provenance=about | fit.novelty_facts(classifier) | made,
         threshold=threshold,
         mm_per_px=config.data.mm_per_px,
         explanations=explanations,

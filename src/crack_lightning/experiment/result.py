@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crack_lightning.errors import DataError
-from crack_lightning.untrusted_files import COUNT, NUMBER, read_json, require_shape
+from crack_lightning.runtime.errors import DataError
+from crack_lightning.runtime.files.untrusted_files import COUNT, NUMBER, read_json, require_shape
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ from pytorch_lightning.callbacks import DeviceStatsMonitor, LearningRateMonitor,
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.strategies import DDPStrategy
 
-from crack_lightning.errors import ConfigError
-from crack_lightning.targets import build_targets, of_kind
+from crack_lightning.runtime.errors import ConfigError
+from crack_lightning.runtime.targets import build_targets, of_kind
 from crack_lightning.training.checkpoints import AtomicCheckpointIO
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytorch_lightning.strategies import Strategy
 
     from crack_lightning.config import TrainConfig
-    from crack_lightning.hardware import HardwarePlan
+    from crack_lightning.runtime.hardware import HardwarePlan
 
 
 _LOGGING = (DeviceStatsMonitor, LearningRateMonitor)

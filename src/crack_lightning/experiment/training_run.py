@@ -14,24 +14,24 @@ import torch
 
 from crack_lightning.config import names_code, write_config
 from crack_lightning.data.reader_processes import ended_readers_named
-from crack_lightning.data.reading import describe
-from crack_lightning.errors import ConfigError, Interrupted
-from crack_lightning.experiment import assembly, fitting, tiles
+from crack_lightning.data.scan.prepare import describe
+from crack_lightning.experiment import factory, fit, load_data
 from crack_lightning.experiment.result import ExperimentResult
 from crack_lightning.experiment.trainers import tensorboard_loggers
-from crack_lightning.memory import memory_for
 from crack_lightning.model.backbones import count_parameters
-from crack_lightning.model.checkpoints import read_checkpoint
+from crack_lightning.model.weights.checkpoints import read_checkpoint
 from crack_lightning.report.explanations import explain_test_tiles
 from crack_lightning.report.model_card import model_card
 from crack_lightning.report.provenance import provenance
 from crack_lightning.report.tensorboard import hparams_session, log_report
 from crack_lightning.report.write import ReportTiles, write_report
-from crack_lightning.run_folder import lock_folder, log_to, made_folder, write_text
+from crack_lightning.runtime.errors import ConfigError, Interrupted
+from crack_lightning.runtime.files.run_folder import lock_folder, log_to, made_folder, write_text
+from crack_lightning.runtime.memory import memory_for
+from crack_lightning.training.callbacks import StopSignals
 from crack_lightning.training.checkpoints import BEST, LAST
-from crack_lightning.training.guards import StopSignals
-from crack_lightning.training.notices import filter_warnings
 from crack_lightning.training.state import RunState
+from crack_lightning.training.warning_filters import filter_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from crack_lightning.config import EvaluateConfig, TrainConfig
     from crack_lightning.data.datamodule import CrackDataModule
     from crack_lightning.data.table import TileTable
-    from crack_lightning.experiment.stepping import Report
-    from crack_lightning.hardware import HardwarePlan
+    from crack_lightning.experiment.fit_end_to_end import Report
+    from crack_lightning.runtime.hardware import HardwarePlan
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ def run_training(
         StopSignals() as requests,
         ended_readers_named(lambda: requests.received),
     ):
-        plan = assembly.hardware_plan(config.trainer, num_workers=config.data.num_workers)
+        plan = factory.hardware_plan(config.trainer, num_workers=config.data.num_workers)
         config.trainer.threads, config.trainer.devices = plan.threads, plan.devices
         config.trainer.sync_batchnorm &= plan.devices > 1
         if problems := config.sharing_problems():
@@ -135,13 +135,11 @@ def _run(
     state = RunState.entered(folder, command=command)
     table, skipped = _tiles(config, state, folder=folder, plan=plan)
     pl.seed_everything(config.seed, verbose=False)
-    datamodule = assembly.build_datamodule(config, table, plan=plan)
+    datamodule = factory.build_datamodule(config, table, plan=plan)
     if config.recipe.name == "probe":
-        classifier, predictions = fitting.fit_linear_probe(
-            config, datamodule, state, folder=folder, plan=plan
-        )
+        classifier, predictions = fit.fit_linear_probe(config, datamodule, state, folder=folder, plan=plan)
     else:
-        classifier, predictions = fitting.fit_end_to_end(
+        classifier, predictions = fit.fit_end_to_end(
             config, datamodule, state, folder=folder, plan=plan, requests=requests, report=report
         )
     threshold = float(classifier.hparams["threshold"])
@@ -164,7 +162,7 @@ def _run(
                 seconds=state.seconds,
                 resumed=state.resumed,
                 kept_epoch=best["epoch"] + 1 if state.history else None,
-                fitted=state.fitted | fitting.novelty_facts(classifier),
+                fitted=state.fitted | fit.novelty_facts(classifier),
             ),
             tiles=report_tiles(datamodule),
             threshold=threshold,
@@ -186,14 +184,14 @@ def _tiles(
 ) -> tuple[TileTable, list[dict[str, str]]]:
     """Return a run's tiles with their splits and what was skipped; settings that they decide are kept."""
     with state.timed("data"):
-        table, skipped = tiles.read_tiles(
+        table, skipped = load_data.read_tiles(
             config.data, threads=plan.threads, progress=config.progress, twins=True
         )
-        table = tiles.split_tiles(table, config.data, kept=folder / "splits.csv")
+        table = load_data.split_tiles(table, config.data, kept=folder / "splits.csv")
     config.evaluation.check_classes(table.class_names, table.positive_class)
     log.info("data: %s", describe(table))
     config.trainer.max_epochs = config.epochs_for(len(table.rows("train")))
-    config.model.head = assembly.suitable_head(config, table)
+    config.model.head = factory.suitable_head(config, table)
     write_config(config, folder / "config.yaml")
     return table, skipped
 

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from crack_lightning.data.decoding import UnreadableImageError, decode_image, upright_rgb
-from crack_lightning.model.per_process import PerProcess
-from crack_lightning.paths import expanded
+from crack_lightning.data.io.decoding import UnreadableImageError, decode_image, upright_rgb
+from crack_lightning.model.backends.per_process import PerProcess
+from crack_lightning.runtime.files.paths import expanded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,35 +13,35 @@ from rich.console import Console
 from rich.progress import Progress
 
 from crack_lightning.config import write_config
-from crack_lightning.data.left_out import describe_left_out
-from crack_lightning.errors import ConfigError, DataError, Interrupted
-from crack_lightning.hardware import configure_process, plan_hardware
-from crack_lightning.inference.answer_rows import AnswerColumns, AnswerCount
-from crack_lightning.inference.computing import MANY, are_large, choose
-from crack_lightning.inference.explained import AspectExplainer, MapExplainer
-from crack_lightning.inference.framed import FramedPhotos
-from crack_lightning.inference.growing_table import GrowingTable
-from crack_lightning.inference.mapped import map_photos
-from crack_lightning.inference.mapping import TILE_COLUMNS, CrackMapper, measured_reach
+from crack_lightning.data.discovery.left_out import describe_left_out
+from crack_lightning.inference.appended_csv import GrowingTable
+from crack_lightning.inference.backend_choice import MANY, are_large, choose
+from crack_lightning.inference.explanation_images import AspectExplainer, MapExplainer
+from crack_lightning.inference.framed_images import FramedPhotos
+from crack_lightning.inference.maps.crack_map import TILE_COLUMNS, CrackMapper, measured_reach
+from crack_lightning.inference.maps.map_images import map_photos
+from crack_lightning.inference.maps.tiled_inference import PIECE_PX
+from crack_lightning.inference.prediction_rows import AnswerColumns, AnswerCount
 from crack_lightning.inference.predictor import Predictor, threshold_of
-from crack_lightning.inference.strips import PIECE_PX
-from crack_lightning.memory import memory_for
-from crack_lightning.model.checkpoints import load_trained
+from crack_lightning.model.backends.inference_modules import CellNetwork, answering_network
 from crack_lightning.model.explain import LocalExplainer, build_explainer
-from crack_lightning.model.networks import CellNetwork, answering_network
-from crack_lightning.paths import places
-from crack_lightning.processes import raise_on_sigterm
-from crack_lightning.run_folder import lock_folder, log_to, made_folder
+from crack_lightning.model.weights.checkpoints import load_trained
+from crack_lightning.runtime.errors import ConfigError, DataError, Interrupted
+from crack_lightning.runtime.files.paths import places
+from crack_lightning.runtime.files.run_folder import lock_folder, log_to, made_folder
+from crack_lightning.runtime.hardware import configure_process, plan_hardware
+from crack_lightning.runtime.memory import memory_for
+from crack_lightning.runtime.processes import raise_on_sigterm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from crack_lightning.config import PredictConfig
-    from crack_lightning.data.left_out import LeftOut
-    from crack_lightning.hardware import HardwarePlan
-    from crack_lightning.inference.explained import PhotoExplainer
+    from crack_lightning.data.discovery.left_out import LeftOut
+    from crack_lightning.inference.explanation_images import PhotoExplainer
     from crack_lightning.inference.predictor import Answers
-    from crack_lightning.model.trained import InferenceParts
+    from crack_lightning.model.backends.inference_model import InferenceParts
+    from crack_lightning.runtime.hardware import HardwarePlan
 
 log = logging.getLogger(__name__)
 _PREDICTIONS, _TILES = "predictions.csv", "tiles.csv"

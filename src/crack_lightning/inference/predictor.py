@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from crack_lightning.data.loading import UnreadableImageError, map_in_order, resize
-from crack_lightning.errors import ConfigError
+from crack_lightning.data.io.loading import UnreadableImageError, map_in_order, resize
 from crack_lightning.evaluation.predictions import predicted_labels
 from crack_lightning.inference.inputs import named_pictures
-from crack_lightning.model.checkpoints import load_trained
-from crack_lightning.model.engines import eager
-from crack_lightning.model.looks import looks
-from crack_lightning.model.networks import answering_network
+from crack_lightning.model.backends.inference_modules import answering_network
+from crack_lightning.model.backends.select import eager
+from crack_lightning.model.ood.image_statistics import looks
+from crack_lightning.model.weights.checkpoints import load_trained
+from crack_lightning.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from crack_lightning.inference.inputs import NamedPicture, Picture
-    from crack_lightning.model.engines import Compute
-    from crack_lightning.model.trained import InferenceParts
+    from crack_lightning.model.backends.inference_model import InferenceParts
+    from crack_lightning.model.backends.select import Compute
 
 
 @dataclass(frozen=True, kw_only=True)

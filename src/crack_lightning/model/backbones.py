@@ -9,7 +9,7 @@ from timm.layers.norm_act import convert_sync_batchnorm
 from timm.models._efficientnet_blocks import InvertedResidual
 from torch import Tensor, nn
 
-from crack_lightning.errors import ConfigError
+from crack_lightning.runtime.errors import ConfigError
 
 PLAIN_CNN = "plain_cnn"
 

@@ -8,15 +8,12 @@ import torch
 from pytorch_lightning import LightningModule
 from torch.nn import functional
 
-from crack_lightning.model.autocast import logits_of
 from crack_lightning.model.backbones import split_parameters
-from crack_lightning.model.heads import TOP_K_FRACTION, LocalNetwork, cell_loss
-from crack_lightning.model.looks import looks
-from crack_lightning.model.losses import build_loss
-from crack_lightning.model.networks import feature_network
-from crack_lightning.model.optim import build_optimizer, build_scheduler
-from crack_lightning.model.stage_figures import SplitMetrics
-from crack_lightning.model.stages import (
+from crack_lightning.model.backends.autocast import logits_of
+from crack_lightning.model.backends.inference_model import InferenceParts
+from crack_lightning.model.backends.inference_modules import feature_network
+from crack_lightning.model.heads.local import TOP_K_FRACTION, LocalNetwork, cell_loss
+from crack_lightning.model.layer_groups import (
     freeze_batchnorm,
     freeze_modules,
     layer_groups,
@@ -24,7 +21,10 @@ from crack_lightning.model.stages import (
     parameter_groups,
     unfreeze_last,
 )
-from crack_lightning.model.trained import InferenceParts
+from crack_lightning.model.losses import build_loss
+from crack_lightning.model.ood.image_statistics import looks
+from crack_lightning.model.optim import build_optimizer, build_scheduler
+from crack_lightning.model.split_metrics import SplitMetrics
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,7 +37,7 @@ class CrackClassifier(InferenceParts, LightningModule):
 
     Args:
         name, class_names, positive_class, image_size, mean, std, drop_rate, drop_path_rate, head,
-            strongest_cells: As for :class:`~crack_lightning.model.trained.InferenceParts`.
+            strongest_cells: As for :class:`~crack_lightning.model.backends.inference_model.InferenceParts`.
         recipe: ``scratch``, ``finetune``, ``frozen``, ``probe`` or ``probe_then_finetune``.
         backbone_lr_scale: The backbone's learning rate as a share of the head's, with ``finetune``.
         stage_lr_scale: Each stage's rate as a share of the next one's, with ``probe_then_finetune``.

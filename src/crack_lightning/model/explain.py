@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from crack_lightning.errors import ConfigError
 from crack_lightning.model.backbones import head_modules
-from crack_lightning.model.heads import CELL_PX, LocalNetwork
-from crack_lightning.model.networks import LogitNetwork
+from crack_lightning.model.backends.inference_modules import LogitNetwork
+from crack_lightning.model.heads.local import CELL_PX, LocalNetwork
+from crack_lightning.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
-    from crack_lightning.model.trained import InferenceParts
+    from crack_lightning.model.backends.inference_model import InferenceParts
 
 STRIDE_PX = 8
 

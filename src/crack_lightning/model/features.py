@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crack_lightning.cache_entries import cached_entry
+from crack_lightning.runtime.cache import cached_entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

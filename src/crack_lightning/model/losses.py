@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from crack_lightning.errors import ConfigError
+from crack_lightning.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,18 +10,18 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from crack_lightning.data.appearance import MEASURES
-from crack_lightning.data.audit import class_balance
-from crack_lightning.data.groups import has_known_photo
+from crack_lightning.data.grouping.groups import has_known_photo
+from crack_lightning.data.scan.audit import class_balance
+from crack_lightning.data.scan.image_stats import MEASURES
 from crack_lightning.report.contents import to_builtin
-from crack_lightning.report.page import render, thumbnail
+from crack_lightning.report.render.page import render, thumbnail
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from crack_lightning.data.audit import Audit
+    from crack_lightning.data.scan.audit import Audit
 
 _SETS, _OF_A_SET, _SHOWN, _GROUPS = 12, 6, 24, 20
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from crack_lightning.evaluation.classification import evaluate_predictions
+from crack_lightning.evaluation.intervals.metrics import uncertainty
 from crack_lightning.evaluation.predictions import Predictions
-from crack_lightning.evaluation.uncertainty import uncertainty
 
 if TYPE_CHECKING:
     from crack_lightning.data.table import TileTable

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.data.groups import has_known_photo, has_near_duplicate_in, leaked_pairs
+from crack_lightning.data.grouping.groups import has_known_photo, has_near_duplicate_in, leaked_pairs
 from crack_lightning.evaluation.calibration import reliability, tempered
 from crack_lightning.evaluation.classification import evaluate_predictions
-from crack_lightning.evaluation.detection import probability_of_detection
-from crack_lightning.evaluation.intervals import group_codes, proportion_interval
+from crack_lightning.evaluation.intervals.groups import group_codes, proportion_interval
+from crack_lightning.evaluation.intervals.metrics import uncertainty
+from crack_lightning.evaluation.intervals.shares import WILSON
+from crack_lightning.evaluation.pod.estimate import probability_of_detection
 from crack_lightning.evaluation.predictions import predicted_labels
-from crack_lightning.evaluation.share_intervals import WILSON
-from crack_lightning.evaluation.strata import false_alarms_by_distractor, recall_by_width, share_interval
-from crack_lightning.evaluation.uncertainty import uncertainty
+from crack_lightning.evaluation.slices import false_alarms_by_distractor, recall_by_width, share_interval
 from crack_lightning.report.by_source import figures_by_source
-from crack_lightning.report.error_strata import error_slices, named_tiles
-from crack_lightning.report.foreign import ood_cautions, ood_contents
-from crack_lightning.report.verdict import cautions, verdict
+from crack_lightning.report.sections.ood import ood_cautions, ood_contents
+from crack_lightning.report.sections.slices import error_slices, named_tiles
+from crack_lightning.report.sections.verdict import cautions, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from crack_lightning.data.loading import read_batch
-from crack_lightning.data.mask_files import read_mask
-from crack_lightning.errors import ConfigError
-from crack_lightning.evaluation.intervals import group_codes
+from crack_lightning.data.io.loading import read_batch
+from crack_lightning.data.io.mask_files import read_mask
+from crack_lightning.evaluation.intervals.groups import group_codes
 from crack_lightning.evaluation.localisation import localisation_scores, localisation_skill, skill_by_lines
 from crack_lightning.evaluation.predictions import predicted_labels
 from crack_lightning.model.explain import build_explainer
-from crack_lightning.report.error_strata import named_tiles
+from crack_lightning.report.sections.slices import named_tiles
+from crack_lightning.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

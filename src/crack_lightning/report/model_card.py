@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
-from crack_lightning.report.data_statement import data_section
-from crack_lightning.report.document import Links, Pictures
-from crack_lightning.report.markdown import markdown_blocks, plain
-from crack_lightning.report.metric_rows import positive_and_suffix
-from crack_lightning.report.sections import decision_section, figures_section
-from crack_lightning.report.width_section import pod_section
+from crack_lightning.report.render.document import Links, Pictures
+from crack_lightning.report.render.markdown import markdown_blocks, plain
+from crack_lightning.report.sections.data import data_section
+from crack_lightning.report.sections.metric_rows import positive_and_suffix
+from crack_lightning.report.sections.pod import pod_section
+from crack_lightning.report.sections.sections import decision_section, figures_section
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from crack_lightning.report.document import Block
+    from crack_lightning.report.render.document import Block
 
 _HUB_NAMES = {
     "accuracy": "accuracy",

@@ -7,12 +7,12 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-from crack_lightning.hardware import describe_machine
+from crack_lightning.runtime.hardware import describe_machine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from crack_lightning.hardware import HardwarePlan
+    from crack_lightning.runtime.hardware import HardwarePlan
 
 _PACKAGES = ("crack-lightning", "torch", "torchvision", "pytorch-lightning", "timm", "torchmetrics", "numpy")
 

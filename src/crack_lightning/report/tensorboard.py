@@ -12,8 +12,8 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.plugins.hparams import api_pb2, metadata, plugin_data_pb2
 from torch.utils.tensorboard import SummaryWriter
 
-from crack_lightning.errors import Pruned
-from crack_lightning.run_folder import SESSION
+from crack_lightning.runtime.errors import Pruned
+from crack_lightning.runtime.files.run_folder import SESSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.report import figures as draw
 from crack_lightning.report.contents import report_contents, to_json
-from crack_lightning.report.evidence_figures import detection_figure, misses_figure, reliability_figure
-from crack_lightning.report.foreign import risk_coverage_figure
-from crack_lightning.report.markdown import report_markdown
-from crack_lightning.report.page import report_page
-from crack_lightning.report.tables import classification_report, predictions_csv
-from crack_lightning.run_folder import write_text
+from crack_lightning.report.figures import figures as draw
+from crack_lightning.report.figures.evidence import detection_figure, misses_figure, reliability_figure
+from crack_lightning.report.render.markdown import report_markdown
+from crack_lightning.report.render.page import report_page
+from crack_lightning.report.render.tables import classification_report, predictions_csv
+from crack_lightning.report.sections.ood import risk_coverage_figure
+from crack_lightning.runtime.files.run_folder import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crack_lightning.config.checks import require_free_folder
 from crack_lightning.config.hydra_folders import SWEEP_DIR, SWEEP_SUBDIR
-from crack_lightning.errors import ConfigError
-from crack_lightning.paths import expanded
-from crack_lightning.run_folder import made_folder
+from crack_lightning.config.validators import require_free_folder
+from crack_lightning.runtime.errors import ConfigError
+from crack_lightning.runtime.files.paths import expanded
+from crack_lightning.runtime.files.run_folder import made_folder
 from crack_lightning.sweep.journal import JOURNAL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from crack_lightning.sweep.composing import JobComposer
+    from crack_lightning.sweep.job_configs import JobComposer
     from crack_lightning.sweep.journal import Job
 
 

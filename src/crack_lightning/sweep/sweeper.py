@@ -7,26 +7,26 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from crack_lightning.errors import ConfigError, FailedJobsError
-from crack_lightning.paths import expanded
-from crack_lightning.run_folder import lock_folder
-from crack_lightning.sweep.composing import JobComposer, check_unchanged
-from crack_lightning.sweep.disk import (
+from crack_lightning.runtime.errors import ConfigError, FailedJobsError
+from crack_lightning.runtime.files.paths import expanded
+from crack_lightning.runtime.files.run_folder import lock_folder
+from crack_lightning.runtime.files.untrusted_files import COUNT, require_plain_folder, require_shape
+from crack_lightning.sweep.folders import job_folder, new_folder, sweep_folder
+from crack_lightning.sweep.job_configs import JobComposer, check_unchanged
+from crack_lightning.sweep.jobs.launchers import chosen_launcher
+from crack_lightning.sweep.jobs.worker import CommandRun
+from crack_lightning.sweep.journal import FAILED, PLANNED, Job, Journal
+from crack_lightning.sweep.progress import SweepProgress
+from crack_lightning.sweep.resources import share_out
+from crack_lightning.sweep.retention import (
     WeightRetention,
     check_disk_space,
     expected_bytes,
     format_bytes,
     weight_bytes,
 )
-from crack_lightning.sweep.folders import job_folder, new_folder, sweep_folder
-from crack_lightning.sweep.jobs import CommandRun
-from crack_lightning.sweep.journal import FAILED, PLANNED, Job, Journal
-from crack_lightning.sweep.launchers import chosen_launcher
-from crack_lightning.sweep.running import JobQueue, Scheduler
-from crack_lightning.sweep.shares import share_out
-from crack_lightning.sweep.spaces import corner_trials, require_in_space
-from crack_lightning.sweep.watching import SweepProgress
-from crack_lightning.untrusted_files import COUNT, require_plain_folder, require_shape
+from crack_lightning.sweep.scheduler import JobQueue, Scheduler
+from crack_lightning.sweep.search.space import corner_trials, require_in_space
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from hydra.types import HydraContext
     from omegaconf import DictConfig
 
-    from crack_lightning.sweep.launchers import ChosenLauncher
-    from crack_lightning.sweep.search import Search
-    from crack_lightning.sweep.shares import Resources
+    from crack_lightning.sweep.jobs.launchers import ChosenLauncher
+    from crack_lightning.sweep.resources import Resources
+    from crack_lightning.sweep.search.search import Search
 
 
 def run_sweep(arguments: Sequence[str], *, context: HydraContext, config: DictConfig) -> list[Job]:
@@ -89,7 +89,7 @@ def _asked(composer: JobComposer) -> tuple[dict[str, Any], list[list[str]]]:
     asked: dict[str, Any] = {"command": composer.command}
     if not composer.searches:
         return asked, composer.combinations()
-    from crack_lightning.sweep.search import check_search
+    from crack_lightning.sweep.search.search import check_search
 
     dimensions = composer.dimensions()
     check_search(composer.sweep, dimensions)
@@ -222,7 +222,7 @@ def _run(
 
 
 def _search(composer: JobComposer, journal: Journal, jobs: list[Job], *, at_once: int) -> Search:
-    from crack_lightning.sweep.search import Search
+    from crack_lightning.sweep.search.search import Search
 
     def plan(params: dict[str, Any]) -> Job:
         overrides = composer.trial(params)

@@ -13,15 +13,15 @@ import torch
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from crack_lightning.errors import CheckpointError, CrackLightningError, Interrupted
-from crack_lightning.model.checkpoints import read_checkpoint
-from crack_lightning.run_folder import atomic_write
+from crack_lightning.model.weights.checkpoints import read_checkpoint
+from crack_lightning.runtime.errors import CheckpointError, CrackLightningError, Interrupted
+from crack_lightning.runtime.files.run_folder import atomic_write
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningModule, Trainer
 
     from crack_lightning.model.classifier import CrackClassifier
-    from crack_lightning.training.guards import StopRequest
+    from crack_lightning.training.callbacks import StopRequest
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 _MODEL_KEYS = (

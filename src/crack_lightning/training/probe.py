@@ -10,17 +10,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from crack_lightning.data.loading import map_in_order
-from crack_lightning.data.progress import progress_bar
-from crack_lightning.errors import ConfigError
+from crack_lightning.data.io.loading import map_in_order
+from crack_lightning.data.scan.progress import progress_bar
 from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.evaluation.scoring_rules import log_loss
-from crack_lightning.model.engines import BackendChoice, dtype_of, eager, network_digest, prepare_backend
+from crack_lightning.model.backends.inference_modules import FeatureNetwork, linear_head
+from crack_lightning.model.backends.select import (
+    BackendChoice,
+    dtype_of,
+    eager,
+    network_digest,
+    prepare_backend,
+)
 from crack_lightning.model.features import cached_features
 from crack_lightning.model.logistic import StandardisedFeatures, fit_logistic
-from crack_lightning.model.networks import FeatureNetwork, linear_head
-from crack_lightning.model.novelty import MOST_COMPARED, OODDetector, sample
-from crack_lightning.training.kept_looks import CachedStatistics
+from crack_lightning.model.ood.detector import MOST_COMPARED, OODDetector, sample
+from crack_lightning.runtime.errors import ConfigError
+from crack_lightning.training.cached_statistics import CachedStatistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +36,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from crack_lightning.data.datamodule import CrackDataModule
+    from crack_lightning.model.backends.select import Compute
     from crack_lightning.model.classifier import CrackClassifier
-    from crack_lightning.model.engines import Compute
 
 L2_TRIED = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00003)
 """Strengths of the penalty among which validation tiles choose, from the strongest on."""
@@ -47,7 +53,7 @@ class ProbeSettings:
     """How features are computed.
 
     Attributes:
-        engine: What computes them, as for :func:`crack_lightning.model.engines.prepare_backend`.
+        engine: What computes them, as for :func:`crack_lightning.model.backends.select.prepare_backend`.
         views: Augmented views of each training tile beside the tile itself.
         threads: Compute threads.
         device: ``cpu`` or ``cuda``.

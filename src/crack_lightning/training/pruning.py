@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytorch_lightning import Callback
 
-from crack_lightning.errors import Pruned
+from crack_lightning.runtime.errors import Pruned
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from crack_lightning.errors import DataError
-from crack_lightning.run_folder import write_text
-from crack_lightning.untrusted_files import COUNT, NUMBER, read_json, require_shape
+from crack_lightning.runtime.errors import DataError
+from crack_lightning.runtime.files.run_folder import write_text
+from crack_lightning.runtime.files.untrusted_files import COUNT, NUMBER, read_json, require_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
+from crack_lightning.data.scan.scan import scan_files
 from crack_lightning.data.sources.image_folder import load
-from crack_lightning.data.survey import scan_files
-from crack_lightning.errors import ConfigError, DataError
+from crack_lightning.runtime.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crack_lightning.data.masks import MaskRules
+from crack_lightning.data.io.masks import MaskRules
 from crack_lightning.data.sources import masked_photos
-from crack_lightning.errors import DataError
+from crack_lightning.runtime.errors import DataError
 
 if TYPE_CHECKING:
     from crack_lightning.data.table import TileTable

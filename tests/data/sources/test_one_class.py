@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crack_lightning.config.data import DataConfig
-from crack_lightning.data.masks import MaskRules
+from crack_lightning.config.nodes.data import DataConfig
+from crack_lightning.data.io.masks import MaskRules
 from crack_lightning.data.sources import image_folder, masked_photos, metu, sdnet2018
-from crack_lightning.errors import DataError
-from crack_lightning.experiment.tiles import ModelClasses, load_tiles
+from crack_lightning.experiment.load_data import ModelClasses, load_tiles
+from crack_lightning.runtime.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from crack_lightning.data.sources import metu, sdnet2018
-from crack_lightning.data.splits import split_table
-from crack_lightning.errors import ConfigError, DataError
+from crack_lightning.data.splits.assign import split_table
+from crack_lightning.runtime.errors import ConfigError, DataError
 
 METU = Path(__file__).parents[4] / "shared" / "data" / "metu"
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from crack_lightning.config import data as config
+from crack_lightning.config.nodes import data as config
 from crack_lightning.data import sources
-from crack_lightning.errors import ConfigError
+from crack_lightning.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crack_lightning.data.masks import MaskRules
+from crack_lightning.data.io.masks import MaskRules
 from crack_lightning.data.sources import masked_photos
-from crack_lightning.errors import DataError
+from crack_lightning.runtime.errors import DataError
 from tests.data.pictures import exif
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from crack_lightning.errors import ConfigError
+from crack_lightning.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -117,7 +117,7 @@ def _load_synthetic(
 
 
 def _require_image_folder(*, root: Path | None, **_: Any) -> None:
-    from crack_lightning.data.sources.folders import check_root
+    from crack_lightning.data.sources.tile_listing import check_root
 
     check_root(_given(root, "one folder a class"))
 
@@ -143,7 +143,7 @@ def _load_image_folder(
 
 
 def _require_masked_photos(*, root: Path | None, **_: Any) -> None:
-    from crack_lightning.data.sources.folders import check_root
+    from crack_lightning.data.sources.tile_listing import check_root
 
     check_root(_given(root, "photos and masks"))
 
@@ -158,7 +158,7 @@ def _load_masked_photos(
     known_classes: Sequence[str],
     **_: Any,
 ) -> TileTable:
-    from crack_lightning.data.masks import MaskRules
+    from crack_lightning.data.io.masks import MaskRules
     from crack_lightning.data.sources import masked_photos
 
     return masked_photos.load(
@@ -172,13 +172,13 @@ def _load_masked_photos(
 
 
 def _require_metu(**ways: Any) -> None:
-    from crack_lightning.data import download as published
+    from crack_lightning.data.downloads import published as published
 
     published.check_dataset(published.METU, **ways)
 
 
 def _load_metu(*, group_pattern: str | None, known_classes: Sequence[str], **settings: Any) -> TileTable:
-    from crack_lightning.data import download as published
+    from crack_lightning.data.downloads import published as published
     from crack_lightning.data.sources import metu
 
     root = published.locate_dataset(published.METU, **_ways(settings))
@@ -186,13 +186,13 @@ def _load_metu(*, group_pattern: str | None, known_classes: Sequence[str], **set
 
 
 def _require_sdnet2018(**ways: Any) -> None:
-    from crack_lightning.data import download as published
+    from crack_lightning.data.downloads import published as published
 
     published.check_dataset(published.SDNET2018, **ways)
 
 
 def _load_sdnet2018(*, known_classes: Sequence[str], **settings: Any) -> TileTable:
-    from crack_lightning.data import download as published
+    from crack_lightning.data.downloads import published as published
     from crack_lightning.data.sources import sdnet2018
 
     root = published.locate_dataset(published.SDNET2018, **_ways(settings))

@@ -6,10 +6,10 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING
 
-from crack_lightning.data.file_listing import folders_in, list_files
-from crack_lightning.data.layout import place_pictures
-from crack_lightning.data.sources.class_names import known_class, name_classes, names_class, order_classes
-from crack_lightning.data.sources.folders import (
+from crack_lightning.data.discovery.class_names import known_class, name_classes, names_class, order_classes
+from crack_lightning.data.discovery.file_listing import folders_in, list_files
+from crack_lightning.data.discovery.layout import place_pictures
+from crack_lightning.data.sources.tile_listing import (
     Tile,
     check_root,
     group_by_photo,
@@ -17,13 +17,13 @@ from crack_lightning.data.sources.folders import (
     make_table,
     no_images,
 )
-from crack_lightning.errors import DataError
+from crack_lightning.runtime.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from crack_lightning.data.file_listing import Listing
+    from crack_lightning.data.discovery.file_listing import Listing
     from crack_lightning.data.table import TileTable
 
 _log = logging.getLogger(__name__)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crack_lightning.data.decoding import UnreadableContentError, read_file
-from crack_lightning.data.mask_files import read_mask
-from crack_lightning.data.orientation import UPRIGHT, orientation_of, swaps_sides
+from crack_lightning.data.io.decoding import UnreadableContentError, read_file
+from crack_lightning.data.io.mask_files import read_mask
+from crack_lightning.data.io.orientation import UPRIGHT, orientation_of, swaps_sides
 from crack_lightning.data.sources.photo_cutting import read_photo
-from crack_lightning.errors import DataError
+from crack_lightning.runtime.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ def mask_turns(pairs: Sequence[tuple[Path, Path]], *, exif: str) -> tuple[list[i
 
     Args:
         pairs: N photos with their masks.
-        exif: ``auto``, ``applied`` or ``ignored``; see ``crack_lightning.data.masks.MaskRules``.
+        exif: ``auto``, ``applied`` or ``ignored``; see ``crack_lightning.data.io.masks.MaskRules``.
 
     Returns:
         N orientations, 1 for no turn, and what was assumed, in a sentence; empty where EXIF turns no photo.

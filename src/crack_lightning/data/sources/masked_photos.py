@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.cache_entries import cached_entry
-from crack_lightning.data.decoding import DECODING_VERSION, UnreadableContentError, read_file
-from crack_lightning.data.left_out import count_left_out
-from crack_lightning.data.progress import progress_bar
-from crack_lightning.data.sources.cut import CutTile, read_table, write_table
-from crack_lightning.data.sources.folders import (
+from crack_lightning.data.discovery.left_out import count_left_out
+from crack_lightning.data.io.decoding import DECODING_VERSION, UnreadableContentError, read_file
+from crack_lightning.data.scan.progress import progress_bar
+from crack_lightning.data.sources.mask_turns import mask_turns
+from crack_lightning.data.sources.photo_cutting import Seen, cut_photo
+from crack_lightning.data.sources.tile_cache import CutTile, read_table, write_table
+from crack_lightning.data.sources.tile_listing import (
     Tile,
     check_root,
     group_by_photo,
@@ -24,16 +25,15 @@ from crack_lightning.data.sources.folders import (
     no_images,
     unused,
 )
-from crack_lightning.data.sources.mask_turns import mask_turns
-from crack_lightning.data.sources.photo_cutting import Seen, cut_photo
-from crack_lightning.errors import DataError
-from crack_lightning.run_folder import write_text
+from crack_lightning.runtime.cache import cached_entry
+from crack_lightning.runtime.errors import DataError
+from crack_lightning.runtime.files.run_folder import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from crack_lightning.data.masks import MaskRules
+    from crack_lightning.data.io.masks import MaskRules
     from crack_lightning.data.table import TileTable
 
 log = logging.getLogger(__name__)

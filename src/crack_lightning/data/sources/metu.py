@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from crack_lightning.data.sources.class_names import CRACK, INTACT
-from crack_lightning.data.sources.folders import (
+from crack_lightning.data.discovery.class_names import CRACK, INTACT
+from crack_lightning.data.sources.tile_listing import (
     Tile,
     find_home,
     group_by_photo,
@@ -19,7 +19,7 @@ from crack_lightning.data.sources.folders import (
     no_images,
     unused,
 )
-from crack_lightning.errors import DataError
+from crack_lightning.runtime.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path

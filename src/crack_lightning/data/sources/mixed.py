@@ -11,7 +11,7 @@ import numpy as np
 
 from crack_lightning.data.columns import COLUMNS, missing_values
 from crack_lightning.data.table import TileTable
-from crack_lightning.errors import DataError
+from crack_lightning.runtime.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from crack_lightning.cache_entries import cached_entry
-from crack_lightning.data.decoding import decode_image
-from crack_lightning.data.painting import PAINTING_VERSION, paint_tile
-from crack_lightning.data.progress import progress_bar
-from crack_lightning.data.sources.cut import CutTile, read_table, write_table
-from crack_lightning.errors import DataError
+from crack_lightning.data.io.decoding import decode_image
+from crack_lightning.data.scan.progress import progress_bar
+from crack_lightning.data.sources.tile_cache import CutTile, read_table, write_table
+from crack_lightning.data.synthesis.painting import PAINTING_VERSION, paint_tile
+from crack_lightning.runtime.cache import cached_entry
+from crack_lightning.runtime.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from crack_lightning.data.decoding import UnreadableImageError, decode_image
-from crack_lightning.data.mask_files import read_mask, snap_to_declared
-from crack_lightning.data.masks import MaskRules, crack_width
-from crack_lightning.data.orientation import UPRIGHT, turn_upright
-from crack_lightning.data.sources.cut import CutTile
-from crack_lightning.errors import DataError
-from crack_lightning.paths import portable_name
+from crack_lightning.data.io.decoding import UnreadableImageError, decode_image
+from crack_lightning.data.io.mask_files import read_mask, snap_to_declared
+from crack_lightning.data.io.masks import MaskRules, crack_width
+from crack_lightning.data.io.orientation import UPRIGHT, turn_upright
+from crack_lightning.data.sources.tile_cache import CutTile
+from crack_lightning.runtime.errors import DataError
+from crack_lightning.runtime.files.paths import portable_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from crack_lightning.data.file_listing import folders_in
-from crack_lightning.data.sources.class_names import CRACK, INTACT, common_class
-from crack_lightning.data.sources.folders import (
+from crack_lightning.data.discovery.class_names import CRACK, INTACT, common_class
+from crack_lightning.data.discovery.file_listing import folders_in
+from crack_lightning.data.sources.tile_listing import (
     Tile,
     find_home,
     has_images,
@@ -20,7 +20,7 @@ from crack_lightning.data.sources.folders import (
     no_images,
     unused,
 )
-from crack_lightning.errors import DataError
+from crack_lightning.runtime.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,11 +16,11 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from crack_lightning.cache_entries import cached_entry, is_cached
-from crack_lightning.data.drawing import render_photos
-from crack_lightning.data.photos import DRAWING_VERSION, Tile
-from crack_lightning.data.sources.cut import CutTile, read_table, write_table
-from crack_lightning.errors import ConfigError, CrackLightningError
+from crack_lightning.data.sources.tile_cache import CutTile, read_table, write_table
+from crack_lightning.data.synthesis.render_pool import render_photos
+from crack_lightning.data.synthesis.scene import DRAWING_VERSION, Tile
+from crack_lightning.runtime.cache import cached_entry, is_cached
+from crack_lightning.runtime.errors import ConfigError, CrackLightningError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

@@ -1,0 +1,167 @@
+"""What a person types, and what Hydra's grammar takes: each turned into the other."""
+
+from __future__ import annotations
+
+import glob
+import re
+import shlex
+from typing import TYPE_CHECKING
+
+from crack_lightning.cli.typed_values import PLAIN_PATHS, as_override, exists, literal, typed_values
+from crack_lightning.runtime.errors import CrackLightningError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+MULTIRUN = frozenset({"-m", "--multirun"})
+CHECKPOINT_SUFFIXES = (".ckpt", ".pt", ".pth", ".safetensors", ".h5", ".keras", ".onnx", ".tflite")
+"""Of files that hold a network; those of other programs are refused when they are read."""
+
+
+def hydra_arguments(name: str, arguments: Sequence[str], *, keys: Collection[str] = ()) -> list[str]:
+    """Turn what a person types into what Hydra's grammar takes.
+
+    Flags move before overrides; plain paths become ``checkpoint=`` and ``source=``; paths are quoted, each of
+    several where there is ``-m``. After ``--`` all are plain paths.
+
+    Args:
+        name: The command.
+        arguments: Its arguments.
+        keys: First parts of the command's keys: ``data=x`` is an override also where a file has that name.
+
+    Returns:
+        The arguments for Hydra.
+
+    Raises:
+        CrackLightningError: For ``--experimental-rerun``, which would run what a file says, for a flag that
+            is none, for a path without text, and for plain paths that the command does not take.
+    """
+    flags: list[str] = []
+    overrides: list[str] = []
+    paths: list[str] = []
+    waiting = iter(arguments)
+    sweeps = not MULTIRUN.isdisjoint(arguments)
+    known = {*keys, "hydra"}
+    for argument in waiting:
+        if argument.startswith("--experimental-rerun"):
+            raise CrackLightningError(f"{argument}: refused, because it runs whatever the file says.")
+        if argument == "--":
+            paths += waiting
+        elif argument.startswith("-") and not _is_file_with_a_dash(argument):
+            _check_flag(argument)
+            flags.append(argument)
+            if argument in _FLAGS_WITH_VALUE:
+                flags.append(next(waiting, ""))
+        elif _is_override(argument, known, takes_paths=name in _TAKES_PATHS):
+            overrides.append(as_override(argument, sweeps=sweeps))
+        else:
+            paths.append(argument)
+    if any(override.startswith("resume=") for override in overrides):
+        overrides = [_of_moved_data(override) for override in overrides]
+    return [*flags, *overrides, *_path_overrides(name, paths)]
+
+
+def _of_moved_data(override: str) -> str:
+    """Let Hydra take the path of one of a resumed run's sources, which it does not know yet."""
+    return f"++{override}" if override.startswith("data.sources.") else override
+
+
+_TAKES_PATHS = ("predict", "audit", "compare")
+_OVERRIDE = re.compile(r"(?:[+]{0,2}([\w.:/@$-]+)=)|(?:~([\w.:@$-][\w.:/@$-]*)(?:=|\Z))")
+_FLAGS_WITH_VALUE = (
+    "--cfg",
+    "-c",
+    "--package",
+    "-p",
+    "--config-name",
+    "-cn",
+    "--config-dir",
+    "-cd",
+    "--info",
+    "-i",
+)
+_FLAGS = (
+    *_FLAGS_WITH_VALUE,
+    *("-h", "--help", *MULTIRUN, "-r", "--run", "--resolve", "--hydra-help"),
+    *("-sc", "--shell-completion"),
+)
+
+
+def _check_flag(argument: str) -> None:
+    """Refuse what Hydra would answer with its own usage."""
+    if argument == "-":
+        raise CrackLightningError(
+            "'-': files, folders or patterns are expected, got the standard input, which is not read; write "
+            "what comes from there into a file, and give its path."
+        )
+    flag, equals, value = argument.partition("=")
+    if flag in _FLAGS:
+        return
+    plain = f"{flag.lstrip('-')}={value if equals else '…'}"
+    raise CrackLightningError(
+        f"{argument}: no such flag; settings have no dashes, as in {plain}; see --help."
+    )
+
+
+def _is_file_with_a_dash(argument: str) -> bool:
+    return argument.partition("=")[0] not in _FLAGS and _leads_to_a_file(argument)
+
+
+def _is_override(argument: str, known: Collection[str], *, takes_paths: bool) -> bool:
+    """Tell an override from a path that has ``=`` or ``~`` in it."""
+    if (match := _OVERRIDE.match(argument)) is None:
+        return False
+    first = re.split(r"[.:/@]", match[1] or match[2], maxsplit=1)[0]
+    return not takes_paths or first in known or not _leads_to_a_file(argument)
+
+
+def _leads_to_a_file(path: str) -> bool:
+    """Say whether a path or pattern exists, or at least its folder whose name has the first ``=``."""
+    below = path.find("/", max(path.find("="), 0))
+    head = path if below < 1 or "=" not in path else path[:below]
+    return exists(path) or bool(glob.glob(head))  # noqa: PTH207  # a pattern may begin with a folder
+
+
+def _path_overrides(name: str, paths: list[str]) -> list[str]:
+    if not paths:
+        return []
+    if name == "audit":
+        if len(paths) > 1:
+            raise CrackLightningError(
+                f"audit: expected one folder, got {len(paths)}; audit one after the other."
+            )
+        return ["data=image_folder", f"data.root={literal(paths[0])}"]
+    if name == "compare":
+        return [f"runs=[{','.join(map(literal, paths))}]"]
+    if name != "predict":
+        example = "checkpoint=best.ckpt" if name == "evaluate" else "model=resnet18"
+        raise CrackLightningError(f"'{paths[0]}': expected key=value, as in {example}; see --help.")
+    checkpoints = [path for path in paths if path.lower().endswith(CHECKPOINT_SUFFIXES)]
+    if len(checkpoints) > 1:
+        raise CrackLightningError(
+            f"checkpoint: expected one, got {', '.join(checkpoints)}; predict with one after the other."
+        )
+    sources = [path for path in paths if path not in checkpoints]
+    found = [f"checkpoint={literal(path)}" for path in checkpoints]
+    return found + ([f"source=[{','.join(map(literal, sources))}]"] if sources else [])
+
+
+def shell_line(name: str, overrides: Sequence[str]) -> str:
+    """Return the line of a shell that gives a command these overrides; a list of paths as plain paths.
+
+    >>> as_typed("train", ["model=resnet18", "data.root='my tiles'"])
+    "python -m crack_lightning.train model=resnet18 'data.root=my tiles'"
+    >>> as_typed("compare", ["runs=['a sweep',b]"])
+    "python -m crack_lightning.compare 'a sweep' b"
+    """
+    plain: list[str] = []
+    for override in overrides:
+        key = override.partition("=")[0]
+        values = typed_values(override)
+        if values is None or (len(values) != 1 and key not in PLAIN_PATHS):
+            plain.append(override)
+        elif key in PLAIN_PATHS:
+            plain += (f"./{path}" if path.startswith("-") else path for path in values)
+        else:
+            plain.append(f"{key}={values[0]}")
+    return shlex.join(["python", "-m", f"crack_lightning.{name}", *plain])

@@ -1,0 +1,193 @@
+"""The one error boundary: finds a command by name, imports it then, and turns mistakes into sentences."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import sys
+import traceback
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, cast
+
+from crack_lightning.cli.arguments import MULTIRUN, hydra_arguments
+from crack_lightning.runtime.console import printable, tolerate_every_text
+from crack_lightning.runtime.errors import (
+    CrackLightningError,
+    FailedJobsError,
+    Interrupted,
+    is_disk_full,
+    nearest,
+)
+from crack_lightning.runtime.hardware import limit_omp_spin
+from crack_lightning.runtime.memory import lacks_memory, memory_sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from omegaconf import DictConfig
+
+    from crack_lightning.config.nodes.sweep import SweepConfig
+
+COMMANDS = {
+    "train": "fit a model, test its best checkpoint, write the report",
+    "evaluate": "report on a checkpoint over another set",
+    "predict": "say what a checkpoint sees in files",
+    "audit": "find twins, wrong labels and odd files in a set of tiles",
+    "compare": "put finished runs side by side, and say whether they differ",
+    "cache": "list what is kept between runs; 'cache clear' empties it",
+}
+HELP = frozenset({"-h", "--help"})
+OK, BUG, MISTAKE, FAILED_JOBS = 0, 1, 2, 3
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Args:
+        argv: The command's name and its overrides; the process's own by default.
+
+    Returns:
+        0 done · 1 our bug · 2 the user's mistake · 3 a sweep with failed jobs · 130 or 143 interrupted.
+    """
+    limit_omp_spin()
+    tolerate_every_text()
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in HELP:
+        print(_usage())
+        return OK if arguments else MISTAKE
+    name, *rest = arguments
+    if "--version" in arguments:
+        from crack_lightning import __version__
+
+        print(__version__)
+        return OK
+    return run_guarded(lambda: _dispatch(name, rest))
+
+
+def run_guarded(action: Callable[[], int]) -> int:
+    """Run an action; print one sentence for a mistake and a traceback for a bug.
+
+    Returns:
+        The action's own exit code, or the code of what went wrong.
+    """
+    try:
+        return action()
+    except CrackLightningError as error:
+        print(f"error: {printable(str(error))}", file=sys.stderr)
+        return FAILED_JOBS if isinstance(error, FailedJobsError) else MISTAKE
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except Interrupted as stop:
+        print(stop, file=sys.stderr)
+        return 128 + stop.signal_number
+    except Exception as error:  # noqa: BLE001  # the boundary: whatever else arrives here is ours
+        if sentence := _of_the_machine(error):
+            print(f"error: {sentence}", file=sys.stderr)
+            return MISTAKE
+        traceback.print_exc()
+        print(
+            "error: this is a fault of crack_lightning; please report it with the text above.",
+            file=sys.stderr,
+        )
+        return BUG
+
+
+def _of_the_machine(error: Exception) -> str | None:
+    """Return what to do where a disk or the memory is full, ``None`` where that is not what is wrong."""
+    if is_disk_full(error):
+        return f"outputs: {_no_room(cast('OSError', error))}"
+    if cause := lacks_memory(error):
+        lower = "close other programs, or lower data.batch_size, data.num_workers or model.image_size."
+        return memory_sentence(cause, lower)
+    return None
+
+
+def _no_room(error: OSError) -> str:
+    what = f"'{error.filename}'" if error.filename else "a file"
+    return (
+        f"cannot write {what} ({error.strerror}); make room and go on with train resume=<the run's folder>, "
+        "or set outputs=<folder on another disk>."
+    )
+
+
+def _dispatch(name: str, arguments: list[str]) -> int:
+    if name not in COMMANDS:
+        match = nearest(name, COMMANDS)
+        hint = f"did you mean {match}?" if match else f"expected one of {', '.join(COMMANDS)}."
+        raise CrackLightningError(f"no command '{name}'; {hint}")
+    command = importlib.import_module(f"crack_lightning.{name}")
+    if not hasattr(command, "SCHEMA"):
+        return int(command.run(arguments))
+    return _run_with_hydra(name, command, arguments)
+
+
+def _run_with_hydra(name: str, command: Any, arguments: list[str]) -> int:
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from crack_lightning.cli.help import help_heading, option_groups
+    from crack_lightning.config import conf_dir, register_schemas
+    from crack_lightning.config.error_messages import explain_error, require_options
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    register_schemas()
+    outcome: list[int | BaseException] = []
+
+    def task(composed: DictConfig) -> None:
+        try:
+            outcome.append(_run_composed(command, composed))
+        except BaseException as error:  # noqa: BLE001  # Hydra would print a line of its own
+            outcome.append(error)
+
+    groups = option_groups(name, conf=conf_dir())
+    given = hydra_arguments(name, arguments, keys={*groups, *(item.name for item in fields(command.SCHEMA))})
+    if not HELP.isdisjoint(given):
+        print(help_heading(name, COMMANDS[name], schema=command.SCHEMA, conf=conf_dir()))
+        given = ["--cfg", "job", *(argument for argument in given if argument not in HELP | MULTIRUN)]
+    elif not MULTIRUN.isdisjoint(given) and not {"--cfg", "-c", "--info", "-i"}.isdisjoint(given):
+        raise CrackLightningError("-m: --cfg and --info show one configuration; leave -m out.")
+    sys.argv = [f"crack-lightning {name}", *given]
+    try:
+        require_options(given, groups)
+        hydra.main(config_path=str(conf_dir()), config_name=name, version_base="1.3")(task)()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise CrackLightningError(explain_error(error, schema=command.SCHEMA, conf=conf_dir())) from error
+    ended = outcome[0] if outcome else OK
+    if isinstance(ended, BaseException):
+        raise ended
+    return ended
+
+
+def _run_composed(command: Any, composed: DictConfig) -> int:
+    """Run a command once on what Hydra composed; settings that only a sweep reads are refused."""
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    from crack_lightning.config.hydra_folders import chosen_run_folder
+
+    if "sweep" in composed:
+        launcher = str(HydraConfig.get().runtime.choices["hydra/launcher"])
+        cast("SweepConfig", OmegaConf.to_object(composed.sweep)).require_sweep(launcher=launcher)
+    hydra = HydraConfig.get()
+    folder = chosen_run_folder(
+        cast("DictConfig", hydra), resume=OmegaConf.select(composed, "resume", default=None)
+    )
+    typed = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+    return int(command.run(composed, overrides=typed, folder=folder))
+
+
+def _usage() -> str:
+    lines = [f"  {name:<10}{purpose}" for name, purpose in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: crack-lightning <command> [key=value …]",
+            "",
+            "commands:",
+            *lines,
+            "",
+            "<command> --help lists its keys.",
+        ]
+    )

@@ -1,0 +1,104 @@
+"""Values of overrides as a person types them: paths and other texts, quoted for Hydra's grammar."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crack_lightning.config.literals import escaped_references, quote, unescaped
+from crack_lightning.runtime.errors import CrackLightningError
+from crack_lightning.runtime.files.paths import PATH_KEYS, expanded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PLAIN_PATHS = ("source", "runs")
+_LIST_KEYS = (*PLAIN_PATHS, "data.masked.images", "data.masked.masks")
+_HYDRA_KEYS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
+_ONE_VALUE_KEYS = (*_HYDRA_KEYS, "resume", "sweep.resume", "outputs", "data.class_names")
+"""Of these a sweep takes one."""
+TEXT_KEYS = (*sorted(PATH_KEYS), *_LIST_KEYS[len(PLAIN_PATHS) :], *_HYDRA_KEYS, "data.class_names")
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
+_ITEM = re.compile(rf"\s*({_QUOTED.pattern}|[^,]+?)\s*(?:,|\Z)", re.DOTALL)
+_WORD = re.compile(r"(?!(?:null|true|false|nan|inf)\Z)(?:[A-Za-z_/]|\.{1,2}/)[A-Za-z0-9_./-]*", re.IGNORECASE)
+_CHOOSES = re.compile(r"(?:choice|glob|shuffle|sort)\(.*\)", re.DOTALL)
+
+
+def as_override(argument: str, *, sweeps: bool) -> str:
+    """Return ``key=value`` as Hydra's grammar takes it, the value of a path or text quoted.
+
+    ``null`` stays Hydra's where no file has that name; what is quoted already, or a list, stays what it is.
+
+    Args:
+        argument: What was typed.
+        sweeps: Whether commas part the values of several jobs.
+
+    Raises:
+        CrackLightningError: If a path is empty.
+    """
+    key, equals, value = argument.partition("=")
+    if not (is_text_key(key) and equals) or (value.casefold() == "null" and not exists(value)):
+        return argument
+    if not value:
+        raise CrackLightningError(f"{key}: a text is expected, got none; give {key}=…, or leave it out.")
+    name = _schema_key(key)
+    if name in _LIST_KEYS:
+        return f"{key}=[{','.join(_listed(value))}]"
+    if not sweeps or name in _ONE_VALUE_KEYS or exists(value) or _QUOTED.fullmatch(value):
+        return f"{key}={_text(value, name)}"
+    if _CHOOSES.fullmatch(value):
+        return argument
+    return f"{key}={','.join(item if _WORD.fullmatch(item) else _text(item) for item in _items(value))}"
+
+
+def typed_values(override: str) -> list[str] | None:
+    """Return the paths or the text that an override in Hydra's grammar holds, ``None`` where it has none."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    if not is_text_key(override.partition("=")[0]):
+        return None
+    parsed = OverridesParser.create().parse_override(override)
+    value = None if parsed.is_sweep_override() or parsed.is_delete() else parsed.value()
+    if isinstance(value, list):
+        return [unescaped(str(item)) for item in value]
+    return None if value is None else [unescaped(str(value))]
+
+
+def literal(path: str) -> str:
+    """Return a path in Hydra's grammar; ``???`` is one too, though OmegaConf's mark of what is missing."""
+    return quote("./???" if path == "???" else escaped_references(path))
+
+
+def is_text_key(key: str) -> bool:
+    """Say whether a key's value is a path or another text, also that of one of ``data.sources``."""
+    return _schema_key(key) in TEXT_KEYS
+
+
+def exists(path: str) -> bool:
+    """Say whether a path is that of a file or folder."""
+    try:
+        return Path(expanded(path)).exists()
+    except OSError:  # a grid of settings can be longer than a name may be
+        return False
+
+
+def _schema_key(key: str) -> str:
+    return re.sub(r"^data[.]sources[.][^.]+[.]", "data.", key.lstrip("+"))
+
+
+def _listed(value: str) -> Iterator[str]:
+    """Return the paths of a list, or the one path that a text is."""
+    if value.startswith("[") and value.endswith("]") and not exists(value):
+        return map(_text, _items(value[1:-1]))
+    return iter([_text(value)])
+
+
+def _items(value: str) -> list[str]:
+    return [match[1] for match in _ITEM.finditer(value)]
+
+
+def _text(value: str, key: str = "") -> str:
+    if _QUOTED.fullmatch(value) and not exists(value):
+        return value
+    return quote(value) if key in _HYDRA_KEYS else literal(value)

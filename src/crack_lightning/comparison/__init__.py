@@ -1,0 +1,1 @@
+"""Runs side by side: reading, aggregating, testing, the page."""

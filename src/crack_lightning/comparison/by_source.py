@@ -1,0 +1,70 @@
+"""What runs find on each source that they were tested on: training by tested source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from crack_lightning.runtime.files.csv_files import write_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from crack_lightning.comparison.run_results import RunResult
+
+FIGURES = ("auroc", "balanced_accuracy", "accuracy")
+_TRAINED_ON = "data.train_sources"
+
+
+def by_source_table(runs: Sequence[RunResult], differing: Sequence[str]) -> dict[str, Any]:
+    """Put the figures of runs on each tested source side by side.
+
+    Args:
+        runs: In the order of the rows.
+        differing: Keys of the settings that are not the same in all.
+
+    Returns:
+        ``sources`` (all that were tested), ``varied`` (the settings that differ, but for the sources trained
+        on), and ``rows``, one a run that several sources were for: ``run``, ``trained_on``, ``settings`` and
+        ``tested``, by source the number of ``tiles`` and of each of ``FIGURES`` the ``value``, ``low`` and
+        ``high``, each ``None`` where it has none.
+    """
+    varied = [key for key in differing if key != _TRAINED_ON]
+    rows = [
+        {
+            "run": run.name,
+            "trained_on": " + ".join(run.trained_on),
+            "settings": {key: run.settings.get(key) for key in varied},
+            "tested": {source: _tested(run, found) for source, found in run.sources.items()},
+        }
+        for run in runs
+        if run.sources
+    ]
+    sources = dict.fromkeys(source for row in rows for source in row["tested"])
+    return {"sources": list(sources), "varied": varied, "rows": rows}
+
+
+def _tested(run: RunResult, found: Mapping[str, Any]) -> dict[str, Any]:
+    ranked = run.positive_class if len(run.class_names) == 2 and run.positive_class else "macro"
+    figures = {}
+    for name in FIGURES:
+        key = f"auroc_{ranked}" if name == "auroc" else name
+        limits = found["intervals"].get(key, {})
+        value = found["metrics"][key]
+        figures[name] = {"value": value, "low": limits.get("low"), "high": limits.get("high")}
+    return {"tiles": found["metrics"]["tiles"], **figures}
+
+
+def write_by_source(table: Mapping[str, Any], path: Path) -> None:
+    """Write a row a run and tested source as CSV."""
+    ends = [(name, end) for name in FIGURES for end in ("value", "low", "high")]
+    named = [name if end == "value" else f"{name}_{end}" for name, end in ends]
+    rows = (
+        [
+            *(row["run"], *row["settings"].values(), row["trained_on"], source, tested["tiles"]),
+            *(tested[name][end] for name, end in ends),
+        ]
+        for row in table["rows"]
+        for source, tested in row["tested"].items()
+    )
+    write_table(path, ["run", *table["varied"], "trained_on", "tested_on", "tiles", *named], rows)

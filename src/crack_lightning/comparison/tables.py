@@ -1,0 +1,85 @@
+"""The console tables of a comparison."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from crack_lightning.comparison.by_source import FIGURES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_APART = 4
+
+
+def comparison_table(contents: Mapping[str, Any]) -> Group:
+    """Return what the console shows of a comparison: a row a run, the reference, and what was not tested."""
+    table = Table(title=Text(contents["title"]), title_justify="left")
+    shown = contents["differing"] if len(contents["differing"]) <= _APART else []
+    for name in ("run", *shown):
+        table.add_column(name, overflow="fold")
+    for name in ("accuracy", "95 % interval", "p to the reference", "seconds", "parameters", "tiles/s"):
+        table.add_column(name, justify="right", overflow="fold")
+    tests = {row["run"]: row for row in contents["tests"]}
+    for part in (contents["pooled"], contents["runs"]):
+        for row in part:
+            table.add_row(*_cells(row, shown, tests.get(row["run"], {})))
+        table.add_section()
+    told = {f"Reference: {contents['reference']['run']}, chosen by {contents['chosen_by']}.": None}
+    told |= {f"{row['untested']}.": None for row in contents["tests"] if "untested" in row}
+    return Group(table, *map(Text, told), *by_source(contents["transfer"]))
+
+
+def by_source(transfer: Mapping[str, Any]) -> list[Table]:
+    """Build the console table of figures by test source, one row per run and source, if there are any."""
+    if not transfer["rows"]:
+        return []
+    table = Table(title=Text("By tested source"), title_justify="left")
+    shown = transfer["varied"] if len(transfer["varied"]) <= _APART else []
+    for name in ("run", *shown, "trained on", "tested on"):
+        table.add_column(name, overflow="fold")
+    for name in ("tiles", "AUROC", "balanced accuracy", "accuracy"):
+        table.add_column(name, justify="right", overflow="fold")
+    for row in transfer["rows"]:
+        told = [row["run"], *(str(row["settings"][key]) for key in shown), row["trained_on"]]
+        for source, tested in row["tested"].items():
+            figures = [format_interval(tested[name], share=name != "auroc") for name in FIGURES]
+            table.add_row(*map(Text, [*told, source, f"{tested['tiles']:,}", *figures]))
+        table.add_section()
+    return [table]
+
+
+def format_interval(figure: Mapping[str, Any], *, share: bool) -> str:
+    """Format a figure with its interval: a share in per cent, else a number.
+
+    >>> with_limits({"value": 0.9, "low": 0.851, "high": 0.95}, share=True)
+    '90.00 % (85.10 to 95.00)'
+    >>> with_limits({"value": 0.9, "low": None, "high": None}, share=False)
+    '0.9000'
+    """
+    value, low, high = figure["value"], figure["low"], figure["high"]
+    if value is None:
+        return "-"
+    factor, form, unit = (100, ".2f", " %") if share else (1, ".4f", "")
+    known = low is not None and high is not None
+    limits = f" ({factor * low:{form}} to {factor * high:{form}})" if known else ""
+    return f"{factor * value:{form}}{unit}{limits}"
+
+
+def _cells(row: Mapping[str, Any], shown: Sequence[str], test: Mapping[str, Any]) -> list[Text]:
+    limits, speed = row["intervals"].get("accuracy"), row["tiles_per_second"]
+    cells = [
+        row["run"],
+        *(str(row["settings"][key]) for key in shown),
+        f"{row['metrics']['accuracy']:.2%}",
+        f"{limits['low']:.2%} to {limits['high']:.2%}" if limits else "-",
+        f"{test['p_adjusted']:.3f}" if "p_adjusted" in test else "-",
+        f"{row['seconds']:.0f}",
+        f"{row['parameters']:,}",
+        "-" if speed is None else f"{speed:,.0f}",
+    ]
+    return [Text(cell) for cell in cells]

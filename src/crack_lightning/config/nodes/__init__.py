@@ -1,0 +1,1 @@
+"""One dataclass a node of the configuration."""

@@ -1,0 +1,240 @@
+"""The schema of ``train``: every node, and the rules between them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from crack_lightning.config.nodes.augmentation import AugmentationConfig
+from crack_lightning.config.nodes.data import DataConfig
+from crack_lightning.config.nodes.evaluation import EvaluationConfig
+from crack_lightning.config.nodes.model import PLAIN_CNN, ModelConfig
+from crack_lightning.config.nodes.optimizer import OptimizerConfig, SchedulerConfig
+from crack_lightning.config.nodes.recipe import RecipeConfig
+from crack_lightning.config.nodes.sweep import SweepConfig
+from crack_lightning.config.nodes.trainer import TrainerConfig, default_epochs
+from crack_lightning.config.validators import require_seed, unused_keys
+from crack_lightning.runtime.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PRETRAINED_LR = 3e-3
+STAGED_LR = 3e-4
+PROBE_EPOCHS = 200
+_TENSORBOARD = (
+    "pytorch_lightning.loggers.TensorBoardLogger",
+    "pytorch_lightning.loggers.tensorboard.TensorBoardLogger",
+)
+
+
+@dataclass
+class TrainConfig:
+    """``train``: fit, test the best checkpoint, report.
+
+    Attributes:
+        seed: Weights, order and augmentation.
+        outputs: Folder of all runs.
+        resume: A run's folder to go on with instead of making a new one.
+        progress: Show progress bars.
+        plugins: The user's own modules, imported before anything is built.
+        sweep: What ``-m`` does with its jobs; a run without it reads none of it.
+    """
+
+    seed: int = 0
+    outputs: str = "outputs"
+    resume: str | None = None
+    progress: bool = True
+    plugins: list[str] = field(default_factory=list)
+    data: DataConfig = field(default_factory=DataConfig)
+    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    recipe: RecipeConfig = field(default_factory=RecipeConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
+    trainer: TrainerConfig = field(default_factory=TrainerConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    sweep: SweepConfig = field(default_factory=SweepConfig)
+    callbacks: dict[str, Any] = field(default_factory=dict)
+    logger: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        require_seed("seed", self.seed)
+
+    @property
+    def learning_rate(self) -> float:
+        """``optimizer.lr``, or what suits the network and what it has learnt before."""
+        if self.optimizer.lr is not None:
+            return self.optimizer.lr
+        if self.recipe.name == "probe_then_finetune":
+            return STAGED_LR
+        return self.model.scratch_lr if self.from_scratch else PRETRAINED_LR
+
+    @property
+    def from_scratch(self) -> bool:
+        """Whether the network starts from random weights and learns all of them alike."""
+        return self.recipe.name == "scratch" and self.model.weights == "none"
+
+    @property
+    def allows_local_head(self) -> bool:
+        """Whether a local head could be trained, as far as the settings tell."""
+        return not (self._fits_on_features or self._shares_tiles or self.model.name == PLAIN_CNN)
+
+    @property
+    def _may_be_local(self) -> bool:
+        return self.model.head == "local" or (self.model.head == "auto" and self.allows_local_head)
+
+    @property
+    def _fits_on_features(self) -> bool:
+        return self.recipe.name in ("probe", "probe_then_finetune")
+
+    @property
+    def _shares_tiles(self) -> bool:
+        return self.augmentation.mixup_alpha > 0 or self.augmentation.cutmix_alpha > 0
+
+    def epochs_for(self, num_train_tiles: int) -> int:
+        """Return ``trainer.max_epochs``, or what suits the recipe and the number of training tiles."""
+        if self.recipe.name == "probe":
+            return self.head_iterations
+        return self.trainer.max_epochs or default_epochs(num_train_tiles, len(self.recipe.sizes))
+
+    @property
+    def head_iterations(self) -> int:
+        """Steps of L-BFGS at the most that fit a head on features."""
+        chosen = self.trainer.max_epochs if self.recipe.name == "probe" else None
+        return chosen or PROBE_EPOCHS
+
+    def problems(self) -> list[str]:
+        """List every contradiction between the nodes."""
+        found = [*self.data.problems(), *self.recipe.problems(), *self.trainer.problems()]
+        if self.recipe.name == "probe":
+            found += self._probe_problems()
+        found += self._sizes_problems()
+        found += self._head_problems()
+        found += self.sharing_problems()
+        if self._shares_tiles and self.recipe.loss.name == "focal":
+            found.append(
+                "recipe.loss.name: focal needs whole labels, and MixUp or CutMix shares them; "
+                "use recipe.loss.name=cross_entropy, or set both alphas of augmentation to 0."
+            )
+        return found
+
+    def require_read(self, overrides: Sequence[str]) -> None:
+        """Refuse a typed key that is not read; that an option of ``model`` sets it is no mistake.
+
+        Args:
+            overrides: What the user typed, ``key=value`` each.
+
+        Raises:
+            ConfigError: If there is one.
+        """
+        typed = {override.lstrip("+").partition("=")[0] for override in overrides}
+        if "model.scratch_lr" in typed and not self.from_scratch:
+            raise ConfigError(
+                "model.scratch_lr: it is for random weights that all learn alike, got "
+                f"{self.model.scratch_lr} with recipe={self.recipe.name} and "
+                f"model.weights={self.model.weights}; leave it out, or set optimizer.lr."
+            )
+
+    def sharing_problems(self) -> list[str]:
+        """List why ``trainer.devices`` cannot share the training out."""
+        devices, found = self.trainer.devices, []
+        if devices == 1:
+            return []
+        if self.recipe.name == "probe":
+            found.append(
+                "trainer.devices: recipe=probe has no steps to share, its features are computed once; leave "
+                "it out, or use another recipe."
+            )
+        if devices is not None and self.data.batch_size % devices:
+            found.append(
+                f"data.batch_size: expected a multiple of trainer.devices={devices}, which share a batch, "
+                f"got {self.data.batch_size}; set {-(-self.data.batch_size // devices) * devices}."
+            )
+        found += [
+            f"callbacks.{name}: {target} tries batches in one process, and trainer.devices shares them out; "
+            "leave one of them out."
+            for name, node in self.callbacks.items()
+            if (target := _target(node)).endswith(("BatchSizeFinder", "LearningRateFinder"))
+        ]
+        return found
+
+    def _sizes_problems(self) -> list[str]:
+        """List why training could not go through ``recipe.sizes`` to its end."""
+        sizes, last, epochs = self.recipe.sizes, self.model.image_size, self.trainer.max_epochs
+        found = []
+        if sizes and max(sizes) > last:
+            found.append(
+                f"recipe.sizes: expected sides up to model.image_size={last} pixels, got {sizes}; "
+                "tiles are shrunk, never made larger."
+            )
+        elif sizes and sizes[-1] != last and not self._may_be_local:
+            found.append(
+                f"recipe.sizes: expected sides that end with model.image_size={last} pixels, got {sizes}; "
+                "only a local head answers larger tiles than it learnt from."
+            )
+        if epochs is not None and epochs < len(sizes):
+            found.append(
+                f"trainer.max_epochs: recipe.sizes has {len(sizes)} sizes, an epoch each at the least, "
+                f"got {epochs}; set {len(sizes)} or more."
+            )
+        return found
+
+    def _head_problems(self) -> list[str]:
+        """List what does not go with the head, and what needs another one."""
+        found = []
+        if self.recipe.name in ("frozen", "probe") and self.model.weights == "none":
+            found.append(
+                f"recipe.name: {self.recipe.name} leaves the backbone as it is, and model.weights=none are "
+                "random; set model.weights=imagenet or a path."
+            )
+        if not self._may_be_local:
+            by = f"model.head={self.model.head} here"
+            found += unused_keys(self.recipe.loss, "recipe.loss", ("cells",), by=by)
+            return found + unused_keys(self.model, "model", ("strongest_cells",), by=by)
+        if self.model.head == "auto":
+            return found
+        if self._fits_on_features:
+            found.append(
+                f"recipe.name: {self.recipe.name} fits a pooled head on features, and model.head=local is "
+                "trained step by step; use recipe=frozen, or recipe=finetune."
+            )
+        if self._shares_tiles:
+            found.append(
+                "augmentation: MixUp and CutMix share a tile among classes, and model.head=local tells where "
+                "the crack is; set mixup_alpha and cutmix_alpha to 0."
+            )
+        return found
+
+    def _probe_problems(self) -> list[str]:
+        """List what a recipe without a training loop does not read."""
+        found = [
+            problem
+            for node, prefix, keys in (
+                (self.optimizer, "optimizer", [item.name for item in fields(self.optimizer)]),
+                (self.scheduler, "scheduler", [item.name for item in fields(self.scheduler)]),
+                (self.model, "model", ("drop_rate", "drop_path_rate")),
+                (self.data, "data", ("sampler", "mix")),
+                (self.trainer, "trainer", ("compile", "monitor", "checkpoint_every")),
+                (self.augmentation, "augmentation", ("mixup_alpha", "cutmix_alpha", "paint")),
+            )
+            for problem in unused_keys(node, prefix, keys, by="recipe=probe")
+        ]
+        if any(self.callbacks.values()):
+            found.append("callbacks: recipe=probe has no steps to call them at; leave it out.")
+        found += [
+            f"logger.{name}: recipe=probe has no curves to log, and gives its figures to TensorBoardLogger "
+            f"without arguments alone, got {node}; leave it out."
+            for name, node in self.logger.items()
+            if node and node not in ({"_target_": target} for target in _TENSORBOARD)
+        ]
+        if bool(self.recipe.views) != (self.augmentation != AugmentationConfig()):
+            found.append(
+                "recipe.views: views are what augmentation makes of a tile; set both, for example "
+                "recipe.views=4 augmentation=light, or neither."
+            )
+        return found
+
+
+def _target(node: Any) -> str:
+    return str(node.get("_target_", "")) if isinstance(node, dict) else ""

@@ -1,0 +1,184 @@
+"""From folder names to classes: what is certain is mapped, what is not is asked."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import unicodedata
+from typing import TYPE_CHECKING
+
+from crack_lightning.runtime.errors import ConfigError, DataError
+from crack_lightning.runtime.files.paths import same_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+CRACK, INTACT = "crack", "intact"
+
+_COMMON_NAMES = {
+    CRACK: "positive pos crack cracks cracked withcrack withcracks cd cw cp",
+    INTACT: (
+        "negative neg intact uncracked uncrack nocrack nocracks noncrack noncracks noncracked notcracked "
+        "crackfree withoutcrack withoutcracks background normal undamaged sound ud uw up"
+    ),
+}
+_CLASS_BY_NAME = {name: class_name for class_name, names in _COMMON_NAMES.items() for name in names.split()}
+
+
+def common_class(folder: str) -> str | None:
+    """Return the class that a folder's name commonly stands for, ``None`` where it is not certain.
+
+    Examples:
+        >>> common_class("Non-Crack"), common_class("CD"), common_class("wall")
+        ('intact', 'crack', None)
+    """
+    return _CLASS_BY_NAME.get("".join(filter(str.isalnum, folder.casefold())))
+
+
+def known_class(folder: str, known_classes: Sequence[str]) -> str | None:
+    """Return the class of a model that a folder's name stands for, ``None`` where it is not certain.
+
+    Examples:
+        >>> known_class("Positive", ["intact", "crack"]), known_class("Spall", ["crack", "spall"])
+        ('crack', 'spall')
+        >>> known_class("wall", ["intact", "crack"])
+    """
+    spelling = {name.casefold(): name for name in known_classes}
+    common = common_class(folder)
+    return spelling.get(folder.casefold(), common if common in known_classes else None)
+
+
+def name_classes(
+    folders: Sequence[str],
+    *,
+    class_names: Mapping[str, str] | None,
+    positive_class: str,
+    known_classes: Sequence[str] = (),
+) -> dict[str, str]:
+    """Map class folders to classes.
+
+    Folders whose names all stand for classes of a given model become these. Two folders that are a common
+    pair become ``crack`` and ``intact``. Otherwise folders keep their names; of two, one must then be the
+    positive class.
+
+    Args:
+        folders: Names of the folders that hold images.
+        class_names: What the user said, class by folder; ``None`` to go by the names.
+        positive_class: The class that means "crack".
+        known_classes: The classes of the model that is to be tested on the folders, if there is one.
+
+    Returns:
+        Class by folder, in the order of ``folders``.
+
+    Raises:
+        ConfigError: If ``class_names`` does not fit the folders, or neither of its two classes is positive.
+        DataError: If two folders do not say which is which.
+    """
+    if class_names is not None:
+        class_names = _as_on_disk(folders, class_names)
+        return _as_told(folders, class_names, positive_class, of_model=bool(known_classes))
+    of_model = {folder: name for folder in folders if (name := known_class(folder, known_classes))}
+    if len(of_model) == len(folders):
+        return of_model
+    spelled = _one_spelling(folders, positive_class)
+    classes = set(spelled.values())
+    if len(classes) != 2:
+        return spelled
+    common = {folder: name for folder in folders if (name := common_class(folder)) is not None}
+    if len(common) == len(folders) and set(common.values()) == {CRACK, INTACT} >= {positive_class}:
+        return common
+    if positive_class not in classes:
+        first, second = sorted(classes)
+        advised = class_names_override({first: positive_class, second: INTACT})
+        raise DataError(
+            f"data.root: it is not certain which of the folders '{first}' and '{second}' "
+            f"means '{positive_class}'. Set {advised}, or the other way round."
+        )
+    return spelled
+
+
+def names_class(
+    folder: str,
+    *,
+    class_names: Mapping[str, str] | None,
+    positive_class: str,
+    known_classes: Sequence[str] = (),
+) -> bool:
+    """Return whether a folder's name is known to be that of a class; arguments as for ``name_classes``."""
+    if class_names is not None:
+        return same_name(folder) in map(same_name, class_names)
+    named = common_class(folder) is not None or same_name(folder) == same_name(positive_class)
+    return named or known_class(folder, known_classes) is not None
+
+
+def class_names_override(classes: Mapping[str, str]) -> str:
+    """Return what a person types in a shell to give each folder its class.
+
+    Examples:
+        >>> print(class_names_override({"No Crack": "intact", "2: wide": "crack"}))
+        'data.class_names={No Crack: intact, "2: wide": crack}'
+    """
+    pairs = ", ".join(f"{_unmistakable(folder)}: {name}" for folder, name in classes.items())
+    return shlex.quote(f"data.class_names={{{pairs}}}")
+
+
+def _unmistakable(folder: str) -> str:
+    if not re.search(r"""[:'"]|^\s|\s$""", folder):
+        return folder
+    return f"'{folder}'" if '"' in folder else f'"{folder}"'
+
+
+def order_classes(classes: Sequence[str], positive_class: str) -> tuple[tuple[str, ...], str | None]:
+    """Return the classes by index, of two the positive last, and the positive one if it is among them."""
+    names = sorted(set(classes))
+    if len(names) == 2:
+        names.sort(key=lambda name: name == positive_class)
+    return tuple(names), positive_class if positive_class in names else None
+
+
+def _one_spelling(folders: Sequence[str], positive_class: str) -> dict[str, str]:
+    spelling = {same_name(positive_class): positive_class}
+    return {folder: spelling.setdefault(same_name(folder), folder) for folder in folders}
+
+
+def _as_on_disk(folders: Sequence[str], class_names: Mapping[str, str]) -> dict[str, str]:
+    """Name folders as they are on the disk, of which two may differ in Unicode's normal form only.
+
+    Failing that, in case: of a folder ``true`` YAML makes ``True``.
+    """
+    exact = {_composed(folder): name for folder, name in class_names.items()}
+    alike = {same_name(folder): name for folder, name in class_names.items()}
+    there = {
+        folder: exact.get(_composed(folder), alike.get(same_name(folder), ""))
+        for folder in folders
+        if same_name(folder) in alike
+    }
+    found = set(map(same_name, there))
+    return there | {key: name for key, name in class_names.items() if same_name(key) not in found}
+
+
+def _composed(name: str) -> str:
+    """Return a name with its accents composed; a zip archive from a Mac has them apart."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _as_told(
+    folders: Sequence[str], class_names: Mapping[str, str], positive_class: str, *, of_model: bool
+) -> dict[str, str]:
+    listed = ", ".join(f"'{folder}'" for folder in folders)
+    for folder in class_names:
+        if folder not in folders and not of_model:
+            raise ConfigError(f"data.class_names: no folder '{folder}' with images; expected {listed}.")
+    for folder in folders:
+        if folder not in class_names:
+            raise ConfigError(
+                f"data.class_names: the folder '{folder}' is missing; name a class for each of {listed}."
+            )
+    told = {folder: class_names[folder] for folder in folders}
+    classes = sorted(set(told.values()))
+    if len(classes) == 2 and positive_class not in classes and not of_model:
+        raise ConfigError(
+            f"data.positive_class: '{positive_class}' is neither '{classes[0]}' nor '{classes[1]}'; "
+            "set it to the one that means a crack."
+        )
+    return told

@@ -1,0 +1,1 @@
+"""Tiles that must share a split: near-duplicates, and the tiles of one photo."""

@@ -1,0 +1,170 @@
+"""Groups of tiles that must share a split: one photo, identical files, near-duplicates."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from crack_lightning.data.grouping.filename_order import enclosed_name_pairs
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from crack_lightning.data.table import TileTable
+
+LARGEST_SHARE = 0.05
+"""Largest share of all tiles in a group that was recovered from file names."""
+
+
+class PhotoClues(NamedTuple):
+    """Evidence that tiles were cut from one photo.
+
+    Attributes:
+        touching: Pairs of adjacent tiles, int64 ``(P, 2)``.
+        continuing: Pairs of neighbouring names with similar image statistics, int64 ``(Q, 2)``.
+        distance: Distance of the image statistics of each such pair, float ``(Q,)``.
+    """
+
+    touching: NDArray[np.int64]
+    continuing: NDArray[np.int64]
+    distance: NDArray[np.float32]
+
+
+def merge_groups(table: TileTable, *, twins: NDArray[np.int64], clues: PhotoClues | None) -> TileTable:
+    """Merge tiles into groups that share a photo, a near-duplicate, an edge, or consecutive names.
+
+    A tile with an adjacent one is grouped by adjacency alone, and so is one whose name is enclosed by those
+    of such a photo (:func:`~crack_lightning.data.grouping.filename_order.enclosed_name_pairs`). Links by
+    consecutive names alone may chain: no such group may exceed ``LARGEST_SHARE`` of the tiles
+    (:func:`_bounded_single_linkage`).
+
+    Args:
+        table: N tiles, ``sha256`` filled in.
+        twins: Pairs of near-duplicates by row, int64 ``(P, 2)``; identical files need not be among them.
+        clues: Evidence of photos that the source does not name; ``None`` to recover none.
+
+    Returns:
+        The table with merged ``group`` (named after its first photo by name, else after its first tile) and
+        two columns in ``extra``: ``twins``, the first name in each tile's set of near-duplicates, and
+        ``group_from``, the origin of the group: ``source``, ``recovery`` (from pixels and names) or
+        ``twins``; each str ``(N,)``, empty for a tile without a group.
+    """
+    same = [twins, _same(table.sha256)]
+    known = joined = _components(len(table), [*same, _same(table.group)])
+    of_source = np.isin(known, known[table.group != ""])
+    if clues is not None:
+        joined = _recovered(table, [*same, _same(table.group)], clues, of_source)
+        of_source = np.isin(joined, joined[of_source])
+    sets = np.unique(np.stack([joined, known]), axis=1)[0]
+    recovered = (np.bincount(sets)[joined] > 1) & ~of_source
+    last = "\uffff"  # sorts after every name
+    photo = _named(joined, np.where(table.group == "", last, table.group), alone=None)
+    group = np.where(photo == last, _named(joined, table.name, alone=""), photo)
+    origin = np.select([of_source, recovered, group != ""], ["source", "recovery", "twins"], "")
+    named = _named(_components(len(table), same), table.name, alone="")
+    return replace(table, group=group, extra=table.extra | {"twins": named, "group_from": origin})
+
+
+def _recovered(
+    table: TileTable, edges: list[NDArray[np.int64]], clues: PhotoClues, of_source: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return photo numbers of N tiles from the source and the evidence, int64 ``(N,)``."""
+    touching = clues.touching[~of_source[clues.touching].all(axis=1)]
+    photo = _components(len(table), [*edges, touching])
+    alone = len(table) + np.arange(len(table))
+    photo = np.where(np.isin(photo, photo[touching]), photo, alone)
+    enclosed = enclosed_name_pairs(table.path, photo)
+    enclosed = enclosed[~of_source[enclosed].any(axis=1)]
+    certain = _components(len(table), [*edges, touching, enclosed])
+    placed = of_source | np.isin(certain, certain[touching])
+    free = ~placed[clues.continuing].any(axis=1)
+    limit = int(LARGEST_SHARE * len(table))
+    return _bounded_single_linkage(certain, clues.continuing[free], clues.distance[free], limit=limit)
+
+
+def has_known_photo(table: TileTable) -> NDArray[np.bool_]:
+    """Return whether each tile's group is a photo and not only a set of near-duplicates, bool ``(N,)``."""
+    known: NDArray[np.bool_] = table.group != ""
+    return known & (table.extra["group_from"] != "twins") if "group_from" in table.extra else known
+
+
+def leaked_pairs(table: TileTable) -> int:
+    """Return the number of pairs of identical files or near-duplicates in different splits."""
+    keys = _content(table)
+    decided = (keys != "") & (table.split != "")
+    of_set = _counts(keys[decided])
+    of_side = _counts(np.char.add(np.char.add(keys[decided], "\0"), table.split[decided]))
+    return int(_pairs_within(of_set) - _pairs_within(of_side))
+
+
+def has_near_duplicate_in(table: TileTable, split: str) -> NDArray[np.bool_]:
+    """Return whether an identical file or a near-duplicate of each tile is in a split, bool ``(N,)``."""
+    keys = _content(table)
+    there = np.unique(keys[table.split == split])
+    return np.asarray(np.isin(keys, there[there != ""]) & (table.split != split), np.bool_)
+
+
+def _content(table: TileTable) -> NDArray[np.str_]:
+    """Return the key of each tile's content: its set of near-duplicates, else its digest, else empty."""
+    twins = table.extra.get("twins", np.full(len(table), ""))
+    return np.where(twins == "", table.sha256, twins).astype(np.str_)
+
+
+def _same(names: NDArray[np.str_]) -> NDArray[np.int64]:
+    """Return a chain of pairs through the rows of each name, empty names left out, int64 ``(P, 2)``."""
+    order = np.argsort(names, kind="stable")
+    one, other = order[:-1], order[1:]
+    equal = (names[one] == names[other]) & (names[one] != "")
+    return np.stack([one[equal], other[equal]], axis=1).astype(np.int64)
+
+
+def _components(number: int, edges: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    one, other = np.concatenate(edges).T
+    graph = coo_array((np.ones(len(one), np.bool_), (one, other)), shape=(number, number))
+    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
+
+
+def _bounded_single_linkage(
+    unit: NDArray[np.int64], pairs: NDArray[np.int64], distance: NDArray[np.float32], *, limit: int
+) -> NDArray[np.int64]:
+    """Merge units by their nearest pairs first, skipping merges of over ``limit`` tiles.
+
+    This is single linkage by Kruskal's algorithm (Gower and Ross, "Minimum Spanning Trees and Single Linkage
+    Cluster Analysis", 1969) with a bound; a unit is never divided.
+    """
+    parent, size = np.arange(unit.max(initial=-1) + 1).tolist(), np.bincount(unit).tolist()
+
+    def root(node: int) -> int:
+        while parent[node] != node:
+            parent[node] = node = parent[parent[node]]
+        return node
+
+    for one, other in unit[pairs[np.argsort(distance, kind="stable")]].tolist():
+        first, second = root(one), root(other)
+        if first != second and size[first] + size[second] <= limit:
+            parent[second] = first
+            size[first] += size[second]
+    roots = np.array([root(node) for node in unit.tolist()], np.int64)
+    return np.asarray(np.unique(roots, return_inverse=True)[1], np.int64)
+
+
+def _named(component: NDArray[np.int64], names: NDArray[np.str_], *, alone: str | None) -> NDArray[np.str_]:
+    """Return the first name of each row's component; that of a component of one row is ``alone`` if given."""
+    order = np.lexsort((names, component))
+    first = order[np.unique(component[order], return_index=True)[1]]
+    named = names[first][component]
+    if alone is None:
+        return named
+    return np.where(np.bincount(component)[component] > 1, named, alone)
+
+
+def _counts(keys: NDArray[np.str_]) -> NDArray[np.int64]:
+    return np.unique(keys, return_counts=True)[1].astype(np.int64)
+
+
+def _pairs_within(counts: NDArray[np.int64]) -> int:
+    return int((counts * (counts - 1) // 2).sum())

@@ -1,0 +1,236 @@
+"""One picture file to upright RGB, or a reason why not."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from crack_lightning.data.io.formats import PILLOW_FORMATS, RAW_ADVICE, describe_content, suffix_problem
+from crack_lightning.data.io.jpeg import DamagedJpegError, decode_jpeg, read_header
+from crack_lightning.data.io.orientation import orientation_in, orientation_of, turn_upright
+from crack_lightning.data.io.tiff_tags import tag_bytes
+from crack_lightning.runtime.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+DECODING_VERSION = 2
+"""Raise this whenever other files are refused, or their pixels change: the cache is then filled anew."""
+
+MAX_PIXELS = 89_478_485
+"""Most pixels of one picture: where Pillow begins to suspect a decompression bomb."""
+
+_MAX_BYTES = 2**30
+_LASTING = (errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR)
+_DNG_VERSION_TAG = 50706
+
+
+class UnreadableImageError(DataError):
+    """A file that does not decode to a picture.
+
+    Attributes:
+        reason: What is wrong with it and what to do, without the file's name.
+        of_content: Whether its bytes or its name are at fault, so that another try gives the same.
+    """
+
+    reason: str = ""
+    of_content: bool = True
+
+    @classmethod
+    def about(cls, path: Path, problem: UnreadableContentError | str) -> Self:
+        """Compose the sentence; one argument alone makes the error, so that it survives worker processes."""
+        name = os.fsencode(path).decode("utf-8", "backslashreplace")
+        hint = "Mend or remove the file, or set data.on_unreadable=skip."
+        if isinstance(problem, FailedAccessError):
+            hint = "Mend what keeps it from being read and run again, or set data.on_unreadable=skip."
+        error = cls(f"data.root: cannot read '{name}': {problem}. {hint}")
+        error.reason = str(problem)
+        error.of_content = not isinstance(problem, FailedAccessError)
+        return error
+
+
+class UnreadableContentError(Exception):
+    """A reason on its way to the file's name."""
+
+
+class FailedAccessError(UnreadableContentError):
+    """Not the file is at fault, as far as is known, but its way here: disk, network, memory, permissions."""
+
+
+def decode_image(path: Path) -> NDArray[np.uint8]:
+    """Decode a picture file as upright RGB.
+
+    The content decides about the format, within those of ``IMAGE_SUFFIXES``. EXIF's rotation is applied, or
+    XMP's where there is no other, as Pillow does; 16 bits are scaled by their full range; transparent parts
+    show white, as on a page; of several pictures in one file the first is taken; colour profiles are ignored.
+
+    Args:
+        path: A file whose suffix is one of ``IMAGE_SUFFIXES``, in any case.
+
+    Returns:
+        RGB values, uint8 ``(H, W, 3)``.
+
+    Raises:
+        UnreadableImageError: If the file does not decode completely and without a decoder's warning; it names
+            the file and the reason.
+    """
+    try:
+        data = _read_picture(path)
+        with as_content_error(data):
+            fast = _decode_jpeg(data)
+            return _decode(data) if fast is None else fast
+    except UnreadableContentError as error:
+        raise UnreadableImageError.about(path, error) from None
+
+
+def upright_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
+    """Return an image that Pillow has opened or made as :func:`decode_image` returns a file.
+
+    Args:
+        image: Of any mode but those of 32 bits a value; it is not changed.
+        name: What the error calls it.
+
+    Raises:
+        UnreadableImageError: If it cannot be loaded, or not be given as RGB.
+    """
+    try:
+        with as_content_error(b""):
+            return _upright(image)
+    except UnreadableContentError as error:
+        raise UnreadableImageError.about(Path(name), error) from None
+
+
+def picture_header(path: Path) -> tuple[int, int, str]:
+    """Return width and height in pixels and Pillow's pixel format of a picture that decodes."""
+    with Image.open(path, formats=PILLOW_FORMATS) as image:
+        return *image.size, image.mode
+
+
+def _read_picture(path: Path) -> bytes:
+    if problem := suffix_problem(path):
+        raise UnreadableContentError(problem)
+    return read_file(path)
+
+
+def read_file(path: Path) -> bytes:
+    """Read a regular file of at most 1 GiB.
+
+    Raises:
+        UnreadableContentError: If it is no such file.
+        FailedAccessError: If it cannot be read, now or ever.
+    """
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise UnreadableContentError("a folder, not a file")
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableContentError("not a regular file")
+        if status.st_size > _MAX_BYTES:
+            raise UnreadableContentError(
+                f"{status.st_size:,} bytes, expected at most {_MAX_BYTES:,}; cut it into tiles first"
+            )
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise FailedAccessError("a broken link" if path.is_symlink() else "no such file") from None
+    except PermissionError:
+        raise FailedAccessError("no permission to read it") from None
+    except (OSError, MemoryError) as error:
+        raise FailedAccessError(access_failure(error)) from None
+    except ValueError as error:  # a name that holds a null byte
+        raise UnreadableContentError(str(error)) from None
+
+
+def access_failure(error: OSError | MemoryError) -> str:
+    """Describe an error of the system, which may pass, as the reason in an error."""
+    if isinstance(error, MemoryError):
+        return "the system could not read it this time (out of memory); try again"
+    what = str(error.strerror or error)
+    return what if error.errno in _LASTING else f"the system could not read it this time ({what}); try again"
+
+
+@contextmanager
+def as_content_error(data: bytes) -> Iterator[None]:
+    """Turn whatever decoders raise in the block about some bytes into an :class:`UnreadableContentError`."""
+    try:
+        yield
+    except UnreadableContentError:
+        raise
+    except UnidentifiedImageError:
+        raise UnreadableContentError(describe_content(data)) from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise UnreadableContentError(f"over {MAX_PIXELS:,} pixels; cut it into tiles first") from None
+    except MemoryError as error:
+        raise FailedAccessError(access_failure(error)) from None
+    except Exception as error:  # noqa: BLE001 - decoders raise anything on damaged bytes
+        if isinstance(error, OSError) and error.errno is not None:  # the system's, not Pillow's
+            raise FailedAccessError(access_failure(error)) from None
+        raise UnreadableContentError(_damage(error)) from None
+
+
+def _decode_jpeg(data: bytes) -> NDArray[np.uint8] | None:
+    """Decode JPEG bytes to Pillow's very pixels in less than half the time; ``None`` where Pillow must."""
+    header = read_header(data)
+    if header is None or not 0 < header.height * header.width <= MAX_PIXELS:
+        return None
+    try:
+        pixels = decode_jpeg(data, header)
+    except DamagedJpegError as error:
+        raise UnreadableContentError(_damage(error)) from None
+    if pixels is None or not header.has_metadata:
+        return pixels
+    return turn_upright(pixels, orientation_of(data))
+
+
+def _decode(data: bytes) -> NDArray[np.uint8]:
+    if tag_bytes(data) > len(data):
+        raise UnreadableContentError("damaged (its tags hold more than the file)")
+    with Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as image:
+        return _upright(image)
+
+
+def _upright(image: Image.Image) -> NDArray[np.uint8]:
+    _check_header(image)
+    image.load()
+    return turn_upright(np.array(_to_rgb(image)), orientation_in(image))
+
+
+def _check_header(image: Image.Image) -> None:
+    width, height = image.size
+    exif = image.info.get("exif", b"").removeprefix(b"Exif\0\0")
+    if tag_bytes(exif) > len(exif):
+        raise UnreadableContentError("damaged (its EXIF tags hold more than they have)")
+    if width * height > MAX_PIXELS:
+        raise UnreadableContentError(
+            f"{width} x {height} pixels, over {MAX_PIXELS:,}; cut it into tiles first"
+        )
+    if _DNG_VERSION_TAG in getattr(image, "tag_v2", ()):
+        raise UnreadableContentError(RAW_ADVICE)
+    if image.mode in {"I", "F"}:
+        raise UnreadableContentError("32 bits a value, whose white is unknown; save it with 8 or 16 bits")
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        wide = np.asarray(image, dtype=np.uint16).astype(np.uint32)
+        return Image.fromarray(((wide + 128) // 257).astype(np.uint8)).convert("RGB")
+    if image.has_transparency_data:
+        paper = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(paper, image.convert("RGBA")).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _damage(error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    if "truncated" in text.lower() or text == "Premature end of JPEG file":
+        return "truncated; copy or download it again"
+    return f"damaged ({text}); copy or download it again"

@@ -1,0 +1,1 @@
+"""One pass over the files of a set: digests, image statistics, what cannot be read."""

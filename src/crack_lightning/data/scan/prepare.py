@@ -1,0 +1,155 @@
+"""From a source to a checked table: unreadable files named, digests known, splits kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crack_lightning.data.discovery.listed_paths import own_paths
+from crack_lightning.data.grouping.filename_order import consecutive_pairs
+from crack_lightning.data.grouping.groups import PhotoClues, merge_groups
+from crack_lightning.data.scan.image_stats import MEASURES
+from crack_lightning.data.scan.scan import survey
+from crack_lightning.data.splits.painted import split_painted
+from crack_lightning.data.splits.split_files import apply_splits, read_splits
+from crack_lightning.data.table import EXCLUDED, SPLITS, TileTable, read_rows
+from crack_lightning.runtime.errors import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from crack_lightning.data.scan.scan import ScanResult
+
+STATISTICS = ("brightness", "sharpness")
+_NAMED = 5
+
+
+def without_excluded(table: TileTable, file: Path) -> tuple[TileTable, list[dict[str, str]]]:
+    """Leave out the tiles that a list names, such as an audit's rows that somebody has looked at.
+
+    Args:
+        table: Tiles of a source.
+        file: A CSV file with a column ``path``, as in ``splits.csv``.
+
+    Returns:
+        The other tiles, and ``{"path", "reason"}`` of those left out.
+
+    Raises:
+        DataError: If the file cannot be read, has no such column, names a tile that is not there, or all.
+    """
+    rows = read_rows(file, ("path",), key="data.exclude", hint="give a CSV file")
+    named = set(own_paths((row["path"] for row in rows), table.path.tolist()).values())
+    if unknown := sorted(named - set(table.path.tolist())):
+        raise DataError(
+            f"data.exclude: '{file}' names {len(unknown)} tiles that are not under '{table.root}', "
+            f"'{unknown[0]}' among them; give their paths as in splits.csv."
+        )
+    out = np.isin(table.path, sorted(named))
+    if out.all():
+        raise DataError(f"data.exclude: '{file}' names all {len(table)} tiles; leave some in.")
+    return table.select(~out), [{"path": str(path), "reason": EXCLUDED} for path in table.path[out]]
+
+
+def prepare_tiles(
+    table: TileTable,
+    *,
+    on_unreadable: str,
+    num_workers: int,
+    show_progress: bool,
+    cache: Path,
+    twins: bool = False,
+    recover_photos: bool = False,
+) -> tuple[TileTable, list[dict[str, str]]]:
+    """Leave out the files that do not decode, and fill in the digests.
+
+    Args:
+        table: Tiles of a source.
+        on_unreadable: ``error`` or ``skip``.
+        num_workers: Threads that read.
+        show_progress: Whether to show a bar.
+        cache: The cache folder.
+        twins: Whether to look for twins too, and join the groups that share one.
+        recover_photos: Whether to look for the tiles of one photo too, where the source knows none.
+
+    Returns:
+        The tiles that can be decoded, ``sha256`` and how they look filled in, and ``{"path", "reason"}`` of
+        every other.
+
+    Raises:
+        DataError: If a file cannot be decoded and ``on_unreadable`` is ``error``, or none can.
+    """
+    paths = [table.root / path for path in table.path]
+    seen = survey(
+        paths,
+        twins=twins,
+        touching=recover_photos,
+        num_workers=num_workers,
+        show_progress=show_progress,
+        cache=cache,
+    )
+    bad = seen.reason != ""
+    skipped = [
+        {"path": str(path), "reason": str(reason)}
+        for path, reason in zip(table.path[bad], seen.reason[bad], strict=True)
+    ]
+    if skipped and (on_unreadable == "error" or bad.all()):
+        named = "; ".join(f"{item['path']} ({item['reason']})" for item in skipped[:_NAMED])
+        more = f"; and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
+        raise DataError(
+            f"data.root: {len(skipped)} of {len(table)} files under '{table.root}' cannot be decoded: "
+            f"{named}{more}. Mend or remove them, or set data.on_unreadable=skip."
+        )
+    looks = {
+        name: np.round(seen.appearance[:, MEASURES.index(name)].astype(np.float64), 4) for name in STATISTICS
+    }
+    known = replace(table, sha256=seen.sha256, extra=table.extra | looks)
+    return with_groups(known, seen).select(~bad), skipped
+
+
+def with_groups(table: TileTable, seen: ScanResult) -> TileTable:
+    """Join the groups of N tiles by what a survey of their files found; it may not have looked for any."""
+    if seen.twins is None:
+        return table
+    if seen.touching is None:
+        return merge_groups(table, twins=seen.twins, clues=None)
+    good = np.flatnonzero(seen.reason == "")
+    pairs, distance = consecutive_pairs(table.path[good], seen.appearance[good])
+    clues = PhotoClues(touching=seen.touching, continuing=good[pairs], distance=distance)
+    return merge_groups(table, twins=seen.twins, clues=clues)
+
+
+def with_splits(table: TileTable, *, file: Path | None, kept: Path, **how: Any) -> TileTable:
+    """Decide who is in which split, write it down, and hold a resumed run to what was written.
+
+    Args:
+        table: Tiles with their digests.
+        file: An earlier run's ``splits.csv`` to follow.
+        kept: Where this run's ``splits.csv`` is, or is to be.
+        how: What :func:`crack_lightning.data.splits.painted.split_painted` reads.
+
+    Raises:
+        DataError: If the tiles are no longer those of ``kept``, or not those of ``file``.
+    """
+    if kept.exists():
+        return apply_splits(table, read_splits(kept, key="resume"), file=kept, resumed=True)
+    if file is not None:
+        table = apply_splits(table, read_splits(file), file=file)
+    else:
+        table = split_painted(table, **how)
+    table.write_csv(kept)
+    return table
+
+
+def describe(table: TileTable) -> str:
+    """Say in one line how many tiles each split has of each class."""
+    parts = []
+    for split in SPLITS:
+        labels = table.label[table.split == split]
+        counts = np.bincount(labels, minlength=len(table.class_names))
+        classes = ", ".join(
+            f"{count:,} {name}" for count, name in zip(counts, table.class_names, strict=True)
+        )
+        parts.append(f"{split} {len(labels):,} ({classes})")
+    return "; ".join(parts)

@@ -1,0 +1,182 @@
+"""What all sources on disk share: finding folders and pictures, and making a table of them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from crack_lightning.data.discovery.file_listing import folders_in, list_files
+from crack_lightning.data.discovery.left_out import count_left_out
+from crack_lightning.data.io.formats import IMAGE_SUFFIXES, is_document_name, suffix_problem
+from crack_lightning.data.table import TileTable
+from crack_lightning.runtime.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class Tile(NamedTuple):
+    """A picture file that was found: its POSIX path relative to the root, and what its place says."""
+
+    path: str
+    class_name: str
+    group: str = ""
+    split: str = ""
+
+
+def check_root(root: Path) -> None:
+    """Refuse a root that is no folder.
+
+    Raises:
+        DataError: If it is missing or a file.
+    """
+    if not root.is_dir():
+        what = "is a file" if root.is_file() else "does not exist"
+        raise DataError(
+            f"data.root: '{root}' {what}; expected a folder of images. "
+            "Set data.root=<folder>, or use data=synthetic."
+        )
+
+
+def no_images(folder: Path) -> DataError:
+    """Compose the error about a folder without a picture that is read."""
+    pictures = list_files(folder).pictures
+    if loose := sum(map(_is_read, pictures)):
+        return DataError(
+            f"data.root: {loose:,} images under '{folder}' lie in no folder of a class; expected one "
+            "folder a class. Sort them into such folders, or set data.root=<the folder above them>."
+        )
+    others = len(pictures)
+    hint = (
+        f" Its {others} files in other formats (HEIC, raw, PDF …) need exporting as JPEG." if others else ""
+    )
+    return DataError(
+        f"data.root: no images under '{folder}' (looked for {', '.join(IMAGE_SUFFIXES)}).{hint} "
+        "Set data.root=<folder>, or use data=synthetic."
+    )
+
+
+def find_home(root: Path, names: Iterable[str], *, expected: str) -> tuple[Path, dict[str, Path]]:
+    """Find the folder that holds folders of given names, at the root or one level below.
+
+    Args:
+        root: Where to look.
+        names: Names of which one at least must be there; case does not matter.
+        expected: The layout in words, for the error.
+
+    Returns:
+        The folder, and the named folders that it has, by their names as given.
+
+    Raises:
+        DataError: If the root is missing, or no folder there has any of the names.
+    """
+    check_root(root)
+    for home in (root, *folders_in(root)):
+        present = {child.name.casefold(): child for child in folders_in(home)}
+        found = {name: present[name.casefold()] for name in names if name.casefold() in present}
+        if found:
+            return home, found
+    raise DataError(
+        f"data.root: '{root}' has not {expected}, nor has a folder in it. "
+        "Set data.root=<the published folder>, or use data=image_folder."
+    )
+
+
+def list_pictures(folder: Path) -> list[Path]:
+    """List the pictures in a folder and below, each once; see :func:`list_files`."""
+    listing = list_files(folder)
+    repeated = listing.repeated(listing.pictures)
+    return [folder / path for path in listing.pictures if path not in repeated]
+
+
+def has_images(paths: Iterable[Path | str]) -> bool:
+    """Return whether one of the files at least has a name that is read."""
+    return any(map(_is_read, paths))
+
+
+def _is_read(path: Path | str) -> bool:
+    return suffix_problem(Path(path)) is None
+
+
+def group_by_photo(tiles: Sequence[Tile], pattern: str | None) -> list[Tile]:
+    r"""Take the photo's name from each tile's path.
+
+    Args:
+        tiles: N tiles.
+        pattern: Regular expression, searched anywhere in the relative path; its first group is the photo.
+            ``None`` leaves the tiles as they are.
+
+    Returns:
+        N tiles with their groups.
+
+    Raises:
+        ConfigError: If the pattern is wrong, has no group, or leaves a tile without a photo.
+
+    Examples:
+        >>> group_by_photo([Tile("crack/7001-12.jpg", "crack")], r"(\d+)-")[0].group
+        '7001'
+    """
+    if pattern is None:
+        return list(tiles)
+    key = f"data.group_pattern: '{pattern}'"
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise ConfigError(f"{key} is not a regular expression ({error}); mend it.") from None
+    if compiled.groups < 1:
+        raise ConfigError(f"{key} has no group; put the photo's name in parentheses, as in (\\d+)-.")
+    matches = [compiled.search(tile.path) for tile in tiles]
+    photos = [(match.group(1) or "") if match else "" for match in matches]
+    if "" in photos:
+        raise ConfigError(
+            f"{key} finds no photo in {photos.count('')} of {len(tiles)} paths, the first "
+            f"'{tiles[photos.index('')].path}'; its first group must match in every path below data.root."
+        )
+    return [tile._replace(group=photo) for tile, photo in zip(tiles, photos, strict=True)]
+
+
+def make_table(
+    root: Path,
+    tiles: Iterable[Tile],
+    *,
+    class_names: tuple[str, ...],
+    positive_class: str | None,
+    source: str,
+    left_out: Iterable[tuple[str, str]] = (),
+) -> TileTable:
+    """Make the table of the tiles found, sorted by path.
+
+    Args:
+        root: The folder that the paths are relative to.
+        tiles: N tiles in any order.
+        class_names: The K classes in order of their index.
+        positive_class: One of them, or ``None``.
+        source: Name of the source.
+        left_out: Files under the root that are no tiles, each a relative path and the reason.
+    """
+    ordered = sorted(tiles)
+    index = {name: number for number, name in enumerate(class_names)}
+    return TileTable(
+        root=root,
+        class_names=class_names,
+        positive_class=positive_class,
+        path=np.array([tile.path for tile in ordered], dtype=np.str_),
+        label=np.array([index[tile.class_name] for tile in ordered], dtype=np.int64),
+        group=np.array([tile.group for tile in ordered], dtype=np.str_),
+        source=np.full(len(ordered), source),
+        split=np.array([tile.split for tile in ordered], dtype=np.str_),
+        sha256=np.full(len(ordered), ""),
+        left_out=count_left_out(item for item in left_out if not is_document_name(Path(item[0]))),
+    )
+
+
+def unused(root: Path, used: Iterable[Path], reason: str) -> list[tuple[str, str]]:
+    """Return what lies under a root beside the pictures used, each a path relative to it and the reason."""
+    listing = list_files(root)
+    taken = {path.relative_to(root).as_posix() for path in used}
+    repeated = listing.repeated(sorted(listing.pictures, key=lambda path: path not in taken))
+    others = [(path, repeated.get(path, reason)) for path in listing.pictures if path not in taken]
+    return [*listing.others, *others]

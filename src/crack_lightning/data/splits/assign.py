@@ -1,0 +1,250 @@
+"""Train, validation and test splits: stratified, grouped, reproducible by seed."""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crack_lightning.data.splits.stratified_groups import deal, one_each, round_shares
+from crack_lightning.data.table import SPLITS
+from crack_lightning.runtime.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from crack_lightning.data.table import TileTable
+
+_log = logging.getLogger(__name__)
+
+
+def split_table(
+    table: TileTable,
+    *,
+    seed: int,
+    fractions: Sequence[float] = (0.70, 0.15, 0.15),
+    strategy: str = "grouped",
+    folds: int | None = None,
+    fold: int = 0,
+    tolerance: float = 0.02,
+) -> TileTable:
+    """Assign tiles to splits.
+
+    Tiles of one group stay in one split, and class proportions are nearly the same in every split
+    (:func:`crack_lightning.data.splits.stratified_groups.deal`). Splits given by folders stay as they are;
+    missing ones are taken from their ``train`` part.
+
+    Args:
+        table: N tiles; ``split`` is empty everywhere or nowhere.
+        seed: Any integer.
+        fractions: Fractions of ``train``, ``val`` and ``test``, each above 0, together 1.
+        strategy: ``grouped``, or ``random`` to split tile by tile whatever their groups.
+        folds: Number of folds of a cross-validation, of which one is the test split; ``None`` for none.
+        fold: The test fold, in ``[0, folds)``.
+        tolerance: Largest deviation of a class fraction from the requested one, beside one tile.
+
+    Returns:
+        The same tiles in the same order, with ``split`` filled.
+
+    Raises:
+        ConfigError: If the fractions are not three shares above 0 with the sum 1.
+        DataError: If a split would lack a class, the fractions are not possible within the tolerance, or
+            folders give splits that folds would change.
+    """
+    shares = _checked_fractions(fractions)
+    if strategy == "random":
+        blind = table.with_columns(group=np.full(len(table), ""))
+        random = split_table(
+            blind, seed=seed, fractions=fractions, folds=folds, fold=fold, tolerance=tolerance
+        )
+        return replace(table, split=random.split)
+    if folds is not None:
+        return _folded(table, seed=seed, shares=shares, folds=folds, fold=fold, tolerance=tolerance)
+    ready = [split for split in SPLITS if (table.split == split).any()]
+    rows = table.rows("train") if ready else np.arange(len(table))
+    open_splits = [split for split in SPLITS if split not in ready or split == "train"]
+    split = table.split.astype("U5")
+    if len(open_splits) > 1:
+        split[rows] = _dealt(table.select(rows), {name: shares[name] for name in open_splits}, seed=seed)
+    done = replace(table, split=split)
+    check_classes(done)
+    if not ready:
+        _check_shares(done, shares, tolerance=tolerance)
+    _warn_of_shared_groups(done)
+    return done
+
+
+def split_by_source(
+    table: TileTable,
+    *,
+    train_sources: Sequence[str] = (),
+    test_sources: Sequence[str] = (),
+    strategy: str = "grouped",
+    **how: Any,
+) -> TileTable:
+    """Assign splits where some sources only train or only test.
+
+    A source in both lists is split as usual; one that only trains has no test tiles, one that only tests no
+    others, and one in neither list none at all. A tile of a source that only tests, whose group (by a
+    near-duplicate, say) has tiles in another split, is left out, unless the strategy is ``random``.
+
+    Args:
+        table: N tiles; ``split`` is empty where the two lists decide.
+        train_sources: Sources that train and validate; empty for all.
+        test_sources: Sources that test; empty for all.
+        strategy: ``grouped`` or ``random``, as for :func:`split_table`.
+        how: The other arguments of :func:`split_table`.
+
+    Returns:
+        The same tiles; ``split`` is empty for those that are left out.
+
+    Raises:
+        ConfigError: If the fractions are wrong.
+        DataError: If a split would lack a class, or folders decided splits that the lists would change.
+    """
+    sources = set(table.source.tolist())
+    trains, tests = set(train_sources) or sources, set(test_sources) or sources
+    if trains == tests == sources:
+        return split_table(table, strategy=strategy, **how)
+    if (table.split != "").any():
+        raise DataError(
+            f"data.train_sources, data.test_sources: the folders under '{table.root}' decide the splits of "
+            "some tiles; leave the lists out, or give the tiles without split folders."
+        )
+    if strategy == "random":
+        blind = table.with_columns(group=np.full(len(table), ""))
+        random = split_by_source(blind, train_sources=train_sources, test_sources=test_sources, **how)
+        return replace(table, split=random.split)
+    split = np.full(len(table), "", dtype="U5")
+    of_both = np.isin(table.source, sorted(trains & tests))
+    if of_both.any():
+        split[of_both] = split_table(table.select(of_both), **how).split
+    only_train = np.flatnonzero(np.isin(table.source, sorted(trains - tests)))
+    if len(only_train):
+        shares = _checked_fractions(how.get("fractions", (0.70, 0.15, 0.15)))
+        learning = {name: shares[name] for name in ("train", "val")}
+        split[only_train] = _dealt(table.select(only_train), learning, seed=how["seed"])
+    split[np.isin(table.source, sorted(tests - trains))] = "test"
+    done = _without_parted_groups(replace(table, split=split), last=tests - trains)
+    check_classes(done)
+    return done
+
+
+def _without_parted_groups(table: TileTable, *, last: set[str]) -> TileTable:
+    """Leave out tiles whose group is in another split too, those of the sources ``last`` first."""
+    split = table.split.copy()
+    sides: dict[str, str] = {}
+    for row in np.argsort(np.isin(table.source, sorted(last)), kind="stable"):
+        group = str(table.group[row])
+        if group and split[row] and sides.setdefault(group, str(split[row])) != split[row]:
+            split[row] = ""
+    left_out = int(((split == "") & (table.split != "")).sum())
+    if left_out:
+        _log.info("data.test_sources: %d tiles are left out, as they have a twin on another side", left_out)
+    return replace(table, split=split)
+
+
+def _folded(
+    table: TileTable, *, seed: int, shares: Mapping[str, float], folds: int, fold: int, tolerance: float
+) -> TileTable:
+    """Assign one fold to test, and the others to train and val in their proportion."""
+    if (table.split != "").any():
+        raise DataError(
+            f"data.split.folds: the folders under '{table.root}' decide the splits, got folds={folds}; "
+            "leave data.split.folds out, or give the tiles without split folders."
+        )
+    part = deal(table.name, table.label, table.group, seed=seed, shares=np.full(folds, 1 / folds))
+    split = np.full(len(table), "test", dtype="U5")
+    rest = np.flatnonzero(part != fold)
+    learning = {name: shares[name] for name in ("train", "val")}
+    split[rest] = _dealt(table.select(rest), learning, seed=seed)
+    done = replace(table, split=split)
+    check_classes(done)
+    of_rest = {name: (1 - 1 / folds) * share / sum(learning.values()) for name, share in learning.items()}
+    _check_shares(done, of_rest | {"test": 1 / folds}, tolerance=tolerance)
+    return done
+
+
+def _dealt(table: TileTable, shares: Mapping[str, float], *, seed: int) -> NDArray[np.str_]:
+    """Assign tiles to the splits of ``shares`` in their proportion, str ``(N,)``."""
+    wanted = np.array([*shares.values()])
+    chosen = deal(table.name, table.label, table.group, seed=seed, shares=wanted / wanted.sum())
+    return np.array([*shares])[chosen]
+
+
+def _checked_fractions(fractions: Sequence[float]) -> dict[str, float]:
+    shares = list(fractions)
+    if len(shares) != len(SPLITS) or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
+        raise ConfigError(
+            "data.split.fractions: expected three shares above 0 that sum to 1 (train, val, test), "
+            f"got {shares}; for example [0.7,0.15,0.15]."
+        )
+    return dict(zip(SPLITS, shares, strict=True))
+
+
+def check_classes(table: TileTable) -> None:
+    """Refuse splits of which one lacks a class.
+
+    Raises:
+        DataError: If one does.
+    """
+    for split in SPLITS:
+        for index, name in enumerate(table.class_names):
+            if not ((table.split == split) & (table.label == index)).any():
+                of_class = table.label == index
+                raise _lacks_class(table, split, name, of_class)
+
+
+def _lacks_class(table: TileTable, split: str, name: str, of_class: NDArray[np.bool_]) -> DataError:
+    """Compose the error about a split without a class; a seed is named only where it could help."""
+    photos = len(np.unique(table.group[of_class & (table.group != "")]))
+    apart = photos + int((of_class & (table.group == "")).sum())
+    known = f" from {photos} photo{'s' * (photos != 1)}" if photos else ""
+    mend = "set another data.split.seed or other data.split.fractions, " * (apart >= len(SPLITS))
+    return DataError(
+        f"data.split: the {split} split has no tile of '{name}'; there are {int(of_class.sum())} such "
+        f"tiles{known}, and each of train, val and test needs one of its own; {mend}"
+        "add images, or give whole splits as folders train, val and test."
+    )
+
+
+def _check_shares(table: TileTable, asked: Mapping[str, float], *, tolerance: float) -> None:
+    """Refuse a split whose class fractions deviate too far from the requested ones."""
+    counts = np.array(
+        [np.bincount(table.label[table.split == split], minlength=len(table.class_names)) for split in SPLITS]
+    )
+    totals = counts.sum(axis=0)
+    wanted = np.stack([_attainable(asked, int(total)) for total in totals], axis=1)
+    off = np.abs(counts / totals - wanted)
+    worst = int((off - 1 / totals).max(axis=0).argmax())
+    if (off[:, worst] <= tolerance + 1 / totals[worst]).all():
+        return
+    reached = counts[:, worst] / totals[worst]
+    enough = math.ceil(100 * off.max() - 1e-6) / 100
+    in_percent = [
+        " ".join(f"{100 * share:.1f}" for share in shares) for shares in (wanted[:, worst], reached)
+    ]
+    raise DataError(
+        f"data.split.tolerance: whole photos give train, val and test {in_percent[1]} % of "
+        f"'{table.class_names[worst]}', and asked were {in_percent[0]} %. Set "
+        f"data.split.tolerance={enough:g}, other data.split.fractions, or another data.split.seed."
+    )
+
+
+def _attainable(asked: Mapping[str, float], total: int) -> NDArray[np.float64]:
+    """Return the shares of a class of so many tiles as asked for, or one tile a split of a few."""
+    shares = np.array([asked[split] for split in SPLITS])
+    few = total >= len(SPLITS) and not (amounts := round_shares(shares * total, total)).all()
+    return one_each(amounts, already=np.zeros(len(SPLITS))) / total if few else shares
+
+
+def _warn_of_shared_groups(table: TileTable) -> None:
+    known = np.unique(np.stack([table.group, table.split])[:, table.group != ""], axis=1)
+    shared = known.shape[1] - len(np.unique(known[0]))
+    if shared:
+        _log.warning("data.root: the ready-made splits have tiles of %d photos on more than one side", shared)

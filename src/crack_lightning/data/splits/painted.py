@@ -1,0 +1,70 @@
+"""Splits of tables with painted tiles, which stay in the split of the tile below."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crack_lightning.data.splits.assign import check_classes, split_by_source
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from crack_lightning.data.table import TileTable
+
+
+def split_painted(
+    table: TileTable, *, train_sources: Sequence[str] = (), test_sources: Sequence[str] = (), **how: Any
+) -> TileTable:
+    """Assign splits such that a painted tile is in the split of the tile below it.
+
+    The tiles below are split as if they belonged to the sources painted on them too, and then left out where
+    their own source is not selected: ``train_sources=[painted] test_sources=[metu]`` trains on tiles painted
+    on METU's training tiles and tests on METU's test tiles.
+
+    Args:
+        table: N tiles; ``extra["painted_on"]`` has the digest of the tile below, where that is here too.
+        train_sources: Sources that train and validate; empty for all.
+        test_sources: Sources that test; empty for all.
+        how: The other arguments of :func:`crack_lightning.data.splits.assign.split_by_source`.
+
+    Returns:
+        The same tiles; ``split`` is empty for those that are left out.
+
+    Raises:
+        ConfigError: As ``split_by_source``.
+        DataError: As ``split_by_source``.
+    """
+    below = _rows_below(table)
+    painted = below >= 0
+    if not painted.any():
+        return split_by_source(table, train_sources=train_sources, test_sources=test_sources, **how)
+    sources = set(table.source.tolist())
+    trains, tests = set(train_sources) or sources, set(test_sources) or sources
+    serves: dict[str, set[str]] = {}
+    for above, source in zip(table.source[painted], table.source[below[painted]], strict=True):
+        serves.setdefault(str(source), set()).add(str(above))
+    real = table.select(~painted)
+    allowed = [
+        sorted(own for own in set(real.source.tolist()) if ({own} | serves.get(own, set())) & side)
+        for side in (trains, tests)
+    ]
+    done = split_by_source(real, train_sources=allowed[0], test_sources=allowed[1], **how)
+    split = np.full(len(table), "", dtype="U5")
+    split[~painted] = done.split
+    split[painted] = split[below[painted]]
+    may = np.where(split == "test", np.isin(table.source, list(tests)), np.isin(table.source, list(trains)))
+    done = replace(table, split=np.where(may, split, ""))
+    check_classes(done)
+    return done
+
+
+def _rows_below(table: TileTable) -> NDArray[np.int64]:
+    """Return the row of the tile below each painted tile, int64 ``(N,)``, -1 where it is not in the table."""
+    digest = table.extra.get("painted_on", np.full(len(table), ""))
+    place = {str(own): row for row, own in enumerate(table.sha256) if own}
+    return np.array([place.get(str(own), -1) if own else -1 for own in digest], np.int64)

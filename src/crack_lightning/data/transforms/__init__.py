@@ -1,0 +1,1 @@
+"""Augmentation of a batch, keyed by (seed, epoch, tile)."""

@@ -1,0 +1,1 @@
+"""Confidence intervals that respect groups of tiles."""

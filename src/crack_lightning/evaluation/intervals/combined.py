@@ -1,0 +1,152 @@
+"""Intervals of figures that are no shares: from those of shares, or from resampled groups.
+
+Both kinds keep a width where resampling has none, as for an area under the ROC curve of 1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from crack_lightning.evaluation.intervals.groups import (
+    Interval,
+    effective_size,
+    few_groups_factor,
+    resampled_counts,
+    wilson_interval,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+_PRIOR_GROUPS = 4
+
+
+def mover_interval(
+    figure: Callable[[Sequence[float]], float], values: Sequence[float], limits: Sequence[Interval]
+) -> Interval:
+    """Return the interval of a figure of independent values from their own ("MOVER").
+
+    The distance to a limit is the root of the summed squares of the distances that the values' limits cause
+    one by one.
+
+    Args:
+        figure: From all values to the figure.
+        values: What was observed.
+        limits: The interval of each.
+
+    References:
+        Zou and Donner, "Construction of confidence limits about effect measures: a general approach",
+        Statistics in Medicine 2008.
+    """
+    centre = figure(values)
+    moved = [
+        [figure([*values[:place], limit, *values[place + 1 :]]) - centre for limit in interval]
+        for place, interval in enumerate(limits)
+    ]
+    below, above = np.minimum(moved, 0).min(axis=1), np.maximum(moved, 0).max(axis=1)
+    return Interval(centre - float(np.hypot.reduce(below)), centre + float(np.hypot.reduce(above)))
+
+
+class Bounded(NamedTuple):
+    """What is known of a figure before it is resampled.
+
+    Attributes:
+        low: The least value that it can have.
+        high: The greatest.
+        groups: Groups that decide how sure it is: of the class that is in fewer.
+        size: How many independent tiles it is of, as far as is known before any is called.
+    """
+
+    low: float
+    high: float
+    groups: int
+    size: float
+
+
+class ResampledInterval(NamedTuple):
+    """An interval, and the share of the resamples in which the figure has no value."""
+
+    interval: Interval
+    undefined: float
+
+
+def prior_size(group: NDArray[np.int64]) -> float:
+    """Return how many independent tiles N tiles in groups are worth where no error was seen."""
+    return effective_size(np.ones(len(group), np.bool_), group)
+
+
+def resampled_intervals(
+    figures: Callable[[Floats], Mapping[str, Floats]],
+    group: NDArray[np.int64],
+    bounded: Mapping[str, Bounded],
+) -> dict[str, ResampledInterval]:
+    """Return Wilson's intervals of figures between bounds, on the effective sample size that resamples show.
+
+    A figure scaled to ``[0, 1]`` has, for its value, the greatest variance as the share of a yes or no. The
+    effective sample size is the number of such tiles with the variance that was found. Its inverse is
+    averaged with the prior one's, by weights of n squared and 4, where n is the number of groups that the
+    variance comes from: a ranking without an error, or one that a single photo spoils, says little of its
+    variance.
+    ``benchmarks/interval_kinds.py`` simulates how often such intervals hold the truth.
+
+    Args:
+        figures: From weights of N tiles, float ``(R, N)``, to figures by name, float ``(R,)``, NaN where a
+            class is missing; one that has no value for the tiles as they are gets no interval.
+        group: Group numbers from 0, two at least, int64 ``(N,)``.
+        bounded: What each figure is, by name.
+
+    References:
+        Wilson, JASA 1927, on an effective sample size as Korn and Graubard, Survey Methodology 1998;
+        resampling groups: Field and Welsh, JRSS B 2007; their influence: Efron, "Estimation and Accuracy
+        After Model Selection", JASA 2014. Of an area under the ROC curve the greatest variance is as for a
+        share of the tiles of the smaller class: Birnbaum and Klose, "Bounds for the Variance of the
+        Mann-Whitney Statistic", Annals of Mathematical Statistics 1957.
+    """
+    whole, found = figures(np.ones((1, len(group)))), {}
+    for name, (variance, influence, undefined) in _spread(figures, group).items():
+        value = float(whole[name][0])
+        if not np.isnan(value):
+            interval = _scaled_wilson(value, bounded[name], variance, influence)
+            found[name] = ResampledInterval(interval, undefined)
+    return found
+
+
+def _scaled_wilson(value: float, of: Bounded, variance: float, influence: Floats) -> Interval:
+    width = of.high - of.low
+    share = float(np.clip((value - of.low) / width, 0, 1))
+    inverse, weight = 0.0, 0.0
+    if 0 < share < 1 and variance > 0 and of.groups > 1:
+        weight = min(variance**2 / float((influence**4).sum()), of.groups) ** 2
+        inverse = variance / width**2 * few_groups_factor(of.groups) ** 2 / (share * (1 - share))
+    inverse = (weight * inverse + _PRIOR_GROUPS / of.size) / (weight + _PRIOR_GROUPS)
+    low, high = wilson_interval(share, max(1.0, 1 / inverse))
+    return Interval(of.low + width * low, of.low + width * high)
+
+
+def _spread(
+    figures: Callable[[Floats], Mapping[str, Floats]], group: NDArray[np.int64]
+) -> dict[str, tuple[float, Floats, float]]:
+    """Return by figure its variance over resamples, each group's influence, and the share without a value."""
+    kept: dict[str, list[Floats]] = {}
+    sums: dict[str, Floats] = {}
+    for counts in resampled_counts(int(group.max()) + 1):
+        for name, values in figures(counts[:, group]).items():
+            known = ~np.isnan(values)
+            kept.setdefault(name, []).append(values)
+            both = np.stack([np.where(known, values, 0.0), known.astype(np.float64)]) @ counts
+            sums[name] = sums.get(name, 0.0) + both
+    found = {}
+    for name, parts in kept.items():
+        values = np.concatenate(parts)
+        known = values[~np.isnan(values)]
+        if len(known):
+            weighted, plain = sums[name] / len(known)
+            influence = weighted - plain * known.mean()
+            found[name] = (float(known.var()), influence, 1 - len(known) / len(values))
+    return found

@@ -1,0 +1,114 @@
+"""Every figure of a test with its interval, and what calling all tiles alike would give."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crack_lightning.evaluation.classification import binary_figures, defined
+from crack_lightning.evaluation.intervals.groups import cannot_be_excluded, effective_size, group_codes
+from crack_lightning.evaluation.intervals.scores import score_intervals
+from crack_lightning.evaluation.intervals.shares import share_intervals
+from crack_lightning.evaluation.predictions import Predictions, predicted_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+
+def uncertainty(
+    predictions: Predictions,
+    group: NDArray[np.str_],
+    *,
+    class_names: Sequence[str],
+    positive_class: str | None,
+    threshold: float = 0.5,
+) -> dict[str, Any]:
+    """Return how sure the figures of a test are.
+
+    Args:
+        predictions: Labels and probabilities of N tiles.
+        group: The photo or set of twins of each tile, str ``(N,)``; empty where unknown.
+        class_names: K names by class index.
+        positive_class: The class whose misses and false alarms count; ``None`` when there is none.
+        threshold: With two classes the positive one is called from this probability on.
+
+    Returns:
+        ``intervals`` (by metric: ``low``, ``high``, ``method``, and ``undefined_resamples`` where groups are
+        resampled: the share of resamples without a value, which are left out), ``groups`` (how many there
+        are), ``groups_known``, ``independent_tiles`` (what the tiles are worth for the accuracy), ``bounds``
+        (sentences on errors that were not seen, on resamples left out, and on a test of a single group,
+        which resampling cannot judge), and ``baselines`` (metrics of calling every tile by one class, by its
+        name).
+    """
+    codes = group_codes(group)
+    positive = None if positive_class is None else class_names.index(positive_class)
+    label = predictions.label
+    called = predicted_labels(predictions.probability, positive_index=positive, threshold=threshold)
+    pole = positive if len(class_names) == 2 else None
+    intervals = share_intervals(label, called, codes, class_names=class_names, positive=positive)
+    bounds = _bounds(called == label, label, codes, class_names, pole)
+    if codes.any():
+        intervals |= score_intervals(predictions, codes, class_names=class_names, positive=positive)
+        bounds += _left_out(intervals)
+    else:
+        bounds.append("All tiles are of one group: figures without an interval may be anything for others.")
+    return {
+        "intervals": intervals,
+        "groups": int(codes.max()) + 1,
+        "groups_known": bool((group != "").any()),
+        "independent_tiles": round(effective_size(called == label, codes), 1),
+        "bounds": bounds,
+        "baselines": {} if pole is None or np.ptp(label) == 0 else _baselines(label, class_names, pole),
+    }
+
+
+def _left_out(intervals: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Say which share of the resamples some figures have no value in."""
+    most = max((row.get("undefined_resamples", 0.0) for row in intervals.values()), default=0.0)
+    if not most:
+        return []
+    share = f"{100 * most:.2g} %"
+    return [f"A class has no tile in {share} of the resamples, which AUROC and average precision leave out."]
+
+
+def _bounds(
+    right: NDArray[np.bool_],
+    label: NDArray[np.int64],
+    codes: NDArray[np.int64],
+    class_names: Sequence[str],
+    positive: int | None,
+) -> list[str]:
+    """Say of each class without an error what share of errors cannot be excluded."""
+    told = []
+    for k, name in enumerate(class_names):
+        of_class = label == k
+        if not of_class.any() or not right[of_class].all():
+            continue
+        tiles, groups = int(of_class.sum()), len(np.unique(codes[of_class]))
+        of_groups = (
+            f" of {groups:,} group{'s' * (groups > 1)}" if groups < tiles else ""
+        )  # else each tile stands for itself
+        error = "error" if positive is None else "miss" if k == positive else "false alarm"
+        bound = 100 * cannot_be_excluded(right[of_class], codes[of_class])
+        told.append(
+            f"No {error} among {tiles:,} {name} tiles{of_groups}; up to "
+            f"{bound:.2g} % cannot be excluded (one-sided, 95 %)."
+        )
+    return told
+
+
+def _baselines(
+    label: NDArray[np.int64], class_names: Sequence[str], positive: int
+) -> dict[str, dict[str, float | None]]:
+    found = {}
+    for k, name in enumerate(class_names):
+        counts = np.array([[float(((label == a) & (b == k)).sum()) for b in range(2)] for a in range(2)])
+        figures = binary_figures(counts[None], positive)
+        found[name] = {
+            "accuracy": float(np.trace(counts) / counts.sum()),
+            **{key: defined(value[0]) for key, value in figures.items()},
+        }
+    return found

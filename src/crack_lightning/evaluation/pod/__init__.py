@@ -1,0 +1,1 @@
+"""Probability of detection by crack width."""

@@ -1,0 +1,151 @@
+"""A logistic curve through hits and misses, and what the data do not reject.
+
+The bounds invert the signed root of the likelihood ratio in its modified form, which is normal to the third
+order: Barndorff-Nielsen, Biometrika 1986; Brazzale, Davison and Reid, "Applied Asymptotics", 2007, chapter 2.
+With 60 to 200 cracks the plain likelihood ratio promises too much (``benchmarks/detection.py`` simulates it).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy import stats
+from scipy.optimize import brentq
+from scipy.special import expit
+
+from crack_lightning.evaluation.intervals.groups import CONFIDENCE
+from crack_lightning.evaluation.pod.logistic_fit import fit_one, information, log_likelihood, root_of_falling
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+_NORMAL = float(stats.norm.ppf(CONFIDENCE))
+_NEAR = 1e-4
+_SCANNED, _FARTHEST = 24, 1e9
+
+
+class HitMissCurve(NamedTuple):
+    """The curve of the greatest likelihood: logit = intercept + slope * x."""
+
+    intercept: float
+    slope: float
+    log_likelihood: float
+    information: float  # the determinant of its matrix
+
+    def logit_at(self, x: float) -> float:
+        """Return the log odds of a hit."""
+        return self.intercept + self.slope * x
+
+    def where(self, logit_of_hit: float) -> float:
+        """Return where the log odds are so high."""
+        return (logit_of_hit - self.intercept) / self.slope
+
+
+def fit_curve(x: Floats, hit: NDArray[np.bool_]) -> HitMissCurve | None:
+    """Fit hits, bool ``(N,)``, at ``x``, ``(N,)``; ``None`` where the likelihood has no finite maximum."""
+    places, at = np.unique(x, return_inverse=True)
+    tried = np.bincount(at).astype(np.float64)
+    hits = np.bincount(at, weights=hit).astype(np.float64)
+    fitted = fit_one(places, hits, tried)
+    if fitted is None:
+        return None
+    row = fitted[None]
+    return HitMissCurve(
+        intercept=float(fitted[0]),
+        slope=float(fitted[1]),
+        log_likelihood=float(log_likelihood(row, places, hits[None], tried[None])[0]),
+        information=float(information(row, places, tried[None])[0]),
+    )
+
+
+def upper_bound(
+    x: Floats, hit: NDArray[np.bool_], curve: HitMissCurve, *, logit_of_hit: float, reach: float
+) -> float | None:
+    """Return the least x from which on the log odds of a hit are proven higher, one-sided 95 %.
+
+    Args:
+        x: Where it was tried, ``(N,)``.
+        hit: Whether it was hit, bool ``(N,)``.
+        curve: Their rising curve.
+        logit_of_hit: The log odds.
+        reach: How far above the estimate to look.
+
+    Returns:
+        The bound; ``None`` where there is none within ``reach``.
+    """
+
+    def excess(at: float) -> float:
+        return roots(x, hit, curve, at=at, value=logit_of_hit).modified - _NORMAL
+
+    estimate = curve.where(logit_of_hit)
+    places = np.linspace(estimate, estimate + reach, _SCANNED).tolist()
+    below = [excess(place) < 0 for place in places]
+    last = max(number for number, is_below in enumerate(below) if is_below)
+    return None if below[-1] else _crossing(excess, places[last], places[last + 1])
+
+
+def lower_limits(x: Floats, hit: NDArray[np.bool_], curve: HitMissCurve, *, at: Floats) -> Floats:
+    """Return the least probability of a hit at each place that is not rejected, one-sided 95 %.
+
+    Args:
+        x: Where it was tried, ``(N,)``.
+        hit: Whether it was hit, bool ``(N,)``.
+        curve: Their rising curve.
+        at: Rising places, ``(G,)``.
+
+    Returns:
+        Probabilities that do not fall, ``(G,)``: none is higher than at a place above, as the chance of a hit
+        itself is not. The modified root alone, with one or two misses, may give such.
+    """
+    limits = [_lower_logit(x, hit, curve, at=place) for place in at.tolist()]
+    return np.asarray(expit(np.minimum.accumulate(limits[::-1])[::-1]))
+
+
+def _lower_logit(x: Floats, hit: NDArray[np.bool_], curve: HitMissCurve, *, at: float) -> float:
+    estimate = curve.logit_at(at)
+
+    def excess(below: float) -> float:
+        return roots(x, hit, curve, at=at, value=estimate - below).modified - _NORMAL
+
+    far = 1.0
+    while excess(far) < 0:
+        far *= 2
+        if far > _FARTHEST:
+            return -np.inf
+    return estimate - _crossing(excess, 0.0, far)
+
+
+def _crossing(excess: Callable[[float], float], low: float, high: float) -> float:
+    return float(brentq(excess, low, high, xtol=1e-6))
+
+
+class Roots(NamedTuple):
+    """The signed root of a likelihood ratio, as it is and modified; nearly standard normal."""
+
+    plain: float
+    modified: float
+
+
+def roots(x: Floats, hit: NDArray[np.bool_], curve: HitMissCurve, *, at: float, value: float) -> Roots:
+    """Return how far the hits speak against curves with no more than the log odds ``value`` at ``at``."""
+    distance = x - at
+
+    def score(slope: float) -> float:
+        return float(((hit - expit(value + slope * distance)) * distance).sum())
+
+    slope = root_of_falling(score, start=curve.slope, step=abs(curve.slope))
+    logits = value + slope * distance
+    gain = 2 * (curve.log_likelihood - float((hit * logits - np.logaddexp(0, logits)).sum()))
+    away = curve.logit_at(at) - value
+    root = float(np.sign(away) * np.sqrt(max(gain, 0.0)))
+    if abs(root) < _NEAR:
+        return Roots(root, root)
+    nuisance = (expit(logits) * expit(-logits) * distance**2).sum()
+    with np.errstate(divide="ignore"):  # where all chances are 0 or 1 in floating point
+        wald = away * np.sqrt(np.divide(curve.information, nuisance))
+    return Roots(root, root + float(np.log(wald / root)) / root)

@@ -1,0 +1,191 @@
+"""Probability of detection: how wide a crack must be to be found.
+
+Hit or miss against the logarithm of the width by a logistic curve, after MIL-HDBK-1823A, "Nondestructive
+Evaluation System Reliability Assessment" (2009), appendix G.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import stats
+from scipy.special import expit, logit
+
+from crack_lightning.evaluation.intervals.groups import CONFIDENCE, lower_bound, resampled
+from crack_lightning.evaluation.pod.bounds import HitMissCurve, fit_curve, lower_limits, upper_bound
+from crack_lightning.evaluation.pod.logistic_fit import fit_many
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from crack_lightning.evaluation.pod.bounds import Floats
+
+LEAST_CRACKS = 60
+LEAST_PHOTOS = 20
+METHOD = "logistic in log width (MIL-HDBK-1823A), bounds by the modified likelihood root"
+TARGET = float(logit(0.9))
+_FALLING = "Wider cracks are found less often"
+_POINTS = 60
+_REACH = float(np.log(50))
+_AT_ONCE = 100
+_PLACES = 1000
+
+
+def probability_of_detection(
+    width_px: NDArray[np.floating], found: NDArray[np.bool_], group: NDArray[np.int64]
+) -> dict[str, Any]:
+    """Estimate from which width on cracks are found.
+
+    Args:
+        width_px: Widths in pixels of the original picture, above 0, NaN where unknown, float ``(N,)``.
+        found: Whether each was called cracked, bool ``(N,)``.
+        group: Group numbers from 0, int64 ``(N,)``; those of one photo are the same.
+
+    Returns:
+        ``cracks`` (with a known width), ``found`` and ``estimable``; where it is, ``intercept``, ``slope``,
+        ``a50_px``, ``a90_px``, ``a90_95_px`` (the width that is found in nine of ten cases with 95 %
+        confidence, ``None`` where the data set no such bound), ``widest_px``, ``method``, ``curve``
+        (``width_px``, ``pod``, ``low``: the lower one-sided 95 % limit, which reaches 0.9 at ``a90_95_px``)
+        and, where cracks share photos, ``photos`` (how many there are) and ``a90_95_px_by_photos`` (the
+        bound by resampling whole photos, or the other where that is larger; ``None`` as above or with fewer
+        than 20 photos); where it is not, ``reason`` with the bound that can be given.
+    """
+    known = np.isfinite(width_px) & (width_px > 0)
+    log_width, hit = np.log(width_px[known].astype(np.float64)), found[known]
+    codes = np.unique(group[known], return_inverse=True)[1].astype(np.int64)
+    facts = {"cracks": len(hit), "found": int(hit.sum())}
+    if len(hit) < LEAST_CRACKS:
+        reason = f"Only {len(hit)} cracks have a known width, and {LEAST_CRACKS} are needed"
+        return facts | {"estimable": False, "reason": f"{reason}{_what_is_known(hit, codes)}."}
+    centre, unit = float(log_width.mean()), float(log_width.std()) or 1.0
+    x = (log_width - centre) / unit
+    curve = rising_curve(x, hit)
+    if isinstance(curve, str):
+        return facts | {"estimable": False, "reason": f"{curve}{_what_is_known(hit, codes)}."}
+    grid = np.linspace(x.min(), x.max(), _POINTS)
+    bound = upper_bound(x, hit, curve, logit_of_hit=TARGET, reach=_REACH / unit)
+
+    def pixels(at: float | None) -> float | None:
+        return None if at is None else float(np.exp(centre + unit * at))
+
+    return facts | {
+        "estimable": True,
+        "method": METHOD,
+        "intercept": curve.logit_at(-centre / unit),
+        "slope": curve.slope / unit,
+        "a50_px": pixels(curve.where(0.0)),
+        "a90_px": pixels(curve.where(TARGET)),
+        "a90_95_px": pixels(bound),
+        "widest_px": float(width_px[known].max()),
+        "curve": {
+            "width_px": np.exp(centre + unit * grid).tolist(),
+            "pod": expit(curve.intercept + curve.slope * grid).tolist(),
+            "low": lower_limits(x, hit, curve, at=grid).tolist(),
+        },
+        **{
+            key: pixels(value) if key.endswith("_px_by_photos") else value
+            for key, value in _over_photos(x, hit, codes, curve, bound).items()
+        },
+    }
+
+
+def rising_curve(x: Floats, hit: NDArray[np.bool_]) -> HitMissCurve | str:
+    """Fit a curve that rises; return the reason instead where there is none.
+
+    Args:
+        x: Log widths, with mean 0 and standard deviation 1 or so, ``(N,)``, N at least 1.
+        hit: Whether each crack was found, bool ``(N,)``.
+    """
+    if reason := _without_overlap(x, hit):
+        return reason
+    curve, share = fit_curve(x, hit), float(hit.mean())
+    if curve is None:
+        return "Found and missed cracks overlap too little for a slope"
+    flat = len(hit) * (share * np.log(share) + (1 - share) * np.log1p(-share))
+    if 2 * (curve.log_likelihood - flat) < stats.chi2.ppf(CONFIDENCE, 1):
+        return "Found cracks are not wider than missed ones"
+    return _FALLING if curve.slope <= 0 else curve
+
+
+def _without_overlap(x: Floats, hit: NDArray[np.bool_]) -> str:
+    """Return why the likelihood has no finite maximum; an empty string where it has one."""
+    if hit.all() or not hit.any():
+        return "Every crack was found" if hit.all() else "No crack was found"
+    if np.ptp(x) == 0:
+        return "All cracks have one width"
+    if x[~hit].max() <= x[hit].min():
+        than = "wider than" if x[~hit].max() < x[hit].min() else "at least as wide as"
+        return f"Every found crack is {than} every missed one, so the curve has no finite slope"
+    return _FALLING if x[hit].max() <= x[~hit].min() else ""
+
+
+def _what_is_known(hit: NDArray[np.bool_], codes: NDArray[np.int64]) -> str:
+    """Say what recall the cracks as they are do promise."""
+    if not len(hit):
+        return ""
+    bound = 100 * lower_bound(hit, codes)
+    return f"; of cracks of these widths at least {bound:.1f} % are found (one-sided 95 %, {len(hit)} cracks)"
+
+
+def _over_photos(
+    x: Floats, hit: NDArray[np.bool_], codes: NDArray[np.int64], curve: HitMissCurve, alone: float | None
+) -> dict[str, Any]:
+    photos = int(codes.max()) + 1
+    if photos == len(x):
+        return {}
+    bound = bound_by_photos(x, hit, codes, curve) if photos >= LEAST_PHOTOS else None
+    if bound is None or alone is None:
+        return {"photos": photos, "a90_95_px_by_photos": None}
+    return {"photos": photos, "a90_95_px_by_photos": max(bound, alone)}
+
+
+def bound_by_photos(
+    x: Floats, hit: NDArray[np.bool_], group: NDArray[np.int64], curve: HitMissCurve
+) -> float | None:
+    """Return the one-sided 95 % bound on a90 over resampled photos, corrected for bias and skewness.
+
+    Args:
+        x: Log widths, with mean 0 and standard deviation 1 or so, ``(N,)``.
+        hit: Whether each crack was found, bool ``(N,)``.
+        group: Photos by number from 0, int64 ``(N,)``.
+        curve: Their rising curve.
+
+    Returns:
+        A place on the axis of ``x``; ``None`` where too many samples have no rising curve, and so no a90, or
+        where it hangs on one group of photos alone.
+
+    References:
+        Efron, "Better bootstrap confidence intervals", JASA 1987; Field and Welsh, JRSS B 2007.
+    """
+    order = np.argsort(x)
+    places, begins = np.unique(_few_places(x[order]), return_index=True)
+    start = np.array([curve.intercept, curve.slope])
+
+    def log_a90(weights: Floats) -> Floats:
+        tried = np.add.reduceat(weights[:, order], begins, axis=1)
+        hits = np.add.reduceat((weights * hit)[:, order], begins, axis=1)
+        intercept, slope = fit_many(places, hits, tried, start=start).T
+        rising = slope > 0
+        return np.where(rising, (TARGET - intercept) / np.where(rising, slope, 1.0), np.inf)
+
+    samples = resampled(lambda weights: {"log_a90": log_a90(weights)}, group)["log_a90"]
+    parts = np.array_split(np.arange(int(group.max()) + 1), int(group.max()) // _AT_ONCE + 1)
+    without = np.concatenate([log_a90((group != part[:, None]).astype(np.float64)) for part in parts])
+    if not np.isfinite(without).all() or np.ptp(without) == 0:
+        return None
+    away = without.mean() - without
+    skewness = float((away**3).sum() / (6 * (away**2).sum() ** 1.5))
+    bias = float(stats.norm.ppf(np.clip(np.mean(samples < curve.where(TARGET)), 1e-3, 1 - 1e-3)))
+    shifted = bias + float(stats.norm.ppf(CONFIDENCE))
+    share = float(stats.norm.cdf(bias + shifted / (1 - skewness * shifted)))
+    bound = float(np.quantile(samples, share, method="higher"))
+    return bound if np.isfinite(bound) else None
+
+
+def _few_places(x: Floats) -> Floats:
+    """Round x, ``(N,)``, to ``_PLACES`` even places where it has more different values."""
+    if len(np.unique(x)) <= _PLACES:
+        return x
+    step = float(np.ptp(x)) / _PLACES
+    return np.asarray(x.min() + step * np.round((x - x.min()) / step))

@@ -1,0 +1,72 @@
+"""What a model gains by leaving the tiles out of which it is least sure: risk against coverage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crack_lightning.evaluation.intervals.combined import Bounded, prior_size, resampled_intervals
+from crack_lightning.evaluation.intervals.weighted_metrics import weighted_area_under_risk
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from crack_lightning.evaluation.intervals.groups import Interval
+
+
+def risk_coverage(doubt: NDArray[np.floating], wrong: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
+    """Return the share of errors among the tiles that are kept, by how many are kept.
+
+    Args:
+        doubt: The higher, the sooner a tile is left out, float ``(N,)``; ties are broken by chance, and the
+            mean over that is returned.
+        wrong: Which tiles are called wrongly, bool ``(N,)``.
+
+    Returns:
+        ``coverage``, from ``1 / N`` to 1, and ``risk``, each float64 ``(N,)``.
+
+    References:
+        El-Yaniv and Wiener, "On the Foundations of Noise-free Selective Classification", JMLR 2010.
+    """
+    _, place, ties = np.unique(doubt, return_inverse=True, return_counts=True)
+    expected = np.bincount(place, weights=wrong) / ties
+    errors = np.cumsum(np.repeat(expected, ties))
+    kept = np.arange(1, len(doubt) + 1)
+    return {"coverage": kept / len(doubt), "risk": errors / kept}
+
+
+def aurc(curve: dict[str, NDArray[np.float64]]) -> float:
+    """Return the mean risk over all coverages; without any order it is the share of errors.
+
+    References:
+        Geifman, Uziel and El-Yaniv, "Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers", ICLR
+        2019, section 2.
+    """
+    return float(curve["risk"].mean())
+
+
+def area_intervals(
+    doubts: Mapping[str, NDArray[np.floating]], wrong: NDArray[np.bool_], group: NDArray[np.int64]
+) -> dict[str, Interval]:
+    """Return the 95 % intervals of areas under risk-coverage curves; none for a single group.
+
+    Args:
+        doubts: By name of the order, what tiles are left out by, float ``(N,)``.
+        wrong: Which tiles are called wrongly, bool ``(N,)``.
+        group: Group numbers from 0, int64 ``(N,)``.
+    """
+    if not group.any():
+        return {}
+    of = Bounded(0.0, 1.0, int(group.max()) + 1, prior_size(group))
+
+    def areas(weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        return {
+            name: weighted_area_under_risk(weights, doubt.astype(np.float64), wrong)
+            for name, doubt in doubts.items()
+        }
+
+    found = resampled_intervals(areas, group, dict.fromkeys(doubts, of))
+    return {name: row.interval for name, row in found.items()}

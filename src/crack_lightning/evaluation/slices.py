@@ -1,0 +1,113 @@
+"""Where the errors are: recall by the width of a crack, false alarms by what else is on the wall."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crack_lightning.evaluation.intervals.groups import proportion_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+WIDTH_EDGES_PX = (1.5, 3.0, 6.0)
+
+
+def recall_by_width(
+    width_px: NDArray[np.floating],
+    found: NDArray[np.bool_],
+    group: NDArray[np.int64] | None = None,
+    *,
+    edges_px: Sequence[float] = WIDTH_EDGES_PX,
+) -> list[dict[str, Any]]:
+    """Count the cracked tiles that were found, by the width of their crack.
+
+    Args:
+        width_px: Crack width of each cracked tile, in original pixels, NaN where unknown, ``(M,)``.
+        found: Whether the tile was called cracked, bool ``(M,)``.
+        group: Group numbers from 0, int64 ``(M,)``, for intervals.
+        edges_px: Ascending inner borders of the classes of width; a border belongs to the class above it.
+
+    Returns:
+        A row a class of width, the narrowest first: ``from_px`` (inclusive), ``to_px`` (exclusive; ``None``
+        is open), ``tiles``, ``found``, ``recall`` (``None`` without tiles), and with groups its
+        ``interval``. A last row with both borders ``None`` counts unknown widths where there are any.
+    """
+    parts: list[tuple[float | None, float | None, NDArray[np.bool_]]] = [
+        (low, None if high == np.inf else high, (width_px >= low) & (width_px < high))
+        for low, high in pairwise([0.0, *edges_px, np.inf])
+    ]
+    if (unknown := np.isnan(width_px)).any():
+        parts.append((None, None, unknown))
+    return [
+        {
+            "from_px": low,
+            "to_px": high,
+            "tiles": int(part.sum()),
+            "found": int(found[part].sum()),
+            "recall": float(found[part].mean()) if part.any() else None,
+            **share_interval(found, part, group),
+        }
+        for low, high, part in parts
+    ]
+
+
+def share_interval(
+    hit: NDArray[np.bool_], part: NDArray[np.bool_], group: NDArray[np.int64] | None
+) -> dict[str, dict[str, float] | None]:
+    """Return the ``interval`` of the share of hits in a part of the tiles; nothing where no groups are given.
+
+    Args:
+        hit: Outcomes, bool ``(N,)``.
+        part: The tiles to count, bool ``(N,)``.
+        group: Group numbers from 0, int64 ``(N,)``.
+    """
+    if group is None:
+        return {}
+    return {"interval": proportion_interval(hit[part], group[part])._asdict() if part.any() else None}
+
+
+def false_alarms_by_distractor(
+    distractors: NDArray[np.str_], called: NDArray[np.bool_], group: NDArray[np.int64] | None = None
+) -> list[dict[str, Any]]:
+    """Count the false alarms among tiles without a crack, by kind of distractor.
+
+    Args:
+        distractors: Kinds on each tile, joined by ``+``, empty for none, str ``(M,)``.
+        called: Whether the tile was called cracked, bool ``(M,)``.
+        group: Group numbers from 0, int64 ``(M,)``, for intervals.
+
+    Returns:
+        A row a kind, in the order of names, ``none`` first: ``distractor``, ``tiles``, ``false_alarms``,
+        ``rate``, and with groups its ``interval``. A tile with two kinds counts in both rows.
+    """
+    on_each = [set(kinds.split("+")) for kinds in distractors.tolist()]
+    rows = []
+    for kind in sorted(set().union(*on_each)):
+        part = np.array([kind in kinds for kinds in on_each])
+        rows.append(
+            {
+                "distractor": kind or "none",
+                "tiles": int(part.sum()),
+                "false_alarms": int(called[part].sum()),
+                "rate": float(called[part].mean()),
+                **share_interval(called, part, group),
+            }
+        )
+    return rows
+
+
+def quarters(values: NDArray[np.floating]) -> list[tuple[str, NDArray[np.bool_]]]:
+    """Part N tiles into four of equally many by a value, the lowest first; equal values stay together.
+
+    Returns:
+        The limits in words and the tiles, bool ``(N,)``, of each quarter that holds any.
+    """
+    borders = np.quantile(values, (0.25, 0.5, 0.75))
+    quarter = np.searchsorted(borders, values, side="left")
+    parts = [quarter == number for number in range(4)]
+    return [(f"{values[part].min():.3g} to {values[part].max():.3g}", part) for part in parts if part.any()]

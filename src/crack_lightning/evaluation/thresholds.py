@@ -1,0 +1,209 @@
+"""From validation tiles to the model's last two numbers: its temperature and its threshold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crack_lightning.evaluation.calibration import calibration_error, cross_fitted, fit_temperature
+from crack_lightning.evaluation.classification import binary_figures, confusion_matrix, defined
+from crack_lightning.evaluation.curves import roc_curve, simplify_curve
+from crack_lightning.evaluation.intervals.groups import group_codes, lower_bound
+from crack_lightning.evaluation.predictions import Predictions, predicted_labels
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LEAST_ERRORS = 20
+"""Validation errors below which a temperature is not identified."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What turns a model's logits into probabilities and calls.
+
+    Attributes:
+        temperature: What logits are divided by.
+        threshold: The least probability of the positive class that is called so.
+        told: Sentences on how they were found.
+        facts: ``rule``, ``validation_errors``, ``temperature_identified``; where it is, ``cross_fitting``
+            (the temperatures of the folds, and the calibration error of validation tiles before and after,
+            each tile by a temperature that its group had no part in); and, with a threshold of two classes,
+            ``validation`` (figures of the validation tiles at it) and ``curve`` (shares of misses and of
+            false alarms by threshold).
+    """
+
+    temperature: float = 1.0
+    threshold: float = 0.5
+    told: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def decide(
+    validation: Predictions, group: NDArray[np.str_], *, positive: int | None, rule: str, calibrate: bool
+) -> Decision:
+    """Choose temperature and threshold on validation tiles.
+
+    The threshold is chosen on cross-fitted probabilities (:func:`calibration.cross_fitted`), for those of the
+    final temperature, which all tiles have a part in, would be a little too good.
+
+    Args:
+        validation: Labels and uncalibrated probabilities of N validation tiles.
+        group: The photo or set of twins of each tile, str ``(N,)``; empty where unknown: tiles then count as
+            independent.
+        positive: Index of the positive class of two; ``None`` where there is none.
+        rule: A number, ``f1``, ``recall:r`` or ``cost:c``; see :func:`choose_threshold`.
+        calibrate: Whether to look for a temperature.
+    """
+    codes, over = group_codes(group), "groups" if (group != "").any() else "tiles, as groups are unknown"
+    found, probability = _tempered(validation, codes, positive, calibrate=calibrate, over=over)
+    facts = {"rule": rule} | found.facts
+    if positive is None:
+        return replace(found, facts=facts)
+    score = probability[:, positive]
+    threshold, why = choose_threshold(score, validation.label == positive, codes, rule=rule, over=over)
+    facts |= _consequences(validation.label, probability, positive, threshold)
+    return replace(found, threshold=threshold, told=[*found.told, *why], facts=facts)
+
+
+def _tempered(
+    validation: Predictions, codes: NDArray[np.int64], positive: int | None, *, calibrate: bool, over: str
+) -> tuple[Decision, NDArray[np.float64]]:
+    """Decide on the temperature alone; return cross-fitted probabilities ``(N, K)`` too."""
+    label, raw = validation.label, validation.probability
+    errors = int((raw.argmax(axis=1) != label).sum())
+    identified = calibrate and errors >= LEAST_ERRORS
+    facts: dict[str, Any] = {"validation_errors": errors, "temperature_identified": identified}
+    if not identified:
+        told = (
+            f"With {errors} {'error' if errors == 1 else 'errors'} among {len(validation):,} validation "
+            f"tiles a temperature is not identified ({LEAST_ERRORS} are needed); 1 is used."
+        )
+        return Decision(told=[told] if calibrate else [], facts=facts), raw.astype(np.float64)
+    temperature = fit_temperature(label, raw)
+    probability, of_folds = cross_fitted(validation, codes)
+    facts["cross_fitting"] = {
+        "over": over,
+        "temperatures": of_folds,
+        "calibration_error_before": calibration_error(label, raw, positive=positive),
+        "calibration_error_after": calibration_error(label, probability, positive=positive),
+    }
+    told = (
+        f"Logits are divided by {temperature:.3g}, found on {len(validation):,} validation tiles "
+        f"({min(of_folds):.3g} to {max(of_folds):.3g} in {len(of_folds)} folds over {over})."
+    )
+    return Decision(temperature=temperature, told=[told], facts=facts), probability
+
+
+def _consequences(
+    label: NDArray[np.int64], probability: NDArray[np.floating], positive: int, threshold: float
+) -> dict[str, Any]:
+    """Give the figures of the validation tiles at a threshold, and misses against false alarms at others."""
+    predicted = predicted_labels(probability, positive_index=positive, threshold=threshold)
+    confusion = confusion_matrix(label, predicted, num_classes=2)
+    figures = binary_figures(confusion[None].astype(float), positive)
+    found: dict[str, Any] = {
+        "validation": {
+            "misses": int(confusion[positive, 1 - positive]),
+            "false_alarms": int(confusion[1 - positive, positive]),
+            **{key: defined(value[0]) for key, value in figures.items()},
+        }
+    }
+    if curve := roc_curve(probability[:, positive], label == positive):
+        thin = simplify_curve(curve)
+        found["curve"] = {
+            "misses": (1 - thin["true_positive_rate"]).tolist(),
+            "false_alarms": thin["false_positive_rate"].tolist(),
+            "threshold": [1.0, *thin["threshold"][1:].tolist()],
+        }
+    return found
+
+
+def choose_threshold(
+    score: NDArray[np.floating],
+    positive: NDArray[np.bool_],
+    group: NDArray[np.int64],
+    *,
+    rule: str,
+    over: str = "groups",
+) -> tuple[float, list[str]]:
+    """Choose the probability from which a tile is called positive.
+
+    ``f1`` makes F1 largest; ``cost:10`` makes the cost least where a miss costs ten false alarms; with
+    ``recall:0.99`` it is the highest threshold up to which the one-sided 95 % lower bound on recall (exact,
+    on the effective number of positive tiles) stays at 0.99 or above: thresholds are tried from the lowest
+    on, and the first that fails ends the search, so that looking at many does not spoil the promise. Where
+    the lowest fails already, its bound is the most that can be promised.
+
+    Args:
+        score: Probabilities of the positive class, ``(N,)``.
+        positive: The truth, bool ``(N,)``, once at least.
+        group: Group numbers from 0, int64 ``(N,)``.
+        rule: A number in ``[0, 1]``, ``f1``, ``recall:r`` or ``cost:c``.
+        over: What the groups are, for the sentences.
+
+    Returns:
+        The threshold, and sentences that say why.
+
+    References:
+        On tests in a fixed sequence: Angelopoulos et al., "Learn then Test", 2021.
+    """
+    kind, _, value = rule.partition(":")
+    if kind not in ("f1", "recall", "cost"):
+        return float(kind), []
+    if kind == "recall":
+        return _promised(score, positive, group, wanted=float(value), over=over)
+    order = np.argsort(-score, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
+    found = np.cumsum(positive[order])[ends]
+    alarms = ends + 1 - found
+    misses = positive.sum() - found
+    worth = 2 * found / (2 * found + alarms + misses) if kind == "f1" else -(float(value) * misses + alarms)
+    threshold = _just_below(score, float(score[order][ends[int(np.argmax(worth))]]))
+    what = "F1 is largest" if kind == "f1" else f"the cost is least, a miss costing {value} false alarms"
+    return threshold, [f"From a probability of {threshold:.4g} on {what} on validation tiles."]
+
+
+def _promised(
+    score: NDArray[np.floating],
+    positive: NDArray[np.bool_],
+    group: NDArray[np.int64],
+    *,
+    wanted: float,
+    over: str,
+) -> tuple[float, list[str]]:
+    own, codes = score[positive], group[positive]
+    lowest, *others = np.unique(own)
+    most, best = lower_bound(np.ones(len(own), np.bool_), codes), float(lowest)
+    tiles = f"{len(own):,} positive validation tiles, over {over}"
+    if most < wanted:
+        threshold = _just_below(score, best)
+        return threshold, [
+            (
+                f"A recall of {_percent(wanted)} cannot be promised on {tiles}; the most that can is "
+                f"{_percent(most)}, from a probability of {threshold:.4g} on."
+            )
+        ]
+    for candidate in others:
+        if lower_bound(own >= candidate, codes) < wanted:
+            break
+        best = float(candidate)
+    threshold = _just_below(score, best)
+    return threshold, [
+        (
+            f"From a probability of {threshold:.4g} on at least {_percent(wanted)} of the cracks are found "
+            f"(one-sided 95 % bound on {tiles})."
+        )
+    ]
+
+
+def _just_below(score: NDArray[np.floating], lowest_called: float) -> float:
+    """Return a threshold between the lowest score that is called and the next below it."""
+    below = score[score < lowest_called]
+    return (lowest_called + float(below.max(initial=0.0))) / 2
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.4g} %"

@@ -1,0 +1,194 @@
+"""Configuration to the parts of a run: the use of its machine, DataModule, classifier and features."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crack_lightning.data.datamodule import CrackDataModule
+from crack_lightning.data.io.tile_size import median_side_px
+from crack_lightning.data.transforms.augmentation import Augmentation
+from crack_lightning.model.backbones import normalisation
+from crack_lightning.model.classifier import CrackClassifier
+from crack_lightning.model.heads.local import has_local_features, pretrained_module
+from crack_lightning.model.losses import balanced_class_weights
+from crack_lightning.model.train_fingerprints import pack_digests
+from crack_lightning.model.weights.load import load_weights
+from crack_lightning.runtime.cache import cache_folder
+from crack_lightning.runtime.errors import ConfigError
+from crack_lightning.runtime.hardware import HardwarePlan, configure_process, plan_hardware
+from crack_lightning.training.probe import LinearProbe, ProbeSettings
+
+if TYPE_CHECKING:
+    from crack_lightning.config import TrainConfig
+    from crack_lightning.config.nodes.data import DataConfig
+    from crack_lightning.config.nodes.recipe import RecipeConfig
+    from crack_lightning.config.nodes.trainer import TrainerConfig
+    from crack_lightning.data.table import TileTable
+
+log = logging.getLogger(__name__)
+_MIXING = {"mixup_alpha": "mixup_alpha", "cutmix_alpha": "cutmix_alpha", "mix_probability": "probability"}
+
+
+def hardware_plan(trainer: TrainerConfig, *, num_workers: int | None) -> HardwarePlan:
+    """Plan for this machine and set this process up for it."""
+    plan = plan_hardware(
+        accelerator=trainer.accelerator,
+        precision=trainer.precision,
+        threads=trainer.threads,
+        num_workers=num_workers,
+        devices=trainer.devices,
+    )
+    configure_process(plan.threads)
+    return plan
+
+
+def build_datamodule(
+    config: TrainConfig, table: TileTable, *, plan: HardwarePlan, rank: int = 0, num_ranks: int = 1
+) -> CrackDataModule:
+    """Build the loaders of a run, or of one of the processes that share its batches."""
+    settings = asdict(config.augmentation)
+    mixing = {name: settings.pop(key) for key, name in _MIXING.items()}
+    paint = settings.pop("paint")
+    if paint and (table.positive_index is None or len(table.class_names) != 2):
+        raise ConfigError(
+            f"augmentation.paint: painting needs the classes intact and crack, got "
+            f"{', '.join(table.class_names)}; set augmentation.paint=0."
+        )
+    return CrackDataModule(
+        table,
+        image_size=config.model.image_size,
+        batch_size=config.data.batch_size,
+        num_workers=plan.num_workers,
+        timeout_s=config.data.timeout_s,
+        seed=config.seed,
+        sampler=config.data.sampler,
+        mix=config.data.mix,
+        augmentation=Augmentation(**settings),
+        paint=paint,
+        masks=config.model.head == "local",
+        mixing=mixing if mixing["mixup_alpha"] or mixing["cutmix_alpha"] else {},
+        max_train_batches=config.trainer.max_train_batches,
+        max_val_batches=config.trainer.max_val_batches,
+        sizes=config.recipe.sizes,
+        pin_memory=plan.accelerator == "gpu",
+        rank=rank,
+        num_ranks=num_ranks,
+    )
+
+
+def build_test_datamodule(
+    data: DataConfig, classifier: CrackClassifier, table: TileTable, *, plan: HardwarePlan
+) -> CrackDataModule:
+    """Build the loader of an evaluation."""
+    return CrackDataModule(
+        table,
+        image_size=int(classifier.hparams["image_size"]),
+        batch_size=data.batch_size,
+        num_workers=plan.num_workers,
+        timeout_s=data.timeout_s,
+        seed=0,
+        sampler="shuffled",
+        augmentation=Augmentation(),
+        mixing={},
+        pin_memory=plan.accelerator == "gpu",
+    )
+
+
+def suitable_head(config: TrainConfig, table: TileTable) -> str:
+    """Return ``model.head``; of ``auto``, ``local`` where masks of training tiles can teach it."""
+    if config.model.head != "auto":
+        return config.model.head
+    masks = table.extra.get("mask", np.full(len(table), ""))[table.split == "train"]
+    taught = config.augmentation.paint > 0 or bool((masks != "").any())
+    two = len(table.class_names) == 2 and table.positive_index is not None
+    allowed = taught and two and config.allows_local_head
+    return "local" if allowed and has_local_features(config.model.name) else "pooled"
+
+
+def build_classifier(config: TrainConfig, table: TileTable) -> CrackClassifier:
+    """Build the model, with the weights to start from."""
+    model, recipe = config.model, config.recipe
+    mean, std = normalisation(model.name)
+    loss = asdict(recipe.loss) | {"class_weights": _class_weights(recipe, table)}
+    weight = loss.pop("cells")
+    classifier = CrackClassifier(
+        name=model.name,
+        class_names=list(table.class_names),
+        positive_class=table.positive_class,
+        image_size=model.image_size,
+        mean=list(mean),
+        std=list(std),
+        drop_rate=model.drop_rate,
+        drop_path_rate=model.drop_path_rate,
+        recipe=recipe.name,
+        backbone_lr_scale=recipe.backbone_lr_scale,
+        stage_lr_scale=recipe.stage_lr_scale,
+        all_stages_by=recipe.all_stages_by,
+        loss=loss,
+        optimizer=asdict(config.optimizer),
+        scheduler=asdict(config.scheduler),
+        label=model.label,
+        head=model.head,
+        cell_loss=weight,
+        strongest_cells=model.strongest_cells,
+        train_scale=train_scale(table, image_size=model.image_size),
+    )
+    loaded = load_weights(
+        pretrained_module(classifier.backbone),
+        name=model.name,
+        weights=model.weights,
+        image_size=model.image_size,
+    )
+    for note in loaded.notes:
+        log.info("weights: %s", note)
+    if loaded.caution:
+        log.warning("weights: %s", loaded.caution)
+    classifier.weights_caution = loaded.caution
+    classifier.seen_tiles = pack_digests(_seen(table))
+    return classifier
+
+
+def train_scale(table: TileTable, *, image_size: int) -> float | None:
+    """Return the pixels of a network's input per pixel of its training tiles' files; ``None`` if unknown.
+
+    With ``recipe.sizes`` it is that of ``model.image_size``, at which validation tiles choose the threshold.
+    """
+    side_px = median_side_px(table)
+    return None if side_px is None else round(image_size / side_px, 6)
+
+
+def _class_weights(recipe: RecipeConfig, table: TileTable) -> list[float] | None:
+    if recipe.loss.class_weights != "balanced":
+        return None
+    counts = np.bincount(table.label[table.split == "train"], minlength=len(table.class_names))
+    return balanced_class_weights(counts.tolist())
+
+
+def _seen(table: TileTable) -> list[str]:
+    """Return the digests of the tiles that a run learns or chooses from, and of those below painted ones."""
+    known = (table.split == "train") | (table.split == "val")
+    below = table.extra.get("painted_on", np.full(len(table), ""))[known]
+    return [*table.sha256[known].tolist(), *below[below != ""].tolist()]
+
+
+def build_probe(
+    config: TrainConfig, classifier: CrackClassifier, datamodule: CrackDataModule, *, plan: HardwarePlan
+) -> LinearProbe:
+    """Compute the features of a run's tiles, or find them in the cache."""
+    return LinearProbe(
+        classifier,
+        datamodule,
+        settings=ProbeSettings(
+            engine=config.recipe.engine,
+            views=config.recipe.views,
+            threads=plan.threads,
+            device="cuda" if plan.accelerator == "gpu" else "cpu",
+            precision=plan.precision,
+            cache=cache_folder(),
+            show_progress=config.progress,
+        ),
+    )

@@ -1,0 +1,253 @@
+"""How a run's weights are learnt, and how its test tiles are told: step by step, or by kept features."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from crack_lightning.evaluation.predictions import Predictions
+from crack_lightning.evaluation.scoring_rules import log_loss
+from crack_lightning.evaluation.thresholds import decide
+from crack_lightning.experiment import factory
+from crack_lightning.experiment.fit_end_to_end import DDPFit, SingleProcessFit
+from crack_lightning.model.backbones import uses_batch_statistics
+from crack_lightning.model.backends.inference_modules import feature_network
+from crack_lightning.model.ood.detector import OODDetector, sample
+from crack_lightning.model.ood.image_statistics import looks
+from crack_lightning.model.weights.checkpoints import load_classifier
+from crack_lightning.runtime.errors import ConfigError
+from crack_lightning.runtime.hardware import has_native_bf16
+from crack_lightning.training.checkpoints import BEST, LAST, save_decision, save_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    import pytorch_lightning as pl
+
+    from crack_lightning.config import TrainConfig
+    from crack_lightning.data.datamodule import CrackDataModule
+    from crack_lightning.experiment.fit_end_to_end import Report
+    from crack_lightning.model.classifier import CrackClassifier
+    from crack_lightning.runtime.hardware import HardwarePlan
+    from crack_lightning.training.callbacks import StopSignals
+    from crack_lightning.training.probe import LinearProbe
+    from crack_lightning.training.state import RunState
+
+
+def fit_end_to_end(
+    config: TrainConfig,
+    datamodule: CrackDataModule,
+    state: RunState,
+    *,
+    folder: Path,
+    plan: HardwarePlan,
+    requests: StopSignals,
+    report: Report | None,
+) -> tuple[CrackClassifier, Predictions]:
+    """Train step by step with Lightning's Trainer, and test the best checkpoint.
+
+    Whatever devices share the training, this process alone tests, on one of them: each tile is told once.
+    """
+    best = folder / "checkpoints" / BEST
+    kind: type[SingleProcessFit | DDPFit] = DDPFit if plan.devices > 1 else SingleProcessFit
+    steps = kind(config, datamodule, folder=folder, plan=plan, requests=requests, report=report)
+    if state.phase == "fit":
+        classifier = factory.build_classifier(config, datamodule.table)
+        require_statistics(config, classifier, num_train_tiles=len(datamodule.table.rows("train")))
+        state.fitted |= _weights_facts(classifier)
+        begun = (folder / "checkpoints" / LAST).exists()
+        if not begun and config.recipe.name == "probe_then_finetune":
+            _fit_first_head(config, classifier, datamodule, state, plan=plan)
+            state.write(folder)
+        with state.timed("training"):
+            history = steps.fit(classifier)
+        state.advance("test", folder, history=history)
+    with state.timed("validation"):
+        classifier = load_classifier(best)
+        classifier.novelty, validation = _familiar(config, steps.trainer, classifier, datamodule)
+        _decide(config, classifier, datamodule, state, validation)
+        save_decision(classifier, best)
+    with state.timed("test"):
+        return classifier, test(steps.trainer, classifier, datamodule)
+
+
+def require_statistics(config: TrainConfig, classifier: CrackClassifier, *, num_train_tiles: int) -> None:
+    """Refuse batches of one tile where BatchNorm needs their statistics, of which one tile has none.
+
+    Raises:
+        ConfigError: If a device gets a single tile a step.
+    """
+    devices = 1 if config.trainer.sync_batchnorm else config.trainer.devices or 1
+    tiles = min(config.data.batch_size, num_train_tiles) // devices
+    was_training = classifier.training
+    takes_statistics = uses_batch_statistics(classifier.train())
+    classifier.train(was_training)
+    if tiles > 1 or not takes_statistics:
+        return
+    each = f" for each of trainer.devices={devices}" if devices > 1 else ""
+    raise ConfigError(
+        f"data.batch_size: expected at least 2 tiles a step{each}, of which BatchNorm in {config.model.name} "
+        f"takes statistics, got data.batch_size={config.data.batch_size} and {num_train_tiles} training "
+        f"tiles; set data.batch_size={2 * devices}, or use one without BatchNorm, as in model=convnext_atto."
+    )
+
+
+def fit_linear_probe(
+    config: TrainConfig, datamodule: CrackDataModule, state: RunState, *, folder: Path, plan: HardwarePlan
+) -> tuple[CrackClassifier, Predictions]:
+    """Fit the head on a frozen backbone's features, and test it on them."""
+    if plan.accelerator == "cpu" and plan.precision != "32":
+        engine = "set recipe.engine=eager_bf16, or " if has_native_bf16() else ""
+        raise ConfigError(
+            "trainer.precision: on the CPU recipe=probe computes as recipe.engine says, got "
+            f"{plan.precision}; {engine}leave it out."
+        )
+    best = folder / "checkpoints" / BEST
+    if state.phase == "fit":
+        classifier = factory.build_classifier(config, datamodule.table)
+    else:
+        classifier = load_classifier(best)
+    probe = _computed(config, classifier, datamodule, state, plan=plan)
+    if state.phase == "fit":
+        _fit_head(probe, config, state)
+        save_model(classifier, best)
+        state.fitted = probe.facts() | _weights_facts(classifier)
+        state.advance("test", folder)
+    with state.timed("test"):
+        classifier.hparams["temperature"] = 1.0
+        _decide(config, classifier, datamodule, state, probe.predictions("val"))
+        classifier.novelty = probe.novelty()
+        save_decision(classifier, best)
+        return classifier, probe.predictions("test")
+
+
+def _weights_facts(classifier: CrackClassifier) -> dict[str, Any]:
+    """Return what a report says of weights that a file lacked."""
+    caution = classifier.weights_caution
+    return {} if caution is None else {"weights_caution": caution}
+
+
+def _decide(
+    config: TrainConfig,
+    classifier: CrackClassifier,
+    datamodule: CrackDataModule,
+    state: RunState,
+    validation: Predictions,
+) -> None:
+    """Give a classifier the temperature and the threshold that its validation tiles choose."""
+    table = datamodule.table
+    found = decide(
+        validation,
+        table.group[validation.index],
+        positive=table.positive_index if len(table.class_names) == 2 else None,
+        rule=config.evaluation.threshold,
+        calibrate=config.evaluation.calibrate,
+    )
+    classifier.hparams.update({"temperature": found.temperature, "threshold": found.threshold})
+    right = validation.probability.argmax(axis=1) == validation.label
+    loss = log_loss(validation.label, validation.probability)
+    state.validation = {"val/loss": loss, "val/accuracy": float(right.mean())}
+    decision = {"temperature": found.temperature, "threshold": found.threshold, "told": found.told}
+    state.fitted = state.fitted | {"decision": decision | found.facts}
+
+
+def _familiar(
+    config: TrainConfig, trainer: pl.Trainer, classifier: CrackClassifier, datamodule: CrackDataModule
+) -> tuple[OODDetector, Predictions]:
+    """Return what tells foreign tiles, and the uncalibrated predictions of the tiles that set its limit."""
+    of_training: list[torch.Tensor] = []
+    rows = sample(datamodule.split_rows("train"), seed=config.seed)
+    _told(trainer, classifier, datamodule.once(rows), on_signs=of_training.append)
+    compared = OODDetector.comparing(torch.cat(of_training))
+    distances: list[list[torch.Tensor]] = []
+    validation = _told(
+        trainer,
+        classifier,
+        datamodule.val_batches(),
+        on_signs=lambda signs: distances.append(compared.distances(signs)),
+    )
+    return compared.limited([torch.cat(column) for column in zip(*distances, strict=True)]), validation
+
+
+def _told(
+    trainer: pl.Trainer,
+    classifier: CrackClassifier,
+    batches: Iterable[dict[str, torch.Tensor]],
+    *,
+    on_signs: Callable[[torch.Tensor], object],
+) -> Predictions:
+    """Return uncalibrated predictions; pass on what foreign tiles are told by, batch by batch.
+
+    That is looks with features behind them, where there are any, float32 ``(N, NUM_LOOKS + D)``.
+    """
+    device = trainer.strategy.root_device
+    classifier.to(device).eval()
+    columns: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
+    # Lightning's own predict would deal the batches anew
+    with torch.inference_mode(), trainer.precision_plugin.forward_context():
+        for batch in batches:
+            with feature_network(classifier) as features:
+                answers = torch.softmax(classifier(batch["image"].to(device)).float(), dim=1)
+            columns.append((batch["index"], batch["target"], answers.cpu()))
+            on_signs(torch.cat([looks(batch["image"]), *features], dim=1))
+    index, label, probability = (torch.cat(column).numpy() for column in zip(*columns, strict=True))
+    return Predictions(index=index, label=label, probability=probability)
+
+
+def _computed(
+    config: TrainConfig,
+    classifier: CrackClassifier,
+    datamodule: CrackDataModule,
+    state: RunState,
+    *,
+    plan: HardwarePlan,
+) -> LinearProbe:
+    """Return the features of a run's tiles and the head on them."""
+    with state.timed("features"):
+        return factory.build_probe(config, classifier, datamodule, plan=plan)
+
+
+def _fit_head(probe: LinearProbe, config: TrainConfig, state: RunState) -> None:
+    """Give the classifier the head that fits its frozen backbone's features best."""
+    with state.timed("head"):
+        probe.fit(
+            l2=config.recipe.l2,
+            class_weights=probe.classifier.loss.class_weights,
+            max_iterations=config.head_iterations,
+        )
+
+
+def _fit_first_head(
+    config: TrainConfig,
+    classifier: CrackClassifier,
+    datamodule: CrackDataModule,
+    state: RunState,
+    *,
+    plan: HardwarePlan,
+) -> None:
+    """Give the classifier the head from which its steps go on."""
+    probe = _computed(config, classifier, datamodule, state, plan=plan)
+    _fit_head(probe, config, state)
+    told = probe.facts()
+    state.fitted |= {key: told[key] for key in ("l2", "l2_tried")}
+
+
+def test(trainer: pl.Trainer, classifier: CrackClassifier, datamodule: CrackDataModule) -> Predictions:
+    """Return the classifier's predictions for every test tile."""
+    trainer.test(classifier, dataloaders=datamodule.test_dataloader(), verbose=False)
+    index, label, probability = (
+        torch.cat(column).numpy() for column in zip(*classifier.predictions, strict=True)
+    )
+    return Predictions(
+        index=index,
+        label=label,
+        probability=probability,
+        novelty=None if classifier.novelty is None else torch.cat(classifier.novelties).numpy(),
+    )
+
+
+def novelty_facts(classifier: CrackClassifier) -> dict[str, Any]:
+    """Return what a report says of how a model tells foreign tiles."""
+    return {} if classifier.novelty is None else {"novelty": classifier.novelty.facts()}

@@ -1,0 +1,214 @@
+"""The steps of a run: in this process, or in several that share every batch."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from pytorch_lightning.utilities import rank_zero_only
+
+from crack_lightning.experiment import factory
+from crack_lightning.experiment.trainers import (
+    build_test_trainer,
+    build_trainer,
+    shows_progress,
+    tensorboard_loggers,
+)
+from crack_lightning.model.backbones import synchronised
+from crack_lightning.model.weights.checkpoints import load_classifier, read_checkpoint
+from crack_lightning.runtime.errors import CheckpointError, CrackLightningError, DataError
+from crack_lightning.runtime.hardware import require_compiler
+from crack_lightning.runtime.plugins import import_plugins
+from crack_lightning.training.broadcast_buffers import BroadcastBuffers
+from crack_lightning.training.callbacks import FiniteLoss
+from crack_lightning.training.checkpoints import RunCheckpoints, save_model
+from crack_lightning.training.ddp_launcher import launch_ddp
+from crack_lightning.training.pruning import Pruning
+from crack_lightning.training.seeds import StepSeeds
+from crack_lightning.training.warning_filters import filter_warnings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import pytorch_lightning as pl
+
+    from crack_lightning.config import TrainConfig
+    from crack_lightning.data.datamodule import CrackDataModule
+    from crack_lightning.data.table import TileTable
+    from crack_lightning.model.classifier import CrackClassifier
+    from crack_lightning.runtime.hardware import HardwarePlan
+    from crack_lightning.training.callbacks import StopRequest, StopSignals
+    from crack_lightning.training.ddp_worker import Worker
+
+    History = list[dict[str, float]]
+    Report = Callable[[float, dict[str, float]], bool]
+
+
+class SingleProcessFit:
+    """Lightning's Trainer of a run, set up to go on from its last checkpoint if there is one.
+
+    Args:
+        config: The run's settings.
+        datamodule: Its tiles.
+        folder: Its folder.
+        plan: The machine's use; with several devices this is one of the processes that share the training.
+        requests: Whether it is to stop.
+        report: Is told an epoch's figures, and says whether to end the run.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        datamodule: CrackDataModule,
+        *,
+        folder: Path,
+        plan: HardwarePlan,
+        requests: StopRequest,
+        report: Report | None,
+    ) -> None:
+        self.datamodule = datamodule
+        self.compiles = config.trainer.compile
+        self.checkpoints = RunCheckpoints(
+            folder / "checkpoints",
+            monitor=config.trainer.monitor,
+            every_s=config.trainer.checkpoint_every,
+            requests=requests,
+        )
+        last = self.checkpoints.last_path
+        self.goes_on_from = last if last.exists() else None
+        self.trainer: pl.Trainer = build_trainer(
+            config,
+            folder=folder,
+            plan=plan,
+            callbacks=[
+                StepSeeds(config.seed),
+                FiniteLoss(datamodule.table.path),
+                *([BroadcastBuffers()] if plan.devices > 1 else []),
+                self.checkpoints,
+                *([Pruning(report)] if report else []),
+            ],
+            purge_step=None if self.goes_on_from is None else int(read_checkpoint(last)["global_step"]),
+        )
+
+    def fit(self, classifier: CrackClassifier) -> History:
+        """Train, and return the figures of each epoch."""
+        if self.compiles:
+            require_compiler()
+            classifier.compile_answers()
+        classifier.train()  # Lightning takes it as it is, and features were computed in evaluation mode
+        try:
+            self.trainer.fit(
+                classifier,
+                datamodule=self.datamodule,
+                ckpt_path=None if self.goes_on_from is None else str(self.goes_on_from),
+            )
+        except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            if self.goes_on_from is None or self.checkpoints.began or isinstance(error, CrackLightningError):
+                raise
+            raise CheckpointError(
+                f"resume: '{self.goes_on_from}' does not fit its run ({type(error).__name__}: {error}); "
+                "start a new run."
+            ) from error
+        return self.checkpoints.history
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Share:
+    config: TrainConfig
+    table: TileTable
+    folder: Path
+    plan: HardwarePlan
+    start: Path
+
+
+class DDPFit:
+    """The steps of a run, taken by as many processes as the plan has devices; this one tests alone.
+
+    Together they take the steps that one process would: a batch is dealt out among them, every validation
+    tile is looked at once, gradients are averaged. What is normalised within a batch is so within each share:
+    BatchNorm (but for ``trainer.sync_batchnorm``), class weights, and MixUp's partners. Arguments are as for
+    :class:`SingleProcessFit`.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        datamodule: CrackDataModule,
+        *,
+        folder: Path,
+        plan: HardwarePlan,
+        requests: StopSignals,
+        report: Report | None,
+    ) -> None:
+        self.config, self.table, self.folder, self.plan = config, datamodule.table, folder, plan
+        self.requests, self.report = requests, report
+        self.trainer = build_test_trainer(
+            folder,
+            plan=plan,
+            progress=shows_progress(config),
+            logger=tensorboard_loggers(config),
+            plugins=config.plugins,
+        )
+
+    def fit(self, classifier: CrackClassifier) -> History:
+        """Train, and return the figures of each epoch.
+
+        Raises:
+            DataError: If a split has fewer tiles than there are processes.
+        """
+        plan = self.plan
+        for split in ("train", "val"):
+            if (number := len(self.table.rows(split))) < plan.devices:
+                raise DataError(
+                    f"trainer.devices: {plan.devices} processes need a tile each, and {number} are in the "
+                    f"split '{split}'; set trainer.devices=1, or give more tiles."
+                )
+        with _kept_as(self.folder / "checkpoints" / ".start.part", classifier) as start:
+            share = _Share(config=self.config, table=self.table, folder=self.folder, plan=plan, start=start)
+            return launch_ddp(
+                partial(_fit_share, share),
+                total=plan.devices,
+                gpus=plan.accelerator == "gpu",
+                threads=max(1, plan.threads // plan.devices),
+                log=self.folder / "run.log",
+                requests=self.requests,
+                report=self.report,
+            )
+
+
+@contextmanager
+def _kept_as(path: Path, classifier: CrackClassifier) -> Iterator[Path]:
+    """Keep a classifier in a file for the block; a killed run's is cleared with its other ``.part`` files."""
+    save_model(classifier, path)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _fit_share(share: _Share, rank: Worker) -> History:
+    config, plan = share.config, share.plan
+    import_plugins(config.plugins)
+    # Lightning would take every process for the first until it trains
+    rank_zero_only.rank = rank.number  # type: ignore[attr-defined]
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    with filter_warnings():
+        datamodule = factory.build_datamodule(
+            config, share.table, plan=plan, rank=rank.number, num_ranks=rank.total
+        )
+        steps = SingleProcessFit(
+            config,
+            datamodule,
+            folder=share.folder,
+            plan=plan,
+            requests=rank.requests,
+            report=rank.report,
+        )
+        classifier = load_classifier(share.start)
+        if config.trainer.sync_batchnorm:
+            classifier.backbone = synchronised(classifier.backbone)
+        return steps.fit(classifier)

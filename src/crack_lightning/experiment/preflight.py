@@ -1,0 +1,86 @@
+"""What a command can begin, or refuse, before torch is imported, which takes as long."""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from crack_lightning.config.nodes.data import prefix_source_keys
+from crack_lightning.data.sources import require_files
+from crack_lightning.runtime.cache import cache_folder
+from crack_lightning.runtime.errors import ConfigError, DataError
+from crack_lightning.runtime.hardware import available_cores
+from crack_lightning.training.state import RunState
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from crack_lightning.config import TrainConfig
+    from crack_lightning.config.nodes.data import DataConfig
+
+
+def preflight_data(data: DataConfig) -> None:
+    """Refuse sources whose files nothing leads to, and lists of tiles that are not there.
+
+    Raises:
+        CrackLightningError: If there is one.
+    """
+    for key, file in (("data.exclude", data.exclude), ("data.split.file", data.split.file)):
+        if file is not None and not Path(file).is_file():
+            raise DataError(f"{key}: a CSV file is expected, got '{file}', which is none; check the path.")
+    if data.source != "mixed":
+        _require_files(data)
+        return
+    for name, part in data.parts().items():
+        if part.source != "painted":  # that is on the tiles of another part
+            with prefix_source_keys(name):
+                _require_files(part)
+
+
+def require_tiles_of_run(folder: Path, data: DataConfig) -> None:
+    """Refuse to resume a run whose data are no longer where they were; a finished one needs none.
+
+    Args:
+        folder: The run's.
+        data: Its settings.
+
+    Raises:
+        CrackLightningError: If they are not there, with what to add to the command.
+    """
+    if RunState.is_finished(folder):
+        return
+    try:
+        preflight_data(data)
+    except (ConfigError, DataError) as error:
+        command = f"resume={shlex.quote(str(folder))}"
+        raise type(error)(
+            f"{error} If the data are elsewhere now, give their path beside {command}, as in "
+            "data.root=<folder>."
+        ) from None
+
+
+def _require_files(data: DataConfig) -> None:
+    require_files(
+        data.kind,
+        root=Path(data.root) if data.root else None,
+        archive=Path(data.archive) if data.archive else None,
+        download=data.download,
+    )
+
+
+def draw_in_background(config: TrainConfig) -> AbstractContextManager[None]:
+    """Draw the tiles, where they are drawn, while the block runs."""
+    if config.data.source != "synthetic":
+        return nullcontext()
+    from crack_lightning.data.sources.synthetic import draw_in_background
+
+    return draw_in_background(
+        cache=cache_folder(),
+        num_workers=config.data.drawing_processes(config.trainer.threads or available_cores()),
+        show_progress=config.progress,
+        seed=config.data.seed,
+        **asdict(config.data.drawn),
+    )

@@ -1,0 +1,101 @@
+"""A CSV file that grows row by row, and goes on after a break as if there had been none."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from contextlib import ExitStack
+from typing import IO, TYPE_CHECKING, Self
+
+from crack_lightning.runtime.errors import ConfigError
+from crack_lightning.runtime.files.csv_files import CsvWriter, cell_value
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+
+class GrowingTable:
+    """Appends rows, each whole lines on the disk's side of the process once :meth:`write` returns.
+
+    A process that is killed leaves whole rows but for the last, which opening the file again cuts off.
+
+    Args:
+        path: The file; one that is there goes on.
+        columns: Its header.
+        keep: Which of the rows that are there stay, by their first cell; those from the first that does not
+            on are cut off. All by default.
+
+    Raises:
+        ConfigError: If the file that is there has other columns.
+    """
+
+    def __init__(
+        self, path: Path, columns: Sequence[str], *, keep: Callable[[str], bool] = lambda _: True
+    ) -> None:
+        self._path, self._columns, self._keep = path, list(columns), keep
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._file = stack.enter_context(self._path.open("a+b"))
+            end = self._checked_end()
+            self._file.truncate(end)
+            if not end:
+                self.write([], header=True)
+            stack.pop_all()
+        return self
+
+    def _checked_end(self) -> int:
+        end = 0
+        for record in whole_records(self._file):
+            cells = _cells(record)
+            if not end and cells != self._columns:
+                raise ConfigError(
+                    f"resume: '{self._path}' is expected to have the columns {', '.join(self._columns)}, got "
+                    f"{', '.join(cells)}; start a new run."
+                )
+            if end and not self._keep(cell_value(self._columns[0], cells[0])):
+                break
+            end += len(record)
+        return end
+
+    def rows(self) -> Iterator[dict[str, str]]:
+        """Yield the rows that are there, by column."""
+        records = whole_records(self._file)
+        columns = _cells(next(records))
+        for record in records:
+            cells = zip(columns, _cells(record), strict=True)
+            yield {column: cell_value(column, cell) for column, cell in cells}
+
+    def write(self, rows: Iterable[Sequence[object]], *, header: bool = False) -> None:
+        """Append rows, in new files after the header."""
+        text = io.StringIO()
+        CsvWriter(text, self._columns, header=header).write(rows)
+        self._file.write(text.getvalue().encode("utf-8", "backslashreplace"))
+        self._file.flush()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+def whole_records(file: IO[bytes]) -> Iterator[bytes]:
+    """Yield the rows of a CSV file from its beginning, each with its line end; a last one without it is none.
+
+    A line end between quotes belongs to its cell.
+    """
+    file.seek(0)
+    record = b""
+    for line in file:
+        record += line
+        if record.count(b'"') % 2 == 0 and record.endswith(b"\n"):
+            yield record
+            record = b""
+
+
+def _cells(record: bytes) -> list[str]:
+    return next(csv.reader(io.StringIO(record.decode("utf-8", "replace"), newline="")))

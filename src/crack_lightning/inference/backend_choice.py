@@ -1,0 +1,75 @@
+"""Which engine answers, and when it is worth a trial."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from crack_lightning.data.io.decoding import picture_header
+from crack_lightning.model.backends.select import BackendChoice, dtype_of, eager, prepare_backend
+from crack_lightning.runtime.cache import cache_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from torch import nn
+
+    from crack_lightning.config import PredictConfig
+    from crack_lightning.model.backends.select import Compute
+    from crack_lightning.runtime.hardware import HardwarePlan
+
+log = logging.getLogger(__name__)
+MANY = 1000
+"""Tiles from which a trial of the engines takes less than it saves."""
+
+_MANY_PIXELS = 10_000_000
+
+
+def choose(
+    config: PredictConfig,
+    network: nn.Module,
+    *,
+    plan: HardwarePlan,
+    image_size: int | None,
+    worth_trying: bool,
+) -> tuple[BackendChoice, Compute]:
+    """Prepare what computes a network as configured.
+
+    Args:
+        config: Checked settings.
+        network: As for :func:`~crack_lightning.model.backends.select.prepare_backend`.
+        plan: The machine's.
+        image_size: Side of the tiles in pixels; ``None`` where sizes differ.
+        worth_trying: Whether a trial of the engines takes less than it saves.
+
+    Raises:
+        ConfigError: If the engine that is asked for cannot be had, or cannot take the network.
+    """
+    plain = plan.accelerator == "gpu" or config.trainer.precision != "auto" or not worth_trying
+    if config.engine == "auto" and plain:
+        log.info("engine: eager PyTorch, precision %s, on %s", plan.precision, plan.device)
+        choice = BackendChoice(name="eager", precision=plan.precision, tiles_per_s={})
+        dtype = dtype_of(plan.precision)
+        return choice, eager(network, device=plan.device, dtype=dtype, any_size=image_size is None)
+    return prepare_backend(
+        network,
+        wanted=config.engine,
+        image_size=image_size,
+        threads=plan.threads,
+        cache=cache_folder(),
+        key="engine",
+    )
+
+
+def are_large(pictures: Sequence[Path]) -> bool:
+    """Say whether the pictures have ten million pixels together; no more of them are opened."""
+    pixels = 0
+    for picture in pictures:
+        with suppress(Exception):  # what is wrong with one is told where it is decoded
+            width, height, _ = picture_header(picture)
+            pixels += width * height
+        if pixels >= _MANY_PIXELS:
+            return True
+    return False

@@ -1,0 +1,90 @@
+"""Photos with the places where a model sees evidence, at their own aspect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import torch
+from torch.nn.functional import interpolate
+
+from crack_lightning.data.io.overlays import overlay
+from crack_lightning.inference.maps.crack_map import called_pixels, photo_probability
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from crack_lightning.inference.maps.crack_map import CrackMapper
+    from crack_lightning.model.explain import Explainer, LocalExplainer
+
+_MULTIPLE = 32
+_LEAST_ODDS = 1e-6
+
+
+class PhotoExplainer(Protocol):
+    """Tints a photo where a model sees evidence."""
+
+    method: str
+
+    def __call__(self, pixels: NDArray[np.uint8], of_class: int) -> NDArray[np.uint8]:
+        """Return a photo, uint8 ``(H, W, 3)``, in grey with its tint.
+
+        Args:
+            pixels: The photo, RGB, uint8 ``(H, W, 3)``.
+            of_class: The class that is explained.
+        """
+        ...
+
+
+class MapExplainer:
+    """A local head's explanation: its map, tinted where its overlay is outlined.
+
+    Args:
+        mapper: The model's.
+
+    Attributes:
+        method: What it shows, in words.
+    """
+
+    method = "the local head's own map, at the photo's size"
+
+    def __init__(self, mapper: CrackMapper) -> None:
+        self._mapper = mapper
+
+    def __call__(self, pixels: NDArray[np.uint8], of_class: int) -> NDArray[np.uint8]:
+        """Return the photo tinted where a crack is called, the more the likelier."""
+        found, threshold = self._mapper.map(pixels), self._mapper.threshold
+        shape = pixels.shape[:2]
+        likely = np.clip(photo_probability(found, shape), _LEAST_ODDS, 1 - _LEAST_ODDS)
+        odds = np.log(likely / (1 - likely)) - np.log(threshold / (1 - threshold))
+        return overlay(pixels, np.where(called_pixels(found, shape, threshold=threshold), odds, 0))
+
+
+class AspectExplainer:
+    """The explanation of a network that gives no map, on its square's number of pixels at the photo's aspect.
+
+    Args:
+        explainer: The model's.
+        image_size: Side of the model's square, pixels.
+
+    Attributes:
+        method: What it shows, in words.
+    """
+
+    def __init__(self, explainer: Explainer | LocalExplainer, *, image_size: int) -> None:
+        self._explainer, self._image_size, self.method = explainer, image_size, explainer.method
+
+    def __call__(self, pixels: NDArray[np.uint8], of_class: int) -> NDArray[np.uint8]:
+        """Return the photo tinted where there is evidence for a class."""
+        image = self._at_own_aspect(pixels)
+        evidence = self._explainer(image, torch.tensor([of_class]))[0].numpy()
+        return overlay(pixels, evidence)
+
+    def _at_own_aspect(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """Return a photo of about as many pixels as the square, uint8 ``(1, 3, h, w)``."""
+        height, width = pixels.shape[:2]
+        scale = self._image_size / (height * width) ** 0.5
+        size = [max(_MULTIPLE, round(side * scale / _MULTIPLE) * _MULTIPLE) for side in (height, width)]
+        image = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+        return interpolate(image, size, mode="bilinear", antialias=True)

@@ -1,0 +1,77 @@
+"""What ``annotate`` and ``explain`` write of each photo: itself, or its explanation, below its answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crack_lightning.data.io.decoding import decode_image
+from crack_lightning.inference.image_files import annotate
+from crack_lightning.runtime.files.paths import places
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from crack_lightning.inference.explanation_images import PhotoExplainer
+    from crack_lightning.inference.predictor import Answers
+
+
+class FramedPhotos:
+    """Writes ``annotated/`` and ``explained/`` for batches of answers.
+
+    Args:
+        photos: All files, so that each has the same place however many are answered at once.
+        folder: The run's.
+        positive_class: The class that means "crack", or ``None``.
+        annotate: Whether photos are written with their answer.
+        explainer: What tints explained photos, or ``None`` for none.
+    """
+
+    def __init__(
+        self,
+        photos: Sequence[Path],
+        folder: Path,
+        *,
+        positive_class: str | None,
+        annotate: bool,
+        explainer: PhotoExplainer | None,
+    ) -> None:
+        self._positive_class, self._explainer = positive_class, explainer
+        wanted = {"annotated": annotate, "explained": explainer is not None}
+        self._places = {
+            name: dict(zip(photos, places(photos, folder / name), strict=True))
+            for name, is_wanted in wanted.items()
+            if is_wanted
+        }
+
+    def write(self, answers: Answers) -> None:
+        """Write what is wanted of each photo that can be read."""
+        for row, name in enumerate(answers.names):
+            if answers.problems[row] or not self._places:
+                continue
+            photo = Path(name)
+            pixels = decode_image(photo)
+            for kind, where in self._places.items():
+                explainer = self._explainer if kind == "explained" else None
+                annotate(
+                    pixels if explainer is None else explainer(pixels, self._explained_class(answers, row)),
+                    where[photo].with_name(f"{where[photo].name}.{kind}.jpg"),
+                    text=_band(answers, row),
+                    positive=answers.labels[row] == self._positive_class,
+                )
+
+    def _explained_class(self, answers: Answers, row: int) -> int:
+        if self._positive_class is not None:
+            return answers.class_names.index(self._positive_class)
+        return int(np.argmax(answers.probabilities[row]))
+
+
+def _band(answers: Answers, row: int) -> str:
+    """Return what is written on a picture: its class, its probability, whether it is foreign."""
+    said = ["foreign"] if answers.foreign[row] else []
+    if label := answers.labels[row]:
+        probability = answers.probabilities[row, answers.class_names.index(label)]
+        said.insert(0, f"{label} {probability:.1%}")
+    return ", ".join(said)

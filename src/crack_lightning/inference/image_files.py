@@ -1,0 +1,107 @@
+"""Which files a ``source`` means, and pictures with the answer written on them."""
+
+from __future__ import annotations
+
+import glob
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image, ImageDraw, ImageFont
+
+from crack_lightning.data.discovery.file_listing import REPEATED, list_files
+from crack_lightning.data.discovery.left_out import LeftOut, count_left_out
+from crack_lightning.data.io.formats import IMAGE_SUFFIXES
+from crack_lightning.runtime.errors import DataError
+from crack_lightning.runtime.files.paths import expanded
+from crack_lightning.runtime.files.run_folder import atomic_write
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+_CALLED, _OTHER = (213, 94, 0), (0, 114, 178)
+
+
+def find_images(sources: Sequence[str]) -> tuple[list[Path], list[LeftOut]]:
+    """Return the files that files, folders and glob patterns mean, and what is left out of the folders.
+
+    Args:
+        sources: Each a path that exists, or a pattern such as ``site/**/*.jpg``. A file is taken whatever its
+            suffix; of a folder, the pictures in it and below.
+
+    Returns:
+        Each file once, in the order of the sources and then by path; what lies in the folders beside them.
+
+    Raises:
+        DataError: If a source means no file.
+    """
+    found: list[Path] = []
+    left_out: list[LeftOut] = []
+    for source in sources:
+        path = Path(expanded(source))
+        files: list[Path] = []
+        for match in [path] if os.path.lexists(path) else _matching(path):
+            if match.is_dir():
+                listing = list_files(match)
+                files += [match / name for name in listing.pictures]
+                left_out += [_within(match, item) for item in count_left_out(listing.others)]
+            else:
+                files.append(match)
+        if not files:
+            raise _nothing(source, path)
+        found += files
+    return _once(found, left_out)
+
+
+def _once(found: Sequence[Path], left_out: Sequence[LeftOut]) -> tuple[list[Path], list[LeftOut]]:
+    """Take each file once, and count the links that lead to one again."""
+    first: dict[str, Path] = {}
+    again: list[tuple[str, str]] = []
+    for path in found:
+        kept = first.setdefault(os.path.realpath(path), path)
+        if kept.absolute() != path.absolute():
+            again.append((path.as_posix(), REPEATED))
+    return list(first.values()), [*left_out, *count_left_out(again)]
+
+
+def _within(folder: Path, item: LeftOut) -> LeftOut:
+    return item._replace(folder=(folder / item.folder).as_posix())
+
+
+def _nothing(source: str, path: Path) -> DataError:
+    what = "no pictures in this folder" if path.is_dir() else "no such file, folder or pattern"
+    looked = f" (looked for {', '.join(IMAGE_SUFFIXES)})" if path.is_dir() else ""
+    return DataError(f"source: {what}: '{source}'{looked}; give files, folders or patterns that exist.")
+
+
+def _matching(pattern: Path) -> list[Path]:
+    """Return the files and folders that a glob pattern means; a folder that exists is not read as one."""
+    home = next(folder for folder in pattern.parents if folder.is_dir())
+    rest = pattern.relative_to(home).as_posix()
+    names = glob.glob(rest, root_dir=home, recursive=True)  # noqa: PTH207  # "**" means files, too
+    return sorted(home / name for name in names)
+
+
+def annotate(pixels: NDArray[np.uint8], destination: Path, *, text: str, positive: bool) -> None:
+    """Write a picture with what the model says of it on a band above it.
+
+    Args:
+        pixels: The picture, RGB, uint8 ``(H, W, 3)``.
+        destination: The JPEG to write.
+        text: What is said, in one line.
+        positive: Whether the model calls it the positive class; it decides the band's colour.
+    """
+    image = Image.fromarray(pixels)
+    font = ImageFont.load_default(size=max(12, image.width // 14))
+    left, top, right, bottom = map(int, font.getbbox(text))
+    pad = max(3, (bottom - top) // 3)
+    width = max(image.width, right - left + 2 * pad)
+    band = bottom - top + 2 * pad
+    framed = Image.new("RGB", (width, image.height + band), _CALLED if positive else _OTHER)
+    framed.paste(image, (0, band))
+    ImageDraw.Draw(framed).text((pad - left, pad - top), text, fill="white", font=font)
+    with atomic_write(destination) as temporary:
+        framed.save(temporary, format="JPEG", quality=92)

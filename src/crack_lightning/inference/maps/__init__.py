@@ -1,0 +1,1 @@
+"""Crack maps of photos, by tiled inference."""

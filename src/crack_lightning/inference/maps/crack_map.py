@@ -1,0 +1,233 @@
+"""Pictures at their own size: where the cracks are, tile by tile and as pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image
+
+from crack_lightning.inference.maps.outlines import outlined
+from crack_lightning.inference.maps.scaled_photo import ScaledPhoto
+from crack_lightning.inference.maps.tile_ood import tile_novelty
+from crack_lightning.inference.maps.tiled_inference import (
+    PIECE_PX,
+    receptive_radius,
+    tile_boxes,
+    tiled_cell_map,
+)
+from crack_lightning.model.backends.inference_modules import CellNetwork
+from crack_lightning.model.backends.select import eager
+from crack_lightning.model.heads.local import CELL_PX, LocalNetwork
+from crack_lightning.runtime.errors import ConfigError
+from crack_lightning.runtime.files.run_folder import atomic_write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from crack_lightning.model.backends.inference_model import InferenceParts
+    from crack_lightning.model.backends.select import Compute
+
+_PLACE = ("top_px", "left_px", "height_px", "width_px")
+TILE_COLUMNS = ("path", *_PLACE, "probability_crack", "called_crack", "novelty", "foreign")
+_FULL_COLOUR = (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
+_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 90, *_FULL_COLOUR)  # half of it takes a thin line's colour
+
+
+class MapTile(NamedTuple):
+    """A tile of a mapped photo.
+
+    Attributes:
+        top_px: Distance from the photo's upper edge, in pixels of the photo, as all lengths here.
+        left_px: Distance from its left edge.
+        height_px: What the tile covers of the photo downwards.
+        width_px: What it covers across.
+        probability: That it is cracked.
+        novelty: How unlike the training tiles it is, as a share of the limit; NaN where the model has none.
+    """
+
+    top_px: int
+    left_px: int
+    height_px: int
+    width_px: int
+    probability: float
+    novelty: float = float("nan")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrackMap:
+    """What a local head says of one photo.
+
+    Attributes:
+        cells: Probability that a crack runs through a cell of 8 x 8 pixels of the network's input, float32
+            ``(h, w)``; the last of a row or column may reach beyond the photo.
+        covered: How many cells the photo is high and wide, fractions included.
+        tiles: All of one size, scored as the classifier scores a tile, so that the last of a row or column
+            may lie over the one before.
+    """
+
+    cells: NDArray[np.float32]
+    covered: tuple[float, float]
+    tiles: list[MapTile]
+
+
+class CrackMapper:
+    """A trained local head for whole photos, at the scale at which it learnt.
+
+    Args:
+        classifier: The model, in evaluation mode.
+        compute: What computes its :class:`~crack_lightning.model.backends.inference_modules.CellNetwork`;
+            eager PyTorch in 32 bits on the CPU by default.
+        piece_px: Largest side of what is computed at once, pixels; see
+            :data:`~crack_lightning.inference.maps.tiled_inference.PIECE_PX`.
+        scale: Pixels of the network's input per pixel of a photo; by default those of training
+            (:func:`map_scale`).
+        threshold: The least probability that is called a crack; the checkpoint's by default.
+
+    Attributes:
+        reach_px: How far from itself a cell looks, pixels of the network's input.
+        scale: As given, or that of training.
+        threshold: The least probability that is called a crack.
+        class_names: Names by class index.
+        positive_index: The class of a crack.
+        tile_px: Side of a tile, pixels of the network's input.
+
+    Raises:
+        ConfigError: If its head is not local, or it looks too far for pieces to fit together.
+    """
+
+    def __init__(
+        self,
+        classifier: InferenceParts,
+        *,
+        compute: Compute | None = None,
+        piece_px: int = PIECE_PX["eager"],
+        scale: float | None = None,
+        threshold: float | None = None,
+    ) -> None:
+        self.reach_px = measured_reach(classifier)
+        assert isinstance(classifier.backbone, LocalNetwork)
+        self._network = classifier.backbone
+        self._compute = compute or eager(CellNetwork(classifier), any_size=True)
+        self._piece_px = piece_px
+        self._novelty = classifier.novelty
+        self.scale = scale or map_scale(classifier)
+        self._temperature = float(classifier.hparams["temperature"])
+        self.threshold = threshold or float(classifier.hparams["threshold"])
+        self.class_names: tuple[str, ...] = tuple(classifier.hparams["class_names"])
+        self.positive_index = self.class_names.index(classifier.hparams["positive_class"])
+        self.tile_px = int(classifier.hparams["image_size"])
+
+    def map(self, pixels: NDArray[np.uint8]) -> CrackMap:
+        """Map a photo, RGB, uint8 ``(H, W, 3)``.
+
+        Raises:
+            TooSmallError: If the scale leaves less than a cell of a side that had one.
+        """
+        photo = ScaledPhoto(pixels=pixels, scale=self.scale)
+        photo.require_cells(CELL_PX)
+        cells = tiled_cell_map(
+            self._compute, pixels, reach_px=self.reach_px, piece_px=self._piece_px, scale=self.scale
+        )
+        return CrackMap(
+            cells=self._probability(torch.from_numpy(cells)).numpy(),
+            covered=(photo.shape[0] / CELL_PX, photo.shape[1] / CELL_PX),
+            tiles=self._tiles(photo, cells),
+        )
+
+    def _tiles(self, photo: ScaledPhoto, cells: NDArray[np.float32]) -> list[MapTile]:
+        """Score the tiles of a map, logits ``(h, w)``, as the classifier scores tiles."""
+        places, parts = tile_boxes(cells, tile_px=self.tile_px)
+        scores = self._network.logits(torch.from_numpy(parts)[:, None])[:, self.positive_index]
+        size = parts.shape[1] * CELL_PX, parts.shape[2] * CELL_PX
+        novelty = tile_novelty(self._novelty, photo, places, size, tile_px=self.tile_px)
+        answers = zip(places, self._probability(scores).tolist(), novelty.tolist(), strict=True)
+        return [MapTile(*photo.original(place, size), *answer) for place, *answer in answers]
+
+    def _probability(self, logits: Tensor) -> Tensor:
+        return torch.sigmoid(logits / self._temperature)
+
+
+def map_scale(classifier: InferenceParts) -> float:
+    """Return at what scale a model's maps are made: that of its training, or 1 where it is not known."""
+    return float(classifier.hparams.get("train_scale") or 1.0)
+
+
+def measured_reach(classifier: InferenceParts) -> int:
+    """Return how far from itself a cell of a model looks, pixels.
+
+    Raises:
+        ConfigError: If its head is not local, or it looks too far for pieces to fit together.
+    """
+    if not isinstance(classifier.backbone, LocalNetwork):
+        raise ConfigError(
+            "map: a map needs a model that was trained with model.head=local, and this one's head is "
+            "pooled; leave map out, or give another checkpoint."
+        )
+    if classifier.backbone.reach_px is None:
+        classifier.backbone.reach_px = architecture_reach(classifier)
+    return classifier.backbone.reach_px
+
+
+def architecture_reach(classifier: InferenceParts) -> int:
+    """Measure how far a cell of such a network looks, pixels, by random weights; trained ones miss noise."""
+    names = ("name", "image_size", "drop_rate", "drop_path_rate")
+    options = {name: classifier.hparams[name] for name in names}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = LocalNetwork(**options, num_classes=2, positive_index=1)
+        torch.nn.init.normal_(network.head.cell.weight)
+    for scale in network.parameters():
+        if scale.ndim == 1 and not scale.any():  # timm lets residual branches begin as nothing
+            torch.nn.init.ones_(scale)
+    return receptive_radius(network.eval().cells)
+
+
+def write_map(found: CrackMap, pixels: NDArray[np.uint8], stem: Path, *, threshold: float) -> None:
+    """Write ``<stem>.map.png``, a pixel a cell and white for a crack, and ``<stem>.overlay.jpg``."""
+    shown = (found.cells * 255).round().astype(np.uint8)
+    _write(stem.with_name(f"{stem.name}.map.png"), shown, [])
+    picture = outlined(pixels, called_pixels(found, pixels.shape[:2], threshold=threshold))
+    blue_first = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), np.uint8)
+    _write(stem.with_name(f"{stem.name}.overlay.jpg"), blue_first, _JPEG)
+
+
+def called_pixels(found: CrackMap, shape: tuple[int, ...], *, threshold: float) -> NDArray[np.bool_]:
+    """Return where a photo's crack is, bool ``(H, W)``: likely cells of the tiles that are called a crack.
+
+    A photo that is called intact has none, and one that is called a crack has some.
+    """
+    in_called = np.zeros(shape, np.bool_)
+    for top, left, height, width, probability, _ in found.tiles:
+        if probability >= threshold:
+            in_called[top : top + height, left : left + width] = True
+    return in_called & (photo_probability(found, shape) >= threshold)
+
+
+def photo_probability(found: CrackMap, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return the probability of a crack at each pixel of a photo, float32 ``(H, W)``."""
+    (height, width), (tall, wide) = shape, found.covered
+    cells, box = Image.fromarray(found.cells), (0, 0, wide, tall)
+    return np.asarray(cells.resize((width, height), Image.Resampling.BILINEAR, box=box))
+
+
+def tile_rows(name: str, found: CrackMap, *, threshold: float) -> Iterator[list[object]]:
+    """Yield a row of ``tiles.csv``, by ``TILE_COLUMNS``, a tile of a photo."""
+    for tile in found.tiles:
+        known = not np.isnan(tile.novelty)
+        judged = [f"{tile.novelty:.4f}", "yes" if tile.novelty > 1 else "no"] if known else ["", ""]
+        yield [name, *tile[:4], f"{tile.probability:.6f}", int(tile.probability >= threshold), *judged]
+
+
+def _write(path: Path, picture: NDArray[np.uint8], settings: Sequence[int]) -> None:
+    done, data = cv2.imencode(path.suffix, picture, settings)
+    assert done, f"cv2 cannot encode {path.suffix} of {picture.shape}"
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(data.tobytes())

@@ -1,0 +1,68 @@
+"""Photos at their own size, one at a time: their maps, their tiles, and what each is called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crack_lightning.data.io.decoding import decode_image
+from crack_lightning.data.io.loading import UnreadableImageError
+from crack_lightning.inference.maps.crack_map import tile_rows, write_map
+from crack_lightning.inference.maps.scaled_photo import TooSmallError
+from crack_lightning.inference.predictor import Answers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from crack_lightning.inference.appended_csv import GrowingTable
+    from crack_lightning.inference.maps.crack_map import CrackMapper, MapTile
+
+
+def map_photos(
+    photos: Sequence[Path], *, mapper: CrackMapper, places: Mapping[Path, Path], tiles: GrowingTable
+) -> Iterator[Answers]:
+    """Map photos; write a map and an overlay of each that can be read, and its tiles.
+
+    Args:
+        photos: N files.
+        mapper: The model's.
+        places: Where the map of each is written, without suffix.
+        tiles: Where its tiles are written.
+
+    Yields:
+        The answer for each, once its map and tiles are written. Its probability and novelty are those of its
+        tile which is likeliest cracked.
+    """
+    for photo in photos:
+        try:
+            pixels = decode_image(photo)
+            found = mapper.map(pixels)
+        except (UnreadableImageError, TooSmallError) as error:
+            reason = error.reason if isinstance(error, UnreadableImageError) else str(error)
+            yield _answer(photo, None, mapper, problem=reason)
+            continue
+        write_map(found, pixels, places[photo], threshold=mapper.threshold)
+        tiles.write(tile_rows(str(photo), found, threshold=mapper.threshold))
+        yield _answer(photo, max(found.tiles, key=lambda tile: tile.probability), mapper)
+
+
+def _answer(photo: Path, likeliest: MapTile | None, mapper: CrackMapper, *, problem: str = "") -> Answers:
+    probabilities = np.full((1, 2), np.nan, np.float32)
+    label, novelty = "", np.nan
+    if likeliest is not None:
+        largest, novelty = likeliest.probability, likeliest.novelty
+        probabilities[0] = 1 - largest
+        probabilities[0, mapper.positive_index] = largest
+        called = mapper.positive_index if largest >= mapper.threshold else 1 - mapper.positive_index
+        label = mapper.class_names[called]
+    return Answers(
+        names=[str(photo)],
+        labels=[label],
+        probabilities=probabilities,
+        class_names=mapper.class_names,
+        novelty=np.full(1, novelty, np.float32),
+        problems=[problem],
+        threshold=mapper.threshold,
+    )

@@ -1,0 +1,145 @@
+"""A local head's map of a picture of any size, piece by piece: bounded memory, and no seams."""
+
+from __future__ import annotations
+
+from itertools import pairwise, product
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from crack_lightning.inference.maps.scaled_photo import ScaledPhoto
+from crack_lightning.model.heads.local import CELL_PX, STRIDES
+from crack_lightning.runtime.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    Cells = Callable[[Tensor], Tensor]
+
+PIECE_PX = {"eager": 1664, "openvino": 2240}
+"""Largest side of a piece by what computes it; either takes 0.6 to 0.9 GB for the largest."""
+
+LARGEST_REACH_PX = 320
+_STEP = STRIDES[-1]
+
+
+def tiled_cell_map(
+    cells: Cells,
+    pixels: NDArray[np.uint8],
+    *,
+    reach_px: int,
+    piece_px: int = PIECE_PX["eager"],
+    scale: float = 1.0,
+) -> NDArray[np.float32]:
+    """Return a logit for every 8 pixels of a picture at a scale.
+
+    Pieces of one size overlap by twice what a cell looks at, and each cell is taken from a piece that holds
+    all that it looks at, so that it is what one pass over the whole picture gives.
+
+    Args:
+        cells: From images, uint8 ``(1, 3, h, w)`` whose sides are multiples of 16, to logits, float
+            ``(1, 1, h / 8, w / 8)``.
+        pixels: RGB values, uint8 ``(H, W, 3)``.
+        reach_px: How far from itself a cell looks, pixels (:func:`receptive_radius`).
+        piece_px: Largest side of a piece, pixels; a multiple of 16, more than twice the reach.
+        scale: Pixels that the network is given per pixel of the picture.
+
+    Returns:
+        Logits, float32 ``(H * scale / 8, W * scale / 8)``, rounded up.
+    """
+    photo = ScaledPhoto(pixels=pixels, scale=scale)
+    height, width = photo.shape
+    margin = _up(reach_px)
+    found = np.empty((_up(height) // CELL_PX, _up(width) // CELL_PX), np.float32)
+    for (rows, new_rows), (columns, new_columns) in product(
+        _pieces(_up(height), piece_px, margin), _pieces(_up(width), piece_px, margin)
+    ):
+        answer = cells(
+            _images(photo.window(rows, columns), rows.stop - rows.start, columns.stop - columns.start)
+        )
+        inside = answer[0, 0].numpy()[_cells(new_rows, rows.start), _cells(new_columns, columns.start)]
+        found[_cells(new_rows), _cells(new_columns)] = inside
+    return found[: -(-height // CELL_PX), : -(-width // CELL_PX)]
+
+
+def _pieces(length_px: int, largest_px: int, margin_px: int) -> list[tuple[slice, slice]]:
+    """Return what each of the fewest pieces of one size holds, and the part of it that is taken, pixels."""
+    if length_px <= largest_px:
+        return [(slice(0, length_px), slice(0, length_px))]
+    number = -(-(length_px - 2 * margin_px) // (largest_px - 2 * margin_px))
+    size = _up(-(-(length_px + (number - 1) * 2 * margin_px) // number))
+    starts = [min(place * (size - 2 * margin_px), length_px - size) for place in range(number)]
+    seams = [0, *(start + size - margin_px for start in starts[:-1]), length_px]
+    return [
+        (slice(start, start + size), slice(*part))
+        for start, part in zip(starts, pairwise(seams), strict=True)
+    ]
+
+
+def _images(part: NDArray[np.uint8], height: int, width: int) -> Tensor:
+    """Return what the network takes, uint8 ``(1, 3, h, w)``; beyond its edges it goes on as it ends."""
+    missing = (0, height - part.shape[0]), (0, width - part.shape[1]), (0, 0)
+    whole = np.pad(part, missing, mode="edge") if any(map(any, missing)) else part
+    return torch.from_numpy(np.ascontiguousarray(whole.transpose(2, 0, 1)))[None]
+
+
+def _up(length_px: int) -> int:
+    return -(-length_px // _STEP) * _STEP
+
+
+def _cells(part: slice, start_px: int = 0) -> slice:
+    return slice((part.start - start_px) // CELL_PX, (part.stop - start_px) // CELL_PX)
+
+
+def receptive_radius(cells: Cells) -> int:
+    """Measure how far from itself a cell looks, pixels: where the gradient of one cell is not zero.
+
+    Args:
+        cells: As for :func:`tiled_cell_map`, but of float images in ``[0, 1]`` and with a gradient.
+
+    Raises:
+        ConfigError: If that is over ``LARGEST_REACH_PX``, as where a network averages over all it sees.
+    """
+    side = 2 * (LARGEST_REACH_PX + _STEP)
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand((1, 3, side, side), generator=generator, requires_grad=True)
+    middle = side // CELL_PX // 2
+    (slope,) = torch.autograd.grad(cells(image)[0, 0, middle, middle], image)
+    places = slope.abs().sum(dim=(0, 1)).nonzero() - middle * CELL_PX
+    furthest = int(places.abs().max()) + 1 if len(places) else LARGEST_REACH_PX
+    if furthest > LARGEST_REACH_PX:
+        raise ConfigError(
+            f"map: a cell of this network looks further than {LARGEST_REACH_PX} px, so that pieces of a "
+            "picture would not fit together; use a network without attention or squeeze-and-excitation, "
+            "such as efficientnet_lite0 or resnet18."
+        )
+    return furthest
+
+
+def tile_boxes(
+    cells: NDArray[np.float32], *, tile_px: int
+) -> tuple[list[tuple[int, int]], NDArray[np.float32]]:
+    """Cut a map into tiles of one size; the last of a row or column may lie over the one before.
+
+    Args:
+        cells: Logits, float32 ``(h, w)``.
+        tile_px: Side of a tile, pixels; rounded down to whole cells.
+
+    Returns:
+        Top and left of each of N tiles in pixels, and their cells, float32 ``(N, step, step)``, or less where
+        the map is smaller.
+    """
+    step = max(1, tile_px // CELL_PX)
+    tops, lefts = (_starts(length, step) for length in cells.shape)
+    places = [(top, left) for top in tops for left in lefts]
+    parts = [cells[top : top + step, left : left + step] for top, left in places]
+    return [(top * CELL_PX, left * CELL_PX) for top, left in places], np.stack(parts)
+
+
+def _starts(length: int, step: int) -> list[int]:
+    last = max(0, length - step)
+    return [*range(0, last, step), last]

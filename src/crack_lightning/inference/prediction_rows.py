@@ -1,0 +1,133 @@
+"""The rows of ``predictions.csv``, and what the console says of them in the end."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.table import Table
+from rich.text import Text
+
+from crack_lightning.runtime.console import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from crack_lightning.inference.predictor import Answers
+
+_SHOWN, _NAMED = 20, 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnswerColumns:
+    """The columns that a model's answers have.
+
+    Attributes:
+        class_names: Names by class index.
+        positive_class: The class that means "crack", or ``None``.
+    """
+
+    class_names: tuple[str, ...]
+    positive_class: str | None
+
+    @property
+    def shown_classes(self) -> list[str]:
+        """The classes whose probability has a column: of two the positive one, of more all."""
+        two = self.positive_class is not None and len(self.class_names) == 2
+        return [str(self.positive_class)] if two else list(self.class_names)
+
+    @property
+    def names(self) -> list[str]:
+        """The header; ``threshold`` is the probability from which the positive class was called."""
+        of_classes = [f"probability_{name}" for name in self.shown_classes]
+        return ["path", "predicted", *of_classes, "threshold", "novelty", "foreign", "problem"]
+
+    def rows(self, answers: Answers) -> Iterator[list[str]]:
+        """Yield a row a picture; what is not known of it is empty."""
+        columns = [self.class_names.index(name) for name in self.shown_classes]
+        threshold = "" if answers.threshold is None else str(answers.threshold)
+        for name, label, row, novelty, problem in zip(
+            answers.names,
+            answers.labels,
+            answers.probabilities,
+            answers.novelty,
+            answers.problems,
+            strict=True,
+        ):
+            values = [""] * len(columns) if problem else [str(row[column]) for column in columns]
+            known = ["", ""] if np.isnan(novelty) else [str(novelty), "yes" if novelty > 1 else "no"]
+            yield [name, label, *values, threshold, *known, problem]
+
+
+@dataclass(kw_only=True)
+class AnswerCount:
+    """What the console says of any number of rows, in the memory of a few.
+
+    Attributes:
+        columns: Those of the rows.
+        answered: Rows by class.
+        total: All rows.
+        foreign: Those of foreign pictures.
+        unread: Those of pictures that cannot be read.
+        named: The first of these with their reasons.
+    """
+
+    columns: AnswerColumns
+    answered: Counter[str] = field(default_factory=Counter)
+    total: int = 0
+    foreign: int = 0
+    unread: int = 0
+    named: list[str] = field(default_factory=list)
+    _likeliest: list[tuple[float, int, dict[str, str]]] = field(default_factory=list)
+
+    def add(self, row: Mapping[str, str]) -> None:
+        """Count a row."""
+        self.total += 1
+        self.answered[row["predicted"]] += 1
+        self.foreign += row["foreign"] == "yes"
+        if row["problem"]:
+            self.unread += 1
+            if len(self.named) < _NAMED:
+                self.named.append(f"{row['path']} ({row['problem']})")
+        heapq.heappush(self._likeliest, (self._probability(row), -self.total, dict(row)))
+        if len(self._likeliest) > _SHOWN:
+            heapq.heappop(self._likeliest)
+
+    @property
+    def _shown_class(self) -> str:
+        return self.columns.positive_class or self.columns.class_names[0]
+
+    def _probability(self, row: Mapping[str, str]) -> float:
+        return float(row[f"probability_{self._shown_class}"] or -1)
+
+    @property
+    def unread_named(self) -> str:
+        """The first pictures that cannot be read, with their reasons."""
+        more = self.unread - len(self.named)
+        return "; ".join(self.named) + (f"; and {more:,} more" if more else "")
+
+    @property
+    def counts(self) -> str:
+        """How many pictures have which answer."""
+        of_classes = [f"{self.answered[name]:,} {name}" for name in self.columns.class_names]
+        others = {"foreign": self.foreign, "not read": self.unread}
+        return ", ".join([*of_classes, *(f"{number:,} {what}" for what, number in others.items() if number)])
+
+    def table(self) -> Table:
+        """Build a console table: the likeliest of the positive class first."""
+        table = Table(title=self.counts, title_justify="left")
+        for heading in ("picture", "predicted", f"probability of {self._shown_class}"):
+            right = heading.startswith("prob")
+            table.add_column(heading, overflow="fold", justify="right" if right else "left")
+        table.add_column("foreign")
+        for probability, _, row in sorted(self._likeliest, key=lambda entry: entry[:2], reverse=True):
+            value = "" if row["problem"] else f"{probability:.4f}"
+            label = row["predicted"] or ("not read" if row["problem"] else "no answer")
+            far = f"yes, {float(row['novelty']):.3g} times the limit" if row["foreign"] == "yes" else ""
+            table.add_row(Text(printable(row["path"])), label, value, far)
+        if self.total > _SHOWN:
+            table.add_row(f"… and {self.total - _SHOWN:,} more in predictions.csv", "", "", "")
+        return table

@@ -1,0 +1,95 @@
+"""The inference part of a classifier, without Lightning, whose import takes seconds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from crack_lightning.model.heads.local import TOP_K_FRACTION, build_network
+from crack_lightning.model.ood.detector import OODDetector
+from crack_lightning.model.train_fingerprints import pack_digests
+
+
+class InferenceParts(nn.Module):
+    """A backbone with its normalisation, train fingerprints and OOD detector.
+
+    Args:
+        name: ``plain_cnn`` or a timm model.
+        head: ``pooled``, or ``local`` for :class:`~crack_lightning.model.heads.local.LocalNetwork`.
+        class_names: Names by class index, K of them.
+        positive_class: The class that means "crack", or ``None``.
+        image_size: Side of the square input in pixels.
+        mean: Channel means of the normalisation, of values in ``[0, 1]``.
+        std: Channel standard deviations of the normalisation.
+        drop_rate: Dropout before the head.
+        drop_path_rate: Stochastic depth.
+        strongest_cells: Top-k fraction of a tile's cells; local heads only.
+
+    Attributes:
+        hparams: The hyper-parameters that rebuild the whole classifier, plain values.
+        seen_tiles: Digests of training and validation tiles, uint8 ``(M, 16)``.
+        novelty: The OOD detector, or ``None``.
+    """
+
+    hparams: Any
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        head: str,
+        class_names: list[str],
+        positive_class: str | None,
+        image_size: int,
+        mean: list[float],
+        std: list[float],
+        drop_rate: float,
+        drop_path_rate: float,
+        strongest_cells: float = TOP_K_FRACTION,
+    ) -> None:
+        super().__init__()
+        self.backbone = build_network(
+            name,
+            head=head,
+            num_classes=len(class_names),
+            positive_index=None if positive_class is None else class_names.index(positive_class),
+            drop_rate=drop_rate,
+            drop_path_rate=drop_path_rate,
+            image_size=image_size,
+            strongest_cells=strongest_cells,
+        ).to(memory_format=torch.channels_last)
+        self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
+        self.seen_tiles = pack_digests([])
+        self.novelty: OODDetector | None = None
+
+    def take_up(self, checkpoint: dict[str, Any]) -> None:
+        """Load train fingerprints and OOD detector from a checkpoint."""
+        self.seen_tiles = checkpoint.get("seen_tiles", self.seen_tiles)
+        if novelty := checkpoint.get("novelty"):
+            self.novelty = OODDetector(**novelty)
+
+
+class InferenceModel(InferenceParts):
+    """A trained :class:`~crack_lightning.model.classifier.CrackClassifier` for inference alone.
+
+    Args:
+        hyper_parameters: Those of the classifier; the ones of training are stored and not read.
+    """
+
+    def __init__(self, **hyper_parameters: Any) -> None:
+        own = ("name", "head", "class_names", "positive_class", "image_size", "mean", "std")
+        given = {key: hyper_parameters[key] for key in (*own, "drop_rate", "drop_path_rate")}
+        super().__init__(**given, strongest_cells=hyper_parameters.get("strongest_cells", TOP_K_FRACTION))
+        self.hparams = hyper_parameters
+
+    def take_weights(self, state: dict[str, Tensor]) -> None:
+        """Load the backbone's weights from a checkpoint's state."""
+        prefix = "backbone."
+        self.backbone.load_state_dict(
+            {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+        )

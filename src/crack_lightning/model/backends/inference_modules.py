@@ -1,0 +1,118 @@
+"""Inference modules: uint8 images to logits, features or cells, without the parts of training."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from crack_lightning.model.backbones import head_modules
+from crack_lightning.model.backends.autocast import features_and_head, float32_from_here, logits_of
+from crack_lightning.runtime.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from crack_lightning.model.backends.inference_model import InferenceParts
+
+
+class LogitNetwork(nn.Module):
+    """A classifier in evaluation mode, with its normalisation."""
+
+    def __init__(self, classifier: InferenceParts) -> None:
+        super().__init__()
+        self.backbone = classifier.backbone
+        self.mean: Tensor
+        self.std: Tensor
+        self.register_buffer("mean", classifier.mean)
+        self.register_buffer("std", classifier.std)
+        self.eval()
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Return normalised images, float ``(N, 3, S, S)``, channels last."""
+        return ((images.float() / 255 - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits, float ``(N, K)``, of images, uint8 ``(N, 3, S, S)``."""
+        return logits_of(self.backbone, self.normalised(images))
+
+
+class CellNetwork(LogitNetwork):
+    """A classifier with a local head, without top-k pooling."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return a logit per cell, float ``(N, 1, h, w)``, of images, uint8 ``(N, 3, H, W)`` of any size."""
+        cells: Tensor = self.backbone.cells(self.normalised(images))  # type: ignore[operator]
+        return cells
+
+
+class FeatureNetwork(LogitNetwork):
+    """A classifier without its last layer.
+
+    Raises:
+        ConfigError: If the last layer is not a single linear layer.
+    """
+
+    def __init__(self, classifier: InferenceParts) -> None:
+        linear_head(classifier.backbone)
+        super().__init__(classifier)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return features, float ``(N, D)``, of images, uint8 ``(N, 3, S, S)``."""
+        return features_and_head(self.backbone, self.normalised(images), pre_logits=True)
+
+
+class InferenceNetwork(FeatureNetwork):
+    """A classifier that returns logits and features of one forward pass."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits and features, float ``(N, K + D)``, of images, uint8 ``(N, 3, S, S)``."""
+        features = super().forward(images)
+        with float32_from_here(images):
+            return torch.cat([linear_head(self.backbone)(features), features], dim=1)
+
+
+def answering_network(classifier: InferenceParts) -> LogitNetwork:
+    """Return a classifier's logits, with features behind them where those are judged."""
+    judged = classifier.novelty is not None and classifier.novelty.directions.shape[1] > 0
+    return InferenceNetwork(classifier) if judged else LogitNetwork(classifier)
+
+
+@contextmanager
+def feature_network(classifier: InferenceParts) -> Iterator[list[Tensor]]:
+    """Collect the inputs of a classifier's last layer while the block runs.
+
+    Yields:
+        One tensor per batch, float32 ``(N, D)``; none for a network without a single last linear layer.
+    """
+    seen: list[Tensor] = []
+
+    def keep(_layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        seen.append(inputs[0].detach().float().cpu())
+
+    last = head_modules(classifier.backbone)
+    linear = len(last) == 1 and isinstance(last[0], nn.Linear)
+    hooks = [last[0].register_forward_pre_hook(keep)] if linear else []
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def linear_head(backbone: nn.Module) -> nn.Linear:
+    """Return a network's last layer.
+
+    Raises:
+        ConfigError: If it is not a single linear layer.
+    """
+    modules = head_modules(backbone)
+    if len(modules) != 1 or not isinstance(modules[0], nn.Linear):
+        kinds = ", ".join(type(module).__name__ for module in modules)
+        raise ConfigError(
+            f"recipe: probe needs a network that ends in one linear layer, got {kinds}; "
+            "use recipe=finetune, or another model."
+        )
+    return modules[0]

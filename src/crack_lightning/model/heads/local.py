@@ -1,0 +1,241 @@
+"""The local head: a logit per cell of 8 x 8 pixels, and a tile's score by top-k pooling of the cells.
+
+A crack is thin and local, and global pooling averages it away. The head reads features of strides 4, 8, 16.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - torch's own name for it
+
+from crack_lightning.model.backbones import build_backbone
+from crack_lightning.model.backends.autocast import float32_from_here
+from crack_lightning.runtime.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+STRIDES = (4, 8, 16)
+CELL_PX = 8
+TOP_K_FRACTION = 0.03
+"""Top-k fraction of a tile's cells whose mean is its score; also that of checkpoints that store none."""
+
+CRACK_COVERAGE = 0.25
+"""Crack coverage of its most covered pixel from which a cell is a crack cell."""
+
+_CHANNELS, _HIDDEN = 48, 64
+_RARE = -3.0
+
+
+class LocalHead(nn.Module):
+    """A convolutional head from features of three strides to a logit per cell.
+
+    Args:
+        channels: Channels of the features at ``STRIDES``.
+        drop_rate: Dropout of channels before the last layer.
+    """
+
+    def __init__(self, channels: Sequence[int], *, drop_rate: float = 0.0) -> None:
+        super().__init__()
+        self.reduce = nn.ModuleList(_layer(number, _CHANNELS, kernel_size=1) for number in channels)
+        self.fuse = nn.Sequential(
+            _layer(_CHANNELS * len(channels), _HIDDEN, kernel_size=3),
+            _layer(_HIDDEN, _HIDDEN, kernel_size=3),
+            nn.Dropout2d(drop_rate),
+        )
+        self.cell = nn.Conv2d(_HIDDEN, 1, kernel_size=1)
+        nn.init.zeros_(self.cell.weight)
+        assert self.cell.bias is not None
+        nn.init.constant_(self.cell.bias, _RARE)  # few cells are crack
+
+    def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """Return logits, float ``(N, 1, h, w)``, of features ``(N, C, H / stride, W / stride)``."""
+        fine, middle, coarse = (layer(part) for layer, part in zip(self.reduce, features, strict=True))
+        fine = F.max_pool2d(fine, 2)
+        coarse = F.interpolate(coarse, scale_factor=2.0, mode="nearest")
+        cells: Tensor = self.cell(self.fuse(torch.cat([fine, middle, coarse], dim=1)))
+        return cells
+
+
+class LocalNetwork(nn.Module):
+    """A backbone up to stride 16 with a local head, for two classes.
+
+    Args:
+        name: A network of timm that has features at ``STRIDES``.
+        num_classes: 2.
+        positive_index: The class of the cells' logits.
+        drop_rate: Dropout of the head's channels.
+        drop_path_rate: Stochastic depth of the backbone.
+        image_size: Side of the square input in pixels.
+        strongest_cells: Top-k fraction of the cells of a tile of that size; k is the same at other sizes.
+
+    Attributes:
+        reach_px: Radius of a cell's receptive field, pixels, where it has been measured.
+
+    Raises:
+        ConfigError: If the network lacks such features, or there are not two classes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        num_classes: int,
+        positive_index: int | None,
+        drop_rate: float,
+        drop_path_rate: float,
+        image_size: int,
+        strongest_cells: float = TOP_K_FRACTION,
+    ) -> None:
+        super().__init__()
+        if num_classes != 2 or positive_index is None:
+            raise ConfigError(
+                f"model.head: local tells cracks from the rest, and there are {num_classes} classes; "
+                "use model.head=pooled."
+            )
+        trunk: Any = build_backbone(
+            name, num_classes=2, drop_rate=0.0, drop_path_rate=drop_path_rate, image_size=image_size
+        )
+        self.positive_index = positive_index
+        self.strongest_cells = strongest_cells
+        self._strongest = strongest_cells * (-(-image_size // CELL_PX)) ** 2
+        self.levels = _levels(name, trunk)
+        trunk.prune_intermediate_layers(self.levels, prune_norm=True, prune_head=True)
+        self.trunk = trunk
+        self.reach_px: int | None = None
+        channels = [trunk.feature_info[level]["num_chs"] for level in self.levels]
+        self.head = LocalHead(channels, drop_rate=drop_rate)
+
+    def cells(self, images: Tensor) -> Tensor:
+        """Return a logit a cell, float ``(N, 1, H / 8, W / 8)`` rounded up, of images ``(N, 3, H, W)``."""
+        height, width = images.shape[-2:]
+        whole = F.pad(images, (0, -width % STRIDES[-1], 0, -height % STRIDES[-1]), mode="replicate")
+        features = self.trunk.forward_intermediates(
+            whole, indices=self.levels, intermediates_only=True, stop_early=True, output_fmt="NCHW"
+        )
+        with float32_from_here(images):
+            cells: Tensor = self.head([part.float() for part in features])
+        return cells[..., : -(-height // CELL_PX), : -(-width // CELL_PX)]
+
+    def logits(self, cells: Tensor) -> Tensor:
+        """Return logits, float ``(N, 2)``: the score of the tile at the positive class, 0 at the other."""
+        score = topk_mean(cells, share=min(1.0, self._strongest / int(cells[0].numel())))
+        pair = [torch.zeros_like(score), score]
+        return torch.stack(pair if self.positive_index == 1 else pair[::-1], dim=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits, float ``(N, 2)``, of normalised images, float ``(N, 3, H, W)``."""
+        return self.logits(self.cells(images))
+
+    def extra_repr(self) -> str:
+        """Return the settings that decide the logits, as backends cache networks by weights and this text."""
+        return f"positive_index={self.positive_index}, strongest_cells={self.strongest_cells}"
+
+    def get_classifier(self) -> nn.Module:
+        """Return the head, by the name of timm's networks."""
+        return self.head
+
+
+def build_network(
+    name: str,
+    *,
+    head: str,
+    positive_index: int | None,
+    strongest_cells: float = TOP_K_FRACTION,
+    **options: Any,
+) -> nn.Module:
+    """Build a backbone with its head, ``pooled`` (the network's own) or ``local``, with random weights.
+
+    Raises:
+        ConfigError: If the network cannot be built, or not with such a head.
+    """
+    if head == "local":
+        return LocalNetwork(name, positive_index=positive_index, strongest_cells=strongest_cells, **options)
+    return build_backbone(name, **options)
+
+
+def network_bytes(name: str, *, head: str, image_size: int) -> int:
+    """Return the bytes of a network's weights for two classes, as a checkpoint holds them.
+
+    Raises:
+        ConfigError: If the network cannot be built, or not with such a head.
+    """
+    network = build_network(
+        name,
+        head=head,
+        positive_index=1,
+        num_classes=2,
+        drop_rate=0.0,
+        drop_path_rate=0.0,
+        image_size=image_size,
+    )
+    return sum(tensor.nbytes for tensor in network.state_dict().values())
+
+
+def topk_mean(cells: Tensor, *, share: float = TOP_K_FRACTION) -> Tensor:
+    """Return the mean of the top-k cells of a tile, k at least 1, float ``(N,)``, of logits ``(N, 1, h, w)``.
+
+    >>> strongest_mean(torch.tensor([[[[0.0, 2.0], [4.0, 1.0]]]]), share=0.5)
+    tensor([3.])
+    """
+    flat = cells.flatten(1)
+    number = max(1, round(share * int(flat.shape[1])))  # a tensor where the network is traced
+    return flat.topk(number, dim=1).values.mean(dim=1)
+
+
+def cell_loss(cells: Tensor, masks: Tensor, known: Tensor) -> Tensor:
+    """Return the mean binary cross entropy of the cells of tiles with a known mask.
+
+    Args:
+        cells: Logits, float ``(N, 1, h, w)``.
+        masks: Coverage by cracks in ``[0, 1]``, float ``(N, 1, H, W)``, in the images' own size; a cell is
+            crack where it is at least ``CRACK_FROM`` in any of its pixels.
+        known: Whether a tile's mask is known, bool ``(N,)``.
+
+    Returns:
+        Mean loss in nats, float32 ``()``; 0 where no mask is known.
+    """
+    targets = (F.max_pool2d(masks, CELL_PX, ceil_mode=True) >= CRACK_COVERAGE).float()
+    losses = F.binary_cross_entropy_with_logits(cells.float(), targets, reduction="none").mean(dim=(1, 2, 3))
+    return (losses * known).sum() / known.sum().clamp_min(1)
+
+
+def pretrained_module(network: nn.Module) -> nn.Module:
+    """Return the module that pretrained weights fill: a local network's backbone, else the network."""
+    return network.trunk if isinstance(network, LocalNetwork) else network
+
+
+def has_local_features(name: str) -> bool:
+    """Return whether a network has the features that a local head needs."""
+    with torch.device("meta"):
+        trunk = build_backbone(name, num_classes=2, drop_rate=0.0, drop_path_rate=0.0, image_size=224)
+    return _reductions(trunk) >= set(STRIDES)
+
+
+def _layer(inputs: int, outputs: int, *, kernel_size: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel_size, padding=kernel_size // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def _levels(name: str, trunk: Any) -> list[int]:
+    """Return the indices of a network's features with the ``STRIDES``."""
+    if not set(STRIDES) <= _reductions(trunk):
+        found = ", ".join(map(str, sorted(_reductions(trunk)))) or "none"
+        raise ConfigError(
+            f"model.head: local needs features of strides {', '.join(map(str, STRIDES))}, and '{name}' has "
+            f"{found}; use model.head=pooled, or a network such as efficientnet_lite0."
+        )
+    reductions = [level["reduction"] for level in trunk.feature_info]
+    return [len(reductions) - 1 - reductions[::-1].index(stride) for stride in STRIDES]
+
+
+def _reductions(trunk: Any) -> set[int]:
+    """Return the strides of a network's intermediate features."""
+    info = trunk.feature_info if hasattr(trunk, "forward_intermediates") else []
+    return {level["reduction"] for level in info}

@@ -1,0 +1,1 @@
+"""Weights and checkpoints, read without running what a file holds."""

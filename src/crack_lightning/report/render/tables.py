@@ -1,0 +1,92 @@
+"""The tables of a report as text: the classification report and the predictions."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crack_lightning.evaluation.predictions import Predictions, predicted_labels
+from crack_lightning.runtime.files.csv_files import CsvWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from crack_lightning.data.table import TileTable
+
+_COLUMNS = ("precision", "recall", "f1")
+
+
+def classification_report(figures: Mapping[str, Any]) -> str:
+    """Lay out precision, recall, F1 and support by class as scikit-learn does, with four digits.
+
+    What is undefined is a dash.
+
+    Args:
+        figures: What ``evaluate_predictions`` returned.
+    """
+    width = max(len("weighted avg"), *map(len, figures["classes"]))
+    total = figures["macro"]["support"]
+    heads = "".join(f" {head:>9}" for head in ("precision", "recall", "f1-score", "support"))
+    accuracy = f"{'accuracy':>{width}} {'':>10}{'':>10} {figures['metrics']['accuracy']:>9.4f} {total:>9}"
+    averages = {"macro avg": figures["macro"], "weighted avg": figures["weighted"]}
+    return "\n".join(
+        [
+            f"{'':>{width}} {heads}",
+            "",
+            *(_report_row(name, row, width) for name, row in figures["classes"].items()),
+            "",
+            accuracy,
+            *(_report_row(name, row, width) for name, row in averages.items()),
+            "",
+        ]
+    )
+
+
+def predictions_csv(predictions: Predictions, table: TileTable, *, threshold: float = 0.5) -> str:
+    """Lay out a row a tile, in the order of the table.
+
+    Args:
+        predictions: What the model said, by row of the table.
+        table: All tiles.
+        threshold: From this probability on the positive class of two is called.
+
+    Returns:
+        CSV with the columns ``path,group,label,predicted`` and ``probability_<positive class>``; one
+        probability a class where there are more than two, or none is positive. A probability has the digits
+        that bring back exactly the same number. Of a model that tells foreign tiles, ``novelty`` and
+        ``foreign`` (``yes`` or ``no``) too.
+    """
+    ordered = predictions.in_table_order()
+    names = np.array(table.class_names)
+    predicted = predicted_labels(
+        ordered.probability, positive_index=table.positive_index, threshold=threshold
+    )
+    columns: dict[str, NDArray[np.generic]] = {
+        "path": table.path[ordered.index],
+        "group": table.group[ordered.index],
+        "label": names[ordered.label],
+        "predicted": names[predicted],
+    }
+    for k in _written_classes(table):
+        columns[f"probability_{table.class_names[k]}"] = ordered.probability[:, k].astype(np.str_)
+    if ordered.novelty is not None:
+        columns["novelty"] = ordered.novelty.astype(np.str_)
+        columns["foreign"] = np.where(ordered.novelty > 1, "yes", "no")
+    text = io.StringIO(newline="")
+    CsvWriter(text, columns).write(zip(*(column.tolist() for column in columns.values()), strict=True))
+    return text.getvalue()
+
+
+def _report_row(name: str, row: Mapping[str, Any], width: int) -> str:
+    shares = "".join(f" {'-' if row[key] is None else format(row[key], '.4f'):>9}" for key in _COLUMNS)
+    return f"{name:>{width}} {shares} {row['support']:>9}"
+
+
+def _written_classes(table: TileTable) -> list[int]:
+    if len(table.class_names) == 2 and table.positive_index is not None:
+        return [table.positive_index]
+    return list(range(len(table.class_names)))

@@ -1,0 +1,133 @@
+"""Where errors gather: by group, source, look, crack width and kind of distractor; with the tiles."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crack_lightning.data.scan.prepare import STATISTICS
+from crack_lightning.evaluation.intervals.groups import group_codes
+from crack_lightning.evaluation.slices import WIDTH_EDGES_PX, quarters, share_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from crack_lightning.data.table import TileTable
+    from crack_lightning.evaluation.predictions import Predictions
+
+    Part = tuple[str, NDArray[np.bool_]]
+
+_GROUPS, _SHOWN = 8, 6
+
+
+def named_tiles(
+    predictions: Predictions, table: TileTable, predicted: NDArray[np.int64], rows: NDArray[np.int64]
+) -> list[dict[str, Any]]:
+    """Name tested tiles: ``path``, ``group``, ``label``, ``predicted`` and the probability of that call."""
+    return [
+        {
+            "path": str(table.path[predictions.index[row]]),
+            "group": str(table.group[predictions.index[row]]),
+            "label": table.class_names[predictions.label[row]],
+            "predicted": table.class_names[predicted[row]],
+            "probability": float(predictions.probability[row, predicted[row]]),
+        }
+        for row in rows
+    ]
+
+
+def error_slices(
+    predictions: Predictions, table: TileTable, predicted: NDArray[np.int64]
+) -> dict[str, list[dict[str, Any]] | None]:
+    """Count errors by what is known of the tested tiles.
+
+    Args:
+        predictions: Of N tested tiles.
+        table: All tiles.
+        predicted: What each tested tile was called, int64 ``(N,)``.
+
+    Returns:
+        ``group`` (those with most errors), ``source``, ``brightness`` and ``sharpness`` (in quarters),
+        ``crack_width`` (cracked tiles alone) and ``distractor`` (tiles without a crack alone); each a list of
+        ``name``, ``tiles``, ``errors``, ``share``, its ``interval`` (``None`` for a group, which is one
+        sample of groups, and chosen for its errors) and ``shown`` (its surest errors, see
+        :func:`named_tiles`), or ``None`` where nothing is known or there is one part only.
+    """
+    wrong = predicted != predictions.label
+    tested = table.select(predictions.index)
+    parts: dict[str, list[Part]] = {
+        "group": _groups(tested.group, wrong),
+        "source": [(name, tested.source == name) for name in sorted(set(tested.source.tolist()))],
+    }
+    for name in STATISTICS:
+        parts[name] = _quarters(tested.extra.get(name, np.full(len(tested), np.nan)).astype(np.float64))
+    cracked = predictions.label == (-1 if table.positive_index is None else table.positive_index)
+    parts["crack_width"] = _widths(tested, cracked)
+    parts["distractor"] = _distractors(tested, ~cracked) if cracked.any() else []
+
+    codes = group_codes(tested.group)
+
+    def row(key: str, name: str, part: NDArray[np.bool_]) -> dict[str, Any]:
+        errors = np.flatnonzero(part & wrong)
+        sure = predictions.probability[errors, predicted[errors]]
+        shown = errors[np.argsort(-sure, kind="stable")[:_SHOWN]]
+        tiles = int(part.sum())
+        return {
+            "name": name,
+            "tiles": tiles,
+            "errors": len(errors),
+            "share": len(errors) / tiles,
+            **({"interval": None} if key == "group" else share_interval(wrong, part, codes)),
+            "shown": named_tiles(predictions, table, predicted, shown),
+        }
+
+    least = {key: 1 if key == "group" else 2 for key in parts}
+    return {
+        key: [row(key, name, part) for name, part in found] if len(found) >= least[key] else None
+        for key, found in parts.items()
+    }
+
+
+def _groups(group: NDArray[np.str_], wrong: NDArray[np.bool_]) -> list[Part]:
+    names, errors = np.unique(group[wrong & (group != "")], return_counts=True)
+    worst = names[np.argsort(-errors, kind="stable")[:_GROUPS]]
+    return [(str(name), group == name) for name in worst]
+
+
+def _quarters(values: NDArray[np.float64]) -> list[Part]:
+    """Part the tiles whose value is known into quarters, and add those whose value is not."""
+    known = np.isfinite(values)
+    if not known.any():
+        return []
+    among = [(name, np.flatnonzero(known)[part]) for name, part in quarters(values[known])]
+    parts = [(name, np.isin(np.arange(len(values)), rows)) for name, rows in among]
+    return parts if known.all() else [*parts, ("not measured", ~known)]
+
+
+def _widths(tested: TileTable, cracked: NDArray[np.bool_]) -> list[Part]:
+    if "crack_width_px" not in tested.extra:
+        return []
+    width = np.where(cracked, tested.extra["crack_width_px"].astype(np.float64), np.nan)
+    borders = [0.0, *WIDTH_EDGES_PX, np.inf]
+    named = [
+        (
+            f"{low:g} px and more" if high == np.inf else f"{low:g} to {high:g} px",
+            (width >= low) & (width < high),
+        )
+        for low, high in pairwise(borders)
+    ]
+    return [part for part in named if part[1].any()]
+
+
+def _distractors(tested: TileTable, others: NDArray[np.bool_]) -> list[Part]:
+    if "distractors" not in tested.extra:
+        return []
+    kinds = tested.extra["distractors"].astype(np.str_)
+    on_each = [set(text.split("+")) for text in kinds.tolist()]
+    every: Iterable[str] = sorted(set().union(*on_each))
+    named = [(kind or "none", np.array([kind in on for on in on_each]) & others) for kind in every]
+    return [part for part in named if part[1].any()]

@@ -1,0 +1,1 @@
+"""Paths, atomic files, CSV tables, and files that a stranger may have written."""

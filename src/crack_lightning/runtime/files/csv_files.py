@@ -1,0 +1,114 @@
+"""CSV files: one way to write them, and those of other programs read."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import TYPE_CHECKING, Any, TextIO
+
+from crack_lightning.runtime.files.run_folder import atomic_write, open_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+PATH_COLUMNS = frozenset({"path", "mask"})
+_FORMULA = re.compile(r"('|\./)*[=+\-@\t\r]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|nan)", re.IGNORECASE)
+_ESCAPED = re.compile(r"\\u(d[89a-f][0-9a-f]{2})")
+_SEPARATORS = ",;\t"
+
+
+class CsvWriter:
+    r"""Writes rows that end with ``\n``, and cells that no spreadsheet takes for a formula.
+
+    A path that begins like a formula is written with ``./`` before it, another text with an apostrophe;
+    :func:`read_table` takes both away. Numbers stay as they are.
+
+    Args:
+        file: From :func:`crack_lightning.runtime.files.run_folder.open_text`.
+        columns: Names of the columns.
+        header: Whether they are written, at once.
+    """
+
+    def __init__(self, file: TextIO, columns: Iterable[str], *, header: bool = True) -> None:
+        self._columns = list(columns)
+        # with this end a lone carriage return is quoted too, and every reader takes it for part of its cell
+        self._writer = csv.writer(_Lines(file), lineterminator="\r\n")
+        if header:
+            self._writer.writerow(self._columns)
+
+    def write(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Write rows, each a value a column."""
+        for row in rows:
+            cells = zip(self._columns, row, strict=True)
+            self._writer.writerow([_cell(name, value) for name, value in cells])
+
+
+class _Lines:
+    """Ends each row with a line feed alone."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, row: str) -> None:
+        self._file.write(row.removesuffix("\r\n") + "\n")
+
+
+def _cell(column: str, value: Any) -> Any:
+    if not isinstance(value, str) or not _FORMULA.match(value) or _NUMBER.fullmatch(value):
+        return value
+    return f"./{value}" if column in PATH_COLUMNS else f"'{value}"
+
+
+def cell_value(column: str, cell: str) -> str:
+    """Return the value that a cell was written for."""
+    mark = "./" if column in PATH_COLUMNS else "'"
+    plain = cell.removeprefix(mark)
+    cell = plain if plain != cell and _FORMULA.match(plain) else cell
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), cell) if "\\u" in cell else cell
+
+
+def write_table(path: Path, columns: Iterable[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a table, whole or not at all; see :class:`CsvWriter`."""
+    with atomic_write(path) as temporary, open_text(temporary) as file:
+        CsvWriter(file, columns).write(rows)
+
+
+def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
+    """Read a table that this package wrote, or that a spreadsheet of another system saved.
+
+    Text in UTF-8, UTF-16 or the code page of western Windows; commas, semicolons or tabs; any line end.
+
+    Returns:
+        The columns, and a mapping a row; a cell that is missing is empty.
+
+    Raises:
+        OSError: If the file cannot be read.
+        ValueError: If it is no table.
+    """
+    text = _decoded(path.read_bytes())
+    first = text.partition("\n")[0].strip()
+    if declared := re.fullmatch(r"sep=(.)", first, re.IGNORECASE):
+        text = text.partition("\n")[2]
+    separator = declared[1] if declared else max(_SEPARATORS, key=first.count)
+    try:
+        reader = csv.DictReader(io.StringIO(text, newline=""), restval="", delimiter=separator)
+        columns = [name.strip() for name in reader.fieldnames or []]
+        reader.fieldnames = columns
+        rows = [
+            {name: cell_value(name, row[name]) for name in columns} for row in reader if any(row.values())
+        ]
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
+    return columns, rows
+
+
+def _decoded(data: bytes) -> str:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "surrogateescape")

@@ -1,0 +1,206 @@
+"""A run's folder, and files written whole or not at all."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO, cast
+
+from filelock import FileLock, Timeout
+
+from crack_lightning.runtime.console import printable
+from crack_lightning.runtime.errors import ConfigError, CrackLightningError, is_disk_full
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from logging import LogRecord
+
+LOCK, LEASE = ".lock", ".lease"
+"""Names of the files by which a writer of a folder is known: of any process, and of a launched job."""
+SESSION = ".hparams"
+"""The end of the names of files that tell TensorBoard's HPARAMS tab of a run: its beginning and its end."""
+
+
+def made_folder(folder: Path | None, *, base: Path, name: str) -> Path:
+    """Return a run's folder: the given one, made where it is not there, or a new one under ``base``.
+
+    Raises:
+        CrackLightningError: If the folder cannot be made there.
+    """
+    if folder is None:
+        return create_run_folder(base, name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CrackLightningError(
+            f"hydra: cannot create '{folder}' ({error.strerror}); set hydra.run.dir or hydra.sweep.dir to "
+            "another folder, or leave it out."
+        ) from error
+    return folder
+
+
+def create_run_folder(base: Path, name: str, *, now: datetime | None = None) -> Path:
+    """Create ``base/<date>/<time>_<name>`` for this process alone; without a name, ``base/<date>/<time>``.
+
+    Args:
+        base: Folder of all runs, for example ``outputs``.
+        name: What the run is, for example ``mobilenetv2_synthetic``.
+        now: Local time that names the folder; the present by default.
+
+    Returns:
+        The new, empty folder; ``_2``, ``_3``, … is appended when another run took the name.
+
+    Raises:
+        CrackLightningError: If the folder cannot be made there.
+    """
+    now = now or datetime.now().astimezone()
+    day = base / now.strftime("%Y-%m-%d")
+    stem = "_".join(filter(None, [now.strftime("%H-%M-%S"), name]))
+    attempt = 1
+    while True:
+        folder = day / (stem if attempt == 1 else f"{stem}_{attempt}")
+        try:
+            day.mkdir(parents=True, exist_ok=True)
+            folder.mkdir()
+        except FileExistsError:
+            if not day.is_dir():
+                raise CrackLightningError(f"outputs: '{day}' is a file; set outputs=<folder>.") from None
+            attempt += 1
+        except OSError as error:
+            raise CrackLightningError(
+                f"outputs: cannot create '{folder}' ({error.strerror}); set outputs=<another folder>."
+            ) from error
+        else:
+            return folder
+
+
+@contextmanager
+def lock_folder(folder: Path, *, patience_s: float = 0) -> Iterator[None]:
+    """Hold the lock of a run's folder, and clear what a killed writer left half written.
+
+    Args:
+        folder: The run's.
+        patience_s: Seconds that another writer is given to leave.
+
+    Raises:
+        ConfigError: If another process writes there now.
+    """
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=patience_s)
+    except Timeout:
+        raise ConfigError(
+            f"resume: '{folder}' is being written by another process; wait for it or stop it first."
+        ) from None
+    try:
+        _clear(folder)
+        yield
+    finally:
+        lock.release()
+
+
+def _clear(folder: Path) -> None:
+    """Remove what killed writers left half written, but for the folders of writers that may live.
+
+    A folder with a lock is cleared under it. One with a lease is that of a launched job, which may outlive
+    its sweep; it is cleared when the job is run again.
+    """
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            if (path / LEASE).exists():
+                continue
+            if (path / LOCK).exists():
+                with suppress(ConfigError), lock_folder(path):
+                    pass
+            else:
+                _clear(path)
+        elif path.name.startswith(".") and path.suffix == ".part":
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yield a temporary path that becomes ``path`` when the block ends well, and vanishes when it does not.
+
+    Args:
+        path: The file to write; its folder is created.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def open_text(path: Path, mode: str = "w") -> TextIO:
+    r"""Open a text file for writing: UTF-8, line ends as they are.
+
+    What UTF-8 has not, as in the name of a file that is not named in it, is written as an escape such as
+    ``\udcfc``, which JSON reads back.
+    """
+    return cast("TextIO", path.open(mode, encoding="utf-8", errors="backslashreplace", newline=""))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all; see :func:`open_text`."""
+    with atomic_write(path) as temporary, open_text(temporary) as file:
+        file.write(text)
+
+
+class _RunLog(logging.FileHandler):
+    """Prints no traceback where the log itself finds no room: the run's error says so."""
+
+    def handleError(self, record: LogRecord) -> None:  # noqa: N802  # logging's own name for it
+        if not is_disk_full(sys.exc_info()[1]):
+            super().handleError(record)
+
+
+class _Printable(logging.Formatter):
+    """Escapes control characters, such as those in the names of files."""
+
+    def format(self, record: LogRecord) -> str:
+        return printable(super().format(record))
+
+
+@contextmanager
+def log_to(path: Path) -> Iterator[None]:
+    """Send what the package logs to a file and to the console."""
+    package = logging.getLogger("crack_lightning")
+    file = _RunLog(path, encoding="utf-8", errors="backslashreplace")
+    console = logging.StreamHandler(sys.stdout)
+    console.setFormatter(_Printable())
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    package.setLevel(logging.INFO)
+    package.propagate = False
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    for handler in (file, console):
+        package.addHandler(handler)
+    try:
+        yield
+    except Exception:
+        file.handle(
+            package.makeRecord(package.name, logging.ERROR, "", 0, "the run failed", (), sys.exc_info())
+        )
+        raise
+    finally:
+        for handler in (file, console):
+            package.removeHandler(handler)
+        file.close()
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,1 @@
+"""The jobs of a sweep: worker processes, submission to clusters, heartbeats."""

@@ -1,5 +1,0 @@
-"""The first import of the jobs' forkserver, which makes it exit with its sweep."""
-
-from crack_lightning.processes import exit_with_owner
-
-exit_with_owner()

@@ -1,0 +1,72 @@
+"""Cached image statistics of tiles, computed while their pixels are read for a linear probe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from crack_lightning.data.io.loading import map_in_order
+from crack_lightning.model.features import cached_features
+from crack_lightning.model.ood.image_statistics import NUM_STATISTICS, SIDE, looks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from crack_lightning.data.datamodule import CrackDataModule
+
+
+class CachedStatistics:
+    """Image statistics of some tiles.
+
+    Args:
+        datamodule: The tiles.
+        rows: The rows that need statistics, ascending, int64 ``(M,)``.
+        digest: Fingerprint of the pixels of these rows.
+        cache: The cache folder.
+    """
+
+    def __init__(
+        self, datamodule: CrackDataModule, rows: NDArray[np.int64], *, digest: str, cache: Path
+    ) -> None:
+        self.datamodule, self.rows, self.digest, self.cache = datamodule, rows, digest, cache
+        self._seen = np.full((len(rows), NUM_STATISTICS), np.nan, np.float32)
+
+    def see(self, rows: Sequence[int], images: Tensor) -> None:
+        """Compute statistics of the rows of a batch that need them, uint8 ``(N, 3, S, S)``; thread-safe."""
+        places = np.searchsorted(self.rows, rows).clip(max=len(self.rows) - 1)
+        wanted = self.rows[places] == rows
+        if wanted.any():
+            self._seen[places[wanted]] = looks(images[torch.from_numpy(wanted)]).numpy()
+
+    def of(self, rows: NDArray[np.int64]) -> Tensor:
+        """Return the statistics of some rows, float32 ``(N, NUM_LOOKS)``, reading tiles not seen so far."""
+        assert np.isin(rows, self.rows).all(), "looks of other tiles"
+        kept = cached_features(
+            self._measured(),
+            number=len(self.rows),
+            made_of={
+                "looks": f"{NUM_STATISTICS} at {SIDE} px",
+                "tiles": self.digest,
+                "image_size": self.datamodule.dataset.image_size,
+                "torch": torch.__version__,
+            },
+            cache=self.cache,
+        )
+        return torch.from_numpy(kept[np.searchsorted(self.rows, rows)])
+
+    def _measured(self) -> Iterator[Tensor]:
+        def read(rows: list[int]) -> None:
+            self.see(rows, self.datamodule.dataset.read(rows, threads=1)["image"])
+
+        unseen, size = self.rows[np.isnan(self._seen[:, 0])], self.datamodule.batch_size
+        for _ in map_in_order(
+            read, [unseen[start : start + size].tolist() for start in range(0, len(unseen), size)]
+        ):
+            pass
+        yield torch.from_numpy(self._seen)

@@ -1,0 +1,134 @@
+"""What ends a run before it wastes time: a loss that is not finite, a request to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import torch
+from pytorch_lightning import Callback
+
+from crack_lightning.runtime.errors import CrackLightningError, Interrupted
+
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Self
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from pytorch_lightning import LightningModule, Trainer
+
+
+_ON_A_DEVICE = 16
+
+
+class _Step(NamedTuple):
+    """A step whose loss is not checked yet."""
+
+    loss: torch.Tensor
+    rows: torch.Tensor
+    number: int
+    epoch: int
+    rate: float
+
+
+class FiniteLoss(Callback):
+    """Ends a run whose loss is no number, naming step, tiles and likely cause.
+
+    On the CPU a loss is checked before it moves a weight. On a GPU each check would wait for all that is
+    computed, so that several losses are checked together; no checkpoint is written before all so far are.
+
+    Args:
+        names: Names of the tiles by row.
+        every: Steps that are checked together; by default one on the CPU and 16 elsewhere.
+    """
+
+    def __init__(self, names: NDArray[np.str_], *, every: int | None = None) -> None:
+        self.names, self.every = names, every
+        self._steps: list[_Step] = []
+
+    def on_before_optimizer_step(
+        self, trainer: Trainer, pl_module: LightningModule, optimizer: torch.optim.Optimizer
+    ) -> None:
+        """Note the loss; check all that were noted when it is time."""
+        loss, index = pl_module.last_loss, pl_module.last_index
+        assert isinstance(loss, torch.Tensor)
+        assert isinstance(index, torch.Tensor)
+        rate = float(optimizer.param_groups[-1]["lr"])
+        self._steps.append(_Step(loss, index, trainer.global_step, trainer.current_epoch + 1, rate))
+        if len(self._steps) >= (self.every or (1 if loss.device.type == "cpu" else _ON_A_DEVICE)):
+            self._check()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Check what is left of the epoch."""
+        self._check()
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Check all steps that the checkpoint has learnt from, before it is written."""
+        self._check()
+
+    def _check(self) -> None:
+        steps, self._steps = self._steps, []
+        if not steps:
+            return
+        finite = torch.isfinite(torch.stack([step.loss for step in steps])).tolist()
+        if all(finite):
+            return
+        first = steps[finite.index(False)]
+        tiles = self.names[first.rows.cpu().numpy()].tolist()
+        raise CrackLightningError(
+            f"training: the loss is {first.loss.item()} at step {first.number} "
+            f"(epoch {first.epoch}); the learning rate was {first.rate:.2g}, and too high a rate is "
+            "the usual cause: lower optimizer.lr, or set recipe.gradient_clip=1 or trainer.precision=32. "
+            f"Tiles of the batch: {', '.join(tiles)}."
+        )
+
+
+class StopRequest(Protocol):
+    """Whether a run is asked to stop."""
+
+    deferred: bool
+
+    @property
+    def received(self) -> int | None:
+        """The signal's number, or ``None``."""
+
+    def listen(self) -> None:
+        """Take the signals from whom Lightning gave them to."""
+
+
+class StopSignals:
+    """Turns SIGINT and SIGTERM into :class:`Interrupted`: after the running step where training asks to wait.
+
+    Attributes:
+        received: The signal's number, or ``None``.
+        deferred: Whether a first signal waits for the end of a step; a second never waits.
+    """
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self.deferred = False
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        self.listen()
+        return self
+
+    def listen(self) -> None:
+        """Take the signals, also back from Lightning, whose own answer to SIGTERM is exit code 0."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._previous.setdefault(number, signal.getsignal(number))
+                signal.signal(number, self._receive)
+
+    def __exit__(self, *exception: object) -> None:
+        while self._previous:
+            signal.signal(*self._previous.popitem())
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if not self.deferred or self.received is not None:
+            raise Interrupted(number)
+        self.received = number

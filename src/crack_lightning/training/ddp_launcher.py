@@ -1,0 +1,148 @@
+"""The launcher of distributed data-parallel workers: spawns, monitors and ends them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import tempfile
+import threading
+from contextlib import ExitStack, contextmanager
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from crack_lightning.runtime.errors import CrackLightningError, Interrupted
+from crack_lightning.runtime.processes import describe_exit
+from crack_lightning.training.ddp_worker import LISTENED, Group, run_worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from ctypes import c_int
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import SpawnProcess
+
+    from crack_lightning.training.callbacks import StopSignals
+    from crack_lightning.training.ddp_worker import Report, Worker
+
+_POLL_S = 0.2
+T = TypeVar("T")
+
+
+def launch_ddp(
+    work: Callable[[Worker], T],
+    *,
+    total: int,
+    gpus: bool,
+    threads: int,
+    log: Path,
+    requests: StopSignals,
+    report: Report | None = None,
+) -> T:
+    """Run ``work`` in several processes that form torch's process group.
+
+    They are spawned, so that none of them parses a command line, and end at the latest with this call or
+    with this process. A stop request is passed on to them; a second one kills them.
+
+    Args:
+        work: Called in each process with its :class:`Worker`; is pickled.
+        total: World size.
+        gpus: Whether each process has a GPU and the backend is NCCL; else it is gloo.
+        threads: Compute threads of each process.
+        log: Log file of rank 0, beside the console.
+        requests: Stop requests of the run.
+        report: Takes an epoch's figures from rank 0 and returns whether to prune the run.
+
+    Returns:
+        The result of rank 0.
+
+    Raises:
+        CrackLightningError: If a process died without an exception.
+        BaseException: The exception of a process.
+    """
+    context = multiprocessing.get_context("spawn")
+    flag = context.RawValue("i", 0)
+    lines: dict[Connection, SpawnProcess] = {}
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        requests.deferred = True
+        stack.callback(setattr, requests, "deferred", False)
+        stack.callback(_end, lines.values())
+        group = Group(
+            total=total,
+            gpus=gpus,
+            threads=threads,
+            log=log,
+            rendezvous=scratch / "rendezvous",
+            reports=report is not None,
+        )
+        for number in range(total):
+            line, end = context.Pipe()
+            process = context.Process(
+                target=run_worker, args=(number, group, work, flag, end), name=f"process {number + 1}"
+            )
+            with _signals_ignored():  # inherited by the child; signals are for this process
+                process.start()
+            end.close()
+            lines[line] = process
+        result: T = _heard(lines, flag=flag, requests=requests, report=report)
+        return result
+
+
+def _heard(
+    lines: Mapping[Connection, SpawnProcess],
+    *,
+    flag: c_int,
+    requests: StopSignals,
+    report: Report | None,
+) -> Any:
+    """Receive messages of the workers until all are done, and pass stop requests on to them."""
+    results: dict[Connection, Any] = {}
+    while waiting := [line for line in lines if line not in results]:
+        ready = wait(waiting, timeout=_POLL_S)
+        waiting.sort(key=lambda line: lines[line].is_alive())  # dead workers first: they make others raise
+        for line in (line for line in waiting if line in ready):
+            kind, said = _received(line, lines)
+            if kind == "raised":
+                raise said
+            if kind == "epoch":
+                assert report is not None, "asked for by it"
+                line.send(report(*said))
+            else:
+                results[line] = said
+        flag.value = requests.received or 0
+    if requests.received:
+        raise Interrupted(requests.received)
+    return results[next(iter(lines))]
+
+
+def _received(line: Any, lines: Mapping[Connection, SpawnProcess]) -> tuple[str, Any]:
+    try:
+        kind, said = line.recv()
+    except (EOFError, OSError):
+        process = lines[line]
+        process.join()
+        return "raised", CrackLightningError(
+            f"training: {process.name} of {len(lines)} {describe_exit(process.exitcode)}; resume=<the run's "
+            "folder> goes on from its last checkpoint."
+        )
+    return kind, said
+
+
+def _end(processes: Iterable[SpawnProcess]) -> None:
+    for process in processes:
+        process.kill()
+    for process in processes:
+        process.join()
+
+
+@contextmanager
+def _signals_ignored() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = [(number, signal.signal(number, signal.SIG_IGN)) for number in LISTENED]
+    try:
+        yield
+    finally:
+        for number, handler in previous:
+            signal.signal(number, handler)

@@ -1,0 +1,155 @@
+"""A worker process of distributed data-parallel training."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import time
+import traceback
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import distributed
+
+from crack_lightning.runtime.errors import CrackLightningError, Interrupted, Pruned
+from crack_lightning.runtime.files.run_folder import log_to
+from crack_lightning.runtime.hardware import configure_process
+from crack_lightning.runtime.processes import exit_with_parent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from ctypes import c_int
+    from multiprocessing.connection import Connection
+    from pathlib import Path
+
+    Report = Callable[[float, dict[str, float]], bool]
+
+LISTENED = (signal.SIGINT, signal.SIGTERM)
+"""Signals that the launching process handles for all workers."""
+
+
+class RelayedRequests:
+    """The stop requests of the launching process, shared with a worker.
+
+    A terminal sends Ctrl-C to every process, and all must stop at the same step, so that the launcher handles
+    signals for all.
+
+    Args:
+        flag: Shared memory with the launcher: the signal's number, or 0.
+    """
+
+    def __init__(self, flag: c_int) -> None:
+        self.flag, self.deferred = flag, False
+
+    @property
+    def received(self) -> int | None:
+        """The signal's number, or ``None``."""
+        return self.flag.value or None
+
+    def listen(self) -> None:
+        """Ignore the signals, including those that Lightning handles."""
+        for number in LISTENED:
+            signal.signal(number, signal.SIG_IGN)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """The identity of a worker.
+
+    Attributes:
+        number: Its rank, from 0; rank 0 writes files.
+        total: World size.
+        requests: Stop requests of the run.
+        report: Sends an epoch's figures to the launcher and returns whether to prune; rank 0 alone has it.
+    """
+
+    number: int
+    total: int
+    requests: RelayedRequests
+    report: Report | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Settings that all workers share; see :func:`crack_lightning.training.ddp_launcher.launch_ddp`."""
+
+    total: int
+    gpus: bool
+    threads: int
+    log: Path
+    rendezvous: Path
+    reports: bool
+
+
+def run_worker(
+    number: int, group: Group, work: Callable[[Worker], Any], flag: c_int, line: Connection
+) -> None:
+    """Run as a worker: join the process group, do the work, and send its result to the launcher."""
+    exit_with_parent()
+    requests = RelayedRequests(flag)
+    requests.listen()
+    _set_up(number, group.threads)
+    rank = Worker(
+        number=number,
+        total=group.total,
+        requests=requests,
+        report=_reporter(line) if group.reports and number == 0 else None,
+    )
+    with ExitStack() as stack:
+        if number == 0:
+            stack.enter_context(log_to(group.log))
+        try:
+            _join(number, group)
+            result = work(rank)
+        except BaseException as error:  # noqa: BLE001  # the launcher decides
+            line.send(("raised", _sendable(error, f"process {number + 1} of {group.total}")))
+            while True:
+                time.sleep(60)  # until killed: if it ended, the others would raise that a peer is missing
+        line.send(("result", result))
+    distributed.destroy_process_group()
+
+
+def _set_up(number: int, threads: int) -> None:
+    """Set torch's environment variables of this rank and its number of threads."""
+    os.environ |= {
+        "LOCAL_RANK": str(number),
+        "NODE_RANK": "0",
+        "OMP_NUM_THREADS": str(threads),  # or Lightning takes cores / processes
+    }
+    configure_process(threads)
+
+
+def _join(number: int, group: Group) -> None:
+    """Join the process group through a file: a port that is free now may be taken later."""
+    device = torch.device("cuda", number) if group.gpus else None
+    if device:
+        torch.cuda.set_device(device)
+    distributed.init_process_group(
+        "nccl" if group.gpus else "gloo",
+        init_method=f"file://{group.rendezvous}",
+        rank=number,
+        world_size=group.total,
+        device_id=device,
+    )
+
+
+def _reporter(line: Connection) -> Report:
+    def report(done: float, figures: dict[str, float]) -> bool:
+        line.send(("epoch", (done, figures)))
+        return bool(line.recv())
+
+    return report
+
+
+def _sendable(error: BaseException, where: str) -> BaseException:
+    """Return an error that can be pickled, with its traceback unless the user caused it."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301  # our own
+    except Exception:  # noqa: BLE001  # whatever a library's error cannot do
+        error = RuntimeError(f"{type(error).__name__}: {error}")
+    if not isinstance(error, CrackLightningError | Interrupted | Pruned):
+        error.add_note(f"in {where}:\n{traceback.format_exc()}")
+    return error

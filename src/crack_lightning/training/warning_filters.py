@@ -1,0 +1,49 @@
+"""Filters of library warnings that a user cannot act on, each with its reason."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from crack_lightning.runtime.errors import is_disk_full
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SETTLED = (
+    r".*LeafSpec.*is deprecated",  # Lightning 2.6 with torch 2.15; gone with Lightning's next release
+    r".*does not have many workers",  # on a CPU without spare cores, reading in the process is fastest
+    r"You're resuming from a checkpoint that ended before the epoch",  # our sampler begins where it stopped
+    r"Found .* module\(s\) in eval mode at the start of training",  # the frozen backbone
+    r"The number of training batches .* is smaller than the logging interval",  # short runs are tests
+    r"The `srun` command is available on your system but is not used",  # a run starts its processes itself
+    r"It is recommended to use `self.log\(.*sync_dist=True",  # our figures are of all processes already
+)
+
+
+@contextmanager
+def filter_warnings() -> Iterator[None]:
+    """Ignore the known warnings while the block runs."""
+    with warnings.catch_warnings(), _full_disk_told_once():
+        for message in _SETTLED:
+            warnings.filterwarnings("ignore", message=message)
+        yield
+
+
+@contextmanager
+def _full_disk_told_once() -> Iterator[None]:
+    """Suppress the traceback of TensorBoard's thread on a full disk: the next write raises the error."""
+    previous = threading.excepthook
+
+    def told(arguments: threading.ExceptHookArgs) -> None:
+        of_tensorboard = type(arguments.thread).__module__.startswith("tensorboard.")
+        if not (of_tensorboard and is_disk_full(arguments.exc_value)):
+            previous(arguments)
+
+    threading.excepthook = told
+    try:
+        yield
+    finally:
+        threading.excepthook = previous

@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from crack_lightning.data.downloads.published import METU, SDNET2018, PublishedSet, locate_dataset
+from crack_lightning.runtime.errors import ConfigError, DataError
+from tests.data.archives import make_zip, tree
+from tests.data.websites import serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+TILES = {"Positive/1.jpg": b"crack", "Negative/1.jpg": b"intact"}
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Iterator[PublishedSet]:
+    """Publish a small data set on this machine."""
+    folder = tmp_path / "www"
+    folder.mkdir()
+    archive = make_zip(folder / "tiles.zip", TILES)
+    with serving(partial(Quiet, directory=str(folder))) as address:
+        yield PublishedSet(
+            name="small",
+            page="https://example.org/page",
+            url=f"{address}/tiles.zip",
+            file_name="tiles.zip",
+            sha256=hashlib.sha256(archive.read_bytes()).hexdigest(),
+            doi="10.0/0",
+            licence="CC0",
+        )
+
+
+def get(published: PublishedSet, cache: Path, **ways: Any) -> Path:
+    settings: dict[str, Any] = {"root": None, "archive": None, "download": False, "timeout_s": 5}
+    return locate_dataset(published, cache=cache, **(settings | ways))
+
+
+def test_a_root_is_used_as_it_is_and_comes_first(published: PublishedSet, tmp_path: Path) -> None:
+    found = get(published, tmp_path / "cache", root=tmp_path, archive=tmp_path / "no", download=True)
+    assert found == tmp_path
+    assert not (tmp_path / "cache").exists()
+
+
+def test_an_archive_is_unpacked_once_into_the_cache(published: PublishedSet, tmp_path: Path) -> None:
+    archive = make_zip(tmp_path / "mine.zip", TILES)
+    folder = get(published, tmp_path / "cache", archive=archive)
+    assert tree(folder) == TILES
+    assert folder.is_relative_to(tmp_path / "cache")
+    (folder / "mark").touch()
+    assert (get(published, tmp_path / "cache", archive=archive) / "mark").exists()
+
+
+def test_another_version_of_an_archive_has_its_own_entry(published: PublishedSet, tmp_path: Path) -> None:
+    archive = make_zip(tmp_path / "mine.zip", TILES)
+    first = get(published, tmp_path / "cache", archive=archive)
+    os.utime(archive, (1, 1))
+    assert get(published, tmp_path / "cache", archive=archive) != first
+
+
+def test_a_download_is_unpacked_once_and_its_archive_is_not_kept(
+    published: PublishedSet, tmp_path: Path
+) -> None:
+    folder = get(published, tmp_path / "cache", download=True)
+    assert tree(folder) == TILES
+    assert not list((tmp_path / "cache").rglob("tiles.zip*"))
+    (tmp_path / "www" / "tiles.zip").unlink()
+    assert get(published, tmp_path / "cache", download=True) == folder
+
+
+def test_an_entry_says_what_made_it(published: PublishedSet, tmp_path: Path) -> None:
+    folder = get(published, tmp_path / "cache", download=True)
+    note = json.loads((folder.parent / "entry.json").read_text())
+    assert note["url"] == published.url
+    assert (note["doi"], note["licence"]) == ("10.0/0", "CC0")
+
+
+def test_without_any_way_the_three_are_named(published: PublishedSet, tmp_path: Path) -> None:
+    sentence = r"'small' needs.*data\.root=.*data\.archive=.*example\.org/page.*data\.download=true"
+    with pytest.raises(ConfigError, match=sentence):
+        get(published, tmp_path)
+
+
+def test_a_missing_root_is_named(published: PublishedSet, tmp_path: Path) -> None:
+    said = r"data\.root: '.*nowhere' does not exist; set data\.root=.*example\.org/page"
+    with pytest.raises(DataError, match=said):
+        get(published, tmp_path, root=tmp_path / "nowhere")
+    said = r"data\.root: '.*mine\.zip' is a file; set data\.archive to it, or set data\.root="
+    with pytest.raises(DataError, match=said):
+        get(published, tmp_path, root=make_zip(tmp_path / "mine.zip", TILES))
+
+
+def test_a_missing_archive_is_named(published: PublishedSet, tmp_path: Path) -> None:
+    said = r"data\.archive: '.*nowhere\.zip' does not exist; set data\.archive=.*example\.org/page"
+    with pytest.raises(DataError, match=said):
+        get(published, tmp_path, archive=tmp_path / "nowhere.zip")
+    said = r"data\.archive: '.*www' is a folder; set data\.root to it, or set data\.archive="
+    with pytest.raises(DataError, match=said):
+        get(published, tmp_path, archive=tmp_path / "www")
+
+
+def test_a_rar_is_not_downloaded_where_nothing_can_unpack_it(
+    published: PublishedSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(
+        DataError,
+        match=r"data\.download: 'tiles\.rar' from http.* is a RAR archive and none of .* is installed",
+    ):
+        get(
+            replace(published, file_name="tiles.rar", url="http://127.0.0.1:1/"),
+            tmp_path / "c",
+            download=True,
+        )
+
+
+def test_a_download_that_cannot_be_unpacked_is_kept(published: PublishedSet, tmp_path: Path) -> None:
+    (tmp_path / "www" / "tiles.zip").write_bytes(b"no archive")
+    with pytest.raises(DataError, match=r"'tiles\.zip' is no zip"):
+        get(replace(published, sha256=None), tmp_path / "cache", download=True)
+    assert [path.read_bytes() for path in (tmp_path / "cache").rglob("tiles.zip")] == [b"no archive"]
+
+
+def test_a_cache_that_cannot_be_written_is_named(published: PublishedSet, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"CRACK_LIGHTNING_CACHE: cannot write in '.*tiles\.zip"):
+        get(published, tmp_path / "www" / "tiles.zip", download=True)
+
+
+@pytest.mark.parametrize("published_set", [METU, SDNET2018])
+def test_what_is_published_has_encrypted_addresses_and_terms(published_set: PublishedSet) -> None:
+    assert {urlsplit(address).scheme for address in (published_set.page, published_set.url)} == {"https"}
+    assert published_set.sha256 is None or len(bytes.fromhex(published_set.sha256)) == 32
+    assert published_set.licence == "CC BY 4.0"

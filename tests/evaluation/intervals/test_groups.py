@@ -1,0 +1,200 @@
+"""Intervals hold what they promise, and never claim to know everything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+from statsmodels.stats.proportion import proportion_confint
+
+from crack_lightning.evaluation.intervals.groups import (
+    NUM_RESAMPLES,
+    bootstrap_intervals,
+    cannot_be_excluded,
+    effective_size,
+    group_codes,
+    proportion_interval,
+)
+from crack_lightning.evaluation.intervals.metrics import uncertainty
+from crack_lightning.evaluation.intervals.weighted_metrics import weighted_area_under_risk, weighted_ranking
+from crack_lightning.evaluation.predictions import Predictions
+from crack_lightning.evaluation.risk_coverage import aurc, risk_coverage
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NAMES = ["intact", "crack"]
+
+
+def clustered(
+    share: float, groups: int, size: int, correlation: float, rng: np.random.Generator
+) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """Draw hits whose probability differs from group to group (beta-binomial)."""
+    spread = (1 - correlation) / correlation
+    chance = rng.beta(share * spread, (1 - share) * spread, groups)
+    group = np.repeat(np.arange(groups), size)
+    return rng.random(groups * size) < chance[group], group
+
+
+def test_of_single_tiles_it_is_wilsons_interval() -> None:
+    hit = np.arange(50) < 45
+    low, high = proportion_confint(45, 50, method="wilson")
+    assert proportion_interval(hit, np.arange(50)) == pytest.approx((low, high), abs=1e-9)
+
+
+def test_groups_make_intervals_wider() -> None:
+    hit, group = clustered(0.9, 40, 20, 0.3, np.random.default_rng(0))
+    alone, together = proportion_interval(hit, np.arange(len(hit))), proportion_interval(hit, group)
+    assert together.high - together.low > 1.5 * (alone.high - alone.low)
+    assert effective_size(hit, group) < len(hit) / 2
+
+
+@pytest.mark.parametrize("share", [0.8, 0.99])
+@pytest.mark.parametrize("groups", [20, 60])
+def test_the_truth_is_inside_nearly_always(share: float, groups: int) -> None:
+    rng = np.random.default_rng(groups)
+    inside = 0
+    for _ in range(200):
+        hit, group = clustered(share, groups, 20, 0.2, rng)
+        low, high = proportion_interval(hit, group)
+        assert high > low
+        inside += low <= share <= high
+    assert inside >= 180
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_no_error_is_no_certainty(right: bool) -> None:  # noqa: FBT001
+    hit, group = np.full(1200, right), np.repeat(np.arange(85), 15)[:1200]
+    low, high = proportion_interval(hit, group)
+    assert (high == 1.0, low == 0.0) == (right, not right)
+    assert high - low > 0.005
+    if right:
+        assert 0.0025 < cannot_be_excluded(hit, group) < 0.02
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_single_group_is_worth_one_tile(number: int) -> None:
+    assert effective_size(np.ones(number, np.bool_), np.zeros(number, np.int64)) == 1.0
+
+
+def test_tiles_of_no_known_group_stand_alone() -> None:
+    codes = group_codes(np.array(["a", "", "a", "", "b"]))
+    assert codes[0] == codes[2]
+    assert len(set(codes.tolist())) == 4
+
+
+def test_the_bootstrap_resamples_whole_groups() -> None:
+    group = np.repeat(np.arange(10), 5)
+    seen = []
+
+    def figures(weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        seen.append(weights)
+        return {"total": weights.sum(axis=1)}
+
+    assert bootstrap_intervals(figures, group) == {"total": (50.0, 50.0)}
+    weights = np.concatenate(seen)
+    assert weights.shape == (NUM_RESAMPLES, 50)
+    assert (weights.reshape(-1, 10, 5) == weights.reshape(-1, 10, 5)[..., :1]).all()
+
+
+def drawn(number: int = 600) -> Predictions:
+    rng = np.random.default_rng(0)
+    label = rng.integers(0, 2, number)
+    score = np.clip(np.round(0.5 * label + rng.normal(0.25, 0.25, number), 2), 0.01, 0.99)
+    return Predictions(index=np.arange(number), label=label, probability=np.stack([1 - score, score], axis=1))
+
+
+def test_weighted_rankings_equal_scikit_learns() -> None:
+    predictions, rng = drawn(), np.random.default_rng(1)
+    weights = rng.integers(0, 4, (3, len(predictions))).astype(float)
+    label, score = predictions.label, predictions.probability[:, 1]
+    found = weighted_ranking(weights, score, label == 1)
+    for row, weight in enumerate(weights):
+        expected = {
+            "auroc": reference.roc_auc_score(label, score, sample_weight=weight),
+            "average_precision": reference.average_precision_score(label, score, sample_weight=weight),
+        }
+        assert {name: values[row] for name, values in found.items()} == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_a_ranking_without_one_of_its_sides_has_no_value(missing: int) -> None:
+    predictions = drawn(50)
+    weights = (predictions.label != missing)[None].astype(float)
+    found = weighted_ranking(weights, predictions.probability[:, 1], predictions.label == 1)
+    assert np.isnan([found["auroc"], found["average_precision"]]).all()
+
+
+@pytest.mark.parametrize("decimals", [1, 9])
+def test_a_weighted_area_under_risk_is_that_of_repeated_tiles(decimals: int) -> None:
+    rng = np.random.default_rng(2)
+    doubt = np.round(rng.random(300), decimals)
+    wrong = rng.random(300) < doubt / 3
+    weights = rng.integers(0, 4, (3, 300))
+    repeated = [aurc(risk_coverage(np.repeat(doubt, times), np.repeat(wrong, times))) for times in weights]
+    assert weighted_area_under_risk(weights.astype(float), doubt, wrong) == pytest.approx(repeated)
+
+
+def test_every_figure_lies_in_its_interval() -> None:
+    predictions = drawn()
+    group = np.char.add("photo", (np.arange(600) // 10).astype(np.str_))
+    told = uncertainty(predictions, group, class_names=NAMES, positive_class="crack")
+    label, score = predictions.label, predictions.probability[:, 1]
+    values = {
+        "accuracy": reference.accuracy_score(label, score >= 0.5),
+        "recall_crack": reference.recall_score(label, score >= 0.5),
+        "precision_crack": reference.precision_score(label, score >= 0.5),
+        "specificity": reference.recall_score(1 - label, score < 0.5),
+        "f1_crack": reference.f1_score(label, score >= 0.5),
+        "mcc": reference.matthews_corrcoef(label, score >= 0.5),
+        "auroc_crack": reference.roc_auc_score(label, score),
+        "average_precision_crack": reference.average_precision_score(label, score),
+        "brier_score": reference.brier_score_loss(label, score),
+        "log_loss": reference.log_loss(label, score),
+    }
+    for name, value in values.items():
+        assert told["intervals"][name]["low"] < value < told["intervals"][name]["high"], name
+    assert told["groups"] == 60
+    assert told["baselines"]["crack"]["accuracy"] == pytest.approx(label.mean())
+    assert told["baselines"]["intact"]["specificity"] == 1.0
+
+
+@pytest.mark.parametrize("score", [0.2, 0.8])
+def test_calling_every_tile_the_same_leaves_width_to_all_but_the_order_that_there_is_none_of(
+    score: float,
+) -> None:
+    label, probability = np.arange(100) % 2, np.tile([1 - score, score], (100, 1))
+    same = Predictions(index=np.arange(100), label=label, probability=probability)
+    told = uncertainty(same, np.full(100, ""), class_names=NAMES, positive_class="crack")
+    narrow = [name for name, row in told["intervals"].items() if row["high"] <= row["low"]]
+    assert narrow == ["auroc_crack"]
+
+
+def test_a_perfect_test_is_told_with_what_it_cannot_exclude() -> None:
+    label = np.arange(200) % 2
+    score = 0.1 + 0.8 * label
+    perfect = Predictions(index=np.arange(200), label=label, probability=np.stack([1 - score, score], axis=1))
+    told = uncertainty(perfect, np.full(200, ""), class_names=NAMES, positive_class="crack")
+    assert all(row["low"] < row["high"] for row in told["intervals"].values() if row["high"] == 1.0)
+    assert told["bounds"][1].startswith("No miss among 100 crack tiles; up to 3 %")
+    assert not told["groups_known"]
+    photos = np.array([f"photo {row // 4}" for row in range(200)])
+    told = uncertainty(perfect, photos, class_names=NAMES, positive_class="crack")
+    assert told["bounds"][1].startswith("No miss among 100 crack tiles of 50 groups; up to ")
+
+
+def test_one_photo_does_not_tell_how_figures_vary_over_photos() -> None:
+    rng = np.random.default_rng(0)
+    label = np.arange(40) % 2
+    score = np.clip(0.5 * label + rng.uniform(0, 0.6, 40), 0, 1)
+    told = uncertainty(
+        Predictions(index=np.arange(40), label=label, probability=np.stack([1 - score, score], axis=1)),
+        np.full(40, "photo"),
+        class_names=NAMES,
+        positive_class="crack",
+    )
+    assert all(row["low"] < row["high"] for row in told["intervals"].values())
+    assert {"log_loss", "auroc_crack"}.isdisjoint(told["intervals"])
+    assert told["bounds"][-1].startswith("All tiles are of one group")

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from crack_lightning.report.contents import report_contents
+from crack_lightning.report.render.console import closing_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from crack_lightning.data.table import TileTable
+    from crack_lightning.evaluation.predictions import Predictions
+
+    DrawRun = Callable[..., tuple[TileTable, Predictions]]
+
+
+def test_the_console_shows_figures_and_the_verdict(draw_run: DrawRun) -> None:
+    table, predictions = draw_run()
+    contents = report_contents(
+        title="[red]a run", predictions=predictions, table=table, history=[], provenance={}, threshold=0.5
+    )
+    console = Console(file=io.StringIO(), width=400)
+    console.print(closing_table(contents))
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert lines[0].strip() == "[red]a run"
+    assert lines[-1].strip() == contents["verdict"]
+    row = next(line for line in lines if " crack " in line and "│" in line)
+    assert f"{100 * contents['classes']['crack']['recall']:.2f} %" in row

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crack_lightning.data.discovery.left_out import LeftOut
+from crack_lightning.data.grouping.groups import merge_groups
+from crack_lightning.report.contents import report_contents
+from crack_lightning.report.render.markdown import report_markdown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from crack_lightning.data.table import TileTable
+    from crack_lightning.evaluation.predictions import Predictions
+
+    DrawRun = Callable[..., tuple[TileTable, Predictions]]
+
+
+def markdown_of(run: tuple[Any, Any], **changes: Any) -> str:
+    table, predictions = run
+    settings: dict[str, Any] = {"title": "a run", "history": [], "provenance": {}, "threshold": 0.5} | changes
+    contents = report_contents(predictions=predictions, table=table, **settings)
+    return report_markdown(contents, pictures={"roc_curve.png": "ROC curve"})
+
+
+def test_the_verdict_is_the_first_thing_said(draw_run: DrawRun) -> None:
+    lines = markdown_of(draw_run()).splitlines()
+    assert lines[0] == "# a run"
+    assert lines[2].startswith("**Test accuracy ")
+
+
+def test_every_table_row_has_as_many_cells_as_its_head(draw_run: DrawRun, provenance: dict[str, Any]) -> None:
+    table, predictions = draw_run()
+    path = np.array([f"a|b`c_{number}.jpg" for number in range(len(table))])
+    text = markdown_of((replace(table, path=path), predictions), provenance=provenance)
+    head = 0
+    rows = 0
+    for line in text.splitlines():
+        cells = line.replace("\\|", "").count("|") if line.startswith("|") else 0
+        assert cells in {0, head} or head == 0, line
+        head = cells
+        rows += cells > 0
+    assert rows > 30
+
+
+def test_names_cannot_smuggle_markup_into_the_report(draw_run: DrawRun) -> None:
+    table, predictions = draw_run()
+    group = np.full(len(table), "<img src=x> [a](b)\n# heading")
+    text = markdown_of((replace(table, group=group), predictions))
+    assert "<img" not in text.replace("\\<img", "")
+    assert "\n# heading" not in text
+    assert "\\[a\\](b)" in text
+
+
+def test_only_pictures_that_exist_are_embedded(draw_run: DrawRun) -> None:
+    text = markdown_of(draw_run())
+    assert text.count("![") == 1
+    assert "![ROC curve](roc_curve.png)" in text
+
+
+def test_unknown_groups_are_said_to_flatter(draw_run: DrawRun) -> None:
+    table, predictions = draw_run()
+    text = markdown_of((replace(table, group=np.full(len(table), "")), predictions))
+    assert "Groups are unknown: tiles of one photo may stand in several splits" in text
+    assert "No group stands in two splits." in markdown_of((table, predictions))
+
+
+def test_leaked_pairs_are_stated_with_the_accuracy_on_the_other_tiles(draw_run: DrawRun) -> None:
+    table, predictions = draw_run()
+    assert "No identical file stands on two sides (leaked pairs: 0)." in markdown_of((table, predictions))
+    searched = merge_groups(table, twins=np.empty((0, 2), np.int64), clues=None)
+    told = "No identical file and no twin stands on two sides (leaked pairs: 0)."
+    assert told in markdown_of((searched, predictions))
+    tested = table.with_columns(split=np.full(len(table), "test"))
+    assert "leaked pairs" not in markdown_of((tested, predictions))
+    digests = np.array([f"{row:064x}" for row in range(len(table))])
+    digests[table.rows("train")[0]] = digests[table.rows("test")[0]]
+    text = markdown_of((table.with_columns(sha256=digests), predictions))
+    assert "Leaked pairs, identical files or twins on two sides: 1. 1 test tiles have one" in text
+    assert "accuracy on the others" in text
+
+
+def test_pictures_that_are_no_tiles_are_counted_by_folder(draw_run: DrawRun) -> None:
+    table, predictions = draw_run()
+    assert "left out" not in markdown_of((table, predictions))
+    left_out = (LeftOut("test", 20, "in no class folder"), LeftOut(".", 1, "a broken link"))
+    text = markdown_of((replace(table, left_out=left_out), predictions))
+    assert "21 pictures left out: 20 in 'test' (in no class folder); 1 in '.' (a broken link)." in text
+
+
+def test_a_file_left_out_is_named_with_its_reason(draw_run: DrawRun, provenance: dict[str, Any]) -> None:
+    text = markdown_of(draw_run(), provenance=provenance)
+    assert "Left out because unreadable, 1 in all: bad\\|tile.jpg (cut off after 12 bytes)." in text
+
+
+def test_tiles_that_the_user_left_out_are_counted_apart(
+    draw_run: DrawRun, provenance: dict[str, Any]
+) -> None:
+    mine = [{"path": f"{number}.jpg", "reason": "data.exclude"} for number in range(12)]
+    text = markdown_of(draw_run(), provenance=provenance | {"skipped": [*mine, *provenance["skipped"]]})
+    assert "Left out by data.exclude: 12 tiles, named in report.json." in text
+    assert "Left out because unreadable, 1 in all: " in text
+
+
+def test_how_it_was_made_names_command_settings_and_times(
+    draw_run: DrawRun, provenance: dict[str, Any]
+) -> None:
+    novelty = {"novelty": {"validation_tiles": 36, "passes": 36 / 37}}
+    text = markdown_of(draw_run(), provenance=provenance | novelty)
+    assert ", passes 0.973 |" in text
+    assert "| command | `python -m crack_lightning.train model=plain_cnn` |" in text
+    assert "| seconds | training 12.3, test 0.5 |" in text
+    assert "    optimizer.betas: [0.9, 0.999]" in text
+
+
+def test_a_test_without_errors_says_so(draw_run: DrawRun) -> None:
+    table, predictions = draw_run()
+    perfect = replace(predictions, probability=np.eye(2)[predictions.label])
+    assert "None: every tile was called rightly." in markdown_of((table, perfect))
+
+
+def test_more_classes_have_a_row_each(draw_run: DrawRun) -> None:
+    text = markdown_of(draw_run(num_classes=3, positive=None))
+    assert "| class | precision | recall | F1 | tiles |" in text
+    assert "| spall | " in text
+    assert "averaged over classes" in text

@@ -1,0 +1,104 @@
+"""Foreign tiles in a report: how many, how often wrong, and what leaving tiles out gains."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from crack_lightning.report.contents import report_contents
+from crack_lightning.report.render.tables import predictions_csv
+from crack_lightning.report.sections.ood import ood_section, risk_coverage_figure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from crack_lightning.data.table import TileTable
+    from crack_lightning.evaluation.predictions import Predictions
+
+
+def contents_with(
+    table: TileTable, predictions: Predictions, novelty: np.ndarray[Any, Any] | None
+) -> dict[str, Any]:
+    return report_contents(
+        title="a run",
+        predictions=replace(predictions, novelty=novelty),
+        table=table,
+        history=[],
+        provenance={"novelty": {"passes": 0.99}},
+        threshold=0.5,
+    )
+
+
+def test_marked_tiles_are_counted_with_their_errors(
+    draw_run: Callable[..., tuple[TileTable, Predictions]],
+) -> None:
+    table, predictions = draw_run()
+    novelty = np.random.default_rng(0).uniform(0, 1.2, len(predictions))
+    contents = contents_with(table, predictions, novelty)
+    found = contents["foreign"]
+    wrong = (predictions.probability[:, 0] >= 0.5) != (predictions.label == 0)
+    assert found["marked"] == (novelty > 1).sum()
+    assert found["error_rate_of_marked"] == pytest.approx(wrong[novelty > 1].mean())
+    assert found["error_rate_of_others"] == pytest.approx(wrong[novelty <= 1].mean())
+    assert found["risk_coverage"]["by_probability"]["risk"][-1] == pytest.approx(wrong.mean())
+    told = ood_section(contents).blocks[0]
+    assert isinstance(told, str)
+    assert told.startswith(f"{found['marked']} of {len(novelty)} tiles")
+    assert "a limit that 99.00 % of tiles like the validation tiles pass" in told
+    assert any("unlike the tiles that the model was trained on" in line for line in contents["cautions"])
+    lines = risk_coverage_figure(found).axes[0].lines
+    np.testing.assert_allclose(np.asarray(lines[0].get_ydata()), found["risk_coverage"]["by_novelty"]["risk"])
+
+
+def test_few_marked_tiles_are_no_caution(draw_run: Callable[..., tuple[TileTable, Predictions]]) -> None:
+    table, predictions = draw_run()
+    contents = contents_with(table, predictions, np.full(len(predictions), 0.5))
+    assert contents["foreign"]["marked"] == 0
+    assert contents["foreign"]["error_rate_of_marked"] is None
+    assert contents["cautions"] == []
+
+
+def test_a_model_that_tells_no_foreign_tiles_has_no_such_section(
+    draw_run: Callable[..., tuple[TileTable, Predictions]],
+) -> None:
+    table, predictions = draw_run()
+    contents = contents_with(table, predictions, None)
+    assert contents["foreign"] is None
+    assert ood_section(contents).blocks == []
+    assert "novelty" not in predictions_csv(predictions, table).splitlines()[0]
+
+
+def test_every_tile_has_its_own_novelty_in_the_table(
+    draw_run: Callable[..., tuple[TileTable, Predictions]],
+) -> None:
+    table, predictions = draw_run()
+    shuffled = np.random.default_rng(1).permutation(len(predictions))
+    mixed = replace(
+        predictions,
+        index=predictions.index[shuffled],
+        label=predictions.label[shuffled],
+        probability=predictions.probability[shuffled],
+        novelty=predictions.index[shuffled] / 100,
+    )
+    head, *lines = predictions_csv(mixed, table).splitlines()
+    assert head.endswith(",novelty,foreign")
+    for line, index in zip(lines, np.sort(predictions.index), strict=True):
+        assert line.endswith(f",{index / 100},{'yes' if index > 100 else 'no'}")
+
+
+def test_areas_and_shares_of_errors_have_intervals(
+    draw_run: Callable[..., tuple[TileTable, Predictions]],
+) -> None:
+    table, predictions = draw_run()
+    novelty = np.random.default_rng(0).uniform(0, 1.2, len(predictions))
+    contents = contents_with(table, predictions, novelty)
+    found = contents["foreign"]
+    values = {**found["area_under_risk"], **{key: found[key] for key in found["intervals"] if key in found}}
+    for name, limits in found["intervals"].items():
+        assert limits["low"] < values[name] < limits["high"], name
+    blocks = ood_section(contents).blocks
+    assert "Area under the risk-coverage curve (AURC)" in str(blocks[1])
+    assert str(blocks[1]).count("95 % CI") == 2

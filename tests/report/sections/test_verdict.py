@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from crack_lightning.evaluation.classification import evaluate_predictions
+from crack_lightning.evaluation.predictions import Predictions
+from crack_lightning.report.sections.verdict import cautions, verdict
+
+CONFUSIONS = {
+    "some of both": (
+        [[588, 12], [3, 597]],
+        "12 of 600 crack tiles missed; 3 of 600 intact tiles called crack.",
+    ),
+    "no error": ([[5, 0], [0, 5]], "none of 5 crack tiles missed; none of 5 intact tiles called crack."),
+    "no crack": (
+        [[0, 0], [1, 9]],
+        "there was no crack tile to find; 1 of 10 intact tiles called crack.",
+    ),
+    "only cracks": (
+        [[9, 1], [0, 0]],
+        "1 of 10 crack tiles missed; there was no intact tile that could raise a false alarm.",
+    ),
+}
+
+
+def figures_of(confusion: list[list[int]], *, positive: str | None = "crack") -> dict[str, Any]:
+    counts = np.array(confusion)
+    truth, called = np.repeat(np.indices(counts.shape).reshape(2, -1), counts.ravel(), axis=1)
+    return evaluate_predictions(
+        Predictions(index=np.arange(len(truth)), label=truth, probability=np.eye(len(counts))[called]),
+        class_names=("crack", "intact", "spall")[: len(counts)],
+        positive_class=positive,
+    )
+
+
+@pytest.mark.parametrize("case", CONFUSIONS)
+def test_the_verdict_counts_misses_and_false_alarms(case: str) -> None:
+    confusion, expected = CONFUSIONS[case]
+    assert verdict(figures_of(confusion), positive_class="crack").endswith(f" tiles: {expected}")
+
+
+def test_the_verdict_opens_with_the_test_accuracy() -> None:
+    sentence = verdict(figures_of([[588, 12], [3, 597]]), positive_class="crack")
+    assert sentence.startswith("Test accuracy 98.75 % on 1,200 tiles:")
+
+
+def test_one_error_in_many_is_never_rounded_to_none() -> None:
+    sentence = verdict(figures_of([[30_000, 1], [0, 30_000]]), positive_class="crack")
+    assert sentence.startswith("Test accuracy over 99.99 % on 60,001 tiles:")
+
+
+def test_the_verdict_of_more_classes_names_the_class_found_least() -> None:
+    figures = figures_of([[9, 1, 0], [0, 10, 0], [4, 0, 6]], positive=None)
+    assert verdict(figures, positive_class=None) == (
+        "Test accuracy 83.33 % on 30 tiles of 3 classes: 5 tiles called wrongly; "
+        "the class found least is spall, 60.00 % of 10 tiles."
+    )
+
+
+def test_more_classes_without_an_error_are_said_to_have_none() -> None:
+    sentence = verdict(figures_of([[2, 0, 0], [0, 3, 0], [0, 0, 5]], positive=None), positive_class=None)
+    assert sentence == "Test accuracy 100 % on 10 tiles of 3 classes: no tile called wrongly."
+
+
+def test_the_verdict_of_more_classes_counts_cracks_where_one_class_is_positive() -> None:
+    figures = figures_of([[9, 1, 0], [0, 10, 0], [4, 0, 6]])
+    assert "1 of 10 crack tiles missed; 4 of 20 other tiles called crack;" in verdict(
+        figures, positive_class="crack"
+    )
+
+
+def test_a_good_test_needs_no_caution() -> None:
+    assert cautions(figures_of([[9, 1], [0, 10]])) == []
+
+
+def test_an_untested_class_is_a_caution() -> None:
+    (caution,) = cautions(figures_of([[0, 0], [1, 9]]))
+    assert "No tested tile is of class crack" in caution
+
+
+def ranked(scores: list[float], truth: list[int], *, threshold: float = 0.5) -> dict[str, Any]:
+    score = np.array(scores)
+    return evaluate_predictions(
+        Predictions(
+            index=np.arange(len(truth)), label=np.array(truth), probability=np.stack([score, 1 - score], 1)
+        ),
+        class_names=("crack", "intact"),
+        positive_class="crack",
+        threshold=threshold,
+    )
+
+
+def test_a_model_that_ranks_well_is_told_to_move_its_threshold() -> None:
+    """Three cracks among ten tiles, all scored below the threshold: 20 of 21 pairs are in order."""
+    scores = [0.45, 0.4, 0.2, 0.25, *[0.1] * 6]
+    found = ranked(scores, [0] * 3 + [1] * 7, threshold=0.62)
+    (caution,) = cautions(found)
+    assert "At the threshold of 0.62 the calls are no better than" in caution
+    assert "which gives 70.00 %" in caution
+    assert f"AUROC {20 / 21:.4f}" in caution
+    assert "predict threshold=<value>" in caution
+
+
+@pytest.mark.parametrize("scores", [[0.1, 0.2, 0.3], [0.1, 0.45, 0.1]])
+def test_a_model_that_ranks_badly_is_told_nothing_of_its_threshold(scores: list[float]) -> None:
+    (caution,) = cautions(ranked([*scores, *[0.3, 0.2, 0.1, 0.4, 0.2, 0.3, 0.1]], [0] * 3 + [1] * 7))
+    assert "no better than calling every tile by the most frequent class, which gives 70.00 %" in caution
+    assert "threshold" not in caution
+
+
+def test_a_model_no_better_than_one_answer_is_a_caution() -> None:
+    (caution,) = cautions(figures_of([[0, 30], [0, 70]]))
+    assert "no better than calling every tile by the most frequent class, which gives 70.00 %" in caution
