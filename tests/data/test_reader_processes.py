@@ -18,7 +18,7 @@ from crack_lightning.data.reader_processes import TileLoader, ended_readers_name
 from crack_lightning.runtime.errors import DataError, Interrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 FORK = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
@@ -72,33 +72,44 @@ def test_a_run_without_readers_or_a_system_without_shared_memory_changes_nothing
     assert hand_over(batch_bytes=10**9, num_workers=4) is None
 
 
-@FORK
-@pytest.mark.parametrize("mib", [1, 10**6])
-def test_copied_batches_are_the_shared_ones(mib: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    with_room(monkeypatch, mib)
-    made: Iterator[Any] = iter(loader(Batches(), worker_init_fn=hand_over(batch_bytes=2**20, num_workers=2)))
-    for row, batch in enumerate(made):
+def read_all(mib: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        with_room(patch, mib)
+        set_up = hand_over(batch_bytes=2**20, num_workers=2)
+    made: Iterator[Any] = iter(loader(Batches(), worker_init_fn=set_up))
+    for row in range(len(Batches())):
+        batch = next(made)
         np.testing.assert_array_equal(batch["image"].numpy(), np.full((2, 3, 64, 64), row, np.uint8))
         assert batch["image"].is_shared() == (mib > 1)
 
 
 @FORK
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGBUS])
-def test_a_reader_that_is_killed_is_told_with_what_to_do(how: int) -> None:
-    with (
-        pytest.raises(
-            DataError, match=r"data\.num_workers: .*worker \(pid.* data\.num_workers=0 .*--shm-size"
-        ),
-        ended_readers_named(),
-    ):
+@pytest.mark.parametrize("mib", [1, 10**6])
+def test_copied_batches_are_the_shared_ones(mib: int, apart: Callable[..., None]) -> None:
+    apart(read_all, mib)  # torch's handler of SIGCHLD would outlive the test
+
+
+def name_a_killed_reader(how: int) -> None:
+    sentence = r"data\.num_workers: .*worker \(pid.* data\.num_workers=0 .*--shm-size"
+    with pytest.raises(DataError, match=sentence), ended_readers_named():
         list(loader(Batches(deadly=3, how=how)))
 
 
 @FORK
-def test_readers_that_the_stop_signal_ended_too_are_an_interruption() -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGBUS])
+def test_a_reader_that_is_killed_is_told_with_what_to_do(how: int, apart: Callable[..., None]) -> None:
+    apart(name_a_killed_reader, how)
+
+
+def take_a_stop_for_an_interruption() -> None:
     with pytest.raises(Interrupted) as stopped, ended_readers_named(lambda: signal.SIGTERM):
         list(loader(Batches(deadly=3, how=signal.SIGTERM)))
     assert stopped.value.signal_number == signal.SIGTERM
+
+
+@FORK
+def test_readers_that_the_stop_signal_ended_too_are_an_interruption(apart: Callable[..., None]) -> None:
+    apart(take_a_stop_for_an_interruption)
 
 
 def test_other_errors_stay_what_they_are() -> None:
