@@ -42,9 +42,9 @@ SETTINGS = [
     "trainer.threads=2",
     "trainer.max_epochs=3",
     "optimizer.lr=1e-3",  # AdamW takes a whole step, of either sign, where a gradient is rounding alone
-    "plugins=[tests.experiment.test_stepping]",
+    "plugins=[tests.experiment.test_fit_end_to_end]",
     "callbacks=none",
-    "+callbacks.stop._target_=tests.experiment.test_stepping.StopsTheRun",
+    "+callbacks.stop._target_=tests.experiment.test_fit_end_to_end.StopsTheRun",
     "progress=false",
 ]
 EPOCH_STEPS, STOP_AT = 10, 23
