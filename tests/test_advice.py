@@ -105,12 +105,12 @@ KEY = r"(?:[a-z][a-z_0-9]*[./])*[a-z][a-z_0-9]*"
 ADVICE = re.compile(rf"'({KEY})=([^']*)'|(?<![\w./{{<\-%])({KEY})=(?![=>])([^\s,;)'\"|]*)")
 NO_ADVICE = {
     "data/downloads/published.py": {"filename"},  # an address
-    "csv_files.py": {"sep"},
+    "runtime/files/csv_files.py": {"sep"},
     "comparison/figures.py": {"pad"},
     "training/warning_filters.py": {"sync_dist"},  # Lightning's own words
     "data/downloads/http_request.py": {"bytes"},
-    "cli.py": {"key"},
-    "command_line.py": {"key"},
+    "cli/main.py": {"key"},
+    "cli/arguments.py": {"key"},
     "cli/help.py": {"key"},
     "config/nodes/sweep.py": {"other"},
     "sweep/search/space.py": {"key"},
