@@ -66,10 +66,10 @@ def test_processes_of_a_command_print_any_text_too(
 import subprocess, sys
 from pathlib import Path
 from crack_lightning.runtime.console import tolerate_every_text
-from crack_lightning.sweep.jobs.worker import print_into
+from crack_lightning.sweep.jobs.worker import redirect_output
 tolerate_every_text()
 subprocess.run([sys.executable, "-c", {told!r}], check=True)
-print_into(Path({str(tmp_path / "console.log")!r}))
+redirect_output(Path({str(tmp_path / "console.log")!r}))
 {told}
 """
     done = subprocess.run(

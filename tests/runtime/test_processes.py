@@ -57,9 +57,9 @@ def test_a_process_dies_with_its_killed_parent(work: Callable[[Path], None], tmp
 def test_a_forkserver_whose_owner_ended_before_it_began_ends(owner: str, code: int) -> None:
     begin = (
         "import os\n"
-        "from crack_lightning import processes\n"
+        "from crack_lightning.runtime import processes\n"
         f"os.environ[processes._OWNER] = str({owner})\n"
-        "processes.die_with_owner()\n"
+        "processes.exit_with_owner()\n"
     )
     assert subprocess.run([sys.executable, "-c", begin], check=False).returncode == code
 
@@ -67,9 +67,9 @@ def test_a_forkserver_whose_owner_ended_before_it_began_ends(owner: str, code: i
 def test_sigterm_is_raised_inside_the_block_alone() -> None:
     code = (
         "import signal\n"
-        "from crack_lightning.runtime.processes import sigterm_raises\n"
+        "from crack_lightning.runtime.processes import raise_on_sigterm\n"
         "try:\n"
-        "    with sigterm_raises():\n"
+        "    with raise_on_sigterm():\n"
         "        signal.raise_signal(signal.SIGTERM)\n"
         "except BaseException as error:\n"
         "    print(error)\n"

@@ -149,9 +149,9 @@ def _path_overrides(name: str, paths: list[str]) -> list[str]:
 def shell_line(name: str, overrides: Sequence[str]) -> str:
     """Return the line of a shell that gives a command these overrides; a list of paths as plain paths.
 
-    >>> as_typed("train", ["model=resnet18", "data.root='my tiles'"])
+    >>> shell_line("train", ["model=resnet18", "data.root='my tiles'"])
     "python -m crack_lightning.train model=resnet18 'data.root=my tiles'"
-    >>> as_typed("compare", ["runs=['a sweep',b]"])
+    >>> shell_line("compare", ["runs=['a sweep',b]"])
     "python -m crack_lightning.compare 'a sweep' b"
     """
     plain: list[str] = []

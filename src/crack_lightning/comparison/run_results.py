@@ -220,7 +220,7 @@ def _finished_below(path: Path) -> list[Path]:
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Flatten nested settings to full keys.
 
-    >>> flat({"seed": 0, "model": {"name": "m"}, "logger": {}})
+    >>> flatten({"seed": 0, "model": {"name": "m"}, "logger": {}})
     {'seed': 0, 'model.name': 'm', 'logger': {}}
     """
     found: dict[str, Any] = {}

@@ -56,9 +56,9 @@ def by_source(transfer: Mapping[str, Any]) -> list[Table]:
 def format_interval(figure: Mapping[str, Any], *, share: bool) -> str:
     """Format a figure with its interval: a share in per cent, else a number.
 
-    >>> with_limits({"value": 0.9, "low": 0.851, "high": 0.95}, share=True)
+    >>> format_interval({"value": 0.9, "low": 0.851, "high": 0.95}, share=True)
     '90.00 % (85.10 to 95.00)'
-    >>> with_limits({"value": 0.9, "low": None, "high": None}, share=False)
+    >>> format_interval({"value": 0.9, "low": None, "high": None}, share=False)
     '0.9000'
     """
     value, low, high = figure["value"], figure["low"], figure["high"]

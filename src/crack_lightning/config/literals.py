@@ -14,7 +14,7 @@ def quote(text: str) -> str:
 
     Hydra halves the backslashes before a quote, the closing one too, and leaves all others.
 
-    >>> print(quoted("it's"), quoted("site (1)"), quoted("tiles\\"))
+    >>> print(quote("it's"), quote("site (1)"), quote("tiles\\"))
     'it\'s' 'site (1)' 'tiles\\'
     """
     return "'" + re.sub(r"(\\*)('|\Z)", _doubled, text) + "'"

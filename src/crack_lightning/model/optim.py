@@ -107,7 +107,7 @@ def build_scheduler(
 
     Args:
         optimizer: Its present learning rates are the peaks.
-        name: ``one_cycle``, ``cosine``, ``constant`` or ``step``; see ``rate_factor``.
+        name: ``one_cycle``, ``cosine``, ``constant`` or ``step``; see ``lr_factor``.
         total_steps: Optimizer steps of the whole training, ``>= 1``.
         warmup_fraction: Share of the steps in which the rate rises, in ``[0, 1)``.
 
@@ -144,7 +144,7 @@ def lr_factor(step: int, *, name: str, total_steps: int, warmup_fraction: float)
         (cosine); He et al., "Deep Residual Learning for Image Recognition", CVPR 2016 (steps).
 
     Examples:
-        >>> [rate_factor(step, name="step", total_steps=4, warmup_fraction=0.0) for step in range(5)]
+        >>> [lr_factor(step, name="step", total_steps=4, warmup_fraction=0.0) for step in range(5)]
         [1.0, 1.0, 0.1, 0.01, 0.01]
     """
     warmup = round(warmup_fraction * total_steps)

@@ -88,7 +88,7 @@ def raise_on_sigterm() -> Iterator[None]:
 def describe_exit(exit_code: int | None) -> str:
     """Describe an exit code; negative codes are signals.
 
-    >>> end_in_words(-9)
+    >>> describe_exit(-9)
     'ended by SIGKILL (from outside; often for want of memory)'
     """
     if exit_code is None or exit_code >= 0:

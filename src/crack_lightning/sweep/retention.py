@@ -112,7 +112,7 @@ def check_disk_space(expected: int, folder: Path, *, keep: str) -> None:
 def format_bytes(size: int) -> str:
     """Format a number of bytes with a unit.
 
-    >>> in_words(12_345_678), in_words(3_200_000_000)
+    >>> format_bytes(12_345_678), format_bytes(3_200_000_000)
     ('12 MB', '3.2 GB')
     """
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

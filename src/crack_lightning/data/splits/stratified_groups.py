@@ -71,7 +71,7 @@ def round_shares(amounts: NDArray[np.float64], total: int) -> NDArray[np.int64]:
     """Scale amounts ``(S,)`` to whole numbers of the given sum, the largest remainders up.
 
     Examples:
-        >>> round_to(np.array([0.7, 0.15, 0.15]), 10).tolist()
+        >>> round_shares(np.array([0.7, 0.15, 0.15]), 10).tolist()
         [7, 2, 1]
     """
     exact = amounts * (total / max(float(amounts.sum()), 1e-12))

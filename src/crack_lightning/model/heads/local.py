@@ -178,7 +178,7 @@ def network_bytes(name: str, *, head: str, image_size: int) -> int:
 def topk_mean(cells: Tensor, *, share: float = TOP_K_FRACTION) -> Tensor:
     """Return the mean of the top-k cells of a tile, k at least 1, float ``(N,)``, of logits ``(N, 1, h, w)``.
 
-    >>> strongest_mean(torch.tensor([[[[0.0, 2.0], [4.0, 1.0]]]]), share=0.5)
+    >>> topk_mean(torch.tensor([[[[0.0, 2.0], [4.0, 1.0]]]]), share=0.5)
     tensor([3.])
     """
     flat = cells.flatten(1)
