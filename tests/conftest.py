@@ -6,6 +6,8 @@ import csv
 import hashlib
 import multiprocessing
 import os
+import signal
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +37,16 @@ def _empty_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("CRACK_LIGHTNING_CACHE", str(folder))
         patch.delenv("HYDRA_FULL_ERROR", raising=False)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _readers_are_watched_in_their_test_alone() -> Iterator[None]:
+    """Take back torch's handler of SIGCHLD, which raises where a reader of an earlier test ends."""
+    yield
+    handling = sys.modules.get("torch.utils.data._utils.signal_handling")
+    if handling is not None and getattr(handling, "_SIGCHLD_handler_set", False):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        handling._SIGCHLD_handler_set = False  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="session")
