@@ -54,7 +54,7 @@ def run_unpacked(wheel: Path, folder: Path, *arguments: str) -> str:
 def test_the_wheel_holds_every_module_and_option_file(names: set[str]) -> None:
     modules = {path.relative_to(ROOT / "src").as_posix() for path in (ROOT / "src").rglob("*.py")}
     options = {f"crack_lightning/{path.relative_to(ROOT)}" for path in (ROOT / "conf").rglob("*.yaml")}
-    assert {"crack_lightning/cli.py", "hydra_plugins/crack_lightning_sweeper/__init__.py"} <= modules
+    assert {"crack_lightning/cli/main.py", "hydra_plugins/crack_lightning_sweeper/__init__.py"} <= modules
     assert "crack_lightning/conf/train.yaml" in options
     head = {f"crack_lightning/builtin/{name}" for name in ("head.safetensors", "README.md")}
     assert modules | options | head | {"crack_lightning/py.typed"} <= names
