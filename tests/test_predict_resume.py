@@ -68,12 +68,12 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def broken_off(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, *, after: int, how: Any) -> Any:
-    """Let a function of a module end in an exception after so many calls."""
+    """Let one call of a function of a module, after so many others, end in an exception."""
     calls, real = [], getattr(module, name)
 
     def counted(*arguments: Any, **named: Any) -> Any:
         calls.append(name)
-        if len(calls) > after:
+        if len(calls) == after + 1:  # once: a second signal could come when nobody handles it any more
             return how()
         return real(*arguments, **named)
 
