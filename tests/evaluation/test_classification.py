@@ -7,7 +7,7 @@ import pytest
 from sklearn import metrics as reference
 
 from crack_lightning.evaluation.classification import (
-    binary_figures,
+    binary_metrics,
     confusion_matrix,
     evaluate_predictions,
 )
@@ -84,7 +84,7 @@ def test_two_class_metrics_equal_scikit_learns(positive_class: str) -> None:
         "mcc": reference.matthews_corrcoef(truth, called),
         "misses": int((truth & ~called).sum()),
         "false_alarms": int((~truth & called).sum()),
-        "accuracy_of_largest_class": max(truth.mean(), 1 - truth.mean()),
+        "majority_class_accuracy": max(truth.mean(), 1 - truth.mean()),
     }
     assert {key: metrics[key] for key in expected} == pytest.approx(expected, abs=1e-6)
 
@@ -145,12 +145,14 @@ def test_a_test_of_one_class_has_its_recall_and_nothing_that_compares(only: int)
 
 
 def test_calling_every_tile_the_same_has_no_correlation_with_the_truth() -> None:
-    confusion = np.array([[[0.0, 3.0], [0.0, 5.0]], [[0.0, 0.0], [2.0, 5.0]], [[4.0, 1.0], [2.0, 5.0]]])
-    found = binary_figures(confusion, 1)["mcc"]
+    one_prediction, one_class, both = (
+        binary_metrics(np.array(confusion), 1)["mcc"]
+        for confusion in ([[0, 3], [0, 5]], [[0, 0], [2, 5]], [[4, 1], [2, 5]])
+    )
     label, called = np.repeat([0, 0, 1, 1], [4, 1, 2, 5]), np.repeat([0, 1, 0, 1], [4, 1, 2, 5])
-    assert found[0] == reference.matthews_corrcoef([0] * 3 + [1] * 5, [1] * 8)
-    assert np.isnan(found[1])
-    assert found[2] == pytest.approx(reference.matthews_corrcoef(label, called))
+    assert one_prediction == reference.matthews_corrcoef([0] * 3 + [1] * 5, [1] * 8)
+    assert one_class is None
+    assert both == pytest.approx(reference.matthews_corrcoef(label, called))
 
 
 def test_the_threshold_moves_misses_to_false_alarms() -> None:

@@ -1,121 +1,109 @@
+"""Every metric of the registry against scikit-learn, and what follows from an entry."""
+
 from __future__ import annotations
 
-import pickle
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
-import torch
-from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
+from sklearn import metrics as reference
 
-from crack_lightning.evaluation.metrics import build_metrics
+from crack_lightning.evaluation.classification import evaluate_predictions
+from crack_lightning.evaluation.intervals.metrics import uncertainty
+from crack_lightning.evaluation.intervals.weighted_metrics import ratio
+from crack_lightning.evaluation.metric_types import CallMetric
+from crack_lightning.evaluation.metrics import METRICS
+from crack_lightning.evaluation.predictions import Predictions
 
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    Reference = Callable[[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.float64]], float]
+
+REFERENCES: dict[str, Reference] = {
+    "accuracy": lambda truth, called, _: reference.accuracy_score(truth, called),
+    "majority_class_accuracy": lambda truth, *_: max(truth.mean(), 1 - truth.mean()),
+    "balanced_accuracy": lambda truth, called, _: reference.balanced_accuracy_score(truth, called),
+    "recall": lambda truth, called, _: reference.recall_score(truth, called),
+    "precision": lambda truth, called, _: reference.precision_score(truth, called),
+    "f1": lambda truth, called, _: reference.f1_score(truth, called),
+    "auroc": lambda truth, _, score: reference.roc_auc_score(truth, score),
+    "average_precision": lambda truth, _, score: reference.average_precision_score(truth, score),
+    "specificity": lambda truth, called, _: reference.recall_score(~truth, ~called),
+    "mcc": lambda truth, called, _: reference.matthews_corrcoef(truth, called),
+    "log_loss": lambda truth, _, score: reference.log_loss(truth, score),
+    "brier_score": lambda truth, _, score: reference.brier_score_loss(truth, score),
+}
+CLASSES: dict[str, Any] = {"class_names": ["intact", "crack"], "positive_class": "crack"}
 
 
-def drawn_batches(num_classes: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    generator = torch.Generator().manual_seed(3)
-    return [
-        (
-            torch.randn(size, num_classes, generator=generator),
-            torch.randint(num_classes, (size,), generator=generator),
-        )
-        for size in (32, 32, 7)
-    ]
+def drawn() -> Predictions:
+    rng = np.random.default_rng(3)
+    label = rng.integers(2, size=400)
+    score = np.clip(rng.normal(0.35 + 0.3 * label, 0.2), 0.01, 0.99)
+    return Predictions(index=np.arange(400), label=label, probability=np.stack([1 - score, score], axis=1))
 
 
-def pooled(batches: list[tuple[torch.Tensor, torch.Tensor]]) -> tuple[np.ndarray, np.ndarray]:
-    logits, targets = (torch.cat(parts).numpy() for parts in zip(*batches, strict=True))
-    return targets, logits.argmax(axis=1)
+def key_of(name: str) -> str:
+    return f"{name}_crack" if METRICS[name].scope == "class" else name
 
 
-@pytest.mark.parametrize("positive_class", ["crack", "intact"])
-def test_two_class_metrics_equal_scikit_learns_over_all_batches(positive_class: str) -> None:
-    names = ["crack", "intact"]
-    metrics = build_metrics(num_classes=2, class_names=names, positive_class=positive_class, prefix="val/")
-    batches = drawn_batches(2)
-    for batch in batches:
-        metrics.update(*batch)
-    truth, called = pooled(batches)
-    positive = names.index(positive_class)
-    expected = {
-        "val/accuracy": accuracy_score(truth, called),
-        f"val/recall_{positive_class}": recall_score(truth, called, pos_label=positive),
-        f"val/precision_{positive_class}": precision_score(truth, called, pos_label=positive),
-        f"val/f1_{positive_class}": f1_score(truth, called, pos_label=positive),
-    }
-    assert {key: value.item() for key, value in metrics.compute().items()} == pytest.approx(expected)
+def test_every_metric_has_a_reference() -> None:
+    assert set(METRICS) == set(REFERENCES)
 
 
-@pytest.mark.parametrize(
-    ("num_classes", "positive_class"), [(2, None), (3, None), (3, "crack"), (5, "crack")]
-)
-def test_other_metrics_are_averages_over_classes(num_classes: int, positive_class: str | None) -> None:
-    names = ["crack", "intact", "spall", "rust", "joint"][:num_classes]
-    metrics = build_metrics(
-        num_classes=num_classes, class_names=names, positive_class=positive_class, prefix="test/"
+@pytest.mark.parametrize("name", REFERENCES)
+def test_a_metric_equals_its_reference_and_lies_in_its_range_and_interval(name: str) -> None:
+    predictions, metric = drawn(), METRICS[name]
+    score = predictions.probability[:, 1].astype(np.float64)
+    value = evaluate_predictions(predictions, **CLASSES)["metrics"][key_of(name)]
+    assert value == pytest.approx(REFERENCES[name](predictions.label == 1, score >= 0.5, score), abs=1e-9)
+    limits = uncertainty(predictions, np.full(400, ""), **CLASSES)["intervals"][key_of(name)]
+    assert metric.low <= limits["low"] < value < limits["high"] <= metric.high
+
+
+@pytest.mark.parametrize("name", sorted(set(REFERENCES) - {"majority_class_accuracy"}))
+def test_a_better_model_is_better_in_the_direction_of_the_registry(name: str) -> None:
+    predictions = drawn()
+    truth = np.eye(2)[predictions.label]
+    better = Predictions(
+        index=predictions.index,
+        label=predictions.label,
+        probability=0.5 * predictions.probability + 0.5 * truth,
     )
-    batches = drawn_batches(num_classes)
-    for batch in batches:
-        metrics.update(*batch)
-    truth, called = pooled(batches)
-    expected = {
-        "test/accuracy": accuracy_score(truth, called),
-        "test/recall_macro": recall_score(truth, called, average="macro"),
-        "test/precision_macro": precision_score(truth, called, average="macro"),
-        "test/f1_macro": f1_score(truth, called, average="macro"),
-    }
-    assert {key: value.item() for key, value in metrics.compute().items()} == pytest.approx(expected)
-
-
-def test_a_class_that_is_never_called_counts_as_zero() -> None:
-    metrics = build_metrics(num_classes=2, class_names=["crack", "intact"], positive_class="crack", prefix="")
-    metrics.update(torch.tensor([[0.0, 1.0], [0.0, 1.0]]), torch.tensor([1, 1]))
-    values = {key: value.item() for key, value in metrics.compute().items()}
-    assert values == {"accuracy": 1.0, "recall_crack": 0.0, "precision_crack": 0.0, "f1_crack": 0.0}
-
-
-def test_probabilities_give_what_their_logits_give() -> None:
-    for_logits, for_probabilities = (
-        build_metrics(num_classes=3, class_names=["a", "b", "c"], positive_class=None, prefix="")
-        for _ in range(2)
+    before, after = (
+        evaluate_predictions(tested, **CLASSES)["metrics"][key_of(name)] for tested in (predictions, better)
     )
-    for logits, targets in drawn_batches(3):
-        for_logits.update(logits, targets)
-        for_probabilities.update(logits.softmax(dim=1), targets)
-    assert for_logits.compute() == for_probabilities.compute()
+    assert (after > before) == METRICS[name].higher_is_better
 
 
-def test_all_metrics_share_one_state_that_a_reset_empties() -> None:
-    metrics = build_metrics(
-        num_classes=2, class_names=["crack", "intact"], positive_class="crack", prefix="val/"
+def jaccard(confusion: NDArray[np.float64], k: int) -> NDArray[np.float64]:
+    hits = confusion[:, k, k]
+    return ratio(hits, confusion[:, k].sum(axis=1) + confusion[:, :, k].sum(axis=1) - hits)
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_an_entry_alone_gives_a_metric_its_values_and_intervals(
+    monkeypatch: pytest.MonkeyPatch, num_classes: int
+) -> None:
+    entry = CallMetric(
+        name="jaccard", label="Jaccard", meaning="overlap", scope="class", function=jaccard, percent=True
     )
-    assert [set(group) for group in metrics.compute_groups.values()] == [
-        {"accuracy", "recall_crack", "precision_crack", "f1_crack"}
-    ]
-    first, second, _ = drawn_batches(2)
-    metrics.update(*first)
-    metrics.compute()
-    metrics.reset()
-    metrics.update(*second)
-    truth, called = pooled([second])
-    assert metrics.compute()["val/accuracy"].item() == pytest.approx(accuracy_score(truth, called))
-
-
-def test_clones_of_a_collection_count_apart_and_survive_pickling() -> None:
-    metrics = build_metrics(
-        num_classes=2, class_names=["crack", "intact"], positive_class="crack", prefix="train/"
+    monkeypatch.setitem(METRICS, "jaccard", entry)
+    rng = np.random.default_rng(3)
+    label = rng.integers(num_classes, size=300)
+    odds = np.exp(rng.normal(size=(300, num_classes)) + 1.5 * np.eye(num_classes)[label])
+    predictions = Predictions(
+        index=np.arange(300), label=label, probability=odds / odds.sum(axis=1, keepdims=True)
     )
-    other = pickle.loads(pickle.dumps(metrics.clone(prefix="val/")))  # noqa: S301
-    right = torch.tensor([[1.0, 0.0]]), torch.tensor([0])
-    wrong = torch.tensor([[0.0, 1.0]]), torch.tensor([0])
-    metrics.update(*right)
-    other.update(*wrong)
-    assert metrics.compute()["train/accuracy"].item() == 1.0
-    assert other.compute()["val/accuracy"].item() == 0.0
-
-
-def test_a_class_name_with_a_dot_is_a_valid_key() -> None:
-    metrics = build_metrics(num_classes=2, class_names=["v1.2", "ok"], positive_class="v1.2", prefix="val/")
-    metrics.update(torch.tensor([[1.0, 0.0]]), torch.tensor([0]))
-    assert metrics.compute()["val/recall_v1_2"].item() == 1.0
+    classes: dict[str, Any] = {"class_names": ["intact", "crack", "spall"][:num_classes]}
+    classes["positive_class"] = "crack" if num_classes == 2 else None
+    key = "jaccard_crack" if num_classes == 2 else "jaccard_macro"
+    value = evaluate_predictions(predictions, **classes)["metrics"][key]
+    called = predictions.probability.argmax(axis=1)
+    average = {"average": "binary" if num_classes == 2 else "macro"}
+    assert value == pytest.approx(reference.jaccard_score(label, called, **average))
+    limits = uncertainty(predictions, np.full(300, ""), **classes)["intervals"][key]
+    assert 0 < limits["low"] < value < limits["high"] < 1

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from crack_lightning.cli.main import main
+from crack_lightning.evaluation.metrics import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +22,23 @@ SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "report.schema.json").
 def faults(folder: Path) -> list[str]:
     report = json.loads((folder / "report" / "report.json").read_text(encoding="utf-8"))
     found = jsonschema.Draft202012Validator(SCHEMA).iter_errors(report)
-    return [f"{error.json_path}: {error.message}" for error in found]
+    return [f"{error.json_path}: {error.message}" for error in found] + outside_the_registry(report)
+
+
+def outside_the_registry(report: dict[str, Any]) -> list[str]:
+    """Return the metrics that are not in the registry, or not in its range."""
+    ranges = {name: (metric.low, metric.high) for name, metric in METRICS.items()}
+    counts = {"tiles", "errors", "misses", "false_alarms", "support"}
+    rows = [report["metrics"], report["macro"], *report["classes"].values()]
+    named = [(key, value) for row in rows for key, value in row.items() if key not in counts]
+    stems = [key.removesuffix("_macro") for key, _ in named]
+    for name in report["class_names"]:
+        stems = [stem.removesuffix(f"_{name}") for stem in stems]
+    return [
+        f"{key} is {value}"
+        for (key, value), stem in zip(named, stems, strict=True)
+        if stem not in METRICS or (value is not None and not ranges[stem][0] <= value <= ranges[stem][1])
+    ]
 
 
 def test_the_schema_is_one_and_describes_every_key() -> None:

@@ -11,9 +11,9 @@ import numpy as np
 
 from crack_lightning.comparison.run_results import differing_keys
 from crack_lightning.config.nodes.trainer import default_epochs
-from crack_lightning.evaluation.classification import binary_figures, class_figures, confusion_matrix, defined
+from crack_lightning.evaluation.classification import call_metric_values, confusion_matrix
+from crack_lightning.evaluation.intervals.calls import call_intervals
 from crack_lightning.evaluation.intervals.groups import group_codes
-from crack_lightning.evaluation.intervals.shares import share_intervals
 from crack_lightning.evaluation.model_comparison import paired_t
 
 if TYPE_CHECKING:
@@ -90,29 +90,16 @@ def _name_of_all(folds: Sequence[RunResult]) -> str:
 
 
 def _figures_of_calls(run: RunResult) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Compute what calls alone give; scores of different models have no ranking in common."""
-    names, positive, right = run.class_names, run.positive_class, run.right
+    """Compute the metrics of predicted classes; scores of different models have no ranking in common."""
+    names = run.class_names
     place = {name: number for number, name in enumerate(names)}
     label = np.array([place[name] for name in run.label.tolist()], np.int64)
     called = np.array([place[name] for name in run.called.tolist()], np.int64)
-    confusion, codes = confusion_matrix(label, called, num_classes=len(names)), group_codes(run.group)
-    rows = class_figures(confusion, names)["classes"]
-    recalls = [row["recall"] for row in rows.values() if row["support"]]
-    metrics: dict[str, Any] = {
-        "tiles": len(label),
-        "errors": int((~right).sum()),
-        "accuracy": float(right.mean()),
-        "balanced_accuracy": float(np.mean(recalls)) if len(recalls) > 1 else None,
-    }
-    if positive is not None:
-        metrics |= {f"{key}_{positive}": rows[positive][key] for key in ("recall", "precision", "f1")}
-        metrics["misses"] = int((~right & (run.label == positive)).sum())
-        metrics["false_alarms"] = int((~right & (run.called == positive)).sum())
-    if positive is not None and len(names) == 2:
-        binary = binary_figures(confusion[None].astype(np.float64), place[positive])
-        metrics |= {key: defined(binary[key][0]) for key in ("specificity", "mcc")}
-    pole = None if positive is None else place[positive]
-    return metrics, share_intervals(label, called, codes, class_names=names, positive=pole)
+    positive = None if run.positive_class is None else place[run.positive_class]
+    confusion = confusion_matrix(label, called, num_classes=len(names))
+    metrics = call_metric_values(confusion, names, positive)
+    codes = group_codes(run.group)
+    return metrics, call_intervals(label, called, codes, class_names=names, positive=positive)
 
 
 def aggregate_seeds(runs: Sequence[RunResult]) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from crack_lightning.evaluation.metrics import METRICS
 from crack_lightning.runtime.files.csv_files import write_table
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from crack_lightning.comparison.run_results import RunResult
 
-FIGURES = ("auroc", "balanced_accuracy", "accuracy")
+FIGURES = {name: METRICS[name] for name in ("auroc", "balanced_accuracy", "accuracy")}
 _TRAINED_ON = "data.train_sources"
 
 
@@ -47,8 +48,8 @@ def by_source_table(runs: Sequence[RunResult], differing: Sequence[str]) -> dict
 def _tested(run: RunResult, found: Mapping[str, Any]) -> dict[str, Any]:
     ranked = run.positive_class if len(run.class_names) == 2 and run.positive_class else "macro"
     figures = {}
-    for name in FIGURES:
-        key = f"auroc_{ranked}" if name == "auroc" else name
+    for name, metric in FIGURES.items():
+        key = f"{name}_{ranked}" if metric.scope == "class" else name
         limits = found["intervals"].get(key, {})
         value = found["metrics"][key]
         figures[name] = {"value": value, "low": limits.get("low"), "high": limits.get("high")}

@@ -42,12 +42,14 @@ def by_source(transfer: Mapping[str, Any]) -> list[Table]:
     shown = transfer["varied"] if len(transfer["varied"]) <= _APART else []
     for name in ("run", *shown, "trained on", "tested on"):
         table.add_column(name, overflow="fold")
-    for name in ("tiles", "AUROC", "balanced accuracy", "accuracy"):
+    for name in ("tiles", *(metric.label for metric in FIGURES.values())):
         table.add_column(name, justify="right", overflow="fold")
     for row in transfer["rows"]:
         told = [row["run"], *(str(row["settings"][key]) for key in shown), row["trained_on"]]
         for source, tested in row["tested"].items():
-            figures = [format_interval(tested[name], share=name != "auroc") for name in FIGURES]
+            figures = [
+                format_interval(tested[name], share=metric.percent) for name, metric in FIGURES.items()
+            ]
             table.add_row(*map(Text, [*told, source, f"{tested['tiles']:,}", *figures]))
         table.add_section()
     return [table]

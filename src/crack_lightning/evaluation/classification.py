@@ -1,10 +1,9 @@
-"""How good a set of predictions is, in plain numbers.
+"""Metrics of a test, computed from predictions and labels by the registry.
 
-A figure that would divide by zero (precision of a class that is never called, recall of one that has no tile)
-has no value: it is ``None``, and left out of averages over classes, as with scikit-learn's
-``zero_division=np.nan``. So are precision, F1 and average precision of a class where the test has no tile of
-it, or none of another: without a crack no call can be right, and without an intact tile none can be wrong. In
-columns of many tests at once such a figure is NaN.
+An undefined metric (precision of a class that is never predicted, recall of one that has no tile) is ``None``
+and left out of averages over classes, as with scikit-learn's ``zero_division=np.nan``. So are precision, F1
+and average precision of a class where no tile, or every tile, is of it: without a crack no call can be right,
+and without an intact tile none can be wrong. In columns of many tests at once it is NaN.
 """
 
 from __future__ import annotations
@@ -13,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.evaluation.curves import auroc, average_precision, pr_curve, roc_curve, simplify_curve
-from crack_lightning.evaluation.intervals.weighted_metrics import ratio
+from crack_lightning.evaluation.curves import pr_curve, roc_curve, simplify_curve
+from crack_lightning.evaluation.metrics import call_metrics, probability_metrics, ranking_metrics
 from crack_lightning.evaluation.predictions import Predictions, predicted_labels
-from crack_lightning.evaluation.scoring_rules import brier_score, log_loss
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -31,7 +29,7 @@ def evaluate_predictions(
     positive_class: str | None,
     threshold: float = 0.5,
 ) -> dict[str, Any]:
-    """Compute every figure of a set of predictions.
+    """Compute every metric of the registry for a set of predictions.
 
     Args:
         predictions: Labels and probabilities of N tiles.
@@ -51,13 +49,15 @@ def evaluate_predictions(
     predicted = predicted_labels(probability, positive_index=positive, threshold=threshold)
     confusion = confusion_matrix(label, predicted, num_classes=len(names))
     ranking = _ranking(label, probability, names)
-    figures = class_figures(confusion, names)
+    figures = class_metrics(confusion, names)
     for name in names:
-        figures["classes"][name] |= ranking["areas"][name]
-    metrics = _overall_metrics(confusion, figures, ranking["areas"])
-    metrics |= {"log_loss": log_loss(label, probability), "brier_score": brier_score(label, probability)}
-    if positive_class is not None and positive is not None:
-        metrics |= _positive_metrics(confusion, figures, positive_class, positive)
+        figures["classes"][name] |= ranking["metrics"][name]
+    metrics = call_metric_values(confusion, names, positive)
+    for metric in ranking_metrics():
+        metrics |= _of_classes(metric.name, ranking["metrics"], positive_class)
+    metrics |= {
+        metric.name: float(metric.losses(label, probability).mean()) for metric in probability_metrics()
+    }
     shown = [positive_class] if positive_class is not None and len(names) == 2 else names
     return {
         "metrics": metrics,
@@ -76,7 +76,7 @@ def confusion_matrix(
     return cells.reshape(num_classes, num_classes).astype(np.int64)
 
 
-def class_figures(confusion: NDArray[np.int64], class_names: Sequence[str]) -> dict[str, Any]:
+def class_metrics(confusion: NDArray[np.int64], class_names: Sequence[str]) -> dict[str, Any]:
     """Compute precision, recall, F1 and support by class, and their plain and weighted averages.
 
     Args:
@@ -84,14 +84,13 @@ def class_figures(confusion: NDArray[np.int64], class_names: Sequence[str]) -> d
         class_names: K names by class index.
 
     Returns:
-        ``classes`` (by name), ``macro`` and ``weighted``, each with precision, recall, f1 and support.
+        ``classes`` (by name), ``macro`` and ``weighted``, each with the metrics of one class and ``support``.
     """
-    right, support, called = np.diag(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
-    comparable = (support > 0) & (support < support.sum())
+    support, counts = confusion.sum(axis=1), confusion[None].astype(np.float64)
     columns = {
-        "precision": ratio(right, called * comparable),
-        "recall": ratio(right, support),
-        "f1": ratio(2 * right, (support + called) * comparable),
+        metric.name: np.array([metric.values(counts, k)[0] for k in range(len(class_names))])
+        for metric in call_metrics()
+        if metric.scope == "class"
     }
 
     def averaged(weight: NDArray[np.floating]) -> dict[str, Any]:
@@ -102,8 +101,57 @@ def class_figures(confusion: NDArray[np.int64], class_names: Sequence[str]) -> d
         name: {key: defined(column[k]) for key, column in columns.items()} | {"support": int(support[k])}
         for k, name in enumerate(class_names)
     }
-    equal = np.ones(len(support))
-    return {"classes": by_class, "macro": averaged(equal), "weighted": averaged(support)}
+    return {"classes": by_class, "macro": averaged(np.ones(len(support))), "weighted": averaged(support)}
+
+
+def call_metric_values(
+    confusion: NDArray[np.int64], class_names: Sequence[str], positive: int | None
+) -> dict[str, float | None]:
+    """Compute the counts and metrics that predicted classes alone give.
+
+    Args:
+        confusion: Counts by true and predicted class, int64 ``(K, K)``.
+        class_names: K names by class index.
+        positive: Index of the positive class, if there is one.
+
+    Returns:
+        ``tiles``, ``errors``, with a positive class ``misses`` and ``false_alarms``, and the metrics: of one
+        class averaged (``recall_macro``) and, with a positive class, of that (``recall_<class>``).
+    """
+    counts, of_class = confusion[None].astype(np.float64), class_metrics(confusion, class_names)
+    found: dict[str, float | None] = {
+        "tiles": int(confusion.sum()),
+        "errors": int(confusion.sum() - np.trace(confusion)),
+    }
+    if positive is not None:
+        hits = int(confusion[positive, positive])
+        found["misses"] = int(confusion[positive].sum()) - hits
+        found["false_alarms"] = int(confusion[:, positive].sum()) - hits
+    for metric in call_metrics():
+        if metric.scope == "class":
+            found[f"{metric.name}_macro"] = of_class["macro"][metric.name]
+            if positive is not None:
+                name = class_names[positive]
+                found[f"{metric.name}_{name}"] = of_class["classes"][name][metric.name]
+        else:
+            keys = metric.keys(class_names, positive)
+            found |= {key: defined(metric.values(counts, k)[0]) for key, k in keys.items()}
+    return found
+
+
+def binary_metrics(confusion: NDArray[np.int64], positive: int) -> dict[str, float | None]:
+    """Compute the metrics of predicted classes of the positive one of two, by their plain names.
+
+    Args:
+        confusion: Counts by true and predicted class, int64 ``(2, 2)``.
+        positive: Index of the positive class.
+    """
+    counts = confusion[None].astype(np.float64)
+    return {
+        metric.name: defined(metric.values(counts, positive)[0])
+        for metric in call_metrics()
+        if metric.of_model
+    }
 
 
 def defined(value: float) -> float | None:
@@ -111,49 +159,19 @@ def defined(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def binary_figures(confusion: NDArray[np.floating], positive: int) -> dict[str, NDArray[np.float64]]:
-    """Compute the figures of R confusion matrices of two classes.
-
-    Args:
-        confusion: Counts by true and called class, float ``(R, 2, 2)``.
-        positive: Index of the positive class.
-
-    Returns:
-        ``balanced_accuracy``, ``recall``, ``specificity``, ``precision``, ``f1`` and ``mcc`` (Matthews, BBA
-        1975), each float ``(R,)``; NaN where a class that it needs has no tile, or for precision no call.
-        The MCC of calling every tile the same is 0, as in scikit-learn: no better than chance.
-    """
-    other = 1 - positive
-    tp, fn = confusion[:, positive, positive], confusion[:, positive, other]
-    tn, fp = confusion[:, other, other], confusion[:, other, positive]
-    recall, specificity = ratio(tp, tp + fn), ratio(tn, tn + fp)
-    comparable = ~np.isnan(recall + specificity)
-    spread = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
-    correlation = np.divide(tp * tn - fp * fn, spread, out=np.zeros(len(tp)), where=spread > 0)
-    return {
-        "balanced_accuracy": (recall + specificity) / 2,
-        "recall": recall,
-        "specificity": specificity,
-        "precision": np.where(comparable, ratio(tp, tp + fp), np.nan),
-        "f1": np.where(comparable, ratio(2 * tp, 2 * tp + fp + fn), np.nan),
-        "mcc": np.where(comparable, correlation, np.nan),
-    }
-
-
 def _ranking(
     label: NDArray[np.int64], probability: NDArray[np.floating], names: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
     """Rank each class against the rest: areas in full, curves thinned."""
-    result: dict[str, dict[str, Any]] = {"areas": {}, "roc": {}, "pr": {}}
+    result: dict[str, dict[str, Any]] = {"metrics": {}, "roc": {}, "pr": {}}
     for k, name in enumerate(names):
         score, positive = probability[:, k], label == k
         if not 0 < positive.sum() < len(label):
-            result["areas"][name] = {"auroc": None, "average_precision": None}
+            result["metrics"][name] = {metric.name: None for metric in ranking_metrics()}
             result["roc"][name] = result["pr"][name] = None
             continue
-        result["areas"][name] = {
-            "auroc": auroc(score, positive),
-            "average_precision": average_precision(score, positive),
+        result["metrics"][name] = {
+            metric.name: metric.function(score, positive) for metric in ranking_metrics()
         }
         for kind, trace in (("roc", roc_curve), ("pr", pr_curve)):
             curve = trace(score, positive)
@@ -162,42 +180,15 @@ def _ranking(
     return result
 
 
-def _overall_metrics(
-    confusion: NDArray[np.int64], figures: dict[str, Any], areas: dict[str, Any]
+def _of_classes(
+    name: str, by_class: Mapping[str, Mapping[str, float | None]], positive_class: str | None
 ) -> dict[str, float | None]:
-    support = confusion.sum(axis=1)
-    recalls = [row["recall"] for row in figures["classes"].values() if row["support"]]
-    balanced = float(np.mean(recalls)) if len(recalls) > 1 else None
-    return {
-        "tiles": int(support.sum()),
-        "errors": int(support.sum() - np.trace(confusion)),
-        "accuracy": float(np.trace(confusion) / support.sum()),
-        "accuracy_of_largest_class": float(support.max() / support.sum()),
-        "balanced_accuracy": balanced,
-        **{f"{key}_macro": figures["macro"][key] for key in ("recall", "precision", "f1")},
-        "auroc_macro": _mean([row["auroc"] for row in areas.values()]),
-        "average_precision_macro": _mean([row["average_precision"] for row in areas.values()]),
-    }
-
-
-def _positive_metrics(
-    confusion: NDArray[np.int64], figures: dict[str, Any], name: str, positive: int
-) -> dict[str, float | None]:
-    row = figures["classes"][name]
-    called = int(confusion[:, positive].sum())
-    found = int(confusion[positive, positive])
-    binary = binary_figures(confusion[None].astype(np.float64), positive) if len(confusion) == 2 else {}
-    return {
-        "misses": row["support"] - found,
-        "false_alarms": called - found,
-        **{f"{key}_{name}": row[key] for key in ("recall", "precision", "f1", "auroc", "average_precision")},
-        **{key: defined(binary[key][0]) for key in ("specificity", "mcc") if key in binary},
-    }
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else None
+    """Return the mean of a metric over the classes that have it, and that of the positive class."""
+    known = [value for row in by_class.values() if (value := row[name]) is not None]
+    found: dict[str, float | None] = {f"{name}_macro": float(np.mean(known)) if known else None}
+    if positive_class is not None:
+        found[f"{name}_{positive_class}"] = by_class[positive_class][name]
+    return found
 
 
 def _average(values: NDArray[np.float64], weight: NDArray[np.floating]) -> float | None:

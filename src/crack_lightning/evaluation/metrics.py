@@ -1,90 +1,233 @@
-"""Metrics of the training loop, all computed from one confusion matrix."""
+"""The registry of metrics: everything that computes, shows or describes metrics reads :data:`METRICS`.
+
+To add a metric, write its function and its entry here, and a test that compares it with a reference.
+"""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
-import torch
-from torchmetrics import MetricCollection
-from torchmetrics.classification import MulticlassConfusionMatrix
+import numpy as np
+
+from crack_lightning.evaluation.curves import auroc, average_precision
+from crack_lightning.evaluation.intervals import shares
+from crack_lightning.evaluation.intervals.weighted_metrics import (
+    ratio,
+    weighted_auroc,
+    weighted_average_precision,
+)
+from crack_lightning.evaluation.metric_types import CallMetric, Metric, ProbabilityMetric, RankingMetric
+from crack_lightning.evaluation.scoring_rules import log_losses, squared_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from numpy.typing import NDArray
 
-    from torch import Tensor
-
-
-def build_metrics(
-    *, num_classes: int, class_names: list[str], positive_class: str | None, prefix: str
-) -> MetricCollection:
-    """Build the metrics of one stage, which share one confusion matrix.
-
-    Args:
-        num_classes: K, at least 2.
-        class_names: K names by class index.
-        positive_class: With two classes, the class of recall, precision and F1; with ``None``, and with more
-            than two classes, these are macro averages.
-        prefix: Prefix of the keys, for example ``val/``.
-
-    Returns:
-        A collection to update with ``(logits or probabilities (N, K), targets int64 (N,))``. Its keys are
-        ``accuracy`` and ``recall_crack``, ``precision_crack``, ``f1_crack``, or ``recall_macro`` and so on; a
-        figure that would divide by zero is 0.
-    """
-    assert num_classes == len(class_names) >= 2, (num_classes, class_names)
-    if positive_class is not None and num_classes == 2:
-        of, name = class_names.index(positive_class), positive_class
-    else:
-        of, name = None, "macro"
-    name = name.replace(".", "_")  # torch refuses a module's name with a dot
-    figures: dict[str, Callable[[Tensor], Tensor]] = {
-        "accuracy": _accuracy,
-        f"recall_{name}": partial(_recall, of=of),
-        f"precision_{name}": partial(_precision, of=of),
-        f"f1_{name}": partial(_f1, of=of),
-    }
-    metrics = {key: ConfusionMetric(num_classes=num_classes, figure=read) for key, read in figures.items()}
-    return MetricCollection({**metrics}, prefix=prefix, compute_groups=[list(metrics)])
+    Floats = NDArray[np.float64]
 
 
-class ConfusionMetric(MulticlassConfusionMatrix):
-    """A metric that is a function of the confusion matrix.
-
-    Args:
-        num_classes: K.
-        figure: From counts by true (row) and predicted class, int64 ``(K, K)``, to a scalar ``()``.
-    """
-
-    def __init__(self, *, num_classes: int, figure: Callable[[Tensor], Tensor]) -> None:
-        super().__init__(num_classes=num_classes, validate_args=False)
-        self.figure = figure
-
-    def compute(self) -> Tensor:
-        """Return the figure of all batches so far, float ``()``."""
-        return self.figure(self.confmat)
+def _tp(confusion: Floats, k: int) -> Floats:
+    return confusion[:, k, k]
 
 
-def _accuracy(confusion: Tensor) -> Tensor:
-    return _ratio(confusion.diagonal().sum(), confusion.sum())
+def _support(confusion: Floats, k: int) -> Floats:
+    return np.asarray(confusion[:, k].sum(axis=1))
 
 
-def _recall(confusion: Tensor, *, of: int | None) -> Tensor:
-    return _select(_ratio(confusion.diagonal(), confusion.sum(dim=1)), of)
+def _predicted(confusion: Floats, k: int) -> Floats:
+    return np.asarray(confusion[:, :, k].sum(axis=1))
 
 
-def _precision(confusion: Tensor, *, of: int | None) -> Tensor:
-    return _select(_ratio(confusion.diagonal(), confusion.sum(dim=0)), of)
+def _tiles(confusion: Floats) -> Floats:
+    return np.asarray(confusion.sum(axis=(1, 2)))
 
 
-def _f1(confusion: Tensor, *, of: int | None) -> Tensor:
-    whole = confusion.sum(dim=0) + confusion.sum(dim=1)
-    return _select(_ratio(2 * confusion.diagonal(), whole), of)
+def _accuracy(confusion: Floats, _: int) -> Floats:
+    return ratio(np.trace(confusion, axis1=1, axis2=2), _tiles(confusion))
 
 
-def _select(by_class: Tensor, of: int | None) -> Tensor:
-    return by_class.mean() if of is None else by_class[of]
+def _majority_class_accuracy(confusion: Floats, _: int) -> Floats:
+    return ratio(confusion.sum(axis=2).max(axis=1), _tiles(confusion))
 
 
-def _ratio(part: Tensor, whole: Tensor) -> Tensor:
-    return torch.where(whole > 0, part / whole.clamp(min=1), 0.0)
+def _recall(confusion: Floats, k: int) -> Floats:
+    return ratio(_tp(confusion, k), _support(confusion, k))
+
+
+def _precision(confusion: Floats, k: int) -> Floats:
+    return ratio(_tp(confusion, k), _predicted(confusion, k))
+
+
+def _f1(confusion: Floats, k: int) -> Floats:
+    return ratio(2 * _tp(confusion, k), _support(confusion, k) + _predicted(confusion, k))
+
+
+def _specificity(confusion: Floats, k: int) -> Floats:
+    others = _tiles(confusion) - _support(confusion, k)
+    false_positives = _predicted(confusion, k) - _tp(confusion, k)
+    return ratio(others - false_positives, others)
+
+
+def _balanced_accuracy(confusion: Floats, _: int) -> Floats:
+    """Average recall over the classes that have tiles, two at least."""
+    recalls = np.stack([_recall(confusion, k) for k in range(confusion.shape[1])])
+    tested = (~np.isnan(recalls)).sum(axis=0)
+    return np.where(tested > 1, ratio(np.nansum(recalls, axis=0), tested), np.nan)
+
+
+def _mcc(confusion: Floats, k: int) -> Floats:
+    """Return Matthews' correlation (BBA 1975); 0 where all predictions are the same, as in scikit-learn."""
+    tp, support, predicted = _tp(confusion, k), _support(confusion, k), _predicted(confusion, k)
+    fp, fn = predicted - tp, support - tp
+    tn = _tiles(confusion) - tp - fp - fn
+    spread = np.sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn))
+    return np.divide(tp * tn - fp * fn, spread, out=np.zeros(len(tp)), where=spread > 0)
+
+
+METRICS: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        CallMetric(
+            name="accuracy",
+            label="accuracy",
+            meaning="share of tiles that are predicted correctly",
+            scope="all",
+            function=_accuracy,
+            interval=shares.accuracy,
+            in_training=True,
+            percent=True,
+            headline=True,
+            hub_name="accuracy",
+        ),
+        CallMetric(
+            name="majority_class_accuracy",
+            label="accuracy without a model",
+            meaning="share of the most frequent class: the accuracy of predicting it for every tile",
+            scope="all",
+            function=_majority_class_accuracy,
+            interval=shares.majority_class_accuracy,
+            of_model=False,
+            percent=True,
+        ),
+        CallMetric(
+            name="balanced_accuracy",
+            label="balanced accuracy",
+            meaning="recall averaged over the classes; 50 % is no better than chance with two classes",
+            scope="all",
+            function=_balanced_accuracy,
+            interval=shares.balanced_accuracy,
+            percent=True,
+        ),
+        CallMetric(
+            name="precision",
+            label="precision",
+            meaning="share of the tiles predicted as {name} that are {name}",
+            scope="class",
+            function=_precision,
+            interval=shares.precision,
+            needs_both_sides=True,
+            in_training=True,
+            percent=True,
+            hub_name="precision",
+        ),
+        CallMetric(
+            name="recall",
+            label="recall",
+            meaning="share of the {name} tiles that are predicted as {name}",
+            scope="class",
+            function=_recall,
+            interval=shares.recall,
+            in_training=True,
+            percent=True,
+            headline=True,
+            hub_name="recall",
+        ),
+        CallMetric(
+            name="f1",
+            label="F1",
+            meaning="harmonic mean of precision and recall",
+            scope="class",
+            function=_f1,
+            interval=shares.f1,
+            needs_both_sides=True,
+            in_training=True,
+            percent=True,
+            hub_name="f1",
+        ),
+        RankingMetric(
+            name="auroc",
+            label="AUROC",
+            meaning="probability that a {name} tile scores higher than another; 0.5 is chance, 1 is perfect",
+            scope="class",
+            function=auroc,
+            weighted=weighted_auroc,
+            of_ties=0.5,
+            headline=True,
+            hub_name="roc_auc",
+        ),
+        RankingMetric(
+            name="average_precision",
+            label="average precision",
+            meaning="area under the precision-recall curve; 1 is perfect",
+            scope="class",
+            function=average_precision,
+            weighted=weighted_average_precision,
+        ),
+        CallMetric(
+            name="specificity",
+            label="specificity",
+            meaning="share of the other tiles that raise no false alarm",
+            scope="positive",
+            function=_specificity,
+            interval=shares.specificity,
+            percent=True,
+            headline=True,
+        ),
+        CallMetric(
+            name="mcc",
+            label="MCC",
+            meaning="Matthews correlation of prediction and truth; 0 is no better than chance, 1 is perfect",
+            scope="positive",
+            function=_mcc,
+            interval=shares.mcc,
+            needs_both_sides=True,
+            low=-1.0,
+            hub_name="matthews_correlation",
+        ),
+        ProbabilityMetric(
+            name="log_loss",
+            label="log loss",
+            meaning="mean negative log probability of the true class, in nats; lower is better, 0 is perfect",
+            scope="all",
+            losses=log_losses,
+            sure_error=float(np.log(100)),
+            high=float("inf"),
+            higher_is_better=False,
+        ),
+        ProbabilityMetric(
+            name="brier_score",
+            label="Brier score",
+            meaning="mean squared error of the probabilities; lower is better, 0 is perfect",
+            scope="all",
+            losses=squared_errors,
+            sure_error=1.0,
+            high=2.0,
+            higher_is_better=False,
+            hub_name="brier_score",
+        ),
+    )
+}
+
+
+def call_metrics() -> list[CallMetric]:
+    """Return the metrics of predicted classes."""
+    return [metric for metric in METRICS.values() if isinstance(metric, CallMetric)]
+
+
+def ranking_metrics() -> list[RankingMetric]:
+    """Return the metrics of rankings."""
+    return [metric for metric in METRICS.values() if isinstance(metric, RankingMetric)]
+
+
+def probability_metrics() -> list[ProbabilityMetric]:
+    """Return the metrics of probabilities."""
+    return [metric for metric in METRICS.values() if isinstance(metric, ProbabilityMetric)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crack_lightning.evaluation.calibration import calibration_error, cross_fitted, fit_temperature
-from crack_lightning.evaluation.classification import binary_figures, confusion_matrix, defined
+from crack_lightning.evaluation.classification import binary_metrics, confusion_matrix
 from crack_lightning.evaluation.curves import roc_curve, simplify_curve
 from crack_lightning.evaluation.intervals.groups import group_codes, lower_bound
 from crack_lightning.evaluation.predictions import Predictions, predicted_labels
@@ -103,12 +103,11 @@ def _consequences(
     """Give the figures of the validation tiles at a threshold, and misses against false alarms at others."""
     predicted = predicted_labels(probability, positive_index=positive, threshold=threshold)
     confusion = confusion_matrix(label, predicted, num_classes=2)
-    figures = binary_figures(confusion[None].astype(float), positive)
     found: dict[str, Any] = {
         "validation": {
             "misses": int(confusion[positive, 1 - positive]),
             "false_alarms": int(confusion[1 - positive, positive]),
-            **{key: defined(value[0]) for key, value in figures.items()},
+            **binary_metrics(confusion, positive),
         }
     }
     if curve := roc_curve(probability[:, positive], label == positive):

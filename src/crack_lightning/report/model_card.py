@@ -9,7 +9,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from crack_lightning.report.render.document import Links, Pictures
 from crack_lightning.report.render.markdown import markdown_blocks, plain
 from crack_lightning.report.sections.data import data_section
-from crack_lightning.report.sections.metric_rows import positive_and_suffix
+from crack_lightning.report.sections.metric_rows import metric_keys
 from crack_lightning.report.sections.pod import pod_section
 from crack_lightning.report.sections.sections import decision_section, figures_section
 
@@ -17,16 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from crack_lightning.report.render.document import Block
-
-_HUB_NAMES = {
-    "accuracy": "accuracy",
-    "recall": "recall",
-    "precision": "precision",
-    "f1": "f1",
-    "auroc": "roc_auc",
-    "mcc": "matthews_correlation",
-    "brier_score": "brier_score",
-}
 
 
 def model_card(contents: Mapping[str, Any]) -> str:
@@ -89,18 +79,16 @@ def _alone(blocks: Iterable[Block]) -> list[Block]:
 
 
 def _front_matter(contents: Mapping[str, Any]) -> str:
-    _, suffix = positive_and_suffix(contents)
     metrics, sources = contents["metrics"], ", ".join(contents["data"]["sources"])
     results = []
-    for name, hub_name in _HUB_NAMES.items():
-        value = metrics.get(name, metrics.get(f"{name}_{suffix}"))
-        if value is not None:
+    for key, metric in metric_keys(contents).items():
+        if metric.hub_name is not None and (value := metrics[key]) is not None:
             results.append(
                 EvalResult(
                     task_type="image-classification",
                     dataset_type=sources,
                     dataset_name=f"{sources}, {metrics['tiles']} test tiles",
-                    metric_type=hub_name,
+                    metric_type=metric.hub_name,
                     metric_value=value,
                 )
             )

@@ -18,7 +18,12 @@ from crack_lightning.evaluation.intervals.groups import (
     proportion_interval,
 )
 from crack_lightning.evaluation.intervals.metrics import uncertainty
-from crack_lightning.evaluation.intervals.weighted_metrics import weighted_area_under_risk, weighted_ranking
+from crack_lightning.evaluation.intervals.weighted_metrics import (
+    rank_weights,
+    weighted_area_under_risk,
+    weighted_auroc,
+    weighted_average_precision,
+)
 from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.evaluation.risk_coverage import aurc, risk_coverage
 
@@ -110,7 +115,8 @@ def test_weighted_rankings_equal_scikit_learns() -> None:
     predictions, rng = drawn(), np.random.default_rng(1)
     weights = rng.integers(0, 4, (3, len(predictions))).astype(float)
     label, score = predictions.label, predictions.probability[:, 1]
-    found = weighted_ranking(weights, score, label == 1)
+    ranked = rank_weights(weights, score, label == 1)
+    found = {"auroc": weighted_auroc(ranked), "average_precision": weighted_average_precision(ranked)}
     for row, weight in enumerate(weights):
         expected = {
             "auroc": reference.roc_auc_score(label, score, sample_weight=weight),
@@ -123,8 +129,8 @@ def test_weighted_rankings_equal_scikit_learns() -> None:
 def test_a_ranking_without_one_of_its_sides_has_no_value(missing: int) -> None:
     predictions = drawn(50)
     weights = (predictions.label != missing)[None].astype(float)
-    found = weighted_ranking(weights, predictions.probability[:, 1], predictions.label == 1)
-    assert np.isnan([found["auroc"], found["average_precision"]]).all()
+    ranked = rank_weights(weights, predictions.probability[:, 1], predictions.label == 1)
+    assert np.isnan([weighted_auroc(ranked), weighted_average_precision(ranked)]).all()
 
 
 @pytest.mark.parametrize("decimals", [1, 9])

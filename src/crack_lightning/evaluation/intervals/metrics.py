@@ -1,4 +1,4 @@
-"""Every figure of a test with its interval, and what calling all tiles alike would give."""
+"""The 95 % interval of every metric of a test, and the metrics of predicting one class for every tile."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.evaluation.classification import binary_figures, defined
+from crack_lightning.evaluation.classification import binary_metrics, confusion_matrix
+from crack_lightning.evaluation.intervals.calls import call_intervals
 from crack_lightning.evaluation.intervals.groups import cannot_be_excluded, effective_size, group_codes
-from crack_lightning.evaluation.intervals.scores import score_intervals
-from crack_lightning.evaluation.intervals.shares import share_intervals
+from crack_lightning.evaluation.intervals.resampling import resampled_metrics
 from crack_lightning.evaluation.predictions import Predictions, predicted_labels
 
 if TYPE_CHECKING:
@@ -26,35 +26,37 @@ def uncertainty(
     positive_class: str | None,
     threshold: float = 0.5,
 ) -> dict[str, Any]:
-    """Return how sure the figures of a test are.
+    """Return the intervals of the metrics of a test.
 
     Args:
         predictions: Labels and probabilities of N tiles.
-        group: The photo or set of twins of each tile, str ``(N,)``; empty where unknown.
+        group: The photo or set of near-duplicates of each tile, str ``(N,)``; empty where unknown.
         class_names: K names by class index.
         positive_class: The class whose misses and false alarms count; ``None`` when there is none.
-        threshold: With two classes the positive one is called from this probability on.
+        threshold: With two classes the positive one is predicted from this probability on.
 
     Returns:
         ``intervals`` (by metric: ``low``, ``high``, ``method``, and ``undefined_resamples`` where groups are
-        resampled: the share of resamples without a value, which are left out), ``groups`` (how many there
-        are), ``groups_known``, ``independent_tiles`` (what the tiles are worth for the accuracy), ``bounds``
-        (sentences on errors that were not seen, on resamples left out, and on a test of a single group,
-        which resampling cannot judge), and ``baselines`` (metrics of calling every tile by one class, by its
-        name).
+        resampled: the share of resamples in which the metric is undefined, which are left out), ``groups``
+        (their number), ``groups_known``, ``independent_tiles`` (effective sample size for the accuracy),
+        ``bounds`` (sentences on errors that were not seen, on resamples left out, and on a test of a single
+        group, which cannot be resampled), and ``baselines`` (metrics of predicting one class for every tile,
+        by its name).
     """
     codes = group_codes(group)
     positive = None if positive_class is None else class_names.index(positive_class)
     label = predictions.label
     called = predicted_labels(predictions.probability, positive_index=positive, threshold=threshold)
     pole = positive if len(class_names) == 2 else None
-    intervals = share_intervals(label, called, codes, class_names=class_names, positive=positive)
+    intervals = call_intervals(label, called, codes, class_names=class_names, positive=positive)
     bounds = _bounds(called == label, label, codes, class_names, pole)
     if codes.any():
-        intervals |= score_intervals(predictions, codes, class_names=class_names, positive=positive)
+        intervals |= resampled_metrics(predictions, called, codes, class_names=class_names, positive=positive)
         bounds += _left_out(intervals)
     else:
-        bounds.append("All tiles are of one group: figures without an interval may be anything for others.")
+        bounds.append(
+            "All tiles are of one group: metrics without an interval may be very different on other photos."
+        )
     return {
         "intervals": intervals,
         "groups": int(codes.max()) + 1,
@@ -66,7 +68,7 @@ def uncertainty(
 
 
 def _left_out(intervals: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Say which share of the resamples some figures have no value in."""
+    """State the share of the resamples in which some metrics are undefined."""
     most = max((row.get("undefined_resamples", 0.0) for row in intervals.values()), default=0.0)
     if not most:
         return []
@@ -81,8 +83,8 @@ def _bounds(
     class_names: Sequence[str],
     positive: int | None,
 ) -> list[str]:
-    """Say of each class without an error what share of errors cannot be excluded."""
-    told = []
+    """State for each class without an error the error rate that cannot be excluded."""
+    sentences = []
     for k, name in enumerate(class_names):
         of_class = label == k
         if not of_class.any() or not right[of_class].all():
@@ -90,25 +92,20 @@ def _bounds(
         tiles, groups = int(of_class.sum()), len(np.unique(codes[of_class]))
         of_groups = (
             f" of {groups:,} group{'s' * (groups > 1)}" if groups < tiles else ""
-        )  # else each tile stands for itself
+        )  # else each tile is a group of its own
         error = "error" if positive is None else "miss" if k == positive else "false alarm"
         bound = 100 * cannot_be_excluded(right[of_class], codes[of_class])
-        told.append(
+        sentences.append(
             f"No {error} among {tiles:,} {name} tiles{of_groups}; up to "
             f"{bound:.2g} % cannot be excluded (one-sided, 95 %)."
         )
-    return told
+    return sentences
 
 
 def _baselines(
     label: NDArray[np.int64], class_names: Sequence[str], positive: int
 ) -> dict[str, dict[str, float | None]]:
-    found = {}
-    for k, name in enumerate(class_names):
-        counts = np.array([[float(((label == a) & (b == k)).sum()) for b in range(2)] for a in range(2)])
-        figures = binary_figures(counts[None], positive)
-        found[name] = {
-            "accuracy": float(np.trace(counts) / counts.sum()),
-            **{key: defined(value[0]) for key, value in figures.items()},
-        }
-    return found
+    return {
+        name: binary_metrics(confusion_matrix(label, np.full_like(label, k), num_classes=2), positive)
+        for k, name in enumerate(class_names)
+    }

@@ -1,11 +1,11 @@
-"""Metrics of N weighted tiles, for R sets of weights at once: what a bootstrap evaluates.
+"""Metrics of N weighted tiles, for R sets of weights at once, as a bootstrap needs them.
 
-Weights are whole numbers, how often each tile is in a resample. A metric without a value is NaN.
+A weight is how often a tile is in a resample, a whole number. An undefined metric is NaN.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.special import digamma
@@ -16,35 +16,58 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
-def weighted_ranking(
-    weights: Floats, score: NDArray[np.floating], positive: NDArray[np.bool_]
-) -> dict[str, Floats]:
-    """Compute the area under the ROC curve and the average precision.
+class RankedWeights(NamedTuple):
+    """Weights of tiles above each of T distinct scores, from the highest score down, for R sets of weights.
+
+    Attributes:
+        hits: Weight of the positives with at least this score, float32 ``(R, T)``.
+        predicted: Weight of all tiles with at least this score, float32 ``(R, T)``.
+        positives: Weight of all positives, ``(R,)``.
+        others: Weight of all other tiles, ``(R,)``.
+    """
+
+    hits: NDArray[np.float32]
+    predicted: NDArray[np.float32]
+    positives: Floats
+    others: Floats
+
+    @property
+    def new_hits(self) -> NDArray[np.float32]:
+        """Weight of the positives with exactly this score, float32 ``(R, T)``."""
+        return np.diff(self.hits, axis=1, prepend=np.float32(0))
+
+
+def rank_weights(weights: Floats, score: NDArray[np.floating], positive: NDArray[np.bool_]) -> RankedWeights:
+    """Sum weights by score.
 
     Args:
-        weights: Of N tiles, ``(R, N)``.
+        weights: Of N tiles, whole numbers, ``(R, N)``.
         score: The higher, the more likely positive, float ``(N,)``.
         positive: The truth, bool ``(N,)``.
-
-    Returns:
-        ``auroc`` and ``average_precision``, each ``(R,)``; NaN where the positives or the others have no
-        weight.
     """
     order = np.argsort(-score, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
     # whole numbers below 2**24: sums in 32 bits are exact, and twice as fast
     ranked = weights.astype(np.float32)[:, order]
-    called = np.cumsum(ranked, axis=1)[:, ends]
+    predicted = np.cumsum(ranked, axis=1)[:, ends]
     hits = np.cumsum(ranked * positive[order], axis=1)[:, ends]
-    found, last = np.diff(hits, axis=1, prepend=np.float32(0)), hits[:, -1].astype(np.float64)
-    alarms = np.diff(called, axis=1, prepend=np.float32(0)) - found
-    area = (alarms * (hits - found / 2)).sum(axis=1, dtype=np.float64)
-    others = called[:, -1] - last
-    precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
-    return {
-        "auroc": ratio(area, last * others),
-        "average_precision": ratio((found * precision).sum(axis=1, dtype=np.float64), last * (others > 0)),
-    }
+    positives = hits[:, -1].astype(np.float64)
+    return RankedWeights(hits, predicted, positives, predicted[:, -1] - positives)
+
+
+def weighted_auroc(ranked: RankedWeights) -> Floats:
+    """Compute the area under the ROC curve, ``(R,)``; NaN where one side has no weight."""
+    alarms = np.diff(ranked.predicted, axis=1, prepend=np.float32(0)) - ranked.new_hits
+    area = (alarms * (ranked.hits - ranked.new_hits / 2)).sum(axis=1, dtype=np.float64)
+    return ratio(area, ranked.positives * ranked.others)
+
+
+def weighted_average_precision(ranked: RankedWeights) -> Floats:
+    """Compute the average precision, ``(R,)``; NaN where one side has no weight."""
+    hits, predicted = ranked.hits, ranked.predicted
+    precision = np.divide(hits, predicted, out=np.zeros_like(hits), where=predicted > 0)
+    area = (ranked.new_hits * precision).sum(axis=1, dtype=np.float64)
+    return ratio(area, ranked.positives * (ranked.others > 0))
 
 
 def weighted_area_under_risk(weights: Floats, doubt: Floats, wrong: NDArray[np.bool_]) -> Floats:

@@ -8,7 +8,9 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from crack_lightning.report.sections.verdict import number, percent
+from crack_lightning.evaluation.metrics import call_metrics
+from crack_lightning.report.sections.metric_rows import write_of
+from crack_lightning.report.sections.verdict import number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,17 +23,14 @@ def closing_table(contents: Mapping[str, Any]) -> Group:
         contents: The mapping in ``report.json``.
     """
     table = Table(title=Text(contents["title"]), title_justify="left")
+    shown = [metric for metric in call_metrics() if metric.scope == "class"]
     table.add_column("class")
-    for column in ("precision", "recall", "F1", "tiles"):
+    for column in (*(metric.label for metric in shown), "tiles"):
         table.add_column(column, justify="right")
-    for name, row in contents["classes"].items():
-        table.add_row(
-            Text(name), *(percent(row[key]) for key in ("precision", "recall", "f1")), number(row["support"])
-        )
-    macro = contents["macro"]
-    table.add_section()
-    table.add_row(
-        "macro", *(percent(macro[key]) for key in ("precision", "recall", "f1")), number(macro["support"])
-    )
+    for name, row in (*contents["classes"].items(), ("macro average", contents["macro"])):
+        if row is contents["macro"]:
+            table.add_section()
+        cells = [write_of(metric)(row[metric.name]) for metric in shown]
+        table.add_row(Text(name), *cells, number(row["support"]))
     lines = [contents["verdict"], *contents["cautions"]]
     return Group(table, *(Text(line, overflow="fold") for line in lines))

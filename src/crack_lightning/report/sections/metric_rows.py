@@ -1,53 +1,35 @@
-"""The figures of a report as rows: name, value, limits, and what they mean."""
+"""The metrics of a report as rows: name, value, limits and meaning."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from crack_lightning.evaluation.metrics import METRICS
 from crack_lightning.report.sections.verdict import limits, number, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-_MEANINGS = {
-    "accuracy": "share of tiles called rightly",
-    "accuracy_of_largest_class": "what calling every tile by the most frequent class would give",
-    "balanced_accuracy": "recall averaged over the classes",
-    "recall": "share of {name} tiles that are found",
-    "precision": "share of {name} calls that are right",
-    "specificity": "share of the other tiles that raise no false alarm",
-    "f1": "harmonic mean of recall and precision",
-    "auroc": "how often {name} tiles score higher than the others",
-    "average_precision": "precision averaged over all recalls",
-    "mcc": "correlation of calls and truth (Matthews); 0 is no better than chance",
-    "log_loss": "quality of the probabilities, in nats; 0 is perfect",
-    "brier_score": "mean squared error of the probabilities; 0 is perfect",
-}
-_NAMES = {
-    "accuracy_of_largest_class": "accuracy without a model",
-    "balanced_accuracy": "balanced accuracy",
-    "f1": "F1",
-    "auroc": "AUROC",
-    "average_precision": "average precision",
-    "mcc": "MCC",
-    "log_loss": "log loss",
-    "brier_score": "Brier score",
-}
-_SHARES = ("accuracy", "recall", "precision", "f1", "balanced", "specificity")
+    from crack_lightning.evaluation.metric_types import Metric
+
+
+def metric_keys(contents: Mapping[str, Any]) -> dict[str, Metric]:
+    """Return the keys of the metrics of a test that its report shows, in the order of the registry.
+
+    With two classes and a positive one these are the metrics of that class, else averages over classes.
+    """
+    positive, suffix = positive_and_suffix(contents)
+    return {
+        f"{metric.name}_{suffix}" if metric.scope == "class" else metric.name: metric
+        for metric in METRICS.values()
+        if metric.scope != "positive" or positive
+    }
 
 
 def cards(contents: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Return the few figures that an engineer asks first, each with its name and its limits."""
-    positive, suffix = positive_and_suffix(contents)
-    keys = ["accuracy", f"recall_{suffix}", *(["specificity"] if positive else []), f"auroc_{suffix}"]
-    found = []
-    for key in keys:
-        interval = contents["uncertainty"]["intervals"].get(key)
-        name, value, limits, _ = metric_row(
-            key, contents["metrics"][key], interval, suffix=suffix, positive=positive
-        )
-        found.append({"name": name, "value": value, "limits": limits})
-    return found
+    """Return the headline metrics, each with its name, value and limits."""
+    rows = metric_rows(contents, [key for key, metric in metric_keys(contents).items() if metric.headline])
+    return [{"name": name, "value": value, "limits": limits} for name, value, limits, _ in rows]
 
 
 def positive_and_suffix(contents: Mapping[str, Any]) -> tuple[str | None, str]:
@@ -56,27 +38,31 @@ def positive_and_suffix(contents: Mapping[str, Any]) -> tuple[str | None, str]:
     return positive, positive or "macro"
 
 
-def metric_row(
-    key: str,
-    value: float | None,
-    interval: Mapping[str, Any] | None,
-    *,
-    suffix: str,
-    positive: str | None,
-) -> list[str]:
-    """Return name, value, limits and meaning of a figure, all in words.
+def metric_rows(contents: Mapping[str, Any], keys: Sequence[str] | None = None) -> list[list[str]]:
+    """Return name, value, limits and meaning of metrics.
 
     Args:
-        key: Its name in the report, such as ``recall_crack``.
-        value: What it is; ``None`` where it has no value.
-        interval: Its ``low`` and ``high``, where it has some.
-        suffix: What keys of one class, or averaged over classes, end with.
-        positive: The positive class of two, if there is one.
+        contents: The contents of a report.
+        keys: Their keys; all that a report shows by default.
     """
-    stem = key.removesuffix(f"_{suffix}")
-    meaning = _MEANINGS[stem].format(name=positive or "a class's")
-    if positive is None and stem != key:
+    shown, intervals = metric_keys(contents), contents["uncertainty"]["intervals"]
+    positive, _ = positive_and_suffix(contents)
+    return [_row(shown[key], contents["metrics"][key], intervals.get(key), positive) for key in keys or shown]
+
+
+def write_of(metric: Metric) -> Callable[[float | None], str]:
+    """Return what writes a value of a metric: in per cent, or as a number."""
+    return percent if metric.percent else number
+
+
+def _row(
+    metric: Metric, value: float | None, interval: Mapping[str, Any] | None, positive: str | None
+) -> list[str]:
+    meaning = metric.meaning.format(name=positive or "class's")
+    of_class = ""
+    if metric.scope == "class" and positive is None:
         meaning = f"{meaning}, averaged over classes"
-    write = percent if stem.startswith(_SHARES) else number
-    of_class = f" of {positive}" if positive is not None and stem != key else ""
-    return [f"{_NAMES.get(stem, stem)}{of_class}", write(value), limits(interval, write), meaning]
+    elif metric.scope == "class":
+        of_class = f" of {positive}"
+    write = write_of(metric)
+    return [f"{metric.label}{of_class}", write(value), limits(interval, write), meaning]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from crack_lightning.evaluation.metrics import call_metrics
 from crack_lightning.report.render.document import Code, Links, Listing, Pictures, Section, Table
 from crack_lightning.report.sections.data import data_section
 from crack_lightning.report.sections.errors import errors_section, slices_section
 from crack_lightning.report.sections.explanation import explanation_section
-from crack_lightning.report.sections.metric_rows import metric_row, positive_and_suffix
+from crack_lightning.report.sections.metric_rows import metric_rows, positive_and_suffix
 from crack_lightning.report.sections.ood import ood_section
 from crack_lightning.report.sections.pod import pod_section
 from crack_lightning.report.sections.verdict import in_brackets, limits, number, percent
@@ -49,15 +50,8 @@ _ON_VALIDATION = "The figures of validation tiles have no interval: the threshol
 
 def figures_section(contents: Mapping[str, Any]) -> Section:
     """Lay out every figure with its interval, and what there would be without a model."""
-    metrics, told = contents["metrics"], contents["uncertainty"]
-    positive, suffix = positive_and_suffix(contents)
-    keys = ["accuracy", "accuracy_of_largest_class", "balanced_accuracy"]
-    keys += [f"{key}_{suffix}" for key in ("recall", "precision", "f1", "auroc", "average_precision")]
-    keys += [*(["specificity", "mcc"] if positive else []), "log_loss", "brier_score"]
-    rows = [
-        metric_row(key, metrics[key], told["intervals"].get(key), suffix=suffix, positive=positive)
-        for key in keys
-    ]
+    told, (positive, suffix) = contents["uncertainty"], positive_and_suffix(contents)
+    rows = metric_rows(contents)
     over = "groups of tiles" if told["groups_known"] else "tiles, as groups are unknown: it may be too narrow"
     blocks: list[Block] = [
         Table(["figure", "value", "95 % interval", "meaning"], rows, "lrrl"),
@@ -79,10 +73,11 @@ def figures_section(contents: Mapping[str, Any]) -> Section:
 
 
 def _baselines_table(baselines: Mapping[str, Mapping[str, float]]) -> Table:
-    named = ["accuracy", "balanced_accuracy", "recall", "specificity", "precision", "f1"]
-    cells = [[f"all {name}", *(percent(row[key]) for key in named)] for name, row in baselines.items()]
-    head = ["calling", "accuracy", "balanced accuracy", "recall", "specificity", "precision", "F1"]
-    return Table(head, cells, "lrrrrrr")
+    shown = [metric for metric in call_metrics() if metric.of_model and metric.percent]
+    cells = [
+        [f"all {name}", *(percent(row[metric.name]) for metric in shown)] for name, row in baselines.items()
+    ]
+    return Table(["calling", *(metric.label for metric in shown)], cells, "l" + "r" * len(shown))
 
 
 def _classes_table(
@@ -91,11 +86,13 @@ def _classes_table(
     def cell(name: str, key: str) -> str:
         return percent(classes[name][key]) + in_brackets(intervals.get(f"{key}_{name}"), percent)
 
+    shown = [metric for metric in call_metrics() if metric.scope == "class"]
     cells = [
-        [name, *(cell(name, key) for key in ("precision", "recall", "f1")), number(row["support"])]
+        [name, *(cell(name, metric.name) for metric in shown), number(row["support"])]
         for name, row in classes.items()
     ]
-    return Table(["class", "precision", "recall", "F1", "tiles"], cells, "lrrrr")
+    head = ["class", *(metric.label for metric in shown), "tiles"]
+    return Table(head, cells, "l" + "r" * (len(shown) + 1))
 
 
 def decision_section(contents: Mapping[str, Any]) -> Section:

@@ -39,7 +39,7 @@ def cautions(figures: Mapping[str, Any]) -> list[str]:
             f"No tested tile is of class {', '.join(empty)}: figures that need one are undefined (-), and "
             "averages over classes leave it out."
         )
-    if len(classes) > len(empty) + 1 and metrics["accuracy"] <= metrics["accuracy_of_largest_class"]:
+    if len(classes) > len(empty) + 1 and metrics["accuracy"] <= metrics["majority_class_accuracy"]:
         found.append(_no_better_than_one_class(figures))
     return found
 
@@ -47,7 +47,7 @@ def cautions(figures: Mapping[str, Any]) -> list[str]:
 def _no_better_than_one_class(figures: Mapping[str, Any]) -> str:
     """Say whether a model that calls no better than its most frequent class ranks no better either."""
     metrics, threshold = figures["metrics"], figures["threshold"]
-    share = percent(metrics["accuracy_of_largest_class"])
+    share = percent(metrics["majority_class_accuracy"])
     most = f"calling every tile by the most frequent class, which gives {share}"
     ranking = next((row["auroc"] for row in figures["classes"].values()), None)  # of two classes both have it
     if threshold is None or ranking is None or ranking < _RANKS_WELL:

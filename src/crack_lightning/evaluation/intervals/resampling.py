@@ -1,0 +1,179 @@
+"""95 % intervals of metrics without a closed form, over resampled groups, from the registry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from crack_lightning.evaluation.intervals.combined import Bounded, prior_size, resampled_intervals
+from crack_lightning.evaluation.intervals.groups import Interval
+from crack_lightning.evaluation.intervals.shares import Estimate, combined
+from crack_lightning.evaluation.intervals.weighted_metrics import rank_weights
+from crack_lightning.evaluation.metrics import call_metrics, probability_metrics, ranking_metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from crack_lightning.evaluation.predictions import Predictions
+
+    Floats = NDArray[np.float64]
+    Weighted = Callable[[Floats], Mapping[str, Floats]]
+
+SCALED_WILSON = (
+    "Wilson on the effective sample size over 2,000 resamples of the groups (Field and Welsh 2007)"
+)
+
+
+def resampled_metrics(
+    predictions: Predictions,
+    called: NDArray[np.int64],
+    group: NDArray[np.int64],
+    *,
+    class_names: Sequence[str],
+    positive: int | None,
+) -> dict[str, dict[str, Any]]:
+    """Return the intervals of the metrics of probabilities, of rankings, and of calls without a closed form.
+
+    Args:
+        predictions: Labels and probabilities of N tiles.
+        called: Predicted classes, int64 ``(N,)``.
+        group: Group numbers from 0, two at least, int64 ``(N,)``.
+        class_names: K names by class index.
+        positive: Index of the positive class, if there is one.
+
+    Returns:
+        ``low``, ``high``, ``method`` and ``undefined_resamples`` by metric; those of one class as
+        ``auroc_<class>`` (of two classes the positive one alone, where there is one) and, without
+        ``undefined_resamples``, averaged over classes (``auroc_macro``).
+    """
+    parts = [
+        _of_probabilities(predictions, group),
+        _of_rankings(predictions, group, class_names, positive),
+        _of_calls(predictions.label, called, group, class_names, positive),
+    ]
+
+    def figures(weights: Floats) -> dict[str, Floats]:
+        return {key: values for weighted, _ in parts for key, values in weighted(weights).items()}
+
+    bounded = {key: bounds for _, of_part in parts for key, bounds in of_part.items()}
+    rows = {
+        key: found.interval._asdict() | {"method": SCALED_WILSON, "undefined_resamples": found.undefined}
+        for key, found in resampled_intervals(figures, group, bounded).items()
+    }
+    ranked = _ranked_classes(predictions.label, class_names, positive)
+    for metric in ranking_metrics():
+        for name, k in ranked.items():  # without a ranking the value is known, whatever the tiles are
+            if metric.of_ties is not None and np.ptp(predictions.probability[:, k]) == 0:
+                rows[f"{metric.name}_{name}"] |= {"low": metric.of_ties, "high": metric.of_ties}
+    values = figures(np.ones((1, len(group))))
+    return rows | _averages(values, rows, class_names, one=positive is not None and len(class_names) == 2)
+
+
+def _of_probabilities(
+    predictions: Predictions, group: NDArray[np.int64]
+) -> tuple[Weighted, dict[str, Bounded]]:
+    losses = {
+        metric.name: metric.losses(predictions.label, predictions.probability)
+        for metric in probability_metrics()
+    }
+    groups, size = int(group.max()) + 1, prior_size(group)
+    bounded = {
+        metric.name: Bounded(
+            metric.low, max(metric.sure_error, float(losses[metric.name].max())), groups, size
+        )
+        for metric in probability_metrics()
+    }
+
+    def weighted(weights: Floats) -> dict[str, Floats]:
+        return {name: weights @ values / weights.sum(axis=1) for name, values in losses.items()}
+
+    return weighted, bounded
+
+
+def _of_rankings(
+    predictions: Predictions, group: NDArray[np.int64], class_names: Sequence[str], positive: int | None
+) -> tuple[Weighted, dict[str, Bounded]]:
+    label, probability = predictions.label, predictions.probability
+    classes = _ranked_classes(label, class_names, positive)
+
+    def weighted(weights: Floats) -> dict[str, Floats]:
+        found: dict[str, Floats] = {}
+        for name, k in classes.items():
+            ranked = rank_weights(weights, probability[:, k], label == k)
+            found |= {f"{metric.name}_{name}": metric.weighted(ranked) for metric in ranking_metrics()}
+        return found
+
+    return weighted, {
+        f"{metric.name}_{name}": _of_two_sides(label == k, group, low=metric.low, high=metric.high)
+        for metric in ranking_metrics()
+        for name, k in classes.items()
+    }
+
+
+def _of_calls(
+    label: NDArray[np.int64],
+    called: NDArray[np.int64],
+    group: NDArray[np.int64],
+    class_names: Sequence[str],
+    positive: int | None,
+) -> tuple[Weighted, dict[str, Bounded]]:
+    classes = len(class_names)
+    cells = np.eye(classes**2)[label * classes + called]
+    chosen = {
+        key: (metric, k)
+        for metric in call_metrics()
+        if metric.interval is None
+        for key, k in metric.keys(class_names, positive).items()
+    }
+
+    def weighted(weights: Floats) -> dict[str, Floats]:
+        if not chosen:
+            return {}
+        confusion = (weights @ cells).reshape(-1, classes, classes)
+        return {key: metric.values(confusion, k) for key, (metric, k) in chosen.items()}
+
+    groups, size = int(group.max()) + 1, prior_size(group)
+    return weighted, {
+        key: _of_two_sides(label == k, group, low=metric.low, high=metric.high)
+        if metric.scope != "all" and 0 < (label == k).sum() < len(label)
+        else Bounded(metric.low, metric.high, groups, size)
+        for key, (metric, k) in chosen.items()
+    }
+
+
+def _ranked_classes(
+    label: NDArray[np.int64], class_names: Sequence[str], positive: int | None
+) -> dict[str, int]:
+    """Return the classes that are ranked and that have tiles on both sides, by name."""
+    one = positive is not None and len(class_names) == 2
+    ranked = {name: k for k, name in enumerate(class_names) if k == positive or not one}
+    return {name: k for name, k in ranked.items() if 0 < (label == k).sum() < len(label)}
+
+
+def _of_two_sides(own: NDArray[np.bool_], group: NDArray[np.int64], *, low: float, high: float) -> Bounded:
+    """Describe a metric of a class against the others: the side that is in fewer groups decides."""
+    sides = [group[own], group[~own]]
+    groups = min(len(np.unique(side)) for side in sides)
+    return Bounded(low, high, groups, min(map(prior_size, sides)))
+
+
+def _averages(
+    values: Mapping[str, Floats],
+    rows: Mapping[str, Mapping[str, Any]],
+    class_names: Sequence[str],
+    *,
+    one: bool,
+) -> dict[str, dict[str, Any]]:
+    """Average the intervals of one class over classes; of two classes with a positive one there is none."""
+    averages = {}
+    for metric in () if one else (*ranking_metrics(), *call_metrics()):
+        keys = [key for key in (f"{metric.name}_{name}" for name in class_names) if key in rows]
+        parts = [
+            Estimate(float(values[key][0]), Interval(rows[key]["low"], rows[key]["high"])) for key in keys
+        ]
+        if metric.scope == "class" and parts:
+            averages[f"{metric.name}_macro"] = combined(np.mean, parts).limits()
+    return averages
