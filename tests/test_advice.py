@@ -102,7 +102,7 @@ def test_classes_of_an_option_file_may_look_like_numbers_and_truth_values() -> N
 
 SOURCE = Path(__file__).parents[1] / "src" / "crack_lightning"
 KEY = r"(?:[a-z][a-z_0-9]*[./])*[a-z][a-z_0-9]*"
-ADVICE = re.compile(rf"'({KEY})=([^']*)'|(?<![\w./{{<\-%])({KEY})=(?![=>])([^\s,;)'\"|]*)")
+ADVICE = re.compile(rf"'({KEY})=([^']*)'|(?<![\w./{{<\-%])({KEY})=(?![=>])([^\s,;)'\"|`]*)")
 NO_ADVICE = {
     "data/downloads/published.py": {"filename"},  # an address
     "runtime/files/csv_files.py": {"sep"},

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crack_lightning.runtime.errors import CheckpointError, ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
 
-def require_range(key: str, value: float, *, low: float, high: float | None = None) -> None:
-    """Refuse a number outside ``[low, high]``.
+def require_range(
+    key: str, value: float, *, low: float, high: float | None = None, exclusive: bool = False
+) -> None:
+    """Refuse a number outside ``[low, high]``, or outside ``(low, high)`` where ``exclusive``.
 
     Raises:
         ConfigError: If ``value`` is outside.
     """
-    if value < low or (high is not None and value > high) or value != value:  # noqa: PLR0124  # NaN
+    inside = low <= value and (high is None or value <= high)  # False for NaN
+    if not inside or (exclusive and value in (low, high)):
         wanted = f"at least {low}" if high is None else f"between {low} and {high}"
         raise ConfigError(f"{key}: expected a number {wanted}, got {value}.")
+
+
+def require_pair(key: str, value: Sequence[float], *, low: float, high: float) -> None:
+    """Refuse what is not two ascending numbers in ``[low, high]``.
+
+    Raises:
+        ConfigError: If ``value`` is something else.
+    """
+    if len(value) != 2 or not low <= value[0] <= value[1] <= high:
+        raise ConfigError(
+            f"{key}: expected [low, high], two ascending numbers between {low:g} and {high:g}, "
+            f"got {list(value)}."
+        )
 
 
 def require_seed(key: str, value: int) -> None:
@@ -98,8 +115,8 @@ def unused_keys(
 
     Args:
         node: A dataclass.
-        prefix: Its place in the configuration, such as ``trainer``.
-        keys: Those of its fields that are not read.
+        prefix: Its full key, such as ``trainer``.
+        keys: Those of its fields that are not read, also of nodes below, as ``split.seed``.
         by: The command.
         mend: The next step.
     """
@@ -107,5 +124,5 @@ def unused_keys(
     return [
         f"{prefix}.{key}: {by} does not read it; {mend}."
         for key in keys
-        if getattr(node, key) != getattr(plain, key)
+        if attrgetter(key)(node) != attrgetter(key)(plain)
     ]

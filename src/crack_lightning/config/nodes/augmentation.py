@@ -2,81 +2,67 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from crack_lightning.config.validators import require_range
-from crack_lightning.runtime.errors import ConfigError
-
-_SHARES = (
-    "translate",
-    "brightness",
-    "contrast",
-    "saturation",
-    "noise_std",
-    "blur_probability",
-    "jpeg_probability",
-    "shadow_probability",
-    "erasing_probability",
-    "mix_probability",
-)
-# Key: the lowest and the highest value that a pair may hold.
-_PAIRS = {
-    "scale": (0.1, 10.0),
-    "blur_sigma_px": (0.1, 20.0),
-    "jpeg_quality": (1.0, 100.0),
-    "shadow_depth": (0.0, 1.0),
-    "erasing_area": (0.0, 1.0),
-}
+from crack_lightning.config.settings import check_settings, setting
 
 
 @dataclass
 class AugmentationConfig:
-    """Keys of ``conf/augmentation``; see ``data.augmentation.Augmentation`` for their meaning.
+    """Random transforms of training tiles, new in every epoch."""
 
-    ``paint`` is the share of intact training tiles that are painted with cracks, new in every epoch; as many
-    others get distractors alone (``data.painted_batches.paint_batch``), so it is at most 0.5.
-
-    ``mixup_alpha``, ``cutmix_alpha`` and ``mix_probability`` belong to ``data.mixing.mix_batch``.
-    """
-
-    flip: bool = False
-    quarter_turns: bool = False
-    rotation_deg: float = 0.0
-    scale: list[float] = field(default_factory=lambda: [1.0, 1.0])
-    translate: float = 0.0
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    hue: float = 0.0
-    blur_probability: float = 0.0
-    blur_sigma_px: list[float] = field(default_factory=lambda: [0.4, 1.2])
-    noise_std: float = 0.0
-    jpeg_probability: float = 0.0
-    jpeg_quality: list[float] = field(default_factory=lambda: [50.0, 95.0])
-    shadow_probability: float = 0.0
-    shadow_depth: list[float] = field(default_factory=lambda: [0.2, 0.5])
-    erasing_probability: float = 0.0
-    erasing_area: list[float] = field(default_factory=lambda: [0.02, 0.08])
-    mixup_alpha: float = 0.0
-    cutmix_alpha: float = 0.0
-    mix_probability: float = 1.0
-    paint: float = 0.0
+    flip: bool = setting(False, "Mirror horizontally and vertically, each with probability 0.5.")
+    quarter_turns: bool = setting(
+        False, "Rotate by 0, 90, 180 or 270 degrees (0 or 180 where tiles are not square)."
+    )
+    rotation_deg: float = setting(0.0, "Largest rotation in either direction, degrees.", low=0, high=180)
+    scale: list[float] = setting(
+        [1.0, 1.0], "Magnification; above 1 crops, below 1 pads by reflection.", low=0.1, high=10, pair=True
+    )
+    translate: float = setting(
+        0.0, "Largest shift in either direction, share of the tile; pads by reflection.", low=0, high=1
+    )
+    brightness: float = setting(0.0, "Multiply by `1 ± brightness`.", low=0, high=1)
+    contrast: float = setting(
+        0.0, "Multiply the distance to the tile's mean luma by `1 ± contrast`.", low=0, high=1
+    )
+    saturation: float = setting(0.0, "Multiply the distance to grey by `1 ± saturation`.", low=0, high=1)
+    hue: float = setting(
+        0.0, "Largest rotation of the hue in either direction, share of a full turn.", low=0, high=0.5
+    )
+    blur_probability: float = setting(0.0, "Share of tiles that are blurred.", low=0, high=1)
+    blur_sigma_px: list[float] = setting(
+        [0.4, 1.2], "Standard deviation of the Gaussian blur, pixels.", low=0.1, high=20, pair=True
+    )
+    noise_std: float = setting(
+        0.0, "Largest standard deviation of the noise, in the unit of `[0, 1]` images.", low=0, high=1
+    )
+    jpeg_probability: float = setting(0.0, "Share of tiles that are compressed as JPEG.", low=0, high=1)
+    jpeg_quality: list[float] = setting([50.0, 95.0], "JPEG quality, rounded.", low=1, high=100, pair=True)
+    shadow_probability: float = setting(0.0, "Share of tiles that get the edge of a shadow.", low=0, high=1)
+    shadow_depth: list[float] = setting(
+        [0.2, 0.5], "Share of light that the shadow removes.", low=0, high=1, pair=True
+    )
+    erasing_probability: float = setting(0.0, "Share of tiles of which a rectangle is erased.", low=0, high=1)
+    erasing_area: list[float] = setting(
+        [0.02, 0.08], "Area of the rectangle, share of the tile.", low=0, high=1, pair=True
+    )
+    mixup_alpha: float = setting(
+        0.0, "Both parameters of MixUp's Beta distribution; 0 is off.", low=0, high=100
+    )
+    cutmix_alpha: float = setting(
+        0.0,
+        "Both of CutMix's; where both are on, a batch gets either with equal probability; 0 is off.",
+        low=0,
+        high=100,
+    )
+    mix_probability: float = setting(1.0, "Share of batches with MixUp or CutMix.", low=0, high=1)
+    paint: float = setting(
+        0.0,
+        "Share of intact training tiles that are painted with cracks; as many others get distractors alone.",
+        low=0,
+        high=0.5,
+    )
 
     def __post_init__(self) -> None:
-        for key in _SHARES:
-            require_range(f"augmentation.{key}", getattr(self, key), low=0, high=1)
-        require_range("augmentation.rotation_deg", self.rotation_deg, low=0, high=180)
-        for key in ("hue", "paint"):
-            require_range(f"augmentation.{key}", getattr(self, key), low=0, high=0.5)
-        for key in ("mixup_alpha", "cutmix_alpha"):
-            require_range(f"augmentation.{key}", getattr(self, key), low=0, high=100)
-        for key, (low, high) in _PAIRS.items():
-            _check_pair(key, getattr(self, key), low, high)
-
-
-def _check_pair(key: str, value: list[float], low: float, high: float) -> None:
-    if len(value) != 2 or not low <= value[0] <= value[1] <= high:
-        raise ConfigError(
-            f"augmentation.{key}: expected [low, high], two ascending numbers between {low:g} and {high:g}, "
-            f"got {list(value)}."
-        )
+        check_settings(self, "augmentation")

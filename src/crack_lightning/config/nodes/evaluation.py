@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crack_lightning.config.settings import setting
 from crack_lightning.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -13,16 +14,15 @@ if TYPE_CHECKING:
 
 @dataclass
 class EvaluationConfig:
-    """What is chosen on validation tiles after training.
+    """What is fitted on validation tiles after training: threshold and calibration."""
 
-    Attributes:
-        threshold: Decision threshold of the positive class: a number, ``f1``, ``recall:0.99`` (by the lower
-            confidence bound on validation tiles), or ``cost:10`` (a miss costs ten false alarms).
-        calibrate: Fit the temperature of the probabilities.
-    """
-
-    threshold: str = "0.5"
-    calibrate: bool = True
+    threshold: str = setting(
+        "0.5",
+        "Decision threshold of the positive class: a number; `f1` for the best F1 score; `recall:0.99` for a "
+        "recall by the lower confidence bound; `cost:10` where a miss costs ten false alarms.",
+        values="a number in [0, 1], `f1`, `recall:0.99` or `cost:10`",
+    )
+    calibrate: bool = setting(True, "Fit the temperature of the probabilities.")
 
     def __post_init__(self) -> None:
         self.threshold = str(self.threshold)

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from crack_lightning.config.validators import require_choice, require_range
+from crack_lightning.config.settings import check_settings, setting
 from crack_lightning.runtime.errors import ConfigError, nearest
 
 PLAIN_CNN = "plain_cnn"
@@ -19,32 +19,53 @@ _REGISTERED = re.compile(r"^@register_model\n(?:@.*\n)*def (\w+)\(", re.MULTILIN
 
 @dataclass
 class ModelConfig:
-    """The network.
+    """The network, and the weights that it starts from."""
 
-    Attributes:
-        name: ``plain_cnn``, or a name from timm, also with the tag of its weights (``resnet18.tv_in1k``).
-        label: Short name for folders and reports; the name where none is given.
-        weights: ``none``, ``imagenet``, or a path to a file of weights.
-        head: ``pooled`` for a score a tile, as the network has it; ``local`` for a score every 8 pixels, of
-            which the mean of the strongest is the tile's; or ``auto``: local where masks of training tiles
-            can teach it and network and recipe allow it, else pooled.
-        strongest_cells: Share of a tile's cells whose mean is its score; only a local head reads it. At a
-            smaller size (``recipe.sizes``) as many cells count.
-        image_size: Side of the square input in pixels; tiles are resized to it.
-        drop_rate: Dropout before the classifier.
-        drop_path_rate: Share of a network's branches that are left out at random in training.
-        scratch_lr: The learning rate that suits the network from scratch, where ``optimizer.lr`` is not set.
-    """
-
-    name: str = "mobilenetv2_100"
-    label: str = ""
-    weights: str = "none"
-    head: str = "auto"
-    strongest_cells: float = 0.03
-    image_size: int = 96
-    drop_rate: float = 0.0
-    drop_path_rate: float = 0.0
-    scratch_lr: float = 3e-3
+    name: str = setting(
+        "mobilenetv2_100",
+        "Network.",
+        values="`plain_cnn`, or a name from timm, also with the tag of its weights (`resnet18.tv_in1k`)",
+    )
+    label: str = setting(
+        "",
+        "Short name for folders and reports; empty for `model.name`.",
+        values="letters, digits, `.`, `_`, `-` or `+`",
+    )
+    weights: str = setting(
+        "none",
+        "Initial weights.",
+        values=f"`none`, `imagenet`, or a path ending in {', '.join(WEIGHT_SUFFIXES)}",
+    )
+    head: str = setting(
+        "auto",
+        "`pooled` gives one score per tile, as the network has it; `local` a score every 8 pixels and top-k "
+        "pooling of them; `auto` is local where masks of training tiles can teach it and network and recipe "
+        "allow it, else pooled.",
+        choices=("auto", "pooled", "local"),
+    )
+    strongest_cells: float = setting(
+        0.03,
+        "Top-k pooling of a local head: share of a tile's cells whose mean score is the tile's. At a smaller "
+        "size (`recipe.sizes`) as many cells count.",
+        low=1e-6,
+        high=1,
+    )
+    image_size: int = setting(
+        96, "Side of the square input in pixels; tiles are resized to it.", low=32, high=4096
+    )
+    drop_rate: float = setting(0.0, "Dropout before the classifier.", low=0, high=0.95)
+    drop_path_rate: float = setting(
+        0.0,
+        "Stochastic depth: share of a network's branches left out at random in training.",
+        low=0,
+        high=0.95,
+    )
+    scratch_lr: float = setting(
+        3e-3,
+        "Learning rate that suits the network from scratch, where `optimizer.lr` is not set.",
+        low=1e-9,
+        high=1000,
+    )
 
     def __post_init__(self) -> None:
         _check_name(self.name)
@@ -54,17 +75,12 @@ class ModelConfig:
                 f"model.label: expected letters, digits, '.', '_', '-' or '+', "
                 f"got '{self.label}'; leave it out."
             )
-        require_choice("model.head", self.head, ("auto", "pooled", "local"))
+        check_settings(self, "model")
         if self.head == "local" and self.name == PLAIN_CNN:
             raise ConfigError(
                 f"model.head: local needs features of several strides, which {PLAIN_CNN} has not; "
                 "use model.head=pooled, or a network of timm."
             )
-        require_range("model.strongest_cells", self.strongest_cells, low=1e-6, high=1)
-        require_range("model.image_size", self.image_size, low=32, high=4096)
-        require_range("model.drop_rate", self.drop_rate, low=0, high=0.95)
-        require_range("model.drop_path_rate", self.drop_path_rate, low=0, high=0.95)
-        require_range("model.scratch_lr", self.scratch_lr, low=1e-9, high=1e3)
         if self.name == PLAIN_CNN and self.drop_path_rate:
             raise ConfigError(
                 f"model.drop_path_rate: {PLAIN_CNN} does not read it, got {self.drop_path_rate}; "

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from crack_lightning.config.validators import require_choice, require_range, unused_keys
+from crack_lightning.config.settings import check_settings, node, setting
+from crack_lightning.config.validators import unused_keys
 
 RECIPES = ("scratch", "finetune", "frozen", "probe", "probe_then_finetune")
 ENGINES = ("auto", "eager", "eager_bf16", "openvino", "openvino_bf16")
@@ -25,82 +26,100 @@ _READ_BY = {
 
 @dataclass
 class LossConfig:
-    """The training loss.
+    """The training loss."""
 
-    Attributes:
-        name: ``cross_entropy`` or ``focal``.
-        label_smoothing: Share of each target spread over all classes; cross entropy only.
-        focal_gamma: Focusing parameter of the focal loss; focal only.
-        class_weights: ``none``, or ``balanced`` for weights inverse to the classes' frequencies.
-        cells: Weight of the cells' cross entropy relative to the tiles' loss; local heads only.
-    """
-
-    name: str = "cross_entropy"
-    label_smoothing: float = 0.0
-    focal_gamma: float = 2.0
-    class_weights: str = "none"
-    cells: float = 5.0
+    name: str = setting("cross_entropy", "Loss of the tiles.", choices=("cross_entropy", "focal"))
+    label_smoothing: float = setting(
+        0.0, "Share of each target spread over all classes; cross entropy only.", low=0, high=0.5
+    )
+    focal_gamma: float = setting(2.0, "Focusing parameter of the focal loss.", low=0)
+    class_weights: str = setting(
+        "none",
+        "`balanced` for weights inverse to the classes' frequencies.",
+        choices=("none", "balanced"),
+    )
+    cells: float = setting(
+        5.0,
+        "Weight of the cells' cross entropy relative to the tiles' loss; local heads only.",
+        low=0,
+        high=1000,
+    )
 
     def __post_init__(self) -> None:
-        require_choice("recipe.loss.name", self.name, ("cross_entropy", "focal"))
-        require_range("recipe.loss.label_smoothing", self.label_smoothing, low=0, high=0.5)
-        require_range("recipe.loss.cells", self.cells, low=0, high=1000)
-        require_range("recipe.loss.focal_gamma", self.focal_gamma, low=0)
-        require_choice("recipe.loss.class_weights", self.class_weights, ("none", "balanced"))
+        check_settings(self, "recipe.loss")
 
 
 @dataclass
 class RecipeConfig:
-    """Which weights are trained, and how.
+    """Which weights are trained, and how."""
 
-    Attributes:
-        name: ``scratch`` trains all weights alike, ``finetune`` the backbone at a lower rate, ``frozen`` the
-            head alone; ``probe`` fits the head on cached features of the frozen backbone;
-            ``probe_then_finetune`` continues from there, unfreezing stage by stage.
-        backbone_lr_scale: Ratio of the backbone's learning rate to the head's; ``finetune`` only.
-        stage_lr_scale: Ratio of each stage's learning rate to the next one's, the classifier's being
-            ``optimizer.lr``; ``probe_then_finetune`` only.
-        all_stages_by: Share of the steps by which all stages are unfrozen, from the top down at equal
-            intervals; ``probe_then_finetune`` only.
-        sizes: Sides in pixels that training tiles are shrunk to, each for an equal share of the epochs; the
-            last is ``model.image_size``, or less for a local head, whose inference may be at a larger size.
-            Empty for ``model.image_size`` throughout.
-        ema_decay: Decay per step of an exponential moving average of the weights, which is then evaluated and
-            saved; ``0`` is off.
-        gradient_clip: Largest norm of the gradient; ``0`` is off. In 16 bits the optimizer is not fused then,
-            and its steps are slower.
-        views: Augmented views of each training tile beside the tile itself; ``probe`` only.
-        l2: L2 penalty of the fitted head; ``None`` selects it on validation tiles.
-        engine: Backend that computes the features, one of ``ENGINES``; ``auto`` is the fastest one on this
-            machine that agrees with ``eager``, PyTorch in 32 bits.
-        loss: The training loss.
-    """
-
-    name: str = "scratch"
-    backbone_lr_scale: float = 0.1
-    stage_lr_scale: float = 0.7
-    all_stages_by: float = 0.5
-    sizes: list[int] = field(default_factory=list)
-    ema_decay: float = 0.0
-    gradient_clip: float = 0.0
-    views: int = 0
-    l2: float | None = None
-    engine: str = "auto"
-    loss: LossConfig = field(default_factory=LossConfig)
+    name: str = setting(
+        "scratch",
+        "`scratch` trains all weights at one rate, `finetune` the backbone at a lower rate, `frozen` the "
+        "head alone; `probe` fits the head on cached features of the frozen backbone; `probe_then_finetune` "
+        "continues from there, unfreezing stage by stage.",
+        choices=RECIPES,
+    )
+    backbone_lr_scale: float = setting(
+        0.1,
+        "Ratio of the backbone's learning rate to the head's; `finetune` only.",
+        low=0,
+        high=1,
+    )
+    stage_lr_scale: float = setting(
+        0.7,
+        "Ratio of each stage's learning rate to the next one's, the classifier's being `optimizer.lr`; "
+        "`probe_then_finetune` only.",
+        low=0,
+        high=1,
+    )
+    all_stages_by: float = setting(
+        0.5,
+        "Share of the steps by which all stages are unfrozen, from the top down at equal intervals; "
+        "`probe_then_finetune` only.",
+        low=0,
+        high=1,
+    )
+    sizes: list[int] = setting(
+        [],
+        "Sides in pixels that training tiles are shrunk to, each for an equal share of the epochs; the last "
+        "is `model.image_size`, or less for a local head, whose inference may be at a larger size. Empty for "
+        "`model.image_size` throughout.",
+        low=32,
+        high=2048,
+    )
+    ema_decay: float = setting(
+        0.0,
+        "Decay per step of an exponential moving average of the weights, which is then evaluated and saved; "
+        "0 is off.",
+        low=0,
+        high=0.99999,
+    )
+    gradient_clip: float = setting(
+        0.0,
+        "Largest norm of the gradient; 0 is off. In 16 bits the optimizer is not fused then, and its steps "
+        "are slower.",
+        low=0,
+    )
+    views: int = setting(
+        0, "Augmented views of each training tile beside the tile itself; `probe` only.", low=0, high=1000
+    )
+    l2: float | None = setting(
+        None,
+        "L2 penalty of the head fitted on features; `null` selects it on validation tiles.",
+        low=1e-9,
+        high=1e9,
+    )
+    engine: str = setting(
+        "auto",
+        "Backend that computes the features; `auto` is the fastest one on this machine that agrees with "
+        "`eager`, PyTorch in 32 bits.",
+        choices=ENGINES,
+    )
+    loss: LossConfig = node(LossConfig)
 
     def __post_init__(self) -> None:
-        require_choice("recipe.name", self.name, RECIPES)
-        require_range("recipe.backbone_lr_scale", self.backbone_lr_scale, low=0, high=1)
-        require_range("recipe.stage_lr_scale", self.stage_lr_scale, low=0, high=1)
-        require_range("recipe.all_stages_by", self.all_stages_by, low=0, high=1)
-        for size in self.sizes:
-            require_range("recipe.sizes", size, low=32, high=2048)
-        require_range("recipe.ema_decay", self.ema_decay, low=0, high=0.99999)
-        require_range("recipe.gradient_clip", self.gradient_clip, low=0)
-        require_range("recipe.views", self.views, low=0, high=1000)
-        if self.l2 is not None:
-            require_range("recipe.l2", self.l2, low=1e-9, high=1e9)
-        require_choice("recipe.engine", self.engine, ENGINES)
+        check_settings(self, "recipe")
 
     def problems(self) -> list[str]:
         """List the keys that are set and that this recipe does not read."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from crack_lightning.config.nodes.augmentation import AugmentationConfig
@@ -13,7 +13,8 @@ from crack_lightning.config.nodes.optimizer import OptimizerConfig, SchedulerCon
 from crack_lightning.config.nodes.recipe import RecipeConfig
 from crack_lightning.config.nodes.sweep import SweepConfig
 from crack_lightning.config.nodes.trainer import TrainerConfig, default_epochs
-from crack_lightning.config.validators import require_seed, unused_keys
+from crack_lightning.config.settings import check_settings, node, seed_setting, setting
+from crack_lightning.config.validators import unused_keys
 from crack_lightning.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -30,36 +31,27 @@ _TENSORBOARD = (
 
 @dataclass
 class TrainConfig:
-    """``train``: fit, test the best checkpoint, report.
+    """``train``: fit, test the best checkpoint, report."""
 
-    Attributes:
-        seed: Weights, order and augmentation.
-        outputs: Folder of all runs.
-        resume: A run's folder to go on with instead of making a new one.
-        progress: Show progress bars.
-        plugins: The user's own modules, imported before anything is built.
-        sweep: What ``-m`` does with its jobs; a run without it reads none of it.
-    """
-
-    seed: int = 0
-    outputs: str = "outputs"
-    resume: str | None = None
-    progress: bool = True
-    plugins: list[str] = field(default_factory=list)
-    data: DataConfig = field(default_factory=DataConfig)
-    augmentation: AugmentationConfig = field(default_factory=AugmentationConfig)
-    model: ModelConfig = field(default_factory=ModelConfig)
-    recipe: RecipeConfig = field(default_factory=RecipeConfig)
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
-    trainer: TrainerConfig = field(default_factory=TrainerConfig)
-    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
-    sweep: SweepConfig = field(default_factory=SweepConfig)
-    callbacks: dict[str, Any] = field(default_factory=dict)
-    logger: dict[str, Any] = field(default_factory=dict)
+    seed: int = seed_setting("Seed of weights, order and augmentation.")
+    outputs: str = setting("outputs", "Folder of all runs.")
+    resume: str | None = setting(None, "A run's folder to go on with instead of making a new one.")
+    progress: bool = setting(True, "Show progress bars.")
+    plugins: list[str] = setting([], "Modules of your own, imported before anything is built.")
+    data: DataConfig = node(DataConfig)
+    augmentation: AugmentationConfig = node(AugmentationConfig)
+    model: ModelConfig = node(ModelConfig)
+    recipe: RecipeConfig = node(RecipeConfig)
+    optimizer: OptimizerConfig = node(OptimizerConfig)
+    scheduler: SchedulerConfig = node(SchedulerConfig)
+    trainer: TrainerConfig = node(TrainerConfig)
+    evaluation: EvaluationConfig = node(EvaluationConfig)
+    sweep: SweepConfig = node(SweepConfig)
+    callbacks: dict[str, Any] = setting({}, "Lightning callbacks by name: `_target_` and its arguments.")
+    logger: dict[str, Any] = setting({}, "Lightning loggers by name: `_target_` and its arguments.")
 
     def __post_init__(self) -> None:
-        require_seed("seed", self.seed)
+        check_settings(self)
 
     @property
     def learning_rate(self) -> float:

@@ -4,56 +4,65 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crack_lightning.config.validators import require_choice, require_range
+from crack_lightning.config.settings import check_settings, setting
 
 PRECISIONS = ("auto", "32", "bf16", "16")
 
 
 @dataclass
 class TrainerConfig:
-    """Device, precision, threads, epochs and checkpoints of a run.
+    """Device, precision, threads, epochs and checkpoints of a run."""
 
-    Attributes:
-        accelerator: ``auto``, ``cpu`` or ``gpu``.
-        precision: ``auto``, ``32``, ``bf16`` or ``16``; ``auto`` is 32 bits on a CPU and bf16 on a GPU.
-            ``16`` needs a GPU; ``bf16`` is many times slower than 32 on a CPU without instructions for it.
-        threads: Compute threads on the CPU, of all devices together; ``None`` for every core. The weights
-            depend on it.
-        devices: Number of GPUs, or of processes on the CPU, that share every batch; ``None`` for every GPU.
-        sync_batchnorm: Synchronise BatchNorm statistics across GPUs.
-        compile: Use ``torch.compile`` in training and validation. It takes about a minute and a C++ compiler,
-            and does not speed up a CPU.
-        max_epochs: Number of epochs; ``None`` for as many as see 17,000 tiles, at least 3 and one for each of
-            ``recipe.sizes``. With ``recipe=probe`` the largest number of L-BFGS iterations; ``None`` for 200.
-        max_train_batches: Largest number of batches an epoch; ``None`` for all.
-        max_val_batches: Largest number of validation batches; ``None`` for all.
-        monitor: Validation metric that selects the best checkpoint.
-        checkpoint_every: Seconds between two checkpoints, the most work that a crash can lose.
-        log_every: Steps between two points of the training curves.
-    """
-
-    accelerator: str = "auto"
-    precision: str = "auto"
-    threads: int | None = None
-    devices: int | None = 1
-    sync_batchnorm: bool = False
-    compile: bool = False
-    max_epochs: int | None = None
-    max_train_batches: int | None = None
-    max_val_batches: int | None = None
-    monitor: str = "val/loss"
-    checkpoint_every: float = 120.0
-    log_every: int = 10
+    accelerator: str = setting(
+        "auto", "Device; `auto` is a GPU where there is one.", choices=("auto", "cpu", "gpu")
+    )
+    precision: str = setting(
+        "auto",
+        "Floating-point precision; `auto` is 32 bits on a CPU and bf16 on a GPU. `16` needs a GPU; `bf16` is "
+        "many times slower than 32 on a CPU without instructions for it.",
+        choices=PRECISIONS,
+    )
+    threads: int | None = setting(
+        None,
+        "Compute threads on the CPU, of all devices together; `null` for every core. The weights depend on "
+        "it.",
+        low=1,
+    )
+    devices: int | None = setting(
+        1,
+        "Number of GPUs, or of processes on the CPU, that share every batch; `null` for every GPU.",
+        low=1,
+    )
+    sync_batchnorm: bool = setting(False, "Synchronise BatchNorm statistics across GPUs.")
+    compile: bool = setting(
+        False,
+        "Use `torch.compile` in training and validation. It takes about a minute and a C++ compiler, and "
+        "does not speed up a CPU.",
+    )
+    max_epochs: int | None = setting(
+        None,
+        "Number of epochs; `null` for as many as see 17,000 tiles, at least 3 and one for each of "
+        "`recipe.sizes`. With `recipe=probe` the largest number of L-BFGS iterations; `null` for 200.",
+        low=1,
+    )
+    max_train_batches: int | None = setting(
+        None, "Largest number of batches an epoch; `null` for all.", low=1
+    )
+    max_val_batches: int | None = setting(
+        None, "Largest number of validation batches; `null` for all.", low=1
+    )
+    monitor: str = setting(
+        "val/loss",
+        "Validation metric that selects the best checkpoint.",
+        choices=("val/loss", "val/accuracy"),
+    )
+    checkpoint_every: float = setting(
+        120.0, "Seconds between two checkpoints, the most work that a crash can lose.", low=0
+    )
+    log_every: int = setting(10, "Steps between two points of the training curves.", low=1)
 
     def __post_init__(self) -> None:
-        require_choice("trainer.accelerator", self.accelerator, ("auto", "cpu", "gpu"))
-        require_choice("trainer.precision", self.precision, PRECISIONS)
-        for key in ("threads", "devices", "max_epochs", "max_train_batches", "max_val_batches"):
-            if (value := getattr(self, key)) is not None:
-                require_range(f"trainer.{key}", value, low=1)
-        require_range("trainer.checkpoint_every", self.checkpoint_every, low=0)
-        require_range("trainer.log_every", self.log_every, low=1)
-        require_choice("trainer.monitor", self.monitor, ("val/loss", "val/accuracy"))
+        check_settings(self, "trainer")
 
     def problems(self) -> list[str]:
         """List settings that contradict each other."""

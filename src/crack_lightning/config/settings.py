@@ -1,0 +1,147 @@
+"""Settings: each field's meaning and permitted values in its metadata, and the one check that reads them."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import MISSING as NO_DEFAULT, dataclass, field, fields
+from inspect import getdoc
+from typing import TYPE_CHECKING, Any
+
+from crack_lightning.config.validators import require_choice, require_pair, require_range, unused_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from dataclasses import Field
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a field means and which values it takes; range and choices of a list hold for each item.
+
+    Attributes:
+        meaning: Sentences for ``--help`` and the configuration reference; keys and values in backticks.
+        low: Smallest number; ``None`` for no range.
+        high: Largest number; ``None`` for no upper limit.
+        exclusive: Whether the limits themselves are outside.
+        pair: Whether the value is a list ``[low, high]`` of two ascending numbers.
+        choices: Permitted words; empty for any.
+        values: Permitted values in words, where they are more than a range or a choice.
+        unread: Keys below a node that the command does not read; a node itself stands for all of its keys.
+    """
+
+    meaning: str
+    low: float | None = None
+    high: float | None = None
+    exclusive: bool = False
+    pair: bool = False
+    choices: tuple[str, ...] = ()
+    values: str = ""
+    unread: tuple[str, ...] = ()
+
+    def check(self, key: str, value: Any) -> None:
+        """Refuse a value outside the range or the choices; ``None`` passes, as the field's type allows it.
+
+        Raises:
+            ConfigError: With the key, the permitted values and the value.
+        """
+        if value is None:
+            return
+        items = value if isinstance(value, list) else [value]
+        if self.pair:
+            assert self.low is not None, key
+            assert self.high is not None, key
+            require_pair(key, value, low=self.low, high=self.high)
+        elif self.choices:
+            for item in items or [""]:
+                require_choice(key, item, self.choices)
+        elif self.low is not None:
+            for item in items:
+                require_range(key, item, low=self.low, high=self.high, exclusive=self.exclusive)
+
+
+def setting(
+    default: Any,
+    meaning: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    exclusive: bool = False,
+    pair: bool = False,
+    choices: Collection[str] = (),
+    values: str = "",
+) -> Any:
+    """Return a dataclass field with its meaning and permitted values, as in :class:`Setting`.
+
+    >>> @dataclass
+    ... class Example:
+    ...     rate: float = setting(0.1, "Learning rate.", low=0, high=1)
+    >>> settings_of(Example)["rate"].meaning
+    'Learning rate.'
+    """
+    held = Setting(meaning, low, high, exclusive, pair, tuple(choices), values)
+    if isinstance(default, list | dict):
+        return field(default_factory=lambda: deepcopy(default), metadata={"setting": held})
+    return field(default=default, metadata={"setting": held})
+
+
+def seed_setting(meaning: str) -> Any:
+    """Return a field for a seed: the 32 bits that numpy's and torch's generators both take."""
+    return setting(0, meaning, low=0, high=2**32 - 1)
+
+
+def node(schema: type[Any], meaning: str = "", *, unread: Sequence[str] = ()) -> Any:
+    """Return a dataclass field that holds the settings of another dataclass.
+
+    Args:
+        schema: The dataclass.
+        meaning: What the node is for; the first line of the class's docstring by default.
+        unread: Keys below it that the command does not read, as ``sampler`` or ``split.seed``.
+    """
+    held = Setting(meaning or str(getdoc(schema)).partition("\n")[0], unread=tuple(unread))
+    return field(default_factory=schema, metadata={"setting": held})
+
+
+def all_but(schema: type[Any], *read: str, prefix: str = "") -> tuple[str, ...]:
+    """Return the keys of a dataclass without those in ``read``, each after ``prefix``."""
+    return tuple(prefix + item.name for item in fields(schema) if item.name not in read)
+
+
+def setting_of(item: Field[Any]) -> Setting | None:
+    """Return the setting of a field, ``None`` where it has none."""
+    found = item.metadata.get("setting")
+    return found if isinstance(found, Setting) else None
+
+
+def settings_of(schema: type[Any]) -> dict[str, Setting]:
+    """Return the settings of a dataclass by the names of its fields."""
+    return {item.name: found for item in fields(schema) if (found := setting_of(item)) is not None}
+
+
+def default_of(item: Field[Any]) -> Any:
+    """Return a field's default."""
+    return item.default if item.default_factory is NO_DEFAULT else item.default_factory()
+
+
+def check_settings(config: Any, prefix: str = "") -> None:
+    """Check every field of a dataclass against its setting.
+
+    Args:
+        config: An instance of the dataclass.
+        prefix: Its full key, such as ``recipe.loss``; empty for a command's own.
+
+    Raises:
+        ConfigError: For the first value outside its range or choices.
+    """
+    for name, held in settings_of(type(config)).items():
+        held.check(f"{prefix}.{name}" if prefix else name, getattr(config, name))
+
+
+def unread_problems(config: Any, *, by: str) -> Iterator[str]:
+    """Yield a problem for each key that differs from its default although the command does not read it.
+
+    Args:
+        config: An instance of the command's dataclass.
+        by: The command.
+    """
+    for name, held in settings_of(type(config)).items():
+        yield from unused_keys(getattr(config, name), name, held.unread, by=by)
