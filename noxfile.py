@@ -56,17 +56,8 @@ def types(session: nox.Session) -> None:
 
 @nox.session(requires=["environment"], venv_backend="none", default=False)
 def bench(session: nox.Session) -> None:
-    """Measure the training loop, the feature pass and the whole job as ratios, then what their parts cost."""
+    """Measure speed, scale and memory, or some of the parts: ``-- loop features reading job scale``."""
     _python(session, "benchmarks/bench.py", *session.posargs)
-    _python(session, "benchmarks/reading.py")
-
-
-@nox.session(name="bench-keras", requires=["environment"], default=False)
-def bench_keras(session: nox.Session) -> None:
-    """Measure our whole job against plain Keras scripts, in an environment with TensorFlow alone."""
-    session.install("tensorflow-cpu", "--constraint", "benchmarks/keras-constraints.txt")
-    python = str(Path(session.bin) / "python")
-    _python(session, "benchmarks/rows.py", "speed", "--rows", "c", env={"KERAS_PYTHON": python})
 
 
 @nox.session(requires=["environment"], venv_backend="none", default=False)
@@ -80,9 +71,8 @@ def simulations(session: nox.Session) -> None:
 
 @nox.session(requires=["environment"], venv_backend="none", default=False)
 def real(session: nox.Session) -> None:
-    """Run what needs the real images beside the project: its tests, then the acceptance rows."""
-    _python(session, "-m", "pytest", "-m", "real_data")
-    _python(session, "benchmarks/rows.py", "foundation", *session.posargs)
+    """Run the tests that need the real images beside the project."""
+    _python(session, "-m", "pytest", "-m", "real_data", *session.posargs)
 
 
 @nox.session(requires=["environment"], default=False)
@@ -100,7 +90,7 @@ def pages(session: nox.Session) -> None:
     network = ["model=mobilenetv3_small", "model.image_size=48"]
     _python(session, "-m", "crack_lightning.train", *grid, *network, *drawn)
     _python(session, "-m", "crack_lightning.audit", *drawn)
-    session.run("python", "benchmarks/pages.py", outputs)
+    session.run("python", "tests/end_to_end/pages.py", outputs)
 
 
 @nox.session(requires=["environment"], venv_backend="none", default=False)
@@ -112,13 +102,13 @@ def slurm(session: nox.Session) -> None:
     if SYSTEM_PACKAGES not in session.posargs:
         session.skip(f"it installs Debian's SLURM and munge; say -- {SYSTEM_PACKAGES}")
     _install_system_packages(session, "slurmctld", "slurmd", "slurm-client", "munge")
-    _python(session, "benchmarks/clusters.py", "slurm")
+    _python(session, "tests/end_to_end/clusters.py", "slurm")
 
 
 @nox.session(requires=["environment"], venv_backend="none", default=False)
 def ray(session: nox.Session) -> None:
     """Sweep on a Ray of this machine's own, one job killed, then resumed."""
-    _python(session, "benchmarks/clusters.py", "ray")
+    _python(session, "tests/end_to_end/clusters.py", "ray")
 
 
 @nox.session(name="tests-all", python=nox.project.python_versions(PYPROJECT), default=False)

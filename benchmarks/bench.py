@@ -1,9 +1,9 @@
-"""One table of ratios: the training loop, the feature pass and the whole job on METU's tiles.
+"""Speed, scale and memory on METU's tiles: ``python benchmarks/bench.py [loop features reading job scale]``.
 
-    python benchmarks/bench.py [--data ../shared/data/metu] [--turns 5]
+    python benchmarks/bench.py loop job --data ../shared/data --turns 5
 
-What is compared takes turns, so that a slow spell of the machine falls on both. Writes ``results/bench.json``
-and ``results/bench.md`` beside this file. With a GPU the loop runs there, and two pairs at 224 px are added.
+Each part writes ``results/<part>.md`` beside this file, with the machine. What is compared takes turns, so
+that a slow spell of the machine falls on both. With a GPU the training loop runs there.
 """
 
 from __future__ import annotations
@@ -12,78 +12,38 @@ import argparse
 import tempfile
 from pathlib import Path
 
-import loop_ratios
-import torch
-from feature_pass import feature_ratios
-from speed import SpeedRows
-from turns import HEADING, Ratio, write_results
+import features
+import job
+import loop
+import reading
+import scale
+from commands import Commands
+from turns import write_results
 
-ROOT = Path(__file__).parents[1]
+PARTS = {
+    "loop": loop.measure,
+    "features": features.measure,
+    "reading": reading.measure,
+    "job": job.measure,
+    "scale": scale.measure,
+}
+DATA = Path(__file__).parents[2] / "shared" / "data"
 
 
 def main() -> None:
-    asked = _arguments()
-    with tempfile.TemporaryDirectory() as scratch:
-        rows = SpeedRows(asked.data.resolve(), Path(scratch))
-        measured = {
-            group: loop_ratios.measure(
-                variants,
-                rows.metu,
-                turns=asked.turns,
-                options={"steps": asked.steps},
-                environment=rows.environment,
-            )
-            for group, variants in loop_ratios.GROUPS.items()
-        }
-        ratios = [*loop_ratios.table(measured), *feature_ratios(rows.metu, turns=asked.turns)]
-        if torch.cuda.is_available():
-            ratios += _on_gpu(rows, turns=asked.turns)
-        job = {"cold": rows.a(), "features cached": rows.b()}
-    text = "\n".join(
-        [
-            HEADING,
-            *(ratio.as_row() for ratio in ratios),
-            "",
-            f"Hand-written loop: {loop_ratios.by_hand(measured['by_hand'])}.",
-            "",
-            f"A step of ours: {loop_ratios.split_step(measured['tensors'])}.",
-            "",
-            *(f"Whole job, {name}: {told}.  " for name, told in job.items()),
-        ]
-    )
-    record = {
-        "asked": {"turns": asked.turns, "steps": asked.steps},
-        "loops": measured,
-        "ratios": [{**vars(ratio), "median": ratio.median, "each": ratio.each} for ratio in ratios],
-        "job": job,
-    }
-    write_results("bench", record, text)
-
-
-def _on_gpu(rows: SpeedRows, *, turns: int) -> list[Ratio]:
-    """Measure training at 224 px against tensors in the GPU's memory, and compiled against not."""
-    options = {"size": 224, "batch": 64, "steps": 20}
-    variants = (*loop_ratios.TENSORS, "compiled")
-    measured = loop_ratios.measure(
-        variants, rows.metu, turns=turns, options=options, environment=rows.environment
-    )
-    tiles = loop_ratios.ratio(measured, *loop_ratios.TENSORS)
-    compiled = loop_ratios.ratio(measured, "compiled", "ours")
-    return [
-        Ratio("tiles, 224 px, GPU", "tensors in GPU memory", tiles.rates, tiles.over_rates),
-        Ratio("compiled, 224 px, GPU", "ours", compiled.rates, compiled.over_rates),
-    ]
-
-
-def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="has metu/")
-    parser.add_argument("--turns", type=int, default=5, help="of everything that is compared")
-    parser.add_argument("--steps", type=int, default=10, help="training steps a turn")
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; all by default")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder that holds metu/ and uav75/")
+    parser.add_argument("--turns", type=int, default=5, help="measurements of everything that is compared")
     asked = parser.parse_args()
+    if unknown := set(asked.parts) - set(PARTS):
+        parser.error(f"parts: expected some of {', '.join(PARTS)}, got {', '.join(sorted(unknown))}")
     if not (asked.data / "metu").is_dir():
         parser.error(f"--data: there is no folder '{asked.data / 'metu'}'")
-    return asked
+    for name in asked.parts or PARTS:
+        with tempfile.TemporaryDirectory() as scratch:
+            commands = Commands(asked.data.resolve(), Path(scratch))
+            write_results(name, PARTS[name](commands, turns=asked.turns))
 
 
 if __name__ == "__main__":

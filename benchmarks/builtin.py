@@ -1,11 +1,9 @@
 """Write the head that comes with the package: ``python benchmarks/builtin.py best.ckpt``.
 
 The run that leaves this checkpoint is in ``src/crack_lightning/builtin/README.md``. With ``--keep-head`` the
-weights and settings of the file that is there stay, and the checkpoint gives only the scale of its training
-tiles and the limit beyond which tiles are foreign; both come from tiles and image statistics alone.
+weights and settings of the present file stay, and the checkpoint gives only the scale of its training tiles
+and the OOD limit; both come from tiles and image statistics alone.
 """
-
-from __future__ import annotations
 
 import argparse
 from pathlib import Path
@@ -15,22 +13,16 @@ from crack_lightning.model.backends.inference_model import InferenceModel, Infer
 from crack_lightning.model.weights.builtin import BUILTIN_FILE, load_builtin, write_head
 from crack_lightning.model.weights.checkpoints import load_classifier
 
-
-def main() -> None:
-    """Export the head of a checkpoint."""
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--keep-head", action="store_true", help="renew the scale and the limit alone")
     asked = parser.parse_args()
-    classifier: InferenceParts = load_classifier(asked.checkpoint)
+    model: InferenceParts = load_classifier(asked.checkpoint)
     if asked.keep_head:
         shipped = load_builtin(InferenceModel)
-        shipped.novelty = classifier.novelty
-        shipped.hparams["train_scale"] = classifier.hparams["train_scale"]
-        classifier = shipped
-    write_head(classifier, BUILTIN_FILE, reach_px=measured_reach(classifier))
+        shipped.novelty = model.novelty
+        shipped.hparams["train_scale"] = model.hparams["train_scale"]
+        model = shipped
+    write_head(model, BUILTIN_FILE, reach_px=measured_reach(model))
     print(f"{BUILTIN_FILE}: {BUILTIN_FILE.stat().st_size:,} bytes")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,18 +1,18 @@
-"""Commands as a user types them, each in a process of its own, and what they leave behind."""
+"""Commands as a user types them, each in a process of its own, with their time and their memory."""
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from datetime import datetime
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -23,18 +23,22 @@ class Done:
     Attributes:
         folder: The folder that it made.
         seconds: How long it took.
-        cpu_s: Seconds of all cores, user and system, of it and its children.
         mib: Largest resident memory of a process of its tree.
     """
 
     folder: Path
     seconds: float
-    cpu_s: float
     mib: float
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The run's report."""
+        contents: dict[str, Any] = json.loads((self.folder / "report" / "report.json").read_text("utf-8"))
+        return contents
 
 
 class Commands:
-    """Runs commands with a cache of their own, on the folder of real images.
+    """Runs commands with a cache of their own.
 
     Args:
         data: The folder with ``metu`` and ``uav75``.
@@ -42,66 +46,31 @@ class Commands:
     """
 
     def __init__(self, data: Path, scratch: Path) -> None:
-        self.metu, self.uav75, self.scratch = data / "metu", data / "uav75", scratch
-        self.environment = os.environ | {"CRACK_LIGHTNING_CACHE": str(scratch / "cache")}
-
-    def run(self, row: str, command: str, *arguments: str) -> tuple[Path, float]:
-        """Run a command; return its only new folder and the seconds it took."""
-        done = self.measured(row, command, *arguments)
-        return done.folder, done.seconds
-
-    def metu_run(self, row: str, *arguments: str) -> tuple[Path, float]:
-        """Train on the METU tiles."""
-        return self.run(row, "train", *arguments, *self.on_metu)
+        self.metu, self.uav75 = data / "metu", data / "uav75"
+        self.scratch, self.cache = scratch, scratch / "cache"
+        self.on_metu = ("data=metu", f"data.root={self.metu}")
 
     @property
-    def on_metu(self) -> tuple[str, str]:
-        return "data=metu", f"data.root={self.metu}"
+    def environment(self) -> dict[str, str]:
+        """The variables of the commands' processes."""
+        return os.environ | {"CRACK_LIGHTNING_CACHE": str(self.cache)}
 
-    def measured(
-        self, row: str, command: str, *arguments: str, environment: dict[str, str] | None = None
-    ) -> Done:
+    def run(self, command: str, *arguments: str) -> Done:
         """Run a command and measure it."""
-        outputs = self.scratch / row
+        outputs = self.scratch / "outputs"
         line = [sys.executable, "-m", f"crack_lightning.{command}", *arguments, f"outputs={outputs}"]
         began = time.perf_counter()
-        process = subprocess.Popen([*line, "progress=false"], env=self.environment | (environment or {}))
+        process = subprocess.Popen([*line, "progress=false"], env=self.environment)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             raise subprocess.CalledProcessError(process.returncode, line)
-        return Done(
-            folder=max(outputs.glob("*/*"), key=lambda folder: folder.stat().st_mtime),
-            seconds=seconds,
-            cpu_s=usage.ru_utime + usage.ru_stime,
-            mib=usage.ru_maxrss / 1024,
-        )
+        made = [path.parent for path in outputs.rglob("config.yaml") if ".hydra" not in path.parts]
+        newest = max(made, key=lambda folder: folder.stat().st_mtime, default=outputs)
+        return Done(folder=newest, seconds=seconds, mib=usage.ru_maxrss / 1024)
 
 
-def seconds_of(line: str) -> float:
-    """Return when a line was logged, seconds."""
-    return datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f").astimezone().timestamp()
-
-
-def report(folder: Path) -> dict[str, Any]:
-    """Return a run's report."""
-    contents: dict[str, Any] = json.loads((folder / "report" / "report.json").read_text(encoding="utf-8"))
-    return contents
-
-
-def metrics(folder: Path) -> dict[str, Any]:
-    """Return the test figures of a run."""
-    contents = report(folder)
-    return {**contents["metrics"], "auroc": contents["classes"]["crack"]["auroc"]}
-
-
-def accuracy(folder: Path) -> float:
-    """Return the test accuracy of a run."""
-    return float(metrics(folder)["accuracy"])
-
-
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """Read a CSV file."""
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+def median_of(runs: Sequence[Done]) -> str:
+    """Say the median time and the largest memory of runs of one command."""
+    return f"{median(run.seconds for run in runs):.1f} s, {max(run.mib for run in runs):,.0f} MiB"

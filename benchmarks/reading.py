@@ -1,26 +1,15 @@
-"""What reading, drawing and augmenting tiles cost, as ratios within one run.
-
-    python benchmarks/reading.py [--tiles 256] [--repeats 5] [--size 160]
-
-Every part is timed in turn and the turns are repeated, so that a slow spell of the machine falls on all
-parts; the figures are medians. Drawing in two processes includes their start. Writes
-``results/reading.json`` and ``results/reading.md`` beside this file.
-"""
+"""Reading, drawing and augmenting tiles on one compute thread."""
 
 from __future__ import annotations
 
-import argparse
-import statistics
-import tempfile
-import time
-from dataclasses import dataclass
+from functools import partial
 from itertools import count
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from statistics import median
+from typing import TYPE_CHECKING
 
 import torch
 from omegaconf import OmegaConf
-from turns import in_turns, write_results
+from turns import in_turns, rate_of
 
 from crack_lightning.config import conf_dir
 from crack_lightning.data.io.loading import read_batch
@@ -28,80 +17,53 @@ from crack_lightning.data.sources import synthetic
 from crack_lightning.data.transforms.augmentation import Augmentation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
+    from commands import Commands
     from torch import Tensor
 
-BATCH = 32
+TILES, BATCH, SIZE, TILE_PX = 256, 32, 160, 227
+RESIZED, DRAWN, PLAIN = f"decode, resize to {SIZE} px", "draw, in this process", "augmentation=none"
 
 
-@dataclass(frozen=True)
-class Part:
-    """Something that handles all tiles once."""
-
-    name: str
-    compared_with: str
-    work: Callable[[], object]
-
-
-def main() -> None:
-    asked = _arguments()
+def measure(commands: Commands, *, turns: int) -> str:
+    """Measure every part in turn; the rates are medians."""
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        parts = _parts(Path(folder), tiles=asked.tiles, size=asked.size)
-        seconds = in_turns({part.name: _seconds(part.work) for part in parts}, turns=asked.repeats)
-    rates = {name: asked.tiles / statistics.median(times) for name, times in seconds.items()}
-    record = {
-        "asked": vars(asked),
-        "tiles_per_second": rates,
-        "compared_with": {part.name: part.compared_with for part in parts},
-        "seconds": seconds,
-    }
-    write_results("reading", record, as_markdown(record))
+    try:
+        parts = {name: rate_of(work, TILES) for name, work in tile_work(commands.scratch).items()}
+        rates = {name: median(found) for name, found in in_turns(parts, turns=turns).items()}
+    finally:
+        torch.set_num_threads(threads)
+    about = f"{TILES} tiles, batches of {BATCH}; drawing in two processes includes their start."
+    lines = [about, "", "| part | tiles/s | ratio | to |", "|---|---|---|---|"]
+    for name, rate in rates.items():
+        other = PLAIN if name.startswith("augmentation") else DRAWN if name.startswith("draw") else RESIZED
+        lines.append(f"| {name} | {rate:,.0f} | {rate / rates[other]:.2f} | {other} |")
+    return "\n".join(lines)
 
 
-def _seconds(work: Callable[[], object]) -> Callable[[], float]:
-    def measured() -> float:
-        began = time.perf_counter()
-        work()
-        return time.perf_counter() - began
-
-    return measured
-
-
-def as_markdown(record: Mapping[str, Any]) -> str:
-    rates, compared = record["tiles_per_second"], record["compared_with"]
-    lines = ["| part | tiles/s | ratio | to |", "|---|---|---|---|"]
-    lines += [
-        f"| {name} | {rate:,.0f} | {rate / rates[compared[name]]:.2f} | {compared[name]} |"
-        for name, rate in rates.items()
-    ]
-    asked = ", ".join(f"{key} {value}" for key, value in record["asked"].items())
-    return "\n".join([f"One compute thread; {asked}.", "", *lines])
-
-
-def _parts(folder: Path, *, tiles: int, size: int) -> list[Part]:
-    table = synthetic.load(seed=0, num_tiles=tiles, cache=folder / "first")
+def tile_work(folder: Path) -> dict[str, Callable[[], object]]:
+    """Return what handles all tiles once, by name."""
+    table = synthetic.load(seed=0, num_tiles=TILES, cache=folder / "first")
     paths = [table.root / path for path in table.path.tolist()]
-    images = read_batch(paths, size=size)
-    index = torch.arange(tiles)
-    fresh = count()
+    images, fresh = read_batch(paths, size=SIZE), count()
 
     def draw(num_workers: int) -> None:
         cache = folder / f"again_{next(fresh)}"
-        synthetic.load(seed=0, num_tiles=tiles, num_workers=num_workers, cache=cache)
+        synthetic.load(seed=0, num_tiles=TILES, num_workers=num_workers, cache=cache)
 
-    resized, drawn = f"decode, resize to {size} px", "draw, in this process"
-    augmented = "augmentation=none"
-    options = {f"augmentation={path.stem}": path for path in sorted(conf_dir().glob("augmentation/*.yaml"))}
-    assert augmented in options, "what the other options are compared with"
-    return [
-        Part("decode", resized, lambda: read_in_batches(paths, size=227)),
-        Part(resized, resized, lambda: read_in_batches(paths, size=size)),
-        Part(drawn, drawn, lambda: draw(0)),
-        Part("draw, two processes", drawn, lambda: draw(2)),
-        *(Part(name, augmented, _augmenting(path, images, index)) for name, path in options.items()),
-    ]
+    work: dict[str, Callable[[], object]] = {
+        "decode": partial(read_in_batches, paths, size=TILE_PX),
+        RESIZED: partial(read_in_batches, paths, size=SIZE),
+        DRAWN: partial(draw, 0),
+        "draw, two processes": partial(draw, 2),
+    }
+    for option in sorted(conf_dir().glob("augmentation/*.yaml")):
+        augmentation = Augmentation(**{str(key): value for key, value in OmegaConf.load(option).items()})
+        work[f"augmentation={option.stem}"] = partial(augment_in_batches, augmentation, images)
+    return work
 
 
 def read_in_batches(paths: Sequence[Path], *, size: int) -> None:
@@ -109,24 +71,8 @@ def read_in_batches(paths: Sequence[Path], *, size: int) -> None:
         read_batch(paths[start : start + BATCH], size=size)
 
 
-def _augmenting(option: Path, images: Tensor, index: Tensor) -> Callable[[], None]:
-    augmentation = Augmentation(**{str(key): value for key, value in OmegaConf.load(option).items()})
-
-    def augment() -> None:
-        for start in range(0, len(images), BATCH):
-            batch = slice(start, start + BATCH)
-            augmentation(images[batch], index[batch], seed=0, epoch=0)
-
-    return augment
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Time reading, drawing and augmenting tiles.")
-    parser.add_argument("--tiles", type=int, default=256, help="tiles a part handles")
-    parser.add_argument("--repeats", type=int, default=5, help="turns; the median counts")
-    parser.add_argument("--size", type=int, default=160, help="side that the models see, pixels")
-    return parser.parse_args()
-
-
-if __name__ == "__main__":
-    main()
+def augment_in_batches(augmentation: Augmentation, images: Tensor) -> None:
+    index = torch.arange(len(images))
+    for start in range(0, len(images), BATCH):
+        batch = slice(start, start + BATCH)
+        augmentation(images[batch], index[batch], seed=0, epoch=0)

@@ -1,11 +1,9 @@
-"""Callbacks that look at training steps from outside: what one consists of, when the first is done."""
+"""A callback that splits the time of training steps into their parts."""
 
 from __future__ import annotations
 
-import os
 import time
 from functools import wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -68,13 +66,3 @@ class StepParts(Callback):
         self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self._until_now("rest")
-
-
-class FirstStep(Callback):
-    """Writes the time of the first step's end into the file that ``FIRST_STEP`` names."""
-
-    def on_train_batch_end(
-        self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        if trainer.global_step == 1:
-            Path(os.environ["FIRST_STEP"]).write_text(str(time.time()), encoding="utf-8")

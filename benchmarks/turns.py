@@ -1,4 +1,4 @@
-"""Measurements that take turns: a slow spell of the machine falls on everything that is compared."""
+"""Measurements that take turns, so that a slow spell of the machine falls on everything that is compared."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("crack-lightning", "torch", "pytorch-lightning", "timm", "opencv-python-headless", "numpy")
+HEADING = "| what | over | per second | per second | median ratio (range) |\n|---|---|---:|---:|---|"
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Ratio:
     Attributes:
         what: What was measured.
         over: What it is compared with.
-        rates: Tiles (or whatever is counted) a second, in the order of the turns.
+        rates: Tiles, or whatever is counted, a second, in the order of the turns.
         over_rates: The other's, likewise.
     """
 
@@ -43,27 +45,25 @@ class Ratio:
     over_rates: Sequence[float]
 
     @property
-    def each(self) -> list[float]:
-        """The ratio of each turn."""
-        return [rate / other for rate, other in zip(self.rates, self.over_rates, strict=True)]
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.each)
-
-    @property
-    def told(self) -> str:
-        """The median ratio and the lowest and the highest one, as text."""
-        return f"{self.median:.3f} ({min(self.each):.3f} to {max(self.each):.3f})"
+    def text(self) -> str:
+        """The median ratio, with the lowest and the highest one."""
+        each = [rate / other for rate, other in zip(self.rates, self.over_rates, strict=True)]
+        return f"{statistics.median(each):.3f} ({min(each):.3f} to {max(each):.3f})"
 
     def as_row(self) -> str:
         rates = f"{statistics.median(self.rates):,.1f} | {statistics.median(self.over_rates):,.1f}"
-        return f"| {self.what} | {self.over} | {rates} | {self.told} |"
+        return f"| {self.what} | {self.over} | {rates} | {self.text} |"
 
 
-HEADING = (
-    "| what | over | per second | per second | median ratio (lowest to highest) |\n|---|---|---:|---:|---|"
-)
+def rate_of(work: Callable[[], object], amount: float) -> Callable[[], float]:
+    """Return a function that does the work once and returns the amount per second."""
+
+    def measured() -> float:
+        began = time.perf_counter()
+        work()
+        return amount / (time.perf_counter() - began)
+
+    return measured
 
 
 def in_turns(work: Mapping[str, Callable[[], T]], *, turns: int) -> dict[str, list[T]]:
@@ -78,7 +78,7 @@ def in_turns(work: Mapping[str, Callable[[], T]], *, turns: int) -> dict[str, li
 
 
 def processes_in_turns(
-    lines: Mapping[str, Sequence[str]], *, turns: int, environment: Mapping[str, str] | None = None
+    lines: Mapping[str, Sequence[str]], *, turns: int, environment: Mapping[str, str]
 ) -> dict[str, list[dict[str, Any]]]:
     """Let processes measure in turn; all are started first, and one that waits computes nothing.
 
@@ -86,26 +86,18 @@ def processes_in_turns(
         lines: Command lines by name. Each process writes ``{}`` when it is ready, and for each line that it
             reads then measures once and writes a line of JSON.
         turns: Measurements of each, after one that warms up.
-        environment: Of all of them; this process's own by default.
+        environment: Of all of them.
 
     Returns:
         What each wrote, turn by turn.
     """
+    piped = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": dict(environment)}
     with ExitStack() as stack:
-        running = {
-            name: stack.enter_context(
-                subprocess.Popen(
-                    list(line),
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                    env=dict(environment or os.environ),
-                )
-            )
-            for name, line in lines.items()
-        }
+        running: dict[str, subprocess.Popen[str]] = {}
+        for name, line in lines.items():
+            running[name] = stack.enter_context(subprocess.Popen(list(line), **piped))  # type: ignore[call-overload]
+            stack.callback(running[name].kill)
         for process in running.values():
-            stack.callback(process.kill)
             _answer(process)
         return in_turns({name: partial(_ask, process) for name, process in running.items()}, turns=turns)
 
@@ -133,20 +125,15 @@ def wait_for_turn(answer: Mapping[str, Any]) -> None:
         sys.exit(0)
 
 
-def machine() -> dict[str, Any]:
-    """Return the machine and the versions."""
-    return {
+def write_results(name: str, text: str) -> None:
+    """Write ``results/<name>.md`` with the machine and the versions, and print the text."""
+    about = {
         **describe_machine(),
         "load": round(os.getloadavg()[0], 1),
         "python": platform.python_version(),
-        **{name: version(name) for name in PACKAGES},
+        **{package: version(package) for package in PACKAGES},
     }
-
-
-def write_results(name: str, record: Mapping[str, Any], text: str) -> None:
-    """Write ``results/<name>.json`` and ``results/<name>.md``, and print the latter."""
     RESULTS.mkdir(exist_ok=True)
-    write_text(RESULTS / f"{name}.json", json.dumps({"machine": machine(), **record}, indent=2) + "\n")
-    about = "; ".join(f"{key} {value}" for key, value in machine().items())
-    write_text(RESULTS / f"{name}.md", f"{text}\n\n{about}\n")
-    print(text)
+    machine = "; ".join(f"{key} {value}" for key, value in about.items())
+    write_text(RESULTS / f"{name}.md", f"{text}\n\n{machine}\n")
+    print(text, flush=True)

@@ -1,6 +1,6 @@
 """One training loop, measured when it is its turn.
 
-    python benchmarks/loops.py ours --data ../shared/data/metu
+    python benchmarks/loop_process.py ours --data ../shared/data/metu
 
 MobileNetV2 from scratch on METU's tiles with ``augmentation=standard``. ``ours`` is the product's Trainer,
 DataModule and classifier; the other variants change what ``VARIANTS`` says. What a variant lacks is as torch,
@@ -31,40 +31,40 @@ if TYPE_CHECKING:
     from crack_lightning.data.table import TileTable
     from crack_lightning.model.classifier import CrackClassifier
 
+SIZE, BATCH, STEPS = 160, 32, 10
+"""Side of the tiles in pixels, tiles in a batch, steps in a turn."""
+
 SETTINGS = {
     "channels_last": "channels_last memory",
     "allocator": "freed pages kept (mallopt)",
     "sleeping": "waiting threads sleep (GOMP_SPINCOUNT)",
     "batches": "a batch of bytes at a time, decoded by OpenCV, augmented as one",
 }
-OVERRIDES = {
-    "reader": ("trainer.threads=1", "data.num_workers=1"),
-    "compiled": ("trainer.compile=true",),
-}
 VARIANTS: Mapping[str, tuple[str, ...]] = {
-    **dict.fromkeys(
-        ("ours", "split", "reader", "compiled", "tensors", "by_hand", "by_hand_in_memory"), tuple(SETTINGS)
-    ),
+    **dict.fromkeys(("ours", "split", "tensors", "by_hand", "by_hand_in_memory"), tuple(SETTINGS)),
     "defaults": (),
     **{f"only_{name}": (name,) for name in SETTINGS},
 }
 
 
 def main() -> None:
-    asked = _arguments()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("variant", choices=list(VARIANTS))
+    parser.add_argument("--data", type=Path, required=True)
+    asked = parser.parse_args()
     settings = VARIANTS[asked.variant]
     if "sleeping" in settings:
         hardware.limit_omp_spin()  # before torch is imported
     kept = hardware.keep_freed_memory if "allocator" in settings else lambda: False
     with patch.object(hardware, "keep_freed_memory", kept), tempfile.TemporaryDirectory() as folder:
-        config = configured(asked, *OVERRIDES.get(asked.variant, ()))
+        config = configured(asked.data)
         if asked.variant.startswith("by_hand"):
-            _by_hand(config, asked)
+            _by_hand(config, in_memory=asked.variant.endswith("in_memory"))
         else:
-            _by_lightning(config, asked, Path(folder))
+            _by_lightning(config, asked.variant, Path(folder))
 
 
-def configured(asked: argparse.Namespace, *more: str) -> TrainConfig:
+def configured(metu: Path) -> TrainConfig:
     """Return the run's configuration, as the command ``train`` makes it."""
     from hydra import compose, initialize_config_dir
 
@@ -72,8 +72,8 @@ def configured(asked: argparse.Namespace, *more: str) -> TrainConfig:
 
     register_schemas()
     given = [
-        *("model=mobilenetv2", f"model.image_size={asked.size}", "augmentation=standard", "progress=false"),
-        *("data=metu", f"data.root={asked.data}", f"data.batch_size={asked.batch}", *more),
+        *("model=mobilenetv2", f"model.image_size={SIZE}", "augmentation=standard", "progress=false"),
+        *("data=metu", f"data.root={metu}", f"data.batch_size={BATCH}"),
         "trainer.checkpoint_every=1e9",  # waiting for a turn is no reason to save
     ]
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
@@ -89,7 +89,7 @@ def _table(config: TrainConfig, folder: Path, *, threads: int) -> TileTable:
     return load_data.split_tiles(table, config.data, kept=folder / "splits.csv")
 
 
-def _by_lightning(config: TrainConfig, asked: argparse.Namespace, folder: Path) -> None:
+def _by_lightning(config: TrainConfig, variant: str, folder: Path) -> None:
     from crack_lightning.experiment import factory
     from crack_lightning.experiment.trainers import build_trainer
     from crack_lightning.training.callbacks import FiniteLoss, StopSignals
@@ -101,9 +101,7 @@ def _by_lightning(config: TrainConfig, asked: argparse.Namespace, folder: Path) 
     config.trainer.max_epochs = config.epochs_for(len(table.rows("train")))
     tiles = factory.build_datamodule(config, table, plan=plan)
     classifier = factory.build_classifier(config, table)
-    _changed(tiles, classifier, asked.variant)
-    if config.trainer.compile:
-        classifier.compile_answers()
+    _changed(tiles, classifier, variant)
     with StopSignals() as requests:
         checkpoints = RunCheckpoints(
             folder, monitor=config.trainer.monitor, every_s=config.trainer.checkpoint_every, requests=requests
@@ -114,14 +112,14 @@ def _by_lightning(config: TrainConfig, asked: argparse.Namespace, folder: Path) 
             plan=plan,
             callbacks=[
                 *(StepSeeds(config.seed), FiniteLoss(table.path), checkpoints),
-                *_turns(asked.steps, tiles=asked.steps * asked.batch, split=asked.variant == "split"),
+                *_turns(split=variant == "split"),
             ],
             purge_step=None,
         )
         trainer.fit(classifier, datamodule=tiles)
 
 
-def _turns(steps: int, *, tiles: int, split: bool) -> list[Any]:
+def _turns(*, split: bool) -> list[Any]:
     from pytorch_lightning import Callback
     from step_parts import StepParts
 
@@ -136,9 +134,9 @@ def _turns(steps: int, *, tiles: int, split: bool) -> list[Any]:
         def on_train_batch_end(
             self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
         ) -> None:
-            if trainer.global_step % steps == 0:
+            if trainer.global_step % STEPS == 0:
                 _finish()
-                rate = tiles / (time.perf_counter() - self.began)
+                rate = STEPS * BATCH / (time.perf_counter() - self.began)
                 self._begin({"rate": rate, "parts": parts.seconds if split else None})
 
         def _begin(self, answer: Mapping[str, Any]) -> None:
@@ -168,7 +166,7 @@ def _changed(tiles: CrackDataModule, classifier: CrackClassifier, variant: str) 
         variants.read_tile_by_tile(tiles)
 
 
-def _by_hand(config: TrainConfig, asked: argparse.Namespace) -> None:
+def _by_hand(config: TrainConfig, *, in_memory: bool) -> None:
     from dataclasses import asdict
 
     import torch
@@ -190,27 +188,17 @@ def _by_hand(config: TrainConfig, asked: argparse.Namespace) -> None:
         optimizer=asdict(config.optimizer),
         scheduler=asdict(config.scheduler),
         total_steps=config.epochs_for(len(table)) * (len(table) // config.data.batch_size),
-        in_memory=asked.variant.endswith("in_memory"),
+        in_memory=in_memory,
     )
     answer: dict[str, float] = {}
     step: partial[Tensor] = partial(next, steps)
     while True:
         wait_for_turn(answer)
         began = time.perf_counter()
-        for _ in range(asked.steps):
+        for _ in range(STEPS):
             step()
         _finish()
-        answer = {"rate": asked.steps * asked.batch / (time.perf_counter() - began)}
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", choices=list(VARIANTS))
-    parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--size", type=int, default=160, help="side of the tiles, pixels")
-    parser.add_argument("--batch", type=int, default=32)
-    parser.add_argument("--steps", type=int, default=10, help="a turn")
-    return parser.parse_args()
+        answer = {"rate": STEPS * BATCH / (time.perf_counter() - began)}
 
 
 if __name__ == "__main__":

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
-import time
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
-from turns import Ratio, in_turns
+from turns import HEADING, Ratio, in_turns, rate_of
 
 from crack_lightning.data.io.loading import map_in_order, read_batch
 from crack_lightning.model.backbones import build_backbone, normalisation
@@ -19,51 +16,50 @@ from crack_lightning.model.backends.select import prepare_backend
 from crack_lightning.runtime.hardware import available_cores, configure_process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from commands import Commands
 
 NETWORK, SIZE = "tf_efficientnet_lite0", 96
 TILES, BATCH, SIDE = 1024, 32, 2048
 
 
-def feature_ratios(metu: Path, *, turns: int) -> list[Ratio]:
-    """Compare the pass with its engine on bytes in memory, its decoding, and multiplying matrices.
+def measure(commands: Commands, *, turns: int) -> str:
+    """Compare the pass with its backend on bytes in memory, its decoding, and multiplying matrices.
 
     Flops are counted in the network as eager PyTorch runs it, two a multiplication with its addition.
     """
     configure_process(available_cores())
-    every = sorted(metu.glob("*/*.jpg"))
+    every = sorted(commands.metu.glob("*/*.jpg"))
     paths = every[:: max(1, len(every) // TILES)][:TILES]
     batches = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
     images = read_batch(paths, size=SIZE)
     network = _network()
     gigaflops_a_tile = _flops(network, images[:1]) / 1e9
     matrix = torch.rand(SIDE, SIDE)
-    with tempfile.TemporaryDirectory() as cache:
-        _, compute = prepare_backend(
-            network,
-            wanted="auto",
-            image_size=SIZE,
-            threads=available_cores(),
-            cache=Path(cache),
-            key="engine",
-        )
-        rates = in_turns(
-            {
-                "pass": _rate(
-                    lambda: list(map_in_order(lambda some: compute(_read(some)), batches)), len(paths)
-                ),
-                "engine": _rate(lambda: list(map_in_order(compute, torch.split(images, BATCH))), len(paths)),
-                "decoding": _rate(lambda: list(map_in_order(_read, batches)), len(paths)),
-                "product": _rate(lambda: [matrix @ matrix for _ in range(4)], 4 * 2 * SIDE**3 / 1e9),
-            },
-            turns=turns,
-        )
+    _, compute = prepare_backend(
+        network,
+        wanted="auto",
+        image_size=SIZE,
+        threads=available_cores(),
+        cache=commands.cache,
+        key="engine",
+    )
+    count, product = len(paths), 4 * 2 * SIDE**3 / 1e9
+    whole = rate_of(lambda: list(map_in_order(lambda some: compute(_read(some)), batches)), count)
+    backend = rate_of(lambda: list(map_in_order(compute, torch.split(images, BATCH))), count)
+    decoding = rate_of(lambda: list(map_in_order(_read, batches)), count)
+    products = rate_of(lambda: [matrix @ matrix for _ in range(4)], product)
+    work = {"pass": whole, "backend": backend, "decoding": decoding, "product": products}
+    rates = in_turns(work, turns=turns)
     gigaflops = [gigaflops_a_tile * rate for rate in rates["pass"]]
-    return [
-        Ratio("feature pass, files to features", "its engine, from memory", rates["pass"], rates["engine"]),
+    ratios = [
+        Ratio("feature pass, files to features", "its backend, from memory", rates["pass"], rates["backend"]),
         Ratio("feature pass, files to features", "its decoding alone", rates["pass"], rates["decoding"]),
         Ratio("feature pass, GFLOP", "matrix product, GFLOP", gigaflops, rates["product"]),
     ]
+    return "\n".join([HEADING, *(ratio.as_row() for ratio in ratios)])
 
 
 def _network() -> FeatureNetwork:
@@ -83,12 +79,3 @@ def _flops(network: torch.nn.Module, image: torch.Tensor) -> int:
     with counter, torch.inference_mode():
         network(image)
     return int(counter.get_total_flops())
-
-
-def _rate(work: Callable[[], object], amount: float) -> Callable[[], float]:
-    def measured() -> float:
-        began = time.perf_counter()
-        work()
-        return amount / (time.perf_counter() - began)
-
-    return measured

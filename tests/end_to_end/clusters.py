@@ -1,6 +1,6 @@
 """A sweep of six jobs on an engine of this machine's own, one of them ended from outside, then resumed.
 
-``python benchmarks/clusters.py slurm`` or ``ray``; nox's sessions of these names install what they need.
+``python tests/end_to_end/clusters.py slurm`` or ``ray``; nox has sessions of these names, which install them.
 """
 
 from __future__ import annotations
@@ -15,20 +15,28 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from one_node_slurm import free_port, one_node_slurm, stopped_at_the_end
-from sweeps import TINY, events
 
 from crack_lightning.runtime.hardware import available_cores
+from crack_lightning.sweep.journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 JOBS, VICTIM = 6, 2
+TINY = (
+    "trainer=smoke",
+    "data.drawn.num_tiles=120",
+    "data.drawn.tile_px=64",
+    "data.batch_size=8",
+    "model=plain_cnn",
+    "model.image_size=48",
+    "progress=false",
+)
 
 
 def on_slurm(scratch: Path) -> str:
@@ -104,7 +112,7 @@ def swept(
     code, middle = process.wait(), time.monotonic()
     first = _statuses(folder.parent)
     again = subprocess.run([*line, "sweep.resume=latest"], env=environment, check=False).returncode
-    starts = Counter(event["job"] for event in events(folder.parent) if event.get("state") == "running")
+    starts = {job.number: job.attempts for job in Journal(folder.parent).read()[1]}
     reports = len(list(folder.parent.glob("*/report/report.json")))
     assert (code, again) == (3, 0), (code, again)
     assert [status == "done" for status in first] == [job != VICTIM for job in range(JOBS)], first

@@ -1,4 +1,4 @@
-"""Open every page below a folder as readers do, and look at it: ``python benchmarks/pages.py outputs``.
+"""Open every page below a folder as readers do, and look at it: ``python tests/end_to_end/pages.py outputs``.
 
 Headless Chromium without a network, 1280 and 390 px wide and as wide as paper, in the light and in the dark:
 nothing may be requested, complained of in the console, or stick out. Screenshots are kept beside each page.
