@@ -100,7 +100,7 @@ def row(name: str, draw: Draw, cell: Cell) -> str:
         above += bound is None or bound > truth
         plain += roots(x, hit, curve, at=truth, value=TARGET).plain < NORMAL
         if cell.photos < cell.cracks:
-            sampled = bound_by_photos(x, hit, group, curve)
+            sampled = bound_by_photos(x, hit, group, curve, reach=REACH)
             by_photos += bound is None or sampled is None or max(bound, sampled) > truth
         done += 1
     shares = [f"{count / done:.1%}" for count in (above, plain, by_photos)]

@@ -107,6 +107,22 @@ def test_cracks_that_share_photos_have_a_second_bound_which_equals_scipys() -> N
     assert "photos" not in probability_of_detection(width, found, np.arange(len(width)))
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_bound_by_photos_is_not_below_walds_with_statsmodels_clustered_covariance(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    group = np.repeat(np.arange(30), 8)
+    log_width = rng.uniform(np.log(0.7), np.log(12), 30)[group]
+    found = rng.random(240) < 1 / (1 + np.exp(-rng.normal(0, 1, 30)[group] - 4 * (log_width - np.log(2))))
+    model = sm.Logit(found.astype(float), sm.add_constant(log_width))
+    fit = model.fit(disp=0, cov_type="cluster", cov_kwds={"groups": group})
+    log_a90 = (np.log(9) - fit.params[0]) / fit.params[1]
+    gradient = -np.array([1, log_a90]) / fit.params[1]
+    wald = log_a90 + stats.t.ppf(0.95, 29) * np.sqrt(gradient @ fit.cov_params() @ gradient)
+    pod = probability_of_detection(np.exp(log_width), found, group)
+    assert pod["a90_px"] == pytest.approx(np.exp(log_a90))
+    assert np.exp(wald) < pod["a90_95_px_by_photos"] < 4 * np.exp(wald)
+
+
 def test_few_photos_bound_nothing() -> None:
     width, found, group = of_photos(0)
     assert probability_of_detection(width, found, group // 3)["a90_95_px_by_photos"] is None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_NORMAL = float(stats.norm.ppf(CONFIDENCE))
+ONE_SIDED_95 = float(stats.norm.ppf(CONFIDENCE))
 _NEAR = 1e-4
 _SCANNED, _FARTHEST = 24, 1e9
 
@@ -64,7 +64,13 @@ def fit_curve(x: Floats, hit: NDArray[np.bool_]) -> HitMissCurve | None:
 
 
 def upper_bound(
-    x: Floats, hit: NDArray[np.bool_], curve: HitMissCurve, *, logit_of_hit: float, reach: float
+    x: Floats,
+    hit: NDArray[np.bool_],
+    curve: HitMissCurve,
+    *,
+    logit_of_hit: float,
+    reach: float,
+    critical: float = ONE_SIDED_95,
 ) -> float | None:
     """Return the least x from which on the log odds of a hit are proven higher, one-sided 95 %.
 
@@ -74,13 +80,14 @@ def upper_bound(
         curve: Their rising curve.
         logit_of_hit: The log odds.
         reach: How far above the estimate to look.
+        critical: What the modified root must exceed.
 
     Returns:
         The bound; ``None`` where there is none within ``reach``.
     """
 
     def excess(at: float) -> float:
-        return roots(x, hit, curve, at=at, value=logit_of_hit).modified - _NORMAL
+        return roots(x, hit, curve, at=at, value=logit_of_hit).modified - critical
 
     estimate = curve.where(logit_of_hit)
     places = np.linspace(estimate, estimate + reach, _SCANNED).tolist()
@@ -110,7 +117,7 @@ def _lower_logit(x: Floats, hit: NDArray[np.bool_], curve: HitMissCurve, *, at: 
     estimate = curve.logit_at(at)
 
     def excess(below: float) -> float:
-        return roots(x, hit, curve, at=at, value=estimate - below).modified - _NORMAL
+        return roots(x, hit, curve, at=at, value=estimate - below).modified - ONE_SIDED_95
 
     far = 1.0
     while excess(far) < 0:
