@@ -86,7 +86,7 @@ def probability_of_detection(
         },
         **{
             key: pixels(value) if key.endswith("_px_by_photos") else value
-            for key, value in _over_photos(x, hit, codes, curve, bound, reach).items()
+            for key, value in _over_photos(x, hit, codes, curve, bound, reach=reach).items()
         },
     }
 
@@ -135,6 +135,7 @@ def _over_photos(
     codes: NDArray[np.int64],
     curve: HitMissCurve,
     alone: float | None,
+    *,
     reach: float,
 ) -> dict[str, Any]:
     photos = int(codes.max()) + 1
