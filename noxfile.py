@@ -63,10 +63,7 @@ def bench(session: nox.Session) -> None:
 @nox.session(requires=["environment"], venv_backend="none", default=False)
 def simulations(session: nox.Session) -> None:
     """Simulate tests whose truth is known: how often intervals hold it, how often equal models differ."""
-    _python(session, "benchmarks/intervals.py", *session.posargs)
-    _python(session, "benchmarks/interval_kinds.py", *session.posargs)
-    _python(session, "benchmarks/detection.py", *session.posargs)
-    _python(session, "benchmarks/model_comparison.py", *session.posargs)
+    _python(session, "benchmarks/simulations.py", *session.posargs)
 
 
 @nox.session(requires=["environment"], venv_backend="none", default=False)
