@@ -78,12 +78,14 @@ def test_it_marks_what_is_no_concrete_and_passes_tiles_like_its_own() -> None:
         decode_image(Path(skimage.data.__file__).with_name(f"{name}.png")) for name in ("coffee", "chelsea")
     ]
     corners = [masonry[top : top + 227, left : left + 227] for top in (0, 285) for left in (0, 285)]
-    assert model.predict([*corners, *photos]).foreign.all()
-    novelty = load_builtin(InferenceModel).novelty
-    assert novelty is not None
-    assert (len(novelty.looks), novelty.validation_tiles) == (1000, 1834)
-    near = novelty.looks[:200].float() @ torch.linalg.inv(novelty.whitening) + novelty.mean
-    assert (novelty.of(near) <= 1).float().mean() > 0.95  # of training tiles, which are their own neighbours
+    assert model.predict([*corners, *photos]).is_ood.all()
+    detector = load_builtin(InferenceModel).ood_detector
+    assert detector is not None
+    assert (len(detector.image_statistics), detector.validation_tiles) == (1000, 1834)
+    near = detector.image_statistics[:200].float() @ torch.linalg.inv(detector.whitening) + detector.mean
+    assert (
+        detector.score(near) <= 1
+    ).float().mean() > 0.95  # of training tiles, which are their own neighbours
 
 
 @needs_backbone
@@ -92,26 +94,26 @@ def test_the_limit_and_the_scale_are_written_with_the_head(tmp_path: Path) -> No
     assert classifier.hparams["train_scale"] == pytest.approx(320 / 227, abs=1e-5)
     write_head(classifier, tmp_path / "same.safetensors", reach_px=201)
     again = load_builtin(InferenceModel, tmp_path / "same.safetensors")
-    assert again.novelty is not None
-    assert classifier.novelty is not None
-    for name, value in classifier.novelty.values().items():
-        np.testing.assert_array_equal(again.novelty.values()[name], value)
-    classifier.novelty = None
+    assert again.ood_detector is not None
+    assert classifier.ood_detector is not None
+    for name, value in classifier.ood_detector.values().items():
+        np.testing.assert_array_equal(again.ood_detector.values()[name], value)
+    classifier.ood_detector = None
     write_head(classifier, tmp_path / "none.safetensors", reach_px=201)
-    assert load_builtin(InferenceModel, tmp_path / "none.safetensors").novelty is None
+    assert load_builtin(InferenceModel, tmp_path / "none.safetensors").ood_detector is None
 
 
 @needs_backbone
-def test_a_mapped_photo_of_brickwork_is_foreign_tile_by_tile(tmp_path: Path) -> None:
+def test_a_mapped_photo_of_brickwork_is_out_of_distribution_tile_by_tile(tmp_path: Path) -> None:
     photo = Path(skimage.data.__file__).with_name("brick.png")
     arguments = ["checkpoint=builtin", str(photo), f"outputs={tmp_path}", "progress=false", "abstain=true"]
     assert main(["predict", *arguments]) == 0
     [folder] = tmp_path.glob("*/*_predict")
     with (folder / "tiles.csv").open(encoding="utf-8", newline="") as file:
-        assert {row["foreign"] for row in csv.DictReader(file)} == {"yes"}
+        assert {row["is_ood"] for row in csv.DictReader(file)} == {"yes"}
     with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
         [row] = csv.DictReader(file)
-    assert (row["predicted"], row["foreign"]) == ("", "yes")
+    assert (row["predicted"], row["is_ood"]) == ("", "yes")
 
 
 @needs_backbone

@@ -64,7 +64,7 @@ def test_pictures_of_something_else_are_marked_and_get_no_answer_when_asked(
     run: Path, tmp_path: Path, root_of: Callable[[Path], Path], rows: ReadRows, capsys: Captured
 ) -> None:
     said = {row["path"]: row for row in rows(run / "predictions.csv")}
-    kept = [path for path, row in said.items() if row["foreign"] == "no"]
+    kept = [path for path, row in said.items() if row["is_ood"] == "no"]
     odd = tmp_path / "screen.png"
     pixels = np.zeros((64, 64, 3), np.uint8)
     pixels[::2] = (255, 0, 255)
@@ -74,30 +74,30 @@ def test_pictures_of_something_else_are_marked_and_get_no_answer_when_asked(
     assert main(["predict", *asked, f"outputs={tmp_path / 'made'}", "progress=false"]) == 0
     [made] = (tmp_path / "made").glob("*/*_predict")
     first, *others = rows(made / "predictions.csv")
-    assert (first["foreign"], first["predicted"], first["problem"]) == ("yes", "", "")
-    assert float(first["novelty"]) > 1
+    assert (first["is_ood"], first["predicted"], first["problem"]) == ("yes", "", "")
+    assert float(first["ood_score"]) > 1
     for row, path in zip(others, kept, strict=True):
-        assert (row["foreign"], row["predicted"]) == ("no", said[path]["predicted"])
-        assert float(row["novelty"]) == pytest.approx(float(said[path]["novelty"]), abs=1e-3)
-    assert "1 foreign" in capsys.readouterr().out
+        assert (row["is_ood"], row["predicted"]) == ("no", said[path]["predicted"])
+        assert float(row["ood_score"]) == pytest.approx(float(said[path]["ood_score"]), abs=1e-3)
+    assert "1 out-of-distribution" in capsys.readouterr().out
     answers = crack_lightning.load(best).predict([odd])
-    assert answers.foreign.tolist() == [True]
+    assert answers.is_ood.tolist() == [True]
     assert answers.labels[0] in answers.class_names
 
 
-def test_a_checkpoint_that_tells_no_foreign_pictures_cannot_abstain(
+def test_a_checkpoint_without_an_ood_detector_cannot_abstain(
     run: Path, tmp_path: Path, capsys: Captured
 ) -> None:
     older = read_checkpoint(run / "checkpoints" / "best.ckpt")
-    del older["novelty"]
+    del older["ood_detector"]
     torch.save(older, tmp_path / "older.ckpt")
     (tmp_path / "photo.jpg").touch()
     assert main(["predict", str(tmp_path / "older.ckpt"), str(tmp_path), "abstain=true"]) == 2
-    assert f"abstain: a checkpoint with a limit for foreign pictures is expected, and '{tmp_path}" in (
+    assert f"abstain: expected a checkpoint with an out-of-distribution detector, and '{tmp_path}" in (
         capsys.readouterr().err
     )
     picture = np.zeros((9, 9, 3), np.uint8)
-    assert np.isnan(crack_lightning.load(tmp_path / "older.ckpt").predict([picture]).novelty).all()
+    assert np.isnan(crack_lightning.load(tmp_path / "older.ckpt").predict([picture]).ood_score).all()
 
 
 NEEDS_OPENVINO = pytest.mark.skipif(
@@ -118,8 +118,8 @@ def test_every_engine_gives_the_answers_of_the_test(
     [folder] = set(outputs.glob("*/*_predict*")) - before
     again = [float(row["probability_crack"]) for row in rows(folder / "predictions.csv")]
     assert again == pytest.approx([float(row["probability_crack"]) for row in said.values()], abs=1e-4)
-    novelty = [float(row["novelty"]) for row in rows(folder / "predictions.csv")]
-    assert novelty == pytest.approx([float(row["novelty"]) for row in said.values()], abs=1e-3)
+    scores = [float(row["ood_score"]) for row in rows(folder / "predictions.csv")]
+    assert scores == pytest.approx([float(row["ood_score"]) for row in said.values()], abs=1e-3)
     assert (
         f"engine: {'OpenVINO' if engine == 'openvino' else 'eager PyTorch'}"
         in (folder / "run.log").read_text()

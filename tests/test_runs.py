@@ -57,8 +57,8 @@ def test_every_test_tile_is_predicted_once_and_labels_travel_with_them(run: Path
         "label",
         "predicted",
         "probability_crack",
-        "novelty",
-        "foreign",
+        "ood_score",
+        "is_ood",
     ]
 
 

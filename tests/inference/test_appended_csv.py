@@ -54,3 +54,11 @@ def test_a_table_of_other_columns_is_refused_and_left_as_it_is(tmp_path: Path) -
     ):
         GrowingTable(tmp_path / "t.csv", ("path",)).__enter__()
     assert (tmp_path / "t.csv").read_bytes() == before
+
+
+def test_a_table_with_former_column_names_goes_on(tmp_path: Path) -> None:
+    before = written(tmp_path / "t.csv")
+    with GrowingTable(tmp_path / "t.csv", ("path", "score"), former={"value": "score"}) as table:
+        assert [row["score"] for row in table.rows()] == [value for _, value in ROWS]
+        table.write([["b.jpg", "5"]])
+    assert (tmp_path / "t.csv").read_bytes() == before + b"b.jpg,5\n"

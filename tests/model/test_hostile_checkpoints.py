@@ -78,8 +78,8 @@ WILD = {
         torch.zeros(16, dtype=torch.uint8).expand(10**9, 16),
         "seen_tiles: expected uint8",
     ),
-    "no number for novelty": (("novelty",), 3, "no model of this version"),
-    "novelty without tensors": (("novelty",), {"looks": 3}, "no model of this version"),
+    "a number as OOD detector": (("ood_detector",), 3, "no model of this version"),
+    "an OOD detector without tensors": (("ood_detector",), {"mean": 3}, "no model of this version"),
 }
 
 
@@ -121,7 +121,7 @@ def test_random_damage_of_bytes_and_of_values_never_ends_in_another_error(best: 
             load_trained(best)
     best.write_bytes(whole)
     names = [("hyper_parameters", name) for name in read_checkpoint(best)["hyper_parameters"]]
-    for place in [*names, ("state_dict",), ("seen_tiles",), ("novelty",), ("hyper_parameters",)]:
+    for place in [*names, ("state_dict",), ("seen_tiles",), ("ood_detector",), ("hyper_parameters",)]:
         for value in values:
             best.write_bytes(whole)
             with suppress(CrackLightningError):

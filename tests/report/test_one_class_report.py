@@ -35,7 +35,7 @@ def part(predictions: Predictions, rows: Any) -> Predictions:
         index=predictions.index[rows],
         label=predictions.label[rows],
         probability=predictions.probability[rows],
-        novelty=np.linspace(0.2, 1.2, len(predictions.label[rows])),
+        ood_score=np.linspace(0.2, 1.2, len(predictions.label[rows])),
     )
 
 

@@ -1,4 +1,4 @@
-"""A probe keeps the looks of the tiles that need them, and of no others."""
+"""A probe computes the image statistics of the tiles that need them, and of no others."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ def test_what_is_seen_and_what_is_read_is_measured_alike_and_once(
 
     def counted(batch: torch.Tensor) -> torch.Tensor:
         measured.append(len(batch))
-        return measure.looks(batch)
+        return measure.image_statistics(batch)
 
-    monkeypatch.setattr(cached_statistics, "looks", counted)
+    monkeypatch.setattr(cached_statistics, "image_statistics", counted)
     found = kept(tiles, tmp_path)
     found.see([3, 4, 5], images[3:6])
     found.see([6, 7, 8], images[6:9])
     assert measured == [2]
-    expected = measure.looks(images[[4, 9]])
+    expected = measure.image_statistics(images[[4, 9]])
     torch.testing.assert_close(found.of(np.array([4, 9])), expected, rtol=1e-4, atol=1e-4)
     assert sum(measured) == len(ROWS)
     torch.testing.assert_close(kept(tiles, tmp_path).of(np.array([4, 9])), found.of(np.array([4, 9])))

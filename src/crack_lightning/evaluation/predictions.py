@@ -19,13 +19,13 @@ class Predictions:
         index: The tile's row in its table, each at most once, int64 ``(N,)``.
         label: The true class, in ``[0, K)``, int64 ``(N,)``.
         probability: Class probabilities in ``[0, 1]``, float32 or float64 ``(N, K)``.
-        novelty: How unlike the training tiles each is, beyond 1 too much, float32 ``(N,)``; where known.
+        ood_score: OOD score of each tile, over 1 for out-of-distribution, float32 ``(N,)``, or ``None``.
     """
 
     index: NDArray[np.int64]
     label: NDArray[np.int64]
     probability: NDArray[np.floating]
-    novelty: NDArray[np.floating] | None = None
+    ood_score: NDArray[np.floating] | None = None
 
     def __post_init__(self) -> None:
         tiles, classes = self.probability.shape
@@ -35,7 +35,7 @@ class Predictions:
         assert self.label.min() >= 0, self.label.min()
         assert self.label.max() < classes, (self.label.max(), classes)
         assert np.isfinite(self.probability).all(), "a probability is not finite"
-        assert self.novelty is None or self.novelty.shape == (tiles,), "a novelty a tile"
+        assert self.ood_score is None or self.ood_score.shape == (tiles,), "one OOD score a tile"
 
     def __len__(self) -> int:
         return len(self.index)
@@ -47,7 +47,7 @@ class Predictions:
             index=self.index[order],
             label=self.label[order],
             probability=self.probability[order],
-            novelty=None if self.novelty is None else self.novelty[order],
+            ood_score=None if self.ood_score is None else self.ood_score[order],
         )
 
 

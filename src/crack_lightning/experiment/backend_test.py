@@ -11,7 +11,7 @@ from crack_lightning.data.scan.progress import progress_bar
 from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.model.backends.inference_modules import answering_network
 from crack_lightning.model.backends.select import prepare_backend
-from crack_lightning.model.ood.image_statistics import looks
+from crack_lightning.model.ood.image_statistics import image_statistics
 from crack_lightning.runtime.cache import cache_folder
 
 if TYPE_CHECKING:
@@ -49,19 +49,17 @@ def chosen_backend(
 def predictions_by(
     compute: Compute, classifier: CrackClassifier, datamodule: CrackDataModule, *, show_progress: bool
 ) -> Predictions:
-    """Return the predictions for every test tile, calibrated, with how unlike the training tiles each is."""
+    """Return the predictions for every test tile, calibrated, and their OOD scores."""
     loader, temperature = datamodule.test_dataloader(), float(classifier.hparams["temperature"])
     parts: list[tuple[torch.Tensor, ...]] = []
     for batch in progress_bar(loader, "Testing" if show_progress else None, total=len(loader)):
         outputs = compute(batch["image"])
         logits, features = outputs.tensor_split([len(classifier.hparams["class_names"])], dim=1)
-        signs = torch.cat([looks(batch["image"]), features], dim=1)
-        novelty = (
-            torch.full((len(signs),), torch.nan)
-            if classifier.novelty is None
-            else classifier.novelty.of(signs)
-        )
-        parts.append((batch["index"], batch["target"], torch.softmax(logits / temperature, dim=1), novelty))
-    index, label, probability, novelties = (np.concatenate(column) for column in zip(*parts, strict=True))
-    known = None if classifier.novelty is None else novelties
-    return Predictions(index=index, label=label, probability=probability, novelty=known)
+        ood_score = torch.full((len(logits),), torch.nan)
+        if classifier.ood_detector is not None:
+            inputs = torch.cat([image_statistics(batch["image"]), features], dim=1)
+            ood_score = classifier.ood_detector.score(inputs)
+        parts.append((batch["index"], batch["target"], torch.softmax(logits / temperature, dim=1), ood_score))
+    index, label, probability, scores = (np.concatenate(column) for column in zip(*parts, strict=True))
+    ood_scores = None if classifier.ood_detector is None else scores
+    return Predictions(index=index, label=label, probability=probability, ood_score=ood_scores)

@@ -115,7 +115,7 @@ def _run(
         title=f"{classifier.hparams['label'] or classifier.hparams['name']} on {config.data.source}",
         predictions=predictions,
         table=table,
-        provenance=about | fit.novelty_facts(classifier) | made,
+        provenance=about | fit.ood_facts(classifier) | made,
         threshold=threshold,
         mm_per_px=config.data.mm_per_px,
         explanations=explanations,

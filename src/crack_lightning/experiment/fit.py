@@ -14,7 +14,7 @@ from crack_lightning.experiment.fit_end_to_end import DDPFit, SingleProcessFit
 from crack_lightning.model.backbones import uses_batch_statistics
 from crack_lightning.model.backends.inference_modules import feature_network
 from crack_lightning.model.ood.detector import OODDetector, sample
-from crack_lightning.model.ood.image_statistics import looks
+from crack_lightning.model.ood.image_statistics import image_statistics
 from crack_lightning.model.weights.checkpoints import load_classifier
 from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.runtime.hardware import has_native_bf16
@@ -66,7 +66,7 @@ def fit_end_to_end(
         state.advance("test", folder, history=history)
     with state.timed("validation"):
         classifier = load_classifier(best)
-        classifier.novelty, validation = _familiar(config, steps.trainer, classifier, datamodule)
+        classifier.ood_detector, validation = _fit_ood_detector(config, steps.trainer, classifier, datamodule)
         _decide(config, classifier, datamodule, state, validation)
         save_decision(classifier, best)
     with state.timed("test"):
@@ -118,7 +118,7 @@ def fit_linear_probe(
     with state.timed("test"):
         classifier.hparams["temperature"] = 1.0
         _decide(config, classifier, datamodule, state, probe.predictions("val"))
-        classifier.novelty = probe.novelty()
+        classifier.ood_detector = probe.fit_ood_detector()
         save_decision(classifier, best)
         return classifier, probe.predictions("test")
 
@@ -153,34 +153,34 @@ def _decide(
     state.fitted = state.fitted | {"decision": decision | found.facts}
 
 
-def _familiar(
+def _fit_ood_detector(
     config: TrainConfig, trainer: pl.Trainer, classifier: CrackClassifier, datamodule: CrackDataModule
 ) -> tuple[OODDetector, Predictions]:
-    """Return what tells foreign tiles, and the uncalibrated predictions of the tiles that set its limit."""
-    of_training: list[torch.Tensor] = []
+    """Return the OOD detector, and the uncalibrated predictions for validation tiles."""
+    training: list[torch.Tensor] = []
     rows = sample(datamodule.split_rows("train"), seed=config.seed)
-    _told(trainer, classifier, datamodule.once(rows), on_signs=of_training.append)
-    compared = OODDetector.comparing(torch.cat(of_training))
+    _predict(trainer, classifier, datamodule.once(rows), on_ood_inputs=training.append)
+    detector = OODDetector.from_training(torch.cat(training))
     distances: list[list[torch.Tensor]] = []
-    validation = _told(
+    validation = _predict(
         trainer,
         classifier,
         datamodule.val_batches(),
-        on_signs=lambda signs: distances.append(compared.distances(signs)),
+        on_ood_inputs=lambda inputs: distances.append(detector.distances(inputs)),
     )
-    return compared.limited([torch.cat(column) for column in zip(*distances, strict=True)]), validation
+    return detector.with_limit([torch.cat(column) for column in zip(*distances, strict=True)]), validation
 
 
-def _told(
+def _predict(
     trainer: pl.Trainer,
     classifier: CrackClassifier,
     batches: Iterable[dict[str, torch.Tensor]],
     *,
-    on_signs: Callable[[torch.Tensor], object],
+    on_ood_inputs: Callable[[torch.Tensor], object],
 ) -> Predictions:
-    """Return uncalibrated predictions; pass on what foreign tiles are told by, batch by batch.
+    """Return uncalibrated predictions; pass the inputs of the OOD detector of each batch to a callback.
 
-    That is looks with features behind them, where there are any, float32 ``(N, NUM_LOOKS + D)``.
+    These are image statistics, then features where there are any, float32 ``(N, NUM_STATISTICS + D)``.
     """
     device = trainer.strategy.root_device
     classifier.to(device).eval()
@@ -191,7 +191,7 @@ def _told(
             with feature_network(classifier) as features:
                 answers = torch.softmax(classifier(batch["image"].to(device)).float(), dim=1)
             columns.append((batch["index"], batch["target"], answers.cpu()))
-            on_signs(torch.cat([looks(batch["image"]), *features], dim=1))
+            on_ood_inputs(torch.cat([image_statistics(batch["image"]), *features], dim=1))
     index, label, probability = (torch.cat(column).numpy() for column in zip(*columns, strict=True))
     return Predictions(index=index, label=label, probability=probability)
 
@@ -244,10 +244,10 @@ def test(trainer: pl.Trainer, classifier: CrackClassifier, datamodule: CrackData
         index=index,
         label=label,
         probability=probability,
-        novelty=None if classifier.novelty is None else torch.cat(classifier.novelties).numpy(),
+        ood_score=None if classifier.ood_detector is None else torch.cat(classifier.ood_scores).numpy(),
     )
 
 
-def novelty_facts(classifier: CrackClassifier) -> dict[str, Any]:
-    """Return what a report says of how a model tells foreign tiles."""
-    return {} if classifier.novelty is None else {"novelty": classifier.novelty.facts()}
+def ood_facts(classifier: CrackClassifier) -> dict[str, Any]:
+    """Return the facts of a model's OOD detector for the report."""
+    return {} if classifier.ood_detector is None else {"novelty": classifier.ood_detector.facts()}

@@ -162,7 +162,7 @@ def _run(
                 seconds=state.seconds,
                 resumed=state.resumed,
                 kept_epoch=best["epoch"] + 1 if state.history else None,
-                fitted=state.fitted | fit.novelty_facts(classifier),
+                fitted=state.fitted | fit.ood_facts(classifier),
             ),
             tiles=report_tiles(datamodule),
             threshold=threshold,

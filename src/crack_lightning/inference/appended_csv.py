@@ -12,7 +12,7 @@ from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.runtime.files.csv_files import CsvWriter, cell_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -27,15 +27,21 @@ class GrowingTable:
         columns: Its header.
         keep: Which of the rows that are there stay, by their first cell; those from the first that does not
             on are cut off. All by default.
+        former: Present names by the former names of columns, which a file that is there may have.
 
     Raises:
         ConfigError: If the file that is there has other columns.
     """
 
     def __init__(
-        self, path: Path, columns: Sequence[str], *, keep: Callable[[str], bool] = lambda _: True
+        self,
+        path: Path,
+        columns: Sequence[str],
+        *,
+        keep: Callable[[str], bool] = lambda _: True,
+        former: Mapping[str, str] | None = None,
     ) -> None:
-        self._path, self._columns, self._keep = path, list(columns), keep
+        self._path, self._columns, self._keep, self._former = path, list(columns), keep, former or {}
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -51,7 +57,7 @@ class GrowingTable:
         end = 0
         for record in whole_records(self._file):
             cells = _cells(record)
-            if not end and cells != self._columns:
+            if not end and self._named(cells) != self._columns:
                 raise ConfigError(
                     f"resume: '{self._path}' is expected to have the columns {', '.join(self._columns)}, got "
                     f"{', '.join(cells)}; start a new run."
@@ -61,10 +67,14 @@ class GrowingTable:
             end += len(record)
         return end
 
+    def _named(self, header: list[str]) -> list[str]:
+        """Return the present names of a header's columns."""
+        return [self._former.get(name, name) for name in header]
+
     def rows(self) -> Iterator[dict[str, str]]:
         """Yield the rows that are there, by column."""
         records = whole_records(self._file)
-        columns = _cells(next(records))
+        columns = self._named(_cells(next(records)))
         for record in records:
             cells = zip(columns, _cells(record), strict=True)
             yield {column: cell_value(column, cell) for column, cell in cells}

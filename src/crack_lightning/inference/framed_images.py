@@ -69,8 +69,8 @@ class FramedPhotos:
 
 
 def _band(answers: Answers, row: int) -> str:
-    """Return what is written on a picture: its class, its probability, whether it is foreign."""
-    said = ["foreign"] if answers.foreign[row] else []
+    """Return the caption of a picture: its class and probability, and whether it is OOD."""
+    said = ["OOD"] if answers.is_ood[row] else []
     if label := answers.labels[row]:
         probability = answers.probabilities[row, answers.class_names.index(label)]
         said.insert(0, f"{label} {probability:.1%}")

@@ -21,7 +21,7 @@ from crack_lightning.inference.framed_images import FramedPhotos
 from crack_lightning.inference.maps.crack_map import TILE_COLUMNS, CrackMapper, measured_reach
 from crack_lightning.inference.maps.map_images import map_photos
 from crack_lightning.inference.maps.tiled_inference import PIECE_PX
-from crack_lightning.inference.prediction_rows import AnswerColumns, AnswerCount
+from crack_lightning.inference.prediction_rows import FORMER_COLUMNS, AnswerColumns, AnswerCount
 from crack_lightning.inference.predictor import Predictor, threshold_of
 from crack_lightning.model.backends.inference_modules import CellNetwork, answering_network
 from crack_lightning.model.explain import LocalExplainer, build_explainer
@@ -69,8 +69,8 @@ def run_prediction(
 
     Raises:
         CheckpointError: If the checkpoint cannot be used.
-        ConfigError: If the network cannot be explained or give a map, and shall; if it is to abstain from
-            foreign pictures, and the checkpoint does not tell them; if it takes no threshold.
+        ConfigError: If the network cannot be explained or give a map, and shall; if ``abstain``
+            is set and the checkpoint has no OOD detector; if the model takes no threshold.
         DataError: If not one picture can be read.
     """
     trainer = config.trainer
@@ -140,9 +140,9 @@ class _Work:
         self._explainer = build_explainer(classifier) if config.explain else None
         if self._maps:
             measured_reach(classifier)
-        if config.abstain and classifier.novelty is None:
+        if config.abstain and classifier.ood_detector is None:
             raise ConfigError(
-                "abstain: a checkpoint with a limit for foreign pictures is expected, and "
+                "abstain: expected a checkpoint with an out-of-distribution detector, and "
                 f"'{config.checkpoint}' has none; train it again, or leave abstain out."
             )
         self._threshold = threshold_of(classifier.hparams, config.threshold)
@@ -164,7 +164,9 @@ class _Work:
         )
         count, answered = AnswerCount(columns=columns), set[str]()
         with ExitStack() as stack:
-            table = stack.enter_context(GrowingTable(folder / _PREDICTIONS, columns.names))
+            table = stack.enter_context(
+                GrowingTable(folder / _PREDICTIONS, columns.names, former=FORMER_COLUMNS)
+            )
             for row in table.rows():
                 count.add(row)
                 answered.add(row["path"])
@@ -190,7 +192,9 @@ class _Work:
         """Return the answers for what is left, by the engine that all photos together deserve."""
         if self._maps:
             where = dict(zip(photos, places(photos, folder / "maps"), strict=True))
-            tiles = GrowingTable(folder / _TILES, TILE_COLUMNS, keep=answered.__contains__)
+            tiles = GrowingTable(
+                folder / _TILES, TILE_COLUMNS, keep=answered.__contains__, former=FORMER_COLUMNS
+            )
             mapper = self._mapper(large=are_large(photos))
             log.info("scale: %s", _scale_words(self._config, self._classifier, mapper))
             return map_photos(left, mapper=mapper, places=where, tiles=stack.enter_context(tiles))

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from crack_lightning.inference.predictor import Answers
 
+FORMER_COLUMNS = {"novelty": "ood_score", "foreign": "is_ood"}
+"""Columns of older tables with their present names."""
+
 _SHOWN, _NAMED = 20, 5
 
 
@@ -43,22 +46,22 @@ class AnswerColumns:
     def names(self) -> list[str]:
         """The header; ``threshold`` is the probability from which the positive class was called."""
         of_classes = [f"probability_{name}" for name in self.shown_classes]
-        return ["path", "predicted", *of_classes, "threshold", "novelty", "foreign", "problem"]
+        return ["path", "predicted", *of_classes, "threshold", "ood_score", "is_ood", "problem"]
 
     def rows(self, answers: Answers) -> Iterator[list[str]]:
         """Yield a row a picture; what is not known of it is empty."""
         columns = [self.class_names.index(name) for name in self.shown_classes]
         threshold = "" if answers.threshold is None else str(answers.threshold)
-        for name, label, row, novelty, problem in zip(
+        for name, label, row, ood_score, problem in zip(
             answers.names,
             answers.labels,
             answers.probabilities,
-            answers.novelty,
+            answers.ood_score,
             answers.problems,
             strict=True,
         ):
             values = [""] * len(columns) if problem else [str(row[column]) for column in columns]
-            known = ["", ""] if np.isnan(novelty) else [str(novelty), "yes" if novelty > 1 else "no"]
+            known = ["", ""] if np.isnan(ood_score) else [str(ood_score), "yes" if ood_score > 1 else "no"]
             yield [name, label, *values, threshold, *known, problem]
 
 
@@ -70,7 +73,7 @@ class AnswerCount:
         columns: Those of the rows.
         answered: Rows by class.
         total: All rows.
-        foreign: Those of foreign pictures.
+        ood: Those of out-of-distribution pictures.
         unread: Those of pictures that cannot be read.
         named: The first of these with their reasons.
     """
@@ -78,7 +81,7 @@ class AnswerCount:
     columns: AnswerColumns
     answered: Counter[str] = field(default_factory=Counter)
     total: int = 0
-    foreign: int = 0
+    ood: int = 0
     unread: int = 0
     named: list[str] = field(default_factory=list)
     _likeliest: list[tuple[float, int, dict[str, str]]] = field(default_factory=list)
@@ -87,7 +90,7 @@ class AnswerCount:
         """Count a row."""
         self.total += 1
         self.answered[row["predicted"]] += 1
-        self.foreign += row["foreign"] == "yes"
+        self.ood += row["is_ood"] == "yes"
         if row["problem"]:
             self.unread += 1
             if len(self.named) < _NAMED:
@@ -113,7 +116,7 @@ class AnswerCount:
     def counts(self) -> str:
         """How many pictures have which answer."""
         of_classes = [f"{self.answered[name]:,} {name}" for name in self.columns.class_names]
-        others = {"foreign": self.foreign, "not read": self.unread}
+        others = {"out-of-distribution": self.ood, "not read": self.unread}
         return ", ".join([*of_classes, *(f"{number:,} {what}" for what, number in others.items() if number)])
 
     def table(self) -> Table:
@@ -122,11 +125,11 @@ class AnswerCount:
         for heading in ("picture", "predicted", f"probability of {self._shown_class}"):
             right = heading.startswith("prob")
             table.add_column(heading, overflow="fold", justify="right" if right else "left")
-        table.add_column("foreign")
+        table.add_column("out-of-distribution")
         for probability, _, row in sorted(self._likeliest, key=lambda entry: entry[:2], reverse=True):
             value = "" if row["problem"] else f"{probability:.4f}"
             label = row["predicted"] or ("not read" if row["problem"] else "no answer")
-            far = f"yes, {float(row['novelty']):.3g} times the limit" if row["foreign"] == "yes" else ""
+            far = f"yes, {float(row['ood_score']):.3g} times the limit" if row["is_ood"] == "yes" else ""
             table.add_row(Text(printable(row["path"])), label, value, far)
         if self.total > _SHOWN:
             table.add_row(f"… and {self.total - _SHOWN:,} more in predictions.csv", "", "", "")

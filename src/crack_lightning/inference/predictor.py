@@ -18,7 +18,7 @@ from crack_lightning.evaluation.predictions import predicted_labels
 from crack_lightning.inference.inputs import named_pictures
 from crack_lightning.model.backends.inference_modules import answering_network
 from crack_lightning.model.backends.select import eager
-from crack_lightning.model.ood.image_statistics import looks
+from crack_lightning.model.ood.image_statistics import image_statistics
 from crack_lightning.model.weights.checkpoints import load_trained
 from crack_lightning.runtime.errors import ConfigError
 
@@ -41,8 +41,8 @@ class Answers:
         labels: Class names; empty where a picture cannot be read.
         probabilities: Class probabilities, float32 ``(N, K)``; NaN where a picture cannot be read.
         class_names: Names by column, K of them.
-        novelty: How unlike the training tiles each is, as a share of the limit: beyond 1 the picture is
-            foreign; float32 ``(N,)``, NaN where a picture cannot be read or the model has no limit.
+        ood_score: Distance to the training tiles as a share of the limit, above 1 out-of-distribution;
+            float32 ``(N,)``, NaN where a picture cannot be read or the model has no OOD detector.
         problems: Why a picture cannot be read; empty where it can.
         threshold: Least probability from which the positive class is called; ``None`` where the likeliest
             class is.
@@ -52,7 +52,7 @@ class Answers:
     labels: list[str]
     probabilities: NDArray[np.float32]
     class_names: tuple[str, ...]
-    novelty: NDArray[np.float32]
+    ood_score: NDArray[np.float32]
     problems: list[str]
     threshold: float | None = None
 
@@ -60,14 +60,14 @@ class Answers:
         return len(self.names)
 
     @property
-    def foreign(self) -> NDArray[np.bool_]:
-        """Which pictures are too unlike the training tiles for an answer to mean much, bool ``(N,)``."""
-        return self.novelty > 1
+    def is_ood(self) -> NDArray[np.bool_]:
+        """Whether each picture is out-of-distribution (OOD), unlike the training tiles; bool ``(N,)``."""
+        return self.ood_score > 1
 
     def abstaining(self) -> Answers:
-        """Return the same without a label where the picture is foreign."""
-        kept = ["" if far else label for label, far in zip(self.labels, self.foreign, strict=True)]
-        return replace(self, labels=kept)
+        """Return a copy with an empty label where the picture is out-of-distribution."""
+        labels = ["" if is_ood else label for label, is_ood in zip(self.labels, self.is_ood, strict=True)]
+        return replace(self, labels=labels)
 
 
 class Predictor:
@@ -80,7 +80,7 @@ class Predictor:
 
     def __init__(self, classifier: InferenceParts, *, compute: Compute | None = None) -> None:
         self._compute = compute or eager(answering_network(classifier))
-        self._novelty = classifier.novelty
+        self._ood_detector = classifier.ood_detector
         self._hparams: dict[str, Any] = dict(classifier.hparams)
         self._temperature = float(classifier.hparams["temperature"])
         self.class_names: tuple[str, ...] = tuple(classifier.hparams["class_names"])
@@ -122,7 +122,7 @@ class Predictor:
             on_batch: Called after each batch with the number of its pictures.
 
         Returns:
-            A label, probabilities and novelty a picture; what cannot be read is named in ``problems``.
+            A label, probabilities and an OOD score for each picture; ``problems`` where it cannot be read.
 
         Raises:
             TypeError: If something is no picture, or ``batch_size`` no whole number.
@@ -139,7 +139,7 @@ class Predictor:
             labels=[label for batch in batches for label in batch.labels],
             probabilities=np.concatenate([no_rows, *(batch.probabilities for batch in batches)]),
             class_names=self.class_names,
-            novelty=np.concatenate([no_rows[:, 0], *(batch.novelty for batch in batches)]),
+            ood_score=np.concatenate([no_rows[:, 0], *(batch.ood_score for batch in batches)]),
             problems=[problem for batch in batches for problem in batch.problems],
             threshold=threshold_of(self._hparams, threshold),
         )
@@ -170,10 +170,10 @@ class Predictor:
         readable = [square for _, square, _ in squares if square is not None]
         rows = np.array([square is not None for _, square, _ in squares])
         probabilities = np.full((len(squares), len(self.class_names)), np.nan, np.float32)
-        novelty = np.full(len(squares), np.nan, np.float32)
+        ood_score = np.full(len(squares), np.nan, np.float32)
         labels = np.full(len(squares), "", object)
         if readable:
-            probabilities[rows], novelty[rows] = self._compute_answers(torch.stack(readable))
+            probabilities[rows], ood_score[rows] = self._compute_answers(torch.stack(readable))
             positive = None if self.positive_class is None else self.class_names.index(self.positive_class)
             called = predicted_labels(
                 probabilities[rows], positive_index=positive, threshold=threshold or self.threshold
@@ -184,19 +184,21 @@ class Predictor:
             labels=labels.tolist(),
             probabilities=probabilities,
             class_names=self.class_names,
-            novelty=novelty,
+            ood_score=ood_score,
             problems=[problem for _, _, problem in squares],
             threshold=threshold,
         )
 
     def _compute_answers(self, images: torch.Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return probabilities ``(N, K)`` and novelty ``(N,)`` of images, uint8 ``(N, 3, S, S)``."""
+        """Return probabilities ``(N, K)`` and OOD scores ``(N,)`` of images, uint8 ``(N, 3, S, S)``."""
         logits, features = self._compute(images).tensor_split([len(self.class_names)], dim=1)
         probabilities = torch.softmax(logits / self._temperature, dim=1).numpy()
-        novelty = np.full(len(images), np.nan, np.float32)
-        if self._novelty is not None:
-            novelty = self._novelty.of(torch.cat([looks(images), features], dim=1)).numpy()
-        return probabilities, novelty
+        ood_score = np.full(len(images), np.nan, np.float32)
+        if self._ood_detector is not None:
+            ood_score = self._ood_detector.score(
+                torch.cat([image_statistics(images), features], dim=1)
+            ).numpy()
+        return probabilities, ood_score
 
 
 def threshold_of(hparams: Mapping[str, Any], threshold: float | None) -> float | None:

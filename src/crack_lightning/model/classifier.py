@@ -22,7 +22,7 @@ from crack_lightning.model.layer_groups import (
     unfreeze_last,
 )
 from crack_lightning.model.losses import build_loss
-from crack_lightning.model.ood.image_statistics import looks
+from crack_lightning.model.ood.image_statistics import image_statistics
 from crack_lightning.model.optim import build_optimizer, build_scheduler
 from crack_lightning.model.split_metrics import SplitMetrics
 
@@ -100,7 +100,7 @@ class CrackClassifier(InferenceParts, LightningModule):
             figures = SplitMetrics(stage, class_names=class_names, positive_class=positive_class)
             self.add_module(f"{stage}_figures", figures)
         self.predictions: list[tuple[Tensor, Tensor, Tensor]] = []
-        self.novelties: list[Tensor] = []
+        self.ood_scores: list[Tensor] = []
         self.weights_caution: str | None = None
         self.last_loss: Tensor | None = None
         self.last_index: Tensor | None = None
@@ -169,12 +169,12 @@ class CrackClassifier(InferenceParts, LightningModule):
         self._step(batch, "val")
 
     def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Count one test batch and keep its probabilities, in ``predictions``, and its ``novelties``."""
+        """Append a batch's probabilities to ``predictions`` and its OOD scores to ``ood_scores``."""
         with feature_network(self) as features:
             self._step(batch, "test")
-        if self.novelty is not None:
-            signs = torch.cat([looks(batch["image"].cpu()), *features], dim=1)
-            self.novelties.append(self.novelty.of(signs))
+        if self.ood_detector is not None:
+            inputs = torch.cat([image_statistics(batch["image"].cpu()), *features], dim=1)
+            self.ood_scores.append(self.ood_detector.score(inputs))
 
     def _step(self, batch: dict[str, Tensor], stage: str) -> Tensor:
         logits, of_cells = self._answers(batch)
@@ -214,7 +214,7 @@ class CrackClassifier(InferenceParts, LightningModule):
 
     def on_test_epoch_start(self) -> None:
         """Forget the predictions of an earlier test."""
-        self.predictions, self.novelties = [], []
+        self.predictions, self.ood_scores = [], []
 
     def on_test_epoch_end(self) -> None:
         """Log the test figures."""
@@ -238,7 +238,7 @@ class CrackClassifier(InferenceParts, LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the known tiles' digests, and what the running epoch has counted so that it can go on."""
         checkpoint["seen_tiles"] = self.seen_tiles
-        checkpoint["novelty"] = None if self.novelty is None else self.novelty.values()
+        checkpoint["ood_detector"] = None if self.ood_detector is None else self.ood_detector.values()
         checkpoint["train_counts"] = self._figures("train").counts()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

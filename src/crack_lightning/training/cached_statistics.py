@@ -9,7 +9,7 @@ import torch
 
 from crack_lightning.data.io.loading import map_in_order
 from crack_lightning.model.features import cached_features
-from crack_lightning.model.ood.image_statistics import NUM_STATISTICS, SIDE, looks
+from crack_lightning.model.ood.image_statistics import NUM_STATISTICS, SIDE, image_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,11 +42,11 @@ class CachedStatistics:
         places = np.searchsorted(self.rows, rows).clip(max=len(self.rows) - 1)
         wanted = self.rows[places] == rows
         if wanted.any():
-            self._seen[places[wanted]] = looks(images[torch.from_numpy(wanted)]).numpy()
+            self._seen[places[wanted]] = image_statistics(images[torch.from_numpy(wanted)]).numpy()
 
     def of(self, rows: NDArray[np.int64]) -> Tensor:
-        """Return the statistics of some rows, float32 ``(N, NUM_LOOKS)``, reading tiles not seen so far."""
-        assert np.isin(rows, self.rows).all(), "looks of other tiles"
+        """Return the statistics of rows, float32 ``(N, NUM_STATISTICS)``; read tiles that have none yet."""
+        assert np.isin(rows, self.rows).all(), "statistics of other tiles"
         kept = cached_features(
             self._measured(),
             number=len(self.rows),

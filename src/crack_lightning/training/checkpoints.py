@@ -28,7 +28,7 @@ _MODEL_KEYS = (
     "state_dict",
     "hyper_parameters",
     "seen_tiles",
-    "novelty",
+    "ood_detector",
     "epoch",
     "global_step",
     "pytorch-lightning_version",
@@ -54,9 +54,10 @@ def save_model(classifier: CrackClassifier, path: Path) -> None:
 
 
 def save_decision(classifier: CrackClassifier, path: Path) -> None:
-    """Write a classifier's temperature, threshold and limit of the familiar into its checkpoint."""
+    """Write a classifier's temperature, threshold and OOD detector into its checkpoint."""
     checkpoint = read_checkpoint(path)
-    checkpoint["novelty"] = None if classifier.novelty is None else classifier.novelty.values()
+    checkpoint.pop("novelty", None)
+    checkpoint["ood_detector"] = None if classifier.ood_detector is None else classifier.ood_detector.values()
     checkpoint["hyper_parameters"] |= {key: classifier.hparams[key] for key in ("temperature", "threshold")}
     AtomicCheckpointIO().save_checkpoint(checkpoint, path)
 

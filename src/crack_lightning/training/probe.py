@@ -24,7 +24,7 @@ from crack_lightning.model.backends.select import (
 )
 from crack_lightning.model.features import cached_features
 from crack_lightning.model.logistic import StandardisedFeatures, fit_logistic
-from crack_lightning.model.ood.detector import MOST_COMPARED, OODDetector, sample
+from crack_lightning.model.ood.detector import MAX_TILES_AT_ONCE, OODDetector, sample
 from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.training.cached_statistics import CachedStatistics
 
@@ -93,7 +93,7 @@ class LinearProbe:
         val, test = datamodule.split_rows("val"), datamodule.split_rows("test")
         self.rows = np.unique(np.concatenate([datamodule.split_rows("train"), val, test]))
         judged = np.unique(np.concatenate([self._sampled(), val, test]))
-        self.looks = CachedStatistics(
+        self.statistics = CachedStatistics(
             datamodule, judged, digest=_digest(datamodule.table.sha256[judged]), cache=settings.cache
         )
         self.features = self._kept(self.rows, view=None)
@@ -157,7 +157,7 @@ class LinearProbe:
         def compute(batch_rows: list[int]) -> Tensor:
             batch = self.datamodule.dataset.read(batch_rows, threads=1)
             if view is None:
-                self.looks.see(batch_rows, batch["image"])
+                self.statistics.see(batch_rows, batch["image"])
                 return self._compute(batch["image"])
             return self._compute(self.datamodule.view(batch["image"], batch["index"], epoch=view))
 
@@ -167,9 +167,9 @@ class LinearProbe:
     def _of(self, rows: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(np.asarray(self.features[np.searchsorted(self.rows, rows)]))
 
-    def _signs(self, rows: NDArray[np.int64]) -> Tensor:
-        """Return looks with features behind them, float32 ``(M, NUM_LOOKS + D)``."""
-        return torch.cat([self.looks.of(rows), self._of(rows)], dim=1)
+    def _ood_inputs(self, rows: NDArray[np.int64]) -> Tensor:
+        """Return image statistics, then features, float32 ``(M, NUM_STATISTICS + D)``."""
+        return torch.cat([self.statistics.of(rows), self._of(rows)], dim=1)
 
     def fit(self, *, l2: float | None, class_weights: Tensor | None, max_iterations: int) -> None:
         """Fit the head, and put it into the classifier.
@@ -210,21 +210,23 @@ class LinearProbe:
     def predictions(self, split: str) -> Predictions:
         """Return the head's predictions for the tiles of a split."""
         rows = self.datamodule.split_rows(split)
-        novelty = self.classifier.novelty
+        detector = self.classifier.ood_detector
         return Predictions(
             index=rows,
             label=self.datamodule.table.label[rows],
             probability=self._probabilities(self._logits(rows)),
-            novelty=None
-            if novelty is None
-            else np.concatenate([novelty.of(self._signs(part)).numpy() for part in _parts(rows)]),
+            ood_score=None
+            if detector is None
+            else np.concatenate([detector.score(self._ood_inputs(part)).numpy() for part in _parts(rows)]),
         )
 
-    def novelty(self) -> OODDetector:
-        """Return what tells foreign tiles."""
-        compared = OODDetector.comparing(self._signs(self._sampled()))
-        of_val = [compared.distances(self._signs(part)) for part in _parts(self.datamodule.split_rows("val"))]
-        return compared.limited([torch.cat(column) for column in zip(*of_val, strict=True)])
+    def fit_ood_detector(self) -> OODDetector:
+        """Return the OOD detector of the training and validation tiles."""
+        detector = OODDetector.from_training(self._ood_inputs(self._sampled()))
+        distances = [
+            detector.distances(self._ood_inputs(part)) for part in _parts(self.datamodule.split_rows("val"))
+        ]
+        return detector.with_limit([torch.cat(column) for column in zip(*distances, strict=True)])
 
     @torch.inference_mode()
     def _logits(self, rows: NDArray[np.int64]) -> Tensor:
@@ -260,7 +262,7 @@ class LinearProbe:
 
 
 def _parts(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    return [rows[start : start + MOST_COMPARED] for start in range(0, len(rows), MOST_COMPARED)]
+    return [rows[start : start + MAX_TILES_AT_ONCE] for start in range(0, len(rows), MAX_TILES_AT_ONCE)]
 
 
 def _judged(logits: Tensor, labels: Tensor) -> tuple[float, float]:

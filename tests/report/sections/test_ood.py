@@ -24,7 +24,7 @@ def contents_with(
 ) -> dict[str, Any]:
     return report_contents(
         title="a run",
-        predictions=replace(predictions, novelty=novelty),
+        predictions=replace(predictions, ood_score=novelty),
         table=table,
         history=[],
         provenance={"novelty": {"passes": 0.99}},
@@ -68,7 +68,7 @@ def test_a_model_that_tells_no_foreign_tiles_has_no_such_section(
     contents = contents_with(table, predictions, None)
     assert contents["foreign"] is None
     assert ood_section(contents).blocks == []
-    assert "novelty" not in predictions_csv(predictions, table).splitlines()[0]
+    assert "ood_score" not in predictions_csv(predictions, table).splitlines()[0]
 
 
 def test_every_tile_has_its_own_novelty_in_the_table(
@@ -81,10 +81,10 @@ def test_every_tile_has_its_own_novelty_in_the_table(
         index=predictions.index[shuffled],
         label=predictions.label[shuffled],
         probability=predictions.probability[shuffled],
-        novelty=predictions.index[shuffled] / 100,
+        ood_score=predictions.index[shuffled] / 100,
     )
     head, *lines = predictions_csv(mixed, table).splitlines()
-    assert head.endswith(",novelty,foreign")
+    assert head.endswith(",ood_score,is_ood")
     for line, index in zip(lines, np.sort(predictions.index), strict=True):
         assert line.endswith(f",{index / 100},{'yes' if index > 100 else 'no'}")
 

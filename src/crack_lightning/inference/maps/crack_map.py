@@ -12,7 +12,7 @@ from PIL import Image
 
 from crack_lightning.inference.maps.outlines import outlined
 from crack_lightning.inference.maps.scaled_photo import ScaledPhoto
-from crack_lightning.inference.maps.tile_ood import tile_novelty
+from crack_lightning.inference.maps.tile_ood import tile_ood_scores
 from crack_lightning.inference.maps.tiled_inference import (
     PIECE_PX,
     receptive_radius,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from crack_lightning.model.backends.select import Compute
 
 _PLACE = ("top_px", "left_px", "height_px", "width_px")
-TILE_COLUMNS = ("path", *_PLACE, "probability_crack", "called_crack", "novelty", "foreign")
+TILE_COLUMNS = ("path", *_PLACE, "probability_crack", "called_crack", "ood_score", "is_ood")
 _FULL_COLOUR = (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 90, *_FULL_COLOUR)  # half of it takes a thin line's colour
 
@@ -50,7 +50,7 @@ class MapTile(NamedTuple):
         height_px: What the tile covers of the photo downwards.
         width_px: What it covers across.
         probability: That it is cracked.
-        novelty: How unlike the training tiles it is, as a share of the limit; NaN where the model has none.
+        ood_score: Its OOD score, above 1 for out-of-distribution; NaN where the model has no OOD detector.
     """
 
     top_px: int
@@ -58,7 +58,7 @@ class MapTile(NamedTuple):
     height_px: int
     width_px: int
     probability: float
-    novelty: float = float("nan")
+    ood_score: float = float("nan")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +117,7 @@ class CrackMapper:
         self._network = classifier.backbone
         self._compute = compute or eager(CellNetwork(classifier), any_size=True)
         self._piece_px = piece_px
-        self._novelty = classifier.novelty
+        self._ood_detector = classifier.ood_detector
         self.scale = scale or map_scale(classifier)
         self._temperature = float(classifier.hparams["temperature"])
         self.threshold = threshold or float(classifier.hparams["threshold"])
@@ -147,8 +147,8 @@ class CrackMapper:
         places, parts = tile_boxes(cells, tile_px=self.tile_px)
         scores = self._network.logits(torch.from_numpy(parts)[:, None])[:, self.positive_index]
         size = parts.shape[1] * CELL_PX, parts.shape[2] * CELL_PX
-        novelty = tile_novelty(self._novelty, photo, places, size, tile_px=self.tile_px)
-        answers = zip(places, self._probability(scores).tolist(), novelty.tolist(), strict=True)
+        ood_scores = tile_ood_scores(self._ood_detector, photo, places, size, tile_px=self.tile_px)
+        answers = zip(places, self._probability(scores).tolist(), ood_scores.tolist(), strict=True)
         return [MapTile(*photo.original(place, size), *answer) for place, *answer in answers]
 
     def _probability(self, logits: Tensor) -> Tensor:
@@ -221,8 +221,8 @@ def photo_probability(found: CrackMap, shape: tuple[int, ...]) -> NDArray[np.flo
 def tile_rows(name: str, found: CrackMap, *, threshold: float) -> Iterator[list[object]]:
     """Yield a row of ``tiles.csv``, by ``TILE_COLUMNS``, a tile of a photo."""
     for tile in found.tiles:
-        known = not np.isnan(tile.novelty)
-        judged = [f"{tile.novelty:.4f}", "yes" if tile.novelty > 1 else "no"] if known else ["", ""]
+        known = not np.isnan(tile.ood_score)
+        judged = [f"{tile.ood_score:.4f}", "yes" if tile.ood_score > 1 else "no"] if known else ["", ""]
         yield [name, *tile[:4], f"{tile.probability:.6f}", int(tile.probability >= threshold), *judged]
 
 

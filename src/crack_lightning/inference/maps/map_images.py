@@ -32,8 +32,8 @@ def map_photos(
         tiles: Where its tiles are written.
 
     Yields:
-        The answer for each, once its map and tiles are written. Its probability and novelty are those of its
-        tile which is likeliest cracked.
+        The answer for each, once its map and tiles are written. Its probability and OOD score are those of
+        its tile of the highest probability.
     """
     for photo in photos:
         try:
@@ -50,9 +50,9 @@ def map_photos(
 
 def _answer(photo: Path, likeliest: MapTile | None, mapper: CrackMapper, *, problem: str = "") -> Answers:
     probabilities = np.full((1, 2), np.nan, np.float32)
-    label, novelty = "", np.nan
+    label, ood_score = "", np.nan
     if likeliest is not None:
-        largest, novelty = likeliest.probability, likeliest.novelty
+        largest, ood_score = likeliest.probability, likeliest.ood_score
         probabilities[0] = 1 - largest
         probabilities[0, mapper.positive_index] = largest
         called = mapper.positive_index if largest >= mapper.threshold else 1 - mapper.positive_index
@@ -62,7 +62,7 @@ def _answer(photo: Path, likeliest: MapTile | None, mapper: CrackMapper, *, prob
         labels=[label],
         probabilities=probabilities,
         class_names=mapper.class_names,
-        novelty=np.full(1, novelty, np.float32),
+        ood_score=np.full(1, ood_score, np.float32),
         problems=[problem],
         threshold=mapper.threshold,
     )

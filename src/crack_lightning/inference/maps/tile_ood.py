@@ -1,4 +1,4 @@
-"""How unlike the training tiles each tile of a mapped photo is, by its image statistics."""
+"""OOD scores of the tiles of a mapped photo, by image statistics."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from crack_lightning.data.io.loading import resize
-from crack_lightning.model.ood.image_statistics import looks
+from crack_lightning.model.ood.image_statistics import image_statistics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,30 +21,30 @@ if TYPE_CHECKING:
 _TILES = 64
 
 
-def tile_novelty(
-    novelty: OODDetector | None,
+def tile_ood_scores(
+    detector: OODDetector | None,
     photo: ScaledPhoto,
     places: Sequence[tuple[int, int]],
     size: tuple[int, int],
     *,
     tile_px: int,
 ) -> NDArray[np.float32]:
-    """Judge tiles as a predictor judges them alone; a bounded number is held at once.
+    """Return the OOD scores of tiles as a predictor computes them, in bounded memory.
 
     Args:
-        novelty: The model's; ``None`` judges none.
+        detector: The model's OOD detector, or ``None``.
         photo: The photo at the scale of the map.
         places: Top and left of each of N tiles at that scale, pixels.
         size: Height and width of the tiles, pixels.
         tile_px: Side of the square that the network takes, pixels.
 
     Returns:
-        Novelty, float32 ``(N,)``; NaN where the model has no limit, or one by its features too, which a map
-        does not give.
+        OOD scores, float32 ``(N,)``; NaN without a detector, or where it needs features too, which a map does
+        not compute.
     """
-    if novelty is None or novelty.directions.shape[1]:
+    if detector is None or detector.features.shape[1]:
         return np.full(len(places), np.nan, np.float32)
-    found = []
+    scores = []
     for start in range(0, len(places), _TILES):
         images = [
             resize(
@@ -52,5 +52,5 @@ def tile_novelty(
             )
             for top, left in places[start : start + _TILES]
         ]
-        found.append(novelty.of(looks(torch.stack(images))))
-    return torch.cat(found).numpy()
+        scores.append(detector.score(image_statistics(torch.stack(images))))
+    return torch.cat(scores).numpy()

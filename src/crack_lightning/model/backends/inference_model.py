@@ -30,7 +30,7 @@ class InferenceParts(nn.Module):
     Attributes:
         hparams: The hyper-parameters that rebuild the whole classifier, plain values.
         seen_tiles: Digests of training and validation tiles, uint8 ``(M, 16)``.
-        novelty: The OOD detector, or ``None``.
+        ood_detector: The OOD detector, or ``None``.
     """
 
     hparams: Any
@@ -65,13 +65,13 @@ class InferenceParts(nn.Module):
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         self.seen_tiles = pack_digests([])
-        self.novelty: OODDetector | None = None
+        self.ood_detector: OODDetector | None = None
 
     def take_up(self, checkpoint: dict[str, Any]) -> None:
         """Load train fingerprints and OOD detector from a checkpoint."""
         self.seen_tiles = checkpoint.get("seen_tiles", self.seen_tiles)
-        if novelty := checkpoint.get("novelty"):
-            self.novelty = OODDetector(**novelty)
+        if values := checkpoint.get("ood_detector") or checkpoint.get("novelty"):  # the former key
+            self.ood_detector = OODDetector.from_values(values)
 
 
 class InferenceModel(InferenceParts):

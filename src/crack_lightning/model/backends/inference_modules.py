@@ -76,7 +76,7 @@ class InferenceNetwork(FeatureNetwork):
 
 def answering_network(classifier: InferenceParts) -> LogitNetwork:
     """Return a classifier's logits, with features behind them where those are judged."""
-    judged = classifier.novelty is not None and classifier.novelty.directions.shape[1] > 0
+    judged = classifier.ood_detector is not None and classifier.ood_detector.features.shape[1] > 0
     return InferenceNetwork(classifier) if judged else LogitNetwork(classifier)
 
 

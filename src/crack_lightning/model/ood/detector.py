@@ -1,10 +1,10 @@
-"""How unlike the training tiles a tile is: how far the nearest of them look, and are to the network."""
+"""Out-of-distribution (OOD) detection by the distance to the nearest training tiles."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import torch
@@ -13,188 +13,198 @@ from torch.nn.functional import normalize
 from crack_lightning.model.ood.image_statistics import NUM_STATISTICS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
 
-PASSED = 0.99
-"""Share of validation tiles that the limit passes."""
+IN_DISTRIBUTION_RATE = 0.99
+"""Share of in-distribution tiles whose OOD score is at most 1."""
 
-PASSED_EACH = 0.995
-"""Share that the scale of each of two distances passes, so that both together spend what the limit may."""
+RATE_EACH = 0.995
+"""Share of in-distribution tiles within the scale of each of the two distances."""
 
-LARGEST_SAMPLE = 1000
-"""Training tiles that are kept at the most."""
+MAX_TRAINING_TILES = 1000
+"""Largest number of training tiles that a detector holds."""
 
-MOST_COMPARED = 8192
-"""Tiles whose distances to the training tiles are held at once."""
+MAX_TILES_AT_ONCE = 8192
+"""Largest number of tiles whose distances are computed at once."""
 
-NEIGHBOUR = 5
-"""Which of the nearest training tiles counts, so that a single odd one makes no picture familiar."""
+K_NEIGHBOUR = 5
+"""Distances are to the k-th nearest training tile, so that a single outlier among these has no effect."""
 
-_LEAST_VARIANCE = 0.02  # of standardised looks; less is noise
+_LEAST_VARIANCE = 0.02  # of standardised image statistics; smaller variance is noise
 _SMALLEST = 1e-6
+_FORMER_NAMES = {"looks": "image_statistics", "directions": "features"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class OODDetector:
-    """Training tiles that others are compared with, and the limit from which on a tile is foreign.
+    """Training tiles, and the limit of the distance to them.
 
-    Two distances count, the larger as a share of what validation tiles have: Mahalanobis' between looks,
-    which tells foreign pictures even where a network learnt two classes and nothing else; and between
-    directions of features, which tells them where it was pretrained.
+    The OOD score is the larger of two distances, each as a share of its scale on validation tiles, divided by
+    the limit: Mahalanobis distance of image statistics, which works for any network, and Euclidean distance
+    of features of length 1, which works for pretrained networks.
 
     Attributes:
-        looks: Of training tiles, whitened, float16 ``(M, NUM_LOOKS)``.
-        mean: Of their looks, float32 ``(NUM_LOOKS,)``.
-        whitening: What looks are multiplied by, float32 ``(NUM_LOOKS, NUM_LOOKS)``.
-        directions: Of their features, float16 ``(M, D)``, of length 1; D is 0 where there are no features.
-        scales: What 99.5 % of validation tiles' distances pass, between looks and between directions.
-        limit: The largest share of these that is familiar.
-        validation_tiles: How many tiles set scales and limit.
+        image_statistics: Image statistics of training tiles, whitened, float16 ``(M, F)``, where F is
+            :data:`~crack_lightning.model.ood.image_statistics.NUM_STATISTICS`.
+        mean: Their mean before whitening, float32 ``(F,)``.
+        whitening: Whitening matrix, float32 ``(F, F)``.
+        features: Features of these tiles, float16 ``(M, D)``, of length 1; D is 0 without features.
+        scales: Distance that 99.5 % of validation tiles do not exceed, of image statistics and of features.
+        limit: Largest share of these scales that is in-distribution.
+        validation_tiles: Number of tiles that determined scales and limit.
 
     References:
         Sun et al., "Out-of-Distribution Detection with Deep Nearest Neighbors", ICML 2022.
     """
 
-    looks: Tensor
+    image_statistics: Tensor
     mean: Tensor
     whitening: Tensor
-    directions: Tensor
+    features: Tensor
     scales: list[float]
     limit: float
     validation_tiles: int
 
     def __post_init__(self) -> None:
-        number = len(self.looks)
-        shapes = [tuple(part.shape) for part in (self.looks, self.whitening, self.mean)]
+        number = len(self.image_statistics)
+        shapes = [tuple(part.shape) for part in (self.image_statistics, self.whitening, self.mean)]
         if shapes != [(number, NUM_STATISTICS), (NUM_STATISTICS, NUM_STATISTICS), (NUM_STATISTICS,)]:
-            raise ValueError(f"novelty: {NUM_STATISTICS} looks a tile are expected, got {shapes}")
-        if len(self.directions) != number:
-            raise ValueError(f"novelty: {number} directions are expected, got {len(self.directions)}")
+            raise ValueError(f"ood_detector: expected {NUM_STATISTICS} image statistics a tile, got {shapes}")
+        if len(self.features) != number:
+            raise ValueError(f"ood_detector: expected features of {number} tiles, got {len(self.features)}")
 
     @classmethod
-    def fitted(cls, training: Tensor, validation: Tensor) -> OODDetector:
-        """Keep training tiles, and set the limit by validation tiles.
+    def fit(cls, training: Tensor, validation: Tensor) -> Self:
+        """Return a detector with a limit.
 
         Args:
-            training: Looks with features behind them, float32 ``(M, NUM_LOOKS + D)``.
-            validation: Likewise, of tiles that the model did not learn from, float32 ``(N, NUM_LOOKS + D)``.
+            training: Image statistics, then features, of training tiles, float32 ``(M, F + D)``.
+            validation: The same of tiles without influence on the weights, float32 ``(N, F + D)``.
         """
-        compared = cls.comparing(training)
-        return compared.limited(compared.distances(validation))
+        detector = cls.from_training(training)
+        return detector.with_limit(detector.distances(validation))
 
     @classmethod
-    def comparing(cls, training: Tensor) -> OODDetector:
-        """Keep training tiles, float32 ``(M, NUM_LOOKS + D)``, without a limit yet."""
-        looks = training[:, :NUM_STATISTICS]
-        mean, whitening = looks.mean(0), _whitening(looks)
+    def from_training(cls, training: Tensor) -> Self:
+        """Return a detector without a limit, from training tiles as for :meth:`fit`."""
+        statistics = training[:, :NUM_STATISTICS]
+        mean, whitening = statistics.mean(0), _whitening(statistics)
         return cls(
-            looks=((looks - mean) @ whitening).half(),
+            image_statistics=((statistics - mean) @ whitening).half(),
             mean=mean,
             whitening=whitening,
-            directions=normalize(training[:, NUM_STATISTICS:], dim=1).half(),
+            features=normalize(training[:, NUM_STATISTICS:], dim=1).half(),
             scales=[1.0, 1.0],
             limit=1.0,
             validation_tiles=0,
         )
 
-    def limited(self, distances: Sequence[Tensor]) -> OODDetector:
-        """Return the same with the limit that validation tiles set by their :meth:`distances`."""
-        scales = [conformal_limit(far, passed=PASSED_EACH) for far in distances]
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Self:
+        """Return a detector from its :meth:`values`, those of older checkpoints included."""
+        return cls(**{_FORMER_NAMES.get(name, name): value for name, value in values.items()})
+
+    def with_limit(self, distances: Sequence[Tensor]) -> Self:
+        """Return a copy whose limit follows from the :meth:`distances` of validation tiles."""
+        scales = [conformal_limit(column, rate=RATE_EACH) for column in distances]
         limit = conformal_limit(_largest_share(distances, scales))
         return replace(self, scales=scales, limit=limit, validation_tiles=len(distances[0]))
 
-    def of(self, signs: Tensor) -> Tensor:
-        """Return how unlike the training tiles others are; beyond 1 they are foreign.
+    def score(self, inputs: Tensor) -> Tensor:
+        """Return the OOD scores of tiles; above 1 a tile is out-of-distribution.
 
         Args:
-            signs: Looks with features behind them, float32 ``(N, NUM_LOOKS + D)``.
+            inputs: Image statistics, then features, float32 ``(N, F + D)``.
 
         Returns:
-            Novelty, float32 ``(N,)``.
+            Scores, float32 ``(N,)``.
         """
-        return _largest_share(self.distances(signs), self.scales) / self.limit
+        return _largest_share(self.distances(inputs), self.scales) / self.limit
 
-    def distances(self, signs: Tensor) -> list[Tensor]:
-        """Return distances to the fifth nearest training tile: of looks, and of directions if there are.
+    def distances(self, inputs: Tensor) -> list[Tensor]:
+        """Return the distances to the fifth nearest training tile: of image statistics, and of any features.
 
-        Those of ``MOST_COMPARED`` tiles are computed at once, so that memory is bounded for any number.
+        At most ``MAX_TILES_AT_ONCE`` tiles are computed at once, which bounds the memory.
 
         Args:
-            signs: As for :meth:`of`.
+            inputs: As for :meth:`score`.
 
         Returns:
             Distances, float32 ``(N,)`` each.
         """
-        parts = [self._distances(part) for part in torch.split(signs, MOST_COMPARED)]
+        parts = [self._distances(part) for part in torch.split(inputs, MAX_TILES_AT_ONCE)]
         return [torch.cat(column) for column in zip(*parts, strict=True)]
 
-    def _distances(self, signs: Tensor) -> list[Tensor]:
-        looks = (signs[:, :NUM_STATISTICS] - self.mean) @ self.whitening
-        found = [_neighbour(torch.cdist(looks, self.looks.float()))]
-        if self.directions.shape[1]:
-            cosines = normalize(signs[:, NUM_STATISTICS:], dim=1) @ self._units
-            found.append((2 * _neighbour(1 - cosines)).clamp(min=0).sqrt())
-        return found
+    def _distances(self, inputs: Tensor) -> list[Tensor]:
+        statistics = (inputs[:, :NUM_STATISTICS] - self.mean) @ self.whitening
+        distances = [_kth_smallest(torch.cdist(statistics, self.image_statistics.float()))]
+        if self.features.shape[1]:
+            cosines = normalize(inputs[:, NUM_STATISTICS:], dim=1) @ self._unit_features
+            distances.append((2 * _kth_smallest(1 - cosines)).clamp(min=0).sqrt())
+        return distances
 
     @cached_property
-    def _units(self) -> Tensor:
-        """Directions as they are compared, float32 ``(D, M)``: turning them takes longer than comparing."""
-        return normalize(self.directions.float(), dim=1).T
+    def _unit_features(self) -> Tensor:
+        """Features for the product, float32 ``(D, M)``: the conversion takes longer than the product."""
+        return normalize(self.features.float(), dim=1).T
 
     def values(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps: the attributes by name."""
+        """Return the attributes by name, for a checkpoint."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def facts(self) -> dict[str, float]:
-        """Return what a report says of it."""
+        """Return the numbers of tiles and the share of in-distribution tiles within the limit."""
         return {
-            "training_tiles": len(self.looks),
+            "training_tiles": len(self.image_statistics),
             "validation_tiles": self.validation_tiles,
-            "passes": min(PASSED, self.validation_tiles / (self.validation_tiles + 1)),
+            "passes": min(IN_DISTRIBUTION_RATE, self.validation_tiles / (self.validation_tiles + 1)),
         }
 
 
 def _largest_share(distances: Sequence[Tensor], scales: Sequence[float]) -> Tensor:
-    """Return the largest of the distances of each tile as shares of their scales, float32 ``(N,)``."""
-    return torch.stack([far / scale for far, scale in zip(distances, scales, strict=True)]).amax(0)
+    """Return the larger of the distances of each tile as shares of their scales, float32 ``(N,)``."""
+    return torch.stack([column / scale for column, scale in zip(distances, scales, strict=True)]).amax(0)
 
 
-def _whitening(looks: Tensor) -> Tensor:
-    """Return what makes looks, float32 ``(M, F)``, uncorrelated with variance 1; small ones stay smaller."""
-    deviation = looks.std(0, correction=0).clamp(min=_SMALLEST)
-    standardised = (looks - looks.mean(0)) / deviation
-    variance, axes = torch.linalg.eigh(standardised.T @ standardised / len(looks))
+def _whitening(statistics: Tensor) -> Tensor:
+    """Return the matrix after which statistics, float32 ``(M, F)``, are uncorrelated with variance 1.
+
+    Directions of little variance keep a smaller one.
+    """
+    deviation = statistics.std(0, correction=0).clamp(min=_SMALLEST)
+    standardised = (statistics - statistics.mean(0)) / deviation
+    variance, axes = torch.linalg.eigh(standardised.T @ standardised / len(statistics))
     whitening: Tensor = axes / deviation[:, None] / variance.clamp(min=_LEAST_VARIANCE).sqrt()
     return whitening
 
 
-def _neighbour(distances: Tensor) -> Tensor:
-    """Return the fifth smallest of each row, or the largest of fewer; ``(N, M)`` to ``(N,)``."""
-    nearest: Tensor = distances.kthvalue(min(NEIGHBOUR, distances.shape[1]), dim=1).values
+def _kth_smallest(distances: Tensor) -> Tensor:
+    """Return the fifth smallest value of each row, or the largest of fewer; ``(N, M)`` to ``(N,)``."""
+    nearest: Tensor = distances.kthvalue(min(K_NEIGHBOUR, distances.shape[1]), dim=1).values
     return nearest
 
 
-def conformal_limit(validation: Tensor, *, passed: float = PASSED) -> float:
-    """Return a limit that a new tile of the validation tiles' kind passes with a probability of 99 % or more.
+def conformal_limit(distances: Tensor, *, rate: float = IN_DISTRIBUTION_RATE) -> float:
+    """Return the limit that the distance of a further exchangeable tile does not exceed at a given rate.
 
-    It is the ``ceil(0.99 (N + 1))``-th smallest distance, which holds for exchangeable tiles whatever their
-    distribution; of fewer than 99 tiles it is the largest, which a new one passes with ``N / (N + 1)``.
+    It is the ``ceil(rate (N + 1))``-th smallest distance, whatever their distribution; of too few tiles it is
+    the largest, with the rate ``N / (N + 1)``.
 
     Args:
-        validation: Distances of N tiles, float32 ``(N,)``.
-        passed: Another probability.
+        distances: Distances of N validation tiles, float32 ``(N,)``.
+        rate: Probability, in ``(0, 1)``.
 
     References:
         Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World", 2005, section 2.2.
     """
-    number = len(validation)
-    rank = min(int(np.ceil(passed * (number + 1))), number)
-    return max(float(validation.sort().values[rank - 1]), _SMALLEST)  # what can be divided by
+    number = len(distances)
+    rank = min(int(np.ceil(rate * (number + 1))), number)
+    return max(float(distances.sort().values[rank - 1]), _SMALLEST)  # a divisor
 
 
 def sample(rows: NDArray[np.int64], *, seed: int) -> NDArray[np.int64]:
-    """Return rows of training tiles to keep, ascending, int64 ``(M,)``, at most ``LARGEST_SAMPLE``."""
-    return np.sort(np.random.default_rng(seed).permutation(rows)[:LARGEST_SAMPLE])
+    """Return at most ``MAX_TRAINING_TILES`` random rows, ascending, int64 ``(M,)``."""
+    return np.sort(np.random.default_rng(seed).permutation(rows)[:MAX_TRAINING_TILES])

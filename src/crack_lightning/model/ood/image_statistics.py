@@ -15,19 +15,19 @@ NUM_STATISTICS = 8 + 10 * LEVELS + 13
 _LEAST = 1e-3
 
 
-def looks(images: Tensor) -> Tensor:
-    """Return image statistics of pictures.
+def image_statistics(images: Tensor) -> Tensor:
+    """Return the image statistics of tiles.
 
     Mean and standard deviation of luminance and two colour differences, skewness and kurtosis of luminance;
     at each of three octaves the mean absolute and root mean square differences of neighbours in four
     directions; and the variation over the cells of a grid. Magnitudes are logarithmic. Computed at 48 px, in
-    about 0.1 ms a picture.
+    about 0.1 ms a tile.
 
     Args:
         images: uint8 ``(N, 3, S, S)``.
 
     Returns:
-        Statistics, float32 ``(N, NUM_LOOKS)``.
+        Statistics, float32 ``(N, NUM_STATISTICS)``.
 
     References:
         Heeger and Bergen, "Pyramid-Based Texture Analysis/Synthesis", SIGGRAPH 1995: statistics at several

@@ -1,6 +1,6 @@
 """The head that comes with the package, on the backbone of the extra ``offline-weights``.
 
-Its file has the tensors of the head, the limit beyond which tiles are foreign, and what rebuilds the
+Its file has the tensors of the head, the OOD detector, and what rebuilds the
 classifier; the backbone is not in it. The ``README.md`` beside it gives training data, figures and limits.
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound=InferenceParts)
 BUILTIN = "builtin"
 BUILTIN_FILE = Path(__file__).parents[2] / "builtin" / "head.safetensors"
-_HEAD, _SEEN, _NOVELTY = "head.", "seen_tiles", "novelty."
+_HEAD, _SEEN, _OOD = "head.", "seen_tiles", "novelty."
 
 
 def load_builtin(kind: type[C], path: Path = BUILTIN_FILE) -> C:
@@ -55,8 +55,8 @@ def load_builtin(kind: type[C], path: Path = BUILTIN_FILE) -> C:
     classifier.seen_tiles = tensors.pop(_SEEN)
     network.head.load_state_dict(_named(tensors, _HEAD))
     if "novelty" in described:
-        values: dict[str, Any] = _named(tensors, _NOVELTY) | json.loads(described["novelty"])
-        classifier.novelty = OODDetector(**values)
+        values: dict[str, Any] = _named(tensors, _OOD) | json.loads(described["novelty"])
+        classifier.ood_detector = OODDetector.from_values(values)
     network.reach_px = int(described["reach_px"])
     return classifier.eval()
 
@@ -77,10 +77,10 @@ def write_head(classifier: InferenceParts, path: Path, *, reach_px: int) -> None
     tensors: dict[str, Tensor] = {
         f"{_HEAD}{name}": value.contiguous() for name, value in _local(classifier).head.state_dict().items()
     }
-    if classifier.novelty is not None:
-        values = classifier.novelty.values()
+    if classifier.ood_detector is not None:
+        values = classifier.ood_detector.values()
         parts = {name: value for name, value in values.items() if isinstance(value, torch.Tensor)}
-        tensors |= {f"{_NOVELTY}{name}": value.contiguous() for name, value in parts.items()}
+        tensors |= {f"{_OOD}{name}": value.contiguous() for name, value in parts.items()}
         described["novelty"] = json.dumps({name: values[name] for name in values.keys() - parts.keys()})
     own = classifier.state_dict()
     with atomic_write(path) as temporary:

@@ -57,8 +57,8 @@ def predictions_csv(predictions: Predictions, table: TileTable, *, threshold: fl
     Returns:
         CSV with the columns ``path,group,label,predicted`` and ``probability_<positive class>``; one
         probability a class where there are more than two, or none is positive. A probability has the digits
-        that bring back exactly the same number. Of a model that tells foreign tiles, ``novelty`` and
-        ``foreign`` (``yes`` or ``no``) too.
+        that bring back exactly the same number. Of a model that has an OOD detector, ``ood_score`` and
+        ``is_ood`` (``yes`` or ``no``) too.
     """
     ordered = predictions.in_table_order()
     names = np.array(table.class_names)
@@ -73,9 +73,9 @@ def predictions_csv(predictions: Predictions, table: TileTable, *, threshold: fl
     }
     for k in _written_classes(table):
         columns[f"probability_{table.class_names[k]}"] = ordered.probability[:, k].astype(np.str_)
-    if ordered.novelty is not None:
-        columns["novelty"] = ordered.novelty.astype(np.str_)
-        columns["foreign"] = np.where(ordered.novelty > 1, "yes", "no")
+    if ordered.ood_score is not None:
+        columns["ood_score"] = ordered.ood_score.astype(np.str_)
+        columns["is_ood"] = np.where(ordered.ood_score > 1, "yes", "no")
     text = io.StringIO(newline="")
     CsvWriter(text, columns).write(zip(*(column.tolist() for column in columns.values()), strict=True))
     return text.getvalue()

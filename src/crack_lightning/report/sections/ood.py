@@ -41,10 +41,10 @@ def ood_contents(
         there are none), for two orders of leaving out ``risk_coverage`` and ``area_under_risk``, and the
         ``intervals`` of all of these by name; ``None`` for a model that tells no foreign tiles.
     """
-    if predictions.novelty is None:
+    if predictions.ood_score is None:
         return None
-    wrong, marked = predicted != predictions.label, predictions.novelty > 1
-    doubts = {"by_novelty": predictions.novelty, "by_probability": -predictions.probability.max(axis=1)}
+    wrong, marked = predicted != predictions.label, predictions.ood_score > 1
+    doubts = {"by_novelty": predictions.ood_score, "by_probability": -predictions.probability.max(axis=1)}
     curves = {name: risk_coverage(doubt, wrong) for name, doubt in doubts.items()}
     shares = {
         "share": share_interval(marked, np.ones(len(marked), np.bool_), group),
