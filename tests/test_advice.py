@@ -17,8 +17,8 @@ from omegaconf import OmegaConf
 from crack_lightning.cli.arguments import hydra_arguments
 from crack_lightning.config import TrainConfig, conf_dir, parse, register_schemas
 from crack_lightning.config.class_names import read_class_names
+from crack_lightning.config.commands import SCHEMAS
 from crack_lightning.config.error_messages import schema_keys
-from crack_lightning.config.parse import SCHEMAS
 from crack_lightning.data.discovery.class_names import name_classes
 from crack_lightning.runtime.errors import ConfigError, DataError
 

@@ -12,8 +12,9 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
+from crack_lightning.cli.arguments import hydra_arguments
 from crack_lightning.config import conf_dir, parse, register_schemas
-from crack_lightning.config.parse import SCHEMAS
+from crack_lightning.config.commands import COMMANDS, SCHEMAS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,13 +102,9 @@ def test_a_launcher_takes_its_option(option: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("primary", PRIMARIES)
-def test_a_primary_composes(primary: str) -> None:
-    needs = {
-        "evaluate": ["checkpoint=a.ckpt"],
-        "predict": ["checkpoint=a.ckpt", "source=[a.jpg]"],
-        "compare": ["runs=[a]"],
-    }
-    parse(composed(primary, *needs.get(primary, [])), SCHEMAS[primary])
+def test_a_primary_composes_with_the_example_of_its_command(primary: str) -> None:
+    arguments = hydra_arguments(primary, COMMANDS[primary].example.split())
+    assert isinstance(parse(composed(primary, *arguments), SCHEMAS[primary]), SCHEMAS[primary])
 
 
 def test_the_same_composes_from_the_packaged_folder() -> None:

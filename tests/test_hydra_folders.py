@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from crack_lightning import audit, compare, evaluate, predict, train
 from crack_lightning.cli.main import main
+from crack_lightning.config.commands import COMMANDS, SCHEMAS
 from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.sweep import sweeper
 from crack_lightning.sweep.folders import sweep_folder
@@ -18,14 +19,6 @@ if TYPE_CHECKING:
 
     from crack_lightning.sweep.journal import Job
 
-COMMANDS = {
-    "train": (train, []),
-    "evaluate": (evaluate, ["checkpoint=builtin"]),
-    "predict": (predict, ["checkpoint=builtin", "a.jpg"]),
-    "audit": (audit, []),
-    "compare": (compare, ["runs=x"]),
-}
-
 
 @pytest.fixture
 def folder_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Any]:
@@ -34,7 +27,7 @@ def folder_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., 
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
     def folder(command: str, *arguments: str) -> Any:
-        module, needs = COMMANDS[command]
+        module = importlib.import_module(f"crack_lightning.{command}")
         found: list[Any] = []
 
         def run(composed: Any, *, overrides: Any, folder: Any = None, **_: Any) -> int:
@@ -42,13 +35,13 @@ def folder_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., 
             return 0
 
         monkeypatch.setattr(module, "run", run)
-        code = main([command, *needs, *arguments])
+        code = main([command, *COMMANDS[command].example.split(), *arguments])
         return found[0] if code == 0 else code
 
     return folder
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", SCHEMAS)
 def test_the_run_is_in_the_folder_that_hydra_is_given(
     command: str, folder_of: Callable[..., Any], tmp_path: Path
 ) -> None:

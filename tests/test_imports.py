@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from crack_lightning.config.commands import COMMANDS
+
 SOURCE = Path(__file__).parents[1] / "src" / "crack_lightning"
 MAY_IMPORT = {
     "runtime": set(),
@@ -23,16 +25,14 @@ MAY_IMPORT = {
     "experiment": {"runtime", "config", "data", "model", "evaluation", "training", "report", "inference"},
     "sweep": {"runtime", "config", "cli", "comparison", "experiment", "model", "report", "inference"},
     "cli": {"runtime", "config", ""},
-    "train": {"runtime", "cli", "config", "experiment", "report"},
-    "evaluate": {"runtime", "cli", "config", "experiment", "report"},
-    "predict": {"runtime", "cli", "config", "inference"},
-    "audit": {"runtime", "cli", "config", "experiment"},
-    "compare": {"runtime", "cli", "config", "comparison"},
-    "cache": {"runtime", "cli"},
+    **{
+        name: {"runtime", "cli", "config", "experiment", "report", "inference", "comparison"}
+        for name in COMMANDS
+    },
     "__main__": {"cli"},
     "": {"runtime", "inference", ""},
 }
-CONFIGURED = {"config", "sweep", "cli", "train", "evaluate", "predict", "audit", "compare"}
+CONFIGURED = {"config", "sweep", "cli", *COMMANDS}
 TARGETS = SOURCE / "runtime" / "targets.py"
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from crack_lightning.cli.arguments import hydra_arguments
 from crack_lightning.config import conf_dir, parse, register_schemas
-from crack_lightning.config.parse import SCHEMAS
+from crack_lightning.config.commands import SCHEMAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

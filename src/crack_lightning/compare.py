@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from omegaconf import DictConfig
 
-SCHEMA = CompareConfig
-
 
 def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None = None) -> int:
     """Compare as configured; arguments as for the other commands."""

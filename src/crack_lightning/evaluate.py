@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from omegaconf import DictConfig
 
-SCHEMA = EvaluateConfig
-
 
 def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None = None) -> int:
     """Evaluate as configured.

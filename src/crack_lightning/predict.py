@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from omegaconf import DictConfig
 
-SCHEMA = PredictConfig
-
 
 def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None = None) -> int:
     """Predict as configured.

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from omegaconf import DictConfig
 
-SCHEMA = TrainConfig
-
 
 def run(
     composed: DictConfig,

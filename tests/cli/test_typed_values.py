@@ -22,9 +22,9 @@ from crack_lightning.config import (
     resumed_config,
     write_config,
 )
+from crack_lightning.config.commands import SCHEMAS
 from crack_lightning.config.error_messages import schema_keys
 from crack_lightning.config.literals import all_escaped
-from crack_lightning.config.parse import SCHEMAS
 from crack_lightning.runtime.errors import CrackLightningError
 from crack_lightning.runtime.files.paths import expanded
 

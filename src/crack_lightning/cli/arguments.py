@@ -8,6 +8,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from crack_lightning.cli.typed_values import PLAIN_PATHS, as_override, exists, literal, typed_values
+from crack_lightning.config.commands import COMMANDS
 from crack_lightning.runtime.errors import CrackLightningError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def hydra_arguments(name: str, arguments: Sequence[str], *, keys: Collection[str
             flags.append(argument)
             if argument in _FLAGS_WITH_VALUE:
                 flags.append(next(waiting, ""))
-        elif _is_override(argument, known, takes_paths=name in _TAKES_PATHS):
+        elif _is_override(argument, known, takes_paths=COMMANDS[name].paths is not None):
             overrides.append(as_override(argument, sweeps=sweeps))
         else:
             paths.append(argument)
@@ -66,7 +67,6 @@ def _of_moved_data(override: str) -> str:
     return f"++{override}" if override.startswith("data.sources.") else override
 
 
-_TAKES_PATHS = ("predict", "audit", "compare")
 _OVERRIDE = re.compile(r"(?:[+]{0,2}([\w.:/@$-]+)=)|(?:~([\w.:@$-][\w.:/@$-]*)(?:=|\Z))")
 _FLAGS_WITH_VALUE = (
     "--cfg",
@@ -123,27 +123,28 @@ def _leads_to_a_file(path: str) -> bool:
 
 
 def _path_overrides(name: str, paths: list[str]) -> list[str]:
+    """Return the overrides that plain paths stand for."""
     if not paths:
         return []
-    if name == "audit":
-        if len(paths) > 1:
-            raise CrackLightningError(
-                f"audit: expected one folder, got {len(paths)}; audit one after the other."
-            )
-        return ["data=image_folder", f"data.root={literal(paths[0])}"]
-    if name == "compare":
-        return [f"runs=[{','.join(map(literal, paths))}]"]
-    if name != "predict":
-        example = "checkpoint=best.ckpt" if name == "evaluate" else "model=resnet18"
+    command = COMMANDS[name]
+    taken = command.paths
+    if taken is None:
+        example = command.example.partition(" ")[0]
         raise CrackLightningError(f"'{paths[0]}': expected key=value, as in {example}; see --help.")
-    checkpoints = [path for path in paths if path.lower().endswith(CHECKPOINT_SUFFIXES)]
+    if not taken.several and len(paths) > 1:
+        raise CrackLightningError(
+            f"{name}: expected one folder, got {len(paths)}; {name} one after the other."
+        )
+    if not taken.several:
+        return [*taken.adds, f"{taken.key}={literal(paths[0])}"]
+    checkpoints = [path for path in paths if taken.checkpoint and path.lower().endswith(CHECKPOINT_SUFFIXES)]
     if len(checkpoints) > 1:
         raise CrackLightningError(
-            f"checkpoint: expected one, got {', '.join(checkpoints)}; predict with one after the other."
+            f"checkpoint: expected one, got {', '.join(checkpoints)}; {name} with one after the other."
         )
-    sources = [path for path in paths if path not in checkpoints]
-    found = [f"checkpoint={literal(path)}" for path in checkpoints]
-    return found + ([f"source=[{','.join(map(literal, sources))}]"] if sources else [])
+    rest = [path for path in paths if path not in checkpoints]
+    found = [*taken.adds, *(f"checkpoint={literal(path)}" for path in checkpoints)]
+    return found + ([f"{taken.key}=[{','.join(map(literal, rest))}]"] if rest else [])
 
 
 def shell_line(name: str, overrides: Sequence[str]) -> str:

@@ -9,11 +9,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-_PLAIN_PATHS = {
-    "predict": "[best.ckpt] [file, folder or pattern …] ",
-    "audit": "[folder] ",
-    "compare": "[folder …] ",
-}
+from crack_lightning.config.commands import COMMANDS
+
 _LISTS = {
     "train": ("model=resnet18", "trainer.max_epochs=5"),
     "evaluate": ("data=metu", "trainer.threads=2"),
@@ -39,10 +36,12 @@ def help_heading(command: str, purpose: str, *, schema: type[Any], conf: Path) -
     ]
     sweeps = "sweep" in {item.name for item in fields(schema)}
     option, setting = _LISTS[command]
+    paths = COMMANDS[command].paths
+    takes = f"{paths.usage} " if paths else ""
     flags = "[-m] [--cfg job] [--help]" if sweeps else "[--cfg job] [--help]"
     return "\n".join(
         [
-            f"usage: crack-lightning {command} {_PLAIN_PATHS.get(command, '')}[key=value …] {flags}",
+            f"usage: crack-lightning {command} {takes}[key=value …] {flags}",
             purpose + ("; -m runs every combination of values given as key=a,b" if sweeps else ""),
             *(["", f"groups, as in {option}:", *rows] if rows else []),
             "",

@@ -11,6 +11,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, cast
 
 from crack_lightning.cli.arguments import MULTIRUN, hydra_arguments
+from crack_lightning.config.commands import COMMANDS
 from crack_lightning.runtime.console import printable, tolerate_every_text
 from crack_lightning.runtime.errors import (
     CrackLightningError,
@@ -29,14 +30,6 @@ if TYPE_CHECKING:
 
     from crack_lightning.config.nodes.sweep import SweepConfig
 
-COMMANDS = {
-    "train": "fit a model, test its best checkpoint, write the report",
-    "evaluate": "report on a checkpoint over another set",
-    "predict": "say what a checkpoint sees in files",
-    "audit": "find twins, wrong labels and odd files in a set of tiles",
-    "compare": "put finished runs side by side, and say whether they differ",
-    "cache": "list what is kept between runs; 'cache clear' empties it",
-}
 HELP = frozenset({"-h", "--help"})
 OK, BUG, MISTAKE, FAILED_JOBS = 0, 1, 2, 3
 
@@ -118,12 +111,12 @@ def _dispatch(name: str, arguments: list[str]) -> int:
         hint = f"did you mean {match}?" if match else f"expected one of {', '.join(COMMANDS)}."
         raise CrackLightningError(f"no command '{name}'; {hint}")
     command = importlib.import_module(f"crack_lightning.{name}")
-    if not hasattr(command, "SCHEMA"):
+    if (schema := COMMANDS[name].schema) is None:
         return int(command.run(arguments))
-    return _run_with_hydra(name, command, arguments)
+    return _run_with_hydra(name, command, arguments, schema=schema)
 
 
-def _run_with_hydra(name: str, command: Any, arguments: list[str]) -> int:
+def _run_with_hydra(name: str, command: Any, arguments: list[str], *, schema: type[Any]) -> int:
     import hydra
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
@@ -143,9 +136,9 @@ def _run_with_hydra(name: str, command: Any, arguments: list[str]) -> int:
             outcome.append(error)
 
     groups = option_groups(name, conf=conf_dir())
-    given = hydra_arguments(name, arguments, keys={*groups, *(item.name for item in fields(command.SCHEMA))})
+    given = hydra_arguments(name, arguments, keys={*groups, *(item.name for item in fields(schema))})
     if not HELP.isdisjoint(given):
-        print(help_heading(name, COMMANDS[name], schema=command.SCHEMA, conf=conf_dir()))
+        print(help_heading(name, COMMANDS[name].purpose, schema=schema, conf=conf_dir()))
         given = ["--cfg", "job", *(argument for argument in given if argument not in HELP | MULTIRUN)]
     elif not MULTIRUN.isdisjoint(given) and not {"--cfg", "-c", "--info", "-i"}.isdisjoint(given):
         raise CrackLightningError("-m: --cfg and --info show one configuration; leave -m out.")
@@ -154,7 +147,7 @@ def _run_with_hydra(name: str, command: Any, arguments: list[str]) -> int:
         require_options(given, groups)
         hydra.main(config_path=str(conf_dir()), config_name=name, version_base="1.3")(task)()
     except (HydraException, OmegaConfBaseException) as error:
-        raise CrackLightningError(explain_error(error, schema=command.SCHEMA, conf=conf_dir())) from error
+        raise CrackLightningError(explain_error(error, schema=schema, conf=conf_dir())) from error
     ended = outcome[0] if outcome else OK
     if isinstance(ended, BaseException):
         raise ended
@@ -180,7 +173,7 @@ def _run_composed(command: Any, composed: DictConfig) -> int:
 
 
 def _usage() -> str:
-    lines = [f"  {name:<10}{purpose}" for name, purpose in COMMANDS.items()]
+    lines = [f"  {name:<10}{entry.purpose}" for name, entry in COMMANDS.items()]
     return "\n".join(
         [
             "usage: crack-lightning <command> [key=value …]",

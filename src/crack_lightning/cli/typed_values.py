@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from crack_lightning.config.commands import COMMANDS
 from crack_lightning.config.literals import escaped_references, quote, unescaped
 from crack_lightning.runtime.errors import CrackLightningError
 from crack_lightning.runtime.files.paths import PATH_KEYS, expanded
@@ -13,7 +14,8 @@ from crack_lightning.runtime.files.paths import PATH_KEYS, expanded
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PLAIN_PATHS = ("source", "runs")
+PLAIN_PATHS = tuple(entry.paths.key for entry in COMMANDS.values() if entry.paths and entry.paths.several)
+"""Keys of lists of paths that are typed without them."""
 _LIST_KEYS = (*PLAIN_PATHS, "data.masked.images", "data.masked.masks")
 _HYDRA_KEYS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 _ONE_VALUE_KEYS = (*_HYDRA_KEYS, "resume", "sweep.resume", "outputs", "data.class_names")

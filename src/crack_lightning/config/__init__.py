@@ -1,6 +1,8 @@
 """The contract: a dataclass a node, checked before anything is built."""
 
 from crack_lightning.config.commands import (
+    COMMANDS,
+    SCHEMAS,
     AuditConfig,
     CompareConfig,
     EvaluateConfig,
@@ -15,6 +17,8 @@ from crack_lightning.config.resume import resumed_config, resumed_prediction
 from crack_lightning.config.validators import require_checkpoint, require_weights
 
 __all__ = [
+    "COMMANDS",
+    "SCHEMAS",
     "AuditConfig",
     "CompareConfig",
     "EvaluateConfig",

@@ -1,8 +1,13 @@
-"""The schemas of the commands that use what ``train`` made, one each."""
+"""The registry of commands, and the schemas of those that use what ``train`` made.
+
+A new command is its entry and its schema here, ``crack_lightning/<name>.py`` with its ``run``,
+``conf/<name>.yaml`` and a test.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from omegaconf import MISSING
 
@@ -10,6 +15,7 @@ from crack_lightning.config.nodes.data import DataConfig
 from crack_lightning.config.nodes.recipe import ENGINES
 from crack_lightning.config.nodes.split import SplitConfig
 from crack_lightning.config.nodes.sweep import SweepConfig
+from crack_lightning.config.nodes.train import TrainConfig
 from crack_lightning.config.nodes.trainer import TrainerConfig
 from crack_lightning.config.settings import all_but, check_settings, node, setting, unread_problems
 
@@ -176,3 +182,73 @@ def _engine_problems(engine: str, trainer: TrainerConfig) -> list[str]:
         "trainer.accelerator out, or leave engine out."
     )
     return [problem]
+
+
+@dataclass(frozen=True)
+class PlainPaths:
+    """The paths that a command takes without a key.
+
+    Attributes:
+        usage: As ``--help`` shows them.
+        key: The key that holds them.
+        several: Whether the key is a list; else one path is taken.
+        checkpoint: Whether a file of weights among them is ``checkpoint``.
+        adds: Overrides that come with them.
+    """
+
+    usage: str
+    key: str
+    several: bool = True
+    checkpoint: bool = False
+    adds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command, served by ``crack_lightning/<name>.py``.
+
+    Attributes:
+        purpose: What it does, in a line.
+        schema: Its dataclass, composed from ``conf/<name>.yaml``; ``None`` for a command without settings.
+        example: Arguments as somebody would type them.
+        paths: The paths that it takes without a key; ``None`` for none.
+    """
+
+    purpose: str
+    schema: type[Any] | None
+    example: str
+    paths: PlainPaths | None = None
+
+
+COMMANDS = {
+    "train": Command(
+        "train a model, test its best checkpoint, write the report",
+        TrainConfig,
+        "model=resnet18 trainer.max_epochs=5",
+    ),
+    "evaluate": Command(
+        "evaluate a checkpoint on another set, write the report",
+        EvaluateConfig,
+        "checkpoint=best.ckpt data=metu data.root=tiles",
+    ),
+    "predict": Command(
+        "predict the class of photos, map their cracks",
+        PredictConfig,
+        "best.ckpt photo.jpg explain=true",
+        PlainPaths("[best.ckpt] [file, folder or pattern …]", "source", checkpoint=True),
+    ),
+    "audit": Command(
+        "find duplicates, near-duplicates, wrong labels and odd files in a set of tiles",
+        AuditConfig,
+        "tiles/ trainer.threads=2",
+        PlainPaths("[folder]", "data.root", several=False, adds=("data=image_folder",)),
+    ),
+    "compare": Command(
+        "compare finished runs, test whether they differ",
+        CompareConfig,
+        "outputs/multirun/2026-11-21/12-00-00 outputs=comparisons",
+        PlainPaths("[folder …]", "runs"),
+    ),
+    "cache": Command("list what is kept between runs; 'cache clear' empties it", None, "list"),
+}
+SCHEMAS: dict[str, type[Any]] = {name: entry.schema for name, entry in COMMANDS.items() if entry.schema}

@@ -10,12 +10,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from crack_lightning.config.commands import (
-    AuditConfig,
-    CompareConfig,
-    EvaluateConfig,
-    PredictConfig,
-)
+from crack_lightning.config.commands import SCHEMAS
 from crack_lightning.config.error_messages import explain_error
 from crack_lightning.config.literals import all_escaped
 from crack_lightning.config.nodes.train import TrainConfig
@@ -24,16 +19,7 @@ from crack_lightning.runtime.files.paths import expand_paths
 from crack_lightning.runtime.files.run_folder import write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
-
-SCHEMAS: Mapping[str, type[Any]] = {
-    "train": TrainConfig,
-    "evaluate": EvaluateConfig,
-    "predict": PredictConfig,
-    "audit": AuditConfig,
-    "compare": CompareConfig,
-}
 
 
 class _Checked(Protocol):

@@ -11,6 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from crack_lightning.config import (
+    SCHEMAS,
     AuditConfig,
     EvaluateConfig,
     PredictConfig,
@@ -143,7 +144,7 @@ class JobComposer:
             if "plugins" in composed:
                 with suppress(ConfigError):  # a job's own business, which then fails with the reason
                     import_plugins(plugin_names(composed))
-            self._check(parse(composed, self.module.SCHEMA), overrides)
+            self._check(parse(composed, SCHEMAS[self.command]), overrides)
         return cast("dict[str, Any]", OmegaConf.to_container(composed, resolve=True))
 
     def subfolder(self, overrides: Sequence[str], number: int) -> str | None:
