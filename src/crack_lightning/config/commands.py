@@ -17,7 +17,7 @@ from crack_lightning.config.nodes.split import SplitConfig
 from crack_lightning.config.nodes.sweep import SweepConfig
 from crack_lightning.config.nodes.train import TrainConfig
 from crack_lightning.config.nodes.trainer import TrainerConfig
-from crack_lightning.config.settings import all_but, check_settings, node, setting, unread_problems
+from crack_lightning.runtime.settings import all_but, check_settings, node, setting, unread_problems
 
 MACHINE_KEYS = ("accelerator", "precision", "threads")
 _OF_TRAINING = ("sampler", "mix", "train_sources", "test_sources")

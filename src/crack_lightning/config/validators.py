@@ -2,60 +2,9 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from crack_lightning.runtime.errors import CheckpointError, ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
-
-def require_range(
-    key: str, value: float, *, low: float, high: float | None = None, exclusive: bool = False
-) -> None:
-    """Refuse a number outside ``[low, high]``, or outside ``(low, high)`` where ``exclusive``.
-
-    Raises:
-        ConfigError: If ``value`` is outside.
-    """
-    inside = low <= value and (high is None or value <= high)  # False for NaN
-    if not inside or (exclusive and value in (low, high)):
-        wanted = f"at least {low}" if high is None else f"between {low} and {high}"
-        raise ConfigError(f"{key}: expected a number {wanted}, got {value}.")
-
-
-def require_pair(key: str, value: Sequence[float], *, low: float, high: float) -> None:
-    """Refuse what is not two ascending numbers in ``[low, high]``.
-
-    Raises:
-        ConfigError: If ``value`` is something else.
-    """
-    if len(value) != 2 or not low <= value[0] <= value[1] <= high:
-        raise ConfigError(
-            f"{key}: expected [low, high], two ascending numbers between {low:g} and {high:g}, "
-            f"got {list(value)}."
-        )
-
-
-def require_seed(key: str, value: int) -> None:
-    """Refuse a number that numpy's and torch's generators do not take alike: they agree on 32 bits.
-
-    Raises:
-        ConfigError: If ``value`` is outside.
-    """
-    require_range(key, value, low=0, high=2**32 - 1)
-
-
-def require_choice(key: str, value: str, choices: Collection[str]) -> None:
-    """Refuse a word that is not one of ``choices``.
-
-    Raises:
-        ConfigError: If ``value`` is another word.
-    """
-    if value not in choices:
-        raise ConfigError(f"{key}: expected one of {', '.join(choices)}, got '{value}'.")
 
 
 def require_free_folder(key: str, folder: Path) -> None:
@@ -106,23 +55,3 @@ def require_mapping(key: str, value: object, *, of: type, wanted: str) -> None:
     if value is None or (isinstance(value, dict) and all(isinstance(item, of) for item in value.values())):
         return
     raise ConfigError(f"{key}: expected {wanted}, got {value!r}.")
-
-
-def unused_keys(
-    node: object, prefix: str, keys: Collection[str], *, by: str, mend: str = "leave it out"
-) -> list[str]:
-    """List the keys of a node that differ from their defaults although a command does not read them.
-
-    Args:
-        node: A dataclass.
-        prefix: Its full key, such as ``trainer``.
-        keys: Those of its fields that are not read, also of nodes below, as ``split.seed``.
-        by: The command.
-        mend: The next step.
-    """
-    plain = type(node)()
-    return [
-        f"{prefix}.{key}: {by} does not read it; {mend}."
-        for key in keys
-        if attrgetter(key)(node) != attrgetter(key)(plain)
-    ]

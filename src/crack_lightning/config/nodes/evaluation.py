@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crack_lightning.config.settings import setting
 from crack_lightning.runtime.errors import ConfigError
+from crack_lightning.runtime.settings import setting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

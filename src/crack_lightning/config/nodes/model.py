@@ -9,8 +9,8 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from crack_lightning.config.settings import check_settings, setting
 from crack_lightning.runtime.errors import ConfigError, nearest
+from crack_lightning.runtime.settings import check_settings, setting
 
 PLAIN_CNN = "plain_cnn"
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")

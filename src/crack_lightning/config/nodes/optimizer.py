@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crack_lightning.config.settings import check_settings, setting
 from crack_lightning.runtime.errors import ConfigError
+from crack_lightning.runtime.settings import check_settings, setting
 
 
 @dataclass

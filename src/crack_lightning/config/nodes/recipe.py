@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crack_lightning.config.settings import check_settings, node, setting
-from crack_lightning.config.validators import unused_keys
+from crack_lightning.runtime.settings import check_settings, node, setting, unused_keys
 
 RECIPES = ("scratch", "finetune", "frozen", "probe", "probe_then_finetune")
 ENGINES = ("auto", "eager", "eager_bf16", "openvino", "openvino_bf16")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from crack_lightning.config.validators import require_choice, require_range
+from crack_lightning.runtime.settings import require_choice, require_range
 
 
 @dataclass

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from crack_lightning.config.settings import check_settings, seed_setting, setting
-from crack_lightning.config.validators import require_range, unused_keys
 from crack_lightning.runtime.errors import ConfigError
+from crack_lightning.runtime.settings import check_settings, require_range, seed_setting, setting, unused_keys
 
 
 @dataclass

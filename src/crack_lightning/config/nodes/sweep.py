@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from crack_lightning.config.settings import check_settings, setting, settings_of
-from crack_lightning.config.validators import require_mapping, unused_keys
+from crack_lightning.config.validators import require_mapping
 from crack_lightning.runtime.errors import ConfigError
+from crack_lightning.runtime.settings import check_settings, setting, settings_of, unused_keys
 
 SEARCHES = ("grid", "random", "tpe", "cmaes")
 PRUNERS = ("none", "median", "asha", "hyperband")

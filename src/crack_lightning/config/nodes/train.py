@@ -13,9 +13,8 @@ from crack_lightning.config.nodes.optimizer import OptimizerConfig, SchedulerCon
 from crack_lightning.config.nodes.recipe import RecipeConfig
 from crack_lightning.config.nodes.sweep import SweepConfig
 from crack_lightning.config.nodes.trainer import TrainerConfig, default_epochs
-from crack_lightning.config.settings import check_settings, node, seed_setting, setting
-from crack_lightning.config.validators import unused_keys
 from crack_lightning.runtime.errors import ConfigError
+from crack_lightning.runtime.settings import check_settings, node, seed_setting, setting, unused_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

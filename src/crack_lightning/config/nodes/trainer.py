@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from crack_lightning.config.settings import check_settings, setting
+from crack_lightning.runtime.settings import check_settings, setting
 
 PRECISIONS = ("auto", "32", "bf16", "16")
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from crack_lightning.config.settings import (
+from crack_lightning.runtime.errors import ConfigError
+from crack_lightning.runtime.settings import (
     all_but,
     check_settings,
     default_of,
@@ -16,7 +17,6 @@ from crack_lightning.config.settings import (
     settings_of,
     unread_problems,
 )
-from crack_lightning.runtime.errors import ConfigError
 
 
 @dataclass
