@@ -5,7 +5,6 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import MISSING as NO_DEFAULT, dataclass, field, fields
 from inspect import getdoc
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from crack_lightning.runtime.errors import ConfigError
@@ -13,10 +12,6 @@ from crack_lightning.runtime.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from dataclasses import Field
-
-
-LARGEST_SEED = 2**32 - 1
-"""Numpy's and torch's generators both take seeds of 32 bits."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +26,6 @@ class Setting:
         pair: Whether the value is a list ``[low, high]`` of two ascending numbers.
         choices: Permitted words; empty for any.
         values: Permitted values in words, where they are more than a range or a choice.
-        own_check: Raises :class:`ConfigError` for a key and a value or item.
         unread: Keys below a node that the command does not read; a node itself stands for all of its keys.
     """
 
@@ -42,7 +36,6 @@ class Setting:
     pair: bool = False
     choices: tuple[str, ...] = ()
     values: str = ""
-    own_check: Callable[[str, Any], None] | None = None
     unread: tuple[str, ...] = ()
 
     def check(self, key: str, value: Any) -> None:
@@ -64,9 +57,6 @@ class Setting:
         elif self.low is not None:
             for item in items:
                 require_range(key, item, low=self.low, high=self.high, exclusive=self.exclusive)
-        if self.own_check is not None:
-            for item in items:
-                self.own_check(key, item)
 
 
 def setting(
@@ -79,11 +69,8 @@ def setting(
     pair: bool = False,
     choices: Collection[str] = (),
     values: str = "",
-    check: Callable[[str, Any], None] | None = None,
 ) -> Any:
     """Return a dataclass field with its meaning and permitted values, as in :class:`Setting`.
-
-    A default that is a list or a mapping is copied for each object, one that is a class is called.
 
     >>> @dataclass
     ... class Example:
@@ -91,9 +78,7 @@ def setting(
     >>> settings_of(Example)["rate"].meaning
     'Learning rate.'
     """
-    held = Setting(meaning, low, high, exclusive, pair, tuple(choices), values, check)
-    if isinstance(default, type):
-        return field(default_factory=default, metadata={"setting": held})
+    held = Setting(meaning, low, high, exclusive, pair, tuple(choices), values)
     if isinstance(default, list | dict):
         return field(default_factory=lambda: deepcopy(default), metadata={"setting": held})
     return field(default=default, metadata={"setting": held})
@@ -101,20 +86,26 @@ def setting(
 
 def seed_setting(meaning: str) -> Any:
     """Return a field for a seed: the 32 bits that numpy's and torch's generators both take."""
-    return setting(0, meaning, low=0, high=LARGEST_SEED)
+    return setting(0, meaning, low=0, high=2**32 - 1)
 
 
-def node(schema: type[Any], meaning: str = "", *, unread: Sequence[str] = ()) -> Any:
+def node(
+    schema: type[Any],
+    meaning: str = "",
+    *,
+    unread: Sequence[str] = (),
+    factory: Callable[[], Any] | None = None,
+) -> Any:
     """Return a dataclass field that holds the settings of another dataclass.
 
     Args:
         schema: The dataclass.
         meaning: What the node is for; the first line of the class's docstring by default.
-        own_check: Raises :class:`ConfigError` for a key and a value or item.
         unread: Keys below it that the command does not read, as ``sampler`` or ``split.seed``.
+        factory: Makes its default; the dataclass itself by default.
     """
     held = Setting(meaning or str(getdoc(schema)).partition("\n")[0], unread=tuple(unread))
-    return field(default_factory=schema, metadata={"setting": held})
+    return field(default_factory=factory or schema, metadata={"setting": held})
 
 
 def all_but(schema: type[Any], *read: str, prefix: str = "") -> tuple[str, ...]:
@@ -163,27 +154,6 @@ def unread_problems(config: Any, *, by: str) -> Iterator[str]:
         yield from unused_keys(getattr(config, name), name, held.unread, by=by)
 
 
-def unused_keys(
-    node: object, prefix: str, keys: Collection[str], *, by: str, mend: str = "leave it out"
-) -> list[str]:
-    """List the keys of a node that differ from their defaults although a command does not read them.
-
-    Args:
-        node: A dataclass.
-        prefix: Its full key, such as ``trainer``.
-        keys: Those of its fields that are not read, also of nodes below, as ``split.seed``; one that it lacks
-            is left out.
-        by: The command.
-        mend: The next step.
-    """
-    plain = type(node)()
-    return [
-        f"{prefix}.{key}: {by} does not read it; {mend}."
-        for key in keys
-        if hasattr(node, key.partition(".")[0]) and attrgetter(key)(node) != attrgetter(key)(plain)
-    ]
-
-
 def require_range(
     key: str, value: float, *, low: float, high: float | None = None, exclusive: bool = False
 ) -> None:
@@ -219,3 +189,30 @@ def require_choice(key: str, value: str, choices: Collection[str]) -> None:
     """
     if value not in choices:
         raise ConfigError(f"{key}: expected one of {', '.join(choices)}, got '{value}'.")
+
+
+def unused_keys(
+    node: object, prefix: str, keys: Collection[str], *, by: str, mend: str = "leave it out"
+) -> list[str]:
+    """List the keys of a node that differ from their defaults although a command does not read them.
+
+    Args:
+        node: A dataclass.
+        prefix: Its full key, such as ``trainer``.
+        keys: Those of its fields that are not read, also of nodes below, as ``split.seed``.
+        by: The command.
+        mend: The next step.
+    """
+    plain = type(node)()
+    return [
+        f"{prefix}.{key}: {by} does not read it; {mend}."
+        for key in keys
+        if _value(node, key) != _value(plain, key)
+    ]
+
+
+def _value(node: object, key: str) -> Any:
+    """Return the value of a key below a node, ``None`` where the node has no such key."""
+    for name in key.split("."):
+        node = getattr(node, name, None)
+    return node

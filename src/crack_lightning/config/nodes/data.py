@@ -17,7 +17,7 @@ from crack_lightning.config.nodes.sources import MaskedConfig, PaintedConfig, Sy
 from crack_lightning.config.nodes.split import SplitConfig
 from crack_lightning.config.validators import require_mapping
 from crack_lightning.runtime.errors import ConfigError, DataError, nearest
-from crack_lightning.runtime.settings import LARGEST_SEED, require_choice, require_range
+from crack_lightning.runtime.settings import require_choice, require_range
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -110,7 +110,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         require_choice("data.source", self.source, SOURCES)
-        require_range("data.seed", self.seed, low=0, high=LARGEST_SEED)
+        require_range("data.seed", self.seed, low=0, high=2**32 - 1)
         require_range("data.batch_size", self.batch_size, low=1)
         require_range("data.num_workers", self.num_workers or 0, low=0)
         require_range("data.timeout_s", self.timeout_s, low=1)
