@@ -82,7 +82,12 @@ def pages(session: nox.Session) -> None:
         _install_system_packages(session, "chromium", "chromium-driver")
     session.install("selenium>=4.27")  # older ones were never tried
     outputs = tempfile.mkdtemp(dir=session.create_tmp())  # kept, for the screenshots
-    drawn = ["data.drawn.num_tiles=240", "data.drawn.tile_px=64", "progress=false", f"outputs={outputs}"]
+    drawn = [
+        "data.synthetic.num_tiles=240",
+        "data.synthetic.tile_px=64",
+        "progress=false",
+        f"outputs={outputs}",
+    ]
     grid = ["-m", "seed=0,1", "optimizer.lr=1e-3,3e-3", "trainer=smoke", "data.batch_size=8"]
     network = ["model=mobilenetv3_small", "model.image_size=48"]
     _python(session, "-m", "crack_lightning.train", *grid, *network, *drawn)

@@ -13,7 +13,7 @@ from turns import in_turns, rate_of
 
 from crack_lightning.config import conf_dir
 from crack_lightning.data.io.loading import read_batch
-from crack_lightning.data.sources import synthetic
+from crack_lightning.data.synthesis import drawn_tiles
 from crack_lightning.data.transforms.augmentation import Augmentation
 
 if TYPE_CHECKING:
@@ -46,13 +46,13 @@ def measure(commands: Commands, *, turns: int) -> str:
 
 def tile_work(folder: Path) -> dict[str, Callable[[], object]]:
     """Return what handles all tiles once, by name."""
-    table = synthetic.load(seed=0, num_tiles=TILES, cache=folder / "first")
+    table = drawn_tiles.load(seed=0, num_tiles=TILES, cache=folder / "first")
     paths = [table.root / path for path in table.path.tolist()]
     images, fresh = read_batch(paths, size=SIZE), count()
 
     def draw(num_workers: int) -> None:
         cache = folder / f"again_{next(fresh)}"
-        synthetic.load(seed=0, num_tiles=TILES, num_workers=num_workers, cache=cache)
+        drawn_tiles.load(seed=0, num_tiles=TILES, num_workers=num_workers, cache=cache)
 
     work: dict[str, Callable[[], object]] = {
         "decode": partial(read_in_batches, paths, size=TILE_PX),

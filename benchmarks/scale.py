@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from crack_lightning.data.io.decoding import decode_image
-from crack_lightning.data.sources import synthetic
+from crack_lightning.data.synthesis import drawn_tiles
 from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.report.write import write_report
 
@@ -79,7 +79,7 @@ def mapped_photo(commands: Commands) -> str:
 
 def large_report(folder: Path) -> str:
     """Evaluate tiles of 300 photos, 3 % of them called wrongly, and write the report."""
-    drawn = synthetic.load(seed=0, num_tiles=DRAWN, cache=folder / "cache", show_progress=False)
+    drawn = drawn_tiles.load(seed=0, num_tiles=DRAWN, cache=folder / "cache", show_progress=False)
     table = drawn.select(np.arange(TESTED) % DRAWN)
     paths = [f"{number:05d}.jpg" for number in range(TESTED)]
     (folder / "tiles").mkdir(parents=True)

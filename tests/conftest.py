@@ -124,8 +124,8 @@ def tiny() -> list[str]:
     """Settings of a run of seconds."""
     return [
         "trainer=smoke",
-        "data.drawn.num_tiles=120",
-        "data.drawn.tile_px=64",
+        "data.synthetic.num_tiles=120",
+        "data.synthetic.tile_px=64",
         "data.batch_size=8",
         "model=mobilenetv3_small",
         "model.image_size=48",

@@ -16,10 +16,12 @@ from omegaconf import OmegaConf
 
 from crack_lightning.cli.arguments import hydra_arguments
 from crack_lightning.config import TrainConfig, conf_dir, parse, register_schemas
-from crack_lightning.config.class_names import read_class_names
 from crack_lightning.config.commands import SCHEMAS
 from crack_lightning.config.error_messages import schema_keys
+from crack_lightning.config.nodes.data import data_node
 from crack_lightning.data.discovery.class_names import name_classes
+from crack_lightning.data.discovery.typed_class_names import read_class_names
+from crack_lightning.data.sources import SOURCES
 from crack_lightning.runtime.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -62,7 +64,7 @@ def test_the_advised_classes_are_those_of_the_folders_whatever_their_names(folde
     with pytest.raises(DataError, match="it is not certain which of the folders") as told:
         name_classes(folders, class_names=None, positive_class="crack")
     typed = advised(told.value, "data.class_names")
-    class_names = configured("data=image_folder", "data.root=tiles", *typed).data.class_names
+    class_names = vars(configured("data=image_folder", "data.root=tiles", *typed).data)["class_names"]
     first, second = sorted(folders)
     found = name_classes(folders, class_names=class_names, positive_class="crack")
     assert found == {first: "crack", second: "intact"}
@@ -83,7 +85,7 @@ def test_the_advised_classes_are_those_of_the_folders_whatever_their_names(folde
 )
 def test_classes_are_read_as_they_are_typed(typed: str, wanted: dict[str, str]) -> None:
     given = configured("data=image_folder", "data.root=tiles", f"data.class_names={typed}")
-    assert given.data.class_names == wanted
+    assert vars(given.data)["class_names"] == wanted
 
 
 @pytest.mark.parametrize(
@@ -169,4 +171,7 @@ def test_what_a_message_shows_names_keys_and_values_that_there_are(file: str, ke
         assert value in options, f"{file}: {key} has no option {value}"
     elif schemas and not override.is_sweep_override():
         node = OmegaConf.structured(schemas[0])
+        if key.startswith("data."):
+            readers = (data_node(name) for name in SOURCES)
+            node.data = next(one for one in readers if hasattr(one(), key.split(".")[1]))
         OmegaConf.update(node, key, override.value())

@@ -129,7 +129,7 @@ def test_a_mistake_is_answered_in_a_sentence(
 
 
 def test_drawn_tiles_can_be_audited(tmp_path: Path) -> None:
-    drawn = ["data.drawn.num_tiles=120", "data.drawn.tile_px=64", "progress=false"]
+    drawn = ["data.synthetic.num_tiles=120", "data.synthetic.tile_px=64", "progress=false"]
     assert main(["audit", *drawn, f"outputs={tmp_path}"]) == 0
     [made] = tmp_path.glob("*/*_audit_synthetic")
     counts = json.loads((made / "audit.json").read_text(encoding="utf-8"))["counts"]

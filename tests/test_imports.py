@@ -14,7 +14,7 @@ from crack_lightning.config.commands import COMMANDS
 SOURCE = Path(__file__).parents[1] / "src" / "crack_lightning"
 MAY_IMPORT = {
     "runtime": set(),
-    "config": {"runtime"},
+    "config": {"runtime", "data"},
     "data": {"runtime"},
     "evaluation": {"runtime"},
     "model": {"runtime", "evaluation"},

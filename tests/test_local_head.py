@@ -17,8 +17,8 @@ from crack_lightning.cli.main import main
 from crack_lightning.data.datamodule import CrackDataModule
 from crack_lightning.data.dataset import TileDataset
 from crack_lightning.data.io.decoding import decode_image
-from crack_lightning.data.sources.synthetic import load as drawn
 from crack_lightning.data.synthesis.concrete import apply_camera, draw_wall
+from crack_lightning.data.synthesis.drawn_tiles import load as drawn
 from crack_lightning.data.transforms.augmentation import Augmentation
 from crack_lightning.inference.maps.crack_map import CrackMapper
 from crack_lightning.model.weights.checkpoints import load_trained
@@ -27,7 +27,7 @@ from crack_lightning.runtime.cache import cache_folder
 if TYPE_CHECKING:
     from pathlib import Path
 
-DRAWN = "{source: synthetic, drawn: {num_tiles: 120, tile_px: 64}}"
+DRAWN = "{source: synthetic, synthetic: {num_tiles: 120, tile_px: 64}}"
 PAINTED = "{source: painted, base: walls, painted: {num_tiles: 80}}"
 LOCAL = [
     "model=timm",
@@ -42,7 +42,7 @@ LOCAL = [
 @pytest.fixture(scope="module")
 def local(tiny: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     outputs = tmp_path_factory.mktemp("local")
-    plain = [setting for setting in tiny if not setting.startswith(("data.drawn", "model="))]
+    plain = [setting for setting in tiny if not setting.startswith(("data.synthetic", "model="))]
     mixed = [
         "data=mixed",
         f"data.sources={{walls: {DRAWN}, painted: {PAINTED}}}",

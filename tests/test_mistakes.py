@@ -24,7 +24,7 @@ MISTAKES = {
         "optimizer.lr: expected one value, got 'interval(1e-4,1e-2)'; add -m to run several."
     ),
     "train recipe.sizes=64": "recipe.sizes: expected a list, as in [a, b], got a single value",
-    "train data.drawn=5": "data.drawn: expected keys, as in data.drawn.<key>=…, got '5'",
+    "train data.synthetic=5": "data.synthetic: expected keys, as in data.synthetic.<key>=…, got '5'",
     "train data.group_pattern=(a": "'data.group_pattern=(a': extraneous input '('; see --help, and quote",
     "train -m data=metu data.root=nowhere seed=0,1": "data.root: 'nowhere' does not exist; set data.root=",
     "train -m model.weights=a.pth,b.pth": "model.weights: a file is expected, got 'a.pth', which is none",

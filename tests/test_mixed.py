@@ -13,7 +13,7 @@ from crack_lightning.cli.main import main
 if TYPE_CHECKING:
     from pathlib import Path
 
-DRAWN = "{source: synthetic, seed: %d, drawn: {num_tiles: 120, tile_px: 64}}"
+DRAWN = "{source: synthetic, seed: %d, synthetic: {num_tiles: 120, tile_px: 64}}"
 SOURCES = f"data.sources={{near: {DRAWN % 1}, far: {DRAWN % 2}}}"
 
 
@@ -21,7 +21,7 @@ SOURCES = f"data.sources={{near: {DRAWN % 1}, far: {DRAWN % 2}}}"
 def test_a_mixture_is_trained_and_each_source_reported(
     sides: list[str], tiny: list[str], tmp_path: Path
 ) -> None:
-    plain = [setting for setting in tiny if not setting.startswith("data.drawn")]
+    plain = [setting for setting in tiny if not setting.startswith("data.synthetic")]
     settings = [*plain, "data=mixed", SOURCES, *sides, "data.mix=equal", f"outputs={tmp_path}"]
     assert main(["train", *settings]) == 0
     [folder] = tmp_path.glob("*/*_mobilenetv3_small_mixed")

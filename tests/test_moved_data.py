@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -48,7 +48,7 @@ def composed(*typed: str) -> DictConfig:
         return compose("train", overrides=hydra_arguments("train", typed))
 
 
-def resumed(folder: Path, *typed: str) -> TrainConfig:
+def resumed(folder: Path, *typed: str) -> Any:
     given = [f"resume={folder}", *typed]
     settings, overrides = composed(*given), hydra_arguments("train", given)
     moved = take_moved_data(settings, overrides)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 SETTINGS = [
     "recipe=probe",
-    "data.drawn.num_tiles=160",
-    "data.drawn.tile_px=64",
+    "data.synthetic.num_tiles=160",
+    "data.synthetic.tile_px=64",
     "data.batch_size=24",
     "model=mobilenetv3_small",
     "model.image_size=48",

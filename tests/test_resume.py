@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SETTINGS = [
-    "data.drawn.num_tiles=160",
-    "data.drawn.tile_px=64",
+    "data.synthetic.num_tiles=160",
+    "data.synthetic.tile_px=64",
     "data.batch_size=8",
     "model=timm",
     "model.name=test_efficientnet",

@@ -210,7 +210,7 @@ def test_three_classes_run_from_end_to_end_without_a_threshold(
         for number in range(12):
             pixels = np.clip(rng.normal(shade, 20, (40, 40, 3)), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(tmp_path / "tiles" / kind / f"{number}.png")
-    others = [argument for argument in tiny if not argument.startswith("data.drawn")]
+    others = [argument for argument in tiny if not argument.startswith("data.synthetic")]
     arguments = [
         "data=image_folder",
         f"data.root={tmp_path / 'tiles'}",
@@ -238,7 +238,7 @@ def test_unreadable_files_end_a_run_or_are_counted(
             pixels = rng.integers(0, 255, (40, 40, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "tiles" / kind / f"{number:05}.jpg")
     (tmp_path / "tiles" / "Positive" / "00003.jpg").write_bytes(b"\xff\xd8\xff")
-    others = [argument for argument in tiny if not argument.startswith("data.drawn")]
+    others = [argument for argument in tiny if not argument.startswith("data.synthetic")]
     arguments = [*others, "data=metu", f"data.root={tmp_path / 'tiles'}", f"outputs={tmp_path / 'out'}"]
     assert main(["train", *arguments]) == 2
     written = capsys.readouterr().err

@@ -20,7 +20,7 @@ DRAWN = "{num_tiles: 80, tile_px: 64}"
 WALLS = [
     *(f"data.sources.{name}.source=synthetic" for name in ("metu", "uav75")),
     *(f"data.sources.{name}.root=null" for name in ("metu", "uav75")),
-    *(f"+data.sources.{name}.drawn={DRAWN}" for name in ("metu", "uav75")),
+    *(f"+data.sources.{name}.synthetic={DRAWN}" for name in ("metu", "uav75")),
     *("+data.sources.uav75.seed=1", "data.sources.uav75.group_pattern=null"),
     "+data.sources.painted.painted={num_tiles: 60}",
 ]

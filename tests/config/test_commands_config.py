@@ -9,7 +9,7 @@ import pytest
 
 from crack_lightning.config import AuditConfig, EvaluateConfig, PredictConfig, TrainConfig
 from crack_lightning.config.nodes.augmentation import AugmentationConfig
-from crack_lightning.config.nodes.data import DataConfig
+from crack_lightning.config.nodes.data import DataConfig, data_config
 from crack_lightning.config.nodes.evaluation import EvaluationConfig
 from crack_lightning.config.nodes.model import ModelConfig
 from crack_lightning.config.nodes.optimizer import OptimizerConfig, SchedulerConfig
@@ -36,7 +36,7 @@ from crack_lightning.runtime.errors import ConfigError
         (PredictConfig(checkpoint="builtin", scale=0.5, map=False), "scale: a photo is mapped at it"),
         (PredictConfig(checkpoint="builtin", scale=0.5), None),
         (PredictConfig(checkpoint="best.ckpt", scale=0.5, map=True), None),
-        (AuditConfig(data=DataConfig(source="painted", base="metu")), "data: audit looks at files"),
+        (AuditConfig(data=data_config("painted", base="metu")), "data: audit looks at files"),
     ],
 )
 def test_a_key_that_a_command_does_not_read_is_refused(

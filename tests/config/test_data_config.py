@@ -6,11 +6,12 @@ import re
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
-from crack_lightning.config import AuditConfig, TrainConfig
-from crack_lightning.config.nodes.data import DataConfig
-from crack_lightning.config.nodes.sources import MaskedConfig
+from crack_lightning.config import AuditConfig, TrainConfig, parse
+from crack_lightning.config.nodes.data import DataConfig, data_config
 from crack_lightning.config.nodes.split import SplitConfig
+from crack_lightning.data.sources.masked_photos import MaskSettings
 from crack_lightning.runtime.errors import ConfigError
 
 
@@ -52,24 +53,65 @@ def test_folds_out_of_range_are_refused(wrong: dict[str, Any], said: str) -> Non
 )
 def test_rules_of_masks_out_of_range_are_refused(wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        MaskedConfig(**wrong)
+        MaskSettings(**wrong)
 
 
-def test_masks_are_for_masked_photos() -> None:
-    [problem] = TrainConfig(data=DataConfig(masked=MaskedConfig(tile_px=64))).problems()
-    assert problem.startswith("data.masked: data=synthetic does not read it; use data=masked_photos")
-    assert MaskedConfig(mask_width="True").rules()["mask_width"] == "true"
+def problems(**data: Any) -> list[str]:
+    """What is wrong with the settings of ``data``, a sentence each."""
+    try:
+        parse(OmegaConf.create({"data": data}), TrainConfig)
+    except ConfigError as error:
+        return str(error).splitlines()
+    return []
+
+
+@pytest.mark.parametrize(
+    ("data", "readers"),
+    [
+        ({"source": "synthetic", "root": "x"}, "image_folder or data=masked_photos or data=metu or data=sdn"),
+        ({"source": "sdnet2018", "root": "x", "group_pattern": "(a)"}, "image_folder or data=masked_photos"),
+        ({"source": "metu", "class_names": {"a": "crack"}}, "image_folder, or"),
+        ({"source": "metu", "seed": 3}, "painted or data=synthetic, or"),
+        ({"source": "synthetic", "masked": {"tile_px": 64}}, "masked_photos, or"),
+        ({"source": "synthetic", "mix": "equal"}, "mixed, or"),
+    ],
+)
+def test_a_key_of_another_source_is_refused_with_the_sources_that_read_it(
+    data: dict[str, Any], readers: str
+) -> None:
+    [problem] = problems(**data)
+    assert problem.startswith(
+        f"data.{list(data)[-1]}: data={data['source']} does not read it; use data={readers}"
+    )
+
+
+@pytest.mark.parametrize("key", ["drawn", "sources.a.drawn"])
+def test_a_key_of_an_earlier_version_is_refused_with_its_new_name(key: str) -> None:
+    drawn = {"source": "synthetic", "drawn": {"num_tiles": 80}}
+    data = drawn if key == "drawn" else {"source": "mixed", "sources": {"a": drawn}}
+    [problem] = problems(**data)
+    new = key.replace("drawn", "synthetic")
+    assert problem == f"data.{key}: no such key any more; it is data.{new} now."
+
+
+def test_a_key_of_another_source_that_is_at_its_default_changes_nothing() -> None:
+    plain = {"source": "metu", "mix": "natural", "seed": 0, "synthetic": {"num_tiles": 4000}, "sources": None}
+    assert problems(**plain) == []
+
+
+def test_settings_of_masks_are_in_the_words_of_yaml() -> None:
+    assert MaskSettings(mask_width="True").rules()["mask_width"] == "true"
 
 
 def test_millimetres_are_for_known_widths() -> None:
-    masks_with_widths = MaskedConfig(mask_width="true")
-    assert not TrainConfig(data=DataConfig(mm_per_px=0.1)).problems()
-    assert not DataConfig(source="masked_photos", masked=masks_with_widths, mm_per_px=0.1).problems()
-    [problem] = DataConfig(source="masked_photos", mm_per_px=0.1).problems()
+    masks_with_widths = MaskSettings(mask_width="true")
+    assert not TrainConfig(data=DataConfig(source="synthetic", mm_per_px=0.1)).problems()
+    assert not data_config("masked_photos", masked=masks_with_widths, mm_per_px=0.1).problems()
+    [problem] = data_config("masked_photos", mm_per_px=0.1).problems()
     assert problem.startswith("data.mm_per_px: no width is known where masks are lines; set data.masked.mask")
-    [problem] = DataConfig(source="metu", mm_per_px=0.1).problems()
-    assert problem.startswith("data.mm_per_px: data=metu does not read it; use data=synthetic or")
-    [problem] = AuditConfig(data=DataConfig(mm_per_px=0.1)).problems()
+    [problem] = data_config("metu", mm_per_px=0.1).problems()
+    assert problem.startswith("data.mm_per_px: data=metu does not read it; use data=masked_photos or")
+    [problem] = AuditConfig(data=data_config(mm_per_px=0.1)).problems()
     assert problem == "data.mm_per_px: audit does not read it; leave it out."
     with pytest.raises(ConfigError, match=r"data\.mm_per_px: .* got -0\.1"):
         DataConfig(mm_per_px=-0.1)
@@ -81,20 +123,18 @@ TWO: dict[str, Any] = {"metu": {"source": "metu", "root": "tiles"}, "drawn": {"s
 
 
 def mixed(**changes: Any) -> list[str]:
-    return TrainConfig(data=DataConfig(**{"source": "mixed", "sources": TWO} | changes)).problems()
+    return TrainConfig(data=data_config(**{"source": "mixed", "sources": TWO} | changes)).problems()
 
 
 def test_parts_of_a_mixture_are_settings_of_their_own() -> None:
     assert mixed() == []
-    parts = DataConfig(
-        source="mixed", sources=TWO | {"m": {"source": "masked_photos", "masked": {"tile_px": 64}}}
-    )
+    parts = data_config("mixed", sources=TWO | {"m": {"source": "masked_photos", "masked": {"tile_px": 64}}})
     assert parts.parts()["metu"].root == "tiles"
     assert parts.parts()["m"].masked.tile_px == 64
 
 
 def test_a_folder_of_a_mixture_may_be_named_by_a_number() -> None:
-    data = DataConfig(source="mixed", sources={"a": {"source": "image_folder", "root": 2024}})
+    data = data_config("mixed", sources={"a": {"source": "image_folder", "root": 2024}})
     assert data.parts()["a"].root == "2024"
 
 
@@ -102,13 +142,11 @@ def test_a_folder_of_a_mixture_may_be_named_by_a_number() -> None:
     ("changes", "said"),
     [
         ({"sources": None}, r"data\.sources: data=mixed needs some"),
-        ({"root": "tiles"}, r"data\.root: data=mixed does not read it"),
         ({"test_sources": ["mete"]}, r"data\.test_sources: expected some of metu, drawn, got 'mete'"),
         (
             {"sources": TWO | {"d": {"source": "synthetic", "root": "x"}}},
             r"data\.sources\.d\.root: data=synthetic",
         ),
-        ({"source": "synthetic"}, r"data\.sources: data=synthetic does not read it; use data=mixed"),
         (
             {"test_sources": ["metu"], "split": SplitConfig(folds=3)},
             r"data\.split\.folds: train_sources and test_sources decide",
@@ -135,11 +173,11 @@ def test_contradictions_of_a_mixture_are_named(changes: dict[str, Any], said: st
             {"source": "masked_photos", "masked": {"tile": 3}},
             r"data\.sources\.a\.masked\.tile: no such key; did you mean masked\.tile_px",
         ),
-        ({"source": "synthetic", "drawn": 3}, r"data\.sources\.a\.drawn: expected keys and .* got 3"),
+        ({"source": "synthetic", "synthetic": 3}, r"data\.sources\.a\.synthetic: expected keys and .* got 3"),
         ({"source": "synthetic", "seed": "x"}, r"data\.sources\.a\.seed: expected a whole number, got 'x'"),
         (
-            {"source": "synthetic", "drawn": {"num_tiles": 3}},
-            r"data\.sources\.a\.drawn\.num_tiles: expected a number at least 40, got 3",
+            {"source": "synthetic", "synthetic": {"num_tiles": 3}},
+            r"data\.sources\.a\.synthetic\.num_tiles: expected a number at least 40, got 3",
         ),
     ],
 )
@@ -154,19 +192,17 @@ PAINTED = {"source": "painted", "base": "real"}
 @pytest.mark.parametrize(
     ("data", "said"),
     [
-        (DataConfig(source="painted", base="metu", root="tiles"), None),
-        (DataConfig(source="painted"), "data.base: expected one of synthetic, metu"),
-        (DataConfig(source="painted", base="mixed"), "data.base: expected one of .* got 'mixed'"),
-        (DataConfig(source="painted", base="synthetic", root="tiles"), "data.root: data=painted does not"),
-        (DataConfig(source="metu", base="metu"), "data.base: data=metu does not read it; use data=painted"),
-        (DataConfig(source="mixed", sources={"real": {"source": "metu"}, "p": PAINTED}), None),
-        (DataConfig(source="mixed", sources={"p": PAINTED}), "data.sources: painted tiles need another"),
+        (data_config("painted", base="metu", root="tiles"), None),
+        (data_config("painted"), "data.base: expected one of image_folder, masked_photos, metu"),
+        (data_config("painted", base="mixed"), "data.base: expected one of .* got 'mixed'"),
+        (data_config("mixed", sources={"real": {"source": "metu"}, "p": PAINTED}), None),
+        (data_config("mixed", sources={"p": PAINTED}), "data.sources: painted tiles need another"),
         (
-            DataConfig(source="mixed", sources={"a": {"source": "metu"}, "p": PAINTED}),
+            data_config("mixed", sources={"a": {"source": "metu"}, "p": PAINTED}),
             "data.sources.p.base: expected one of a to paint on, got 'real'",
         ),
         (
-            DataConfig(source="mixed", sources={"real": {"source": "metu"}, "p": PAINTED | {"root": "x"}}),
+            data_config("mixed", sources={"real": {"source": "metu"}, "p": PAINTED | {"root": "x"}}),
             "data.sources.p.root: data=painted does not read it",
         ),
     ],
@@ -174,3 +210,28 @@ PAINTED = {"source": "painted", "base": "real"}
 def test_what_is_painted_on_must_be_there(data: DataConfig, said: str | None) -> None:
     problems = data.problems()
     assert [bool(re.match(said or "", problem)) for problem in problems] == ([True] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"source": "painted", "base": "synthetic", "root": "x"}, "data.root: data=painted does not read it"),
+        ({"source": "metu", "base": "metu"}, "data.base: data=metu does not read it; use data=painted"),
+        ({"source": "mixed", "root": "x", "sources": TWO}, "data.root: data=mixed does not read it"),
+        (
+            {"source": "synthetic", "sources": TWO},
+            "data.sources: data=synthetic does not read it; use data=mixed",
+        ),
+        ({"source": "metuu"}, "data.source: expected one of image_folder, .* got 'metuu'"),
+    ],
+)
+def test_what_a_source_does_not_read_is_named(data: dict[str, Any], said: str) -> None:
+    [problem] = problems(**data)
+    assert re.match(said, problem)
+
+
+def test_the_keys_of_what_is_painted_on_are_read(tmp_path: object) -> None:
+    config = parse(
+        OmegaConf.create({"data": {"source": "painted", "base": "metu", "root": "t"}}), TrainConfig
+    )
+    assert vars(config.data)["root"] == "t"

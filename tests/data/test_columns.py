@@ -11,10 +11,12 @@ import pytest
 from PIL import Image
 
 from crack_lightning.data.columns import COLUMNS, typed
+from crack_lightning.data.concat import concat
+from crack_lightning.data.cutting import masked_tiles
 from crack_lightning.data.io.masks import MaskRules
 from crack_lightning.data.scan.prepare import prepare_tiles
-from crack_lightning.data.sources import image_folder, masked_photos, metu, painted, sdnet2018, synthetic
-from crack_lightning.data.sources.mixed import concat
+from crack_lightning.data.sources import image_folder, metu, sdnet2018
+from crack_lightning.data.synthesis import drawn_tiles, painted_tiles
 from crack_lightning.data.table import TileTable
 from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.report.sections.slices import error_slices
@@ -70,19 +72,21 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, TileTable]:
             group_pattern=None,
         )
     )
-    below = painted.ensure_groups(own, own.label != own.positive_index)
+    below = painted_tiles.ensure_groups(own, own.label != own.positive_index)
     sdnet = pictures(root / "sdnet", "D/CD", "D/UD", "P/CP", "P/UP", "W/CW", "W/UW")
     return {
         "image_folder": own,
         "masked_photos": checked(
-            masked_photos.load(
+            masked_tiles.load(
                 root / "masked", rules=MASKED, group_pattern=None, cache=cache, show_progress=False
             )
         ),
         "metu": checked(metu.load(pictures(root / "metu", "Positive", "Negative"))),
-        "painted": painted.load(below, seed=0, num_tiles=4, num_workers=1, cache=cache, show_progress=False),
+        "painted": painted_tiles.load(
+            below, seed=0, num_tiles=4, num_workers=1, cache=cache, show_progress=False
+        ),
         "sdnet2018": checked(sdnet2018.load(sdnet)),
-        "synthetic": checked(synthetic.load(seed=0, num_tiles=4, tile_px=64, cache=cache)),
+        "synthetic": checked(drawn_tiles.load(seed=0, num_tiles=4, tile_px=64, cache=cache)),
     }
 
 

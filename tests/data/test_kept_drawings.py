@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from crack_lightning.config.nodes.data import DataConfig
-from crack_lightning.data.sources import synthetic
+from crack_lightning.data.synthesis import drawn_tiles
 from crack_lightning.data.synthesis.render_pool import render_photos
 from crack_lightning.runtime.errors import DataError
 
@@ -30,9 +30,9 @@ def entries(cache: Path) -> list[Path]:
 
 
 def test_tiles_are_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = synthetic.load(**SMALL, cache=tmp_path)
-    monkeypatch.setattr(synthetic, "render_photos", lambda **_: pytest.fail("drawn again"))
-    again = synthetic.load(**SMALL, cache=tmp_path)
+    first = drawn_tiles.load(**SMALL, cache=tmp_path)
+    monkeypatch.setattr(drawn_tiles, "render_photos", lambda **_: pytest.fail("drawn again"))
+    again = drawn_tiles.load(**SMALL, cache=tmp_path)
 
     np.testing.assert_array_equal(first.sha256, again.sha256)
     for name, column in first.extra.items():
@@ -43,7 +43,7 @@ def test_tiles_are_drawn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     "damage", ["cut a picture short", "lose a mask", "lose the recipe", "garble the recipe"]
 )
 def test_a_damaged_entry_is_drawn_again(damage: str, tmp_path: Path) -> None:
-    table = synthetic.load(**SMALL, cache=tmp_path)
+    table = drawn_tiles.load(**SMALL, cache=tmp_path)
     recipe = table.root / "made_of.json"
     if damage == "cut a picture short":
         picture = table.root / str(table.path[0])
@@ -55,7 +55,7 @@ def test_a_damaged_entry_is_drawn_again(damage: str, tmp_path: Path) -> None:
     else:
         recipe.write_text("{", encoding="utf-8")
 
-    again = synthetic.load(**SMALL, cache=tmp_path)
+    again = drawn_tiles.load(**SMALL, cache=tmp_path)
 
     digests = [hashlib.sha256((again.root / path).read_bytes()).hexdigest() for path in again.path]
     assert digests == table.sha256.tolist()
@@ -69,17 +69,17 @@ def test_a_failure_in_the_middle_leaves_nothing_behind(
         yield next(render_photos(**settings))
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(synthetic, "render_photos", broken)
+    monkeypatch.setattr(drawn_tiles, "render_photos", broken)
     with pytest.raises(DataError, match="No space left on device"):
-        synthetic.load(**SMALL, cache=tmp_path)
+        drawn_tiles.load(**SMALL, cache=tmp_path)
 
     assert entries(tmp_path) == []
 
 
 def test_a_kill_in_the_middle_leaves_nothing_that_is_used(tmp_path: Path) -> None:
     script = (
-        "import pathlib, sys\nfrom crack_lightning.data.sources import synthetic\n"
-        "synthetic.load(seed=3, num_tiles=3000, tile_px=96, num_workers=1, cache=pathlib.Path(sys.argv[1]))"
+        "import pathlib, sys\nfrom crack_lightning.data.synthesis import drawn_tiles\n"
+        "drawn_tiles.load(seed=3, num_tiles=3000, tile_px=96, num_workers=1, cache=pathlib.Path(sys.argv[1]))"
     )
     process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)])
     deadline = time.monotonic() + 60
@@ -89,24 +89,24 @@ def test_a_kill_in_the_middle_leaves_nothing_that_is_used(tmp_path: Path) -> Non
     process.wait()
     assert [folder.suffix for folder in entries(tmp_path)] == [".part"]
 
-    assert len(synthetic.load(**SMALL, cache=tmp_path)) == 12
+    assert len(drawn_tiles.load(**SMALL, cache=tmp_path)) == 12
 
 
 def test_what_a_killed_process_left_is_cleared_by_the_next(tmp_path: Path) -> None:
-    entry = synthetic.load(**SMALL, cache=tmp_path).root
+    entry = drawn_tiles.load(**SMALL, cache=tmp_path).root
     (entry / "made_of.json").unlink()
     leftover = entry.parent / f".{entry.name}.dead.part"
     leftover.mkdir()
 
-    synthetic.load(**SMALL, cache=tmp_path)
+    drawn_tiles.load(**SMALL, cache=tmp_path)
 
     assert entries(tmp_path) == [entry]
 
 
 def test_two_processes_share_one_drawing(tmp_path: Path) -> None:
     script = (
-        "import pathlib, sys\nfrom crack_lightning.data.sources import synthetic\n"
-        "table = synthetic.load(seed=3, num_tiles=12, tile_px=96, cache=pathlib.Path(sys.argv[1]))\n"
+        "import pathlib, sys\nfrom crack_lightning.data.synthesis import drawn_tiles\n"
+        "table = drawn_tiles.load(seed=3, num_tiles=12, tile_px=96, cache=pathlib.Path(sys.argv[1]))\n"
         "print(table.root.stat().st_ino)"
     )
     command = [sys.executable, "-c", script, str(tmp_path)]
@@ -118,7 +118,7 @@ def test_two_processes_share_one_drawing(tmp_path: Path) -> None:
 
 
 def test_the_recipe_says_what_made_the_entry(tmp_path: Path) -> None:
-    table = synthetic.load(**SMALL, cache=tmp_path)
+    table = drawn_tiles.load(**SMALL, cache=tmp_path)
 
     recipe = json.loads((table.root / "made_of.json").read_text(encoding="utf-8"))
     with (table.root / "tiles.csv").open(encoding="utf-8", newline="") as file:
@@ -131,7 +131,7 @@ def test_a_worker_that_dies_is_reported(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(sys, "executable", "/bin/false" if sys.platform != "win32" else "where.exe")
 
     with pytest.raises(DataError, match=r"data\.num_workers: a drawing process ended with exit code 1"):
-        synthetic.load(**SMALL, num_workers=2, cache=tmp_path)
+        drawn_tiles.load(**SMALL, num_workers=2, cache=tmp_path)
     assert entries(tmp_path) == []
 
 
@@ -145,7 +145,7 @@ def test_a_worker_that_is_killed_is_told_with_what_to_do_whatever_it_wrote(
     killed.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(killed))
     with pytest.raises(DataError, match=r"ended by SIGKILL .*set data\.num_workers=0 to draw without"):
-        synthetic.load(**SMALL, num_workers=2, cache=tmp_path)
+        drawn_tiles.load(**SMALL, num_workers=2, cache=tmp_path)
 
 
 def test_the_advice_to_draw_without_processes_is_followed() -> None:
@@ -159,18 +159,18 @@ DRAWN = SMALL | {"num_workers": 1}
 def test_what_is_drawn_meanwhile_is_what_load_asks_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with synthetic.draw_in_background(**DRAWN, cache=tmp_path, show_progress=False):
+    with drawn_tiles.draw_in_background(**DRAWN, cache=tmp_path, show_progress=False):
         pass
 
-    monkeypatch.setattr(synthetic, "render_photos", lambda **_: pytest.fail("drawn again"))
-    assert len(synthetic.load(**DRAWN, cache=tmp_path)) == 12
+    monkeypatch.setattr(drawn_tiles, "render_photos", lambda **_: pytest.fail("drawn again"))
+    assert len(drawn_tiles.load(**DRAWN, cache=tmp_path)) == 12
 
 
 def test_drawing_meanwhile_ends_with_a_block_that_fails(tmp_path: Path) -> None:
     began = time.monotonic()
     with (
         pytest.raises(RuntimeError, match="no torch"),
-        synthetic.draw_in_background(**DRAWN | {"num_tiles": 100_000}, cache=tmp_path, show_progress=False),
+        drawn_tiles.draw_in_background(**DRAWN | {"num_tiles": 100_000}, cache=tmp_path, show_progress=False),
     ):
         raise RuntimeError("no torch")
     assert time.monotonic() - began < 10
@@ -180,9 +180,9 @@ def test_drawing_meanwhile_ends_with_a_block_that_fails(tmp_path: Path) -> None:
 def test_what_goes_wrong_meanwhile_is_left_to_load(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "synthetic").write_text("in the way")
 
-    with synthetic.draw_in_background(**DRAWN, cache=tmp_path, show_progress=False):
+    with drawn_tiles.draw_in_background(**DRAWN, cache=tmp_path, show_progress=False):
         pass
 
     assert capfd.readouterr().err == ""
     with pytest.raises(DataError, match="CRACK_LIGHTNING_CACHE: cannot keep synthetic"):
-        synthetic.load(**DRAWN, cache=tmp_path)
+        drawn_tiles.load(**DRAWN, cache=tmp_path)

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from crack_lightning.data.sources import synthetic
-from crack_lightning.data.synthesis.distractors import PHOTO_DISTRACTORS
+from crack_lightning.data.synthesis import drawn_tiles
+from crack_lightning.data.synthesis.distractors import DISTRACTORS
 from crack_lightning.data.synthesis.scene import cut_tiles, draw_photo
 from crack_lightning.runtime.errors import ConfigError
 
@@ -26,7 +26,7 @@ SMALL: dict[str, Any] = {"num_tiles": 12, "tile_px": 96, "photo_tiles": 3}
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> TileTable:
-    return synthetic.load(seed=0, num_tiles=90, cache=tmp_path_factory.mktemp("cache"))
+    return drawn_tiles.load(seed=0, num_tiles=90, cache=tmp_path_factory.mktemp("cache"))
 
 
 def pixels(table: TileTable, path: object) -> NDArray[Any]:
@@ -43,7 +43,7 @@ def test_half_of_the_tiles_are_cracked_and_there_are_as_many_as_asked(table: Til
 
 
 def test_an_odd_number_of_tiles_is_kept_too(tmp_path: Path) -> None:
-    odd = synthetic.load(seed=0, **SMALL | {"num_tiles": 7}, cache=tmp_path)
+    odd = drawn_tiles.load(seed=0, **SMALL | {"num_tiles": 7}, cache=tmp_path)
 
     assert len(odd) == 7
     assert odd.label.sum() == 3
@@ -89,22 +89,22 @@ def test_tiles_of_one_photo_share_a_group(table: TileTable) -> None:
 def test_distractors_are_named_kinds(table: TileTable) -> None:
     named = {kind for cell in table.extra["distractors"] for kind in str(cell).split("+") if kind}
 
-    assert named <= set(PHOTO_DISTRACTORS)
+    assert named <= {kind for kind, one in DISTRACTORS.items() if one.photo_share}
     assert len(named) >= 4
 
 
 @pytest.mark.parametrize("num_workers", [1, 2])
 def test_the_pixels_are_the_same_whatever_the_workers(num_workers: int, tmp_path: Path) -> None:
-    here = synthetic.load(seed=3, **SMALL, num_workers=0, cache=tmp_path / "here")
-    there = synthetic.load(seed=3, **SMALL, num_workers=num_workers, cache=tmp_path / "there")
+    here = drawn_tiles.load(seed=3, **SMALL, num_workers=0, cache=tmp_path / "here")
+    there = drawn_tiles.load(seed=3, **SMALL, num_workers=num_workers, cache=tmp_path / "there")
 
     np.testing.assert_array_equal(here.path, there.path)
     np.testing.assert_array_equal(here.sha256, there.sha256)
 
 
 def test_a_photo_does_not_depend_on_how_many_tiles_are_asked_for(tmp_path: Path) -> None:
-    few = synthetic.load(seed=3, **SMALL, cache=tmp_path)
-    many = synthetic.load(seed=3, **SMALL | {"num_tiles": 30}, cache=tmp_path)
+    few = drawn_tiles.load(seed=3, **SMALL, cache=tmp_path)
+    many = drawn_tiles.load(seed=3, **SMALL | {"num_tiles": 30}, cache=tmp_path)
 
     digests = dict(zip(many.path, many.sha256, strict=True))
     shared = [path for path in few.path if path in digests]
@@ -113,8 +113,8 @@ def test_a_photo_does_not_depend_on_how_many_tiles_are_asked_for(tmp_path: Path)
 
 
 def test_another_seed_draws_other_tiles(tmp_path: Path) -> None:
-    first = synthetic.load(seed=3, **SMALL, cache=tmp_path)
-    second = synthetic.load(seed=4, **SMALL, cache=tmp_path)
+    first = drawn_tiles.load(seed=3, **SMALL, cache=tmp_path)
+    second = drawn_tiles.load(seed=4, **SMALL, cache=tmp_path)
 
     assert not set(first.sha256) & set(second.sha256)
 
@@ -126,7 +126,7 @@ def test_a_number_out_of_range_is_refused_by_name(setting: str, value: int, tmp_
     settings = SMALL | {setting: value}
 
     with pytest.raises(ConfigError, match=rf"data\.{setting}: .* got {value}\."):
-        synthetic.load(seed=0, **settings, cache=tmp_path)
+        drawn_tiles.load(seed=0, **settings, cache=tmp_path)
 
 
 def test_a_large_photo_can_be_drawn_and_cut() -> None:

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 JOBS, VICTIM = 6, 2
 TINY = (
     "trainer=smoke",
-    "data.drawn.num_tiles=120",
-    "data.drawn.tile_px=64",
+    "data.synthetic.num_tiles=120",
+    "data.synthetic.tile_px=64",
     "data.batch_size=8",
     "model=plain_cnn",
     "model.image_size=48",

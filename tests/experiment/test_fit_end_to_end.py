@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from crack_lightning.runtime.hardware import HardwarePlan
 
 SETTINGS = [
-    "data.drawn.num_tiles=120",
-    "data.drawn.tile_px=64",
+    "data.synthetic.num_tiles=120",
+    "data.synthetic.tile_px=64",
     "data.batch_size=8",
     "model=timm",
     "model.name=test_convnext",

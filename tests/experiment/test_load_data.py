@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from crack_lightning.data.model_classes import ModelClasses, with_classes
 from crack_lightning.data.table import TileTable
-from crack_lightning.experiment.load_data import ModelClasses, unseen_tiles, with_classes
+from crack_lightning.experiment.load_data import unseen_tiles
 from crack_lightning.runtime.errors import DataError
 
 TABLE = TileTable(

@@ -63,7 +63,7 @@ def named_nodes(node: Any, key: str = "") -> Iterator[tuple[str, dict[str, Any]]
 def test_a_run_and_its_evaluation_follow_the_schema(run: Path, outputs: Path) -> None:
     assert faults(run) == []
     best = run / "checkpoints" / "best.ckpt"
-    drawn = ["data=synthetic", "data.seed=5", "data.drawn.num_tiles=80", "data.drawn.tile_px=64"]
+    drawn = ["data=synthetic", "data.seed=5", "data.synthetic.num_tiles=80", "data.synthetic.tile_px=64"]
     assert (
         main(["evaluate", f"checkpoint={best}", *drawn, f"outputs={outputs / 'other'}", "progress=false"])
         == 0
@@ -85,7 +85,7 @@ def test_a_probe_of_three_classes_follows_the_schema(
             Image.fromarray(pixels).save(tmp_path / "tiles" / name / f"{tile}.png")
     own = ["data=image_folder", f"data.root={tmp_path / 'tiles'}", "recipe=probe", f"outputs={tmp_path}"]
     own += [f"model.weights={tiny_weights}", "data.split.recover_photos=false", "augmentation=none"]
-    kept = [argument for argument in tiny if not argument.startswith(("data.drawn", "trainer="))]
+    kept = [argument for argument in tiny if not argument.startswith(("data.synthetic", "trainer="))]
     assert main(["train", *kept, *own]) == 0
     [folder] = tmp_path.glob("*/*_image_folder")
     assert faults(folder) == []

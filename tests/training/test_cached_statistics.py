@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from crack_lightning.data.datamodule import CrackDataModule
-from crack_lightning.data.sources.synthetic import load as drawn
+from crack_lightning.data.synthesis.drawn_tiles import load as drawn
 from crack_lightning.data.transforms.augmentation import Augmentation
 from crack_lightning.model.ood import image_statistics as measure
 from crack_lightning.training import cached_statistics

@@ -11,7 +11,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
-from crack_lightning.config.nodes.data import DataConfig
+from crack_lightning.config.nodes.data import DataConfig, data_config
 from crack_lightning.config.nodes.recipe import ENGINES
 from crack_lightning.config.nodes.split import SplitConfig
 from crack_lightning.config.nodes.sweep import SweepConfig
@@ -35,6 +35,7 @@ class EvaluateConfig:
     data: DataConfig = node(
         DataConfig,
         "The set; tiles that the model was trained or validated on are left out.",
+        factory=data_config,
         unread=(*_OF_TRAINING, *all_but(SplitConfig, prefix="split.")),
     )
     trainer: TrainerConfig = node(
@@ -64,6 +65,7 @@ class AuditConfig:
     data: DataConfig = node(
         DataConfig,
         "The set.",
+        factory=data_config,
         unread=(
             *_OF_TRAINING,
             *("batch_size", "num_workers", "timeout_s", "on_unreadable", "mm_per_px"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 from dataclasses import fields, is_dataclass
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import MissingConfigException, OverrideParseException
@@ -17,6 +17,7 @@ from omegaconf.errors import (
     ValidationError,
 )
 
+from crack_lightning.data.sources import SOURCES, SourceSettings
 from crack_lightning.runtime.errors import ConfigError, nearest
 
 if TYPE_CHECKING:
@@ -36,9 +37,17 @@ def schema_keys(schema: type[Any], prefix: str = "") -> Iterator[tuple[str, type
     """Yield every full key of a schema with the dataclass that defines it."""
     hints = get_type_hints(schema)
     for item in fields(schema):
-        yield prefix + item.name, schema
-        if is_dataclass(hints[item.name]):
-            yield from schema_keys(hints[item.name], f"{prefix}{item.name}.")
+        yield prefix + item.name, _defined_in(schema, item.name)
+        if not is_dataclass(hint := hints[item.name]):
+            continue
+        yield from schema_keys(cast("type[Any]", hint), f"{prefix}{item.name}.")
+        if isinstance(hint, type) and issubclass(hint, SourceSettings):
+            for source in SOURCES.values():
+                yield from schema_keys(source.settings, f"{prefix}{item.name}.")
+
+
+def _defined_in(schema: type[Any], name: str) -> type[Any]:
+    return next(owner for owner in schema.__mro__ if name in inspect.get_annotations(owner))
 
 
 def nearest_key(key: str, schema: type[Any]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
-from crack_lightning.config.nodes.data import DataConfig
+from crack_lightning.config.nodes.data import data_config
 from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.runtime.files.paths import expanded
 
@@ -37,7 +37,7 @@ def take_moved_data(composed: DictConfig, overrides: Sequence[str]) -> dict[str,
     keys = sorted(filter(_PATHS.fullmatch, typed)) + ["data.source"] * ("data" in typed)
     moved = {key: str(OmegaConf.select(composed, key)) for key in keys}
     if moved:
-        composed.data = DataConfig()
+        composed.data = data_config()
     return moved
 
 
@@ -61,6 +61,8 @@ def with_moved_data(config: TrainConfig, moved: Mapping[str, str]) -> TrainConfi
         match = _PATHS.fullmatch(key)
         assert match is not None, key
         if match["source"] is None:
+            if not hasattr(config.data, match["name"]):
+                raise ConfigError(f"{key}: data={config.data.source} does not read it; leave it out.")
             setattr(config.data, match["name"], expanded(value))
         else:
             _source(config, match["source"])[match["name"]] = expanded(value)
@@ -70,7 +72,7 @@ def with_moved_data(config: TrainConfig, moved: Mapping[str, str]) -> TrainConfi
 
 
 def _source(config: TrainConfig, name: str) -> dict[str, Any]:
-    sources: dict[str, dict[str, Any]] = config.data.sources or {}
+    sources: dict[str, dict[str, Any]] = getattr(config.data, "sources", None) or {}
     if name not in sources:
         own = ", ".join(sources) or "data.root"
         raise ConfigError(f"data.sources.{name}: the run has no such source; expected {own}.")

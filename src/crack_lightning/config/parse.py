@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from functools import cache
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from hydra.core.config_store import ConfigStore
@@ -13,13 +12,17 @@ from omegaconf.errors import OmegaConfBaseException
 from crack_lightning.config.commands import SCHEMAS
 from crack_lightning.config.error_messages import explain_error
 from crack_lightning.config.literals import all_escaped
+from crack_lightning.config.nodes.data import DataConfig, data_node, split_unread
 from crack_lightning.config.nodes.train import TrainConfig
+from crack_lightning.data.sources import SOURCES
 from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.runtime.files.paths import expand_paths
 from crack_lightning.runtime.files.run_folder import write_text
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+_STRUCTURED: dict[tuple[type[Any], type[DataConfig] | None], DictConfig] = {}
 
 
 class _Checked(Protocol):
@@ -43,10 +46,19 @@ def plugin_names(composed: DictConfig) -> list[str]:
 
 
 def register_schemas() -> None:
-    """Make each command's schema known to Hydra as ``<command>_schema``."""
+    """Make each command's schema known to Hydra as ``<command>_schema``, each source's as ``data/_<source>``.
+
+    Which keys ``data`` has depends on the source, so that Hydra takes any below it, and :func:`parse` checks
+    them.
+    """
     store = ConfigStore.instance()
     for command, schema in SCHEMAS.items():
-        store.store(name=f"{command}_schema", node=schema)
+        node = _node(schema, DataConfig if "data" in _node(schema) else None).copy()
+        if "data" in node:
+            OmegaConf.set_struct(node.data, value=False)
+        store.store(name=f"{command}_schema", node=node)
+    for source in SOURCES:
+        store.store(group="data", name=f"_{source}", node=data_node(source))
 
 
 def parse(composed: DictConfig, schema: type[T]) -> T:
@@ -64,19 +76,34 @@ def parse(composed: DictConfig, schema: type[T]) -> T:
     """
     try:
         plain = expand_paths(OmegaConf.to_container(composed, resolve=True))
-        merged = OmegaConf.merge(_node(schema), all_escaped(plain))
+        data, unread = _data_node(plain, schema)
+        merged = OmegaConf.merge(_node(schema, data), all_escaped(plain))
         config = cast("T", OmegaConf.to_object(merged))
     except OmegaConfBaseException as error:
         raise ConfigError(explain_error(error, schema=schema)) from error
-    if problems := config.problems():
+    if problems := [*unread, *config.problems()]:
         raise ConfigError("\n".join(problems))
     return config
 
 
-@cache
-def _node(schema: type[Any]) -> DictConfig:
+def _data_node(plain: dict[str, Any], schema: type[Any]) -> tuple[type[DataConfig] | None, list[str]]:
+    """Return the class of a configuration's source, and what other sources would read; that is taken out."""
+    settings = plain.get("data")
+    if not isinstance(settings, dict) or "data" not in (item.name for item in fields(schema)):
+        return None, []
+    node = data_node(str(settings.get("source", "synthetic")), settings.get("base"))
+    plain["data"], unread = split_unread(settings, node)
+    return node, unread
+
+
+def _node(schema: type[Any], data: type[DataConfig] | None = None) -> DictConfig:
     """Return a schema as a node, which merging copies; a sweep checks many configurations against one."""
-    return cast("DictConfig", OmegaConf.structured(schema))
+    if (schema, data) not in _STRUCTURED:
+        node = OmegaConf.structured(schema)
+        if data is not None:
+            node.data = OmegaConf.structured(data)
+        _STRUCTURED[schema, data] = node
+    return _STRUCTURED[schema, data]
 
 
 def write_config(config: object, path: Path) -> None:

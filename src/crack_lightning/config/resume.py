@@ -16,6 +16,7 @@ from crack_lightning.config.moved_data import with_moved_data
 from crack_lightning.config.nodes.train import TrainConfig
 from crack_lightning.config.own_code import names_code, require_repeated
 from crack_lightning.config.parse import parse
+from crack_lightning.config.renamed_keys import with_new_names
 from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.runtime.files.untrusted_files import read_text, require_plain_folder
 
@@ -134,7 +135,7 @@ def _read_settings(path: Path, *, nodes: Sequence[str]) -> DictConfig:
         raise ConfigError(f"it has no settings of {', '.join(lacking)}")
     if reference := next(filter(_RESOLVED.search, _texts(plain)), None):
         raise ConfigError(f"references are not followed, got {reference[:80]!r}")
-    return DictConfig(all_escaped(plain))
+    return DictConfig(all_escaped(with_new_names(plain)))
 
 
 def _require_flat(text: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crack_lightning.config import write_config
+from crack_lightning.data.model_classes import ModelClasses
 from crack_lightning.data.reader_processes import ended_readers_named
 from crack_lightning.data.scan.prepare import describe
 from crack_lightning.experiment import factory, fit, load_data
@@ -77,9 +78,7 @@ def _run(
 ) -> None:
     state = RunState()
     with state.timed("data"):
-        model = load_data.ModelClasses(
-            classifier.hparams["class_names"], classifier.hparams["positive_class"]
-        )
+        model = ModelClasses(classifier.hparams["class_names"], classifier.hparams["positive_class"])
         table, skipped = load_data.read_tiles(
             config.data, threads=plan.threads, progress=config.progress, model=model
         )

@@ -5,35 +5,25 @@ from __future__ import annotations
 import logging
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crack_lightning.config.nodes.data import prefix_source_keys
 from crack_lightning.data.discovery.left_out import describe_left_out
 from crack_lightning.data.scan.prepare import prepare_tiles, with_splits, without_excluded
-from crack_lightning.data.sources import load_source, painted
-from crack_lightning.data.sources.mixed import concat, merge
+from crack_lightning.data.sources import LoadContext, find_source, load_source
 from crack_lightning.runtime.cache import cache_folder
 from crack_lightning.runtime.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from crack_lightning.config.nodes.data import DataConfig
+    from crack_lightning.data.model_classes import ModelClasses
     from crack_lightning.data.table import TileTable
 
 
 _log = logging.getLogger(__name__)
-
-
-class ModelClasses(NamedTuple):
-    """The classes of a model that is to be tested, and which of them means "crack"."""
-
-    class_names: Sequence[str]
-    positive_class: str | None
 
 
 def load_tiles(
@@ -47,56 +37,16 @@ def load_tiles(
     Raises:
         DataError: If the tiles have a class that the model has not.
     """
-    if data.source == "mixed":
-        tables = {}
-        for name, part in data.parts().items():
-            if part.source != "painted":
-                with prefix_source_keys(name):
-                    tables[name] = _load(part, threads, progress, model)
-        table = merge(tables)
-    else:
-        table = _load(data, threads, progress, model)
+    context = LoadContext(
+        cache=cache_folder(),
+        num_workers=data.drawing_processes(threads),
+        show_progress=progress,
+        model=model,
+    )
+    table = load_source(data, context)
     if table.left_out:
         _log.warning("%s", describe_left_out(table.left_out))
     return (table, []) if data.exclude is None else without_excluded(table, Path(data.exclude))
-
-
-def _load(data: DataConfig, threads: int, progress: bool, model: ModelClasses | None) -> TileTable:  # noqa: FBT001
-    table = load_source(
-        data.kind,
-        seed=data.seed,
-        root=Path(data.root) if data.root else None,
-        archive=Path(data.archive) if data.archive else None,
-        download=data.download,
-        class_names=data.class_names,
-        positive_class=data.positive_class,
-        group_pattern=data.group_pattern,
-        drawn=asdict(data.drawn),
-        masked=data.masked.rules(),
-        num_workers=data.drawing_processes(threads),
-        cache=cache_folder(),
-        show_progress=progress,
-        known_classes=() if model is None else model.class_names,
-    )
-    return table if model is None else with_classes(table, model)
-
-
-def with_classes(table: TileTable, model: ModelClasses) -> TileTable:
-    """Return the tiles with a model's classes, in the model's order.
-
-    Raises:
-        DataError: If the tiles have a class that the model has not.
-    """
-    names = list(model.class_names)
-    if others := [name for name in table.class_names if name not in names]:
-        raise DataError(
-            f"data.class_names: the model's classes are {', '.join(names)}, and the set has "
-            f"{', '.join(others)}; map its folders with data.class_names={{folder: class}}."
-        )
-    order = np.array([names.index(name) for name in table.class_names], dtype=np.int64)
-    return replace(
-        table, class_names=tuple(names), positive_class=model.positive_class, label=order[table.label]
-    )
 
 
 def recovers_photos(data: DataConfig, table: TileTable) -> bool:
@@ -119,34 +69,13 @@ def read_tiles(
         num_workers=threads,
         show_progress=progress,
         cache=cache_folder(),
-        twins=twins and data.kind != "synthetic",  # of drawn tiles the photos are known
+        twins=twins and not find_source(data.kind).is_drawn,  # of drawn tiles the photos are known
         recover_photos=twins and recovers_photos(data, table),
     )
-    return _painted(data, table, threads=threads, progress=progress), excluded + unreadable
-
-
-def _painted(data: DataConfig, table: TileTable, *, threads: int, progress: bool) -> TileTable:
-    """Return a table with what is painted on its tiles beside them (``data=mixed``), or instead of them."""
-    mixed = data.source == "mixed"
-    parts = data.parts() if mixed else {data.source: data}
-    parts = {name: part for name, part in parts.items() if part.source == "painted"}
-    if not parts:
-        return table
-    below = {name: table.source == part.base if mixed else table.source != "" for name, part in parts.items()}
-    table = painted.ensure_groups(table, np.logical_or.reduce(list(below.values())))
-    made = []
-    for name, part in parts.items():
-        tiles = painted.load(
-            table.select(below[name]),
-            seed=part.seed,
-            num_tiles=part.painted.num_tiles,
-            num_workers=threads,
-            cache=cache_folder(),
-            show_progress=progress,
-        )
-        own = {"name": np.char.add(f"{name}:", tiles.path)} if mixed else {}
-        made.append(replace(tiles, source=np.full(len(tiles), name), extra=tiles.extra | own))
-    return concat([table, *made]) if mixed else made[0]
+    if (finish := find_source(data.source).finish) is not None:
+        context = LoadContext(cache=cache_folder(), num_workers=threads, show_progress=progress)
+        table = finish(data, table, context)
+    return table, excluded + unreadable
 
 
 def split_tiles(table: TileTable, data: DataConfig, *, kept: Path) -> TileTable:
@@ -158,8 +87,7 @@ def split_tiles(table: TileTable, data: DataConfig, *, kept: Path) -> TileTable:
         table,
         file=Path(file) if file else None,
         kept=kept,
-        train_sources=data.train_sources,
-        test_sources=data.test_sources,
+        **data.sides(),
         **settings,
     )
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import shlex
 from contextlib import nullcontext
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from crack_lightning.config.nodes.data import prefix_source_keys
-from crack_lightning.data.sources import require_files
+from crack_lightning.data.sources import LoadContext, find_source
 from crack_lightning.runtime.cache import cache_folder
 from crack_lightning.runtime.errors import ConfigError, DataError
 from crack_lightning.runtime.hardware import available_cores
@@ -31,13 +29,7 @@ def preflight_data(data: DataConfig) -> None:
     for key, file in (("data.exclude", data.exclude), ("data.split.file", data.split.file)):
         if file is not None and not Path(file).is_file():
             raise DataError(f"{key}: a CSV file is expected, got '{file}', which is none; check the path.")
-    if data.source != "mixed":
-        _require_files(data)
-        return
-    for name, part in data.parts().items():
-        if part.source != "painted":  # that is on the tiles of another part
-            with prefix_source_keys(name):
-                _require_files(part)
+    find_source(data.source).preflight(data)
 
 
 def require_tiles_of_run(folder: Path, data: DataConfig) -> None:
@@ -62,25 +54,14 @@ def require_tiles_of_run(folder: Path, data: DataConfig) -> None:
         ) from None
 
 
-def _require_files(data: DataConfig) -> None:
-    require_files(
-        data.kind,
-        root=Path(data.root) if data.root else None,
-        archive=Path(data.archive) if data.archive else None,
-        download=data.download,
-    )
-
-
 def draw_in_background(config: TrainConfig) -> AbstractContextManager[None]:
     """Draw the tiles, where they are drawn, while the block runs."""
-    if config.data.source != "synthetic":
+    in_background = find_source(config.data.source).in_background
+    if in_background is None:
         return nullcontext()
-    from crack_lightning.data.sources.synthetic import draw_in_background
-
-    return draw_in_background(
+    context = LoadContext(
         cache=cache_folder(),
         num_workers=config.data.drawing_processes(config.trainer.threads or available_cores()),
         show_progress=config.progress,
-        seed=config.data.seed,
-        **asdict(config.data.drawn),
     )
+    return in_background(config.data, context)

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crack_lightning.config.nodes.data import DataConfig
+from crack_lightning.config.nodes.data import data_config
+from crack_lightning.data.cutting import masked_tiles
 from crack_lightning.data.io.masks import MaskRules
-from crack_lightning.data.sources import image_folder, masked_photos, metu, sdnet2018
-from crack_lightning.experiment.load_data import ModelClasses, load_tiles
+from crack_lightning.data.model_classes import ModelClasses
+from crack_lightning.data.sources import image_folder, metu, sdnet2018
+from crack_lightning.experiment.load_data import load_tiles
 from crack_lightning.runtime.errors import DataError
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ def fill(root: Path, *names: str) -> Path:
 
 
 def names_of(root: Path, **changes: Any) -> list[str]:
-    config = DataConfig(source="image_folder", root=str(root), **changes)
+    config = data_config(source="image_folder", root=str(root), **changes)
     table, _ = load_tiles(config, threads=1, progress=False, model=MODEL)
     assert (table.class_names, table.positive_class) == (("intact", "crack"), "crack")
     return [table.class_names[label] for label in table.label]
@@ -63,7 +65,7 @@ def test_a_folder_that_names_no_class_of_the_model_is_refused(tmp_path: Path) ->
 
 
 def test_the_classes_of_a_model_may_have_names_of_their_own(tmp_path: Path) -> None:
-    config = DataConfig(source="image_folder", root=str(fill(tmp_path, "SPALL/a.png")))
+    config = data_config(source="image_folder", root=str(fill(tmp_path, "SPALL/a.png")))
     model = ModelClasses(["sound", "spall", "rust"], "spall")
     table, _ = load_tiles(config, threads=1, progress=False, model=model)
     assert (table.label.tolist(), table.positive_class) == ([1], "spall")
@@ -72,7 +74,7 @@ def test_the_classes_of_a_model_may_have_names_of_their_own(tmp_path: Path) -> N
 def test_parts_of_mixed_data_may_hold_a_class_each(tmp_path: Path) -> None:
     fill(tmp_path, "one/cracked/a.png", "other/uncracked/b.png", "other/uncracked/c.png")
     parts = {name: {"source": "image_folder", "root": str(tmp_path / name)} for name in ("one", "other")}
-    table, _ = load_tiles(DataConfig(source="mixed", sources=parts), threads=1, progress=False, model=MODEL)
+    table, _ = load_tiles(data_config(source="mixed", sources=parts), threads=1, progress=False, model=MODEL)
     assert table.label.tolist() == [1, 0, 0]
 
 
@@ -89,7 +91,7 @@ def masked(tmp_path: Path, value: int, *, one_class: bool) -> list[int]:
         images=["images"], masks=["masks"], mask_suffix="", crack_values=[255], crack_from=None,
         hard_negatives=[204], tile_px=32, stride_px=32, least_crack_px=1, mask_width="line",
     )  # fmt: skip
-    table = masked_photos.load(
+    table = masked_tiles.load(
         tmp_path, rules=rules, group_pattern=None, cache=tmp_path / "cache", show_progress=False,
         one_class=one_class,
     )  # fmt: skip

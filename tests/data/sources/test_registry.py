@@ -1,48 +1,48 @@
-"""A source is registered whole, or refused by name."""
+"""A source is one module with everything that a run needs of it, or refused by name."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
+from typing import TYPE_CHECKING
 
 import pytest
 
-from crack_lightning.config.nodes import data as config
-from crack_lightning.data import sources
+from crack_lightning.config import conf_dir
+from crack_lightning.config.nodes.data import DataConfig, data_node
+from crack_lightning.data.sources import SOURCES, LoadContext, SourceSettings, find_source, load_source
 from crack_lightning.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def settings(root: Path) -> dict[str, Any]:
-    names = ("seed", "archive", "class_names", "positive_class", "group_pattern", "drawn", "masked")
-    others = dict.fromkeys((*names, "num_workers", "cache", "show_progress"))
-    return others | {"root": root, "download": False}
-
-
-@pytest.mark.parametrize("name", ["sdnet", "SDNET2018", "mixed", "painted", ""])
+@pytest.mark.parametrize("name", ["sdnet", "SDNET2018", "source", ""])
 def test_a_source_that_is_not_registered_is_refused_and_not_read_as_another(
     name: str, tmp_path: Path
 ) -> None:
-    (tmp_path / "D" / "CD").mkdir(parents=True)
-    (tmp_path / "D" / "UD").mkdir()
-    for folder in ("CD", "UD"):
-        (tmp_path / "D" / folder / "7001-1.jpg").write_bytes(b"no picture is read here")
-    said = rf"data\.source: expected a registered source \(synthetic, .*\), got '{name}'"
+    said = rf"data\.source: expected one of image_folder, .*, got '{name}'"
+    context = LoadContext(cache=tmp_path, num_workers=0, show_progress=False)
     with pytest.raises(ConfigError, match=said):
-        sources.require_files(name, root=tmp_path, archive=None, download=False)
+        find_source(name)
     with pytest.raises(ConfigError, match=said):
-        sources.load_source(name, **settings(tmp_path))
+        load_source(SourceSettings(source=name), context)
+    with pytest.raises(ConfigError, match=said):
+        data_node(name)
 
 
-def test_a_source_that_the_configuration_alone_knows_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(config, "SOURCES", (*config.SOURCES, "bridges"))
-    kind = config.DataConfig(source="bridges", root=str(tmp_path)).kind
-    with pytest.raises(ConfigError, match="got 'bridges'; register it"):
-        sources.require_files(kind, root=tmp_path, archive=None, download=False)
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_source_has_its_own_keys_an_option_file_and_its_name(name: str) -> None:
+    source = SOURCES[name]
+    assert source.settings().source == name
+    assert (conf_dir() / "data" / f"{name}.yaml").is_file()
+    assert {item.name for item in fields(data_node(name))} == {
+        *source.keys,
+        *(item.name for item in fields(DataConfig)),
+    }
+    assert source.knows <= {"photos", "masks", "widths"}
 
 
-def test_every_configured_source_that_has_files_or_draws_is_registered() -> None:
-    assert {*sources.SOURCES, "mixed", "painted"} == {*config.SOURCES}
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_key_of_a_source_says_what_it_means(name: str) -> None:
+    items = [item for item in fields(SOURCES[name].settings) if item.name != "source"]
+    assert all(item.metadata["setting"].meaning.endswith(".") for item in items)

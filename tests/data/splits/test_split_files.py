@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from crack_lightning.data.concat import concat, merge
 from crack_lightning.data.scan.prepare import with_splits
-from crack_lightning.data.sources.mixed import concat, merge
 from crack_lightning.data.splits.assign import split_table
 from crack_lightning.data.splits.split_files import apply_splits, read_splits
 from crack_lightning.data.table import TileTable

@@ -16,7 +16,7 @@ from crack_lightning.data.synthesis.cracks import (
     crack_width_in,
     random_cracks,
 )
-from crack_lightning.data.synthesis.distractors import TILE_DISTRACTORS, paint_distractor
+from crack_lightning.data.synthesis.distractors import DISTRACTORS, paint_distractor
 from crack_lightning.data.synthesis.strokes import Stroke, centre_lines, coverage
 
 SIZE = 160
@@ -200,7 +200,7 @@ def test_the_same_seed_paints_the_same_pixels() -> None:
     np.testing.assert_array_equal(paint(), paint())
 
 
-@pytest.mark.parametrize("kind", TILE_DISTRACTORS)
+@pytest.mark.parametrize("kind", DISTRACTORS)
 def test_a_distractor_is_seen_where_it_says_it_is(kind: str) -> None:
     marked = 0.0
     for seed in range(8):
@@ -213,7 +213,7 @@ def test_a_distractor_is_seen_where_it_says_it_is(kind: str) -> None:
     assert marked / 8 > 0.03
 
 
-@pytest.mark.parametrize("kind", TILE_DISTRACTORS)
+@pytest.mark.parametrize("kind", DISTRACTORS)
 def test_the_same_seed_paints_the_same_distractor(kind: str) -> None:
     first, again = (
         paint_distractor(kind, grey_wall(), np.random.default_rng(3), light_angle=0.5)[0] for _ in range(2)

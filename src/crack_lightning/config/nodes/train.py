@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from crack_lightning.config.nodes.augmentation import AugmentationConfig
-from crack_lightning.config.nodes.data import DataConfig
+from crack_lightning.config.nodes.data import DataConfig, data_config
 from crack_lightning.config.nodes.evaluation import EvaluationConfig
 from crack_lightning.config.nodes.model import PLAIN_CNN, ModelConfig
 from crack_lightning.config.nodes.optimizer import OptimizerConfig, SchedulerConfig
@@ -37,7 +37,7 @@ class TrainConfig:
     resume: str | None = setting(None, "A run's folder to go on with instead of making a new one.")
     progress: bool = setting(True, "Show progress bars.")
     plugins: list[str] = setting([], "Modules of your own, imported before anything is built.")
-    data: DataConfig = node(DataConfig)
+    data: DataConfig = node(DataConfig, factory=data_config)
     augmentation: AugmentationConfig = node(AugmentationConfig)
     model: ModelConfig = node(ModelConfig)
     recipe: RecipeConfig = node(RecipeConfig)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crack_lightning.data.discovery.class_names import known_class, name_classes, names_class, order_classes
 from crack_lightning.data.discovery.file_listing import folders_in, list_files
 from crack_lightning.data.discovery.layout import place_pictures
-from crack_lightning.data.sources.tile_listing import (
+from crack_lightning.data.discovery.tile_listing import (
     Tile,
     check_root,
     group_by_photo,
@@ -17,7 +18,11 @@ from crack_lightning.data.sources.tile_listing import (
     make_table,
     no_images,
 )
+from crack_lightning.data.discovery.typed_class_names import read_class_names
+from crack_lightning.data.sources.shared_settings import RootSettings
+from crack_lightning.data.sources.source import LoadContext, Source
 from crack_lightning.runtime.errors import DataError
+from crack_lightning.runtime.settings import setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +32,20 @@ if TYPE_CHECKING:
     from crack_lightning.data.table import TileTable
 
 _log = logging.getLogger(__name__)
+_CONTENT = "one folder a class"
+
+
+@dataclass
+class ImageFolderSettings(RootSettings):
+    """The keys of ``data=image_folder``."""
+
+    source: str = "image_folder"
+    class_names: Any = setting(None, "Class by folder name, where the folders do not say it themselves.")
+    positive_class: str = setting("crack", 'The class that means "crack".')
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.class_names = read_class_names(self.class_names)
 
 
 def load(
@@ -131,3 +150,20 @@ def _one_class(root: Path, mapping: Mapping[str, str], empty: Sequence[str]) -> 
         f"expected a folder for each of two classes or more.{hint} "
         "Add the other class's folder, or set data.root."
     )
+
+
+def _preflight(settings: ImageFolderSettings) -> None:
+    settings.folder(_CONTENT)
+
+
+def _load(settings: ImageFolderSettings, context: LoadContext) -> TileTable:
+    return load(
+        settings.folder(_CONTENT),
+        class_names=settings.class_names,
+        positive_class=settings.positive_class,
+        group_pattern=settings.group_pattern,
+        known_classes=context.known_classes,
+    )
+
+
+SOURCE = Source(settings=ImageFolderSettings, preflight=_preflight, load=_load)

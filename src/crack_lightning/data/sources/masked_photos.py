@@ -1,228 +1,107 @@
-"""Photos with pixel masks, cut into labelled tiles that are kept in the cache with their masks."""
+"""Photos with pixel masks (uav75, DeepCrack, Crack500 and the like), cut into tiles."""
 
 from __future__ import annotations
 
-import hashlib
-import logging
-import unicodedata
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
-
-from crack_lightning.data.discovery.left_out import count_left_out
-from crack_lightning.data.io.decoding import DECODING_VERSION, UnreadableContentError, read_file
-from crack_lightning.data.scan.progress import progress_bar
-from crack_lightning.data.sources.mask_turns import mask_turns
-from crack_lightning.data.sources.photo_cutting import Seen, cut_photo
-from crack_lightning.data.sources.tile_cache import CutTile, read_table, write_table
-from crack_lightning.data.sources.tile_listing import (
-    Tile,
-    check_root,
-    group_by_photo,
-    has_images,
-    list_pictures,
-    no_images,
-    unused,
-)
-from crack_lightning.runtime.cache import cached_entry
-from crack_lightning.runtime.errors import DataError
-from crack_lightning.runtime.files.run_folder import write_text
+from crack_lightning.data.sources.shared_settings import RootSettings
+from crack_lightning.data.sources.source import LoadContext, Source
+from crack_lightning.runtime.settings import check_settings, node, setting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from crack_lightning.data.io.masks import MaskRules
     from crack_lightning.data.table import TileTable
 
-log = logging.getLogger(__name__)
-_VERSION = 2
-_NOTES = "notes.txt"
-_MASK_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg", ".mat")
-_LISTED = 8
+_CONTENT = "photos and masks"
+_LARGEST_VALUE = 2**16 - 1
 
 
-def load(
-    root: Path,
-    *,
-    rules: MaskRules,
-    group_pattern: str | None,
-    cache: Path,
-    show_progress: bool,
-    one_class: bool = False,
-) -> TileTable:
-    """Return the tiles of photos with masks; cut them where the cache has none.
+@dataclass
+class MaskSettings:
+    """How masks are read and tiles cut."""
 
-    Args:
-        root: The folder that holds the folders of photos and masks.
-        rules: Where masks are, and what their values mean.
-        group_pattern: Regular expression on a photo's path; its first group names the photo, where several
-            files are of one. A file is a photo by default.
-        cache: The cache folder; tiles go to ``masked/<digest>`` in it.
-        show_progress: Whether to show a bar on standard error.
-        one_class: Whether tiles of one class are enough.
-
-    Returns:
-        The tiles, by photo and place; extra columns ``crack_width_px`` (95th percentile of the local width
-        along the centre line, for cracks of at least 20 px; NaN where unknown), ``distractors``, ``mask``.
-
-    Raises:
-        ConfigError: If ``group_pattern`` does not fit the paths.
-        DataError: If a folder, a mask or a crack is missing, or a mask is not of its photo's size.
-    """
-    check_root(root)
-    pairs = _pairs(root, rules)
-    photos = group_by_photo([Tile(path.relative_to(root).as_posix(), "") for path, _ in pairs], group_pattern)
-    groups = [photo.group or photo.path for photo in photos]
-    made_of = {
-        "cut": [_VERSION, DECODING_VERSION],
-        "files": _digest(pairs),
-        "groups": groups,
-        "rules": {key: _plain(value) for key, value in vars(rules).items()},
-    }
-
-    def cut(folder: Path) -> None:
-        for name in ("images", "masks"):
-            (folder / name).mkdir()
-        title = "Cutting tiles" if show_progress else None
-        work = progress_bar(zip(pairs, groups, strict=True), title, total=len(pairs))
-        rows: list[CutTile] = []
-        turns, assumed = mask_turns(pairs, exif=rules.exif)
-        seen = Seen(assumed=assumed)
-        for number, (pair, group) in enumerate(work):
-            rows += cut_photo(folder, number, pair, group, turn=turns[number], rules=rules, seen=seen)
-        _check_labels(root, rows, seen, rules=rules, one_class=one_class)
-        write_text(folder / _NOTES, "\n".join(seen.notes(rules)))
-        write_table(folder, rows, source="masked_photos")
-
-    entry = cached_entry("masked", made_of, cut, cache=cache)
-    for note in (entry / _NOTES).read_text(encoding="utf-8").splitlines():
-        log.warning("%s", note)
-    table = read_table(entry)
-    table = replace(
-        table, left_out=count_left_out([*_left_out(root, pairs, rules), *_without_tiles(root, pairs, table)])
+    images: list[str] = setting(["images"], "Folders of photos, below `data.root`.")
+    masks: list[str] = setting(
+        ["masks"], "Folders of masks, one for each of `images`; the same where they lie beside the photos."
     )
-    if not one_class and len(np.unique(table.label)) < 2:
-        raise _one_class_only(root, int(table.label.sum()), len(table))
-    log.info("masks: %d photos, %d tiles; tiles are in '%s'", len(pairs), len(table), entry)
-    return table
+    mask_suffix: str = setting(
+        "", "What a mask's name has after the photo's: `_mask` for `a.jpg` and `a_mask.png`."
+    )
+    crack_values: list[int] = setting([255], "Grey values that are crack.", low=0, high=_LARGEST_VALUE)
+    crack_from: int | None = setting(
+        None, "The least grey value that is crack, instead of `crack_values`.", low=1, high=_LARGEST_VALUE
+    )
+    hard_negatives: list[int] = setting(
+        [],
+        "Grey values of what only looks like a crack; false alarms are counted for each.",
+        low=0,
+        high=_LARGEST_VALUE,
+    )
+    tile_px: int = setting(256, "Side of a tile in pixels.", low=16, high=4096)
+    stride_px: int | None = setting(None, "Step from tile to tile in pixels; null is `tile_px`.", low=1)
+    least_crack_px: int = setting(
+        60, "Crack pixels from which a tile is cracked; one with fewer, but some, is left out.", low=1
+    )
+    mask_width: str = setting(
+        "line",
+        "`true` where a mask shows a crack as wide as it is, `line` where it is a thin line.",
+        choices=("true", "line"),
+    )
+    exif: str = setting(
+        "auto",
+        "Of photos that EXIF turns: `applied` where their masks are drawn on the turned photo, `ignored` "
+        "where on the pixels as stored; `auto` compares the sizes of both.",
+        choices=("auto", "applied", "ignored"),
+    )
+    prefix: ClassVar[str] = "data.masked"
+
+    def __post_init__(self) -> None:
+        self.mask_width = self.mask_width.lower()  # YAML's true arrives as True
+        check_settings(self, self.prefix)
+
+    def rules(self) -> dict[str, Any]:
+        """Return the arguments of ``data.io.masks.MaskRules``."""
+        return {**vars(self), "stride_px": self.stride_px or self.tile_px}
 
 
-def _pairs(root: Path, rules: MaskRules) -> list[tuple[Path, Path]]:
-    """Find each photo's mask."""
-    if len(rules.images) != len(rules.masks):
-        raise DataError(
-            f"data.masked.masks: expected a folder for each of the {len(rules.images)} of "
-            f"data.masked.images, got {len(rules.masks)}."
+@dataclass
+class MaskedPhotosSettings(RootSettings):
+    """The keys of ``data=masked_photos``."""
+
+    source: str = "masked_photos"
+    masked: MaskSettings = node(MaskSettings)
+
+    def width_problem(self) -> str | None:
+        """Return why no crack width is known where masks are lines."""
+        if self.masked.mask_width == "true":
+            return None
+        return (
+            "data.mm_per_px: no width is known where masks are lines; set data.masked.mask_width=true "
+            "if they are as wide as the cracks, or leave it out."
         )
-    pairs, lacking = [], []
-    for images, masks in zip(rules.images, rules.masks, strict=True):
-        if not (root / images).is_dir():
-            raise DataError(
-                f"data.masked.images: expected a folder of photos, got '{root / images}', which does not "
-                "exist; set data.root=<folder>, or 'data.masked.images=[<folder below it>]'."
-            )
-        found, by_stem = list_pictures(root / images), _masks_by_stem(root / masks)
-        if images == masks:
-            found = [path for path in found if not _is_mask(path, rules)]
-        if not has_images(found):
-            raise no_images(root / images)
-        for photo in found:
-            stem = photo.relative_to(root / images).with_suffix("")
-            names = by_stem.get(_composed(stem.with_name(f"{stem.name}{rules.mask_suffix}")), [])
-            mask = next((path for path in names if path != photo), None)
-            if mask is None:
-                lacking.append(photo)
-            else:
-                pairs.append((photo, mask))
-    if lacking:
-        named = ", ".join(f"'{photo.relative_to(root).as_posix()}'" for photo in lacking[:3])
-        suffix = f"'{rules.mask_suffix}' and " if rules.mask_suffix else ""
-        raise DataError(
-            f"data.masked.masks: {len(lacking)} photos have no mask ({named}); expected the photo's name "
-            f"with {suffix}one of {', '.join(_MASK_SUFFIXES)} in {', '.join(rules.masks)}; set "
-            "data.masked.masks or data.masked.mask_suffix."
-        )
-    return pairs
 
 
-def _left_out(root: Path, pairs: list[tuple[Path, Path]], rules: MaskRules) -> Iterator[tuple[str, str]]:
-    """Yield what lies under the root beside photos with masks, each a relative path and the reason."""
-    elsewhere = "in no folder of photos or masks"
-    for path, reason in unused(root, (path for pair in pairs for path in pair), elsewhere):
-        of_masks = any((root / path).is_relative_to(root / folder) for folder in rules.masks)
-        yield path, "a mask of no photo" if of_masks and reason == elsewhere else reason
+def _preflight(settings: MaskedPhotosSettings) -> None:
+    settings.folder(_CONTENT)
 
 
-def _without_tiles(root: Path, pairs: list[tuple[Path, Path]], table: TileTable) -> Iterator[tuple[str, str]]:
-    """Yield the photos that gave no tile, which are numbered in the tiles' names."""
-    numbers = {int(path.removeprefix("images/").partition("_")[0]) for path in table.path.tolist()}
-    for number, (photo, _) in enumerate(pairs):
-        if number not in numbers:
-            yield (
-                photo.relative_to(root).as_posix(),
-                "smaller than a tile, or with too little crack in every tile",
-            )
+def _load(settings: MaskedPhotosSettings, context: LoadContext) -> TileTable:
+    from crack_lightning.data.cutting.masked_tiles import load
+    from crack_lightning.data.io.masks import MaskRules
 
-
-def _masks_by_stem(folder: Path) -> dict[str, list[Path]]:
-    """List what may be masks by their relative path without the suffix, the most exact formats first."""
-    found: dict[str, list[Path]] = {}
-    for suffix in _MASK_SUFFIXES:
-        for path in sorted(folder.rglob("*")):
-            if path.suffix.lower() == suffix and path.is_file():
-                found.setdefault(_composed(path.relative_to(folder).with_suffix("")), []).append(path)
-    return found
-
-
-def _composed(path: Path) -> str:
-    """Return a path with its accents composed, which some systems write apart from their letters."""
-    return unicodedata.normalize("NFC", path.as_posix())
-
-
-def _is_mask(path: Path, rules: MaskRules) -> bool:
-    """Say whether a picture beside the photos is a mask: by its suffix, or as it is no JPEG."""
-    if rules.mask_suffix:
-        return path.stem.endswith(rules.mask_suffix)
-    return path.suffix.lower() not in (".jpg", ".jpeg")
-
-
-def _check_labels(root: Path, rows: list[CutTile], seen: Seen, *, rules: MaskRules, one_class: bool) -> None:
-    """Refuse tiles of one class; where one is enough, masks whose values mean nothing."""
-    cracked = sum(row["cracked"] for row in rows)
-    unexplained = any(rules.undeclared(value) for value in seen.values)
-    if 0 < cracked < len(rows) or (one_class and rows and (cracked or not unexplained)):
-        return
-    values = ", ".join(f"{value} ({number:,})" for value, number in seen.values.most_common(_LISTED))
-    seen_values = f"; {seen.small} photos are smaller than a tile, and the masks' values are {values}"
-    raise _one_class_only(root, cracked, len(rows), seen_values)
-
-
-def _one_class_only(root: Path, cracked: int, tiles: int, seen_values: str = "") -> DataError:
-    return DataError(
-        f"data.masked: of {tiles} tiles from '{root}' {cracked} are cracked, and both classes are "
-        f"needed{seen_values}. Set data.masked.crack_values, crack_from, tile_px or least_crack_px."
+    return load(
+        settings.folder(_CONTENT),
+        rules=MaskRules(**settings.masked.rules()),
+        group_pattern=settings.group_pattern,
+        cache=context.cache,
+        show_progress=context.show_progress,
+        one_class=bool(context.known_classes),
     )
 
 
-def _digest(pairs: list[tuple[Path, Path]]) -> str:
-    digest = hashlib.sha256()
-    for pair in pairs:
-        for path in pair:
-            digest.update(hashlib.sha256(_read(path)).digest())
-            digest.update(path.name.encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return read_file(path)
-    except UnreadableContentError as error:
-        raise DataError(
-            f"data.masked: cannot read '{path}' ({error}); mend it, or remove the photo with its mask."
-        ) from None
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, list | tuple) else value
+SOURCE = Source(
+    settings=MaskedPhotosSettings,
+    preflight=_preflight,
+    load=_load,
+    knows=frozenset({"photos", "masks", "widths"}),
+)

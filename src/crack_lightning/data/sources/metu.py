@@ -6,10 +6,11 @@ doi 10.17632/5y9wdsg2zt.2, CC BY 4.0. The publisher did not keep which photo a t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crack_lightning.data.discovery.class_names import CRACK, INTACT
-from crack_lightning.data.sources.tile_listing import (
+from crack_lightning.data.discovery.tile_listing import (
     Tile,
     find_home,
     group_by_photo,
@@ -19,12 +20,22 @@ from crack_lightning.data.sources.tile_listing import (
     no_images,
     unused,
 )
+from crack_lightning.data.sources.shared_settings import GroupSettings, PublishedSettings
+from crack_lightning.data.sources.source import LoadContext, Source
 from crack_lightning.runtime.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from crack_lightning.data.table import TileTable
+
+
+@dataclass
+class MetuSettings(PublishedSettings, GroupSettings):
+    """The keys of ``data=metu``."""
+
+    source: str = "metu"
+
 
 _CLASS_BY_FOLDER = {"Negative": INTACT, "Positive": CRACK}
 
@@ -68,3 +79,19 @@ def load(root: Path, *, group_pattern: str | None = None, one_class: bool = Fals
         source="metu",
         left_out=unused(root, used, "outside the folders Positive and Negative"),
     )
+
+
+def _preflight(settings: MetuSettings) -> None:
+    from crack_lightning.data.downloads.published import METU
+
+    settings.preflight(METU)
+
+
+def _load(settings: MetuSettings, context: LoadContext) -> TileTable:
+    from crack_lightning.data.downloads.published import METU
+
+    root = settings.locate(METU, context)
+    return load(root, group_pattern=settings.group_pattern, one_class=bool(context.known_classes))
+
+
+SOURCE = Source(settings=MetuSettings, preflight=_preflight, load=_load)

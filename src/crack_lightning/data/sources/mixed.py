@@ -1,113 +1,136 @@
-"""Several sources as one table: classes by name, groups and paths kept apart."""
+"""Several sources at once; some may train alone, and some test alone."""
 
 from __future__ import annotations
 
-import os
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
-from crack_lightning.data.columns import COLUMNS, missing_values
-from crack_lightning.data.table import TileTable
-from crack_lightning.runtime.errors import DataError
+from crack_lightning.data.sources.painted import PaintedSettings, paint_on
+from crack_lightning.data.sources.source import LoadContext, Source, SourceSettings
+from crack_lightning.runtime.errors import ConfigError, DataError
+from crack_lightning.runtime.settings import setting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
-
-def merge(tables: Mapping[str, TileTable]) -> TileTable:
-    """Put tables one after the other.
-
-    Args:
-        tables: Tables by the name that each source shall have, at least one.
-
-    Returns:
-        All tiles; ``source`` is the given name, a group begins with it, paths are relative to the folder that
-        all share. Extra columns that a source lacks are NaN or empty.
-
-    Raises:
-        DataError: If the sources' classes are not the same by name, the folders of some decide splits and
-            those of others do not, or no folder holds all of them.
-    """
-    first = next(iter(tables.values()))
-    for name, table in tables.items():
-        if set(table.class_names) != set(first.class_names) or table.positive_class != first.positive_class:
-            raise DataError(
-                f"data.sources.{name}: its classes are {', '.join(table.class_names)}, and those of "
-                f"{next(iter(tables))} are {', '.join(first.class_names)}; map its folders with "
-                f"data.sources.{name}.class_names={{folder: class}}."
-            )
-    decided = [name for name, table in tables.items() if (table.split != "").any()]
-    if 0 < len(decided) < len(tables):
-        raise DataError(
-            f"data.sources: the folders of {', '.join(decided)} decide their splits, and those of "
-            f"{', '.join(sorted(tables.keys() - set(decided)))} do not; give all of them train, val and test "
-            "folders, or none."
-        )
-    return concat([_named(name, table, first.class_names) for name, table in tables.items()])
+    from crack_lightning.data.table import TileTable
 
 
-def concat(tables: Sequence[TileTable]) -> TileTable:
-    """Put tables of the same classes one after the other, as they are but for their root.
+@dataclass
+class MixedSettings(SourceSettings):
+    """The keys of ``data=mixed``."""
 
-    Args:
-        tables: At least one; the classes of all are those of the first, in its order.
+    source: str = "mixed"
+    sources: Any = setting(
+        None, "What is joined: by name, what `data` would have for each (`source`, `root`, …)."
+    )
+    mix: str = setting(
+        "natural",
+        "`natural` trains on every tile once an epoch, `equal` on as many draws from every source.",
+        choices=("natural", "equal"),
+    )
+    train_sources: list[str] = setting([], "Names of the sources that train and validate; empty for all.")
+    test_sources: list[str] = setting(
+        [], "Names of the sources that test; empty for all. One that only tests gives all its tiles."
+    )
 
-    Returns:
-        All tiles; paths are relative to the folder that all share. Extra columns that a table lacks are NaN
-        or empty.
+    def parts(self) -> Mapping[str, SourceSettings]:
+        """Return the settings of each source by its name.
 
-    Raises:
-        DataError: If no folder holds all of them.
-    """
+        Raises:
+            ConfigError: If one has a key that its source has not, or a wrong value.
+        """
+        raise NotImplementedError("the configuration reads them, as it does those of one source")
+
+    def sides(self) -> dict[str, Sequence[str]]:
+        """Return the names of the sources that train and that test."""
+        return {"train_sources": self.train_sources, "test_sources": self.test_sources}
+
+    def problems(self) -> list[str]:
+        """List what is wrong with the sources, each with its key."""
+        if not self.sources:
+            return [
+                "data.sources: data=mixed needs some; set 'data.sources={a: {source: metu, root: tiles}, …}'."
+            ]
+        parts = self.parts()
+        real = [name for name, part in parts.items() if not isinstance(part, PaintedSettings)]
+        if not real:
+            return ["data.sources: painted tiles need another source that they are painted on; add it."]
+        return [
+            *(key_of_part(name, problem) for name in real for problem in parts[name].problems()),
+            *(
+                f"data.sources.{name}.base: expected one of {', '.join(real)} to paint on, got {part.kind!r}."
+                for name, part in parts.items()
+                if isinstance(part, PaintedSettings) and part.kind not in real
+            ),
+            *(
+                f"data.{key}: expected some of {', '.join(parts)}, got '{name}'."
+                for key, names in self.sides().items()
+                for name in names
+                if name not in parts
+            ),
+        ]
+
+
+def key_of_part(name: str, sentence: str) -> str:
+    """Return a sentence about a source with its keys below ``data.sources``."""
+    from crack_lightning.data.sources import SOURCES
+
+    keys = {"source", *(key for source in SOURCES.values() for key in source.keys)}
+    return re.sub(rf"\bdata\.(?=({'|'.join(keys)})\b)", f"data.sources.{name}.", sentence)
+
+
+@contextmanager
+def prefix_source_keys(name: str) -> Iterator[None]:
+    """Let the block's errors about a source name its keys below ``data.sources``."""
     try:
-        root = Path(os.path.commonpath([table.root.resolve() for table in tables]))
-    except ValueError:
-        raise DataError("data.sources: the sources must lie on one drive; move them together.") from None
-    moved = [_moved(table, root) for table in tables]
-    extra = dict.fromkeys(name for table in moved for name in table.extra)
-    required = [name for name, column in COLUMNS.items() if not column.optional]
-    return TileTable(
-        root=root,
-        class_names=moved[0].class_names,
-        positive_class=moved[0].positive_class,
-        **{name: np.concatenate([getattr(table, name) for table in moved]) for name in required},
-        extra={name: np.concatenate([_known(table, name) for table in moved]) for name in extra},
-        left_out=tuple(item for table in tables for item in table.left_out),
-    )
+        yield
+    except (ConfigError, DataError) as error:
+        raise type(error)(key_of_part(name, str(error))) from error
 
 
-def _named(name: str, table: TileTable, class_names: tuple[str, ...]) -> TileTable:
-    """Give a table its source's name, and the classes in another order."""
-    order = np.array([class_names.index(own) for own in table.class_names], np.int64)
-    return replace(
-        table,
-        class_names=class_names,
-        label=order[table.label],
-        group=np.where(table.group == "", "", np.char.add(f"{name}:", table.group)),
-        source=np.full(len(table), name),
-        extra=table.extra | {"name": np.char.add(f"{name}:", table.path)},
-        left_out=tuple(item._replace(folder=f"{name}:{item.folder}") for item in table.left_out),
-    )
+def _preflight(settings: MixedSettings) -> None:
+    from crack_lightning.data.sources import find_source
+
+    for name, part in settings.parts().items():
+        if not isinstance(part, PaintedSettings):  # that is on the tiles of another part
+            with prefix_source_keys(name):
+                find_source(part.source).preflight(part)
 
 
-def _moved(table: TileTable, root: Path) -> TileTable:
-    prefix = table.root.resolve().relative_to(root).as_posix()
-    extra = table.extra | {"name": table.name}
-    if "mask" in extra:
-        extra["mask"] = _below(prefix, extra["mask"].astype(np.str_))
-    return replace(table, root=root, path=_below(prefix, table.path), extra=extra)
+def _load(settings: MixedSettings, context: LoadContext) -> TileTable:
+    from crack_lightning.data.concat import merge
+    from crack_lightning.data.sources import load_source
+
+    tables = {}
+    for name, part in settings.parts().items():
+        if not isinstance(part, PaintedSettings):
+            with prefix_source_keys(name):
+                tables[name] = load_source(part, context)
+    return merge(tables)
 
 
-def _below(prefix: str, paths: NDArray[np.str_]) -> NDArray[np.str_]:
-    if prefix == ".":
-        return paths
-    return np.where(paths == "", "", np.char.add(f"{prefix}/", paths)).astype(np.str_)
+def _finish(settings: MixedSettings, table: TileTable, context: LoadContext) -> TileTable:
+    """Add the painted tiles to those that they are painted on."""
+    import numpy as np
+
+    from crack_lightning.data.concat import concat
+
+    layers = {
+        name: (part, cast("Any", table.source == part.base))
+        for name, part in settings.parts().items()
+        if isinstance(part, PaintedSettings)
+    }
+    if not layers:
+        return table
+    table, made = paint_on(table, layers, context)
+    named = [
+        replace(tiles, extra=tiles.extra | {"name": np.char.add(f"{name}:", tiles.path)})
+        for name, tiles in zip(layers, made, strict=True)
+    ]
+    return concat([table, *named])
 
 
-def _known(table: TileTable, name: str) -> NDArray[np.generic]:
-    return table.extra[name] if name in table.extra else missing_values(name, len(table))
+SOURCE = Source(settings=MixedSettings, preflight=_preflight, load=_load, finish=_finish, is_derived=True)

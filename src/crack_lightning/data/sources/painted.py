@@ -1,148 +1,121 @@
-"""Intact tiles of another source, painted with cracks and with what only looks like them.
-
-The painted tiles are written to the cache once, as the drawn ones are: so they can be looked at, every later
-part finds picture and mask as files, and a second run starts at once. ``augmentation.paint`` paints anew in
-every epoch instead.
-"""
+"""Intact tiles of another source, painted with cracks and with what only looks like them."""
 
 from __future__ import annotations
 
-import hashlib
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
 
-import cv2
-import numpy as np
-
-from crack_lightning.data.io.decoding import decode_image
-from crack_lightning.data.scan.progress import progress_bar
-from crack_lightning.data.sources.tile_cache import CutTile, read_table, write_table
-from crack_lightning.data.synthesis.painting import PAINTING_VERSION, paint_tile
-from crack_lightning.runtime.cache import cached_entry
-from crack_lightning.runtime.errors import DataError
+from crack_lightning.data.sources.source import LoadContext, Source, SourceSettings
+from crack_lightning.runtime.settings import check_settings, node, seed_setting, setting
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from crack_lightning.data.table import TileTable
 
-KIND = "painted"
+
+@dataclass
+class PaintingSettings:
+    """What is painted."""
+
+    num_tiles: int = setting(12000, "How many tiles; half of them cracked.", low=40)
+    prefix: ClassVar[str] = "data.painted"
+
+    def __post_init__(self) -> None:
+        check_settings(self, self.prefix)
 
 
-def load(
-    base: TileTable, *, seed: int, num_tiles: int, num_workers: int, cache: Path, show_progress: bool
-) -> TileTable:
-    """Return painted tiles, half of them cracked; paint them where the cache has none.
+@dataclass
+class PaintedSettings(SourceSettings):
+    """The keys of ``data=painted``; alone it reads those of its base too."""
 
-    Each intact tile is painted on twice, once with a crack and once without, so that the concrete itself says
-    nothing; where there are more than are needed, ``seed`` chooses, where there are fewer, they are painted
-    on again.
+    source: str = "painted"
+    seed: int = seed_setting("Which photos are drawn, or what is painted.")
+    base: str | None = setting(
+        None, "The source that is painted on, whose keys are then read too; in a mixture one of `sources`."
+    )
+    painted: PaintingSettings = node(PaintingSettings)
+
+    @property
+    def kind(self) -> str:
+        """The source that is painted on."""
+        return self.base or ""
+
+    def problems(self) -> list[str]:
+        """List a base that cannot be painted on; in ``data=mixed`` that is for the mixture to say."""
+        from crack_lightning.data.sources import SOURCES
+
+        bases = [name for name, source in SOURCES.items() if not source.is_derived]
+        if self.base in bases:
+            return []
+        return [f"data.base: expected one of {', '.join(bases)} to paint on, got {self.base!r}."]
+
+
+def _base(settings: PaintedSettings) -> SourceSettings:
+    from crack_lightning.data.sources import find_source
+
+    below: SourceSettings = find_source(settings.kind).pick(settings)
+    return below
+
+
+def _preflight(settings: PaintedSettings) -> None:
+    from crack_lightning.data.sources import find_source
+
+    find_source(settings.kind).preflight(_base(settings))
+
+
+def _load(settings: PaintedSettings, context: LoadContext) -> TileTable:
+    """Return the tiles below: they are painted on once they are checked."""
+    from crack_lightning.data.sources import find_source
+
+    return find_source(settings.kind).load(_base(settings), context)
+
+
+def _finish(settings: PaintedSettings, table: TileTable, context: LoadContext) -> TileTable:
+    [tiles] = paint_on(table, {settings.source: (settings, table.source != "")}, context)[1]
+    return tiles
+
+
+def paint_on(
+    table: TileTable,
+    layers: Mapping[str, tuple[PaintedSettings, NDArray[np.bool_]]],
+    context: LoadContext,
+) -> tuple[TileTable, list[TileTable]]:
+    """Return a table with a group for every tile that is painted on, and the painted tiles of each layer.
 
     Args:
-        base: Readable tiles of any source, with their digests, :func:`ensure_groups`; only the intact ones
-            are painted on.
-        seed: Which tiles, and what is painted on them.
-        num_tiles: How many, ``>= 2``.
-        num_workers: Threads that paint; the pixels do not depend on it.
-        cache: The cache folder; tiles go to ``painted/<digest>`` in it.
-        show_progress: Whether to show a bar on standard error.
-
-    Returns:
-        The tiles, with the classes of ``base`` and the groups of the tiles below. Extra columns:
-        ``crack_width_px``, ``distractors``, ``mask`` as for drawn tiles, and ``painted_on``, the digest of
-        the tile below.
-
-    Raises:
-        DataError: If ``base`` has no class for cracks, more than two classes, or no intact tile.
+        table: N readable tiles.
+        layers: By the name that its tiles' ``source`` gets, the settings and which tiles it is painted on,
+            bool ``(N,)``.
+        context: Where to, and by how many threads.
     """
-    chosen = _chosen(base, seed=seed, num_tiles=num_tiles)
-    made_of = {
-        "painting": PAINTING_VERSION,
-        "seed": seed,
-        "tiles": hashlib.sha256("\n".join(base.sha256[chosen]).encode()).hexdigest(),
-        "numpy": np.__version__,
-        "opencv": cv2.__version__,
-    }
+    import numpy as np
 
-    def paint(folder: Path) -> None:
-        for name in ("images", "masks"):
-            (folder / name).mkdir()
-        paths = [base.root / base.path[row] for row in chosen]
+    from crack_lightning.data.synthesis.painted_tiles import ensure_groups, load
 
-        def painted(number: int) -> CutTile:
-            return _paint(folder, number, paths[number], seed=seed)
-
-        with ThreadPoolExecutor(max(1, num_workers)) as pool:
-            title = "Painting tiles" if show_progress else None
-            done = progress_bar(pool.map(painted, range(len(paths))), title, total=len(paths))
-            write_table(folder, list(done), source=KIND)
-
-    return _as_base(read_table(cached_entry(KIND, made_of, paint, cache=cache)), base, chosen)
-
-
-def ensure_groups(table: TileTable, below: NDArray[np.bool_]) -> TileTable:
-    """Let a tile below, bool ``(N,)``, that is alone be a group, which its painted tiles can be in."""
-    alone = below & (table.group == "")
-    origin = table.extra.get("group_from", np.full(len(table), "source")).astype(np.str_)
-    return replace(
-        table,
-        group=np.where(alone, table.name, table.group),
-        extra=table.extra | {"group_from": np.where(alone, "twins", origin)},
-    )
-
-
-def _chosen(base: TileTable, *, seed: int, num_tiles: int) -> NDArray[np.int64]:
-    """Choose the row of the tile below each painted one, in an order that file names do not decide."""
-    if base.positive_index is None or len(base.class_names) != 2:
-        raise DataError(
-            f"data.base: painting needs the classes intact and crack, got {', '.join(base.class_names)}; "
-            "map the folders with data.class_names={folder: class}."
+    table = ensure_groups(table, np.logical_or.reduce([below for _, below in layers.values()]))
+    made = []
+    for name, (settings, below) in layers.items():
+        tiles = load(
+            table.select(below),
+            seed=settings.seed,
+            num_tiles=settings.painted.num_tiles,
+            num_workers=context.num_workers,
+            cache=context.cache,
+            show_progress=context.show_progress,
         )
-    intact = np.flatnonzero(base.label != base.positive_index)
-    if not len(intact):
-        raise DataError(
-            f"data.base: there is no intact tile under '{base.root}' to paint on; give a source with some."
-        )
-    intact = intact[np.argsort(base.sha256[intact], kind="stable")]
-    order = np.random.default_rng([seed, 0]).permutation(intact)
-    return np.asarray(order[np.arange(num_tiles) // 2 % len(order)], np.int64)
+        made.append(replace(tiles, source=np.full(len(tiles), name)))
+    return table, made
 
 
-def _paint(folder: Path, number: int, path: Path, *, seed: int) -> CutTile:
-    """Paint the tile of a number, cracked where that is even, and write it with its mask."""
-    cracked = number % 2 == 0
-    tile = paint_tile(decode_image(path), np.random.default_rng([seed, 1, number]), cracked=cracked)
-    image, mask = f"images/{number:06d}.jpg", f"masks/{number:06d}.png" if cracked else ""
-    settings = [cv2.IMWRITE_JPEG_QUALITY, tile.jpeg_quality]
-    data = cv2.imencode(".jpg", cv2.cvtColor(tile.image, cv2.COLOR_RGB2BGR), settings)[1].tobytes()
-    (folder / image).write_bytes(data)
-    if cracked:
-        shown = cv2.imencode(".png", tile.mask.astype(np.uint8) * 255, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1]
-        (folder / mask).write_bytes(shown.tobytes())
-    return {
-        "path": image,
-        "cracked": cracked,
-        "group": "",
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "crack_width_px": tile.crack_width_px,
-        "distractors": tile.distractors,
-        "mask": mask,
-    }
-
-
-def _as_base(table: TileTable, base: TileTable, chosen: NDArray[np.int64]) -> TileTable:
-    """Give painted tiles the classes, the groups and the digests of the tiles below."""
-    assert base.positive_index is not None, "checked before"
-    return replace(
-        table,
-        class_names=base.class_names,
-        positive_class=base.positive_class,
-        label=np.where(table.label == 1, base.positive_index, 1 - base.positive_index).astype(np.int64),
-        group=base.group[chosen],
-        left_out=base.left_out,
-        extra=table.extra
-        | {"painted_on": base.sha256[chosen], "group_from": base.extra["group_from"][chosen]},
-    )
+SOURCE = Source(
+    settings=PaintedSettings,
+    preflight=_preflight,
+    load=_load,
+    finish=_finish,
+    knows=frozenset({"masks", "widths"}),
+    is_derived=True,
+)

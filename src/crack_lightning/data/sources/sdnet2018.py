@@ -7,11 +7,12 @@ detection using deep convolutional neural networks", Data in Brief 21, doi 10.15
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crack_lightning.data.discovery.class_names import CRACK, INTACT, common_class
 from crack_lightning.data.discovery.file_listing import folders_in
-from crack_lightning.data.sources.tile_listing import (
+from crack_lightning.data.discovery.tile_listing import (
     Tile,
     find_home,
     has_images,
@@ -20,12 +21,22 @@ from crack_lightning.data.sources.tile_listing import (
     no_images,
     unused,
 )
+from crack_lightning.data.sources.shared_settings import PublishedSettings
+from crack_lightning.data.sources.source import LoadContext, Source
 from crack_lightning.runtime.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from crack_lightning.data.table import TileTable
+
+
+@dataclass
+class Sdnet2018Settings(PublishedSettings):
+    """The keys of ``data=sdnet2018``."""
+
+    source: str = "sdnet2018"
+
 
 _PLACE_BY_FOLDER = {"D": "D", "W": "W", "P": "P", "Decks": "D", "Walls": "W", "Pavements": "P"}
 _PHOTO_AND_TILE = re.compile(r"(\d+)-\d+")
@@ -93,3 +104,18 @@ def _photo(path: Path) -> str:
             "remove or rename it, or use data=image_folder."
         )
     return match.group(1)
+
+
+def _preflight(settings: Sdnet2018Settings) -> None:
+    from crack_lightning.data.downloads.published import SDNET2018
+
+    settings.preflight(SDNET2018)
+
+
+def _load(settings: Sdnet2018Settings, context: LoadContext) -> TileTable:
+    from crack_lightning.data.downloads.published import SDNET2018
+
+    return load(settings.locate(SDNET2018, context), one_class=bool(context.known_classes))
+
+
+SOURCE = Source(settings=Sdnet2018Settings, preflight=_preflight, load=_load, knows=frozenset({"photos"}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
@@ -26,13 +27,33 @@ _PLANTS = np.array([[0.32, 0.46, 0.06], [0.20, 0.44, 0.08], [0.62, 0.30, 0.02]])
 _PAINTS = np.array([[0.70, 0.10, 0.08], [0.08, 0.18, 0.62], [0.75, 0.32, 0.03], [0.03, 0.46, 0.34]])
 
 
+@dataclass(frozen=True)
+class Distractor:
+    """One kind of distractor.
+
+    Attributes:
+        paint: Returns a painted copy of an image, float ``(H, W, 3)``, and what it covers, float ``(H, W)``,
+            from a generator, the image and the direction of the light in radians.
+        photo_share: Share of drawn photos that have it, before they are cluttered; ``None`` for never.
+        tile_share: Share of painted tiles that have it, likewise.
+        on_every_wall: Whether its share of photos is the same on cluttered and on tidy walls.
+        over_cracks: Where it is painted over the cracks and not below them: ``photo``, ``tile``.
+    """
+
+    paint: Painter
+    photo_share: float | None = None
+    tile_share: float | None = None
+    on_every_wall: bool = False
+    over_cracks: tuple[str, ...] = ()
+
+
 def paint_distractor(
     kind: str, image: Image, rng: np.random.Generator, *, light_angle: float
 ) -> tuple[Image, NDArray[np.bool_]]:
     """Paint one kind of distractor onto an image.
 
     Args:
-        kind: One of ``ALL_KINDS``.
+        kind: A key of ``DISTRACTORS``.
         image: Intensity in ``[0, 1]``, float ``(H, W, 3)``, RGB; not modified.
         rng: Source of every draw.
         light_angle: Direction of the light, radians.
@@ -40,7 +61,7 @@ def paint_distractor(
     Returns:
         The painted image, float ``(H, W, 3)``, and the mask of the distractor, bool ``(H, W)``.
     """
-    painted, covered = (_PAINTERS | _FORMWORK_PAINTERS)[kind](rng, image, light_angle)
+    painted, covered = DISTRACTORS[kind].paint(rng, image, light_angle)
     return painted, covered > 0.25
 
 
@@ -201,26 +222,20 @@ def _paint_lines_in(
     return np.asarray(cv2.add(attenuate(image, 1 - opaque), layer), np.float32), covered
 
 
-_PAINTERS: dict[str, Painter] = {
-    "stain": _stain,
-    "formwork": formwork.formwork,
-    "pores": _pores,
-    "scratch": _scratches,
-    "joint": _joint,
-    "cable": _cable,
-    "shadow": _shadow,
-    "plants": _plants,
-    "paint": _paint_lines,
+DISTRACTORS = {
+    "stain": Distractor(_stain, photo_share=0.5, on_every_wall=True, tile_share=0.15),
+    "formwork": Distractor(formwork.formwork, photo_share=0.05, tile_share=0.15),
+    "pores": Distractor(_pores, photo_share=1.0, on_every_wall=True, tile_share=0.12),
+    "scratch": Distractor(_scratches, photo_share=0.1, tile_share=0.15),
+    "joint": Distractor(_joint, photo_share=0.02, tile_share=0.15),
+    "cable": Distractor(_cable, photo_share=0.02, tile_share=0.05, over_cracks=("photo", "tile")),
+    "shadow": Distractor(_shadow, photo_share=0.16, tile_share=0.12, over_cracks=("photo", "tile")),
+    "plants": Distractor(_plants, photo_share=0.95, tile_share=0.05, over_cracks=("tile",)),
+    "paint": Distractor(_paint_lines, photo_share=0.95, tile_share=0.05, over_cracks=("tile",)),
+    "gap": Distractor(formwork.gap, tile_share=0.2),
+    "ring": Distractor(formwork.ring, tile_share=0.1),
+    "runs": Distractor(formwork.runs, tile_share=0.15),
+    "honeycomb": Distractor(formwork.honeycomb, tile_share=0.12),
+    "dabs": Distractor(formwork.dabs, tile_share=0.15),
 }
-PHOTO_DISTRACTORS = tuple(_PAINTERS)
-"""Distractors of drawn photos."""
-
-_FORMWORK_PAINTERS: dict[str, Painter] = {
-    "gap": formwork.gap,
-    "ring": formwork.ring,
-    "runs": formwork.runs,
-    "honeycomb": formwork.honeycomb,
-    "dabs": formwork.dabs,
-}
-TILE_DISTRACTORS = (*PHOTO_DISTRACTORS, *_FORMWORK_PAINTERS)
-"""Distractors of painted tiles."""
+"""Every kind, in the order in which they are drawn."""

@@ -19,7 +19,7 @@ from crack_lightning.data.synthesis.cracks import (
     crack_width_in,
     random_cracks,
 )
-from crack_lightning.data.synthesis.distractors import TILE_DISTRACTORS, paint_distractor
+from crack_lightning.data.synthesis.distractors import DISTRACTORS, paint_distractor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,24 +47,7 @@ _GEOMETRY = CrackGeometry(
 _NUM_CRACKS, _CHANCE = (1, 2, 3, 5), (0.8, 0.12, 0.05, 0.03)
 _LEAST_LENGTH_PX = 48.0
 _LEAST_DISTRACTOR_PX = 40
-_SHARES = {
-    "stain": 0.15,
-    "formwork": 0.15,
-    "pores": 0.12,
-    "scratch": 0.15,
-    "joint": 0.15,
-    "cable": 0.05,
-    "shadow": 0.12,
-    "plants": 0.05,
-    "paint": 0.05,
-    "gap": 0.2,
-    "ring": 0.1,
-    "runs": 0.15,
-    "honeycomb": 0.12,
-    "dabs": 0.15,
-}
 _BESIDE_CRACKS = 0.8
-_ON_TOP = ("cable", "shadow", "plants", "paint")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,17 +82,17 @@ def paint_tile(image: NDArray[np.uint8], rng: np.random.Generator, *, cracked: b
     """
     height, width = image.shape[:2]
     light_angle = float(rng.uniform(0, 2 * np.pi))
-    chances = {kind: share * (_BESIDE_CRACKS if cracked else 1) for kind, share in _SHARES.items()}
-    kinds = [kind for kind in TILE_DISTRACTORS if rng.random() < chances[kind]]
+    kinds = _random_distractors(rng, cracked=cracked)
+    over_cracks = [kind for kind in kinds if "tile" in DISTRACTORS[kind].over_cracks]
     given = image.astype(np.float32) / np.float32(255)
-    below = [kind for kind in kinds if kind not in _ON_TOP]
+    below = [kind for kind in kinds if kind not in over_cracks]
     scene, seen = _paint_distractors(given, below, rng, light_angle)
     mask, crack_width = np.zeros((height, width), np.bool_), float("nan")
     if cracked:
         cracks = _cracks(rng, height, width)
         crack_width = crack_width_in(cracks, 0, 0, width, height)
         scene, mask = paint_cracks(scene, cracks, rng, look=_random_appearance(rng, light_angle, crack_width))
-    scene, on_top = _paint_distractors(scene, [kind for kind in kinds if kind in _ON_TOP], rng, light_angle)
+    scene, on_top = _paint_distractors(scene, over_cracks, rng, light_angle)
     return PaintedTile(
         image=_blend(image, given, scene, rng),
         mask=mask,
@@ -158,6 +141,16 @@ def _random_appearance(
         wall_px=float(rng.uniform(1.0, 5.0)),
         debris=float(rng.uniform(0.1, 0.5)),
     )
+
+
+def _random_distractors(rng: np.random.Generator, *, cracked: bool) -> list[str]:
+    """Draw the kinds of distractors of a tile."""
+    factor = _BESIDE_CRACKS if cracked else 1
+    return [
+        kind
+        for kind, one in DISTRACTORS.items()
+        if one.tile_share is not None and rng.random() < one.tile_share * factor
+    ]
 
 
 def _paint_distractors(

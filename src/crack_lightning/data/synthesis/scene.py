@@ -17,7 +17,7 @@ from crack_lightning.data.synthesis.cracks import (
     crack_width_in,
     random_cracks,
 )
-from crack_lightning.data.synthesis.distractors import PHOTO_DISTRACTORS, paint_distractor
+from crack_lightning.data.synthesis.distractors import DISTRACTORS, paint_distractor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,21 +31,8 @@ DRAWING_VERSION = 12
 
 MIN_CRACK_LENGTH_PX = 48.0
 MIN_DISTRACTOR_PX = 40
-_SHARE_OF_PHOTOS = {
-    "stain": 0.5,
-    "formwork": 0.05,
-    "pores": 1.0,
-    "scratch": 0.1,
-    "joint": 0.02,
-    "cable": 0.02,
-    "shadow": 0.16,
-    "plants": 0.95,
-    "paint": 0.95,
-}
 # intact walls have more lines and shadows, so that dark pixels alone do not predict a crack
 _CLUTTER = {"cracked": 1.6, "sound": 2.3}
-_ON_ANY_WALL = ("stain", "pores")
-_ON_TOP = ("cable", "shadow")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,14 +96,14 @@ def draw_photo(
     number = _number_of_cracks(rng, height * width)
     cracks = random_cracks(rng, height, width, num_cracks=number, habit=_geometry(crack_width_px))
     clutter = rng.beta(2, 1.5) * _CLUTTER["cracked" if cracks else "sound"]
-    shares = {k: p * (1 if k in _ON_ANY_WALL else clutter) for k, p in _SHARE_OF_PHOTOS.items()}
-    kinds = [kind for kind in PHOTO_DISTRACTORS if rng.random() < shares[kind]]
+    kinds = _random_distractors(rng, clutter)
+    over_cracks = [kind for kind in kinds if "photo" in DISTRACTORS[kind].over_cracks]
     scene = draw_wall(rng, height, width, light_angle=light_angle)
     distractors = {}
-    for kind in (kind for kind in kinds if kind not in _ON_TOP):
+    for kind in (kind for kind in kinds if kind not in over_cracks):
         scene, distractors[kind] = paint_distractor(kind, scene, rng, light_angle=light_angle)
     scene, mask = paint_cracks(scene, cracks, rng, look=random_appearance(rng, light_angle))
-    for kind in (kind for kind in kinds if kind in _ON_TOP):
+    for kind in over_cracks:
         scene, distractors[kind] = paint_distractor(kind, scene, rng, light_angle=light_angle)
     image = apply_camera(rng, apply_uneven_light(rng, scene))
     quality = int(rng.integers(60, 96))
@@ -159,6 +146,16 @@ def _geometry(crack_width_px: tuple[float, float] | None) -> CrackGeometry:
     if crack_width_px is None:
         return CrackGeometry()
     return CrackGeometry(usual_px=crack_width_px, hairlines=0.0)
+
+
+def _random_distractors(rng: np.random.Generator, clutter: float) -> list[str]:
+    """Draw the kinds of distractors of a photo."""
+    return [
+        kind
+        for kind, one in DISTRACTORS.items()
+        if one.photo_share is not None
+        and rng.random() < one.photo_share * (1 if one.on_every_wall else clutter)
+    ]
 
 
 def _number_of_cracks(rng: np.random.Generator, area_px: int) -> int:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from crack_lightning.data.cutting import masked_tiles
 from crack_lightning.data.io.masks import MaskRules
-from crack_lightning.data.sources import masked_photos
 from crack_lightning.runtime.errors import DataError
 from tests.data.pictures import exif
 
@@ -36,7 +36,7 @@ def read(root: Path, **changes: Any) -> TileTable:
         "least_crack_px": 20,
         "mask_width": "line",
     }
-    return masked_photos.load(
+    return masked_tiles.load(
         root,
         rules=MaskRules(**rules | changes),
         group_pattern=None,

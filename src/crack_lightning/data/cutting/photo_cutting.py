@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from crack_lightning.data.cutting.tile_cache import CutTile
 from crack_lightning.data.io.decoding import UnreadableImageError, decode_image
 from crack_lightning.data.io.mask_files import read_mask, snap_to_declared
 from crack_lightning.data.io.masks import MaskRules, crack_width
 from crack_lightning.data.io.orientation import UPRIGHT, turn_upright
-from crack_lightning.data.sources.tile_cache import CutTile
 from crack_lightning.runtime.errors import DataError
 from crack_lightning.runtime.files.paths import portable_name
 

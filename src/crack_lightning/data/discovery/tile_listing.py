@@ -6,16 +6,15 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
 from crack_lightning.data.discovery.file_listing import folders_in, list_files
 from crack_lightning.data.discovery.left_out import count_left_out
 from crack_lightning.data.io.formats import IMAGE_SUFFIXES, is_document_name, suffix_problem
-from crack_lightning.data.table import TileTable
 from crack_lightning.runtime.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from crack_lightning.data.table import TileTable
 
 
 class Tile(NamedTuple):
@@ -121,6 +120,24 @@ def group_by_photo(tiles: Sequence[Tile], pattern: str | None) -> list[Tile]:
     """
     if pattern is None:
         return list(tiles)
+    compiled = compile_group_pattern(pattern)
+    matches = [compiled.search(tile.path) for tile in tiles]
+    photos = [(match.group(1) or "") if match else "" for match in matches]
+    if "" in photos:
+        raise ConfigError(
+            f"data.group_pattern: '{pattern}' finds no photo in {photos.count('')} of {len(tiles)} paths, "
+            f"the first '{tiles[photos.index('')].path}'; its first group must match in every path below "
+            "data.root."
+        )
+    return [tile._replace(group=photo) for tile, photo in zip(tiles, photos, strict=True)]
+
+
+def compile_group_pattern(pattern: str) -> re.Pattern[str]:
+    """Return ``data.group_pattern`` compiled.
+
+    Raises:
+        ConfigError: If it is no regular expression, or has no group.
+    """
     key = f"data.group_pattern: '{pattern}'"
     try:
         compiled = re.compile(pattern)
@@ -128,14 +145,7 @@ def group_by_photo(tiles: Sequence[Tile], pattern: str | None) -> list[Tile]:
         raise ConfigError(f"{key} is not a regular expression ({error}); mend it.") from None
     if compiled.groups < 1:
         raise ConfigError(f"{key} has no group; put the photo's name in parentheses, as in (\\d+)-.")
-    matches = [compiled.search(tile.path) for tile in tiles]
-    photos = [(match.group(1) or "") if match else "" for match in matches]
-    if "" in photos:
-        raise ConfigError(
-            f"{key} finds no photo in {photos.count('')} of {len(tiles)} paths, the first "
-            f"'{tiles[photos.index('')].path}'; its first group must match in every path below data.root."
-        )
-    return [tile._replace(group=photo) for tile, photo in zip(tiles, photos, strict=True)]
+    return compiled
 
 
 def make_table(
@@ -157,6 +167,10 @@ def make_table(
         source: Name of the source.
         left_out: Files under the root that are no tiles, each a relative path and the reason.
     """
+    import numpy as np
+
+    from crack_lightning.data.table import TileTable
+
     ordered = sorted(tiles)
     index = {name: number for number, name in enumerate(class_names)}
     return TileTable(

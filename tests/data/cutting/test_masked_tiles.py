@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from crack_lightning.data.cutting import masked_tiles
 from crack_lightning.data.io.masks import MaskRules
-from crack_lightning.data.sources import masked_photos
 from crack_lightning.runtime.errors import DataError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def test_what_is_no_photo_with_its_mask_is_counted(tmp_path: Path) -> None:
 
 
 def read(root: Path, tmp_path: Path, *, pattern: str | None = None, **changes: Any) -> TileTable:
-    return masked_photos.load(
+    return masked_tiles.load(
         root,
         rules=MaskRules(**PLAIN | changes),
         group_pattern=pattern,
@@ -151,7 +151,7 @@ def test_the_same_photos_are_cut_once_and_other_rules_anew(
 ) -> None:
     root = lay(tmp_path / "set")
     first = read(root, tmp_path)
-    monkeypatch.setattr(masked_photos, "cut_photo", lambda *_, **__: pytest.fail("cut again"))
+    monkeypatch.setattr(masked_tiles, "cut_photo", lambda *_, **__: pytest.fail("cut again"))
     again = read(root, tmp_path)
     assert np.array_equal(first.sha256, again.sha256)
     with pytest.raises(BaseException, match="cut again"):

@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
+from crack_lightning.data.concat import concat
 from crack_lightning.data.io.loading import decode_image
 from crack_lightning.data.io.mask_files import read_mask
 from crack_lightning.data.scan.prepare import with_splits
-from crack_lightning.data.sources.mixed import concat
-from crack_lightning.data.sources.painted import ensure_groups, load
 from crack_lightning.data.splits.painted import split_painted
+from crack_lightning.data.synthesis.painted_tiles import ensure_groups, load
 from crack_lightning.data.table import TileTable
 from crack_lightning.runtime.errors import DataError
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from crack_lightning.data.cutting.photo_cutting import read_photo
 from crack_lightning.data.io.decoding import UnreadableContentError, read_file
 from crack_lightning.data.io.mask_files import read_mask
 from crack_lightning.data.io.orientation import UPRIGHT, orientation_of, swaps_sides
-from crack_lightning.data.sources.photo_cutting import read_photo
 from crack_lightning.runtime.errors import DataError
 
 if TYPE_CHECKING:

@@ -1,0 +1,47 @@
+"""Keys that have another name now: refused where they are typed, renamed where an earlier run has them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+RENAMED = {"data.drawn": "data.synthetic"}
+"""The new key by the old one."""
+
+
+def with_new_names(settings: Any, *, key: str = "") -> Any:
+    """Return the settings of an earlier run, nested mappings, under the keys of today.
+
+    Args:
+        settings: Plain values.
+        key: The key of ``settings`` themselves, its parts joined by dots.
+    """
+    if not isinstance(settings, dict):
+        return settings
+    return {
+        _leaf(of_schema(f"{key}.{name}".lstrip(".")), str(name)): with_new_names(
+            item, key=f"{key}.{name}".lstrip(".")
+        )
+        for name, item in settings.items()
+    }
+
+
+def renamed_problem(key: str) -> str | None:
+    """Return the sentence about a key that has another name now, ``None`` where it has none."""
+    new = RENAMED.get(of_schema(key))
+    if new is None:
+        return None
+    return f"{key}: no such key any more; it is {key.rpartition('.')[0]}.{new.rpartition('.')[2]} now."
+
+
+def of_schema(key: str) -> str:
+    """Return the key of one of ``data.sources`` as it is of a source alone.
+
+    >>> of_schema("data.sources.walls.root")
+    'data.root'
+    """
+    first, _, rest = key.partition("data.sources.")
+    return f"data.{rest.partition('.')[2]}" if not first and "." in rest else key
+
+
+def _leaf(key: str, name: str) -> str:
+    return RENAMED.get(key, name).rpartition(".")[2] or name

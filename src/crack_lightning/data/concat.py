@@ -1,0 +1,113 @@
+"""Several sources as one table: classes by name, groups and paths kept apart."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from crack_lightning.data.columns import COLUMNS, missing_values
+from crack_lightning.data.table import TileTable
+from crack_lightning.runtime.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+
+def merge(tables: Mapping[str, TileTable]) -> TileTable:
+    """Put tables one after the other.
+
+    Args:
+        tables: Tables by the name that each source shall have, at least one.
+
+    Returns:
+        All tiles; ``source`` is the given name, a group begins with it, paths are relative to the folder that
+        all share. Extra columns that a source lacks are NaN or empty.
+
+    Raises:
+        DataError: If the sources' classes are not the same by name, the folders of some decide splits and
+            those of others do not, or no folder holds all of them.
+    """
+    first = next(iter(tables.values()))
+    for name, table in tables.items():
+        if set(table.class_names) != set(first.class_names) or table.positive_class != first.positive_class:
+            raise DataError(
+                f"data.sources.{name}: its classes are {', '.join(table.class_names)}, and those of "
+                f"{next(iter(tables))} are {', '.join(first.class_names)}; map its folders with "
+                f"data.sources.{name}.class_names={{folder: class}}."
+            )
+    decided = [name for name, table in tables.items() if (table.split != "").any()]
+    if 0 < len(decided) < len(tables):
+        raise DataError(
+            f"data.sources: the folders of {', '.join(decided)} decide their splits, and those of "
+            f"{', '.join(sorted(tables.keys() - set(decided)))} do not; give all of them train, val and test "
+            "folders, or none."
+        )
+    return concat([_named(name, table, first.class_names) for name, table in tables.items()])
+
+
+def concat(tables: Sequence[TileTable]) -> TileTable:
+    """Put tables of the same classes one after the other, as they are but for their root.
+
+    Args:
+        tables: At least one; the classes of all are those of the first, in its order.
+
+    Returns:
+        All tiles; paths are relative to the folder that all share. Extra columns that a table lacks are NaN
+        or empty.
+
+    Raises:
+        DataError: If no folder holds all of them.
+    """
+    try:
+        root = Path(os.path.commonpath([table.root.resolve() for table in tables]))
+    except ValueError:
+        raise DataError("data.sources: the sources must lie on one drive; move them together.") from None
+    moved = [_moved(table, root) for table in tables]
+    extra = dict.fromkeys(name for table in moved for name in table.extra)
+    required = [name for name, column in COLUMNS.items() if not column.optional]
+    return TileTable(
+        root=root,
+        class_names=moved[0].class_names,
+        positive_class=moved[0].positive_class,
+        **{name: np.concatenate([getattr(table, name) for table in moved]) for name in required},
+        extra={name: np.concatenate([_known(table, name) for table in moved]) for name in extra},
+        left_out=tuple(item for table in tables for item in table.left_out),
+    )
+
+
+def _named(name: str, table: TileTable, class_names: tuple[str, ...]) -> TileTable:
+    """Give a table its source's name, and the classes in another order."""
+    order = np.array([class_names.index(own) for own in table.class_names], np.int64)
+    return replace(
+        table,
+        class_names=class_names,
+        label=order[table.label],
+        group=np.where(table.group == "", "", np.char.add(f"{name}:", table.group)),
+        source=np.full(len(table), name),
+        extra=table.extra | {"name": np.char.add(f"{name}:", table.path)},
+        left_out=tuple(item._replace(folder=f"{name}:{item.folder}") for item in table.left_out),
+    )
+
+
+def _moved(table: TileTable, root: Path) -> TileTable:
+    prefix = table.root.resolve().relative_to(root).as_posix()
+    extra = table.extra | {"name": table.name}
+    if "mask" in extra:
+        extra["mask"] = _below(prefix, extra["mask"].astype(np.str_))
+    return replace(table, root=root, path=_below(prefix, table.path), extra=extra)
+
+
+def _below(prefix: str, paths: NDArray[np.str_]) -> NDArray[np.str_]:
+    if prefix == ".":
+        return paths
+    return np.where(paths == "", "", np.char.add(f"{prefix}/", paths)).astype(np.str_)
+
+
+def _known(table: TileTable, name: str) -> NDArray[np.generic]:
+    return table.extra[name] if name in table.extra else missing_values(name, len(table))

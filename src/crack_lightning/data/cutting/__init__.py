@@ -1,0 +1,1 @@
+"""Photos with pixel masks, cut into labelled tiles."""
