@@ -110,7 +110,6 @@ NO_ADVICE = {
     "runtime/files/csv_files.py": {"sep"},
     "comparison/figures.py": {"pad"},
     "training/warning_filters.py": {"sync_dist"},  # Lightning's own words
-    "data/downloads/http_request.py": {"bytes"},
     "cli/main.py": {"key"},
     "cli/arguments.py": {"key"},
     "cli/help.py": {"key"},

@@ -40,6 +40,7 @@ def _unprivileged() -> Iterator[None]:
 def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Behaviour]:
     """Serve one file as the test wants it; a fetch does not pause between its tries."""
     monkeypatch.setattr(http, "_PAUSES_S", (0.0, 0.0, 0.0))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
     behaviour = Behaviour()
     with serving(handler_of(behaviour)) as address:
         behaviour.url = f"{address}/tiles.zip"

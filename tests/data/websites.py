@@ -30,10 +30,6 @@ class Behaviour:
 
     def __init__(self) -> None:
         self.content = CONTENT
-        self.etag: str | None = '"one"'
-        self.modified: str | None = None
-        self.ranges = True
-        self.honours_if_range = True
         self.length = True
         self.kind = "application/octet-stream"
         self.statuses: list[int] = []
@@ -44,23 +40,11 @@ class Behaviour:
         self.asked: list[dict[str, str]] = []
         self.url = ""
 
-    def headers(self) -> dict[str, str]:
-        pairs = {"ETag": self.etag, "Last-Modified": self.modified, "Content-Type": self.kind}
-        return {name: value for name, value in pairs.items() if value is not None}
 
-    def first_byte(self, asked: dict[str, str]) -> int | None:
-        wanted = asked.get("Range")
-        same = asked.get("If-Range") in {self.etag, self.modified} or not self.honours_if_range
-        if wanted is None or not self.ranges or not same:
-            return None
-        return int(wanted.removeprefix("bytes=").removesuffix("-"))
-
-
-def handler_of(behaviour: Behaviour) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - a handler is a class in a call
+def handler_of(behaviour: Behaviour) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked = dict(self.headers.items())
-            behaviour.asked.append(asked)
+            behaviour.asked.append(dict(self.headers.items()))
             behaviour.gate.wait(20)
             status = behaviour.statuses.pop(0) if behaviour.statuses else 200
             if behaviour.location and self.path != "/moved":
@@ -68,22 +52,15 @@ def handler_of(behaviour: Behaviour) -> type[BaseHTTPRequestHandler]:  # noqa: C
             elif status != 200:
                 self._head(status, {"Content-Length": "0"})
             else:
-                self._send(behaviour.first_byte(asked))
+                self._send()
 
-        def _send(self, first: int | None) -> None:
-            size = len(behaviour.content)
-            start = first or 0
-            if start >= size:
-                self._head(416, {"Content-Range": f"bytes */{size}", "Content-Length": "0"})
-                return
-            headers = behaviour.headers()
+        def _send(self) -> None:
+            headers = {"Content-Type": behaviour.kind}
             if behaviour.length:
-                headers["Content-Length"] = str(size - start)
-            if first is not None:
-                headers["Content-Range"] = f"bytes {start}-{size - 1}/{size}"
-            self._head(200 if first is None else 206, headers)
-            end = start + behaviour.cuts.pop(0) if behaviour.cuts else size
-            self.wfile.write(behaviour.content[start:end])
+                headers["Content-Length"] = str(len(behaviour.content))
+            self._head(200, headers)
+            end = behaviour.cuts.pop(0) if behaviour.cuts else None
+            self.wfile.write(behaviour.content[:end])
 
         def _head(self, status: int, headers: dict[str, str]) -> None:
             self.send_response(status)

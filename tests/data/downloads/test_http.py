@@ -1,21 +1,23 @@
-"""A file arrives once and whole, with the right digest, or a sentence says why not."""
+"""A file arrives once and whole, with the right digest, or one sentence gives the reason."""
 
 from __future__ import annotations
 
 import errno
 import shutil
+import socket
 import threading
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+import pooch
 import pytest
+import requests
 
-from crack_lightning.data.downloads import http as fetch_module
+from crack_lightning.data.downloads.http import _check_response, fetch
 from crack_lightning.runtime.errors import DataError
-from tests.data.websites import CONTENT, DIGEST, Behaviour, get
+from tests.data.websites import CONTENT, DIGEST, PAGE, Behaviour, get
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -49,7 +51,7 @@ def test_a_web_page_is_not_taken_for_the_file(site: Behaviour, tmp_path: Path) -
 
 
 def test_a_wrong_checksum_removes_the_file_and_names_both(site: Behaviour, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=f"SHA-256 is {DIGEST}, not 00ff; the file was removed"):
+    with pytest.raises(DataError, match=f"expected 00ff but got {DIGEST}. Deleted"):
         get(site, tmp_path, sha256="00ff")
     assert not list(tmp_path.glob("tiles*"))
 
@@ -57,10 +59,10 @@ def test_a_wrong_checksum_removes_the_file_and_names_both(site: Behaviour, tmp_p
 def test_a_full_disk_is_named_with_the_way_out(
     site: Behaviour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> Iterator[bytes]:
+    def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(fetch_module, "read_chunks", full)
+    monkeypatch.setattr(pooch.HTTPDownloader, "__call__", full)
     with pytest.raises(DataError, match=rf"CRACK_LIGHTNING_CACHE: .*{tmp_path.name}.*the disk is full"):
         get(site, tmp_path)
 
@@ -71,7 +73,7 @@ def test_a_file_that_does_not_fit_is_not_begun(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=999_999))
     with pytest.raises(DataError, match=r"0\.0 GB free and 0\.0 GB are to come"):
         get(site, tmp_path)
-    assert not (tmp_path / "tiles.zip.part").exists()
+    assert not list(tmp_path.glob("t*"))
 
 
 def test_a_folder_that_cannot_be_made_is_named(site: Behaviour, tmp_path: Path) -> None:
@@ -99,3 +101,95 @@ def test_two_fetches_at_once_ask_once(site: Behaviour, tmp_path: Path) -> None:
         thread.join()
     assert (tmp_path / "tiles.zip").read_bytes() == CONTENT
     assert len(site.asked) == 1
+
+
+def test_a_server_that_stumbles_is_asked_again(site: Behaviour, tmp_path: Path) -> None:
+    site.statuses = [503, 500]
+    assert get(site, tmp_path).read_bytes() == CONTENT
+
+
+def test_a_connection_that_breaks_is_opened_again(site: Behaviour, tmp_path: Path) -> None:
+    site.cuts = [300_000, 200_000]
+    assert get(site, tmp_path).read_bytes() == CONTENT
+    assert len(site.asked) == 3
+
+
+def test_a_connection_that_keeps_breaking_ends_with_a_sentence(site: Behaviour, tmp_path: Path) -> None:
+    site.cuts = [1000] * 9
+    with pytest.raises(DataError, match=r"1000 bytes read.*the-page.*data\.archive=.*data\.root="):
+        get(site, tmp_path)
+    assert not list(tmp_path.glob("t*"))
+
+
+def test_a_server_that_stays_down_is_given_up(site: Behaviour, tmp_path: Path) -> None:
+    site.statuses = [503] * 9
+    with pytest.raises(DataError, match="answered 503 Service Unavailable"):
+        get(site, tmp_path)
+    assert len(site.asked) == 4
+
+
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_a_refusal_is_one_sentence_without_a_second_try(site: Behaviour, tmp_path: Path, status: int) -> None:
+    site.statuses = [status] * 2
+    with pytest.raises(
+        DataError, match=rf"answered {status} .*the-page.*data\.archive=.*data\.root="
+    ) as caught:
+        get(site, tmp_path)
+    assert len(site.asked) == 1
+    assert "\n" not in str(caught.value)
+
+
+def test_a_refused_port_is_one_sentence(site: Behaviour, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        site.url = f"http://127.0.0.1:{taken.getsockname()[1]}/tiles.zip"
+        with pytest.raises(DataError, match=r"online\?.*refused.*the-page"):
+            get(site, tmp_path)
+
+
+def test_an_unknown_host_asks_whether_the_machine_is_online(
+    site: Behaviour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def offline(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", offline)
+    monkeypatch.setenv("no_proxy", "*")
+    site.url = "http://data.invalid/tiles.zip"
+    with pytest.raises(DataError, match=r"data\.invalid.*online\?.*Temporary failure"):
+        get(site, tmp_path)
+
+
+def test_a_server_that_never_answers_is_given_up(site: Behaviour, tmp_path: Path) -> None:
+    site.gate = threading.Event()
+    with pytest.raises(DataError, match="no answer in time"):
+        get(site, tmp_path, timeout_s=0.2)
+    site.gate.set()
+
+
+@pytest.mark.parametrize(
+    "url", ["file:///etc/passwd", "ftp://127.0.0.1/x", "data:,x", "http:///x", "tiles.zip"]
+)
+def test_only_http_addresses_are_fetched(tmp_path: Path, url: str) -> None:
+    with pytest.raises(DataError, match=rf"'{url}' \(only http and https"):
+        fetch(url, tmp_path / "x", sha256=None, page=PAGE, show_progress=False)
+
+
+def test_a_redirection_is_followed(site: Behaviour, tmp_path: Path) -> None:
+    site.location = "/moved"
+    assert get(site, tmp_path).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x"])
+def test_a_redirection_elsewhere_is_not_followed(site: Behaviour, tmp_path: Path, target: str) -> None:
+    site.location = target
+    with pytest.raises(DataError, match=rf"redirected to '{target}'"):
+        get(site, tmp_path)
+
+
+def test_a_redirection_never_weakens_the_connection(tmp_path: Path) -> None:
+    response = requests.Response()
+    response.status_code, response.url = 302, "https://example.org/x"
+    response.headers["Location"] = "http://example.org/y"
+    with pytest.raises(ValueError, match=r"redirected to 'http://example\.org/y'"):
+        _check_response(response, tmp_path)

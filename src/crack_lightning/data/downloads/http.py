@@ -1,40 +1,32 @@
-"""Resumable download of one file over HTTP, verified by its digest and moved into place when complete."""
+"""Download of a published file by pooch: its digest is verified, and it is moved into place when complete."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import shutil
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from filelock import FileLock
 
 from crack_lightning.data.downloads.archive import byte_bar, wrap_disk_errors
-from crack_lightning.data.downloads.http_request import (
-    BrokenTransferError,
-    FetchRefusedError,
-    open_url,
-    read_chunks,
-)
 from crack_lightning.runtime.errors import DataError
-from crack_lightning.runtime.files.run_folder import write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from crack_lightning.data.downloads.http_request import Response
+    from requests import Response
+    from rich.progress import Progress
 
 _PAUSES_S = (0.5, 1.0, 2.0)
-"""Pauses between consecutive attempts without progress."""
+"""Pauses before further attempts where a server stumbled or the connection broke."""
+_CHUNK_BYTES = 256 * 1024
 
 
 def fetch(
     url: str, destination: Path, *, sha256: str | None, page: str, show_progress: bool, timeout_s: float = 10
 ) -> Path:
-    """Fetch ``url`` into ``destination``; a broken or killed fetch resumes from its ``.part`` file.
+    """Fetch ``url`` into ``destination``.
 
     Args:
         url: ``http`` or ``https``.
@@ -42,7 +34,7 @@ def fetch(
         sha256: Hex digest of the whole file; ``None`` where it is not known.
         page: Page from which the file can be downloaded manually, for errors.
         show_progress: Whether to draw a progress bar on standard error.
-        timeout_s: Seconds for the first response, and for each further chunk.
+        timeout_s: Seconds to connect, and for each further chunk.
 
     Returns:
         ``destination``.
@@ -50,127 +42,112 @@ def fetch(
     Raises:
         DataError: If the file cannot be fetched, has another digest, or the disk is full.
     """
+    from requests import RequestException
+
     with wrap_disk_errors(destination.parent):
         destination.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(destination.parent / f".{destination.name}.lock"):
-            if destination.is_file() and sha256 in {None, _digest(destination)}:
-                return destination
-            part = _Part(destination, url)
             try:
-                _transfer(part, show_progress=show_progress, timeout_s=timeout_s)
-            except (BrokenTransferError, FetchRefusedError) as error:
-                raise DataError(_sentence(url, str(error), page)) from error
-            _move_into_place(part, destination, sha256=sha256, page=page)
+                _download(url, destination, sha256, show_progress=show_progress, timeout_s=timeout_s)
+            except (RequestException, ValueError) as error:
+                raise DataError(
+                    f"data.download: cannot fetch '{url}' ({_reason(error)}); get the file at {page} with a "
+                    "browser, then set data.archive=<that file>, or unpack it and set data.root=<the folder "
+                    "that you filled>."
+                ) from error
     return destination
 
 
-class _Part:
-    """The ``.part`` file of a fetch, with a JSON file of its URL and version."""
+def _download(
+    url: str, destination: Path, sha256: str | None, *, show_progress: bool, timeout_s: float
+) -> None:
+    """Let pooch download the file, again where that may help."""
+    import pooch
 
-    def __init__(self, destination: Path, url: str) -> None:
-        self.url = url
-        self.path = destination.with_name(f"{destination.name}.part")
-        self._note = destination.with_name(f"{destination.name}.part.json")
-        if self.path.exists() and self._read_note().get("url") != url:
-            self.remove()
+    if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
+        raise ValueError("only http and https are fetched")
 
-    def size(self) -> int:
-        return self.path.stat().st_size if self.path.exists() else 0
+    pooch.get_logger().setLevel("WARNING")
 
-    def version(self) -> str | None:
-        """Return the ETag or date to resume by; ``None`` if only a restart is safe."""
-        return self._read_note().get("version") if self.size() else None
+    def check(response: Response, **_: Any) -> None:
+        _check_response(response, destination.parent)
 
-    def begin(self, version: str | None) -> None:
-        self.remove()
-        write_text(self._note, json.dumps({"url": self.url, "version": version}))
-
-    def remove(self) -> None:
-        self.path.unlink(missing_ok=True)
-        self._note.unlink(missing_ok=True)
-
-    def _read_note(self) -> dict[str, str | None]:
-        try:
-            note = json.loads(self._note.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return note if isinstance(note, dict) else {}
-
-
-def _transfer(part: _Part, *, show_progress: bool, timeout_s: float) -> None:
-    """Complete ``part`` over as many connections as make progress."""
-    failures = 0
-    with byte_bar(show_progress=show_progress) as bar:
-        task = bar.add_task("downloading", total=None)
-
-        def report(total: int | None) -> None:
-            bar.update(task, completed=part.size(), total=total)
-
-        while True:
-            before = part.size()
+    with byte_bar(show_progress=show_progress) as progress:
+        downloader = pooch.HTTPDownloader(
+            progressbar=_Bar(progress),
+            chunk_size=_CHUNK_BYTES,
+            timeout=timeout_s,
+            headers={"User-Agent": "crack-lightning", "Accept-Encoding": "identity"},
+            hooks={"response": check},
+        )
+        for pause_s in (*_PAUSES_S, None):
             try:
-                _one_connection(part, timeout_s=timeout_s, report=report)
-            except BrokenTransferError:
-                failures = 0 if part.size() > before else failures + 1
-                if failures > len(_PAUSES_S):
+                pooch.retrieve(
+                    url, sha256, fname=destination.name, path=destination.parent, downloader=downloader
+                )
+            except OSError as error:  # those of requests are, too
+                if pause_s is None or not _is_passing(error):
                     raise
-                time.sleep(_PAUSES_S[max(failures - 1, 0)])
+                time.sleep(pause_s)
             else:
                 return
 
 
-def _one_connection(part: _Part, *, timeout_s: float, report: Callable[[int | None], None]) -> None:
-    version = part.version()
-    with open_url(
-        part.url, start=part.size() if version else 0, version=version, timeout_s=timeout_s
-    ) as answer:
-        if answer.complete:
-            return
-        if answer.start == 0:
-            part.begin(answer.version)
-        elif answer.start != part.size() or answer.version not in {version, None}:
-            part.remove()
-            raise BrokenTransferError("the file changed on the server meanwhile")
-        _check_room(part, answer)
-        with part.path.open("ab") as file:
-            for chunk in read_chunks(answer):
-                file.write(chunk)
-                file.flush()
-                report(answer.total)
-    if answer.total is not None and part.size() != answer.total:
-        raise BrokenTransferError(f"the connection broke after {part.size()} of {answer.total} bytes")
+def _check_response(response: Response, folder: Path) -> None:
+    """Refuse a redirection from https to http, a web page, and what the disk cannot hold."""
+    if response.is_redirect:
+        target = response.headers["Location"]
+        before, after = urlsplit(response.url).scheme, urlsplit(target).scheme
+        if after not in {"", "http", "https"} or (before, after) == ("https", "http"):
+            raise ValueError(f"redirected to '{target}', which is not safe to follow")
+    elif response.ok:
+        if response.headers.get("Content-Type", "").startswith("text/html"):
+            raise ValueError("the server sent a web page in place of the file")
+        needed, free = int(response.headers.get("Content-Length", 0)), shutil.disk_usage(folder).free
+        if needed > free:
+            raise DataError(
+                f"CRACK_LIGHTNING_CACHE: '{folder}' has {free / 1e9:.1f} GB free and {needed / 1e9:.1f} GB "
+                "are to come; make room there, or set it to a folder on another disk."
+            )
 
 
-def _check_room(part: _Part, answer: Response) -> None:
-    free = shutil.disk_usage(part.path.parent).free
-    needed = (answer.total or 0) - part.size()
-    if needed > free:
-        raise DataError(
-            f"CRACK_LIGHTNING_CACHE: '{part.path.parent}' has {free / 1e9:.1f} GB free and "
-            f"{needed / 1e9:.1f} GB are to come; make room there, or set it to a folder on another disk."
-        )
+def _is_passing(error: OSError) -> bool:
+    """Return whether another attempt may help: a connection broke, or a server erred."""
+    from requests import exceptions
+
+    if isinstance(error, exceptions.HTTPError):
+        return error.response is not None and error.response.status_code >= 500
+    return isinstance(error, exceptions.ChunkedEncodingError)
 
 
-def _move_into_place(part: _Part, destination: Path, *, sha256: str | None, page: str) -> None:
-    got = _digest(part.path) if sha256 else None
-    if got != sha256:
-        part.remove()
-        raise DataError(
-            _sentence(part.url, f"its SHA-256 is {got}, not {sha256}; the file was removed", page)
-        )
-    with part.path.open("rb") as file:
-        os.fsync(file.fileno())
-    part.path.replace(destination)
-    part.remove()
+def _reason(error: Exception) -> str:
+    from requests import exceptions
+
+    match error:
+        case exceptions.HTTPError(response=response) if response is not None:
+            return f"the server answered {response.status_code} {response.reason}"
+        case exceptions.Timeout():
+            return "no answer in time"
+        case exceptions.ConnectionError():
+            return f"no connection, is this machine online? {error}"
+        case _:
+            return str(error)
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+class _Bar:
+    """A progress bar of rich's with the methods that pooch calls."""
 
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._task = progress, progress.add_task("downloading", total=None)
+        self.total = 0
 
-def _sentence(url: str, reason: str, page: str) -> str:
-    return (
-        f"data.download: cannot fetch '{url}' ({reason}); get the file at {page} with a browser, then set "
-        "data.archive=<that file>, or unpack it and set data.root=<the folder that you filled>."
-    )
+    def update(self, advance: int) -> None:
+        """Move on by some bytes."""
+        self._progress.update(self._task, advance=advance, total=self.total or None)
+
+    def reset(self) -> None:
+        """Begin anew."""
+        self._progress.reset(self._task)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
