@@ -36,7 +36,7 @@ MISTAKES = {
     "recipe.loss.nam=focal": "recipe.loss.nam: no such key; did you mean recipe.loss.name",
     "++data.split.sed=3": "data.split.sed: no such key; did you mean data.split.seed",
     "callbacks.early_stoping.patience=3": "did you mean callbacks.early_stopping.patience (conf/callbacks/",
-    "data.root=tiles": "data.root: data=synthetic does not read it; use data=metu",
+    "data.root=tiles": "data.root: data=synthetic does not read it; use data=image_folder",
     "model.weights=imagnet": "model.weights: expected none, imagenet, or a path",
     "data.split.fractions=[0.5,0.5,0.5]": "data.split.fractions: expected three shares above 0 that sum to 1",
     "data.batch_size=[1": "'data.batch_size=[1': no viable alternative at input '[1'; see --help",
