@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from crack_lightning.config import AuditConfig, TrainConfig, parse
 from crack_lightning.config.nodes.data import DataConfig, data_config
 from crack_lightning.config.nodes.split import SplitConfig
+from crack_lightning.config.renamed_keys import with_new_names
 from crack_lightning.data.sources.masked_photos import MaskSettings
 from crack_lightning.runtime.errors import ConfigError
 
@@ -235,3 +236,53 @@ def test_the_keys_of_what_is_painted_on_are_read(tmp_path: object) -> None:
         OmegaConf.create({"data": {"source": "painted", "base": "metu", "root": "t"}}), TrainConfig
     )
     assert vars(config.data)["root"] == "t"
+
+
+OLD = """
+source: metu
+seed: 0
+base: null
+root: tiles
+archive: null
+download: false
+class_names: null
+positive_class: crack
+group_pattern: null
+batch_size: 8
+num_workers: null
+timeout_s: 120
+on_unreadable: error
+mm_per_px: null
+exclude: null
+sampler: shuffled
+sources: null
+mix: natural
+train_sources: []
+test_sources: []
+split: {strategy: grouped, seed: 0, fractions: [0.7, 0.15, 0.15], tolerance: 0.02, folds: null, fold: 0,
+        recover_photos: true, file: null}
+drawn: {num_tiles: 4000, tile_px: 96, photo_tiles: 2}
+masked: {images: [images], masks: [masks], mask_suffix: '', crack_values: [255], crack_from: null,
+         hard_negatives: [], tile_px: 256, stride_px: null, least_crack_px: 60, mask_width: line, exif: auto}
+painted: {num_tiles: 12000}
+"""
+
+
+@pytest.mark.parametrize("drawn", [4000, 80])
+def test_a_run_of_an_earlier_version_keeps_its_data(drawn: int) -> None:
+    written = OmegaConf.to_container(OmegaConf.create(OLD.replace("4000", str(drawn))))
+    assert isinstance(written, dict)
+    if drawn == 80:
+        written |= {"source": "synthetic", "root": None}
+    settings = with_new_names({"data": written, "seed": 3})
+    config = parse(OmegaConf.create(settings), TrainConfig)
+    data: Any = config.data
+    assert (config.seed, data.batch_size) == (3, 8)
+    assert data.synthetic.num_tiles == 80 if drawn == 80 else data.root == "tiles"
+
+
+def test_sources_of_a_mixture_of_an_earlier_version_keep_their_keys() -> None:
+    sources = {"a": {"source": "synthetic", "drawn": {"num_tiles": 80}}}
+    settings = with_new_names({"data": {"source": "mixed", "sources": sources}})
+    data: Any = parse(OmegaConf.create(settings), TrainConfig).data
+    assert data.parts()["a"].synthetic.num_tiles == 80
