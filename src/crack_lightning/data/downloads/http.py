@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -70,9 +71,10 @@ def _download(
     pooch.get_logger().setLevel("WARNING")
 
     def check(response: Response, **_: Any) -> None:
+        opened.callback(response.close)  # pooch leaves it open where a transfer fails
         _check_response(response, destination.parent)
 
-    with byte_bar(show_progress=show_progress) as progress:
+    with ExitStack() as opened, byte_bar(show_progress=show_progress) as progress:
         downloader = pooch.HTTPDownloader(
             progressbar=_Bar(progress),
             chunk_size=_CHUNK_BYTES,
