@@ -7,7 +7,6 @@ import os
 import shlex
 import subprocess
 import sys
-import time
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -201,23 +200,12 @@ def test_flags_may_stand_anywhere() -> None:
     ]
 
 
-def test_help_names_the_groups_their_options_and_every_key(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["evaluate", "--help", "data=metu"]) == 0
-    printed = capsys.readouterr().out
-    assert "evaluate [key=value" in printed
-    assert "image_folder masked_photos metu mixed painted sdnet2018 synthetic" in printed
-    assert "  source: metu\n" in printed
-    assert "mobilenetv2" not in printed
-
-
-@pytest.mark.parametrize("flags", [["--help"], ["--cfg", "job"]])
+@pytest.mark.parametrize("flags", [["--help"], ["--help", "trainer"], ["--cfg", "job"]])
 def test_help_imports_no_torch(flags: list[str]) -> None:
-    began = time.monotonic()
     command = [sys.executable, "-X", "importtime", "-m", "crack_lightning.train", *flags]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "max_epochs" in done.stdout
     assert "| torch\n" not in done.stderr
-    assert time.monotonic() - began < 60
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,15 @@ CHECKPOINT_SUFFIXES = (".ckpt", ".pt", ".pth", ".safetensors", ".h5", ".keras", 
 
 
 def hydra_arguments(name: str, arguments: Sequence[str], *, keys: Collection[str] = ()) -> list[str]:
-    """Turn what a person types into what Hydra's grammar takes.
+    """Turn what a person types into what Hydra's grammar takes, as :func:`split_arguments` does."""
+    flags, overrides = split_arguments(name, arguments, keys=keys)
+    return [*flags, *overrides]
+
+
+def split_arguments(
+    name: str, arguments: Sequence[str], *, keys: Collection[str] = ()
+) -> tuple[list[str], list[str]]:
+    """Turn what a person types into flags and overrides in Hydra's grammar.
 
     Flags move before overrides; plain paths become ``checkpoint=`` and ``source=``; paths are quoted, each of
     several where there is ``-m``. After ``--`` all are plain paths.
@@ -31,7 +39,7 @@ def hydra_arguments(name: str, arguments: Sequence[str], *, keys: Collection[str
         keys: First parts of the command's keys: ``data=x`` is an override also where a file has that name.
 
     Returns:
-        The arguments for Hydra.
+        The flags with their values, and the overrides.
 
     Raises:
         CrackLightningError: For ``--experimental-rerun``, which would run what a file says, for a flag that
@@ -59,7 +67,7 @@ def hydra_arguments(name: str, arguments: Sequence[str], *, keys: Collection[str
             paths.append(argument)
     if any(override.startswith("resume=") for override in overrides):
         overrides = [_of_moved_data(override) for override in overrides]
-    return [*flags, *overrides, *_path_overrides(name, paths)]
+    return flags, [*overrides, *_path_overrides(name, paths)]
 
 
 def _of_moved_data(override: str) -> str:

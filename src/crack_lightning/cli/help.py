@@ -1,60 +1,157 @@
-"""What ``<command> --help`` prints above the command's keys."""
+"""What ``--help`` prints: every key of a command with meaning, value and permitted values."""
 
 from __future__ import annotations
 
-from dataclasses import fields
-from pathlib import Path
 from textwrap import fill
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from crack_lightning.config.commands import COMMANDS
+from crack_lightning.config.conf_files import conf_dir, option_groups, option_purposes
+from crack_lightning.config.keys import Key, described_keys
 
-_LISTS = {
-    "train": ("model=resnet18", "trainer.max_epochs=5"),
-    "evaluate": ("data=metu", "trainer.threads=2"),
-    "predict": ("trainer=cpu", "trainer.threads=2"),
-    "audit": ("data=metu", "trainer.threads=2"),
-    "compare": ("", "outputs=comparisons"),
-}
-"""By command, an example of each list below its usage: of its groups, where it has some, and of its keys."""
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+WIDTH = 100
+LAUNCHER = "hydra/launcher"
 
 
-def help_heading(command: str, purpose: str, *, schema: type[Any], conf: Path) -> str:
-    """Return a command's usage and the options of its groups; Hydra's own listing takes over a second.
+def command_help(name: str, overrides: Sequence[str]) -> str:
+    """Return the usage of a command, the options of its groups and its keys.
 
     Args:
-        command: A primary config's name, such as ``train``.
-        purpose: What the command does, in a line.
-        schema: The command's dataclass.
-        conf: The folder of option files.
+        name: The command, which has settings.
+        overrides: ``key=value`` each, in Hydra's grammar; the values shown are what they make of the keys.
     """
+    entry = COMMANDS[name]
+    groups = option_groups(name)
+    sweeps = "sweep" in _keys_by_name(name)
+    takes = f"{entry.paths.usage} " if entry.paths else ""
+    flags = f"{'[-m] ' * sweeps}[--cfg job] [--help{' [GROUP]' * bool(groups)}]"
+    purpose = entry.purpose + ("; -m runs every combination of values given as key=a,b" if sweeps else "")
     rows = [
-        fill(" ".join(options), width=100, initial_indent=f"  {group:<16}", subsequent_indent=" " * 18)
-        for group, options in option_groups(command, conf=conf).items()
+        fill(" ".join(options), WIDTH, initial_indent=f"  {group:<16}", subsequent_indent=" " * 18)
+        for group, options in groups.items()
     ]
-    sweeps = "sweep" in {item.name for item in fields(schema)}
-    option, setting = _LISTS[command]
-    paths = COMMANDS[command].paths
-    takes = f"{paths.usage} " if paths else ""
-    flags = "[-m] [--cfg job] [--help]" if sweeps else "[--cfg job] [--help]"
+    of_groups = ["", "groups, as in group=option; --help GROUP or 'GROUP=?' says what each option is:", *rows]
     return "\n".join(
         [
-            f"usage: crack-lightning {command} {takes}[key=value …] {flags}",
-            purpose + ("; -m runs every combination of values given as key=a,b" if sweeps else ""),
-            *(["", f"groups, as in {option}:", *rows] if rows else []),
+            fill(
+                f"usage: crack-lightning {name} {takes}[key=value …] {flags}",
+                WIDTH,
+                subsequent_indent=" " * 7,
+            ),
+            fill(purpose, WIDTH),
+            f"example: crack-lightning {name} {entry.example}",
+            *(of_groups if groups else []),
             "",
-            f"keys, as in {setting}, with what this command line makes of them; what each means is told in",
-            f"{Path(__file__).parents[1] / 'config' / 'nodes'}:",
+            "keys, with the values of this command line and (the values that each takes):",
+            *_key_lines(name, overrides),
         ]
     )
 
 
-def option_groups(command: str, *, conf: Path) -> dict[str, list[str]]:
-    """Return the options of each group that a primary config composes."""
-    primary = OmegaConf.to_container(OmegaConf.load(conf / f"{command}.yaml"))
-    assert isinstance(primary, dict), command
-    groups = [str(key) for entry in primary["defaults"] if isinstance(entry, dict) for key in entry]
-    found = {group: sorted(path.stem for path in (conf / group).glob("*.yaml")) for group in groups}
-    return {group: options for group, options in found.items() if options}
+def topic_help(name: str, topic: str, overrides: Sequence[str]) -> str:
+    """Return the options of a group, and the keys below it.
+
+    Args:
+        name: The command.
+        topic: A group, or another node of its keys.
+        overrides: As of :func:`command_help`.
+    """
+    options = option_purposes(topic)
+    heading = [options_help(topic)] if options else []
+    return "\n".join([*heading, *_key_lines(name, overrides, below=topic)]).strip()
+
+
+def options_help(group: str) -> str:
+    """Return the options of a group, a line each."""
+    purposes = option_purposes(group)
+    width = max(map(len, purposes)) + 2
+    rows = [
+        fill(text, WIDTH, initial_indent=f"  {option:<{width}}", subsequent_indent=" " * (width + 2))
+        for option, text in purposes.items()
+    ]
+    return "\n".join([f"options of {group}, as in {group}={next(iter(purposes))}:", *rows])
+
+
+def help_topics(name: str) -> list[str]:
+    """Return the groups and nodes of a command that ``--help`` takes."""
+    launcher = [LAUNCHER] if "sweep" in _keys_by_name(name) else []
+    nodes = [key.name for key in _keys_by_name(name).values() if key.is_node]
+    return list(dict.fromkeys([*option_groups(name), *launcher, *nodes]))
+
+
+def _keys_by_name(name: str) -> dict[str, Key]:
+    schema = COMMANDS[name].schema
+    assert schema is not None, name
+    return {key.name: key for key in described_keys(schema)}
+
+
+def _key_lines(name: str, overrides: Sequence[str], *, below: str = "") -> Iterator[str]:
+    """Yield the lines of a command's keys, or of those of one node."""
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        composed = compose(name, overrides=list(overrides))
+    values = OmegaConf.to_container(composed, resolve=False)
+    for key in _keys_by_name(name).values():
+        if not f"{key.name}.".startswith(f"{below}." if below else ""):
+            continue
+        if key.is_node:
+            yield from ("", fill(f"{key.name}: {_plain(key.meaning)}", WIDTH))
+        else:
+            yield from _lines_of(key, _value(values, key))
+
+
+def _lines_of(key: Key, value: Any) -> Iterator[str]:
+    shown = "…" if key.is_required and value == key.default else _typed(value)
+    required = "required; " * key.is_required
+    head = f"  {key.name}={shown}" if not isinstance(value, dict) else f"  {key.name}:"
+    values = f"({required}{_plain(key.values)})"
+    if len(head) + 2 + len(values) <= WIDTH:
+        yield f"{head}  {values}"
+    else:
+        yield head
+        yield _indented(values)
+    yield _indented(_plain(key.meaning))
+    if isinstance(value, dict):
+        yield from (f"      {key.name}.{name}={_typed(item)}" for name, item in _flat(value))
+
+
+def _value(values: Any, key: Key) -> Any:
+    for part in key.name.split("."):
+        if not isinstance(values, dict) or part not in values:
+            return key.default
+        values = values[part]
+    return values
+
+
+def _typed(value: Any) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case list():
+            return f"[{','.join(map(_typed, value))}]"
+        case "":
+            return "''"
+    return str(value)
+
+
+def _flat(value: dict[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, item in value.items():
+        if isinstance(item, dict) and item:
+            yield from _flat(item, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", item
+
+
+def _indented(text: str) -> str:
+    return fill(text, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+
+
+def _plain(text: str) -> str:
+    return text.replace("`", "")

@@ -10,7 +10,7 @@ import traceback
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, cast
 
-from crack_lightning.cli.arguments import MULTIRUN, hydra_arguments
+from crack_lightning.cli.arguments import MULTIRUN, hydra_arguments, split_arguments
 from crack_lightning.config.commands import COMMANDS
 from crack_lightning.runtime.console import printable, tolerate_every_text
 from crack_lightning.runtime.errors import (
@@ -24,7 +24,7 @@ from crack_lightning.runtime.hardware import limit_omp_spin
 from crack_lightning.runtime.memory import lacks_memory, memory_sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from omegaconf import DictConfig
 
@@ -121,8 +121,8 @@ def _run_with_hydra(name: str, command: Any, arguments: list[str], *, schema: ty
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from crack_lightning.cli.help import help_heading, option_groups
     from crack_lightning.config import conf_dir, register_schemas
+    from crack_lightning.config.conf_files import option_groups
     from crack_lightning.config.error_messages import explain_error, require_options
 
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -135,15 +135,16 @@ def _run_with_hydra(name: str, command: Any, arguments: list[str], *, schema: ty
         except BaseException as error:  # noqa: BLE001  # Hydra would print a line of its own
             outcome.append(error)
 
-    groups = option_groups(name, conf=conf_dir())
-    given = hydra_arguments(name, arguments, keys={*groups, *(item.name for item in fields(schema))})
-    if not HELP.isdisjoint(given):
-        print(help_heading(name, COMMANDS[name].purpose, schema=schema, conf=conf_dir()))
-        given = ["--cfg", "job", *(argument for argument in given if argument not in HELP | MULTIRUN)]
-    elif not MULTIRUN.isdisjoint(given) and not {"--cfg", "-c", "--info", "-i"}.isdisjoint(given):
-        raise CrackLightningError("-m: --cfg and --info show one configuration; leave -m out.")
-    sys.argv = [f"crack-lightning {name}", *given]
+    groups = option_groups(name)
+    keys = {*groups, *(item.name for item in fields(schema))}
     try:
+        if (shown := _asked_help(name, arguments, keys=keys)) is not None:
+            print(shown)
+            return OK
+        given = hydra_arguments(name, arguments, keys=keys)
+        if not MULTIRUN.isdisjoint(given) and not {"--cfg", "-c", "--info", "-i"}.isdisjoint(given):
+            raise CrackLightningError("-m: --cfg and --info show one configuration; leave -m out.")
+        sys.argv = [f"crack-lightning {name}", *given]
         require_options(given, groups)
         hydra.main(config_path=str(conf_dir()), config_name=name, version_base="1.3")(task)()
     except (HydraException, OmegaConfBaseException) as error:
@@ -152,6 +153,27 @@ def _run_with_hydra(name: str, command: Any, arguments: list[str], *, schema: ty
     if isinstance(ended, BaseException):
         raise ended
     return ended
+
+
+def _asked_help(name: str, arguments: list[str], *, keys: Collection[str]) -> str | None:
+    """Return the help that the arguments ask for, ``None`` where they ask for none."""
+    asked = [argument.removesuffix("=?") for argument in arguments if argument.endswith("=?")]
+    if not asked and HELP.isdisjoint(arguments):
+        return None
+    from crack_lightning.cli.help import command_help, help_topics, options_help, topic_help
+    from crack_lightning.config.conf_files import option_purposes
+
+    topics = help_topics(name)
+    if found := [topic for topic in asked if topic in topics and option_purposes(topic)]:
+        return "\n\n".join(map(options_help, found))
+    if HELP.isdisjoint(arguments):
+        return None
+    chosen = [argument for argument in arguments if argument in topics]
+    rest = [argument for argument in arguments if argument not in HELP.union(MULTIRUN, chosen)]
+    _, overrides = split_arguments(name, rest, keys=keys)
+    if chosen:
+        return "\n\n".join(topic_help(name, topic, overrides) for topic in chosen)
+    return command_help(name, overrides)
 
 
 def _run_composed(command: Any, composed: DictConfig) -> int:
@@ -181,6 +203,6 @@ def _usage() -> str:
             "commands:",
             *lines,
             "",
-            "<command> --help lists its keys.",
+            "<command> --help explains its keys.",
         ]
     )

@@ -1,0 +1,107 @@
+"""Keys of the configuration with meaning, permitted values and default, for ``--help`` and the reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+
+from omegaconf import MISSING
+
+from crack_lightning.runtime.settings import Setting, default_of, setting_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+_KINDS = {bool: "true or false", int: "whole number", float: "number", str: "text", dict: "keys and values"}
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of a schema.
+
+    Attributes:
+        name: The full key, such as ``model.image_size``.
+        meaning: What it means, keys and values in backticks.
+        values: The permitted values in words.
+        default: The dataclass's default; of a key that must be given ``???``.
+        is_node: Whether it holds other keys.
+    """
+
+    name: str
+    meaning: str
+    values: str
+    default: Any
+    is_node: bool
+
+    @property
+    def is_required(self) -> bool:
+        """Whether it has no default."""
+        return isinstance(self.default, str) and self.default == MISSING
+
+
+def described_keys(
+    schema: type[Any],
+    *,
+    nodes: Mapping[str, type[Any]] | None = None,
+    prefix: str = "",
+    unread: Collection[str] = (),
+) -> Iterator[Key]:
+    """Yield the keys of a schema that its command reads, each node before its keys.
+
+    Args:
+        schema: A dataclass.
+        nodes: Dataclasses of nodes that depend on a choice, by full key, instead of the schema's own.
+        prefix: What stands before each key, with its dot.
+        unread: Names below ``schema`` to leave out.
+    """
+    hints = get_type_hints(schema)
+    leaves = [item for item in fields(schema) if not is_dataclass(hints[item.name])]
+    inner = [item for item in fields(schema) if is_dataclass(hints[item.name])]
+    for item in (*leaves, *inner):
+        held = setting_of(item) or Setting("")
+        name, is_node = prefix + item.name, item in inner
+        if item.name in unread:
+            continue
+        values = "" if is_node else permitted_values(hints[item.name], held)
+        key = Key(name, held.meaning, values, None if is_node else default_of(item), is_node)
+        if not is_node:
+            yield key
+            continue
+        node = (nodes or {}).get(name, hints[item.name])
+        below = [part.removeprefix(f"{item.name}.") for part in unread if part.startswith(f"{item.name}.")]
+        if found := list(described_keys(node, nodes=nodes, prefix=f"{name}.", unread=(*held.unread, *below))):
+            yield key
+            yield from found
+
+
+def permitted_values(hint: Any, held: Setting) -> str:
+    """Return the values that a field takes, in words.
+
+    >>> permitted_values(int | None, Setting("Seed.", low=0))
+    'whole number at least 0, or null'
+    >>> permitted_values(list[str], Setting("Objectives.", choices=("val/loss", "seconds")))
+    'list of val/loss, seconds'
+    """
+    kinds = (
+        [kind for kind in get_args(hint) if kind is not NoneType] if isinstance(hint, UnionType) else [hint]
+    )
+    null = ", or null" if kinds != [hint] or hint is Any else ""
+    [kind] = kinds
+    if held.values:
+        return held.values + null
+    if held.pair:
+        return f"[low, high], ascending numbers between {held.low:g} and {held.high:g}{null}"
+    of_list = get_origin(kind) is list
+    kind = get_args(kind)[0] if of_list else get_origin(kind) or kind
+    words = ", ".join(held.choices) if held.choices else _KINDS.get(kind, "any value") + _range(held)
+    return ("list of " if of_list else "") + words + null
+
+
+def _range(held: Setting) -> str:
+    if held.low is None:
+        return ""
+    if held.high is None:
+        return f" at least {held.low:.12g}"
+    between = "strictly between" if held.exclusive else "between"
+    return f" {between} {held.low:.12g} and {held.high:.12g}"
