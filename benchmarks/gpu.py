@@ -20,6 +20,7 @@ from torch.nn import functional
 from crack_lightning.model.backends.inference_modules import LogitNetwork
 from crack_lightning.model.backends.select import eager
 from crack_lightning.model.classifier import CrackClassifier
+from crack_lightning.runtime.memory import OutOfMemoryError, memory_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -27,10 +28,13 @@ if TYPE_CHECKING:
     Row = tuple[str, bool]
 
 _PARENT = """
+import ctypes, sys, tempfile
+from pathlib import Path
 import torch
+from crack_lightning.experiment.trainers import build_test_trainer
 from crack_lightning.runtime.hardware import plan_hardware
-plan_hardware(accelerator="auto", precision="auto", threads=1, num_workers=0)
-import ctypes, sys
+plan = plan_hardware(accelerator="auto", precision="auto", threads=1, num_workers=0)
+build_test_trainer(Path(tempfile.gettempdir()), plan=plan, progress=False)  # as where several GPUs train
 active = 0
 if torch.cuda.is_available():
     driver, flags, state = ctypes.CDLL("libcuda.so.1"), ctypes.c_uint(), ctypes.c_int()
@@ -135,19 +139,20 @@ def precision(device: str, size: Size) -> Row:
     return "largest difference of a score: " + "; ".join(told), holds
 
 
-def out_of_memory(device: str, _size: Size) -> Row:
-    """What a batch says that no memory holds."""
-    if device == "cpu":
-        return "not tried on a CPU", True
+def out_of_memory(device: str, size: Size) -> Row:
+    """What a run says of a batch that no memory holds."""
     try:
-        torch.empty(2**50, dtype=torch.uint8, device=device)
-    except torch.OutOfMemoryError as error:
-        return str(error).splitlines()[0][:70], True
+        with memory_for(batch_size=size.batch, image_size=size.image_size):
+            torch.empty(2**50, dtype=torch.uint8, device=device)
+    except OutOfMemoryError as error:
+        where = "this machine" if device == "cpu" else "the GPU"
+        advice = f"lower data.batch_size={size.batch} to {size.batch // 2}"
+        return str(error)[:70], f"memory: {where} has not enough" in str(error) and advice in str(error)
     return "no error", False
 
 
 def parent(_device: str, _size: Size) -> Row:
-    """A process that plans for a GPU opens no context on it."""
+    """A process that plans for GPUs, and builds the trainer of their test, opens no context."""
     code = subprocess.run([sys.executable, "-c", _PARENT], check=False, timeout=120).returncode
     return f"exit code {code}, 3 where a context is open", code == 0
 
