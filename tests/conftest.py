@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import multiprocessing
 import os
 import signal
 import sys
@@ -17,6 +16,7 @@ import pytest
 from crack_lightning.cli.main import main
 from crack_lightning.runtime.cache import cache_folder
 from crack_lightning.runtime.hardware import limit_omp_spin
+from crack_lightning.sweep.jobs.worker import job_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -191,10 +191,11 @@ def root_of() -> Callable[[Path], Path]:
 def apart() -> Callable[..., None]:
     """Run a function of the test's module in a process of its own: it sends signals to itself."""
 
-    def run(function: Callable[..., None], *arguments: object) -> None:
-        process = multiprocessing.get_context("spawn").Process(target=function, args=arguments)
+    def run(function: Callable[..., None], *arguments: object, **named: object) -> None:
+        context = job_context()  # its forkserver has imported torch
+        process = context.Process(target=function, args=arguments, kwargs=named)  # type: ignore[attr-defined]
         process.start()
-        process.join(120)
+        process.join()
         assert process.exitcode == 0
 
     return run

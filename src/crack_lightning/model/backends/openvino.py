@@ -155,8 +155,7 @@ def openvino_version() -> str | None:
 def _compiled(
     path: Path, shape: torch.Size | None, settings: dict[str, Any], *, precision: str, threads: int
 ) -> Any:
-    openvino = _quiet_openvino()
-    core = openvino.Core()
+    core = _CORE.get()
     settings = settings | {
         "INFERENCE_NUM_THREADS": threads,
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
@@ -168,6 +167,18 @@ def _compiled(
         return core.compile_model(model, "CPU", settings)
     except RuntimeError as error:
         raise UnfitError(_short(error)) from error
+
+
+def _build_core() -> Any:
+    return _quiet_openvino().Core()
+
+
+_CORE = PerProcess(_build_core)
+"""The core of each process, kept to its end.
+
+The CPU plugin gives the thread that loads it a stack for signal handlers, and frees this stack with its core:
+where cores overlap, or another thread drops one, the next signal to that thread is a segmentation fault.
+"""
 
 
 def _quiet_openvino() -> Any:
