@@ -25,7 +25,8 @@ TOOLS = nox.project.dependency_groups(PYPROJECT, "test", "lint", "types")
 TESTED = ("--constraint", "constraints.txt")
 COMPILED = {"UV_COMPILE_BYTECODE": "1"}  # once here, not in every process that a test starts
 SYSTEM_PACKAGES = "--install-system-packages"
-WHOLE_SUITE = ("--cov", "--durations=15", "--numprocesses=auto", "--dist=worksteal")
+IN_PARALLEL = ("--durations=15", "--numprocesses=auto", "--dist=worksteal")
+WHOLE_SUITE = (*IN_PARALLEL, "-m", "not real_data")
 MAIN_JOB_ACCURACY = 0.95
 
 
@@ -37,8 +38,14 @@ def environment(session: nox.Session) -> None:
 
 @nox.session(requires=["environment"], venv_backend="none")
 def tests(session: nox.Session) -> None:
-    """Run the tests with coverage, or those that are named: ``nox -s tests -- tests/evaluation``."""
-    _python(session, "-m", "pytest", *(session.posargs or WHOLE_SUITE))
+    """Run the tests but for slow ones, with coverage; or some: ``nox -s tests -- tests/evaluation``."""
+    _python(session, "-m", "pytest", *(session.posargs or ("--cov", *IN_PARALLEL)))
+
+
+@nox.session(requires=["environment"], venv_backend="none", default=False)
+def slow(session: nox.Session) -> None:
+    """Run the slow tests: kills and resumes of runs and sweeps, DDP, what drawn tiles give away."""
+    _python(session, "-m", "pytest", "-m", "slow", *(session.posargs or IN_PARALLEL))
 
 
 @nox.session(requires=["environment"], venv_backend="none")

@@ -30,7 +30,7 @@ TURNS: list[Callable[[Grey], Grey]] = [
     *(partial(np.rot90, k=quarters) for quarters in range(4)),
     *(partial(lambda image, k: np.rot90(image[:, ::-1], k), k=quarters) for quarters in range(4)),
 ]
-NUM_TWINS = 500
+NUM_PHOTOS, NUM_TWINS = 150, 500
 
 
 # ---- The check. Nothing below this line and above the next knows the package. ----
@@ -94,10 +94,10 @@ def same_pixels(one: Grey, other: Grey) -> bool:
 
 @pytest.fixture(scope="module")
 def tiles(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tiles of 150 drawn photos, and a twin of 500: mirrored, brighter, moved, scaled, or all at once."""
+    """Tiles of drawn photos, and a twin of some: mirrored, brighter, moved, scaled, or all at once."""
     root = tmp_path_factory.mktemp("tiles")
     written = []
-    for photo in range(150):
+    for photo in range(NUM_PHOTOS):
         drawn = draw_photo(np.random.default_rng([9, photo]), 256, 256)
         for tile in cut_tiles(drawn, tile_px=128):
             path = (

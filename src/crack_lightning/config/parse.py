@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, fields
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from hydra.core.config_store import ConfigStore
@@ -45,6 +46,7 @@ def plugin_names(composed: DictConfig) -> list[str]:
         raise ConfigError(explain_error(error, schema=TrainConfig)) from error
 
 
+@cache  # building the nodes takes as long as composing them
 def register_schemas() -> None:
     """Make each command's schema known to Hydra as ``<command>_schema``, each source's as ``data/_<source>``.
 

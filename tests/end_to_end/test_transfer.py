@@ -31,6 +31,7 @@ SMALL = [
 ]
 
 
+@pytest.mark.slow
 def test_one_command_gives_a_table_of_training_by_tested_source(
     tmp_path: Path, rows: ReadRows, capfd: pytest.CaptureFixture[str]
 ) -> None:
