@@ -21,7 +21,7 @@ if __name__ == "__main__":
     model: InferenceParts = load_classifier(asked.checkpoint)
     if asked.keep_head:
         shipped = load_builtin(InferenceModel)
-        shipped.ood_detector = model.novelty
+        shipped.ood_detector = model.ood_detector
         shipped.hparams["train_scale"] = model.hparams["train_scale"]
         model = shipped
     write_head(model, BUILTIN_FILE, reach_px=measured_reach(model))

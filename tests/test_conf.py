@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import shutil
+from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
@@ -13,11 +14,8 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf
 
 from crack_lightning.cli.arguments import hydra_arguments
-from crack_lightning.config import conf_dir, parse, register_schemas
+from crack_lightning.config import conf_dir, conf_files, parse, register_schemas
 from crack_lightning.config.commands import COMMANDS, SCHEMAS
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PRIMARIES = sorted(SCHEMAS)
 OPTIONS = sorted(
@@ -107,9 +105,16 @@ def test_a_primary_composes_with_the_example_of_its_command(primary: str) -> Non
     assert isinstance(parse(composed(primary, *arguments), SCHEMAS[primary]), SCHEMAS[primary])
 
 
-def test_the_same_composes_from_the_packaged_folder() -> None:
-    assert (conf_dir() / "train.yaml").is_file()
-    assert conf_dir().is_absolute()
+def test_a_wheel_composes_from_its_own_folder_and_a_checkout_from_the_repositorys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository, package = conf_dir(), tmp_path / "crack_lightning"
+    assert repository == Path(__file__).parents[1] / "conf"
+    shutil.copytree(repository, package / "conf")
+    (package / "conf" / "model" / "wheel.yaml").write_text("name: resnet10t\nlabel: from_the_wheel\n")
+    monkeypatch.setattr(conf_files, "__file__", str(package / "config" / "conf_files.py"))
+    assert conf_dir() == package / "conf"
+    assert composed("train", "model=wheel").model.label == "from_the_wheel"
 
 
 def test_a_mapping_that_is_unset_by_default_can_be_given() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from crack_lightning.config.commands import COMMANDS
 
 SOURCE = Path(__file__).parents[1] / "src" / "crack_lightning"
+TESTS = Path(__file__).parent
 MAY_IMPORT = {
     "runtime": set(),
     "config": {"runtime", "data"},
@@ -128,3 +130,15 @@ def loaded(names: tuple[str, ...], *, by: str) -> str:
     code = f"import sys, {by}; print([name for name in {names!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return done.stdout.strip()
+
+
+def test_no_test_imports_another() -> None:
+    files = sorted(TESTS.rglob("*.py"))
+    assert Path(__file__) in files
+    found = [
+        f"{path.relative_to(TESTS)}: {line}"
+        for path in files
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if re.match(r"\s*(from|import) +([a-z_.]+\.)?test_", line)
+    ]
+    assert found == []

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
+import runpy
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from crack_lightning.cli.main import main
+from crack_lightning.config.commands import COMMANDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,12 +71,16 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing_behind(
     assert not list(tmp_path.iterdir())
 
 
-def test_every_command_runs_as_a_module(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "crack_lightning.cache", "list"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=True, env={"CRACK_LIGHTNING_CACHE": str(tmp_path)}
-    )
-    assert done.stdout == f"0.0 MiB in 0 entries under {tmp_path}\n"
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_runs_as_a_module(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [name, "--help"])
+    monkeypatch.delitem(sys.modules, f"crack_lightning.{name}", raising=False)  # as in a fresh process
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(f"crack_lightning.{name}", run_name="__main__")
+    assert ended.value.code == 0
+    assert f"crack-lightning {name} " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

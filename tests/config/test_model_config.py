@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 import timm
+import torch
 from omegaconf import DictConfig, OmegaConf
 
 from crack_lightning.config.nodes.model import ModelConfig, timm_model_names
 from crack_lightning.config.nodes.optimizer import OptimizerConfig, SchedulerConfig
 from crack_lightning.model.backbones import build_backbone
-from crack_lightning.model.optim import OPTIMIZERS
+from crack_lightning.model.optim import OPTIMIZERS, build_optimizer, lr_factor
 from crack_lightning.runtime.errors import ConfigError
+from crack_lightning.runtime.settings import settings_of
 
 CONF = Path(__file__).parents[2] / "conf"
 NODES = {"model": ModelConfig, "optimizer": OptimizerConfig, "scheduler": SchedulerConfig}
@@ -146,5 +148,20 @@ def test_a_schedule_that_cannot_be_is_refused(values: dict[str, object], said: s
         SchedulerConfig(**values)  # type: ignore[arg-type]
 
 
-def test_config_and_builder_know_the_same_optimizers() -> None:
-    assert [OptimizerConfig(name=name).name for name in OPTIMIZERS] == list(OPTIMIZERS)
+@pytest.mark.parametrize("name", settings_of(OptimizerConfig)["name"].choices)
+def test_an_optimizer_that_the_configuration_takes_is_built_and_moves_weights(name: str) -> None:
+    weight = torch.nn.Parameter(torch.ones(3, 3))
+    optimizer = build_optimizer([{"params": [weight]}], name=name, lr=0.1)
+    weight.square().sum().backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+    assert (weight < 1).all()
+
+
+@pytest.mark.parametrize("name", settings_of(SchedulerConfig)["name"].choices)
+def test_a_schedule_that_the_configuration_takes_has_a_rate_at_every_step(name: str) -> None:
+    rates = [lr_factor(step, name=name, total_steps=10, warmup_fraction=0.2) for step in range(10)]
+    assert all(0 < rate <= 1 for rate in rates)
+
+
+def test_what_the_builder_has_can_be_configured() -> None:
+    assert set(settings_of(OptimizerConfig)["name"].choices) == set(OPTIMIZERS)

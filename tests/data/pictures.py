@@ -7,11 +7,14 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 from PIL import Image
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 QUADRANTS = np.array([[[200, 40, 40], [40, 200, 40]], [[40, 40, 200], [220, 220, 220]]], dtype=np.uint8)
 
@@ -52,3 +55,11 @@ def exif(orientation: int) -> Image.Exif:
     tags = Image.Exif()
     tags[0x0112] = orientation
     return tags
+
+
+def saved_as_jpeg(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return an image as it is after it was saved."""
+    data = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
+    read = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
+    assert read is not None
+    return np.asarray(read, np.uint8)

@@ -82,8 +82,7 @@ def test_a_kill_in_the_middle_leaves_nothing_that_is_used(tmp_path: Path) -> Non
         "drawn_tiles.load(seed=3, num_tiles=3000, tile_px=96, num_workers=1, cache=pathlib.Path(sys.argv[1]))"
     )
     process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)])
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("synthetic/.*.part/images/*.jpg")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob("synthetic/.*.part/images/*.jpg")):
         time.sleep(0.02)
     process.kill()
     process.wait()
@@ -167,14 +166,12 @@ def test_what_is_drawn_meanwhile_is_what_load_asks_for(
 
 
 def test_drawing_meanwhile_ends_with_a_block_that_fails(tmp_path: Path) -> None:
-    began = time.monotonic()
     with (
         pytest.raises(RuntimeError, match="no torch"),
         drawn_tiles.draw_in_background(**DRAWN | {"num_tiles": 100_000}, cache=tmp_path, show_progress=False),
     ):
         raise RuntimeError("no torch")
-    assert time.monotonic() - began < 10
-    assert not list(tmp_path.rglob("tiles.csv"))
+    assert not list(tmp_path.rglob("tiles.csv"))  # drawing them all would take a quarter of an hour
 
 
 def test_what_goes_wrong_meanwhile_is_left_to_load(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

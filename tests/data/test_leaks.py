@@ -30,7 +30,7 @@ TURNS: list[Callable[[Grey], Grey]] = [
     *(partial(np.rot90, k=quarters) for quarters in range(4)),
     *(partial(lambda image, k: np.rot90(image[:, ::-1], k), k=quarters) for quarters in range(4)),
 ]
-NUM_PHOTOS, NUM_TWINS = 150, 500
+NUM_PHOTOS, NUM_TWINS = 60, 200
 
 
 # ---- The check. Nothing below this line and above the next knows the package. ----

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -17,16 +18,16 @@ from crack_lightning.report.model_card import model_card
 from crack_lightning.report.render.document import Table
 from crack_lightning.report.sections.sections import figures_section
 from crack_lightning.report.write import write_report
-from tests.report.test_schema import SCHEMA
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from crack_lightning.data.table import TileTable
     from crack_lightning.evaluation.predictions import Predictions
 
     DrawRun = Callable[..., tuple[TileTable, Predictions]]
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "report.schema.json").read_text(encoding="utf-8"))
 
 
 def part(predictions: Predictions, rows: Any) -> Predictions:

@@ -5,36 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
-from trivial_jobs import Quiet, planned, work
+from trivial_jobs import Quiet, alive, events, planned, start, swept, until, work
 
 from crack_lightning.sweep.jobs.worker import CONSOLE, ENDS_WITH_SWEEP, OUTCOME, job_context
 from crack_lightning.sweep.journal import DONE, FAILED, PLANNED, PRUNED, Job, Journal
 from crack_lightning.sweep.scheduler import JobQueue, Scheduler
-
-
-def start(folder: Path, *, at_once: int = 1, **settings: Any) -> subprocess.Popen[bytes]:
-    """Start or resume a sweep in a process of its own."""
-    settings = {"environments": [{}] * at_once} | settings
-    script = Path(__file__).parent / "trivial_jobs.py"
-    return subprocess.Popen([sys.executable, str(script), str(folder), json.dumps(settings)])
-
-
-def events(folder: Path) -> list[dict[str, Any]]:
-    lines = Journal(folder).path.read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines]
-
-
-def swept(folder: Path, **settings: Any) -> list[Job]:
-    """Run a sweep to its end and return its jobs."""
-    assert start(folder, **settings).wait() == 0
-    return Journal(folder).read()[1]
 
 
 def test_failing_jobs_are_told_apart_and_the_others_go_on(tmp_path: Path) -> None:
@@ -86,24 +66,9 @@ def test_a_job_is_ended_while_it_runs_and_makes_room(tmp_path: Path) -> None:
     assert swept(tmp_path, prunes=True) == jobs
 
 
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
-
-
-def until(true: Any, *, seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread ends the job, once Python runs")
 def test_jobs_die_with_their_sweep_whatever_they_do(tmp_path: Path) -> None:
-    jobs = planned(tmp_path, {"do": "hold"}, {"do": "wait", "seconds": 60})
+    jobs = planned(tmp_path, {"do": "hold"}, {"do": "wait", "seconds": 600})
     process = start(tmp_path, at_once=2)
     until(lambda: all((job.folder / "started").exists() for job in jobs))
     time.sleep(0.2)
@@ -111,7 +76,7 @@ def test_jobs_die_with_their_sweep_whatever_they_do(tmp_path: Path) -> None:
     assert all(map(alive, pids))
     process.kill()
     process.wait()
-    until(lambda: not any(map(alive, pids)), seconds=5)
+    until(lambda: not any(map(alive, pids)))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere it ends when its imports are done")
@@ -128,12 +93,12 @@ def test_a_forkserver_that_still_imports_dies_with_its_sweep(
     assert alive(pid)
     process.kill()
     process.wait()
-    until(lambda: not alive(pid), seconds=1)
+    until(lambda: not alive(pid))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere jobs outlive a killed forkserver")
 def test_a_job_whose_end_could_not_be_told_dies_with_the_forkserver(tmp_path: Path) -> None:
-    job, _ = planned(tmp_path, {"do": "wait", "seconds": 60}, {"do": "wait", "seconds": 2})
+    job, _ = planned(tmp_path, {"do": "wait", "seconds": 600}, {"do": "wait", "seconds": 2})
     process = start(tmp_path)
     until((job.folder / "started").exists)
     pid = int((job.folder / "started").read_text(encoding="utf-8"))
@@ -141,14 +106,14 @@ def test_a_job_whose_end_could_not_be_told_dies_with_the_forkserver(tmp_path: Pa
     [forkserver] = [int(line.split()[1]) for line in status.splitlines() if line.startswith("PPid:")]
     assert forkserver != process.pid
     os.kill(forkserver, signal.SIGKILL)
-    until(lambda: not alive(pid), seconds=1)
+    until(lambda: not alive(pid))
     assert process.poll() is None
     assert process.wait() == 0
     assert [job.state for job in Journal(tmp_path).read()[1]] == [FAILED, DONE]
 
 
 def test_a_sweep_that_is_asked_to_stop_stops_its_jobs_and_can_go_on(tmp_path: Path) -> None:
-    jobs = planned(tmp_path, {"do": ""}, {"do": "wait", "seconds": 60}, {"do": ""})
+    jobs = planned(tmp_path, {"do": ""}, {"do": "wait", "seconds": 600}, {"do": ""})
     process = start(tmp_path)
     until((jobs[1].folder / "started").exists)
     process.terminate()

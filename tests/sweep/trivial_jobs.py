@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -62,7 +63,7 @@ def work(config: dict[str, Any], *, overrides: Sequence[str], folder: Path, **op
     if do == "wait" or (do == "wait once" and first):
         time.sleep(config["seconds"])
     if do == "hold":
-        ctypes.PyDLL(None).sleep(60)  # Python does not come to run meanwhile
+        ctypes.PyDLL(None).sleep(600)  # Python does not come to run meanwhile
     if do == "environment":
         (folder / "gpu").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", ""), encoding="utf-8")
     return 0
@@ -91,6 +92,37 @@ def planned(folder: Path, *configs: dict[str, Any]) -> list[Job]:
     for job in jobs:
         journal.plan(job)
     return jobs
+
+
+def start(folder: Path, *, at_once: int = 1, **settings: Any) -> subprocess.Popen[bytes]:
+    """Start or resume a sweep in a process of its own."""
+    settings = {"environments": [{}] * at_once} | settings
+    return subprocess.Popen([sys.executable, __file__, str(folder), json.dumps(settings)])
+
+
+def events(folder: Path) -> list[dict[str, Any]]:
+    lines = Journal(folder).path.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def swept(folder: Path, **settings: Any) -> list[Job]:
+    """Run a sweep to its end and return its jobs."""
+    assert start(folder, **settings).wait() == 0
+    return Journal(folder).read()[1]
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def until(true: Any) -> None:
+    """Wait; pytest's own timeout ends a test that waits in vain."""
+    while not true():
+        time.sleep(0.02)
 
 
 def main(folder: Path, settings: dict[str, Any]) -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
+import socket
 from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler
@@ -11,6 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from crack_lightning.data.downloads import published as published_module
 from crack_lightning.data.downloads.published import METU, SDNET2018, PublishedSet, locate_dataset
 from crack_lightning.runtime.errors import ConfigError, DataError
 from tests.data.archives import make_zip, tree
@@ -141,8 +144,25 @@ def test_a_cache_that_cannot_be_written_is_named(published: PublishedSet, tmp_pa
         get(published, tmp_path / "www" / "tiles.zip", download=True)
 
 
+def test_what_was_downloaded_is_kept_beside_what_to_cite(published: PublishedSet, tmp_path: Path) -> None:
+    files = get(published, tmp_path / "cache", download=True)
+    note = json.loads((files.parent / "entry.json").read_text(encoding="utf-8"))
+    assert (note["doi"], note["licence"], note["url"]) == ("10.0/0", "CC0", published.url)
+
+
 @pytest.mark.parametrize("published_set", [METU, SDNET2018])
-def test_what_is_published_has_encrypted_addresses_and_terms(published_set: PublishedSet) -> None:
-    assert {urlsplit(address).scheme for address in (published_set.page, published_set.url)} == {"https"}
-    assert published_set.sha256 is None or len(bytes.fromhex(published_set.sha256)) == 32
-    assert published_set.licence == "CC BY 4.0"
+def test_the_sets_that_can_be_downloaded_are_asked_for_over_an_encrypted_connection(
+    published_set: PublishedSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = []
+
+    def lookup(host: str, port: int, *_: object, **__: object) -> None:
+        hosts.append((host, port))
+        raise socket.gaierror(socket.EAI_NONAME, "no such host")
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    monkeypatch.setattr(published_module, "require_tool", lambda **_: None)
+    monkeypatch.setenv("no_proxy", "*")
+    with pytest.raises(DataError, match=re.escape(published_set.page)):
+        get(published_set, tmp_path, download=True)
+    assert hosts[0] == (urlsplit(published_set.page).hostname, 443)

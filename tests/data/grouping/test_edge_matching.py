@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import pytest
 
 from crack_lightning.data.grouping.edge_matching import EDGE_SAMPLES, adjacent_pairs, edges
 from crack_lightning.data.synthesis.scene import draw_photo
+from tests.data.pictures import saved_as_jpeg
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,16 +33,9 @@ def tiles() -> tuple[list[Place], NDArray[np.uint8]]:
                 for column in range(COLUMNS):
                     y, x = top + row * TILE_PX, column * TILE_PX
                     places.append((wall, photo, row, column))
-                    found.append(edges(saved(drawn[y : y + TILE_PX, x : x + TILE_PX])))
+                    found.append(edges(saved_as_jpeg(drawn[y : y + TILE_PX, x : x + TILE_PX])))
     order = np.random.default_rng(0).permutation(len(places))
     return [places[number] for number in order], np.stack(found)[order]
-
-
-def saved(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    data = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 92])[1]
-    read = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
-    assert read is not None
-    return np.asarray(read, np.uint8)
 
 
 def test_neighbours_are_found_and_no_others(tiles: tuple[list[Place], NDArray[np.uint8]]) -> None:

@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components
 from crack_lightning.data.grouping.edge_matching import EDGE_SAMPLES, edges
 from crack_lightning.data.grouping.grid_adjacency import grid_adjacent_pairs
 from crack_lightning.data.synthesis.scene import draw_photo
-from tests.data.grouping.test_edge_matching import saved
+from tests.data.pictures import saved_as_jpeg
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,7 +42,7 @@ def tiles() -> Cut:
         drawn = draw_photo(rng, PHOTOS * (height + gap), COLUMNS * TILE_PX).image
         for photo, row, column in np.ndindex(PHOTOS, ROWS, COLUMNS):
             y, x = photo * (height + gap) + row * TILE_PX, column * TILE_PX
-            tile = saved(drawn[y : y + TILE_PX, x : x + TILE_PX])
+            tile = saved_as_jpeg(drawn[y : y + TILE_PX, x : x + TILE_PX])
             rows.append((PHOTOS * wall + photo, row, column, edges(tile)))
     photo_of, row_of, column_of, edges_of = (np.array(values) for values in zip(*rows, strict=True))
     return Cut(photo_of, row_of, column_of, edges_of)

@@ -22,6 +22,9 @@ def test_the_tint_lies_where_the_evidence_is() -> None:
     evidence[0, 3] = 5
     shown = overlay(np.full((40, 80, 3), 128, np.uint8), evidence).astype(int)
     reddish = shown[..., 0] - shown[..., 2]
-    assert np.unravel_index(reddish.argmax(), reddish.shape) >= (0, 60)
+    row, column = np.unravel_index(reddish.argmax(), reddish.shape)
+    assert row < 10
+    assert column >= 60
+    assert reddish[:, :40].max() == 0
     assert reddish[20:].max() == 0
     assert reddish.max() > 80

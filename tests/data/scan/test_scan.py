@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import re
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,13 +106,10 @@ def test_progress_shows_only_when_asked_for(
 
 @pytest.mark.real_data
 @pytest.mark.skipif(not METU.is_dir(), reason="the METU tiles are not beside the project")
-def test_all_metu_tiles_are_checked_in_seconds_of_processor_time() -> None:
+def test_all_metu_tiles_can_be_read() -> None:
     paths = sorted(METU.rglob("*.jpg"))
     assert len(paths) == 16_000
-    start = time.process_time()
     assert not scan_files(paths, num_workers=2, show_progress=False)[0].any()
-    # 9 s of processor time, so 5 s on two free cores; coverage and neighbours may cost as much again
-    assert time.process_time() - start < 25
 
 
 @pytest.mark.real_data

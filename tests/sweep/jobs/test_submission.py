@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
-from test_scheduler import alive, start, swept, until
-from trivial_jobs import planned
+from trivial_jobs import alive, planned, start, swept, until
 
 from crack_lightning.config import conf_dir
 from crack_lightning.runtime.errors import ConfigError
