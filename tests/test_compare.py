@@ -43,7 +43,7 @@ def write_run(
         "uncertainty": {
             "intervals": {"accuracy": {"low": accuracy - 0.01, "high": accuracy + 0.01, "method": "Wilson"}}
         },
-        "data": {"tested_sha256": tested, "splits": {"train": {"tiles": 5000}}},
+        "data": {"test_sha256": tested, "splits": {"train": {"tiles": 5000}}},
         "provenance": {"settings": {"seed": 0, "model": {"name": "m"}, **settings}, "parameters": 1000},
         "timing": {"seconds": {"data": 1.0, "training": 9.0, "test": 2.0}},
     }

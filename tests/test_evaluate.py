@@ -37,7 +37,7 @@ def test_evaluating_the_training_source_uses_its_test_split(
     assert looked["tiles"] == sum(row["label"] == "crack" for row in rows(folder / "predictions.csv"))
     assert sum(row["tiles"] for row in looked["by_lines"]) == looked["tiles"]
     page = (folder / "report" / "report.html").read_text(encoding="utf-8")
-    shown = sum(len(tiles) for tiles in report["explained"]["shown"].values())
+    shown = sum(len(tiles) for tiles in report["explanation"]["examples"].values())
     assert page.count('alt="where the model sees evidence in ') == shown > 0
 
 

@@ -249,8 +249,8 @@ def test_what_is_no_configuration_of_a_run_is_one_sentence(
     "content",
     [
         *(b"[]", b"{}", b"{", b"\xff\xfe", b"[" * 20_000, b'{"title": ["x"]}'),
-        b'{"title": "x", "verdict": "y", "cautions": [3]}',
-        b'{"title": "x", "verdict": "y", "cautions": [], "classes": {"a": {"precision": 1e999}}}',
+        b'{"title": "x", "verdict": "y", "warnings": [3]}',
+        b'{"title": "x", "verdict": "y", "warnings": [], "classes": {"a": {"precision": 1e999}}}',
     ],
 )
 def test_a_finished_run_with_a_damaged_report_is_one_sentence(content: bytes, tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def test_a_probe_that_broke_off_ends_as_the_unbroken_one(train: Train, tmp_path:
         assert again["timing"]["times_resumed"] == 1
         assert "| times resumed | 1 |" in (broken / "report" / "report.md").read_text()
         for contents in (again, first):
-            del contents["timing"], contents["made"]
+            del contents["timing"], contents["created"]
         assert again == first
 
 

@@ -80,7 +80,7 @@ def test_epochs_are_counted_from_one_in_log_and_report(run: Path) -> None:
     report = json.loads((run / "report" / "report.json").read_text(encoding="utf-8"))
     told = [(row["epoch"], row["val/loss"]) for row in report["history"]]
     assert [number for number, _ in logged] == [number for number, _ in told] == [1, 2]
-    assert report["provenance"]["kept_epoch"] == min(logged, key=lambda row: row[1])[0]
+    assert report["provenance"]["best_epoch"] == min(logged, key=lambda row: row[1])[0]
     assert f"| kept epoch | {report['provenance']['kept_epoch']} |" in (
         run / "report" / "report.md"
     ).read_text(encoding="utf-8")

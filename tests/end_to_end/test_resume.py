@@ -106,7 +106,7 @@ def run(folder: Path, *overrides: str, kill: str = "") -> int | None:
 
 def result(folder: Path) -> tuple[str, dict[str, Any], dict[str, torch.Tensor]]:
     report = json.loads((folder / "report" / "report.json").read_text(encoding="utf-8"))
-    for key in ("timing", "made"):
+    for key in ("timing", "created"):
         del report[key]
     best = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
     return (folder / "predictions.csv").read_text(encoding="utf-8"), report, best["state_dict"]

@@ -82,8 +82,8 @@ def test_two_class_metrics_equal_scikit_learns(positive_class: str) -> None:
         "brier_score": reference.brier_score_loss(truth, score),
         "specificity": reference.recall_score(~truth, ~called),
         "mcc": reference.matthews_corrcoef(truth, called),
-        "misses": int((truth & ~called).sum()),
-        "false_alarms": int((~truth & called).sum()),
+        "false_negatives": int((truth & ~called).sum()),
+        "false_positives": int((~truth & called).sum()),
         "majority_class_accuracy": max(truth.mean(), 1 - truth.mean()),
     }
     assert {key: metrics[key] for key in expected} == pytest.approx(expected, abs=1e-6)
@@ -102,7 +102,7 @@ def test_metrics_of_more_classes_are_averages_of_one_class_against_the_rest() ->
         "brier_score": float(np.mean(np.sum((probability - truth) ** 2, axis=1))),
     }
     assert {key: metrics[key] for key in expected} == pytest.approx(expected, abs=1e-6)
-    assert "misses" not in metrics
+    assert "false_negatives" not in metrics
 
 
 def test_a_class_without_tiles_has_no_area_and_is_left_out_of_balanced_accuracy() -> None:
@@ -163,8 +163,8 @@ def test_the_threshold_moves_misses_to_false_alarms() -> None:
         ]
         for threshold in (0.1, 0.9)
     )
-    assert low["misses"] < high["misses"]
-    assert low["false_alarms"] > high["false_alarms"]
+    assert low["false_negatives"] < high["false_negatives"]
+    assert low["false_positives"] > high["false_positives"]
 
 
 def test_figures_are_plain_values_but_for_the_first_thresholds_infinity() -> None:

@@ -33,7 +33,7 @@ def test_the_error_of_the_positive_class_equals_scikit_learns_curve(number: int)
     if number == 1500:
         observed, predicted = calibration_curve(label, score, n_bins=15, strategy="quantile")
         found = reliability(label, probability, positive=1)
-        assert found["observed_share"] == pytest.approx(observed)
+        assert found["observed_frequency"] == pytest.approx(observed)
         assert found["mean_probability"] == pytest.approx(predicted)
 
 
@@ -63,7 +63,7 @@ def test_equal_forecasts_share_a_bin_whatever_the_order_of_the_tiles(levels: int
 def test_the_limits_of_bins_are_wilsons() -> None:
     label, probability = forecasts(600)
     found = reliability(label, probability, positive=1)
-    for row in zip(found["observed_share"], found["low"], found["high"], found["tiles"], strict=True):
+    for row in zip(found["observed_frequency"], found["low"], found["high"], found["tiles"], strict=True):
         share, low, high, tiles = row
         expected = proportion_confint(round(share * tiles), tiles, method="wilson")
         assert (low, high) == pytest.approx(expected, abs=1e-9)

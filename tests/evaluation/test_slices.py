@@ -11,10 +11,10 @@ def test_a_width_on_a_border_belongs_to_the_wider_class() -> None:
     width = np.array([0.7, 1.5, 2.9, 3.0, 6.0, 12.0])
     found = np.array([False, False, True, True, True, True])
     assert recall_by_width(width, found) == [
-        {"from_px": 0.0, "to_px": 1.5, "tiles": 1, "found": 0, "recall": 0.0},
-        {"from_px": 1.5, "to_px": 3.0, "tiles": 2, "found": 1, "recall": 0.5},
-        {"from_px": 3.0, "to_px": 6.0, "tiles": 1, "found": 1, "recall": 1.0},
-        {"from_px": 6.0, "to_px": None, "tiles": 2, "found": 2, "recall": 1.0},
+        {"from_px": 0.0, "to_px": 1.5, "tiles": 1, "detected": 0, "recall": 0.0},
+        {"from_px": 1.5, "to_px": 3.0, "tiles": 2, "detected": 1, "recall": 0.5},
+        {"from_px": 3.0, "to_px": 6.0, "tiles": 1, "detected": 1, "recall": 1.0},
+        {"from_px": 6.0, "to_px": None, "tiles": 2, "detected": 2, "recall": 1.0},
     ]
 
 
@@ -25,7 +25,7 @@ def test_a_class_of_width_without_tiles_has_no_recall() -> None:
 
 def test_unknown_widths_are_counted_apart() -> None:
     rows = recall_by_width(np.array([np.nan, 2.0, np.nan]), np.array([True, True, False]))
-    assert rows[-1] == {"from_px": None, "to_px": None, "tiles": 2, "found": 1, "recall": 0.5}
+    assert rows[-1] == {"from_px": None, "to_px": None, "tiles": 2, "detected": 1, "recall": 0.5}
     assert sum(row["tiles"] for row in rows) == 3
 
 
@@ -33,9 +33,9 @@ def test_a_tile_with_two_distractors_counts_under_both() -> None:
     kinds = np.array(["", "joint", "joint+stain", "stain+stain"])
     rows = false_alarms_by_distractor(kinds, np.array([False, False, True, True]))
     assert rows == [
-        {"distractor": "none", "tiles": 1, "false_alarms": 0, "rate": 0.0},
-        {"distractor": "joint", "tiles": 2, "false_alarms": 1, "rate": 0.5},
-        {"distractor": "stain", "tiles": 2, "false_alarms": 2, "rate": 1.0},
+        {"distractor": "none", "tiles": 1, "false_positives": 0, "rate": 0.0},
+        {"distractor": "joint", "tiles": 2, "false_positives": 1, "rate": 0.5},
+        {"distractor": "stain", "tiles": 2, "false_positives": 2, "rate": 1.0},
     ]
 
 

@@ -102,8 +102,10 @@ def test_few_errors_identify_no_temperature(errors: int, said: str) -> None:
     sure = Predictions(index=np.arange(400), label=label, probability=np.stack([1 - score, score], axis=1))
     found = decide(sure, photos(400), positive=1, rule="0.5", calibrate=True)
     assert found.temperature == 1.0
-    assert f"With {said} among 400 validation tiles" in found.told[0]
-    assert found.facts["validation"]["misses"] + found.facts["validation"]["false_alarms"] == errors
+    assert f"With {said} among 400 validation tiles" in found.notes[0]
+    assert (
+        found.facts["validation"]["false_negatives"] + found.facts["validation"]["false_positives"] == errors
+    )
 
 
 def test_the_threshold_of_f1_is_the_best_there_is() -> None:
@@ -178,12 +180,12 @@ def test_the_threshold_is_chosen_on_cross_fitted_probabilities(rule: str) -> Non
     assert facts["over"] == "groups"
     missed = (score < expected)[predictions.label == 1].mean()
     at = np.searchsorted(-np.array(found.facts["curve"]["threshold"]), -expected, side="right") - 1
-    assert found.facts["curve"]["misses"][at] == pytest.approx(missed, abs=0.01)
+    assert found.facts["curve"]["false_negative_rate"][at] == pytest.approx(missed, abs=0.01)
     assert found.facts["validation"]["recall"] == pytest.approx(1 - missed)
 
 
 def test_unknown_groups_are_said() -> None:
-    told = decide(overconfident(), np.full(2000, ""), positive=1, rule="recall:0.9", calibrate=True).told
+    told = decide(overconfident(), np.full(2000, ""), positive=1, rule="recall:0.9", calibrate=True).notes
     assert all("over tiles, as groups are unknown" in sentence for sentence in told)
 
 

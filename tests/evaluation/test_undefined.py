@@ -70,7 +70,7 @@ def test_the_share_of_resamples_without_a_class_is_reported() -> None:
     for name in ("auroc_crack", "average_precision_crack"):
         assert sure["intervals"][name]["undefined_resamples"] == pytest.approx(chance, abs=0.015)
     assert sure["intervals"]["log_loss"]["undefined_resamples"] == 0
-    assert "of the resamples, which AUROC and average precision leave out" in sure["bounds"][-1]
+    assert "of the resamples, which AUROC and average precision leave out" in sure["notes"][-1]
 
 
 @pytest.mark.parametrize("only", [0, 1])
@@ -120,8 +120,8 @@ def test_every_value_lies_in_its_interval_whatever_the_test_lacks(case: str) -> 
     assert not many or lacking == {
         "tiles",
         "errors",
-        "misses",
-        "false_alarms",
+        "false_negatives",
+        "false_positives",
         "auroc_macro",
         "average_precision_macro",
     }

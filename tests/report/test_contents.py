@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 from crack_lightning.data.grouping.groups import merge_groups
-from crack_lightning.report.contents import data_statement, report_contents, to_builtin, to_json
+from crack_lightning.report.contents import data_statement, report_contents
 from crack_lightning.report.figures.evidence import detection_figure
 from crack_lightning.report.sections.pod import pod_section
 
@@ -68,11 +66,11 @@ def test_what_the_splits_leak_is_counted_and_the_accuracy_without_it_given(draw_
         provenance={},
         threshold=0.5,
     )
-    assert contents["twins"] == {
-        "looked_for": False,
+    assert contents["near_duplicates"] == {
+        "searched": False,
         "leaked_pairs": len(wrong),
-        "test_tiles_with_twin_in_training": len(wrong),
-        "accuracy_on_the_others": 1.0,
+        "test_tiles_with_near_duplicate_in_train": len(wrong),
+        "accuracy_without_near_duplicates": 1.0,
     }
 
 
@@ -85,9 +83,9 @@ def test_the_worst_errors_are_the_surest_wrong_calls(draw_run: DrawRun) -> None:
     missed = predictions.label == 0
     missed &= score < 0.5
     worst_miss = predictions.index[np.flatnonzero(missed)[np.argmin(score[missed])]]
-    assert contents["worst_errors"][0]["path"] == table.path[worst_miss]
-    assert contents["worst_errors"][0]["probability"] == pytest.approx(1 - score[missed].min())
-    assert all(error["label"] != error["predicted"] for error in contents["worst_errors"])
+    assert contents["most_confident_errors"][0]["path"] == table.path[worst_miss]
+    assert contents["most_confident_errors"][0]["probability"] == pytest.approx(1 - score[missed].min())
+    assert all(error["label"] != error["predicted"] for error in contents["most_confident_errors"])
 
 
 def test_strata_cover_the_cracked_and_the_intact_test_tiles(draw_run: DrawRun) -> None:
@@ -96,7 +94,7 @@ def test_strata_cover_the_cracked_and_the_intact_test_tiles(draw_run: DrawRun) -
         title="t", predictions=predictions, table=table, history=[], provenance={}, threshold=0.5
     )
     metrics, by_width = contents["metrics"], contents["recall_by_width"]
-    assert sum(row["tiles"] - row["found"] for row in by_width) == metrics["misses"]
+    assert sum(row["tiles"] - row["detected"] for row in by_width) == metrics["false_negatives"]
     assert sum(row["tiles"] for row in by_width) == (predictions.label == 0).sum()
     assert {row["distractor"] for row in contents["false_alarms_by_distractor"]} == {"none", "joint", "stain"}
 
@@ -116,7 +114,7 @@ def test_widths_are_told_in_millimetres_and_with_false_calls(draw_run: DrawRun) 
         threshold=0.5,
         mm_per_px=0.2,
     )
-    detection = contents["detection"]
+    detection = contents["pod"]
     assert detection["estimable"]
     assert detection["false_call_rate"] == pytest.approx((score[predictions.label == 1] >= 0.5).mean())
     first, _ = pod_section(contents["recall_by_width"], detection).blocks[:2]
@@ -141,28 +139,6 @@ def test_strata_are_absent_where_nothing_is_known(draw_run: DrawRun, case: str) 
     assert contents["false_alarms_by_distractor"] is None
 
 
-def test_plain_values_hold_no_number_that_json_lacks() -> None:
-    value: dict[Any, Any] = {
-        "nan": float("nan"),
-        "array": np.array([1.5, np.inf]),
-        "numpy": np.int64(3),
-        "path": Path("a") / "b",
-        4: (True, None),
-    }
-    assert to_builtin(value) == {
-        "nan": None,
-        "array": [1.5, None],
-        "numpy": 3,
-        "path": "a/b",
-        "4": [True, None],
-    }
-
-
-def test_json_holds_the_contents_unchanged() -> None:
-    contents = {"title": 'ünï "x"', "a": [1, {"b": None}], "curves": {"roc": {"crack": {"x": [0.1, 0.2]}}}}
-    assert json.loads(to_json(contents)) == contents
-
-
 def test_weights_that_began_at_random_are_a_caution_of_the_report(draw_run: DrawRun) -> None:
     table, predictions = draw_run()
     caution = "0.33% of the backbone's weights were not in the file and began at random: conv1.weight."
@@ -170,4 +146,4 @@ def test_weights_that_began_at_random_are_a_caution_of_the_report(draw_run: Draw
         contents = report_contents(
             title="t", predictions=predictions, table=table, history=[], provenance=told, threshold=0.5
         )
-        assert [line for line in contents["cautions"] if "at random" in line] == expected
+        assert [line for line in contents["warnings"] if "at random" in line] == expected

@@ -28,7 +28,7 @@ def faults(folder: Path) -> list[str]:
 def outside_the_registry(report: dict[str, Any]) -> list[str]:
     """Return the metrics that are not in the registry, or not in its range."""
     ranges = {name: (metric.low, metric.high) for name, metric in METRICS.items()}
-    counts = {"tiles", "errors", "misses", "false_alarms", "support"}
+    counts = {"tiles", "errors", "false_negatives", "false_positives", "support"}
     rows = [report["metrics"], report["macro"], *report["classes"].values()]
     named = [(key, value) for row in rows for key, value in row.items() if key not in counts]
     stems = [key.removesuffix("_macro") for key, _ in named]

@@ -95,14 +95,14 @@ def test_the_json_is_strict_and_agrees_with_the_classification_report(written: P
 def test_two_equal_runs_differ_in_nothing_but_their_times(
     written: Path, tmp_path: Path, arguments: dict[str, Any]
 ) -> None:
-    arguments["provenance"] |= {"timing": {"seconds": {"training": 99.0}}, "made": "later"}
+    arguments["provenance"] |= {"timing": {"seconds": {"training": 99.0}}, "created": "later"}
     again = write_report(tmp_path / "again", **arguments)
     for name in (PICTURES | TEXTS) - {"report.html", "report.json", "report.md"}:
         assert (written.parent / name).read_bytes() == (again.parent / name).read_bytes(), name
     first, second = (read_strictly(path.parent / "report.json") for path in (written, again))
     assert first != second
     for contents in (first, second):
-        del contents["timing"], contents["made"]
+        del contents["timing"], contents["created"]
     assert first == second
     assert (tmp_path / "predictions.csv").read_bytes() == (
         again.parent.parent / "predictions.csv"

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crack_lightning.report.report_file import read_report
 from crack_lightning.runtime.errors import DataError
 from crack_lightning.runtime.files.csv_files import read_table
-from crack_lightning.runtime.files.untrusted_files import COUNT, NUMBER, read_json, read_text, require_shape
+from crack_lightning.runtime.files.untrusted_files import COUNT, NUMBER, read_text, require_shape
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -111,8 +112,7 @@ def read_runs(folders: Sequence[Path]) -> list[RunResult]:
 
 def _read(folder: Path, name: str) -> RunResult:
     try:
-        report = read_json(folder / "report" / "report.json")
-        require_shape(report, _REPORT)
+        report = read_report(folder / "report" / "report.json", _REPORT)
         require_shape(report["metrics"], {"tiles": COUNT, "errors": COUNT}, name="metrics")
         rows = _predictions(folder)
         limits = report.get("intervals_by_source") or {}
@@ -130,7 +130,7 @@ def _read(folder: Path, name: str) -> RunResult:
             intervals=report["uncertainty"]["intervals"],
             **columns,
             called=np.array([row["predicted"] for row in rows]),
-            tested=report["data"].get("tested_sha256"),
+            tested=report["data"].get("test_sha256"),
             train_tiles=report["data"]["splits"].get("train", {}).get("tiles", 0),
             trained_on=_trained_on(report["provenance"]["settings"].get("data", {})),
             sources={

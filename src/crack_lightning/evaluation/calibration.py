@@ -193,7 +193,7 @@ def reliability(
         "expected_calibration_error": calibration_error(label, probability, positive=positive),
         "interval": interval and interval._asdict(),
         "mean_probability": [float(forecasts.probability[part].mean()) for part in parts],
-        "observed_share": [float(forecasts.outcome[part].mean()) for part in parts],
+        "observed_frequency": [float(forecasts.outcome[part].mean()) for part in parts],
         "low": [limit.low for limit in limits],
         "high": [limit.high for limit in limits],
         "tiles": [len(part) for part in parts],

@@ -125,8 +125,8 @@ def call_metric_values(
     }
     if positive is not None:
         hits = int(confusion[positive, positive])
-        found["misses"] = int(confusion[positive].sum()) - hits
-        found["false_alarms"] = int(confusion[:, positive].sum()) - hits
+        found["false_negatives"] = int(confusion[positive].sum()) - hits
+        found["false_positives"] = int(confusion[:, positive].sum()) - hits
     for metric in call_metrics():
         if metric.scope == "class":
             found[f"{metric.name}_macro"] = of_class["macro"][metric.name]

@@ -34,7 +34,7 @@ def recall_by_width(
 
     Returns:
         A row a class of width, the narrowest first: ``from_px`` (inclusive), ``to_px`` (exclusive; ``None``
-        is open), ``tiles``, ``found``, ``recall`` (``None`` without tiles), and with groups its
+        is open), ``tiles``, ``detected``, ``recall`` (``None`` without tiles), and with groups its
         ``interval``. A last row with both borders ``None`` counts unknown widths where there are any.
     """
     parts: list[tuple[float | None, float | None, NDArray[np.bool_]]] = [
@@ -48,7 +48,7 @@ def recall_by_width(
             "from_px": low,
             "to_px": high,
             "tiles": int(part.sum()),
-            "found": int(found[part].sum()),
+            "detected": int(found[part].sum()),
             "recall": float(found[part].mean()) if part.any() else None,
             **share_interval(found, part, group),
         }
@@ -93,7 +93,7 @@ def false_alarms_by_distractor(
             {
                 "distractor": kind or "none",
                 "tiles": int(part.sum()),
-                "false_alarms": int(called[part].sum()),
+                "false_positives": int(called[part].sum()),
                 "rate": float(called[part].mean()),
                 **share_interval(called, part, group),
             }

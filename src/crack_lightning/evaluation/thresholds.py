@@ -27,7 +27,7 @@ class Decision:
     Attributes:
         temperature: What logits are divided by.
         threshold: The least probability of the positive class that is called so.
-        told: Sentences on how they were found.
+        notes: Sentences on how they were found.
         facts: ``rule``, ``validation_errors``, ``temperature_identified``; where it is, ``cross_fitting``
             (the temperatures of the folds, and the calibration error of validation tiles before and after,
             each tile by a temperature that its group had no part in); and, with a threshold of two classes,
@@ -37,7 +37,7 @@ class Decision:
 
     temperature: float = 1.0
     threshold: float = 0.5
-    told: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -65,7 +65,7 @@ def decide(
     score = probability[:, positive]
     threshold, why = choose_threshold(score, validation.label == positive, codes, rule=rule, over=over)
     facts |= _consequences(validation.label, probability, positive, threshold)
-    return replace(found, threshold=threshold, told=[*found.told, *why], facts=facts)
+    return replace(found, threshold=threshold, notes=[*found.notes, *why], facts=facts)
 
 
 def _tempered(
@@ -81,7 +81,7 @@ def _tempered(
             f"With {errors} {'error' if errors == 1 else 'errors'} among {len(validation):,} validation "
             f"tiles a temperature is not identified ({LEAST_ERRORS} are needed); 1 is used."
         )
-        return Decision(told=[told] if calibrate else [], facts=facts), raw.astype(np.float64)
+        return Decision(notes=[told] if calibrate else [], facts=facts), raw.astype(np.float64)
     temperature = fit_temperature(label, raw)
     probability, of_folds = cross_fitted(validation, codes)
     facts["cross_fitting"] = {
@@ -94,7 +94,7 @@ def _tempered(
         f"Logits are divided by {temperature:.3g}, found on {len(validation):,} validation tiles "
         f"({min(of_folds):.3g} to {max(of_folds):.3g} in {len(of_folds)} folds over {over})."
     )
-    return Decision(temperature=temperature, told=[told], facts=facts), probability
+    return Decision(temperature=temperature, notes=[told], facts=facts), probability
 
 
 def _consequences(
@@ -105,16 +105,16 @@ def _consequences(
     confusion = confusion_matrix(label, predicted, num_classes=2)
     found: dict[str, Any] = {
         "validation": {
-            "misses": int(confusion[positive, 1 - positive]),
-            "false_alarms": int(confusion[1 - positive, positive]),
+            "false_negatives": int(confusion[positive, 1 - positive]),
+            "false_positives": int(confusion[1 - positive, positive]),
             **binary_metrics(confusion, positive),
         }
     }
     if curve := roc_curve(probability[:, positive], label == positive):
         thin = simplify_curve(curve)
         found["curve"] = {
-            "misses": (1 - thin["true_positive_rate"]).tolist(),
-            "false_alarms": thin["false_positive_rate"].tolist(),
+            "false_negative_rate": (1 - thin["true_positive_rate"]).tolist(),
+            "false_positive_rate": thin["false_positive_rate"].tolist(),
             "threshold": [1.0, *thin["threshold"][1:].tolist()],
         }
     return found

@@ -149,7 +149,7 @@ def _decide(
     right = validation.probability.argmax(axis=1) == validation.label
     loss = log_loss(validation.label, validation.probability)
     state.validation = {"val/loss": loss, "val/accuracy": float(right.mean())}
-    decision = {"temperature": found.temperature, "threshold": found.threshold, "told": found.told}
+    decision = {"temperature": found.temperature, "threshold": found.threshold, "notes": found.notes}
     state.fitted = state.fitted | {"decision": decision | found.facts}
 
 

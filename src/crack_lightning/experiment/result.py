@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from crack_lightning.report.report_file import read_report
 from crack_lightning.runtime.errors import DataError
-from crack_lightning.runtime.files.untrusted_files import COUNT, NUMBER, read_json, require_shape
+from crack_lightning.runtime.files.untrusted_files import COUNT, NUMBER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +16,7 @@ _ROW = {"precision": (NUMBER, None), "recall": (NUMBER, None), "f1": (NUMBER, No
 _REPORT = {
     "title": str,
     "verdict": str,
-    "cautions": [str],
+    "warnings": [str],
     "classes": {"*": _ROW},
     "macro": _ROW,
     "metrics": dict,
@@ -48,8 +49,7 @@ class ExperimentResult:
         """
         report = folder / "report"
         try:
-            contents = read_json(report / "report.json")
-            require_shape(contents, _REPORT)
+            contents = read_report(report / "report.json", _REPORT)
         except (OSError, ValueError) as error:
             raise DataError(
                 f"resume: '{report / 'report.json'}' is damaged ({error}); start a new run."

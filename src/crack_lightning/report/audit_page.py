@@ -13,8 +13,8 @@ from rich.text import Text
 from crack_lightning.data.grouping.groups import has_known_photo
 from crack_lightning.data.scan.audit import class_balance
 from crack_lightning.data.scan.image_stats import MEASURES
-from crack_lightning.report.contents import to_builtin
 from crack_lightning.report.render.page import render, thumbnail
+from crack_lightning.report.report_file import to_builtin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

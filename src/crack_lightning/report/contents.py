@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,9 +18,10 @@ from crack_lightning.evaluation.pod.estimate import probability_of_detection
 from crack_lightning.evaluation.predictions import predicted_labels
 from crack_lightning.evaluation.slices import false_alarms_by_distractor, recall_by_width, share_interval
 from crack_lightning.report.by_source import figures_by_source
-from crack_lightning.report.sections.ood import ood_cautions, ood_contents
+from crack_lightning.report.report_file import SCHEMA_VERSION, to_builtin, with_current_names
+from crack_lightning.report.sections.ood import ood_contents, ood_warnings
 from crack_lightning.report.sections.slices import error_slices, named_tiles
-from crack_lightning.report.sections.verdict import cautions, verdict
+from crack_lightning.report.sections.verdict import verdict, warnings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,60 +63,38 @@ def report_contents(
     sure = uncertainty(predictions, table.group[predictions.index], **classes, threshold=threshold)
     sure["intervals"] |= _interval_without_twins(predictions, table, predicted, codes)
     contents = {
+        "schema_version": SCHEMA_VERSION,
         "title": title,
         "verdict": verdict(figures, positive_class=table.positive_class),
-        "cautions": [*cautions(figures), *ood_cautions(foreign), *_weights_cautions(provenance)],
+        "warnings": [*warnings(figures), *ood_warnings(foreign), *_weights_warnings(provenance)],
         **classes,
         **figures,
         "uncertainty": sure,
         "calibration": _calibration(predictions, codes, table, provenance.get("decision")),
-        "foreign": foreign,
-        "worst_errors": _worst_errors(predictions, table, predicted),
-        "least_sure": _least_sure(predictions, table, predicted, threshold),
+        "ood": foreign,
+        "most_confident_errors": _worst_errors(predictions, table, predicted),
+        "least_confident": _least_sure(predictions, table, predicted, threshold),
         **figures_by_source(predictions, table, threshold=threshold),
         **_strata(predictions, table, predicted, codes, mm_per_px),
-        "errors_by": error_slices(predictions, table, predicted),
-        "explained": explanations and {"method": explanations.method, "shown": explanations.shown},
+        "error_slices": error_slices(predictions, table, predicted),
+        "explanation": explanations and {"method": explanations.method, "examples": explanations.shown},
         "localisation": explanations and explanations.localisation,
-        "data": data_statement(table) | {"tested_sha256": _digest(table.select(predictions.index))},
-        "twins": _twins_statement(predictions, table, predicted),
+        "data": data_statement(table) | {"test_sha256": _digest(table.select(predictions.index))},
+        "near_duplicates": _twins_statement(predictions, table, predicted),
         "history": history,
-        "provenance": {key: value for key, value in provenance.items() if key not in {"timing", "made"}},
+        "provenance": {key: value for key, value in provenance.items() if key not in {"timing", "created"}},
         "timing": provenance.get("timing", {}),
-        "made": provenance.get("made"),
+        "created": provenance.get("created"),
         "curves": curves,
     }
-    plain: dict[str, Any] = to_builtin(contents)
+    plain: dict[str, Any] = with_current_names(to_builtin(contents))  # a resumed run may have older names
     return plain
 
 
-def _weights_cautions(provenance: Mapping[str, Any]) -> list[str]:
+def _weights_warnings(provenance: Mapping[str, Any]) -> list[str]:
     """Warn where weights of the backbone began at random beside loaded ones."""
     caution = provenance.get("weights_caution")
     return [] if caution is None else [caution]
-
-
-def to_builtin(value: Any) -> Any:
-    """Return a value as strict JSON can hold it: not-finite numbers become ``None``, the rest text."""
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, dict):
-        return {str(key): to_builtin(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [to_builtin(item) for item in value]
-    if isinstance(value, float):
-        return value if np.isfinite(value) else None
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    return value.as_posix() if isinstance(value, Path) else str(value)
-
-
-def to_json(contents: Mapping[str, Any]) -> str:
-    """Write contents as JSON with a line a value, but a curve's numbers in one line."""
-    without_curves = {key: value for key, value in contents.items() if key != "curves"}
-    head = json.dumps(without_curves, indent=2, ensure_ascii=False, allow_nan=False).removesuffix("\n}")
-    curves = json.dumps(contents["curves"], ensure_ascii=False, allow_nan=False)
-    return f'{head},\n  "curves": {curves}\n}}\n'
 
 
 def data_statement(table: TileTable) -> dict[str, Any]:
@@ -130,7 +107,7 @@ def data_statement(table: TileTable) -> dict[str, Any]:
         "sources": dict(sorted(Counter(table.source.tolist()).items())),
         "splits": {split or "unused": _split_statement(table, table.split == split) for split in splits},
         "tiles_without_group": int((~known).sum()),
-        "tiles_of_recovered_photos": int((table.extra.get("group_from", table.group) == "recovery").sum()),
+        "tiles_of_inferred_photos": int((table.extra.get("group_from", table.group) == "recovery").sum()),
         "groups_in_several_splits": sum(count > 1 for count in splits_of_group.values()),
         "left_out": [item._asdict() for item in table.left_out],
     }
@@ -161,10 +138,10 @@ def _twins_statement(
     seen = has_near_duplicate_in(table, "train")[predictions.index]
     right = predicted == predictions.label
     return {
-        "looked_for": "twins" in table.extra,
+        "searched": "twins" in table.extra,
         "leaked_pairs": leaked_pairs(table),
-        "test_tiles_with_twin_in_training": int(seen.sum()),
-        "accuracy_on_the_others": float(right[~seen].mean()) if (~seen).any() else None,
+        "test_tiles_with_near_duplicate_in_train": int(seen.sum()),
+        "accuracy_without_near_duplicates": float(right[~seen].mean()) if (~seen).any() else None,
     }
 
 
@@ -176,7 +153,7 @@ def _interval_without_twins(
     if not seen.any() or seen.all():
         return {}
     limits = proportion_interval((predicted == predictions.label)[~seen], codes[~seen])
-    return {"accuracy_without_twins": limits._asdict() | {"method": WILSON}}
+    return {"accuracy_without_near_duplicates": limits._asdict() | {"method": WILSON}}
 
 
 def _worst_errors(
@@ -220,8 +197,8 @@ def _calibration(
         before = reliability(label, raw, codes, positive=positive)
     return {
         "probability_of": None if positive is None else table.positive_class,
-        "before": before,
-        "after": reliability(label, probability, codes, positive=positive),
+        "uncalibrated": before,
+        "calibrated": reliability(label, probability, codes, positive=positive),
     }
 
 
@@ -237,7 +214,7 @@ def _strata(
     mm_per_px: float | None,
 ) -> dict[str, Any]:
     """Break misses down by width and false alarms by distractor, each ``None`` where nothing is known."""
-    result: dict[str, Any] = {"recall_by_width": None, "detection": None, "false_alarms_by_distractor": None}
+    result: dict[str, Any] = {"recall_by_width": None, "pod": None, "false_alarms_by_distractor": None}
     if table.positive_index is None:
         return result
     called = predicted == table.positive_index
@@ -248,9 +225,9 @@ def _strata(
         if not np.isnan(width).all():
             result["recall_by_width"] = recall_by_width(width, called[cracked], codes[cracked])
             photos = np.unique(codes[cracked], return_inverse=True)[1]
-            result["detection"] = probability_of_detection(width, called[cracked], photos)
+            result["pod"] = probability_of_detection(width, called[cracked], photos)
             alarms = float(called[~cracked].mean()) if (~cracked).any() else None
-            result["detection"] |= {
+            result["pod"] |= {
                 "mm_per_px": mm_per_px,
                 "false_call_rate": alarms,
                 "false_call_interval": share_interval(called, ~cracked, codes)["interval"],

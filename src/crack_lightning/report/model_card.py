@@ -40,9 +40,9 @@ def model_card(contents: Mapping[str, Any]) -> str:
         "Uses": [_USES],
         "Bias, risks and limitations": [
             contents["verdict"],
-            *contents["cautions"],
-            *contents["uncertainty"]["bounds"],
-            *pod_section(contents["recall_by_width"], contents["detection"]).blocks,
+            *contents["warnings"],
+            *contents["uncertainty"]["notes"],
+            *pod_section(contents["recall_by_width"], contents["pod"]).blocks,
         ],
         "Training details": [
             *data_section(contents).blocks,

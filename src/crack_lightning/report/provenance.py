@@ -53,7 +53,7 @@ def provenance(
     return {
         "command": command,
         "parameters": num_parameters,
-        "kept_epoch": kept_epoch,
+        "best_epoch": kept_epoch,
         "engine": engine or f"eager PyTorch on {plan.accelerator}",
         "precision": precision or plan.precision,
         **(fitted or {}),
@@ -63,7 +63,7 @@ def provenance(
         "versions": {name: _version(name) for name in _PACKAGES},
         "settings": settings,
         "timing": {"seconds": dict(seconds), "peak_memory_mib": peak_memory_mib(), **breaks},
-        "made": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "created": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
 
 

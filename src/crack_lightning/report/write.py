@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.report.contents import report_contents, to_json
+from crack_lightning.report.contents import report_contents
 from crack_lightning.report.figures import figures as draw
 from crack_lightning.report.figures.evidence import detection_figure, misses_figure, reliability_figure
 from crack_lightning.report.render.markdown import report_markdown
 from crack_lightning.report.render.page import report_page
 from crack_lightning.report.render.tables import classification_report, predictions_csv
+from crack_lightning.report.report_file import to_json
 from crack_lightning.report.sections.ood import risk_coverage_figure
 from crack_lightning.runtime.files.run_folder import write_text
 
@@ -130,12 +131,12 @@ def report_figures(contents: Mapping[str, Any], tiles: ReportTiles | None = None
     result = _test_figures(contents, None if positive is None or len(names) > 2 else positive)
     if positive is not None and len(names) == 2 and contents["curves"]["roc"][positive_class]:
         result["misses_against_false_alarms.png"] = misses_figure(contents)
-    if contents["foreign"]:
-        result["risk_coverage.png"] = risk_coverage_figure(contents["foreign"])
-    if (detection := contents["detection"]) and detection["estimable"]:
+    if contents["ood"]:
+        result["risk_coverage.png"] = risk_coverage_figure(contents["ood"])
+    if (detection := contents["pod"]) and detection["estimable"]:
         result["probability_of_detection.png"] = detection_figure(detection)
     if contents["history"]:
-        kept = contents["provenance"].get("kept_epoch")
+        kept = contents["provenance"].get("best_epoch")
         for metric in ("loss", "accuracy"):
             result[f"{metric}_curve.png"] = draw.history_figure(contents["history"], metric, kept_epoch=kept)
     if tiles is not None:
@@ -190,8 +191,8 @@ def _operating_points(
     negatives = contents["metrics"]["tiles"] - row["support"]
     if row["support"] == 0 or negatives == 0:
         return None, None
-    alarms, threshold = contents["metrics"]["false_alarms"], contents["threshold"]
-    called = alarms + row["support"] - contents["metrics"]["misses"]
+    alarms, threshold = contents["metrics"]["false_positives"], contents["threshold"]
+    called = alarms + row["support"] - contents["metrics"]["false_negatives"]
     on_roc = draw.OperatingPoint(alarms / negatives, row["recall"], threshold)
     on_pr = draw.OperatingPoint(row["recall"], row["precision"], threshold)
     return on_roc, on_pr if called else None

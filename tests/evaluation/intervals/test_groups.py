@@ -184,11 +184,11 @@ def test_a_perfect_test_is_told_with_what_it_cannot_exclude() -> None:
     perfect = Predictions(index=np.arange(200), label=label, probability=np.stack([1 - score, score], axis=1))
     told = uncertainty(perfect, np.full(200, ""), class_names=NAMES, positive_class="crack")
     assert all(row["low"] < row["high"] for row in told["intervals"].values() if row["high"] == 1.0)
-    assert told["bounds"][1].startswith("No miss among 100 crack tiles; up to 3 %")
+    assert told["notes"][1].startswith("No miss among 100 crack tiles; up to 3 %")
     assert not told["groups_known"]
     photos = np.array([f"photo {row // 4}" for row in range(200)])
     told = uncertainty(perfect, photos, class_names=NAMES, positive_class="crack")
-    assert told["bounds"][1].startswith("No miss among 100 crack tiles of 50 groups; up to ")
+    assert told["notes"][1].startswith("No miss among 100 crack tiles of 50 groups; up to ")
 
 
 def test_one_photo_does_not_tell_how_figures_vary_over_photos() -> None:
@@ -203,4 +203,4 @@ def test_one_photo_does_not_tell_how_figures_vary_over_photos() -> None:
     )
     assert all(row["low"] < row["high"] for row in told["intervals"].values())
     assert {"log_loss", "auroc_crack"}.isdisjoint(told["intervals"])
-    assert told["bounds"][-1].startswith("All tiles are of one group")
+    assert told["notes"][-1].startswith("All tiles are of one group")

@@ -38,27 +38,29 @@ def test_marked_tiles_are_counted_with_their_errors(
     table, predictions = draw_run()
     novelty = np.random.default_rng(0).uniform(0, 1.2, len(predictions))
     contents = contents_with(table, predictions, novelty)
-    found = contents["foreign"]
+    found = contents["ood"]
     wrong = (predictions.probability[:, 0] >= 0.5) != (predictions.label == 0)
-    assert found["marked"] == (novelty > 1).sum()
-    assert found["error_rate_of_marked"] == pytest.approx(wrong[novelty > 1].mean())
-    assert found["error_rate_of_others"] == pytest.approx(wrong[novelty <= 1].mean())
-    assert found["risk_coverage"]["by_probability"]["risk"][-1] == pytest.approx(wrong.mean())
+    assert found["ood_tiles"] == (novelty > 1).sum()
+    assert found["error_rate_ood"] == pytest.approx(wrong[novelty > 1].mean())
+    assert found["error_rate_in_distribution"] == pytest.approx(wrong[novelty <= 1].mean())
+    assert found["risk_coverage"]["by_confidence"]["risk"][-1] == pytest.approx(wrong.mean())
     told = ood_section(contents).blocks[0]
     assert isinstance(told, str)
     assert told.startswith(f"{found['marked']} of {len(novelty)} tiles")
     assert "a limit that 99.00 % of tiles like the validation tiles pass" in told
-    assert any("unlike the tiles that the model was trained on" in line for line in contents["cautions"])
+    assert any("unlike the tiles that the model was trained on" in line for line in contents["warnings"])
     lines = risk_coverage_figure(found).axes[0].lines
-    np.testing.assert_allclose(np.asarray(lines[0].get_ydata()), found["risk_coverage"]["by_novelty"]["risk"])
+    np.testing.assert_allclose(
+        np.asarray(lines[0].get_ydata()), found["risk_coverage"]["by_ood_score"]["risk"]
+    )
 
 
 def test_few_marked_tiles_are_no_caution(draw_run: Callable[..., tuple[TileTable, Predictions]]) -> None:
     table, predictions = draw_run()
     contents = contents_with(table, predictions, np.full(len(predictions), 0.5))
-    assert contents["foreign"]["marked"] == 0
-    assert contents["foreign"]["error_rate_of_marked"] is None
-    assert contents["cautions"] == []
+    assert contents["ood"]["ood_tiles"] == 0
+    assert contents["ood"]["error_rate_ood"] is None
+    assert contents["warnings"] == []
 
 
 def test_a_model_that_tells_no_foreign_tiles_has_no_such_section(
@@ -66,7 +68,7 @@ def test_a_model_that_tells_no_foreign_tiles_has_no_such_section(
 ) -> None:
     table, predictions = draw_run()
     contents = contents_with(table, predictions, None)
-    assert contents["foreign"] is None
+    assert contents["ood"] is None
     assert ood_section(contents).blocks == []
     assert "ood_score" not in predictions_csv(predictions, table).splitlines()[0]
 
@@ -95,8 +97,8 @@ def test_areas_and_shares_of_errors_have_intervals(
     table, predictions = draw_run()
     novelty = np.random.default_rng(0).uniform(0, 1.2, len(predictions))
     contents = contents_with(table, predictions, novelty)
-    found = contents["foreign"]
-    values = {**found["area_under_risk"], **{key: found[key] for key in found["intervals"] if key in found}}
+    found = contents["ood"]
+    values = {**found["aurc"], **{key: found[key] for key in found["intervals"] if key in found}}
     for name, limits in found["intervals"].items():
         assert limits["low"] < values[name] < limits["high"], name
     blocks = ood_section(contents).blocks

@@ -55,15 +55,15 @@ def test_errors_by_look_sum_to_all_errors_and_show_the_surest(found: Found, look
     value = dict(zip(table.path.tolist(), table.extra[look].tolist(), strict=True))
     for row in rows:
         low, high = (float(limit) for limit in row["name"].split(" to "))
-        assert all(low - 0.001 <= value[tile["path"]] <= high + 0.001 for tile in row["shown"])
-        assert len(row["shown"]) == min(row["errors"], 6)
-        sure = [tile["probability"] for tile in row["shown"]]
+        assert all(low - 0.001 <= value[tile["path"]] <= high + 0.001 for tile in row["examples"])
+        assert len(row["examples"]) == min(row["errors"], 6)
+        sure = [tile["probability"] for tile in row["examples"]]
         assert sure == sorted(sure, reverse=True)
 
 
 def test_widths_are_of_cracks_and_distractors_of_other_tiles(found: Found) -> None:
     for key, label in (("crack_width", "crack"), ("distractor", "intact")):
-        shown = [tile for row in found[0][key] for tile in row["shown"]]
+        shown = [tile for row in found[0][key] for tile in row["examples"]]
         assert shown
         assert {tile["label"] for tile in shown} == {label}
     assert {row["name"] for row in found[0]["distractor"]} == {"none", "joint", "stain"}

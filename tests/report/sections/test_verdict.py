@@ -7,7 +7,7 @@ import pytest
 
 from crack_lightning.evaluation.classification import evaluate_predictions
 from crack_lightning.evaluation.predictions import Predictions
-from crack_lightning.report.sections.verdict import cautions, verdict
+from crack_lightning.report.sections.verdict import verdict, warnings
 
 CONFUSIONS = {
     "some of both": (
@@ -73,11 +73,11 @@ def test_the_verdict_of_more_classes_counts_cracks_where_one_class_is_positive()
 
 
 def test_a_good_test_needs_no_caution() -> None:
-    assert cautions(figures_of([[9, 1], [0, 10]])) == []
+    assert warnings(figures_of([[9, 1], [0, 10]])) == []
 
 
 def test_an_untested_class_is_a_caution() -> None:
-    (caution,) = cautions(figures_of([[0, 0], [1, 9]]))
+    (caution,) = warnings(figures_of([[0, 0], [1, 9]]))
     assert "No tested tile is of class crack" in caution
 
 
@@ -97,7 +97,7 @@ def test_a_model_that_ranks_well_is_told_to_move_its_threshold() -> None:
     """Three cracks among ten tiles, all scored below the threshold: 20 of 21 pairs are in order."""
     scores = [0.45, 0.4, 0.2, 0.25, *[0.1] * 6]
     found = ranked(scores, [0] * 3 + [1] * 7, threshold=0.62)
-    (caution,) = cautions(found)
+    (caution,) = warnings(found)
     assert "At the threshold of 0.62 the calls are no better than" in caution
     assert "which gives 70.00 %" in caution
     assert f"AUROC {20 / 21:.4f}" in caution
@@ -106,11 +106,11 @@ def test_a_model_that_ranks_well_is_told_to_move_its_threshold() -> None:
 
 @pytest.mark.parametrize("scores", [[0.1, 0.2, 0.3], [0.1, 0.45, 0.1]])
 def test_a_model_that_ranks_badly_is_told_nothing_of_its_threshold(scores: list[float]) -> None:
-    (caution,) = cautions(ranked([*scores, *[0.3, 0.2, 0.1, 0.4, 0.2, 0.3, 0.1]], [0] * 3 + [1] * 7))
+    (caution,) = warnings(ranked([*scores, *[0.3, 0.2, 0.1, 0.4, 0.2, 0.3, 0.1]], [0] * 3 + [1] * 7))
     assert "no better than calling every tile by the most frequent class, which gives 70.00 %" in caution
     assert "threshold" not in caution
 
 
 def test_a_model_no_better_than_one_answer_is_a_caution() -> None:
-    (caution,) = cautions(figures_of([[0, 30], [0, 70]]))
+    (caution,) = warnings(figures_of([[0, 30], [0, 70]]))
     assert "no better than calling every tile by the most frequent class, which gives 70.00 %" in caution

@@ -39,7 +39,7 @@ def uncertainty(
         ``intervals`` (by metric: ``low``, ``high``, ``method``, and ``undefined_resamples`` where groups are
         resampled: the share of resamples in which the metric is undefined, which are left out), ``groups``
         (their number), ``groups_known``, ``independent_tiles`` (effective sample size for the accuracy),
-        ``bounds`` (sentences on errors that were not seen, on resamples left out, and on a test of a single
+        ``notes`` (sentences on errors that were not seen, on resamples left out, and on a test of a single
         group, which cannot be resampled), and ``baselines`` (metrics of predicting one class for every tile,
         by its name).
     """
@@ -61,8 +61,8 @@ def uncertainty(
         "intervals": intervals,
         "groups": int(codes.max()) + 1,
         "groups_known": bool((group != "").any()),
-        "independent_tiles": round(effective_size(called == label, codes), 1),
-        "bounds": bounds,
+        "effective_sample_size": round(effective_size(called == label, codes), 1),
+        "notes": bounds,
         "baselines": {} if pole is None or np.ptp(label) == 0 else _baselines(label, class_names, pole),
     }
 

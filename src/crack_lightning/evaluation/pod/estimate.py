@@ -43,8 +43,8 @@ def probability_of_detection(
         group: Group numbers from 0, int64 ``(N,)``; those of one photo are the same.
 
     Returns:
-        ``cracks`` (with a known width), ``found`` and ``estimable``; where it is, ``intercept``, ``slope``,
-        ``a50_px``, ``a90_px``, ``a90_95_px`` (the width that is found in nine of ten cases with 95 %
+        ``cracks`` (with a known width), ``detected`` and ``estimable``; where it is, ``intercept``,
+        ``slope``, ``a50_px``, ``a90_px``, ``a90_95_px`` (the width that is found in nine of ten cases with 95 %
         confidence, ``None`` where the data set no such bound), ``widest_px``, ``method``, ``curve``
         (``width_px``, ``pod``, ``low``: the lower one-sided 95 % limit, which reaches 0.9 at ``a90_95_px``)
         and, where cracks share photos, ``photos`` (how many there are) and ``a90_95_px_by_photos`` (the
@@ -54,7 +54,7 @@ def probability_of_detection(
     known = np.isfinite(width_px) & (width_px > 0)
     log_width, hit = np.log(width_px[known].astype(np.float64)), found[known]
     codes = np.unique(group[known], return_inverse=True)[1].astype(np.int64)
-    facts = {"cracks": len(hit), "found": int(hit.sum())}
+    facts = {"cracks": len(hit), "detected": int(hit.sum())}
     if len(hit) < LEAST_CRACKS:
         reason = f"Only {len(hit)} cracks have a known width, and {LEAST_CRACKS} are needed"
         return facts | {"estimable": False, "reason": f"{reason}{_what_is_known(hit, codes)}."}

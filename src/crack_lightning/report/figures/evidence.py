@@ -32,13 +32,13 @@ def reliability_figure(calibration: Mapping[str, Any], threshold: float | None =
     if name is not None:
         x, y = f"predicted probability of {short(name)}", f"observed share of {short(name)}"
     figure, axes = panel("Reliability" if name else "Top-label reliability", x, y)
-    if row := calibration["before"]:
+    if row := calibration["uncalibrated"]:
         label = f"before the temperature: ECE {number(row['expected_calibration_error'])}"
-        axes.plot(row["mean_probability"], row["observed_share"], "o--", color=GREY, label=label)
-    row = calibration["after"]
-    share = np.array(row["observed_share"])
+        axes.plot(row["mean_probability"], row["observed_frequency"], "o--", color=GREY, label=label)
+    row = calibration["calibrated"]
+    share = np.array(row["observed_frequency"])
     ends = np.abs(np.array([row["low"], row["high"]]) - share)
-    after = "after the temperature: " if calibration["before"] else ""
+    after = "after the temperature: " if calibration["uncalibrated"] else ""
     label = f"{after}ECE {number(row['expected_calibration_error'])}"
     axes.errorbar(row["mean_probability"], share, ends, fmt="s-", color=BLUE, capsize=3, label=label)
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="perfectly calibrated")
@@ -63,7 +63,7 @@ def misses_figure(contents: Mapping[str, Any]) -> Figure:
     misses = [1 - share for share in of_test["true_positive_rate"]]
     lines = [("test", of_test["false_positive_rate"], misses, BLUE, "-")]
     if curve := decision.get("curve"):
-        lines.append(("validation", curve["false_alarms"], curve["misses"], GREY, "--"))
+        lines.append(("validation", curve["false_positive_rate"], curve["false_negative_rate"], GREY, "--"))
     for name, x, y, colour, style in lines:
         shown = [np.clip(side, floor, 1 - floor) for side in (x, y)]
         axes.plot(*shown, style, color=colour, linewidth=2, drawstyle="steps-post", label=name)

@@ -32,5 +32,5 @@ def closing_table(contents: Mapping[str, Any]) -> Group:
             table.add_section()
         cells = [write_of(metric)(row[metric.name]) for metric in shown]
         table.add_row(Text(name), *cells, number(row["support"]))
-    lines = [contents["verdict"], *contents["cautions"]]
+    lines = [contents["verdict"], *contents["warnings"]]
     return Group(table, *(Text(line, overflow="fold") for line in lines))

@@ -23,7 +23,7 @@ def report_markdown(contents: Mapping[str, Any], *, pictures: Mapping[str, str])
     parts = [
         f"# {plain(contents['title'])}",
         f"**{plain(contents['verdict'])}**",
-        *(f"> {plain(caution)}" for caution in contents["cautions"]),
+        *(f"> {plain(caution)}" for caution in contents["warnings"]),
     ]
     for section in report_sections(contents):
         parts += [f"## {section.title}", *markdown_blocks(section.blocks, pictures)]

@@ -54,21 +54,23 @@ def _leak_sentence(data: Mapping[str, Any]) -> str:
         else "No group stands in two splits"
     )
     rest = f"; of {unknown:,} tiles the group is unknown" if unknown else ""
-    recovered = data["tiles_of_recovered_photos"]
+    recovered = data["tiles_of_inferred_photos"]
     guess = f" The photos of {recovered:,} tiles were found by edges that fit and by names in order."
     return f"{told}{rest}.{guess if recovered else ''}"
 
 
 def _twins_sentence(contents: Mapping[str, Any]) -> str:
-    twins = contents["twins"]
+    twins = contents["near_duplicates"]
     if not twins["leaked_pairs"]:
-        what = "No identical file and no twin" if twins["looked_for"] else "No identical file"
+        what = "No identical file and no twin" if twins["searched"] else "No identical file"
         return f"{what} stands on two sides (leaked pairs: 0)."
     told = f"Leaked pairs, identical files or twins on two sides: {twins['leaked_pairs']:,}."
-    if not (tiles := twins["test_tiles_with_twin_in_training"]):
+    if not (tiles := twins["test_tiles_with_near_duplicate_in_train"]):
         return told
-    others = twins["accuracy_on_the_others"]
-    limits = in_brackets(contents["uncertainty"]["intervals"].get("accuracy_without_twins"), percent)
+    others = twins["accuracy_without_near_duplicates"]
+    limits = in_brackets(
+        contents["uncertainty"]["intervals"].get("accuracy_without_near_duplicates"), percent
+    )
     rest = (
         "no test tile is without" if others is None else f"accuracy on the others {percent(others)}{limits}"
     )

@@ -28,10 +28,10 @@ _GROUP_NOTE = (
 
 def errors_section(contents: Mapping[str, Any]) -> Section:
     """Show the surest errors of each class and the tiles that were nearest to another call."""
-    errors, total = contents["worst_errors"], contents["metrics"]["errors"]
+    errors, total = contents["most_confident_errors"], contents["metrics"]["errors"]
     unsure = [
         ShownTile(row["path"], row["label"], f"called {row['predicted']}, {row['probability']:.3f}")
-        for row in contents["least_sure"]
+        for row in contents["least_confident"]
     ]
     galleries: list[Block] = [Gallery("The least sure", unsure)] if unsure else []
     if not errors:
@@ -83,7 +83,7 @@ def slices_section(errors_by: Mapping[str, Sequence[Mapping[str, Any]] | None]) 
         shown = [
             ShownTile(tile["path"], tile["label"], f"called {tile['predicted']} ({row['name']})")
             for row in rows
-            for tile in row["shown"]
+            for tile in row["examples"]
         ]
         blocks += [Gallery(title, shown, folded=True)] if shown else []
     return Section("Where errors gather", blocks)

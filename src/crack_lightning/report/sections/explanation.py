@@ -34,7 +34,7 @@ def explanation_section(
                 for row in rows
             ],
         )
-        for title, rows in explained["shown"].items()
+        for title, rows in explained["examples"].items()
     ]
     return Section("Where it looks", blocks)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from crack_lightning.report.render.document import Block
 
 MANY = 0.05
-_ORDERS = {"by_novelty": "by how foreign they are", "by_probability": "by how unsure the call is"}
+_ORDERS = {"by_ood_score": "by how foreign they are", "by_confidence": "by how unsure the call is"}
 
 
 def ood_contents(
@@ -44,20 +44,20 @@ def ood_contents(
     if predictions.ood_score is None:
         return None
     wrong, marked = predicted != predictions.label, predictions.ood_score > 1
-    doubts = {"by_novelty": predictions.ood_score, "by_probability": -predictions.probability.max(axis=1)}
+    doubts = {"by_ood_score": predictions.ood_score, "by_confidence": -predictions.probability.max(axis=1)}
     curves = {name: risk_coverage(doubt, wrong) for name, doubt in doubts.items()}
     shares = {
         "share": share_interval(marked, np.ones(len(marked), np.bool_), group),
-        "error_rate_of_marked": share_interval(wrong, marked, group),
-        "error_rate_of_others": share_interval(wrong, ~marked, group),
+        "error_rate_ood": share_interval(wrong, marked, group),
+        "error_rate_in_distribution": share_interval(wrong, ~marked, group),
     }
     areas = {name: limits._asdict() for name, limits in area_intervals(doubts, wrong, group).items()}
     return {
-        "marked": int(marked.sum()),
+        "ood_tiles": int(marked.sum()),
         "share": float(marked.mean()),
-        "error_rate_of_marked": float(wrong[marked].mean()) if marked.any() else None,
-        "error_rate_of_others": float(wrong[~marked].mean()) if not marked.all() else None,
-        "area_under_risk": {name: aurc(curve) for name, curve in curves.items()},
+        "error_rate_ood": float(wrong[marked].mean()) if marked.any() else None,
+        "error_rate_in_distribution": float(wrong[~marked].mean()) if not marked.all() else None,
+        "aurc": {name: aurc(curve) for name, curve in curves.items()},
         "intervals": {
             **{name: row["interval"] for name, row in shares.items()},
             **{name: areas.get(name) for name in doubts},
@@ -66,7 +66,7 @@ def ood_contents(
     }
 
 
-def ood_cautions(found: Mapping[str, Any] | None) -> list[str]:
+def ood_warnings(found: Mapping[str, Any] | None) -> list[str]:
     """Warn where many tiles are unlike the training tiles."""
     if found is None or found["share"] <= MANY:
         return []
@@ -78,7 +78,7 @@ def ood_cautions(found: Mapping[str, Any] | None) -> list[str]:
 
 def ood_section(contents: Mapping[str, Any]) -> Section:
     """Say how many tiles were foreign, and show risk against coverage."""
-    found = contents["foreign"]
+    found = contents["ood"]
     blocks: list[Block] = []
     if found:
         tiles, passes = contents["metrics"]["tiles"], contents["provenance"].get("novelty", {}).get("passes")
@@ -90,7 +90,7 @@ def ood_section(contents: Mapping[str, Any]) -> Section:
             f"{number(found['marked'])} of {tiles:,} tiles, {percent(found['share'])}{bounds['share']}, are "
             f"foreign{limit}."
         )
-        if found["marked"]:
+        if found["ood_tiles"]:
             told += (
                 f" Of these {percent(found['error_rate_of_marked'])}{bounds['error_rate_of_marked']} are "
                 f"called wrongly, of the others {percent(found['error_rate_of_others'])}"

@@ -17,7 +17,7 @@ def pod_section(rows: Sequence[Mapping[str, Any]] | None, detection: Mapping[str
         [
             _width_name(row),
             number(row["tiles"]),
-            number(row["tiles"] - row["found"]),
+            number(row["tiles"] - row["detected"]),
             percent(row["recall"]),
             limits(row["interval"], percent),
         ]

@@ -28,11 +28,11 @@ def report_sections(contents: Mapping[str, Any]) -> list[Section]:
         decision_section(contents),
         ood_section(contents),
         errors_section(contents),
-        explanation_section(contents["explained"], contents["localisation"]),
+        explanation_section(contents["explanation"], contents["localisation"]),
         _source_section(contents),
-        pod_section(contents["recall_by_width"], contents["detection"]),
+        pod_section(contents["recall_by_width"], contents["pod"]),
         _distractor_section(contents["false_alarms_by_distractor"]),
-        slices_section(contents["errors_by"]),
+        slices_section(contents["error_slices"]),
         _training_section(contents["history"]),
         _head_section(contents["provenance"]),
         data_section(contents),
@@ -56,7 +56,7 @@ def figures_section(contents: Mapping[str, Any]) -> Section:
     blocks: list[Block] = [
         Table(["figure", "value", "95 % interval", "meaning"], rows, "lrrl"),
         f"An interval says where the figure may lie for other tiles of the same kind; it is over {over}.",
-        *told["bounds"],
+        *told["notes"],
     ]
     if contents["threshold"] is not None:
         blocks.append(f"A tile is called {suffix} from a probability of {contents['threshold']:.4g} on.")
@@ -98,7 +98,7 @@ def _classes_table(
 def decision_section(contents: Mapping[str, Any]) -> Section:
     """Show what validation tiles chose, what it does to misses and false alarms, and how sure to be."""
     decision, calibration = contents["provenance"].get("decision"), contents["calibration"]
-    blocks: list[Block] = list(decision["told"]) if decision else []
+    blocks: list[Block] = list(decision["notes"]) if decision else []
     if decision and "validation" in decision:
         of_test = contents["metrics"]
         rows = [
@@ -107,16 +107,22 @@ def decision_section(contents: Mapping[str, Any]) -> Section:
                 (
                     "validation",
                     decision["validation"],
-                    (decision["validation"]["misses"], decision["validation"]["false_alarms"]),
+                    (decision["validation"]["false_negatives"], decision["validation"]["false_positives"]),
                 ),
                 (
                     "test",
                     of_test | {"recall": of_test[f"recall_{contents['positive_class']}"]},
-                    (of_test["misses"], of_test["false_alarms"]),
+                    (of_test["false_negatives"], of_test["false_positives"]),
                 ),
             )
         ]
-        head = [f"from {decision['threshold']:.4g} on", "recall", "specificity", "misses", "false alarms"]
+        head = [
+            f"from {decision['threshold']:.4g} on",
+            "recall",
+            "specificity",
+            "false_negatives",
+            "false alarms",
+        ]
         blocks += [Table(head, rows, "lrrrr"), _ON_VALIDATION]
     pictures = Pictures(["misses_against_false_alarms.png", "reliability.png"])
     if sum(row["support"] > 0 for row in contents["classes"].values()) < 2:
@@ -128,7 +134,11 @@ def decision_section(contents: Mapping[str, Any]) -> Section:
 
 def _calibration_sentence(calibration: Mapping[str, Any]) -> str:
     """State the expected calibration error by its name, its definition and its interval."""
-    after, before, name = calibration["after"], calibration["before"], calibration["probability_of"]
+    after, before, name = (
+        calibration["calibrated"],
+        calibration["uncalibrated"],
+        calibration["probability_of"],
+    )
     kind, of = ("Expected", f"of {name}") if name else ("Top-label expected", "of the called class")
     told = (
         f"{kind} calibration error (ECE, 15 equal-mass bins of the probability {of}): "
@@ -163,7 +173,7 @@ def _distractor_section(rows: Sequence[Mapping[str, Any]] | None) -> Section:
         [
             row["distractor"],
             number(row["tiles"]),
-            number(row["false_alarms"]),
+            number(row["false_positives"]),
             percent(row["rate"]),
             limits(row["interval"], percent),
         ]
@@ -189,7 +199,7 @@ def _head_section(provenance: Mapping[str, Any]) -> Section:
 
 
 def _making_section(contents: Mapping[str, Any]) -> Section:
-    made = contents["provenance"] | contents["timing"] | {"made": contents["made"]}
+    made = contents["provenance"] | contents["timing"] | {"created": contents["created"]}
     rows = [
         [key.replace("_", " "), Code(value) if key == "command" else _inline(value)]
         for key, value in made.items()

@@ -82,7 +82,7 @@ def error_slices(
             "errors": len(errors),
             "share": len(errors) / tiles,
             **({"interval": None} if key == "group" else share_interval(wrong, part, codes)),
-            "shown": named_tiles(predictions, table, predicted, shown),
+            "examples": named_tiles(predictions, table, predicted, shown),
         }
 
     least = {key: 1 if key == "group" else 2 for key in parts}

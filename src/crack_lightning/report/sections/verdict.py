@@ -30,7 +30,7 @@ def verdict(figures: Mapping[str, Any], *, positive_class: str | None) -> str:
     return f"{opening}: {'; '.join(parts)}."
 
 
-def cautions(figures: Mapping[str, Any]) -> list[str]:
+def warnings(figures: Mapping[str, Any]) -> list[str]:
     """Say what a reader would otherwise read too much into, a sentence each."""
     metrics, classes = figures["metrics"], figures["classes"]
     found = []
@@ -110,14 +110,14 @@ def _errors_by_class(figures: Mapping[str, Any]) -> list[str]:
 
 
 def _misses(figures: Mapping[str, Any], positive_class: str) -> str:
-    missed, tiles = figures["metrics"]["misses"], figures["classes"][positive_class]["support"]
+    missed, tiles = figures["metrics"]["false_negatives"], figures["classes"][positive_class]["support"]
     if tiles == 0:
         return f"there was no {positive_class} tile to find"
     return f"{number(missed) if missed else 'none'} of {tiles:,} {positive_class} tiles missed"
 
 
 def _false_alarms(figures: Mapping[str, Any], positive_class: str) -> str:
-    alarms = figures["metrics"]["false_alarms"]
+    alarms = figures["metrics"]["false_positives"]
     others = [name for name in figures["classes"] if name != positive_class]
     tiles = figures["metrics"]["tiles"] - figures["classes"][positive_class]["support"]
     kind = others[0] if len(others) == 1 else "other"
