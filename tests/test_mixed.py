@@ -36,7 +36,7 @@ def test_a_mixture_is_trained_and_each_source_reported(
         assert len(found) == 6
         assert report["by_source"].keys() == {"near", "far"}
         assert sum(row["tiles"] for row in report["by_source"].values()) == report["metrics"]["tiles"]
-    assert "## By source" in (folder / "report" / "report.md").read_text(encoding="utf-8")
+    assert "## Metrics by source" in (folder / "report" / "report.md").read_text(encoding="utf-8")
     assert report["near_duplicates"]["leaked_pairs"] == 0
 
 

@@ -81,7 +81,7 @@ def test_epochs_are_counted_from_one_in_log_and_report(run: Path) -> None:
     told = [(row["epoch"], row["val/loss"]) for row in report["history"]]
     assert [number for number, _ in logged] == [number for number, _ in told] == [1, 2]
     assert report["provenance"]["best_epoch"] == min(logged, key=lambda row: row[1])[0]
-    assert f"| kept epoch | {report['provenance']['kept_epoch']} |" in (
+    assert f"| best epoch | {report['provenance']['best_epoch']} |" in (
         run / "report" / "report.md"
     ).read_text(encoding="utf-8")
 

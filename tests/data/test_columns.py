@@ -19,7 +19,7 @@ from crack_lightning.data.sources import image_folder, metu, sdnet2018
 from crack_lightning.data.synthesis import drawn_tiles, painted_tiles
 from crack_lightning.data.table import TileTable
 from crack_lightning.evaluation.predictions import Predictions
-from crack_lightning.report.sections.slices import error_slices
+from crack_lightning.report.error_slices import error_slices
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -76,7 +76,7 @@ def _kill_within_save(number: int) -> None:
 def _train(config: TrainConfig, folder: Path, kill: str) -> None:
     from crack_lightning.experiment import factory, training_run
     from crack_lightning.model.classifier import CrackClassifier
-    from crack_lightning.report.figures import figures
+    from crack_lightning.report import write
 
     place, _, number = kill.partition(":")
     if place == "data":
@@ -90,7 +90,7 @@ def _train(config: TrainConfig, folder: Path, kill: str) -> None:
     elif place == "test":
         _kill_on_call(CrackClassifier, "test_step", 2)
     elif place == "report":
-        _kill_on_call(figures, "save_figure", 3)
+        _kill_on_call(write, "save_figure", 3)
     training_run.run_training(config, folder=folder)
 
 

@@ -54,7 +54,7 @@ def test_one_command_gives_a_table_of_training_by_tested_source(
         assert float(row["auroc"]) == pytest.approx(roc_auc_score(label, score))
         assert float(row["balanced_accuracy"]) == pytest.approx(balanced_accuracy_score(label, called))
         assert float(row["auroc_low"]) <= float(row["auroc"]) <= float(row["auroc_high"])
-    assert "By tested source" in capfd.readouterr().out
+    assert "Metrics by test source" in capfd.readouterr().out
     page = (sweep / "comparison.html").read_text(encoding="utf-8")
     assert "<td>metu + painted</td>" in page
     assert "uav75: AUROC" in page

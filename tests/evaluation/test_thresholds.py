@@ -102,7 +102,7 @@ def test_few_errors_identify_no_temperature(errors: int, said: str) -> None:
     sure = Predictions(index=np.arange(400), label=label, probability=np.stack([1 - score, score], axis=1))
     found = decide(sure, photos(400), positive=1, rule="0.5", calibrate=True)
     assert found.temperature == 1.0
-    assert f"With {said} among 400 validation tiles" in found.notes[0]
+    assert f"got {said} among 400 validation tiles" in found.facts["temperature_notes"][0]
     assert (
         found.facts["validation"]["false_negatives"] + found.facts["validation"]["false_positives"] == errors
     )
@@ -134,7 +134,7 @@ def test_a_promised_recall_is_promised_by_its_lower_bound() -> None:
     threshold, told = choose_threshold(score, positive, np.arange(3000), rule="recall:0.95")
     assert lower_bound(score[positive] >= threshold, np.arange(positive.sum())) >= 0.95
     assert (score[positive] >= threshold).mean() < 0.98
-    assert "at least 95 % of the cracks are found" in told[0]
+    assert "recall is at least 95 %" in told[0]
 
 
 def test_a_recall_that_cannot_be_promised_is_said_with_the_most_that_can() -> None:
@@ -142,8 +142,8 @@ def test_a_recall_that_cannot_be_promised_is_said_with_the_most_that_can() -> No
     score, positive = predictions.probability[:, 1], predictions.label == 1
     threshold, told = choose_threshold(score, positive, np.arange(60), rule="recall:0.999")
     most = 100 * 0.05 ** (1 / positive.sum())
-    assert f"A recall of 99.9 % cannot be promised on {positive.sum()} positive" in told[0]
-    assert f"the most that can is {most:.4g} %" in told[0]
+    assert f"A recall of 99.9 % cannot be guaranteed with {positive.sum()} positive" in told[0]
+    assert f"the highest possible bound is {most:.4g} %" in told[0]
     assert (score[positive] >= threshold).all()
 
 

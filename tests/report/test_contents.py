@@ -8,7 +8,7 @@ import pytest
 
 from crack_lightning.data.grouping.groups import merge_groups
 from crack_lightning.report.contents import data_statement, report_contents
-from crack_lightning.report.figures.evidence import detection_figure
+from crack_lightning.report.figures.diagnostics import detection_figure
 from crack_lightning.report.sections.pod import pod_section
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def test_widths_are_told_in_millimetres_and_with_false_calls(draw_run: DrawRun) 
     detection = contents["pod"]
     assert detection["estimable"]
     assert detection["false_call_rate"] == pytest.approx((score[predictions.label == 1] >= 0.5).mean())
-    first, _ = pod_section(contents["recall_by_width"], detection).blocks[:2]
+    first, _ = pod_section(contents).blocks[:2]
     assert f"{detection['a90_px']:.1f} px ({0.2 * detection['a90_px']:.2g} mm)" in str(first)
     figure = detection_figure(detection)
     figure.draw_without_rendering()

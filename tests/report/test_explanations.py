@@ -48,7 +48,7 @@ def test_errors_come_worst_first_and_every_shown_tile_has_its_map(
     table, predictions = tested
     found = explain_test_tiles(classifier("mobilenetv3_small_100"), table, predictions, threshold=0.5)
     assert found is not None
-    missed = found.shown["Tiles of crack that were missed"]
+    missed = found.shown["Missed crack tiles"]
     wrong = (predictions.label == 0) & (predictions.probability[:, 0] < 0.5)
     assert missed[0]["probability"] == pytest.approx(predictions.probability[wrong, 1].max())
     assert {tile["path"] for tiles in found.shown.values() for tile in tiles} == found.maps.keys()

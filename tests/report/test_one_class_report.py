@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from crack_lightning.report.contents import report_contents
-from crack_lightning.report.figures.evidence import reliability_figure
+from crack_lightning.report.figures.diagnostics import reliability_figure
 from crack_lightning.report.model_card import model_card
 from crack_lightning.report.render.document import Table
-from crack_lightning.report.sections.sections import figures_section
+from crack_lightning.report.sections.metrics import metrics_section
 from crack_lightning.report.write import write_report
 
 if TYPE_CHECKING:
@@ -65,13 +65,13 @@ def test_a_report_of_any_part_of_a_test_has_dashes_for_what_is_undefined(
     for name in ("report.md", "report.html", "classification_report.txt"):
         text = re.sub(r"base64,[^\"]+", "", report.with_name(name).read_text(encoding="utf-8"))
         assert "nan" not in text.lower()
-        assert "None" not in text or "None: every tile" in text
-        assert "unknown" not in text.replace("the share of false calls is unknown", "")
+        assert "None" not in text
+        assert "unknown" not in text.replace("False call rate: unknown", "")
     assert "| - |" in report.read_text(encoding="utf-8")
     found = contents["metrics"]
     called = tested.probability[:, 0] >= 0.5
     if case != "one photo":
-        assert "Tiles of one class say nothing of calibration." in report.read_text(encoding="utf-8")
+        assert "Calibration cannot be measured on tiles of one class." in report.read_text(encoding="utf-8")
     if case == "cracks alone":
         assert found["recall_crack"] == pytest.approx(called.mean())
         assert found["specificity"] is found["auroc_crack"] is found["precision_crack"] is None
@@ -88,7 +88,7 @@ def test_every_figure_of_the_table_has_an_interval(
     contents = report_contents(
         title="t", predictions=predictions, table=table, history=[], provenance={}, threshold=0.5
     )
-    figures, *others = (block for block in figures_section(contents).blocks if isinstance(block, Table))
+    figures, *others = (block for block in metrics_section(contents).blocks if isinstance(block, Table))
     assert len(figures.rows) >= 10
     assert [row for row in figures.rows if " to " not in row[2]] == []
     if positive is None:
@@ -127,7 +127,7 @@ def test_reliability_of_two_classes_is_of_the_positive_one_over_all_probabilitie
     axes = reliability_figure(contents["calibration"], contents["threshold"]).axes[0]
     assert (axes.get_xlabel(), axes.get_ylabel()) == (
         "predicted probability of crack",
-        "observed share of crack",
+        "observed frequency of crack",
     )
     assert axes.get_xlim() == pytest.approx((0, 1), abs=0.02)
     bars = axes.containers[0]
@@ -143,4 +143,4 @@ def test_reliability_of_two_classes_is_of_the_positive_one_over_all_probabilitie
     contents = report_contents(
         title="t", predictions=predictions, table=three, history=[], provenance={}, threshold=0.5
     )
-    assert "called class" in reliability_figure(contents["calibration"]).axes[0].get_xlabel()
+    assert "predicted class" in reliability_figure(contents["calibration"]).axes[0].get_xlabel()

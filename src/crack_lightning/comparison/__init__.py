@@ -1,1 +1,1 @@
-"""Runs side by side: reading, aggregating, testing, the page."""
+"""Comparison of runs: reading, aggregating, testing, and the page."""

@@ -1,4 +1,4 @@
-"""Runs that belong together: folds are pooled, seeds are paired."""
+"""Aggregation of runs: folds of a cross-validation are pooled, seeds are paired."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _EPOCHS = "trainer.max_epochs"
 
 
 def pool_folds(runs: Sequence[RunResult]) -> tuple[list[RunResult], list[RunResult]]:
-    """Put the folds of one cross-validation together: every tile as it was told by the fold that tested it.
+    """Pool the folds of each cross-validation: each tile with the prediction of the fold that tested it.
 
     Returns:
-        A result a cross-validation of two folds or more, its figures and intervals over all of its tiles
-        (calls at each fold's own threshold); and these together with the runs that belong to none, in the
+        One result per cross-validation of two folds or more, with metrics and intervals over all of its
+        tiles (predictions at the threshold of each fold); and these together with the other runs, in the
         order of their first runs.
     """
     pools, compared = [], []
@@ -46,7 +46,7 @@ def pool_folds(runs: Sequence[RunResult]) -> tuple[list[RunResult], list[RunResu
 
 
 def _is_cross_validation(folds: Sequence[RunResult]) -> bool:
-    """Return whether runs are of folds that share no tile."""
+    """Return whether runs are folds that share no test tile."""
     if len(folds) < 2 or not folds[0].settings.get("data.split.folds"):
         return False
     return max(Counter(path for run in folds for path in run.path.tolist()).values()) == 1
@@ -76,12 +76,12 @@ def _pooled(folds: Sequence[RunResult]) -> RunResult:
         },
         seconds={phase: sum(run.seconds.get(phase, 0.0) for run in folds) for phase in phases},
     )
-    metrics, intervals = _figures_of_calls(pool)
+    metrics, intervals = _pooled_metrics(pool)
     return replace(pool, metrics=metrics, intervals=intervals)
 
 
 def _name_of_all(folds: Sequence[RunResult]) -> str:
-    """Name runs together, what their folders share once: ``sweep/0 + 1 + 2``."""
+    """Join the names of runs, with their common folder once: ``sweep/0 + 1 + 2``."""
     parents = {run.name.rpartition("/")[0] for run in folds}
     if len(parents) > 1:
         return " + ".join(run.name for run in folds)
@@ -89,8 +89,8 @@ def _name_of_all(folds: Sequence[RunResult]) -> str:
     return " + ".join([first.name, *(run.name.rpartition("/")[2] for run in others)])
 
 
-def _figures_of_calls(run: RunResult) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Compute the metrics of predicted classes; scores of different models have no ranking in common."""
+def _pooled_metrics(run: RunResult) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Compute the metrics of predicted classes; scores of different models cannot be ranked together."""
     names = run.class_names
     place = {name: number for number, name in enumerate(names)}
     label = np.array([place[name] for name in run.label.tolist()], np.int64)
@@ -103,14 +103,14 @@ def _figures_of_calls(run: RunResult) -> tuple[dict[str, Any], dict[str, dict[st
 
 
 def aggregate_seeds(runs: Sequence[RunResult]) -> list[dict[str, Any]]:
-    """Put runs together that differ in nothing but their seeds, by mean accuracy.
+    """Aggregate runs that differ in their seeds only, by mean accuracy.
 
     Returns:
-        A row a set of settings: ``settings``, ``repetitions``, mean ``accuracy``, ``deviation``; for all but
-        the reference (the highest mean accuracy on validation tiles, or the first listed where not all have
-        one), over the same seeds and test tiles, ``difference``, ``low``, ``high`` and ``p`` by Student's t
-        (``None`` where the differences do not vary), or why there is none as ``refused``. Nothing where no
-        settings were run twice.
+        One row per set of settings: ``settings``, ``repetitions``, mean ``accuracy``, ``deviation``; for all
+        but the reference (the highest mean accuracy on validation tiles, or the first listed where not all
+        have one), over the same seeds and test tiles, ``difference``, ``low``, ``high`` and ``p`` by a t-test
+        (``None`` where the differences do not vary), or ``refused`` with the reason. Empty where no settings
+        were run twice.
     """
     sets = [{_seeds(run): run for run in part} for part in _sets(runs, SEEDS)]
     if not any(len(part) > 1 for part in sets):
@@ -158,7 +158,7 @@ def _accuracies(part: dict[str, RunResult]) -> list[float]:
 
 
 def why_not_comparable(run: RunResult, best: RunResult) -> str:
-    """Say why two runs cannot be compared tile by tile; nothing where they can."""
+    """Return the reason why two runs cannot be compared tile by tile; empty if they can."""
     if not np.array_equal(run.path, best.path):
         shared = len(np.intersect1d(run.path, best.path))
         return f"other test tiles: {shared:,} of {len(best.path):,} are shared"
@@ -170,7 +170,7 @@ def why_not_comparable(run: RunResult, best: RunResult) -> str:
 
 
 def _sets(runs: Sequence[RunResult], left_out: Sequence[str]) -> list[list[RunResult]]:
-    """Put runs of the same settings together, but for some and for epochs that follow from the tiles."""
+    """Group runs of equal settings, without some settings and without epochs that follow from the tiles."""
     keys = [key for key in differing_keys(runs) if key not in left_out]
     if all(other.settings.get(_EPOCHS) == _usual_epochs(other) for other in runs):
         keys = [key for key in keys if key != _EPOCHS]

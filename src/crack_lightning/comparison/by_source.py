@@ -1,4 +1,4 @@
-"""What runs find on each source that they were tested on: training by tested source."""
+"""Metrics of runs on each test source."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
     from crack_lightning.comparison.run_results import RunResult
 
-FIGURES = {name: METRICS[name] for name in ("auroc", "balanced_accuracy", "accuracy")}
+SOURCE_METRICS = {name: METRICS[name] for name in ("auroc", "balanced_accuracy", "accuracy")}
 _TRAINED_ON = "data.train_sources"
 
 
 def by_source_table(runs: Sequence[RunResult], differing: Sequence[str]) -> dict[str, Any]:
-    """Put the figures of runs on each tested source side by side.
+    """Tabulate the metrics of runs by test source.
 
     Args:
         runs: In the order of the rows.
         differing: Keys of the settings that are not the same in all.
 
     Returns:
-        ``sources`` (all that were tested), ``varied`` (the settings that differ, but for the sources trained
-        on), and ``rows``, one a run that several sources were for: ``run``, ``trained_on``, ``settings`` and
-        ``tested``, by source the number of ``tiles`` and of each of ``FIGURES`` the ``value``, ``low`` and
-        ``high``, each ``None`` where it has none.
+        ``sources`` (all test sources), ``varied`` (the settings that differ, without the training sources),
+        and ``rows``, one per run with several sources: ``run``, ``trained_on``, ``settings`` and
+        ``tested``, by source the number of ``tiles`` and the ``value``, ``low`` and ``high`` of each of
+        ``SOURCE_METRICS``, each ``None`` where it has none.
     """
     varied = [key for key in differing if key != _TRAINED_ON]
     rows = [
@@ -48,7 +48,7 @@ def by_source_table(runs: Sequence[RunResult], differing: Sequence[str]) -> dict
 def _tested(run: RunResult, found: Mapping[str, Any]) -> dict[str, Any]:
     ranked = run.positive_class if len(run.class_names) == 2 and run.positive_class else "macro"
     figures = {}
-    for name, metric in FIGURES.items():
+    for name, metric in SOURCE_METRICS.items():
         key = f"{name}_{ranked}" if metric.scope == "class" else name
         limits = found["intervals"].get(key, {})
         value = found["metrics"][key]
@@ -57,8 +57,8 @@ def _tested(run: RunResult, found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_by_source(table: Mapping[str, Any], path: Path) -> None:
-    """Write a row a run and tested source as CSV."""
-    ends = [(name, end) for name in FIGURES for end in ("value", "low", "high")]
+    """Write one row per run and test source as CSV."""
+    ends = [(name, end) for name in SOURCE_METRICS for end in ("value", "low", "high")]
     named = [name if end == "value" else f"{name}_{end}" for name, end in ends]
     rows = (
         [

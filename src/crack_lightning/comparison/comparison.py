@@ -1,4 +1,4 @@
-"""Comparison of finished runs: settings, figures, cost, and tests against a reference run."""
+"""Comparison of finished runs: settings, metrics, cost, and tests against a reference run."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from crack_lightning.comparison.aggregate import FOLD, SEEDS, aggregate_seeds, pool_folds
-from crack_lightning.comparison.by_source import by_source_table, write_by_source
+from crack_lightning.comparison.by_source import SOURCE_METRICS, by_source_table, write_by_source
 from crack_lightning.comparison.figures import parallel_figure, scatter_figure
 from crack_lightning.comparison.reference_tests import choose_reference, tests_against
 from crack_lightning.comparison.run_results import RunResult, differing_keys, read_runs, run_folders
-from crack_lightning.report.figures.figures import save_figure
+from crack_lightning.evaluation.metrics import keys_of
+from crack_lightning.report.figures.style import save_figure
 from crack_lightning.report.render.page import data_url, render
 from crack_lightning.runtime.errors import DataError
 from crack_lightning.runtime.files.csv_files import write_table
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _PICTURES = {
-    "error_against_time.png": "Error of each run against the seconds that it took",
-    "settings.png": "Settings of each run, a line a run, coloured by its accuracy",
+    "error_against_time.png": "Test error rate of each run against its time",
+    "settings.png": "Parallel coordinates of the settings, one line per run, coloured by accuracy",
 }
 
 
@@ -33,9 +34,9 @@ def compare_runs(runs: Sequence[RunResult]) -> dict[str, Any]:
     """Compare finished runs.
 
     Returns:
-        ``differing`` (the settings that are not the same in all), ``runs`` and ``pooled`` (a row a run, and
-        a row a cross-validation over all of its folds, by test accuracy), ``reference`` (the row of the run
-        that the others are tested against, folds counted by their pool), ``chosen_by`` (how it was chosen),
+        ``differing`` (the settings that are not the same in all), ``runs`` and ``pooled`` (one row
+        per run and one per cross-validation, by test accuracy), ``reference`` (the row of the run
+        that the others are tested against), ``chosen_by`` (how it was chosen),
         ``tests`` (see :func:`tests_against`), ``repeated`` (settings that were run with several seeds, see
         :func:`aggregate_seeds`), and ``transfer`` (figures by tested source).
     """
@@ -86,15 +87,15 @@ def write_comparison(
 ) -> dict[str, Any]:
     """Write ``comparison.json``, ``comparison.csv`` and ``comparison.html`` about the runs in some folders.
 
-    Where runs were of several sources, ``comparison_by_source.csv`` has their figures on each.
+    Runs with several sources have their metrics by source in ``comparison_by_source.csv``.
 
     Args:
         paths: Folders of runs, or of several.
         folder: Where to write.
-        title: What is compared.
-        command: What the user typed.
+        title: Heading of the page.
+        command: The command line.
         without: Jobs of a sweep that have no result: ``run``, ``overrides`` and ``status`` of each.
-        pictures: More of them, by file name a figure and what it shows.
+        pictures: Further figures by file name, each with its alternative text.
 
     Raises:
         DataError: If there are fewer than two finished runs.
@@ -122,12 +123,18 @@ def write_comparison(
     if contents["transfer"]["rows"]:
         write_by_source(contents["transfer"], folder / "comparison_by_source.csv")
     shown = {data_url((folder / name).read_bytes(), "image/png"): texts[name] for name in figures}
-    write_text(folder / "comparison.html", render("comparison.html.j2", **contents, pictures=shown))
+    shown_keys = keys_of(contents["positive_class"])
+    columns = {
+        "columns": {key: metric for key, metric in shown_keys.items() if metric.headline},
+        "source_columns": SOURCE_METRICS,
+    }
+    page = render("comparison.html.j2", **contents, **columns, pictures=shown)
+    write_text(folder / "comparison.html", page)
     return contents
 
 
 def _write_csv(contents: Mapping[str, Any], path: Path) -> None:
-    """Write a row a run, and then a row a cross-validation."""
+    """Write one row per run, then one per cross-validation."""
     rows = [*contents["runs"], *contents["pooled"]]
     metrics = sorted(set(chain.from_iterable(row["metrics"] for row in rows)))
     limits = sorted(set(chain.from_iterable(row["intervals"] for row in rows)))

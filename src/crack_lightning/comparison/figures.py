@@ -9,7 +9,7 @@ from matplotlib import colormaps
 from matplotlib.colors import Normalize
 from matplotlib.ticker import PercentFormatter
 
-from crack_lightning.report.figures.figures import BLUE, GREY, ORANGE, panel, short
+from crack_lightning.report.figures.style import BLUE, GREY, ORANGE, panel, short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,12 +21,12 @@ _AXES, _LEVELS, _LOGARITHMIC, _NAME = 5, 10, 30, 18
 
 
 def scatter_figure(points: Sequence[tuple[float, float, str]]) -> Figure:
-    """Draw the error of runs against their time, with the Pareto front.
+    """Draw the test error rate of runs against their time, with the Pareto front.
 
     Args:
-        points: Seconds, share of errors and name of each run.
+        points: Seconds, error rate and name of each run.
     """
-    figure, axes = panel("Error against time", "seconds", "errors among test tiles")
+    figure, axes = panel("Test error against time", "seconds", "test error rate")
     seconds, error = [point[0] for point in points], [point[1] for point in points]
     axes.plot(seconds, error, "o", color=BLUE, markersize=7)
     front: list[tuple[float, float]] = []
@@ -50,7 +50,7 @@ def scatter_figure(points: Sequence[tuple[float, float, str]]) -> Figure:
 
 
 def _ending(name: str) -> str:
-    """Shorten a name to its end, in which runs of one folder differ."""
+    """Shorten a name to its end, where names of one folder differ."""
     return short(name if len(name) <= _NAME else f"…{name[1 - _NAME :]}")
 
 
@@ -110,7 +110,7 @@ def _axis(
     wide = numbers.min() > 0 and numbers.max() / numbers.min() >= _LOGARITHMIC
     scaled = np.log(numbers) if wide else numbers
     heights = (scaled - scaled.min()) / (np.ptp(scaled) or 1.0)
-    told = sorted(set(zip(heights.tolist(), known, strict=True)))
-    if len(told) > _LEVELS:
-        told = [told[0], told[-1]]
-    return heights, [(height, f"{100 * value:.2f} %" if percent else f"{value:g}") for height, value in told]
+    ticks = sorted(set(zip(heights.tolist(), known, strict=True)))
+    if len(ticks) > _LEVELS:
+        ticks = [ticks[0], ticks[-1]]
+    return heights, [(height, f"{100 * value:.2f} %" if percent else f"{value:g}") for height, value in ticks]

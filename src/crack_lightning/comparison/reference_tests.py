@@ -1,4 +1,4 @@
-"""Runs against one reference run on the same test tiles."""
+"""Paired tests of runs against a reference run on the same test tiles."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ FIRST_LISTED = "the first that is listed, as not every run has an accuracy on va
 
 
 def choose_reference(runs: Sequence[RunResult]) -> tuple[RunResult, str]:
-    """Return the run that the others are compared with, and how it was chosen: never by test tiles."""
+    """Return the reference run, chosen without test tiles, and how it was chosen."""
     if all(VALIDATION in run.validation for run in runs):
         return max(runs, key=_validated), BY_VALIDATION
     return runs[0], FIRST_LISTED
 
 
 def _validated(run: RunResult) -> tuple[float, float]:
-    """Return what is compared first and, where it is equal, next."""
+    """Return the validation accuracy and, for ties, the negative validation loss."""
     return run.validation[VALIDATION], -run.validation.get("val/loss", np.inf)
 
 
 def tests_against(reference: RunResult, others: Sequence[RunResult]) -> list[dict[str, Any]]:
-    """Test each run against the reference, all with one pass over the reference's photos.
+    """Test each run against the reference.
 
     Returns:
-        A row a run: ``run``, ``against``, and ``difference`` of the accuracies with ``low``, ``high``, ``p``
-        (by exchanging whole photos) and ``p_adjusted`` (by Holm's method); or ``refused``, why they are not
-        compared; or ``difference`` with ``untested``, why it has no p-value.
+        One row per run: ``run``, ``against``, and ``difference`` of the accuracies with ``low``, ``high``,
+        ``p`` (sign-flip test over photos) and ``p_adjusted`` (Holm's method); or ``refused`` with the reason
+        why they cannot be compared; or ``difference`` with ``untested``, the reason for no p-value.
     """
     refused = [why_not_comparable(run, reference) for run in others]
     compared = [run for run, why in zip(others, refused, strict=True) if not why]

@@ -36,7 +36,7 @@ _REPORT = {
     "intervals_by_source": ({"*": _LIMITS}, None),
     "provenance": {"settings": dict, "parameters": COUNT},
 }
-"""What is read of a report, which may be a stranger's."""
+"""The fields that are read of a report, which may come from elsewhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +96,8 @@ class RunResult:
     @property
     def tiles_per_second(self) -> float | None:
         """Test tiles read and predicted per second; ``None`` for a linear probe on cached features."""
-        told = self.seconds.get("test")
-        return len(self.path) / told if told and self.settings.get("recipe.name") != "probe" else None
+        seconds = self.seconds.get("test")
+        return len(self.path) / seconds if seconds and self.settings.get("recipe.name") != "probe" else None
 
 
 def read_runs(folders: Sequence[Path]) -> list[RunResult]:
@@ -194,7 +194,7 @@ def run_folders(paths: Sequence[Path]) -> list[Path]:
 
 
 def _why_nothing_to_compare(path: Path) -> str:
-    """Return what a folder without a report holds, and what to do."""
+    """Return the contents of a folder without a report, and the next step."""
     of_predict = any(_is_of_predict(file) for file in [path / "config.yaml", *path.glob("**/config.yaml")])
     if of_predict and not list(path.glob("**/state.json")):
         return (

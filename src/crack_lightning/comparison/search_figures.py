@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.ticker import MaxNLocator
 
-from crack_lightning.report.figures.figures import BLUE, GREY, ORANGE, panel, short
+from crack_lightning.report.figures.style import BLUE, GREY, ORANGE, panel, short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

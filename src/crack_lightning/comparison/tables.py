@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from crack_lightning.comparison.by_source import FIGURES
+from crack_lightning.comparison.by_source import SOURCE_METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,46 +17,46 @@ _APART = 4
 
 
 def comparison_table(contents: Mapping[str, Any]) -> Group:
-    """Return what the console shows of a comparison: a row a run, the reference, and what was not tested."""
+    """Build the console output of a comparison: one row per run, the reference, and untested runs."""
     table = Table(title=Text(contents["title"]), title_justify="left")
     shown = contents["differing"] if len(contents["differing"]) <= _APART else []
     for name in ("run", *shown):
         table.add_column(name, overflow="fold")
-    for name in ("accuracy", "95 % interval", "p to the reference", "seconds", "parameters", "tiles/s"):
+    for name in ("accuracy", "95 % CI", "adjusted p", "seconds", "parameters", "tiles/s"):
         table.add_column(name, justify="right", overflow="fold")
     tests = {row["run"]: row for row in contents["tests"]}
     for part in (contents["pooled"], contents["runs"]):
         for row in part:
             table.add_row(*_cells(row, shown, tests.get(row["run"], {})))
         table.add_section()
-    told = {f"Reference: {contents['reference']['run']}, chosen by {contents['chosen_by']}.": None}
-    told |= {f"{row['untested']}.": None for row in contents["tests"] if "untested" in row}
-    return Group(table, *map(Text, told), *by_source(contents["transfer"]))
+    notes = {f"Reference: {contents['reference']['run']}, chosen by {contents['chosen_by']}.": None}
+    notes |= {f"{row['untested']}.": None for row in contents["tests"] if "untested" in row}
+    return Group(table, *map(Text, notes), *by_source(contents["transfer"]))
 
 
 def by_source(transfer: Mapping[str, Any]) -> list[Table]:
-    """Build the console table of figures by test source, one row per run and source, if there are any."""
+    """Build the console table of metrics by test source, one row per run and source, if there are any."""
     if not transfer["rows"]:
         return []
-    table = Table(title=Text("By tested source"), title_justify="left")
+    table = Table(title=Text("Metrics by test source"), title_justify="left")
     shown = transfer["varied"] if len(transfer["varied"]) <= _APART else []
     for name in ("run", *shown, "trained on", "tested on"):
         table.add_column(name, overflow="fold")
-    for name in ("tiles", *(metric.label for metric in FIGURES.values())):
+    for name in ("tiles", *(metric.label for metric in SOURCE_METRICS.values())):
         table.add_column(name, justify="right", overflow="fold")
     for row in transfer["rows"]:
-        told = [row["run"], *(str(row["settings"][key]) for key in shown), row["trained_on"]]
+        cells = [row["run"], *(str(row["settings"][key]) for key in shown), row["trained_on"]]
         for source, tested in row["tested"].items():
             figures = [
-                format_interval(tested[name], share=metric.percent) for name, metric in FIGURES.items()
+                format_interval(tested[name], share=metric.percent) for name, metric in SOURCE_METRICS.items()
             ]
-            table.add_row(*map(Text, [*told, source, f"{tested['tiles']:,}", *figures]))
+            table.add_row(*map(Text, [*cells, source, f"{tested['tiles']:,}", *figures]))
         table.add_section()
     return [table]
 
 
 def format_interval(figure: Mapping[str, Any], *, share: bool) -> str:
-    """Format a figure with its interval: a share in per cent, else a number.
+    """Format a value with its interval: a share in per cent, else a number.
 
     >>> format_interval({"value": 0.9, "low": 0.851, "high": 0.95}, share=True)
     '90.00 % (85.10 to 95.00)'

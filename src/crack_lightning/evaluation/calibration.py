@@ -27,9 +27,9 @@ _LEAST_PROBABILITY = 1e-12  # so that logits are finite; every log loss has its 
 
 
 def fit_temperature(label: NDArray[np.int64], probability: NDArray[np.floating]) -> float:
-    """Return what logits are to be divided by for the least log loss, in ``[0.05, 20]``.
+    """Return the temperature with the least log loss, in ``[0.05, 20]``: the divisor of the logits.
 
-    The loss is convex in the inverse of the temperature, so that its slope has one root at the most.
+    The loss is convex in the inverse of the temperature, so that its slope has at most one root.
 
     Args:
         label: True classes, int64 ``(N,)``.
@@ -51,18 +51,18 @@ def fit_temperature(label: NDArray[np.int64], probability: NDArray[np.floating])
 
 
 def tempered(probability: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
-    """Return probabilities ``(N, K)`` as dividing their logits by a temperature makes them."""
+    """Return the probabilities ``(N, K)`` after division of their logits by a temperature."""
     return _softmax(_logits(probability) / temperature)
 
 
 def cross_fitted(
     validation: Predictions, group: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], list[float]]:
-    """Calibrate each tile by a temperature that its own group had no part in.
+    """Calibrate each tile by a temperature that was fitted without the group of the tile.
 
-    Groups are dealt at random to five folds, or to as many as there are groups; one group alone is calibrated
-    by itself. What is chosen on these probabilities, such as a threshold, is not chosen on tiles that were
-    fitted already.
+    Groups are assigned at random to five folds, or to as many as there are groups; a single group is
+    calibrated by its own temperature. A threshold that is chosen on these probabilities is not chosen on
+    tiles that the temperature was fitted to.
 
     Args:
         validation: Labels and uncalibrated probabilities of N tiles.
@@ -80,16 +80,16 @@ def cross_fitted(
         temperature = fit_temperature(validation.label, validation.probability)
         return tempered(validation.probability, temperature), [temperature]
     fold = (np.random.default_rng(0).permutation(groups) % folds)[group]
-    found, temperatures = np.empty(validation.probability.shape), []
+    calibrated, temperatures = np.empty(validation.probability.shape), []
     for number in range(folds):
         own = fold == number
         temperatures.append(fit_temperature(validation.label[~own], validation.probability[~own]))
-        found[own] = tempered(validation.probability[own], temperatures[-1])
-    return found, temperatures
+        calibrated[own] = tempered(validation.probability[own], temperatures[-1])
+    return calibrated, temperatures
 
 
 class Forecasts(NamedTuple):
-    """Probabilities that something is so, float64 ``(N,)``, and whether it was, bool ``(N,)``."""
+    """Predicted probabilities of an event, float64 ``(N,)``, and whether it occurred, bool ``(N,)``."""
 
     probability: NDArray[np.float64]
     outcome: NDArray[np.bool_]
@@ -98,21 +98,21 @@ class Forecasts(NamedTuple):
     def of(
         cls, label: NDArray[np.int64], probability: NDArray[np.floating], positive: int | None
     ) -> Forecasts:
-        """Take the probability of the positive class of two; with ``None`` that of the called class.
+        """Take the probability of the positive class of two; with ``None`` that of the predicted class.
 
         References:
-            On the called class: Gupta and Ramdas, "Top-label calibration", ICLR 2022.
+            On the predicted class: Gupta and Ramdas, "Top-label calibration", ICLR 2022.
         """
-        told = probability.astype(np.float64)
+        scores = probability.astype(np.float64)
         if positive is not None:
-            return cls(told[:, positive], label == positive)
-        return cls(told.max(axis=1), told.argmax(axis=1) == label)
+            return cls(scores[:, positive], label == positive)
+        return cls(scores.max(axis=1), scores.argmax(axis=1) == label)
 
 
 def equal_mass_bins(probability: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the bin of each of N forecasts, as ``numpy.array_split`` parts them in ascending order.
+    """Return the equal-mass bin of each of N forecasts, as ``numpy.array_split`` of their ascending order.
 
-    Equal forecasts share the bin of the middle one, so that the order of the tiles decides nothing.
+    Equal forecasts share the bin of the middle one, so that the order of the tiles has no effect.
     """
     _, place, counts = np.unique(probability, return_inverse=True, return_counts=True)
     sizes = [len(part) for part in np.array_split(np.arange(len(probability)), NUM_BINS)]
@@ -124,14 +124,14 @@ def equal_mass_bins(probability: NDArray[np.float64]) -> NDArray[np.int64]:
 def calibration_error(
     label: NDArray[np.int64], probability: NDArray[np.floating], *, positive: int | None = None
 ) -> float:
-    """Return the expected calibration error (ECE): the gaps of the bins, averaged over the tiles.
+    """Return the expected calibration error (ECE): the mean gap of the bins, weighted by their tiles.
 
-    A bin's gap is the distance of its mean forecast and the share that came true.
+    The gap of a bin is the distance of its mean predicted probability and its observed frequency.
 
     Args:
         label: True classes, int64 ``(N,)``.
         probability: Class probabilities, float ``(N, K)``.
-        positive: Index of the positive class of two; ``None`` for the called class.
+        positive: Index of the positive class of two; ``None`` for the predicted class.
 
     References:
         Naeini, Cooper and Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning", AAAI
@@ -145,9 +145,9 @@ def calibration_error(
 def _calibration_error_interval(forecasts: Forecasts, group: NDArray[np.int64]) -> Interval:
     """Return the 95 % interval of the expected calibration error.
 
-    In the mean a sample's error is larger than the true one, for chance gaps add up. By the triangle
-    inequality both differ by the sum of the errors of the gaps at the most; that sum's quantile over
-    resampled groups is the distance to each limit.
+    The ECE of a sample is biased upwards, because random gaps add up. By the triangle inequality it differs
+    from the true ECE by at most the sum of the errors of the gaps; the quantile of that sum over resampled
+    groups is the distance to each limit.
     """
     forecast, outcome = forecasts
     gap = np.eye(NUM_BINS)[equal_mass_bins(forecast)] * (forecast - outcome)[:, None]
@@ -170,13 +170,13 @@ def reliability(
     *,
     positive: int | None = None,
 ) -> dict[str, Any]:
-    """Compare forecasts with what came true, in 15 bins of equally many tiles.
+    """Compare predicted probabilities with observed frequencies in 15 equal-mass bins.
 
     Args:
         label: True classes, int64 ``(N,)``.
         probability: Class probabilities, float ``(N, K)``.
-        group: Group numbers from 0, int64 ``(N,)``; ``None`` where each tile is one by itself.
-        positive: Index of the positive class of two; ``None`` for the called class.
+        group: Group numbers from 0, int64 ``(N,)``; ``None`` where each tile is a group.
+        positive: Index of the positive class of two; ``None`` for the predicted class.
 
     Returns:
         ``expected_calibration_error`` with its ``interval`` (``None`` for a single group), and by bin

@@ -1,4 +1,8 @@
-"""ROC and precision-recall curves of a binary score, and the areas under them."""
+"""ROC and precision-recall curves of a binary score, and the areas under them.
+
+The areas are sums of whole numbers, exactly 1 where the scores separate the classes; scikit-learn adds up
+fractions, takes half a second to import, and has no form for many resamples at once.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,7 @@ def roc_curve(score: NDArray[np.floating], positive: NDArray[np.bool_]) -> Curve
     """Return the receiver operating characteristic, one point per distinct score.
 
     Args:
-        score: The higher, the more likely positive, float ``(N,)``.
+        score: A higher score is more likely positive, float ``(N,)``.
         positive: The truth, bool ``(N,)``.
 
     Returns:
@@ -37,7 +41,7 @@ def pr_curve(score: NDArray[np.floating], positive: NDArray[np.bool_]) -> Curve 
     """Return precision against recall, one point per distinct score.
 
     Args:
-        score: The higher, the more likely positive, float ``(N,)``.
+        score: A higher score is more likely positive, float ``(N,)``.
         positive: The truth, bool ``(N,)``.
 
     Returns:
@@ -58,7 +62,7 @@ def auroc(score: NDArray[np.floating], positive: NDArray[np.bool_]) -> float | N
     """Return the probability that a positive scores higher than a negative, ties counting half.
 
     Args:
-        score: The higher, the more likely positive, float ``(N,)``.
+        score: A higher score is more likely positive, float ``(N,)``.
         positive: The truth, bool ``(N,)``.
 
     Returns:
@@ -76,7 +80,7 @@ def average_precision(score: NDArray[np.floating], positive: NDArray[np.bool_]) 
     """Return precision averaged over steps of recall, without interpolation.
 
     Args:
-        score: The higher, the more likely positive, float ``(N,)``.
+        score: A higher score is more likely positive, float ``(N,)``.
         positive: The truth, bool ``(N,)``.
 
     Returns:
@@ -89,7 +93,7 @@ def average_precision(score: NDArray[np.floating], positive: NDArray[np.bool_]) 
 
 
 def simplify_curve(curve: Curve, *, max_points: int = 200) -> Curve:
-    """Reduce a curve to its corners and, where these are too many, to points at even distances along it.
+    """Reduce a curve to its corners, or to evenly spaced points along it where there are too many corners.
 
     Args:
         curve: Columns ``(P,)``; the first two are the coordinates.

@@ -21,7 +21,7 @@ MEASURES = ("energy", "pointing")
 
 
 def _resize(evidence: NDArray[np.floating], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Resize a map, float ``(h, w)``, to the size of its picture, float32 ``(H, W)``, bilinearly."""
+    """Resize a map, float ``(h, w)``, to the size of its image, float32 ``(H, W)``, bilinearly."""
     return np.asarray(
         cv2.resize(evidence.astype(np.float32), shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32
     )
@@ -30,17 +30,17 @@ def _resize(evidence: NDArray[np.floating], shape: tuple[int, int]) -> NDArray[n
 def localisation_scores(
     maps: NDArray[np.floating], masks: Iterable[NDArray[np.bool_]], *, near_px: float = NEAR_PX
 ) -> Scores:
-    """Return how much of each map lies on its crack.
+    """Return the share of each map that lies on its crack.
 
     Negative evidence counts as 0, and a map without positive evidence as uniform.
 
     Args:
-        maps: Evidence, float ``(N, h, w)``; each covers its whole picture.
-        masks: N masks, bool ``(H, W)`` in pixels of the original picture, each with a crack; read one by one.
+        maps: Evidence, float ``(N, h, w)``; each covers its whole image.
+        masks: N masks, bool ``(H, W)`` in pixels of the original image, each with a crack; read one by one.
         near_px: Tolerance around the crack, original pixels.
 
     Returns:
-        Float ``(N,)`` each: ``random`` (the share of the picture within the tolerance, which a random map
+        Float ``(N,)`` each: ``random`` (the share of the image within the tolerance, which a random map
         gets on average); ``energy``, the share of the map's sum there (Wang et al., "Score-CAM", CVPR
         Workshops 2020); ``pointing``, whether its maximum is there (Zhang et al., "Top-down Neural Attention
         by Excitation Backprop", IJCV 2018), of several maxima their share; ``energy_ideal`` and
@@ -68,10 +68,10 @@ def _share_near(evidence: NDArray[np.floating], near: NDArray[np.bool_]) -> tupl
 
 
 def localisation_skill(scores: Scores, group: NDArray[np.int64]) -> dict[str, Any]:
-    """Return the localisation skill: 0 for random maps, 1 for the ideal map of their resolution.
+    """Return the localisation skill: 0 for random maps, 1 for ideal maps of their resolution.
 
     Args:
-        scores: What :func:`localisation_scores` returned for N tiles, N at least 1.
+        scores: The result of :func:`localisation_scores` for N tiles, N at least 1.
         group: Group numbers from 0, int64 ``(N,)``.
 
     Returns:
@@ -112,7 +112,7 @@ def skill_by_lines(
     """Return the skill by the number of lines of a crack.
 
     Args:
-        scores: What :func:`localisation_scores` returned for N tiles.
+        scores: The result of :func:`localisation_scores` for N tiles.
         group: Group numbers from 0, int64 ``(N,)``.
         lines: Number of lines (trunks and branches) of each tile's crack; NaN where unknown, float ``(N,)``.
         most: The last row has the tiles with this many lines or more.

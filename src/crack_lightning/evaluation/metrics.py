@@ -218,6 +218,19 @@ METRICS: dict[str, Metric] = {
 }
 
 
+def keys_of(positive_class: str | None) -> dict[str, Metric]:
+    """Return the keys in ``report.json`` that a reader looks at, in the order of the registry.
+
+    Args:
+        positive_class: The class of the metrics of one class; with ``None`` these are averages over classes.
+    """
+    return {
+        f"{metric.name}_{positive_class or 'macro'}" if metric.scope == "class" else metric.name: metric
+        for metric in METRICS.values()
+        if metric.scope != "positive" or positive_class
+    }
+
+
 def call_metrics() -> list[CallMetric]:
     """Return the metrics of predicted classes."""
     return [metric for metric in METRICS.values() if isinstance(metric, CallMetric)]

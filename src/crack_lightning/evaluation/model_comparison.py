@@ -1,8 +1,7 @@
-"""Two models on the same tiles: whether one is better, and by how much.
+"""Paired comparison of two models on the same tiles: p-values and intervals of the difference.
 
-Tiles of one photo are called rightly or wrongly together, so that whole photos are exchanged under the null
-hypothesis: McNemar's test, which exchanges tiles, finds differences where there are none
-(``benchmarks/model_comparison.py`` simulates it).
+Errors on tiles of one photo are correlated, so that the permutation test exchanges whole photos: McNemar's
+test, which exchanges tiles, has too many false positives (``benchmarks/model_comparison.py`` simulates it).
 """
 
 from __future__ import annotations
@@ -25,23 +24,20 @@ _EQUAL = 1e-12
 
 
 def photo_codes(group: NDArray[np.str_]) -> NDArray[np.int64]:
-    """Number the photos of N tiles from 0, int64 ``(N,)``; all tiles of no known photo count as one photo.
-
-    They may be of one: nothing less than exchanging them together is sure to respect it.
-    """
+    """Number the photos of N tiles from 0, int64 ``(N,)``; all tiles of unknown photo count as one photo."""
     return np.unique(group, return_inverse=True)[1].astype(np.int64)
 
 
 def sign_flip_p_value(gain: NDArray[np.int64]) -> float:
-    """Return the two-sided p-value that two models err equally often, by exchanging them on whole photos.
+    """Return the two-sided p-value of equal error rates by the sign-flip test over photos.
 
     Under the null hypothesis the two may be exchanged on any photo, which flips the sign of its difference.
     All patterns of signs are counted, photo after photo; with one tile a photo it is McNemar's exact test. Of
-    two models that are equally good, but err together on photos to different degrees, it says too much where
-    photos are few or of very unequal sizes.
+    two models that are equally good, but err together on photos to different degrees, the
+    test rejects too often where photos are few or of very unequal sizes.
 
     Args:
-        gain: Tiles that the one model calls rightly less those that the other does, of each photo, ``(G,)``.
+        gain: Correct predictions of one model minus those of the other, by photo, ``(G,)``.
 
     References:
         Fisher, "The Design of Experiments", 1935, section 21; Durkalski et al., "The analysis of clustered
@@ -59,10 +55,10 @@ def sign_flip_p_value(gain: NDArray[np.int64]) -> float:
 
 
 def difference_intervals(gain: NDArray[np.int64], tiles: NDArray[np.int64]) -> list[Interval]:
-    """Return the 95 % intervals of differences of accuracy, over resampled photos, the same for all.
+    """Return the 95 % intervals of differences of accuracy, over the same resampled photos for all models.
 
     Args:
-        gain: Tiles that each of R models calls rightly less those that the other does, by photo, ``(R, G)``.
+        gain: Correct predictions of each of R models minus those of the other, by photo, ``(R, G)``.
         tiles: Number of tiles of each photo, ``(G,)``.
     """
 
@@ -74,15 +70,15 @@ def difference_intervals(gain: NDArray[np.int64], tiles: NDArray[np.int64]) -> l
 
 
 def paired_t(one: Sequence[float], other: Sequence[float]) -> tuple[float, Interval | None, float | None]:
-    """Compare the figures of two settings over the same repetitions (seeds or folds).
+    """Compare two settings over the same repetitions (seeds or folds) by the paired t-test.
 
     Args:
-        one: A figure a repetition, at least two.
+        one: A value for each repetition, at least two.
         other: Of the same repetitions in the same order.
 
     Returns:
         The mean difference, its 95 % interval by Student's t, and the two-sided p-value; both ``None`` where
-        all differences are equal, which tells nothing of how they vary.
+        all differences are equal, so that their variance is unknown.
     """
     gain = np.asarray(one, float) - np.asarray(other, float)
     if np.ptp(gain) < _EQUAL:
@@ -93,7 +89,7 @@ def paired_t(one: Sequence[float], other: Sequence[float]) -> tuple[float, Inter
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjust p-values for being several (Holm, "A simple sequentially rejective procedure", 1979).
+    """Adjust p-values for multiple comparisons (Holm, "A simple sequentially rejective procedure", 1979).
 
     Examples:
         >>> holm([0.01, 0.04, 0.03])
@@ -104,5 +100,4 @@ def holm(p_values: Sequence[float]) -> list[float]:
     sorted_up = np.maximum.accumulate(np.minimum(np.asarray(p_values, float)[order] * factors, 1.0))
     adjusted = np.empty(len(p_values))
     adjusted[order] = sorted_up
-    found: list[float] = adjusted.tolist()
-    return found
+    return list(map(float, adjusted))

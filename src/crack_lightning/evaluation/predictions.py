@@ -1,4 +1,4 @@
-"""Predictions and labels that travel together, so that no reshuffling can part them."""
+"""Predictions and labels of the same tiles in one object, so that their rows always match."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Predictions:
-    """What a model said about tiles, a row a tile.
+    """Predictions of a model, one row per tile.
 
     Attributes:
         index: The tile's row in its table, each at most once, int64 ``(N,)``.
@@ -54,12 +54,12 @@ class Predictions:
 def predicted_labels(
     probability: NDArray[np.floating], *, positive_index: int | None = None, threshold: float = 0.5
 ) -> NDArray[np.int64]:
-    """Decide a class for each tile.
+    """Return the predicted class of each tile.
 
     Args:
         probability: Class probabilities, ``(N, K)``.
-        positive_index: The class that the threshold is for; ``None`` takes the most probable class.
-        threshold: With two classes the positive one is called from this probability on, in ``[0, 1]``;
+        positive_index: The class that the threshold is for; ``None`` for the most probable class.
+        threshold: With two classes the positive one is predicted from this probability on, in ``[0, 1]``;
             with more classes it is not used.
 
     Returns:

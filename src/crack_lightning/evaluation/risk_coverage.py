@@ -1,4 +1,4 @@
-"""What a model gains by leaving the tiles out of which it is least sure: risk against coverage."""
+"""Risk-coverage curves of selective classification: the error rate of the tiles that are kept."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def risk_coverage(doubt: NDArray[np.floating], wrong: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
-    """Return the share of errors among the tiles that are kept, by how many are kept.
+    """Return the error rate (risk) of the tiles that are kept, by the share that is kept (coverage).
 
     Args:
-        doubt: The higher, the sooner a tile is left out, float ``(N,)``; ties are broken by chance, and the
-            mean over that is returned.
-        wrong: Which tiles are called wrongly, bool ``(N,)``.
+        doubt: Tiles with a higher value are left out first, float ``(N,)``; the mean over random orders of
+            ties is returned.
+        wrong: Whether each tile is predicted wrongly, bool ``(N,)``.
 
     Returns:
         ``coverage``, from ``1 / N`` to 1, and ``risk``, each float64 ``(N,)``.
@@ -39,7 +39,7 @@ def risk_coverage(doubt: NDArray[np.floating], wrong: NDArray[np.bool_]) -> dict
 
 
 def aurc(curve: dict[str, NDArray[np.float64]]) -> float:
-    """Return the mean risk over all coverages; without any order it is the share of errors.
+    """Return the mean risk over all coverages (AURC); with a random order it is the error rate.
 
     References:
         Geifman, Uziel and El-Yaniv, "Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers", ICLR
@@ -54,8 +54,8 @@ def area_intervals(
     """Return the 95 % intervals of areas under risk-coverage curves; none for a single group.
 
     Args:
-        doubts: By name of the order, what tiles are left out by, float ``(N,)``.
-        wrong: Which tiles are called wrongly, bool ``(N,)``.
+        doubts: By name of the order, the values by which tiles are left out, float ``(N,)``.
+        wrong: Whether each tile is predicted wrongly, bool ``(N,)``.
         group: Group numbers from 0, int64 ``(N,)``.
     """
     if not group.any():

@@ -1,4 +1,4 @@
-"""Proper scoring rules, tile by tile and in the mean: log loss and Brier score."""
+"""Proper scoring rules, by tile and averaged: log loss and Brier score."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PROBABILITY_FLOOR = float(np.finfo(np.float32).eps)
-"""Probabilities count as in ``[floor, 1 - floor]`` in every log loss: one sure error costs 15.94 nats."""
+"""Every log loss clips probabilities to ``[floor, 1 - floor]``: a certain error costs 15.94 nats."""
 
 
 def log_losses(label: NDArray[np.int64], probability: NDArray[np.floating]) -> NDArray[np.float64]:

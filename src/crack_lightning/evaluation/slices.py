@@ -1,4 +1,4 @@
-"""Where the errors are: recall by the width of a crack, false alarms by what else is on the wall."""
+"""Slices of the test tiles: recall by crack width, false alarms by distractor, quartiles of a value."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def recall_by_width(
     *,
     edges_px: Sequence[float] = WIDTH_EDGES_PX,
 ) -> list[dict[str, Any]]:
-    """Count the cracked tiles that were found, by the width of their crack.
+    """Count the detected cracked tiles by crack width.
 
     Args:
         width_px: Crack width of each cracked tile, in original pixels, NaN where unknown, ``(M,)``.
-        found: Whether the tile was called cracked, bool ``(M,)``.
+        found: Whether the tile was predicted as cracked, bool ``(M,)``.
         group: Group numbers from 0, int64 ``(M,)``, for intervals.
         edges_px: Ascending inner borders of the classes of width; a border belongs to the class above it.
 
     Returns:
-        A row a class of width, the narrowest first: ``from_px`` (inclusive), ``to_px`` (exclusive; ``None``
-        is open), ``tiles``, ``detected``, ``recall`` (``None`` without tiles), and with groups its
+        One row per class of width, the narrowest first: ``from_px`` (inclusive), ``to_px`` (exclusive;
+        ``None`` is open), ``tiles``, ``detected``, ``recall`` (``None`` without tiles), and with groups its
         ``interval``. A last row with both borders ``None`` counts unknown widths where there are any.
     """
     parts: list[tuple[float | None, float | None, NDArray[np.bool_]]] = [
@@ -59,7 +59,7 @@ def recall_by_width(
 def share_interval(
     hit: NDArray[np.bool_], part: NDArray[np.bool_], group: NDArray[np.int64] | None
 ) -> dict[str, dict[str, float] | None]:
-    """Return the ``interval`` of the share of hits in a part of the tiles; nothing where no groups are given.
+    """Return the ``interval`` of the share of hits in a slice; nothing without groups.
 
     Args:
         hit: Outcomes, bool ``(N,)``.
@@ -74,15 +74,15 @@ def share_interval(
 def false_alarms_by_distractor(
     distractors: NDArray[np.str_], called: NDArray[np.bool_], group: NDArray[np.int64] | None = None
 ) -> list[dict[str, Any]]:
-    """Count the false alarms among tiles without a crack, by kind of distractor.
+    """Count the false alarms among tiles without a crack, by distractor.
 
     Args:
         distractors: Kinds on each tile, joined by ``+``, empty for none, str ``(M,)``.
-        called: Whether the tile was called cracked, bool ``(M,)``.
+        called: Whether the tile was predicted as cracked, bool ``(M,)``.
         group: Group numbers from 0, int64 ``(M,)``, for intervals.
 
     Returns:
-        A row a kind, in the order of names, ``none`` first: ``distractor``, ``tiles``, ``false_alarms``,
+        One row per kind, in the order of names, ``none`` first: ``distractor``, ``tiles``, ``false_alarms``,
         ``rate``, and with groups its ``interval``. A tile with two kinds counts in both rows.
     """
     on_each = [set(kinds.split("+")) for kinds in distractors.tolist()]
@@ -102,10 +102,10 @@ def false_alarms_by_distractor(
 
 
 def quarters(values: NDArray[np.floating]) -> list[tuple[str, NDArray[np.bool_]]]:
-    """Part N tiles into four of equally many by a value, the lowest first; equal values stay together.
+    """Split N tiles at the quartiles of a value, the lowest first; equal values stay together.
 
     Returns:
-        The limits in words and the tiles, bool ``(N,)``, of each quarter that holds any.
+        The limits as text and the tiles, bool ``(N,)``, of each quarter that has tiles.
     """
     borders = np.quantile(values, (0.25, 0.5, 0.75))
     quarter = np.searchsorted(borders, values, side="left")

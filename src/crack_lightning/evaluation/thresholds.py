@@ -1,4 +1,4 @@
-"""From validation tiles to the model's last two numbers: its temperature and its threshold."""
+"""Temperature and threshold of a model, chosen on validation tiles."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ LEAST_ERRORS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """What turns a model's logits into probabilities and calls.
+    """A temperature and a threshold, and how they were chosen.
 
     Attributes:
-        temperature: What logits are divided by.
-        threshold: The least probability of the positive class that is called so.
-        notes: Sentences on how they were found.
-        facts: ``rule``, ``validation_errors``, ``temperature_identified``; where it is, ``cross_fitting``
+        temperature: Divisor of the logits.
+        threshold: A tile is predicted as the positive class from this probability on.
+        notes: Sentences on how the threshold was chosen.
+        facts: ``rule``, ``validation_errors``, ``temperature_identified``, ``temperature_notes`` (sentences);
+            where it is, ``cross_fitting``
             (the temperatures of the folds, and the calibration error of validation tiles before and after,
             each tile by a temperature that its group had no part in); and, with a threshold of two classes,
             ``validation`` (figures of the validation tiles at it) and ``curve`` (shares of misses and of
@@ -46,16 +47,16 @@ def decide(
 ) -> Decision:
     """Choose temperature and threshold on validation tiles.
 
-    The threshold is chosen on cross-fitted probabilities (:func:`calibration.cross_fitted`), for those of the
-    final temperature, which all tiles have a part in, would be a little too good.
+    The threshold is chosen on cross-fitted probabilities (:func:`calibration.cross_fitted`), because the
+    final temperature was fitted to all tiles, and its probabilities are slightly optimistic.
 
     Args:
         validation: Labels and uncalibrated probabilities of N validation tiles.
-        group: The photo or set of twins of each tile, str ``(N,)``; empty where unknown: tiles then count as
-            independent.
+        group: The photo or set of near-duplicates of each tile, str ``(N,)``; empty where unknown: tiles
+            then count as independent.
         positive: Index of the positive class of two; ``None`` where there is none.
         rule: A number, ``f1``, ``recall:r`` or ``cost:c``; see :func:`choose_threshold`.
-        calibrate: Whether to look for a temperature.
+        calibrate: Whether to fit a temperature.
     """
     codes, over = group_codes(group), "groups" if (group != "").any() else "tiles, as groups are unknown"
     found, probability = _tempered(validation, codes, positive, calibrate=calibrate, over=over)
@@ -65,23 +66,22 @@ def decide(
     score = probability[:, positive]
     threshold, why = choose_threshold(score, validation.label == positive, codes, rule=rule, over=over)
     facts |= _consequences(validation.label, probability, positive, threshold)
-    return replace(found, threshold=threshold, notes=[*found.notes, *why], facts=facts)
+    return replace(found, threshold=threshold, notes=why, facts=facts)
 
 
 def _tempered(
     validation: Predictions, codes: NDArray[np.int64], positive: int | None, *, calibrate: bool, over: str
 ) -> tuple[Decision, NDArray[np.float64]]:
-    """Decide on the temperature alone; return cross-fitted probabilities ``(N, K)`` too."""
+    """Choose the temperature; return cross-fitted probabilities ``(N, K)`` too."""
     label, raw = validation.label, validation.probability
     errors = int((raw.argmax(axis=1) != label).sum())
     identified = calibrate and errors >= LEAST_ERRORS
     facts: dict[str, Any] = {"validation_errors": errors, "temperature_identified": identified}
     if not identified:
-        told = (
-            f"With {errors} {'error' if errors == 1 else 'errors'} among {len(validation):,} validation "
-            f"tiles a temperature is not identified ({LEAST_ERRORS} are needed); 1 is used."
-        )
-        return Decision(notes=[told] if calibrate else [], facts=facts), raw.astype(np.float64)
+        number = f"{errors} error{'s' * (errors != 1)} among {len(validation):,} validation tiles"
+        note = f"No temperature scaling: {LEAST_ERRORS} errors are needed to fit a temperature, got {number}."
+        facts["temperature_notes"] = [note] if calibrate else []
+        return Decision(facts=facts), raw.astype(np.float64)
     temperature = fit_temperature(label, raw)
     probability, of_folds = cross_fitted(validation, codes)
     facts["cross_fitting"] = {
@@ -90,17 +90,17 @@ def _tempered(
         "calibration_error_before": calibration_error(label, raw, positive=positive),
         "calibration_error_after": calibration_error(label, probability, positive=positive),
     }
-    told = (
-        f"Logits are divided by {temperature:.3g}, found on {len(validation):,} validation tiles "
-        f"({min(of_folds):.3g} to {max(of_folds):.3g} in {len(of_folds)} folds over {over})."
-    )
-    return Decision(temperature=temperature, notes=[told], facts=facts), probability
+    folds = f"{min(of_folds):.3g} to {max(of_folds):.3g} in {len(of_folds)} folds over {over}"
+    facts["temperature_notes"] = [
+        f"Temperature {temperature:.3g}, fitted on {len(validation):,} validation tiles ({folds})."
+    ]
+    return Decision(temperature=temperature, facts=facts), probability
 
 
 def _consequences(
     label: NDArray[np.int64], probability: NDArray[np.floating], positive: int, threshold: float
 ) -> dict[str, Any]:
-    """Give the figures of the validation tiles at a threshold, and misses against false alarms at others."""
+    """Return the metrics of the validation tiles at a threshold, and the DET curve over all thresholds."""
     predicted = predicted_labels(probability, positive_index=positive, threshold=threshold)
     confusion = confusion_matrix(label, predicted, num_classes=2)
     found: dict[str, Any] = {
@@ -128,23 +128,23 @@ def choose_threshold(
     rule: str,
     over: str = "groups",
 ) -> tuple[float, list[str]]:
-    """Choose the probability from which a tile is called positive.
+    """Choose the probability from which a tile is predicted as positive.
 
     ``f1`` makes F1 largest; ``cost:10`` makes the cost least where a miss costs ten false alarms; with
     ``recall:0.99`` it is the highest threshold up to which the one-sided 95 % lower bound on recall (exact,
     on the effective number of positive tiles) stays at 0.99 or above: thresholds are tried from the lowest
-    on, and the first that fails ends the search, so that looking at many does not spoil the promise. Where
-    the lowest fails already, its bound is the most that can be promised.
+    on, and the first that fails ends the search: a fixed sequence of tests needs no correction for multiple
+    testing. Where the lowest fails already, its bound is the highest that can be guaranteed.
 
     Args:
         score: Probabilities of the positive class, ``(N,)``.
         positive: The truth, bool ``(N,)``, once at least.
         group: Group numbers from 0, int64 ``(N,)``.
         rule: A number in ``[0, 1]``, ``f1``, ``recall:r`` or ``cost:c``.
-        over: What the groups are, for the sentences.
+        over: Name of the groups in the sentences.
 
     Returns:
-        The threshold, and sentences that say why.
+        The threshold, and sentences on how it was chosen.
 
     References:
         On tests in a fixed sequence: Angelopoulos et al., "Learn then Test", 2021.
@@ -153,7 +153,7 @@ def choose_threshold(
     if kind not in ("f1", "recall", "cost"):
         return float(kind), []
     if kind == "recall":
-        return _promised(score, positive, group, wanted=float(value), over=over)
+        return _guaranteed(score, positive, group, wanted=float(value), over=over)
     order = np.argsort(-score, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
     found = np.cumsum(positive[order])[ends]
@@ -161,11 +161,11 @@ def choose_threshold(
     misses = positive.sum() - found
     worth = 2 * found / (2 * found + alarms + misses) if kind == "f1" else -(float(value) * misses + alarms)
     threshold = _just_below(score, float(score[order][ends[int(np.argmax(worth))]]))
-    what = "F1 is largest" if kind == "f1" else f"the cost is least, a miss costing {value} false alarms"
-    return threshold, [f"From a probability of {threshold:.4g} on {what} on validation tiles."]
+    what = "the highest F1" if kind == "f1" else f"the lowest cost, a miss costing {value} false alarms,"
+    return threshold, [f"A threshold of {threshold:.4g} gives {what} on validation tiles."]
 
 
-def _promised(
+def _guaranteed(
     score: NDArray[np.floating],
     positive: NDArray[np.bool_],
     group: NDArray[np.int64],
@@ -181,8 +181,8 @@ def _promised(
         threshold = _just_below(score, best)
         return threshold, [
             (
-                f"A recall of {_percent(wanted)} cannot be promised on {tiles}; the most that can is "
-                f"{_percent(most)}, from a probability of {threshold:.4g} on."
+                f"A recall of {_percent(wanted)} cannot be guaranteed with {tiles}; the highest possible "
+                f"bound is {_percent(most)}, at a threshold of {threshold:.4g}."
             )
         ]
     for candidate in others:
@@ -192,14 +192,14 @@ def _promised(
     threshold = _just_below(score, best)
     return threshold, [
         (
-            f"From a probability of {threshold:.4g} on at least {_percent(wanted)} of the cracks are found "
-            f"(one-sided 95 % bound on {tiles})."
+            f"At a threshold of {threshold:.4g} recall is at least {_percent(wanted)} (one-sided 95 % "
+            f"confidence bound on {tiles})."
         )
     ]
 
 
 def _just_below(score: NDArray[np.floating], lowest_called: float) -> float:
-    """Return a threshold between the lowest score that is called and the next below it."""
+    """Return a threshold between the lowest positive prediction and the next lower score."""
     below = score[score < lowest_called]
     return (lowest_called + float(below.max(initial=0.0))) / 2
 

@@ -250,4 +250,4 @@ def test(trainer: pl.Trainer, classifier: CrackClassifier, datamodule: CrackData
 
 def ood_facts(classifier: CrackClassifier) -> dict[str, Any]:
     """Return the facts of a model's OOD detector for the report."""
-    return {} if classifier.ood_detector is None else {"novelty": classifier.ood_detector.facts()}
+    return {} if classifier.ood_detector is None else {"ood_detector": classifier.ood_detector.facts()}

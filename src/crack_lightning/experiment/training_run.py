@@ -161,7 +161,7 @@ def _run(
                 skipped=skipped,
                 seconds=state.seconds,
                 resumed=state.resumed,
-                kept_epoch=best["epoch"] + 1 if state.history else None,
+                best_epoch=best["epoch"] + 1 if state.history else None,
                 fitted=state.fitted | fit.ood_facts(classifier),
             ),
             tiles=report_tiles(datamodule),

@@ -1,4 +1,4 @@
-"""An audit as data, as one page that opens offline, and as a few lines on the console."""
+"""An audit as data, as a self-contained page, and as a console table."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _SETS, _OF_A_SET, _SHOWN, _GROUPS = 12, 6, 24, 20
 
 
 def audit_contents(found: Audit, *, title: str, command: str, left_out: int) -> dict[str, Any]:
-    """Gather what an audit found, in values that JSON can hold; tiles by their paths.
+    """Collect the findings of an audit as plain values, tiles by their paths.
 
     Args:
         found: The audit.
         title: Heading of the page.
-        command: What the user typed.
+        command: The command line.
         left_out: Tiles that ``data.exclude`` names.
     """
     table = found.table
@@ -94,7 +94,7 @@ def _counts(found: Audit, *, left_out: int) -> dict[str, int]:
 
 
 def _appearance(found: Audit) -> dict[str, Any]:
-    """Give the quantiles of each measure over the files that decode, and the tiles that stand out by it."""
+    """Return the quantiles of each image statistic over the decodable files, and its outliers."""
     good = found.reason == ""
     return {
         "appearance": {
@@ -117,7 +117,7 @@ def _counted(values: Iterable[str]) -> dict[str, int]:
 
 
 def audit_page(contents: Mapping[str, Any], found: Audit) -> str:
-    """Lay out an audit as one HTML file with its pictures inside."""
+    """Render an audit as a self-contained HTML page."""
     table = found.table
     label = dict(zip(table.path.tolist(), np.array(table.class_names)[table.label].tolist(), strict=True))
     return render(
@@ -131,7 +131,7 @@ def audit_page(contents: Mapping[str, Any], found: Audit) -> str:
 
 
 def closing_table(contents: Mapping[str, Any]) -> Table:
-    """Build what the console shows of an audit: what was found, and how often."""
+    """Build the console table of an audit: findings and their number of tiles."""
     counts = contents["counts"]
     table = Table(title=Text(contents["title"]), title_justify="left")
     table.add_column("found")
@@ -142,7 +142,7 @@ def closing_table(contents: Mapping[str, Any]) -> Table:
 
 
 def summary_rows(counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Return what a reader asks first, in words, with its number of tiles."""
+    """Return the main findings with their number of tiles."""
     return [
         ("tiles", counts["tiles"]),
         ("pictures left out, which are no tiles", counts["pictures_left_out"]),

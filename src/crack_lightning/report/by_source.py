@@ -1,4 +1,4 @@
-"""What a test says of each of its sources."""
+"""Metrics of each test source."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 def figures_by_source(
     predictions: Predictions, table: TileTable, *, threshold: float
 ) -> dict[str, dict[str, Any] | None]:
-    """Compute the figures of each source that was tested.
+    """Compute the metrics of each test source.
 
     Args:
         predictions: Of N tested tiles.
         table: All tiles.
-        threshold: From which probability on the positive class of two is called.
+        threshold: The positive class of two is predicted from this probability on.
 
     Returns:
         By source, ``by_source`` (its metrics) and ``intervals_by_source`` (their limits, by group as for all

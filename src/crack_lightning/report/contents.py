@@ -1,4 +1,4 @@
-"""What a report says, as plain values: the one source of ``report.json`` and ``report.md``."""
+"""The contents of a report as plain values, from which all of its formats are rendered."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from crack_lightning.evaluation.pod.estimate import probability_of_detection
 from crack_lightning.evaluation.predictions import predicted_labels
 from crack_lightning.evaluation.slices import false_alarms_by_distractor, recall_by_width, share_interval
 from crack_lightning.report.by_source import figures_by_source
+from crack_lightning.report.error_slices import error_slices, named_tiles
+from crack_lightning.report.ood import ood_contents
 from crack_lightning.report.report_file import SCHEMA_VERSION, to_builtin, with_current_names
-from crack_lightning.report.sections.ood import ood_contents, ood_warnings
-from crack_lightning.report.sections.slices import error_slices, named_tiles
+from crack_lightning.report.sections.ood import ood_warnings
 from crack_lightning.report.sections.verdict import verdict, warnings
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def report_contents(
     mm_per_px: float | None = None,
     explanations: Explanations | None = None,
 ) -> dict[str, Any]:
-    """Gather everything that a report says; see ``write_report`` for the arguments.
+    """Compute the contents of a report; see ``write_report`` for the arguments.
 
     Returns:
         Values that JSON can hold, not-finite numbers as ``None``. Whatever differs between two equal runs
@@ -59,28 +60,28 @@ def report_contents(
         predictions.probability, positive_index=table.positive_index, threshold=threshold
     )
     codes = group_codes(table.group[predictions.index])
-    foreign = ood_contents(predictions, predicted, codes)
+    ood = ood_contents(predictions, predicted, codes)
     sure = uncertainty(predictions, table.group[predictions.index], **classes, threshold=threshold)
-    sure["intervals"] |= _interval_without_twins(predictions, table, predicted, codes)
+    sure["intervals"] |= _interval_without_near_duplicates(predictions, table, predicted, codes)
     contents = {
         "schema_version": SCHEMA_VERSION,
         "title": title,
-        "verdict": verdict(figures, positive_class=table.positive_class),
-        "warnings": [*warnings(figures), *ood_warnings(foreign), *_weights_warnings(provenance)],
+        "verdict": verdict(figures, positive_class=table.positive_class, intervals=sure["intervals"]),
+        "warnings": [*warnings(figures), *ood_warnings(ood), *_weights_warnings(provenance)],
         **classes,
         **figures,
         "uncertainty": sure,
         "calibration": _calibration(predictions, codes, table, provenance.get("decision")),
-        "ood": foreign,
+        "ood": ood,
         "most_confident_errors": _worst_errors(predictions, table, predicted),
         "least_confident": _least_sure(predictions, table, predicted, threshold),
         **figures_by_source(predictions, table, threshold=threshold),
-        **_strata(predictions, table, predicted, codes, mm_per_px),
+        **_detection(predictions, table, predicted, codes, mm_per_px),
         "error_slices": error_slices(predictions, table, predicted),
         "explanation": explanations and {"method": explanations.method, "examples": explanations.shown},
         "localisation": explanations and explanations.localisation,
         "data": data_statement(table) | {"test_sha256": _digest(table.select(predictions.index))},
-        "near_duplicates": _twins_statement(predictions, table, predicted),
+        "near_duplicates": _near_duplicates(predictions, table, predicted),
         "history": history,
         "provenance": {key: value for key, value in provenance.items() if key not in {"timing", "created"}},
         "timing": provenance.get("timing", {}),
@@ -92,13 +93,13 @@ def report_contents(
 
 
 def _weights_warnings(provenance: Mapping[str, Any]) -> list[str]:
-    """Warn where weights of the backbone began at random beside loaded ones."""
+    """Warn of backbone weights that were initialised at random because the file lacked them."""
     caution = provenance.get("weights_caution")
     return [] if caution is None else [caution]
 
 
 def data_statement(table: TileTable) -> dict[str, Any]:
-    """Count tiles and groups by split and class, and groups that stand in several splits."""
+    """Count tiles and groups by split and class, and groups with tiles in several splits."""
     splits = [split for split in ("train", "val", "test", "") if (table.split == split).any()]
     known = has_known_photo(table)
     pairs = set(zip(table.group[known].tolist(), table.split[known].tolist(), strict=True))
@@ -114,7 +115,7 @@ def data_statement(table: TileTable) -> dict[str, Any]:
 
 
 def _digest(tested: TileTable) -> str | None:
-    """Digest the names and bytes of the tested files: two tests with one digest are of the same tiles."""
+    """Digest the names and bytes of the test files: equal digests mean the same test tiles."""
     if not len(tested) or (tested.sha256 == "").any():
         return None
     lines = sorted(f"{path}\0{digest}\n" for path, digest in zip(tested.path, tested.sha256, strict=True))
@@ -131,10 +132,10 @@ def _split_statement(table: TileTable, rows: NDArray[np.bool_]) -> dict[str, Any
     }
 
 
-def _twins_statement(
+def _near_duplicates(
     predictions: Predictions, table: TileTable, predicted: NDArray[np.int64]
 ) -> dict[str, Any]:
-    """Count what the splits leak, and give the accuracy on test tiles that have no twin in training."""
+    """Count leaked pairs, and compute the accuracy on test tiles without a near-duplicate in training."""
     seen = has_near_duplicate_in(table, "train")[predictions.index]
     right = predicted == predictions.label
     return {
@@ -145,10 +146,10 @@ def _twins_statement(
     }
 
 
-def _interval_without_twins(
+def _interval_without_near_duplicates(
     predictions: Predictions, table: TileTable, predicted: NDArray[np.int64], codes: NDArray[np.int64]
 ) -> dict[str, Any]:
-    """Return the interval of the accuracy on test tiles without a twin in training, where some have one."""
+    """Return the interval of the accuracy on test tiles without a near-duplicate, where some have one."""
     seen = has_near_duplicate_in(table, "train")[predictions.index]
     if not seen.any() or seen.all():
         return {}
@@ -159,7 +160,7 @@ def _interval_without_twins(
 def _worst_errors(
     predictions: Predictions, table: TileTable, predicted: NDArray[np.int64]
 ) -> list[dict[str, Any]]:
-    """List the surest errors of each kind: true class by true class, the surest first."""
+    """List the most confident errors of each true class."""
     errors = named_tiles(predictions, table, predicted, np.flatnonzero(predicted != predictions.label))
     errors.sort(key=lambda error: (-error["probability"], error["path"]))
     return [
@@ -172,7 +173,7 @@ def _worst_errors(
 def _least_sure(
     predictions: Predictions, table: TileTable, predicted: NDArray[np.int64], threshold: float
 ) -> list[dict[str, Any]]:
-    """List the tiles that were nearest to being called otherwise."""
+    """List the tiles nearest to the threshold, or with the smallest margin between two classes."""
     positive, probability = table.positive_index, predictions.probability
     if probability.shape[1] == 2 and positive is not None:
         margin = np.abs(probability[:, positive] - threshold)
@@ -188,7 +189,7 @@ def _calibration(
     table: TileTable,
     decision: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Give the reliability of the probabilities, before and after the temperature."""
+    """Compute the reliability of the probabilities, before and after temperature scaling."""
     positive = table.positive_index if len(table.class_names) == 2 else None
     label, probability = predictions.label, predictions.probability
     before = None
@@ -206,14 +207,14 @@ def _positive_first(table: TileTable) -> list[str]:
     return sorted(table.class_names, key=lambda name: name != table.positive_class)
 
 
-def _strata(
+def _detection(
     predictions: Predictions,
     table: TileTable,
     predicted: NDArray[np.int64],
     codes: NDArray[np.int64],
     mm_per_px: float | None,
 ) -> dict[str, Any]:
-    """Break misses down by width and false alarms by distractor, each ``None`` where nothing is known."""
+    """Compute recall and POD by crack width and false alarms by distractor, ``None`` where unknown."""
     result: dict[str, Any] = {"recall_by_width": None, "pod": None, "false_alarms_by_distractor": None}
     if table.positive_index is None:
         return result

@@ -1,4 +1,4 @@
-"""Where a model looks on test tiles: a few to show, and those with masks to measure."""
+"""Explanations of test tiles: maps of a few tiles, and localisation skill on tiles with masks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from crack_lightning.evaluation.intervals.groups import group_codes
 from crack_lightning.evaluation.localisation import localisation_scores, localisation_skill, skill_by_lines
 from crack_lightning.evaluation.predictions import predicted_labels
 from crack_lightning.model.explain import build_explainer
-from crack_lightning.report.sections.slices import named_tiles
+from crack_lightning.report.error_slices import named_tiles
 from crack_lightning.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ _BATCH = 32
 
 @dataclass(frozen=True, kw_only=True)
 class Explanations:
-    """What a report says of where a model looks.
+    """Explanations of a model in a report.
 
     Attributes:
-        method: What the maps are.
+        method: Method of the maps.
         shown: Titles with the tiles under them, each as ``named_tiles`` gives it.
         maps: Evidence by the path of a shown tile, float32 ``(h, w)``.
-        localisation: Figures where test tiles have masks, else ``None``.
+        localisation: Localisation skill where test tiles have masks, else ``None``.
     """
 
     method: str
@@ -55,7 +55,7 @@ class Explanations:
 def explain_test_tiles(
     classifier: CrackClassifier, table: TileTable, predictions: Predictions, *, threshold: float
 ) -> Explanations | None:
-    """Look where a model looks; ``None`` where its network has no map.
+    """Explain test tiles; ``None`` for a network without a map.
 
     At most 300 cracked tiles with masks are measured, at even distances through the table, so that a large
     set costs no more than a small one.
@@ -64,7 +64,7 @@ def explain_test_tiles(
         classifier: The tested model.
         table: The tiles.
         predictions: Of the tested tiles, by row of ``table``.
-        threshold: From this probability on the positive class of two is called.
+        threshold: The positive class of two is predicted from this probability on.
     """
     try:
         explainer = build_explainer(classifier)
@@ -100,17 +100,17 @@ def explain_test_tiles(
 def _shown(
     predictions: Predictions, called: NDArray[np.int64], positive: int | None, name: str | None
 ) -> dict[str, NDArray[np.int64]]:
-    """Choose errors, the worst first, and right calls, at even distances through the table."""
+    """Choose the most confident errors, and correct predictions evenly spaced in the table."""
     label = predictions.label
     sure = predictions.probability[np.arange(len(label)), called]
     wrong, right = called != label, called == label
     if positive is None:
-        kinds = {"Wrong calls": wrong, "Right calls": right}
+        kinds = {"Wrong predictions": wrong, "Correct predictions": right}
     else:
         kinds = {
-            f"Tiles of {name} that were missed": wrong & (label == positive),
-            f"Tiles called {name} that are not": wrong & (called == positive),
-            f"Tiles of {name} that were found": right & (label == positive),
+            f"Missed {name} tiles": wrong & (label == positive),
+            "False alarms": wrong & (called == positive),
+            f"Detected {name} tiles": right & (label == positive),
         }
     return {
         title: _spread(np.flatnonzero(rows), _SHOWN)
@@ -144,5 +144,5 @@ def _localisation(maps: Maps, table: TileTable, predictions: Predictions) -> dic
 
 
 def _spread(rows: NDArray[np.int64], number: int) -> NDArray[np.int64]:
-    """Return so many rows at the most, at even distances."""
+    """Return at most ``number`` rows, evenly spaced."""
     return rows[np.linspace(0, len(rows) - 1, min(number, len(rows))).round().astype(np.int64)]

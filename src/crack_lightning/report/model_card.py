@@ -9,9 +9,9 @@ from huggingface_hub import EvalResult, ModelCardData
 from crack_lightning.report.render.document import Links, Pictures
 from crack_lightning.report.render.markdown import markdown_blocks, plain
 from crack_lightning.report.sections.data import data_section
-from crack_lightning.report.sections.metric_rows import metric_keys
+from crack_lightning.report.sections.metrics import metric_keys, metrics_section
 from crack_lightning.report.sections.pod import pod_section
-from crack_lightning.report.sections.sections import decision_section, figures_section
+from crack_lightning.report.sections.threshold import calibration_section, threshold_section
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 def model_card(contents: Mapping[str, Any]) -> str:
-    """Write a model card: front matter in YAML with the test figures, then sections for people.
+    """Write a model card: YAML front matter with the test metrics, then Markdown sections.
 
     Args:
-        contents: What ``report_contents`` returned about a run.
+        contents: The contents of the report of a run.
 
     References:
         Mitchell et al., "Model Cards for Model Reporting", FAT* 2019; the Hub's model card template.
@@ -42,14 +42,18 @@ def model_card(contents: Mapping[str, Any]) -> str:
             contents["verdict"],
             *contents["warnings"],
             *contents["uncertainty"]["notes"],
-            *pod_section(contents["recall_by_width"], contents["pod"]).blocks,
+            *pod_section(contents).blocks,
         ],
         "Training details": [
             *data_section(contents).blocks,
             f"Recipe {settings['recipe']['name']}, weights {model['weights']} at the start, seed "
             f"{settings['seed']}. " + (f"The command was: {made['command']}" if made["command"] else ""),
         ],
-        "Evaluation": [*figures_section(contents).blocks, *decision_section(contents).blocks],
+        "Evaluation": [
+            *metrics_section(contents).blocks,
+            *threshold_section(contents).blocks,
+            *calibration_section(contents).blocks,
+        ],
     }
     parts = [f"---\n{_front_matter(contents)}\n---", f"# {plain(contents['title'])}"]
     for title, blocks in sections.items():
@@ -61,9 +65,9 @@ def model_card(contents: Mapping[str, Any]) -> str:
 
 _DETAILS = "Classes, normalisation, temperature and threshold are in best.ckpt."
 _USES = (
-    "For tiles of the kind that it was tested on: the figures below hold for these. Of other walls, cameras, "
-    "distances and light they say nothing; test it on some of yours first (crack-lightning evaluate). That "
-    "no crack was called is no proof that there is none."
+    "For tiles like the test tiles: the metrics below hold for these only, and not for other walls, cameras, "
+    "distances or light. Test the model on labelled tiles of your own first (crack-lightning evaluate). A "
+    "negative prediction does not prove that there is no crack."
 )
 _START = """```python
 from crack_lightning import load
@@ -74,7 +78,7 @@ answers = model.predict(["photo.jpg"])
 
 
 def _alone(blocks: Iterable[Block]) -> list[Block]:
-    """Leave out what stands beside the report."""
+    """Leave out links and pictures, whose files are beside the report only."""
     return [block for block in blocks if not isinstance(block, Links | Pictures)]
 
 

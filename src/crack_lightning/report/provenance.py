@@ -1,4 +1,4 @@
-"""How a run was made: what its report says of settings, machine and versions."""
+"""Provenance of a run: command, settings, machine, versions and times."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ def provenance(
     skipped: Sequence[Mapping[str, str]],
     seconds: Mapping[str, float],
     resumed: int = 0,
-    kept_epoch: int | None = None,
+    best_epoch: int | None = None,
     engine: str | None = None,
     precision: str | None = None,
     fitted: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Gather how a run was made; what differs between two equal runs is under ``timing`` and ``made``.
+    """Collect the provenance of a run; ``timing`` and ``created`` alone differ between equal runs.
 
     Args:
-        command: What the user typed.
-        settings: The resolved configuration, or what there is of it.
+        command: The command line.
+        settings: The resolved configuration, or the part that is known.
         num_parameters: Weights of the model.
-        plan: The machine's use.
+        plan: Devices, threads and precision.
         skipped: Files left out, with ``path`` and ``reason``.
         seconds: By phase.
-        resumed: How often the run was gone on with.
-        kept_epoch: The epoch of the tested weights, from 1 as in the log.
-        engine: What computed the predictions; PyTorch by default.
-        precision: In what precision; the plan's by default.
-        fitted: What else the fit tells.
+        resumed: How often the run was resumed.
+        best_epoch: The epoch of the tested weights, from 1 as in the log.
+        engine: Inference backend; PyTorch by default.
+        precision: Precision of inference; that of the plan by default.
+        fitted: Further facts of the fit.
 
     Returns:
         A mapping for ``write_report``.
@@ -53,7 +53,7 @@ def provenance(
     return {
         "command": command,
         "parameters": num_parameters,
-        "best_epoch": kept_epoch,
+        "best_epoch": best_epoch,
         "engine": engine or f"eager PyTorch on {plan.accelerator}",
         "precision": precision or plan.precision,
         **(fitted or {}),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 SCHEMA_VERSION = 1
-"""Of the names in ``report.json``; reports from before they were numbered have none."""
+"""Version of the names in ``report.json``; older reports have none."""
 
 _COUNTS = (
     ("misses", "false_negatives"),
@@ -60,6 +60,7 @@ _RENAMED = (
     ("near_duplicates.test_tiles_with_twin_in_training", "test_tiles_with_near_duplicate_in_train"),
     ("near_duplicates.accuracy_on_the_others", "accuracy_without_near_duplicates"),
     ("provenance.kept_epoch", "best_epoch"),
+    ("provenance.novelty", "ood_detector"),
     ("provenance.decision.told", "notes"),
     *((f"provenance.decision.validation.{old}", new) for old, new in _COUNTS),
     ("provenance.decision.curve.misses", "false_negative_rate"),
@@ -83,7 +84,7 @@ def to_builtin(value: Any) -> Any:
 
 
 def to_json(contents: Mapping[str, Any]) -> str:
-    """Write contents as JSON with a line a value, but the numbers of a curve in one line."""
+    """Write contents as JSON with one value per line, but each curve in one line."""
     without_curves = {key: value for key, value in contents.items() if key != "curves"}
     head = json.dumps(without_curves, indent=2, ensure_ascii=False, allow_nan=False).removesuffix("\n}")
     curves = json.dumps(contents["curves"], ensure_ascii=False, allow_nan=False)

@@ -1,4 +1,4 @@
-"""What a run adds to its TensorBoard log beyond the curves: pictures, PR curve, and the HPARAMS row."""
+"""Final metrics, pictures, PR curves and the HPARAMS session in a run's TensorBoard log."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PICTURES = ("example_tiles.png", "augmentations.png", "confusion_matrix.png")
 
 @contextmanager
 def hparams_session(log_dir: Path, settings: Mapping[str, Any], *, name: str) -> Iterator[None]:
-    """Tell the HPARAMS tab of a run, and of how it ended."""
+    """Write the start and the end of a run for the HPARAMS tab."""
     begin_session(log_dir, settings, name=name)
     try:
         yield
@@ -63,7 +63,7 @@ def begin_session(log_dir: Path, settings: Mapping[str, Any], *, name: str) -> N
 
 
 def end_session(log_dir: Path, *, succeeded: bool) -> None:
-    """Write how a run ended for the HPARAMS tab."""
+    """Write the end of a run for the HPARAMS tab."""
     status = api_pb2.STATUS_SUCCESS if succeeded else api_pb2.STATUS_FAILURE
     end = plugin_data_pb2.SessionEndInfo(status=status, end_time_secs=time.time())
     _write_session(
@@ -74,11 +74,11 @@ def end_session(log_dir: Path, *, succeeded: bool) -> None:
 def log_report(
     log_dir: Path, contents: Mapping[str, Any], *, predictions: Predictions, report: Path, step: int
 ) -> None:
-    """Write the final figures, the pictures and the PR curve.
+    """Write the final metrics, the pictures and the PR curves.
 
     Args:
         log_dir: The run's TensorBoard folder.
-        contents: What ``report.json`` holds.
+        contents: The contents of the report.
         predictions: Of the tested tiles.
         report: The folder of the report, which has the pictures.
         step: The run's last global step.
@@ -97,7 +97,7 @@ def log_report(
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Flatten nested settings to full keys; lists become text, what is unset is left out."""
+    """Flatten nested settings to full keys; lists become text, ``None`` is left out."""
     found: dict[str, Any] = {}
     for key, value in settings.items():
         if isinstance(value, dict):
@@ -108,7 +108,7 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _utf8(text: str) -> str:
-    """Return a text that a protocol buffer can hold."""
+    """Return a text that is valid UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 

@@ -1,21 +1,26 @@
-"""Writes a run's report: text, figures, pictures and every prediction."""
+"""Writing of a run's report: text, data, figures and predictions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from crack_lightning.report.contents import report_contents
-from crack_lightning.report.figures import figures as draw
-from crack_lightning.report.figures.evidence import detection_figure, misses_figure, reliability_figure
+from crack_lightning.report.figures import curves
+from crack_lightning.report.figures.diagnostics import (
+    detection_figure,
+    misses_figure,
+    reliability_figure,
+    risk_coverage_figure,
+)
+from crack_lightning.report.figures.style import save_figure
+from crack_lightning.report.figures.tiles import augmentations_figure, class_colours, tiles_figure
 from crack_lightning.report.render.markdown import report_markdown
 from crack_lightning.report.render.page import report_page
 from crack_lightning.report.render.tables import classification_report, predictions_csv
 from crack_lightning.report.report_file import to_json
-from crack_lightning.report.sections.ood import risk_coverage_figure
 from crack_lightning.runtime.files.run_folder import write_text
 
 if TYPE_CHECKING:
@@ -31,12 +36,12 @@ if TYPE_CHECKING:
 
 _ALTERNATIVE_TEXTS = {
     "confusion_matrix.png": "Confusion matrix: tiles by true and predicted class",
-    "roc_curve.png": "ROC curve: tiles found against false alarms",
+    "roc_curve.png": "ROC curve: true positive rate against false positive rate",
     "pr_curve.png": "Precision-recall curve",
-    "misses_against_false_alarms.png": "Cracks missed against false alarms, by threshold",
-    "reliability.png": "Reliability: observed shares against predicted probabilities",
-    "risk_coverage.png": "Errors among the tiles answered, against how many these are",
-    "probability_of_detection.png": "Share of cracks found against their width",
+    "misses_against_false_alarms.png": "DET curve: misses against false alarms, by threshold",
+    "reliability.png": "Reliability diagram: observed frequency against predicted probability",
+    "risk_coverage.png": "Risk-coverage curve: error rate of the tiles that are kept, against their share",
+    "probability_of_detection.png": "Probability of detection against crack width",
     "loss_curve.png": "Loss of training and validation by epoch",
     "accuracy_curve.png": "Accuracy of training and validation by epoch",
     "example_tiles.png": "Training tiles with their labels",
@@ -80,13 +85,14 @@ def write_report(
         predictions: Of the tested tiles, by row of ``table``.
         table: All tiles of the run, not only the tested ones; its classes are the model's.
         history: One mapping an epoch: ``epoch`` (from 1), ``train/loss``, ``val/accuracy``, …; no times.
-        provenance: How the run was made, in the order in which it is to be read. Known keys: ``command``,
-            ``skipped`` (a list of ``{"path", "reason"}``), ``kept_epoch`` (counted as in ``history``),
-            ``settings`` (nested), ``timing`` (a mapping) and ``made`` (when); any other is written as it is.
+        provenance: Provenance in reading order. Known keys: ``command``,
+            ``skipped`` (a list of ``{"path", "reason"}``), ``best_epoch`` (counted as in ``history``),
+            ``settings`` (nested), ``timing`` (a mapping) and ``created`` (date and time); other keys are
+            written unchanged.
         tiles: Tiles to show; without them there are no pictures of tiles.
-        threshold: From this probability on the positive class of two is called.
+        threshold: The positive class of two is predicted from this probability on.
         mm_per_px: Millimetres that a pixel of the original pictures shows, if known.
-        explanations: Where the model looks, where that is known.
+        explanations: Explanations of test tiles, if any.
 
     Returns:
         The path of ``report.md``.
@@ -106,7 +112,7 @@ def write_report(
     write_text(folder / "predictions.csv", predictions_csv(predictions, table, threshold=threshold))
     write_text(report / "classification_report.txt", classification_report(contents))
     for name, figure in figures.items():
-        draw.save_figure(figure, report / name)
+        save_figure(figure, report / name)
     write_text(report / "report.json", to_json(contents))
     pictures = {name: _ALTERNATIVE_TEXTS[name] for name in figures}
     evidence = explanations.maps if explanations else {}
@@ -117,10 +123,10 @@ def write_report(
 
 
 def report_figures(contents: Mapping[str, Any], tiles: ReportTiles | None = None) -> dict[str, Figure]:
-    """Draw the pictures of a report.
+    """Draw the figures of a report.
 
     Args:
-        contents: What ``report_contents`` returned.
+        contents: The contents of the report.
         tiles: Tiles to show, if there are any.
 
     Returns:
@@ -136,12 +142,14 @@ def report_figures(contents: Mapping[str, Any], tiles: ReportTiles | None = None
     if (detection := contents["pod"]) and detection["estimable"]:
         result["probability_of_detection.png"] = detection_figure(detection)
     if contents["history"]:
-        kept = contents["provenance"].get("best_epoch")
+        best = contents["provenance"].get("best_epoch")
         for metric in ("loss", "accuracy"):
-            result[f"{metric}_curve.png"] = draw.history_figure(contents["history"], metric, kept_epoch=kept)
+            result[f"{metric}_curve.png"] = curves.history_figure(
+                contents["history"], metric, best_epoch=best
+            )
     if tiles is not None:
-        colours = _class_colours(len(names), positive)
-        result["example_tiles.png"] = draw.tiles_figure(
+        colours = class_colours(len(names), positive)
+        result["example_tiles.png"] = tiles_figure(
             tiles.example_image,
             [names[k] for k in tiles.example_label],
             [colours[k] for k in tiles.example_label],
@@ -151,40 +159,29 @@ def report_figures(contents: Mapping[str, Any], tiles: ReportTiles | None = None
     return result
 
 
-def augmentations_figure(augmented_image: NDArray[np.uint8]) -> Figure:
-    """Draw one tile and augmentations of it, uint8 ``(A, 3, H, W)``, the original first."""
-    captions = ["original", *(str(number) for number in range(1, len(augmented_image)))]
-    colours = [draw.GREEN] + [draw.GREY] * (len(augmented_image) - 1)
-    return draw.tiles_figure(augmented_image, captions, colours, title="One tile and its augmentations")
-
-
-def _class_colours(num_classes: int, positive: int | None) -> list[str]:
-    others = cycle([draw.BLUE, draw.GREEN, draw.PURPLE, draw.SKY, draw.GOLD])
-    return [draw.ORANGE if k == positive else next(others) for k in range(num_classes)]
-
-
 def _test_figures(contents: Mapping[str, Any], positive: int | None) -> dict[str, Figure]:
-    names, classes = contents["class_names"], contents["classes"]
+    """Draw the confusion matrix and, where tiles of two classes were tested, curves and reliability."""
+    classes, rates = contents["classes"], contents["curves"]
     confusion = np.array(contents["confusion_matrix"], dtype=np.int64)
-    curves = contents["curves"]
-    support = {name: row["support"] / contents["metrics"]["tiles"] for name, row in classes.items()}
+    figures = {"confusion_matrix.png": curves.confusion_figure(confusion, contents["class_names"])}
+    if not any(rates["roc"].values()):
+        return figures
+    auroc, precision = (
+        {name: row[key] for name, row in classes.items()} for key in ("auroc", "average_precision")
+    )
+    prevalence = {name: row["support"] / contents["metrics"]["tiles"] for name, row in classes.items()}
     roc_point, pr_point = _operating_points(contents, positive)
-    return {
-        "confusion_matrix.png": draw.confusion_figure(confusion, names),
-        "roc_curve.png": draw.roc_figure(
-            curves["roc"], {name: row["auroc"] for name, row in classes.items()}, roc_point
-        ),
+    return figures | {
+        "roc_curve.png": curves.roc_figure(rates["roc"], auroc, roc_point),
         "reliability.png": reliability_figure(contents["calibration"], contents["threshold"]),
-        "pr_curve.png": draw.pr_figure(
-            curves["pr"], {name: row["average_precision"] for name, row in classes.items()}, support, pr_point
-        ),
+        "pr_curve.png": curves.pr_figure(rates["pr"], precision, prevalence, pr_point),
     }
 
 
 def _operating_points(
     contents: Mapping[str, Any], positive: int | None
-) -> tuple[draw.OperatingPoint | None, draw.OperatingPoint | None]:
-    """Return where the calls lie on the ROC curve and on the precision-recall curve, if they do."""
+) -> tuple[curves.OperatingPoint | None, curves.OperatingPoint | None]:
+    """Return the operating points on the ROC and the precision-recall curve, if there are any."""
     if positive is None:
         return None, None
     row = contents["classes"][contents["class_names"][positive]]
@@ -193,6 +190,6 @@ def _operating_points(
         return None, None
     alarms, threshold = contents["metrics"]["false_positives"], contents["threshold"]
     called = alarms + row["support"] - contents["metrics"]["false_negatives"]
-    on_roc = draw.OperatingPoint(alarms / negatives, row["recall"], threshold)
-    on_pr = draw.OperatingPoint(row["recall"], row["precision"], threshold)
+    on_roc = curves.OperatingPoint(alarms / negatives, row["recall"], threshold)
+    on_pr = curves.OperatingPoint(row["recall"], row["precision"], threshold)
     return on_roc, on_pr if called else None

@@ -29,7 +29,7 @@ def markdown_of(run: tuple[Any, Any], **changes: Any) -> str:
 def test_the_verdict_is_the_first_thing_said(draw_run: DrawRun) -> None:
     lines = markdown_of(draw_run()).splitlines()
     assert lines[0] == "# a run"
-    assert lines[2].startswith("**Test accuracy ")
+    assert lines[2].startswith("**Accuracy ")
 
 
 def test_every_table_row_has_as_many_cells_as_its_head(draw_run: DrawRun, provenance: dict[str, Any]) -> None:
@@ -64,22 +64,22 @@ def test_only_pictures_that_exist_are_embedded(draw_run: DrawRun) -> None:
 def test_unknown_groups_are_said_to_flatter(draw_run: DrawRun) -> None:
     table, predictions = draw_run()
     text = markdown_of((replace(table, group=np.full(len(table), "")), predictions))
-    assert "Groups are unknown: tiles of one photo may stand in several splits" in text
-    assert "No group stands in two splits." in markdown_of((table, predictions))
+    assert "Groups are unknown: tiles of one photo may be in several splits" in text
+    assert "Groups with tiles in several splits: 0." in markdown_of((table, predictions))
 
 
 def test_leaked_pairs_are_stated_with_the_accuracy_on_the_other_tiles(draw_run: DrawRun) -> None:
     table, predictions = draw_run()
-    assert "No identical file stands on two sides (leaked pairs: 0)." in markdown_of((table, predictions))
+    assert "Leaked pairs (identical files in two splits): 0." in markdown_of((table, predictions))
     searched = merge_groups(table, twins=np.empty((0, 2), np.int64), clues=None)
-    told = "No identical file and no twin stands on two sides (leaked pairs: 0)."
+    told = "Leaked pairs (identical files or near-duplicates in two splits): 0."
     assert told in markdown_of((searched, predictions))
     tested = table.with_columns(split=np.full(len(table), "test"))
-    assert "leaked pairs" not in markdown_of((tested, predictions))
+    assert "Leaked pairs" not in markdown_of((tested, predictions))
     digests = np.array([f"{row:064x}" for row in range(len(table))])
     digests[table.rows("train")[0]] = digests[table.rows("test")[0]]
     text = markdown_of((table.with_columns(sha256=digests), predictions))
-    assert "Leaked pairs, identical files or twins on two sides: 1. 1 test tiles have one" in text
+    assert "(identical files in two splits): 1. Test tiles with one in training: 1; accuracy" in text
     assert "accuracy on the others" in text
 
 
@@ -93,7 +93,7 @@ def test_pictures_that_are_no_tiles_are_counted_by_folder(draw_run: DrawRun) -> 
 
 def test_a_file_left_out_is_named_with_its_reason(draw_run: DrawRun, provenance: dict[str, Any]) -> None:
     text = markdown_of(draw_run(), provenance=provenance)
-    assert "Left out because unreadable, 1 in all: bad\\|tile.jpg (cut off after 12 bytes)." in text
+    assert "Unreadable files left out: 1. bad\\|tile.jpg (cut off after 12 bytes)." in text
 
 
 def test_tiles_that_the_user_left_out_are_counted_apart(
@@ -101,15 +101,15 @@ def test_tiles_that_the_user_left_out_are_counted_apart(
 ) -> None:
     mine = [{"path": f"{number}.jpg", "reason": "data.exclude"} for number in range(12)]
     text = markdown_of(draw_run(), provenance=provenance | {"skipped": [*mine, *provenance["skipped"]]})
-    assert "Left out by data.exclude: 12 tiles, named in report.json." in text
-    assert "Left out because unreadable, 1 in all: " in text
+    assert "Excluded by data.exclude: 12 tiles, listed in report.json." in text
+    assert "Unreadable files left out: 1. " in text
 
 
 def test_how_it_was_made_names_command_settings_and_times(
     draw_run: DrawRun, provenance: dict[str, Any]
 ) -> None:
-    novelty = {"novelty": {"validation_tiles": 36, "passes": 36 / 37}}
-    text = markdown_of(draw_run(), provenance=provenance | novelty)
+    detector = {"ood_detector": {"validation_tiles": 36, "passes": 36 / 37}}
+    text = markdown_of(draw_run(), provenance=provenance | detector)
     assert ", passes 0.973 |" in text
     assert "| command | `python -m crack_lightning.train model=plain_cnn` |" in text
     assert "| seconds | training 12.3, test 0.5 |" in text
@@ -119,11 +119,11 @@ def test_how_it_was_made_names_command_settings_and_times(
 def test_a_test_without_errors_says_so(draw_run: DrawRun) -> None:
     table, predictions = draw_run()
     perfect = replace(predictions, probability=np.eye(2)[predictions.label])
-    assert "None: every tile was called rightly." in markdown_of((table, perfect))
+    assert "0 of 77 crack tiles were missed." in markdown_of((table, perfect))
 
 
 def test_more_classes_have_a_row_each(draw_run: DrawRun) -> None:
     text = markdown_of(draw_run(num_classes=3, positive=None))
     assert "| class | precision | recall | F1 | tiles |" in text
     assert "| spall | " in text
-    assert "averaged over classes" in text
+    assert "averaged over the classes" in text

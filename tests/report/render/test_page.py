@@ -72,7 +72,7 @@ def test_names_are_shown_and_never_run(page: str) -> None:
 
 
 def test_it_says_what_the_report_says(page: str) -> None:
-    for told in ("95 % interval", "Recall by crack width", "The least sure", "Settings", "all intact"):
+    for told in ("95 % CI", "Probability of detection", "Least confident", "Settings", "all intact"):
         assert told in page
     assert page.count("<figure>") >= 20
 

@@ -1,4 +1,4 @@
-"""Foreign tiles in a report: how many, how often wrong, and what leaving tiles out gains."""
+"""Out-of-distribution (OOD) tiles in a report: their share and error rate, and risk against coverage."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from crack_lightning.report.contents import report_contents
+from crack_lightning.report.figures.diagnostics import risk_coverage_figure
 from crack_lightning.report.render.tables import predictions_csv
-from crack_lightning.report.sections.ood import ood_section, risk_coverage_figure
+from crack_lightning.report.sections.ood import ood_section
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,42 +21,42 @@ if TYPE_CHECKING:
 
 
 def contents_with(
-    table: TileTable, predictions: Predictions, novelty: np.ndarray[Any, Any] | None
+    table: TileTable, predictions: Predictions, ood_score: np.ndarray[Any, Any] | None
 ) -> dict[str, Any]:
     return report_contents(
         title="a run",
-        predictions=replace(predictions, ood_score=novelty),
+        predictions=replace(predictions, ood_score=ood_score),
         table=table,
         history=[],
-        provenance={"novelty": {"passes": 0.99}},
+        provenance={"ood_detector": {"passes": 0.99}},
         threshold=0.5,
     )
 
 
-def test_marked_tiles_are_counted_with_their_errors(
+def test_ood_tiles_are_counted_with_their_errors(
     draw_run: Callable[..., tuple[TileTable, Predictions]],
 ) -> None:
     table, predictions = draw_run()
-    novelty = np.random.default_rng(0).uniform(0, 1.2, len(predictions))
-    contents = contents_with(table, predictions, novelty)
+    ood_score = np.random.default_rng(0).uniform(0, 1.2, len(predictions))
+    contents = contents_with(table, predictions, ood_score)
     found = contents["ood"]
     wrong = (predictions.probability[:, 0] >= 0.5) != (predictions.label == 0)
-    assert found["ood_tiles"] == (novelty > 1).sum()
-    assert found["error_rate_ood"] == pytest.approx(wrong[novelty > 1].mean())
-    assert found["error_rate_in_distribution"] == pytest.approx(wrong[novelty <= 1].mean())
+    assert found["ood_tiles"] == (ood_score > 1).sum()
+    assert found["error_rate_ood"] == pytest.approx(wrong[ood_score > 1].mean())
+    assert found["error_rate_in_distribution"] == pytest.approx(wrong[ood_score <= 1].mean())
     assert found["risk_coverage"]["by_confidence"]["risk"][-1] == pytest.approx(wrong.mean())
     told = ood_section(contents).blocks[0]
     assert isinstance(told, str)
-    assert told.startswith(f"{found['marked']} of {len(novelty)} tiles")
-    assert "a limit that 99.00 % of tiles like the validation tiles pass" in told
-    assert any("unlike the tiles that the model was trained on" in line for line in contents["warnings"])
+    assert told.startswith(f"{found['ood_tiles']} of {len(ood_score)} test tiles are OOD: ")
+    assert "The limit of the OOD score passes 99.00 % of tiles like the validation tiles." in told
+    assert any("unlike the training data (OOD)" in line for line in contents["warnings"])
     lines = risk_coverage_figure(found).axes[0].lines
     np.testing.assert_allclose(
         np.asarray(lines[0].get_ydata()), found["risk_coverage"]["by_ood_score"]["risk"]
     )
 
 
-def test_few_marked_tiles_are_no_caution(draw_run: Callable[..., tuple[TileTable, Predictions]]) -> None:
+def test_few_ood_tiles_give_no_warning(draw_run: Callable[..., tuple[TileTable, Predictions]]) -> None:
     table, predictions = draw_run()
     contents = contents_with(table, predictions, np.full(len(predictions), 0.5))
     assert contents["ood"]["ood_tiles"] == 0
@@ -63,7 +64,7 @@ def test_few_marked_tiles_are_no_caution(draw_run: Callable[..., tuple[TileTable
     assert contents["warnings"] == []
 
 
-def test_a_model_that_tells_no_foreign_tiles_has_no_such_section(
+def test_a_model_without_an_ood_detector_has_no_such_section(
     draw_run: Callable[..., tuple[TileTable, Predictions]],
 ) -> None:
     table, predictions = draw_run()
@@ -73,7 +74,7 @@ def test_a_model_that_tells_no_foreign_tiles_has_no_such_section(
     assert "ood_score" not in predictions_csv(predictions, table).splitlines()[0]
 
 
-def test_every_tile_has_its_own_novelty_in_the_table(
+def test_every_tile_has_its_own_ood_score_in_the_table(
     draw_run: Callable[..., tuple[TileTable, Predictions]],
 ) -> None:
     table, predictions = draw_run()
@@ -95,12 +96,12 @@ def test_areas_and_shares_of_errors_have_intervals(
     draw_run: Callable[..., tuple[TileTable, Predictions]],
 ) -> None:
     table, predictions = draw_run()
-    novelty = np.random.default_rng(0).uniform(0, 1.2, len(predictions))
-    contents = contents_with(table, predictions, novelty)
+    ood_score = np.random.default_rng(0).uniform(0, 1.2, len(predictions))
+    contents = contents_with(table, predictions, ood_score)
     found = contents["ood"]
     values = {**found["aurc"], **{key: found[key] for key in found["intervals"] if key in found}}
     for name, limits in found["intervals"].items():
         assert limits["low"] < values[name] < limits["high"], name
-    blocks = ood_section(contents).blocks
-    assert "Area under the risk-coverage curve (AURC)" in str(blocks[1])
-    assert str(blocks[1]).count("95 % CI") == 2
+    _, rates, gain, _ = map(str, ood_section(contents).blocks)
+    assert rates.count("95 % CI") == gain.count("95 % CI") == 2
+    assert "Area under the risk-coverage curve (AURC)" in gain

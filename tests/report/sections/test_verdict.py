@@ -12,16 +12,16 @@ from crack_lightning.report.sections.verdict import verdict, warnings
 CONFUSIONS = {
     "some of both": (
         [[588, 12], [3, 597]],
-        "12 of 600 crack tiles missed; 3 of 600 intact tiles called crack.",
+        "12 of 600 crack tiles missed; false alarms on 3 of 600 intact tiles.",
     ),
-    "no error": ([[5, 0], [0, 5]], "none of 5 crack tiles missed; none of 5 intact tiles called crack."),
+    "no error": ([[5, 0], [0, 5]], "none of 5 crack tiles missed; false alarms on none of 5 intact tiles."),
     "no crack": (
         [[0, 0], [1, 9]],
-        "there was no crack tile to find; 1 of 10 intact tiles called crack.",
+        "no crack tile was tested; false alarms on 1 of 10 intact tiles.",
     ),
     "only cracks": (
         [[9, 1], [0, 0]],
-        "1 of 10 crack tiles missed; there was no intact tile that could raise a false alarm.",
+        "1 of 10 crack tiles missed; no intact tile was tested.",
     ),
 }
 
@@ -42,43 +42,50 @@ def test_the_verdict_counts_misses_and_false_alarms(case: str) -> None:
     assert verdict(figures_of(confusion), positive_class="crack").endswith(f" tiles: {expected}")
 
 
+def test_the_verdict_gives_accuracy_and_auroc_with_their_intervals() -> None:
+    intervals = {"accuracy": {"low": 0.97, "high": 0.99}, "auroc_crack": {"low": 0.95, "high": 1.0}}
+    sentence = verdict(figures_of([[9, 1], [0, 10]]), positive_class="crack", intervals=intervals)
+    assert sentence.startswith("Accuracy 95.00 % (95 % CI 97.00 % to 99.00 %) on 20 test tiles:")
+    assert sentence.endswith(" AUROC 0.9500 (95 % CI 0.9500 to 1.0000).")
+
+
 def test_the_verdict_opens_with_the_test_accuracy() -> None:
     sentence = verdict(figures_of([[588, 12], [3, 597]]), positive_class="crack")
-    assert sentence.startswith("Test accuracy 98.75 % on 1,200 tiles:")
+    assert sentence.startswith("Accuracy 98.75 % on 1,200 test tiles:")
 
 
 def test_one_error_in_many_is_never_rounded_to_none() -> None:
     sentence = verdict(figures_of([[30_000, 1], [0, 30_000]]), positive_class="crack")
-    assert sentence.startswith("Test accuracy over 99.99 % on 60,001 tiles:")
+    assert sentence.startswith("Accuracy over 99.99 % on 60,001 test tiles:")
 
 
 def test_the_verdict_of_more_classes_names_the_class_found_least() -> None:
     figures = figures_of([[9, 1, 0], [0, 10, 0], [4, 0, 6]], positive=None)
     assert verdict(figures, positive_class=None) == (
-        "Test accuracy 83.33 % on 30 tiles of 3 classes: 5 tiles called wrongly; "
-        "the class found least is spall, 60.00 % of 10 tiles."
+        "Accuracy 83.33 % on 30 test tiles of 3 classes: 5 tiles predicted wrongly; "
+        "lowest recall 60.00 %, spall, 10 tiles."
     )
 
 
 def test_more_classes_without_an_error_are_said_to_have_none() -> None:
     sentence = verdict(figures_of([[2, 0, 0], [0, 3, 0], [0, 0, 5]], positive=None), positive_class=None)
-    assert sentence == "Test accuracy 100 % on 10 tiles of 3 classes: no tile called wrongly."
+    assert sentence == "Accuracy 100 % on 10 test tiles of 3 classes: no error."
 
 
 def test_the_verdict_of_more_classes_counts_cracks_where_one_class_is_positive() -> None:
     figures = figures_of([[9, 1, 0], [0, 10, 0], [4, 0, 6]])
-    assert "1 of 10 crack tiles missed; 4 of 20 other tiles called crack;" in verdict(
+    assert "1 of 10 crack tiles missed; false alarms on 4 of 20 other tiles;" in verdict(
         figures, positive_class="crack"
     )
 
 
-def test_a_good_test_needs_no_caution() -> None:
+def test_a_good_test_needs_no_warning() -> None:
     assert warnings(figures_of([[9, 1], [0, 10]])) == []
 
 
-def test_an_untested_class_is_a_caution() -> None:
-    (caution,) = warnings(figures_of([[0, 0], [1, 9]]))
-    assert "No tested tile is of class crack" in caution
+def test_an_untested_class_gives_a_warning() -> None:
+    (warning,) = warnings(figures_of([[0, 0], [1, 9]]))
+    assert "No test tile is of class crack" in warning
 
 
 def ranked(scores: list[float], truth: list[int], *, threshold: float = 0.5) -> dict[str, Any]:
@@ -97,20 +104,20 @@ def test_a_model_that_ranks_well_is_told_to_move_its_threshold() -> None:
     """Three cracks among ten tiles, all scored below the threshold: 20 of 21 pairs are in order."""
     scores = [0.45, 0.4, 0.2, 0.25, *[0.1] * 6]
     found = ranked(scores, [0] * 3 + [1] * 7, threshold=0.62)
-    (caution,) = warnings(found)
-    assert "At the threshold of 0.62 the calls are no better than" in caution
-    assert "which gives 70.00 %" in caution
-    assert f"AUROC {20 / 21:.4f}" in caution
-    assert "predict threshold=<value>" in caution
+    (warning,) = warnings(found)
+    assert "At the threshold of 0.62 the accuracy is no better than" in warning
+    assert "which gives 70.00 %" in warning
+    assert f"AUROC {20 / 21:.4f}" in warning
+    assert "predict threshold=<value>" in warning
 
 
 @pytest.mark.parametrize("scores", [[0.1, 0.2, 0.3], [0.1, 0.45, 0.1]])
 def test_a_model_that_ranks_badly_is_told_nothing_of_its_threshold(scores: list[float]) -> None:
-    (caution,) = warnings(ranked([*scores, *[0.3, 0.2, 0.1, 0.4, 0.2, 0.3, 0.1]], [0] * 3 + [1] * 7))
-    assert "no better than calling every tile by the most frequent class, which gives 70.00 %" in caution
-    assert "threshold" not in caution
+    (warning,) = warnings(ranked([*scores, *[0.3, 0.2, 0.1, 0.4, 0.2, 0.3, 0.1]], [0] * 3 + [1] * 7))
+    assert "no better than predicting the most frequent class for every tile, which gives 70.00 %" in warning
+    assert "threshold" not in warning
 
 
-def test_a_model_no_better_than_one_answer_is_a_caution() -> None:
-    (caution,) = warnings(figures_of([[0, 30], [0, 70]]))
-    assert "no better than calling every tile by the most frequent class, which gives 70.00 %" in caution
+def test_a_model_no_better_than_one_answer_gives_a_warning() -> None:
+    (warning,) = warnings(figures_of([[0, 30], [0, 70]]))
+    assert "no better than predicting the most frequent class for every tile, which gives 70.00 %" in warning

@@ -1,6 +1,6 @@
-"""Intervals of figures that are no shares: from those of shares, or from resampled groups.
+"""Intervals of metrics that are not shares: from intervals of shares, or from resampled groups.
 
-Both kinds keep a width where resampling has none, as for an area under the ROC curve of 1.
+Both kinds have a width where plain resampling has none, as for an AUROC of 1.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ _PRIOR_GROUPS = 4
 def mover_interval(
     figure: Callable[[Sequence[float]], float], values: Sequence[float], limits: Sequence[Interval]
 ) -> Interval:
-    """Return the interval of a figure of independent values from their own ("MOVER").
+    """Return the interval of a function of independent values from their intervals (MOVER).
 
-    The distance to a limit is the root of the summed squares of the distances that the values' limits cause
-    one by one.
+    The distance to a limit is the root of the sum of squares of the distances that the limits of the values
+    cause one by one.
 
     Args:
-        figure: From all values to the figure.
-        values: What was observed.
+        figure: The function, from all values to a number.
+        values: The observed values.
         limits: The interval of each.
 
     References:
@@ -54,13 +54,13 @@ def mover_interval(
 
 
 class Bounded(NamedTuple):
-    """What is known of a figure before it is resampled.
+    """Range and sample size of a metric, known before resampling.
 
     Attributes:
-        low: The least value that it can have.
-        high: The greatest.
-        groups: Groups that decide how sure it is: of the class that is in fewer.
-        size: How many independent tiles it is of, as far as is known before any is called.
+        low: The least possible value.
+        high: The greatest possible value.
+        groups: Number of groups of the class that is in fewer groups.
+        size: Effective sample size before any prediction is known.
     """
 
     low: float
@@ -70,14 +70,14 @@ class Bounded(NamedTuple):
 
 
 class ResampledInterval(NamedTuple):
-    """An interval, and the share of the resamples in which the figure has no value."""
+    """An interval, and the share of the resamples in which the metric is undefined."""
 
     interval: Interval
     undefined: float
 
 
 def prior_size(group: NDArray[np.int64]) -> float:
-    """Return how many independent tiles N tiles in groups are worth where no error was seen."""
+    """Return the effective sample size of N tiles in groups without an observed error."""
     return effective_size(np.ones(len(group), np.bool_), group)
 
 
@@ -86,20 +86,20 @@ def resampled_intervals(
     group: NDArray[np.int64],
     bounded: Mapping[str, Bounded],
 ) -> dict[str, ResampledInterval]:
-    """Return Wilson's intervals of figures between bounds, on the effective sample size that resamples show.
+    """Return Wilson's intervals of bounded metrics on the effective sample size that resampling gives.
 
-    A figure scaled to ``[0, 1]`` has, for its value, the greatest variance as the share of a yes or no. The
-    effective sample size is the number of such tiles with the variance that was found. Its inverse is
-    averaged with the prior one's, by weights of n squared and 4, where n is the number of groups that the
-    variance comes from: a ranking without an error, or one that a single photo spoils, says little of its
-    variance.
-    ``benchmarks/interval_kinds.py`` simulates how often such intervals hold the truth.
+    A metric scaled to ``[0, 1]`` has the greatest variance, for its value, if it is a proportion. The
+    effective sample size is the number of tiles at which a proportion has the variance of the resamples. Its
+    inverse is averaged with that of the prior size, by weights of n squared and 4, where n is the number of
+    groups that the variance comes from: a ranking without an error, or with errors in a single photo, is
+    little evidence of its variance.
+    ``benchmarks/interval_kinds.py`` simulates their coverage.
 
     Args:
-        figures: From weights of N tiles, float ``(R, N)``, to figures by name, float ``(R,)``, NaN where a
-            class is missing; one that has no value for the tiles as they are gets no interval.
+        figures: From weights of N tiles, float ``(R, N)``, to metrics by name, float ``(R,)``, NaN where
+            undefined; a metric that is undefined for the tiles themselves gets no interval.
         group: Group numbers from 0, two at least, int64 ``(N,)``.
-        bounded: What each figure is, by name.
+        bounded: Range and sample size by name.
 
     References:
         Wilson, JASA 1927, on an effective sample size as Korn and Graubard, Survey Methodology 1998;
@@ -132,7 +132,7 @@ def _scaled_wilson(value: float, of: Bounded, variance: float, influence: Floats
 def _spread(
     figures: Callable[[Floats], Mapping[str, Floats]], group: NDArray[np.int64]
 ) -> dict[str, tuple[float, Floats, float]]:
-    """Return by figure its variance over resamples, each group's influence, and the share without a value."""
+    """Return the variance over resamples, the influence of each group, and the undefined share, by name."""
     kept: dict[str, list[Floats]] = {}
     sums: dict[str, Floats] = {}
     for counts in resampled_counts(int(group.max()) + 1):

@@ -1,4 +1,4 @@
-"""How sure a figure is: intervals that know that tiles of one photo err together."""
+"""Intervals for clustered data: errors on tiles of one photo are correlated."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ _RESAMPLES_AT_ONCE = 100
 
 
 class Interval(NamedTuple):
-    """Two-sided 95 % limits of a figure."""
+    """Two-sided 95 % limits."""
 
     low: float
     high: float
 
 
 def group_codes(group: NDArray[np.str_]) -> NDArray[np.int64]:
-    """Number the groups of N tiles from 0; a tile of no known group is one by itself, int64 ``(N,)``."""
+    """Number the groups of N tiles from 0; a tile of unknown group is a group of its own, int64 ``(N,)``."""
     alone = np.char.add("\0", np.arange(len(group)).astype(np.str_))
     return np.unique(np.where(group == "", alone, group), return_inverse=True)[1].astype(np.int64)
 
 
 def effective_size(hit: NDArray[np.bool_], group: NDArray[np.int64]) -> float:
-    """Return how many independent tiles N tiles in groups are worth, in ``[1, N]``.
+    """Return the effective sample size of N tiles in groups, in ``[1, N]``.
 
-    N is divided by the design effect, 1 + (m - 1) r, where m is the size of the group of a tile in the mean
+    N is divided by the design effect, 1 + (m - 1) r, where m is the mean group size of a tile
     and r the correlation of hits within a group (analysis of variance; Donner and Klar, "Design and Analysis
     of Cluster Randomization Trials", 2000), and multiplied by the square of the normal quantile over
-    Student's at G - 1 degrees of freedom (Korn and Graubard, Survey Methodology 1998). Few errors say little
-    about r: it is averaged with ``_PRIOR_CORRELATION``, which counts as ``_PRIOR_GROUPS`` groups beside those
-    that have the rarer outcome.
+    Student's at G - 1 degrees of freedom (Korn and Graubard, Survey Methodology 1998). Few errors are little
+    evidence of r: it is averaged with ``_PRIOR_CORRELATION``, which counts as ``_PRIOR_GROUPS`` groups beside
+    those that have the rarer outcome.
 
     Args:
-        hit: Whether each tile is called rightly, bool ``(N,)``, N at least 1.
+        hit: Whether each tile is predicted correctly, bool ``(N,)``, N at least 1.
         group: Group numbers from 0, int64 ``(N,)``.
     """
     sizes = np.bincount(group)
@@ -91,7 +91,7 @@ def proportion_interval(hit: NDArray[np.bool_], group: NDArray[np.int64]) -> Int
 
 
 def wilson_interval(share: float, size: float) -> Interval:
-    """Return Wilson's interval of a share, in ``[0, 1]``, of a number of independent tiles, at least 1."""
+    """Return Wilson's interval of a share in ``[0, 1]`` and a sample size, at least 1."""
     z = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
     middle = (share + z**2 / (2 * size)) / (1 + z**2 / size)
     half = z / (1 + z**2 / size) * float(np.sqrt(share * (1 - share) / size + z**2 / (4 * size**2)))
@@ -116,7 +116,7 @@ def lower_bound(hit: NDArray[np.bool_], group: NDArray[np.int64]) -> float:
 
 
 def cannot_be_excluded(hit: NDArray[np.bool_], group: NDArray[np.int64]) -> float:
-    """Return the one-sided 95 % bound on the share of errors where none was seen.
+    """Return the one-sided 95 % upper bound on the error rate where no error was observed.
 
     Exact on the effective sample size n: the share whose chance of no error in n tiles is 5 %.
     """
@@ -125,7 +125,7 @@ def cannot_be_excluded(hit: NDArray[np.bool_], group: NDArray[np.int64]) -> floa
 
 
 def few_groups_factor(groups: int) -> float:
-    """Return by how much a distance found by resampling G groups, at least 2, is too small.
+    """Return the factor by which a distance from resampling G groups, at least 2, is too small.
 
     Student's quantile at G - 1 degrees of freedom over the normal one, times the square root of G / (G - 1).
 
@@ -143,10 +143,10 @@ def bootstrap_intervals(
     *,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """Return percentile intervals of figures over resampled groups; see :func:`resampled`.
+    """Return percentile intervals of metrics over resampled groups; see :func:`resampled`.
 
     Returns:
-        An interval by name, without the figures that no resample has a value of.
+        An interval by name, without the metrics that are undefined in every resample.
     """
     found = {name: percentiles(values) for name, values in resampled(figures, group, seed=seed).items()}
     return {name: interval for name, interval in found.items() if interval is not None}
@@ -164,15 +164,15 @@ def resampled(
     *,
     seed: int = 0,
 ) -> dict[str, NDArray[np.float64]]:
-    """Return figures of 2,000 samples of as many groups as there are, drawn with replacement.
+    """Return metrics of 2,000 bootstrap samples of the groups.
 
     Args:
-        figures: From weights of N tiles, float ``(R, N)``, to figures by name, float ``(R,)``.
+        figures: From weights of N tiles, float ``(R, N)``, to metrics by name, float ``(R,)``.
         group: Group numbers from 0, int64 ``(N,)``.
-        seed: Of the resampling.
+        seed: Seed of the resampling.
 
     Returns:
-        Figures by name, float ``(2000,)``.
+        Metrics by name, float ``(2000,)``.
 
     References:
         Field and Welsh, "Bootstrapping clustered data", JRSS B 2007.
@@ -185,7 +185,7 @@ def resampled(
 
 
 def resampled_counts(groups: int, *, seed: int = 0) -> Iterator[NDArray[np.float64]]:
-    """Yield how often each of G groups is in each of 2,000 resamples, a hundred at once, ``(100, G)``."""
+    """Yield the counts of G groups in 2,000 resamples, a hundred resamples at once, ``(100, G)``."""
     rng = np.random.default_rng(seed)
     for _ in range(NUM_RESAMPLES // _RESAMPLES_AT_ONCE):
         drawn = rng.integers(0, groups, (_RESAMPLES_AT_ONCE, groups))

@@ -42,7 +42,7 @@ def rank_weights(weights: Floats, score: NDArray[np.floating], positive: NDArray
 
     Args:
         weights: Of N tiles, whole numbers, ``(R, N)``.
-        score: The higher, the more likely positive, float ``(N,)``.
+        score: A higher score is more likely positive, float ``(N,)``.
         positive: The truth, bool ``(N,)``.
     """
     order = np.argsort(-score, kind="stable")
@@ -75,9 +75,9 @@ def weighted_area_under_risk(weights: Floats, doubt: Floats, wrong: NDArray[np.b
 
     Args:
         weights: Of N tiles, ``(R, N)``.
-        doubt: The higher, the sooner a tile is left out, ``(N,)``; ties are broken by chance, and the mean
-            over that is returned.
-        wrong: Which tiles are called wrongly, bool ``(N,)``.
+        doubt: Tiles with a higher value are left out first, ``(N,)``; the mean over random orders of ties
+            is returned.
+        wrong: Whether each tile is predicted wrongly, bool ``(N,)``.
     """
     order = np.argsort(doubt, kind="stable")
     starts = np.flatnonzero(np.diff(doubt[order], prepend=-np.inf))

@@ -1,8 +1,9 @@
-"""A logistic curve through hits and misses, and what the data do not reject.
+"""A logistic curve of hits and misses, and confidence bounds by likelihood.
 
 The bounds invert the signed root of the likelihood ratio in its modified form, which is normal to the third
 order: Barndorff-Nielsen, Biometrika 1986; Brazzale, Davison and Reid, "Applied Asymptotics", 2007, chapter 2.
-With 60 to 200 cracks the plain likelihood ratio promises too much (``benchmarks/detection.py`` simulates it).
+With 60 to 200 cracks the bounds of the plain likelihood ratio are too narrow
+(``benchmarks/detection.py`` simulates it).
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _SCANNED, _FARTHEST = 24, 1e9
 
 
 class HitMissCurve(NamedTuple):
-    """The curve of the greatest likelihood: logit = intercept + slope * x."""
+    """The maximum likelihood curve: logit = intercept + slope * x."""
 
     intercept: float
     slope: float
@@ -42,7 +43,7 @@ class HitMissCurve(NamedTuple):
         return self.intercept + self.slope * x
 
     def where(self, logit_of_hit: float) -> float:
-        """Return where the log odds are so high."""
+        """Return the place with these log odds."""
         return (logit_of_hit - self.intercept) / self.slope
 
 
@@ -72,18 +73,18 @@ def upper_bound(
     reach: float,
     critical: float = ONE_SIDED_95,
 ) -> float | None:
-    """Return the least x from which on the log odds of a hit are proven higher, one-sided 95 %.
+    """Return the upper bound, one-sided 95 %, on the place where the log odds of a hit reach a value.
 
     Args:
-        x: Where it was tried, ``(N,)``.
+        x: Places of the trials, ``(N,)``.
         hit: Whether it was hit, bool ``(N,)``.
         curve: Their rising curve.
         logit_of_hit: The log odds.
-        reach: How far above the estimate to look.
-        critical: What the modified root must exceed.
+        reach: Search range above the estimate.
+        critical: Critical value of the modified root.
 
     Returns:
-        The bound; ``None`` where there is none within ``reach``.
+        The bound; ``None`` if it lies beyond ``reach``.
     """
 
     def excess(at: float) -> float:
@@ -97,17 +98,17 @@ def upper_bound(
 
 
 def lower_limits(x: Floats, hit: NDArray[np.bool_], curve: HitMissCurve, *, at: Floats) -> Floats:
-    """Return the least probability of a hit at each place that is not rejected, one-sided 95 %.
+    """Return the lower limit, one-sided 95 %, of the probability of a hit at each place.
 
     Args:
-        x: Where it was tried, ``(N,)``.
+        x: Places of the trials, ``(N,)``.
         hit: Whether it was hit, bool ``(N,)``.
         curve: Their rising curve.
         at: Rising places, ``(G,)``.
 
     Returns:
-        Probabilities that do not fall, ``(G,)``: none is higher than at a place above, as the chance of a hit
-        itself is not. The modified root alone, with one or two misses, may give such.
+        Probabilities that do not fall, ``(G,)``, as the probability of a hit does not; with one or two
+        misses the modified root alone may give falling limits.
     """
     limits = [_lower_logit(x, hit, curve, at=place) for place in at.tolist()]
     return np.asarray(expit(np.minimum.accumulate(limits[::-1])[::-1]))
@@ -132,14 +133,14 @@ def _crossing(excess: Callable[[float], float], low: float, high: float) -> floa
 
 
 class Roots(NamedTuple):
-    """The signed root of a likelihood ratio, as it is and modified; nearly standard normal."""
+    """The signed root of a likelihood ratio, plain and modified; nearly standard normal."""
 
     plain: float
     modified: float
 
 
 def roots(x: Floats, hit: NDArray[np.bool_], curve: HitMissCurve, *, at: float, value: float) -> Roots:
-    """Return how far the hits speak against curves with no more than the log odds ``value`` at ``at``."""
+    """Return the signed roots for the null hypothesis of the log odds ``value`` at ``at``."""
     distance = x - at
 
     def score(slope: float) -> float:

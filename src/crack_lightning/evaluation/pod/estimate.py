@@ -44,7 +44,7 @@ def probability_of_detection(
 
     Returns:
         ``cracks`` (with a known width), ``detected`` and ``estimable``; where it is, ``intercept``,
-        ``slope``, ``a50_px``, ``a90_px``, ``a90_95_px`` (the width that is found in nine of ten cases with 95 %
+        ``slope``, ``a50_px``, ``a90_px``, ``a90_95_px`` (the width with a POD of 90 % with 95 %
         confidence, ``None`` where the data set no such bound), ``widest_px``, ``method``, ``curve``
         (``width_px``, ``pod``, ``low``: the lower one-sided 95 % limit, which reaches 0.9 at ``a90_95_px``)
         and, where cracks share photos, ``photos`` (how many there are) and ``a90_95_px_by_photos`` (the

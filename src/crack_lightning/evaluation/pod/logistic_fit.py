@@ -25,7 +25,7 @@ _ROUNDING = 1e-12  # of a log-likelihood
 
 
 def overlapping(hits: Floats, tried: Floats) -> NDArray[np.bool_]:
-    """Return whether some miss lies above a hit, and some hit above a miss, bool ``(R,)``.
+    """Return whether hits and misses overlap: a miss above a hit, and a hit above a miss, bool ``(R,)``.
 
     Args:
         hits: Counts of hits at M rising places, ``(R, M)``.

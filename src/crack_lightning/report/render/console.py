@@ -1,4 +1,4 @@
-"""The end of a run on the console."""
+"""The console output at the end of a run."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from rich.table import Table
 from rich.text import Text
 
 from crack_lightning.evaluation.metrics import call_metrics
-from crack_lightning.report.sections.metric_rows import write_of
-from crack_lightning.report.sections.verdict import number
+from crack_lightning.report.sections.formatting import number
+from crack_lightning.report.sections.metrics import write_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
 def closing_table(contents: Mapping[str, Any]) -> Group:
-    """Build what the console shows of a report: a row a class, and the verdict.
+    """Build the console output of a report: one row per class, and the verdict.
 
     Args:
-        contents: The mapping in ``report.json``.
+        contents: The contents of the report.
     """
     table = Table(title=Text(contents["title"]), title_justify="left")
     shown = [metric for metric in call_metrics() if metric.scope == "class"]

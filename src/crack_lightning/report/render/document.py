@@ -1,4 +1,4 @@
-"""What a report consists of, before it becomes Markdown or HTML."""
+"""The parts of a report, before they are rendered as Markdown or HTML."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Code(str):
-    """A name or a command, to be written as it is."""
+    """A name or a command, written verbatim."""
 
     __slots__ = ()
 
@@ -32,13 +32,13 @@ class Table:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Figures by file name; those that were not drawn are passed over."""
+    """Figures by file name; those that were not drawn are left out."""
 
     names: Sequence[str]
 
 
 class ShownTile(NamedTuple):
-    """A tile in a gallery: its path below the set's root, its true class, and what is to be said of it.
+    """A tile in a gallery: its path below the set's root, its true class and a caption.
 
     One that is ``explained`` has its map of evidence beside it.
     """
@@ -51,7 +51,7 @@ class ShownTile(NamedTuple):
 
 @dataclass(frozen=True)
 class Gallery:
-    """Tiles to look at; only a page shows them, folded away if asked."""
+    """Tiles with captions, in HTML only, optionally folded."""
 
     title: str
     tiles: Sequence[ShownTile]
@@ -68,7 +68,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Links:
-    """Files beside the report, by what they are."""
+    """Links to files beside the report, by name."""
 
     to: Sequence[tuple[str, str]]
 
@@ -78,7 +78,14 @@ Block: TypeAlias = str | Table | Pictures | Gallery | Listing | Links
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands under it."""
+    """A heading with its contents.
+
+    Attributes:
+        title: The heading.
+        blocks: The contents; a section without any is not shown.
+        how_to_read: One plain sentence.
+    """
 
     title: str
     blocks: Sequence[Block]
+    how_to_read: str = ""

@@ -1,4 +1,4 @@
-"""``report.md``: what a person reads first."""
+"""``report.md``."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def report_markdown(contents: Mapping[str, Any], *, pictures: Mapping[str, str])
     """Write a report.
 
     Args:
-        contents: What ``report_contents`` returned.
-        pictures: Alternative text by file name of the pictures that stand beside the report.
+        contents: The contents of the report.
+        pictures: Alternative text by file name of the pictures beside the report.
     """
     parts = [
         f"# {plain(contents['title'])}",
@@ -26,12 +26,14 @@ def report_markdown(contents: Mapping[str, Any], *, pictures: Mapping[str, str])
         *(f"> {plain(caution)}" for caution in contents["warnings"]),
     ]
     for section in report_sections(contents):
-        parts += [f"## {section.title}", *markdown_blocks(section.blocks, pictures)]
+        if blocks := markdown_blocks(section.blocks, pictures):
+            how = [f"*{plain(section.how_to_read)}*"] if section.how_to_read else []
+            parts += [f"## {section.title}", *how, *blocks]
     return "\n\n".join(parts) + "\n"
 
 
 def markdown_blocks(blocks: Sequence[Block], pictures: Mapping[str, str]) -> list[str]:
-    """Write what a section consists of; galleries, and pictures that were not drawn, are left out."""
+    """Write the blocks of a section; galleries, and pictures that were not drawn, are left out."""
     return [text for text in (_block(block, pictures) for block in blocks) if text]
 
 
@@ -59,7 +61,7 @@ def _table(table: Table) -> str:
 
 
 def plain(text: str) -> str:
-    """Escape what Markdown or HTML would take for markup; names of files and classes may hold anything."""
+    """Escape Markdown and HTML markup; names of files and classes may contain anything."""
     one_line = " ".join(text.split())
     for mark in "\\`*_[]<>|":
         one_line = one_line.replace(mark, f"\\{mark}")

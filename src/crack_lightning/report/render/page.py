@@ -1,4 +1,4 @@
-"""Reports as one HTML file each: pictures inside, no request to anywhere, fit for paper and for the dark."""
+"""Reports as self-contained HTML pages: images inside, no network request, with dark and print styles."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader
 
 from crack_lightning.data.io.decoding import UnreadableImageError, decode_image
 from crack_lightning.data.io.overlays import overlay
-from crack_lightning.report.sections.metric_rows import cards
+from crack_lightning.report.sections.metrics import cards
 from crack_lightning.report.sections.sections import report_sections
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _NO_PICTURE = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAA
 
 
 def render(template: str, /, **values: Any) -> str:
-    """Fill one of the templates; whatever is put in is escaped."""
+    """Render a template with escaped values."""
     environment = Environment(
         loader=PackageLoader("crack_lightning.report"),
         autoescape=True,
@@ -45,10 +45,10 @@ def report_page(
     folder: Path,
     evidence: Mapping[str, NDArray[np.float32]],
 ) -> str:
-    """Lay out a report as one page.
+    """Render a report as an HTML page.
 
     Args:
-        contents: What ``report_contents`` returned.
+        contents: The contents of the report.
         root: The folder that the tiles' paths are relative to.
         pictures: Alternative text by file name of the figures.
         folder: Where the figures are.
@@ -68,9 +68,9 @@ def report_page(
 
 
 def thumbnail(root: Path, path: str, evidence: NDArray[np.float32] | None = None) -> str:
-    """Return a picture in small, with its evidence on it where given, as a data URL.
+    """Return a thumbnail as a data URL, with a map of evidence over it if given.
 
-    It is empty where the picture cannot be read any more.
+    It is empty if the image cannot be read any more.
     """
     try:
         pixels = decode_image(root / path)
@@ -86,5 +86,5 @@ def thumbnail(root: Path, path: str, evidence: NDArray[np.float32] | None = None
 
 
 def data_url(data: bytes, kind: str) -> str:
-    """Return a file's bytes as a URL that holds them."""
+    """Return the bytes of a file as a data URL."""
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"

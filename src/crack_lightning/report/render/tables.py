@@ -23,10 +23,10 @@ _COLUMNS = ("precision", "recall", "f1")
 def classification_report(figures: Mapping[str, Any]) -> str:
     """Lay out precision, recall, F1 and support by class as scikit-learn does, with four digits.
 
-    What is undefined is a dash.
+    Undefined values are a dash.
 
     Args:
-        figures: What ``evaluate_predictions`` returned.
+        figures: The result of ``evaluate_predictions``.
     """
     width = max(len("weighted avg"), *map(len, figures["classes"]))
     total = figures["macro"]["support"]
@@ -47,12 +47,12 @@ def classification_report(figures: Mapping[str, Any]) -> str:
 
 
 def predictions_csv(predictions: Predictions, table: TileTable, *, threshold: float = 0.5) -> str:
-    """Lay out a row a tile, in the order of the table.
+    """Lay out one row per tile, in the order of the table.
 
     Args:
-        predictions: What the model said, by row of the table.
+        predictions: Predictions of the tested tiles.
         table: All tiles.
-        threshold: From this probability on the positive class of two is called.
+        threshold: The positive class of two is predicted from this probability on.
 
     Returns:
         CSV with the columns ``path,group,label,predicted`` and ``probability_<positive class>``; one

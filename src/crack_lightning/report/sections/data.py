@@ -1,4 +1,4 @@
-"""What a report says of its data: splits, leaks, twins, and what was left out."""
+"""The data of a report: splits, leakage between them, and what was left out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from crack_lightning.data.discovery.left_out import LeftOut, describe_left_out
 from crack_lightning.data.table import EXCLUDED
 from crack_lightning.report.render.document import Pictures, Section, Table
-from crack_lightning.report.sections.verdict import in_brackets, number, percent
+from crack_lightning.report.sections.formatting import in_brackets, number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,7 @@ _SPLITS = {"train": "training", "val": "validation", "test": "test", "unused": "
 
 
 def data_section(contents: Mapping[str, Any]) -> Section:
-    """Lay out who was in which split, and what may flatter."""
+    """Lay out the splits, leakage between them, and what was left out."""
     data, names = contents["data"], contents["class_names"]
     rows = [
         [_SPLITS[split], *map(number, row["classes"].values()), number(row["tiles"]), number(row["groups"])]
@@ -24,15 +24,17 @@ def data_section(contents: Mapping[str, Any]) -> Section:
     ]
     head = ["split", *names, "all tiles", "groups"]
     sources = ", ".join(f"{name} ({tiles:,} tiles)" for name, tiles in data["sources"].items())
-    leaks = [_leak_sentence(data), _twins_sentence(contents) if len(rows) > 1 else ""]
+    leaks = [_group_sentence(data), _near_duplicate_sentence(contents) if len(rows) > 1 else ""]
     lines = [f"Source: {sources}.", *leaks, _left_out_sentence(data), *_skipped_lines(contents["provenance"])]
     return Section(
-        "Data",
+        "Data and leakage",
         [
             Table(head, rows, "l" + "r" * (len(head) - 1)),
             *(line for line in lines if line),
             Pictures(["example_tiles.png", "augmentations.png"]),
         ],
+        "A group is one photo or a set of near-duplicates: metrics are honest only if no group has tiles in "
+        "two splits.",
     )
 
 
@@ -41,49 +43,44 @@ def _left_out_sentence(data: Mapping[str, Any]) -> str:
     return f"{sentence}." if sentence else ""
 
 
-def _leak_sentence(data: Mapping[str, Any]) -> str:
+def _group_sentence(data: Mapping[str, Any]) -> str:
     shared, unknown = data["groups_in_several_splits"], data["tiles_without_group"]
-    tiles = sum(row["tiles"] for row in data["splits"].values())
-    if unknown == tiles:
+    if unknown == sum(row["tiles"] for row in data["splits"].values()):
         return (
-            "Groups are unknown: tiles of one photo may stand in several splits, and the figures may flatter."
+            "Groups are unknown: tiles of one photo may be in several splits, and the metrics may be too "
+            "optimistic."
         )
-    told = (
-        f"{shared:,} {'group stands' if shared == 1 else 'groups stand'} in several splits"
-        if shared
-        else "No group stands in two splits"
-    )
-    rest = f"; of {unknown:,} tiles the group is unknown" if unknown else ""
-    recovered = data["tiles_of_inferred_photos"]
-    guess = f" The photos of {recovered:,} tiles were found by edges that fit and by names in order."
-    return f"{told}{rest}.{guess if recovered else ''}"
+    text = f"Groups with tiles in several splits: {shared:,}."
+    if unknown:
+        text += f" Tiles of unknown group: {unknown:,}."
+    if inferred := data["tiles_of_inferred_photos"]:
+        text += f" The photos of {inferred:,} tiles were inferred from matching edges and file names."
+    return text
 
 
-def _twins_sentence(contents: Mapping[str, Any]) -> str:
-    twins = contents["near_duplicates"]
-    if not twins["leaked_pairs"]:
-        what = "No identical file and no twin" if twins["searched"] else "No identical file"
-        return f"{what} stands on two sides (leaked pairs: 0)."
-    told = f"Leaked pairs, identical files or twins on two sides: {twins['leaked_pairs']:,}."
-    if not (tiles := twins["test_tiles_with_near_duplicate_in_train"]):
-        return told
-    others = twins["accuracy_without_near_duplicates"]
-    limits = in_brackets(
-        contents["uncertainty"]["intervals"].get("accuracy_without_near_duplicates"), percent
-    )
+def _near_duplicate_sentence(contents: Mapping[str, Any]) -> str:
+    found = contents["near_duplicates"]
+    kinds = "identical files or near-duplicates" if found["searched"] else "identical files"
+    text = f"Leaked pairs ({kinds} in two splits): {found['leaked_pairs']:,}."
+    if not (tiles := found["test_tiles_with_near_duplicate_in_train"]):
+        return text
+    others = found["accuracy_without_near_duplicates"]
+    interval = contents["uncertainty"]["intervals"].get("accuracy_without_near_duplicates")
     rest = (
-        "no test tile is without" if others is None else f"accuracy on the others {percent(others)}{limits}"
+        "there are no others"
+        if others is None
+        else f"accuracy on the others {percent(others)}{in_brackets(interval, percent)}"
     )
-    return f"{told} {tiles:,} test tiles have one in training; {rest}."
+    return f"{text} Test tiles with one in training: {tiles:,}; {rest}."
 
 
 def _skipped_lines(provenance: Mapping[str, Any]) -> list[str]:
     left_out = provenance.get("skipped") or []
     skipped = [row for row in left_out if row["reason"] != EXCLUDED]
     excluded = len(left_out) - len(skipped)
-    told = [f"Left out by {EXCLUDED}: {excluded:,} tiles, named in report.json."] if excluded else []
+    lines = [f"Excluded by {EXCLUDED}: {excluded:,} tiles, listed in report.json."] if excluded else []
     if not skipped:
-        return told
+        return lines
     named = "; ".join(f"{row['path']} ({row['reason']})" for row in skipped[:10])
     more = f"; and {len(skipped) - 10:,} more, in report.json" if len(skipped) > 10 else ""
-    return [*told, f"Left out because unreadable, {len(skipped):,} in all: {named}{more}."]
+    return [*lines, f"Unreadable files left out: {len(skipped):,}. {named}{more}."]

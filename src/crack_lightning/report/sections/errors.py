@@ -1,72 +1,126 @@
-"""The tiles that were called wrongly or nearly so, to look at."""
+"""Missed cracks, false alarms, and the slices of the test tiles with most errors."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from crack_lightning.report.render.document import Code, Gallery, Section, ShownTile, Table
-from crack_lightning.report.sections.verdict import limits, number, percent
+from crack_lightning.report.sections.formatting import limits, number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from crack_lightning.report.render.document import Block
 
-_TITLES = {
-    "group": "Errors of the groups that have most",
+    Tiles = Sequence[Mapping[str, Any]]
+
+_SLICES = {
+    "group": "Errors by group, those with most errors",
     "source": "Errors by source",
-    "brightness": "Errors by brightness, from 0 to 1",
+    "brightness": "Errors by brightness, from 0 (black) to 1",
     "sharpness": "Errors by sharpness, the blurred tiles first",
-    "crack_width": "Missed, by the width of the crack",
-    "distractor": "False alarms, by kind of distractor",
+    "crack_width": "Missed cracks by crack width",
+    "distractor": "False alarms by distractor",
 }
 _WITH_A_TABLE = ("group", "source", "brightness", "sharpness")
 _GROUP_NOTE = (
-    "A single group has no interval: it is one sample, and these are shown because they have the most errors."
+    "Groups have no interval: each is one sample, and these are shown because they have most errors."
 )
+_UNSURE = "The tiles nearest to the threshold: a small change of image or threshold changes the prediction."
+_HOW = "Look at these tiles: wrong labels, unusual surfaces or one photo with many errors are easy to see."
+
+
+def missed_section(contents: Mapping[str, Any]) -> Section:
+    """Show the missed tiles of the positive class, the most confident errors first."""
+    name, title = contents["positive_class"], "Missed cracks (false negatives)"
+    if name is None:
+        return Section(title, [])
+    tiles, total = contents["classes"][name]["support"], contents["metrics"]["false_negatives"]
+    missed = [row for row in contents["most_confident_errors"] if row["label"] == name]
+    count = f"{total:,} of {tiles:,} {name} tiles were missed." if tiles else f"No {name} tile was tested."
+    return Section(
+        title, [_with_part(count, missed, total), *_gallery_and_table(missed)], _HOW * bool(missed)
+    )
+
+
+def false_alarms_section(contents: Mapping[str, Any]) -> Section:
+    """Show the false alarms, the most confident first, and their rate by distractor."""
+    name, title = contents["positive_class"], "False alarms (false positives)"
+    if name is None:
+        return Section(title, [])
+    tiles, total = (
+        contents["metrics"]["tiles"] - contents["classes"][name]["support"],
+        contents["metrics"]["false_positives"],
+    )
+    alarms = [row for row in contents["most_confident_errors"] if row["predicted"] == name]
+    count = (
+        f"{total:,} of {tiles:,} other tiles raised a false alarm." if tiles else "No other tile was tested."
+    )
+    blocks = [_with_part(count, alarms, total), *_gallery_and_table(alarms)]
+    return Section(
+        title, [*blocks, *_distractor_blocks(contents["false_alarms_by_distractor"])], _HOW * bool(alarms)
+    )
 
 
 def errors_section(contents: Mapping[str, Any]) -> Section:
-    """Show the surest errors of each class and the tiles that were nearest to another call."""
-    errors, total = contents["most_confident_errors"], contents["metrics"]["errors"]
-    unsure = [
-        ShownTile(row["path"], row["label"], f"called {row['predicted']}, {row['probability']:.3f}")
-        for row in contents["least_confident"]
+    """Show all other errors, and the tiles with the least confident predictions."""
+    name, total = contents["positive_class"], contents["metrics"]["errors"]
+    others = [
+        row
+        for row in contents["most_confident_errors"]
+        if name is None or name not in (row["label"], row["predicted"])
     ]
-    galleries: list[Block] = [Gallery("The least sure", unsure)] if unsure else []
-    if not errors:
-        return Section("Worst errors", ["None: every tile was called rightly.", *galleries])
-    rows = [
+    blocks: list[Block] = _gallery_and_table(others)
+    if name is None:
+        count = f"{total:,} of {contents['metrics']['tiles']:,} tiles are predicted wrongly."
+        blocks = [_with_part(count, others, total), *blocks]
+    unsure = [_shown(row) for row in contents["least_confident"]]
+    if others or name is None:
+        blocks.append(Gallery("The least confident predictions", unsure))
+        return Section("Errors" if name is None else "Other errors", blocks, _HOW)
+    return Section("Least confident predictions", [Gallery("", unsure)], _UNSURE)
+
+
+def _with_part(count: str, rows: Tiles, total: int) -> str:
+    return f"{count} Shown: the {len(rows)} most confident." if 0 < len(rows) < total else count
+
+
+def _gallery_and_table(rows: Tiles) -> list[Block]:
+    if not rows:
+        return []
+    cells = [
+        [Code(row["path"]), row["group"] or "-", row["label"], row["predicted"], number(row["probability"])]
+        for row in rows
+    ]
+    head = ["tile", "group", "label", "prediction", "probability"]
+    return [Gallery("", [_shown(row) for row in rows]), Table(head, cells, "llllr")]
+
+
+def _shown(row: Mapping[str, Any]) -> ShownTile:
+    return ShownTile(row["path"], row["label"], f"predicted as {row['predicted']}, {row['probability']:.3f}")
+
+
+def _distractor_blocks(rows: Tiles | None) -> list[Block]:
+    cells = [
         [
-            Code(row["path"]),
-            row["group"] or "-",
-            row["label"],
-            row["predicted"],
-            number(row["probability"]),
+            row["distractor"],
+            number(row["tiles"]),
+            number(row["false_positives"]),
+            percent(row["rate"]),
+            limits(row["interval"], percent),
         ]
-        for row in errors
+        for row in rows or ()
     ]
-    head = ["tile", "group", "is", "was called", "with probability"]
-    known = (
-        f"All {total:,}" if len(errors) == total else f"The surest of each class: {len(errors)} of {total:,}"
-    )
-    of_class = {
-        name: [
-            ShownTile(row["path"], name, f"called {row['predicted']}, {row['probability']:.3f}")
-            for row in errors
-            if row["label"] == name
-        ]
-        for name in dict.fromkeys(row["label"] for row in errors)
-    }
-    wrong = [Gallery(f"Tiles of {name} called otherwise", tiles) for name, tiles in of_class.items()]
-    return Section("Worst errors", [f"{known}.", *wrong, *galleries, Table(head, rows, "llllr")])
+    head = ["distractor", "tiles", "false alarms", "rate", "95 % CI"]
+    note = "A tile with several distractors counts under each."
+    return [Table(head, cells, "lrrrr"), note] if cells else []
 
 
-def slices_section(errors_by: Mapping[str, Sequence[Mapping[str, Any]] | None]) -> Section:
-    """Show where errors gather; width and distractor have their tables in sections of their own."""
+def slices_section(contents: Mapping[str, Any]) -> Section:
+    """Show the error rate of slices; crack width and distractor have their tables in other sections."""
     blocks: list[Block] = []
-    for key, title in _TITLES.items():
-        rows = errors_by[key] or []
+    for key, title in _SLICES.items():
+        rows = contents["error_slices"][key] or []
         if key in _WITH_A_TABLE and rows:
             cells = [
                 [
@@ -78,12 +132,16 @@ def slices_section(errors_by: Mapping[str, Sequence[Mapping[str, Any]] | None]) 
                 ]
                 for row in rows
             ]
-            blocks.append(Table([key, "tiles", "errors", "share", "95 % interval"], cells, "lrrrr"))
+            blocks.append(Table([key, "tiles", "errors", "error rate", "95 % CI"], cells, "lrrrr"))
             blocks += [_GROUP_NOTE] if key == "group" else []
         shown = [
-            ShownTile(tile["path"], tile["label"], f"called {tile['predicted']} ({row['name']})")
+            ShownTile(tile["path"], tile["label"], f"predicted as {tile['predicted']} ({row['name']})")
             for row in rows
             for tile in row["examples"]
         ]
         blocks += [Gallery(title, shown, folded=True)] if shown else []
-    return Section("Where errors gather", blocks)
+    return Section(
+        "Error slices",
+        blocks,
+        "A slice whose interval lies above the error rate of the others shows where the model is weak.",
+    )

@@ -1,11 +1,11 @@
-"""Where the model looks, for people."""
+"""Explanations of predictions: maps of evidence, and their localisation skill."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from crack_lightning.report.render.document import Gallery, Section, ShownTile, Table
-from crack_lightning.report.sections.verdict import number, percent
+from crack_lightning.report.sections.formatting import number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,15 +13,12 @@ if TYPE_CHECKING:
     from crack_lightning.report.render.document import Block
 
 
-def explanation_section(
-    explained: Mapping[str, Any] | None, localisation: Mapping[str, Any] | None
-) -> Section:
-    """Show example tiles with their maps, and how well the maps find the crack."""
+def explanation_section(contents: Mapping[str, Any]) -> Section:
+    """Show example tiles with their maps of evidence, and how well the maps localise the crack."""
+    explained, localisation = contents["explanation"], contents["localisation"]
     if not explained:
-        return Section("Where it looks", [])
-    blocks: list[Block] = [
-        f"Evidence by {explained['method']}, orange where it is strong; each map by its own highest value."
-    ]
+        return Section("Explanations", [])
+    blocks: list[Block] = [f"Method: {explained['method']}. Each map is scaled to its own highest value."]
     if localisation:
         blocks += _skill_blocks(localisation)
     blocks += [
@@ -29,35 +26,43 @@ def explanation_section(
             title,
             [
                 ShownTile(
-                    row["path"], row["label"], f"called {row['predicted']}, {row['probability']:.3f}", True
+                    row["path"],
+                    row["label"],
+                    f"predicted as {row['predicted']}, {row['probability']:.3f}",
+                    True,
                 )
                 for row in rows
             ],
         )
         for title, rows in explained["examples"].items()
     ]
-    return Section("Where it looks", blocks)
+    return Section(
+        "Explanations",
+        blocks,
+        "Orange marks where the model found evidence: on a crack it should lie on the crack, and not on dirt "
+        "beside it.",
+    )
 
 
 def _skill_blocks(localisation: Mapping[str, Any]) -> list[Block]:
     energy, pointing = localisation["energy"], localisation["pointing"]
-    told = (
-        f"On cracked test tiles with masks {percent(energy['score'])} of the evidence lies within 8 px of "
-        f"the crack ({percent(energy['random'])} by chance), and its highest point on "
-        f"{percent(pointing['score'])} of the tiles. Skill is 0 for chance and 1 for the best that a map of "
-        "this resolution can do."
+    text = (
+        f"Localisation on cracked test tiles with masks: {percent(energy['score'])} of the evidence lies "
+        f"within 8 px of the crack ({percent(energy['random'])} for a random map), and its maximum on "
+        f"{percent(pointing['score'])} of the tiles. Skill is 0 for a random map and 1 for the best map of "
+        "this resolution."
     )
     rows = [["all", *_skills(localisation)]]
     rows += [[_branches(row), *_skills(row)] for row in localisation["by_lines"] or ()]
     head = [
         "cracks",
         "tiles",
-        "skill of the evidence",
-        "95 % interval",
-        "of its highest point",
-        "95 % interval",
+        "skill, energy",
+        "95 % CI",
+        "skill, maximum",
+        "95 % CI",
     ]
-    return [told, Table(head, rows, "lrrrrr")]
+    return [text, Table(head, rows, "lrrrrr")]
 
 
 def _skills(row: Mapping[str, Any]) -> list[str]:

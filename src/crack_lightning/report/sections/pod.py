@@ -1,18 +1,19 @@
-"""What a report says of how wide a crack must be to be found."""
+"""The probability of detection (POD) by crack width in a report."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from crack_lightning.report.render.document import Pictures, Section, Table
-from crack_lightning.report.sections.verdict import in_brackets, limits, number, percent
+from crack_lightning.report.sections.formatting import in_brackets, limits, number, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 
-def pod_section(rows: Sequence[Mapping[str, Any]] | None, detection: Mapping[str, Any] | None) -> Section:
-    """Lay out recall by width and the probability of detection; nothing where no width is known."""
+def pod_section(contents: Mapping[str, Any]) -> Section:
+    """Lay out recall by crack width and the POD curve; nothing where no width is known."""
+    rows, pod = contents["recall_by_width"], contents["pod"]
     cells = [
         [
             _width_name(row),
@@ -23,51 +24,48 @@ def pod_section(rows: Sequence[Mapping[str, Any]] | None, detection: Mapping[str
         ]
         for row in rows or ()
     ]
-    if not cells or detection is None:
-        return Section("Recall by crack width", [])
+    if not cells or pod is None:
+        return Section("Probability of detection", [])
     return Section(
-        "Recall by crack width",
+        "Probability of detection",
         [
-            *_detection_sentences(detection),
-            Table(["width", "tiles", "missed", "recall", "95 % interval"], cells, "lrrrr"),
+            *_pod_sentences(pod),
+            Table(["crack width", "tiles", "missed", "recall", "95 % CI"], cells, "lrrrr"),
             Pictures(["probability_of_detection.png"]),
         ],
+        "a90 is the crack width that is detected in 90 % of cases; a90/95 is the width for which this holds "
+        "with 95 % confidence, the number to quote.",
     )
 
 
-def _detection_sentences(detection: Mapping[str, Any]) -> list[str]:
-    calls = "No intact tile was tested: the share of false calls is unknown."
-    if (rate := detection["false_call_rate"]) is not None:
-        told = in_brackets(detection["false_call_interval"], percent)
-        calls = f"False calls: {percent(rate)} of intact tiles{told}."
-    if not detection["estimable"]:
-        told = f"The probability of detection by width is not estimable. {detection['reason']}"
-        return [told, calls]
-    told = (
-        f"Half of the cracks are found at a width of {_width(detection, 'a50_px')}, nine of ten at "
-        f"{_width(detection, 'a90_px')}, {_sure(detection, 'a90_95_px')}; {detection['cracks']:,} cracks, "
-        f"{detection['method']}."
+def _pod_sentences(pod: Mapping[str, Any]) -> list[str]:
+    calls = "False call rate: unknown, as no intact tile was tested."
+    if (rate := pod["false_call_rate"]) is not None:
+        interval = in_brackets(pod["false_call_interval"], percent)
+        calls = f"False call rate: {percent(rate)}{interval} of the intact tiles."
+    if not pod["estimable"]:
+        return [f"The POD curve cannot be estimated. {pod['reason']}", calls]
+    curve = (
+        f"a50: {_width(pod, 'a50_px')}; a90: {_width(pod, 'a90_px')}; a90/95: {_bound(pod, 'a90_95_px')} "
+        f"({pod['cracks']:,} cracks, {pod['method']})."
     )
-    if "photos" in detection:
-        bound = _sure(detection, "a90_95_px_by_photos")
-        told += f" By resampling the {detection['photos']:,} photos that they share: {bound}."
-    return [told, calls]
+    if "photos" in pod:
+        bound = _bound(pod, "a90_95_px_by_photos")
+        curve += f" a90/95 by resampling the {pod['photos']:,} photos that cracks share: {bound}."
+    return [curve, calls]
 
 
-def _sure(detection: Mapping[str, Any], key: str) -> str:
-    bound = detection[key]
+def _bound(pod: Mapping[str, Any], key: str) -> str:
+    bound = pod[key]
     if bound is None:
-        return "with 95 % confidence at no width"
-    beyond = bound > detection["widest_px"]
-    return f"with 95 % confidence at {_width(detection, key)}" + (
-        f", beyond the widest crack tested, {_width(detection, 'widest_px')}" if beyond else ""
-    )
+        return "not reached within the tested widths"
+    beyond = f", beyond the widest tested crack ({_width(pod, 'widest_px')})"
+    return _width(pod, key) + (beyond if bound > pod["widest_px"] else "")
 
 
-def _width(detection: Mapping[str, Any], key: str) -> str:
-    told = f"{detection[key]:.1f} px"
-    scale = detection["mm_per_px"]
-    return told if scale is None else f"{told} ({detection[key] * scale:.2g} mm)"
+def _width(pod: Mapping[str, Any], key: str) -> str:
+    width, scale = f"{pod[key]:.1f} px", pod["mm_per_px"]
+    return width if scale is None else f"{width} ({pod[key] * scale:.2g} mm)"
 
 
 def _width_name(row: Mapping[str, Any]) -> str:

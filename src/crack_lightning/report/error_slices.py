@@ -1,4 +1,4 @@
-"""Where errors gather: by group, source, look, crack width and kind of distractor; with the tiles."""
+"""Errors by group, source, brightness, sharpness, crack width and distractor, with example tiles."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _GROUPS, _SHOWN = 8, 6
 def named_tiles(
     predictions: Predictions, table: TileTable, predicted: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> list[dict[str, Any]]:
-    """Name tested tiles: ``path``, ``group``, ``label``, ``predicted`` and the probability of that call."""
+    """Return ``path``, ``group``, ``label``, ``predicted`` and ``probability`` of tested tiles."""
     return [
         {
             "path": str(table.path[predictions.index[row]]),
@@ -43,12 +43,12 @@ def named_tiles(
 def error_slices(
     predictions: Predictions, table: TileTable, predicted: NDArray[np.int64]
 ) -> dict[str, list[dict[str, Any]] | None]:
-    """Count errors by what is known of the tested tiles.
+    """Count errors by the known attributes of the tested tiles.
 
     Args:
         predictions: Of N tested tiles.
         table: All tiles.
-        predicted: What each tested tile was called, int64 ``(N,)``.
+        predicted: Predicted classes, int64 ``(N,)``.
 
     Returns:
         ``group`` (those with most errors), ``source``, ``brightness`` and ``sharpness`` (in quarters),
@@ -99,7 +99,7 @@ def _groups(group: NDArray[np.str_], wrong: NDArray[np.bool_]) -> list[Part]:
 
 
 def _quarters(values: NDArray[np.float64]) -> list[Part]:
-    """Part the tiles whose value is known into quarters, and add those whose value is not."""
+    """Split the tiles with a known value at its quartiles, and add those with an unknown one."""
     known = np.isfinite(values)
     if not known.any():
         return []

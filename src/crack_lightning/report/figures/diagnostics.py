@@ -1,4 +1,4 @@
-"""Pictures of how far a model is to be trusted: calibration, detection by width."""
+"""Figures of calibration, threshold, risk against coverage, and probability of detection."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, PercentFormatter
 
-from crack_lightning.report.figures.figures import BLUE, GREY, ORANGE, as_percent, panel, short
-from crack_lightning.report.sections.verdict import number
+from crack_lightning.report.figures.style import BLUE, GREY, ORANGE, as_percent, panel, short
+from crack_lightning.report.sections.formatting import number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,25 +20,25 @@ _SUBS = (1, 2, 5)
 
 
 def reliability_figure(calibration: Mapping[str, Any], threshold: float | None = None) -> Figure:
-    """Draw observed shares against forecasts, before and after the temperature, with 95 % intervals.
+    """Draw observed frequency against predicted probability, before and after temperature scaling.
 
     Args:
-        calibration: ``probability_of`` (the positive class of two, or ``None`` for the called class),
-            ``before`` and ``after``, each as ``reliability`` gives it.
-        threshold: From which probability on the positive class of two is called.
+        calibration: ``probability_of`` (the positive class of two, or ``None`` for the predicted class),
+            ``uncalibrated`` and ``calibrated``, each as ``reliability`` returns it.
+        threshold: The threshold of the positive class of two.
     """
     name = calibration["probability_of"]
-    x, y = ("probability of the called class", "share of calls that are right")
+    x, y = ("probability of the predicted class", "observed frequency")
     if name is not None:
-        x, y = f"predicted probability of {short(name)}", f"observed share of {short(name)}"
-    figure, axes = panel("Reliability" if name else "Top-label reliability", x, y)
+        x, y = f"predicted probability of {short(name)}", f"observed frequency of {short(name)}"
+    figure, axes = panel("Reliability diagram" if name else "Top-label reliability diagram", x, y)
     if row := calibration["uncalibrated"]:
-        label = f"before the temperature: ECE {number(row['expected_calibration_error'])}"
+        label = f"before temperature scaling: ECE {number(row['expected_calibration_error'])}"
         axes.plot(row["mean_probability"], row["observed_frequency"], "o--", color=GREY, label=label)
     row = calibration["calibrated"]
     share = np.array(row["observed_frequency"])
     ends = np.abs(np.array([row["low"], row["high"]]) - share)
-    after = "after the temperature: " if calibration["uncalibrated"] else ""
+    after = "after temperature scaling: " if calibration["uncalibrated"] else ""
     label = f"{after}ECE {number(row['expected_calibration_error'])}"
     axes.errorbar(row["mean_probability"], share, ends, fmt="s-", color=BLUE, capsize=3, label=label)
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", label="perfectly calibrated")
@@ -51,12 +51,14 @@ def reliability_figure(calibration: Mapping[str, Any], threshold: float | None =
 
 
 def misses_figure(contents: Mapping[str, Any]) -> Figure:
-    """Draw misses against false alarms on logit axes, on test and validation tiles, and where the calls lie.
+    """Draw the DET curve, misses against false alarms on logit axes, and the operating point.
 
     References:
         Martin et al., "The DET curve in assessment of detection task performance", Eurospeech 1997.
     """
-    figure, axes = panel("Misses against false alarms", "false alarms among other tiles", "cracks missed")
+    figure, axes = panel(
+        "Misses against false alarms (DET curve)", "false positive rate", "false negative rate"
+    )
     positive, metrics = contents["positive_class"], contents["metrics"]
     of_test, decision = contents["curves"]["roc"][positive], contents["provenance"].get("decision", {})
     floor = 0.5 / metrics["tiles"]
@@ -68,8 +70,8 @@ def misses_figure(contents: Mapping[str, Any]) -> Figure:
         shown = [np.clip(side, floor, 1 - floor) for side in (x, y)]
         axes.plot(*shown, style, color=colour, linewidth=2, drawstyle="steps-post", label=name)
     calls = [1 - metrics["specificity"], 1 - metrics[f"recall_{positive}"]]
-    told = f"calls from {contents['threshold']:.4g} on, test"
-    axes.plot(*([share] for share in np.clip(calls, floor, 1 - floor)), "s", color=ORANGE, label=told)
+    label = f"threshold {contents['threshold']:.4g}, test"
+    axes.plot(*([share] for share in np.clip(calls, floor, 1 - floor)), "s", color=ORANGE, label=label)
     axes.set(xscale="logit", yscale="logit", xlim=(floor, 0.9), ylim=(floor, 0.9))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(FixedLocator([0.001, 0.01, 0.05, 0.2, 0.5, 0.8]))
@@ -81,7 +83,7 @@ def misses_figure(contents: Mapping[str, Any]) -> Figure:
 
 def detection_figure(detection: Mapping[str, Any]) -> Figure:
     """Draw the probability of detection against the width of a crack, with its lower limit and a90/95."""
-    figure, axes = panel("Probability of detection", "width of the crack in pixels", "share found")
+    figure, axes = panel("Probability of detection (POD)", "crack width in pixels", "POD")
     curve = detection["curve"]
     axes.plot(curve["width_px"], curve["pod"], color=BLUE, linewidth=2, label="estimate")
     axes.plot(curve["width_px"], curve["low"], color=BLUE, linestyle="--", label="lower 95 % limit")
@@ -100,4 +102,22 @@ def detection_figure(detection: Mapping[str, Any]) -> Figure:
         above.xaxis.set_major_formatter("{x:g} mm")
         above.xaxis.set_minor_locator(NullLocator())
     axes.legend(frameon=False, fontsize=10, loc="lower right")
+    return figure
+
+
+def risk_coverage_figure(ood: Mapping[str, Any]) -> Figure:
+    """Draw the error rate of the tiles that are kept against their share (coverage)."""
+    figure, axes = panel("Risk-coverage curve", "coverage: tiles kept", "risk: error rate of these")
+    orders = (("by_ood_score", "OOD score", ORANGE, "-"), ("by_confidence", "confidence", BLUE, "--"))
+    for name, order, colour, style in orders:
+        curve = ood["risk_coverage"][name]
+        label = f"left out by {order}: AURC {percent(ood['aurc'][name])}"
+        axes.plot(curve["coverage"], curve["risk"], style, color=colour, linewidth=2, label=label)
+    kept = 1 - ood["share"]
+    axes.axvline(kept, color=GREY, linestyle=":", label=f"without OOD tiles: coverage {percent(kept)}")
+    axes.set_xlim(0, 1.01)
+    highest = max(max(curve["risk"]) for curve in ood["risk_coverage"].values())
+    axes.set_ylim(0, min(1.35 * highest, 1.02) or 0.01)  # room for the legend
+    as_percent(axes)
+    axes.legend(frameon=False, fontsize=10, loc="upper right")
     return figure

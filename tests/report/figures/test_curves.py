@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from crack_lightning.report.figures import figures as draw
+from crack_lightning.report.figures import curves
+from crack_lightning.report.figures.style import figure_to_array
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -18,27 +19,27 @@ def texts_of(figure: Figure) -> list[str]:
 
 
 def test_each_cell_of_the_confusion_matrix_shows_its_count_and_share() -> None:
-    figure = draw.confusion_figure(np.array([[1_988, 12], [0, 50]]), ["crack", "intact"])
+    figure = curves.confusion_figure(np.array([[1_988, 12], [0, 50]]), ["crack", "intact"])
     assert texts_of(figure) == ["1,988\n99.40 %", "12\n0.60 %", "0\n0 %", "50\n100 %"]
 
 
 def test_an_untested_class_does_not_break_the_confusion_matrix() -> None:
-    figure = draw.confusion_figure(np.array([[0, 0], [1, 3]]), ["crack", "intact"])
-    assert draw.figure_to_array(figure).std() > 0
+    figure = curves.confusion_figure(np.array([[0, 0], [1, 3]]), ["crack", "intact"])
+    assert figure_to_array(figure).std() > 0
 
 
 @pytest.mark.parametrize("num_classes", [3, 12])
 def test_many_classes_with_long_names_can_be_drawn(num_classes: int) -> None:
     names = [f"a very long class name, number {number}" for number in range(num_classes)]
-    figure = draw.confusion_figure(np.eye(num_classes, dtype=np.int64), names)
-    pixels = draw.figure_to_array(figure)
+    figure = curves.confusion_figure(np.eye(num_classes, dtype=np.int64), names)
+    pixels = figure_to_array(figure)
     assert pixels.dtype == np.uint8
     assert pixels.shape[2] == 3
 
 
 def test_a_curve_is_drawn_through_its_points_and_named_with_its_area() -> None:
     curve = {"false_positive_rate": [0.0, 0.25, 1.0], "true_positive_rate": [0.0, 0.5, 1.0]}
-    figure = draw.roc_figure({"crack": curve, "rust": None}, {"crack": 0.625, "rust": None}, None)
+    figure = curves.roc_figure({"crack": curve, "rust": None}, {"crack": 0.625, "rust": None}, None)
     (axes,) = figure.axes
     line = axes.lines[-1]
     assert line.get_xydata().tolist() == [[0.0, 0.0], [0.25, 0.5], [1.0, 1.0]]  # type: ignore[union-attr]
@@ -49,22 +50,15 @@ def test_classes_whose_names_begin_alike_have_a_curve_each() -> None:
     curve = {"recall": [0.0, 1.0], "precision": [1.0, 0.5]}
     names = [f"a very long class name, number {number}" for number in range(3)]
     shares = dict.fromkeys(names, 0.5)
-    figure = draw.pr_figure(dict.fromkeys(names, curve), shares, shares, None)
+    figure = curves.pr_figure(dict.fromkeys(names, curve), shares, shares, None)
     assert len(figure.axes[0].lines) == 3
 
 
 def test_a_nearly_perfect_curve_gets_its_corner_enlarged() -> None:
     curve = {"false_positive_rate": [0.0, 0.01, 1.0], "true_positive_rate": [0.0, 1.0, 1.0]}
-    good = draw.roc_figure({"crack": curve}, {"crack": 0.995}, draw.OperatingPoint(0.01, 1.0, 0.5))
-    poor = draw.roc_figure({"crack": curve}, {"crack": 0.8}, None)
+    good = curves.roc_figure({"crack": curve}, {"crack": 0.995}, curves.OperatingPoint(0.01, 1.0, 0.5))
+    poor = curves.roc_figure({"crack": curve}, {"crack": 0.8}, None)
     assert [len(figure.axes[0].child_axes) for figure in (good, poor)] == [1, 0]
-
-
-def test_no_curve_at_all_still_gives_a_picture() -> None:
-    assert draw.figure_to_array(draw.roc_figure({"crack": None}, {"crack": None}, None)).std() > 0
-    assert (
-        draw.figure_to_array(draw.pr_figure({"crack": None}, {"crack": None}, {"crack": 0}, None)).std() > 0
-    )
 
 
 def test_a_history_skips_epochs_without_a_value() -> None:
@@ -73,7 +67,7 @@ def test_a_history_skips_epochs_without_a_value() -> None:
         {"epoch": 1, "train/loss": 2.0},
         {"epoch": 2, "train/loss": 1.0, "val/loss": 1.5},
     ]
-    figure = draw.history_figure(history, "loss", kept_epoch=2)
+    figure = curves.history_figure(history, "loss", best_epoch=2)
     training, validation, _ = figure.axes[0].lines
     assert training.get_xydata().tolist() == [[0, 3], [1, 2], [2, 1]]  # type: ignore[union-attr]
     assert validation.get_xydata().tolist() == [[2, 1.5]]  # type: ignore[union-attr]
@@ -82,33 +76,20 @@ def test_a_history_skips_epochs_without_a_value() -> None:
 @pytest.mark.parametrize(("last", "scale"), [(0.01, "log"), (0.5, "linear"), (0.0, "linear")])
 def test_a_loss_that_falls_far_is_drawn_on_a_logarithmic_axis(last: float, scale: str) -> None:
     history = [{"epoch": 0, "train/loss": 1.0}, {"epoch": 1, "train/loss": last}]
-    axes = draw.history_figure(history, "loss", kept_epoch=None).axes[0]
+    axes = curves.history_figure(history, "loss", best_epoch=None).axes[0]
     assert axes.get_yscale() == scale
     assert ("logarithmic" in axes.get_ylabel()) == (scale == "log")
 
 
 def test_a_single_epoch_can_be_drawn() -> None:
-    figure = draw.history_figure([{"epoch": 0, "train/accuracy": 0.5}], "accuracy", kept_epoch=None)
-    assert draw.figure_to_array(figure).std() > 0
-
-
-@pytest.mark.parametrize("count", [1, 5, 10, 12, 30])
-def test_tiles_stand_unchanged_in_a_grid_of_24_at_most(count: int) -> None:
-    tiles = np.random.default_rng(1).integers(256, size=(count, 3, 8, 8), dtype=np.uint8)
-    captions = [f"${number}" for number in range(count)]
-    figure = draw.tiles_figure(tiles, captions, ["#000000"] * count, title="Tiles")
-    [axes] = figure.axes
-    assert len(axes.images) == len(axes.patches) == len(axes.texts) == min(count, 24)
-    assert np.array_equal(
-        np.asarray(axes.images[-1].get_array()), tiles[min(count, 24) - 1].transpose(1, 2, 0)
-    )
-    assert draw.figure_to_array(figure).std() > 0
+    figure = curves.history_figure([{"epoch": 0, "train/accuracy": 0.5}], "accuracy", best_epoch=None)
+    assert figure_to_array(figure).std() > 0
 
 
 def test_an_array_of_a_figure_is_what_its_png_shows() -> None:
     def figure() -> Figure:
-        return draw.history_figure([{"epoch": 0, "train/loss": 0.5}], "loss", kept_epoch=None)
+        return curves.history_figure([{"epoch": 0, "train/loss": 0.5}], "loss", best_epoch=None)
 
     png = io.BytesIO()
     figure().savefig(png, format="png")
-    assert np.array_equal(draw.figure_to_array(figure()), np.asarray(Image.open(png).convert("RGB")))
+    assert np.array_equal(figure_to_array(figure()), np.asarray(Image.open(png).convert("RGB")))

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from crack_lightning.evaluation.slices import quarters
+from crack_lightning.report.error_slices import error_slices
 from crack_lightning.report.sections.errors import slices_section
-from crack_lightning.report.sections.slices import error_slices
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,13 +75,13 @@ def test_one_source_is_no_part_and_what_is_unknown_has_none(draw_run: DrawRun) -
     found = error_slices(predictions, table, predictions.probability.argmax(axis=1))
     assert found["source"] is found["brightness"] is found["crack_width"] is found["distractor"] is None
     assert found["group"] is None
-    assert slices_section(found).blocks == []
+    assert slices_section({"error_slices": found}).blocks == []
 
 
 def test_every_slice_has_an_interval_but_the_groups_chosen_for_their_errors(found: Found) -> None:
-    rows, text = found[0], slices_section(found[0]).blocks
+    rows, text = found[0], slices_section({"error_slices": found[0]}).blocks
     assert {row["interval"] for row in rows["group"]} == {None}
-    assert any(str(block).startswith("A single group has no interval") for block in text)
+    assert any(str(block).startswith("Groups have no interval") for block in text)
     for key in ("brightness", "sharpness", "crack_width", "distractor"):
         for row in rows[key]:
             assert row["interval"]["low"] <= row["share"] <= row["interval"]["high"]

@@ -1,0 +1,65 @@
+"""Colours, axes and files of figures, drawn without pyplot: no global state is touched.
+
+Colours are Okabe and Ito's, which colour-blind readers tell apart; lines differ in style as well.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import PercentFormatter
+
+from crack_lightning.runtime.files.run_folder import atomic_write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+BLUE, ORANGE, GREEN, PURPLE, SKY, GOLD = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
+GREY = "#767676"
+DPI = 110
+
+
+def panel(title: str, x: str, y: str, *, size: tuple[float, float] = (6.4, 4.8)) -> tuple[Figure, Axes]:
+    """Make a figure with one pair of named axes; the size is in inches."""
+    figure = Figure(figsize=size, dpi=DPI, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=13)
+    axes.set_xlabel(x, fontsize=11)
+    axes.set_ylabel(y, fontsize=11)
+    axes.grid(visible=True, color="#dddddd", linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def as_percent(axes: Axes) -> None:
+    """Write both axes in per cent."""
+    axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+
+
+def short(text: str, limit: int = 18) -> str:
+    """Shorten a text, and escape dollars, which would start a formula."""
+    text = text.replace("$", r"\$")  # a dollar would begin a formula
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def figure_to_array(figure: Figure) -> NDArray[np.uint8]:
+    """Render a figure, uint8 RGB ``(H, W, 3)``."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels = np.asarray(canvas.buffer_rgba(), dtype=np.uint8)  # type: ignore[no-untyped-call]
+    return pixels[..., :3].copy()
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, whole or not at all."""
+    with atomic_write(path) as temporary:
+        figure.savefig(temporary, format="png")

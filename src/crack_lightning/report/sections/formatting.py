@@ -1,0 +1,50 @@
+"""How values and intervals are written in a report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def percent(share: float | None) -> str:
+    """Write a share in per cent with two digits, a dash for undefined; only 1 is written as 100 %.
+
+    >>> percent(0.97826), percent(1.0), percent(0.99999), percent(0.00001), percent(None)
+    ('97.83 %', '100 %', 'over 99.99 %', 'under 0.01 %', '-')
+    """
+    if share is None:
+        return "-"
+    if share in {0, 1}:
+        return f"{share:.0%}".replace("%", " %")
+    if share >= 0.99995:
+        return "over 99.99 %"
+    return "under 0.01 %" if share < 0.00005 else f"{100 * share:.2f} %"
+
+
+def number(value: float | None) -> str:
+    """Write a number with four digits, a whole number with thousands separators, a dash for undefined.
+
+    >>> number(0.123456), number(12000), number(0.99999), number(None)
+    ('0.1235', '12,000', 'over 0.9999', '-')
+    """
+    if value is None:
+        return "-"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "over 0.9999" if 0.99995 <= value < 1 else f"{value:.4f}"
+
+
+def limits(interval: Mapping[str, Any] | None, write: Callable[[float], str]) -> str:
+    """Write the limits of an interval, a dash where there is none."""
+    return "-" if interval is None else f"{write(interval['low'])} to {write(interval['high'])}"
+
+
+def in_brackets(interval: Mapping[str, Any] | None, write: Callable[[float], str]) -> str:
+    """Write an interval in brackets after a value, nothing where there is none.
+
+    >>> in_brackets({"low": 0.97, "high": 0.99}, number)
+    ' (95 % CI 0.9700 to 0.9900)'
+    """
+    return "" if interval is None else f" (95 % CI {limits(interval, write)})"

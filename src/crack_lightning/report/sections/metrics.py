@@ -1,0 +1,141 @@
+"""The metrics of a report: cards, table with intervals, baselines, classes, sources."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from crack_lightning.evaluation.metrics import METRICS, call_metrics, keys_of
+from crack_lightning.report.render.document import Links, Pictures, Section, Table
+from crack_lightning.report.sections.formatting import in_brackets, limits, number, percent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from crack_lightning.evaluation.metric_types import Metric
+    from crack_lightning.report.render.document import Block
+
+_BASELINES = (
+    "For comparison, predicting one class for every tile; the class shares alone decide these values:"
+)
+_BY_SOURCE = ("accuracy", "balanced_accuracy", "recall", "auroc")
+
+
+def metric_keys(contents: Mapping[str, Any]) -> dict[str, Metric]:
+    """Return the keys of the metrics of a test that its report shows, in the order of the registry.
+
+    With two classes and a positive one these are the metrics of that class, else averages over classes.
+    """
+    positive, _ = positive_and_suffix(contents)
+    return keys_of(positive)
+
+
+def cards(contents: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return the headline metrics that are defined, each with its name, value and limits."""
+    shown = metric_keys(contents).items()
+    keys = [key for key, metric in shown if metric.headline and contents["metrics"][key] is not None]
+    rows = metric_rows(contents, keys)
+    return [{"name": name, "value": value, "limits": interval} for name, value, interval, _ in rows]
+
+
+def positive_and_suffix(contents: Mapping[str, Any]) -> tuple[str | None, str]:
+    """Return the positive class of two, if there is one, and the suffix of the keys of its metrics."""
+    positive = contents["positive_class"] if len(contents["class_names"]) == 2 else None
+    return positive, positive or "macro"
+
+
+def metric_rows(contents: Mapping[str, Any], keys: Sequence[str] | None = None) -> list[list[str]]:
+    """Return name, value, limits and meaning of metrics.
+
+    Args:
+        contents: The contents of a report.
+        keys: Their keys; all that a report shows by default.
+    """
+    shown, intervals = metric_keys(contents), contents["uncertainty"]["intervals"]
+    positive, _ = positive_and_suffix(contents)
+    return [_row(shown[key], contents["metrics"][key], intervals.get(key), positive) for key in keys or shown]
+
+
+def write_of(metric: Metric) -> Callable[[float | None], str]:
+    """Return the function that writes a value of a metric, in per cent or as a number."""
+    return percent if metric.percent else number
+
+
+def _row(
+    metric: Metric, value: float | None, interval: Mapping[str, Any] | None, positive: str | None
+) -> list[str]:
+    meaning, write = metric.meaning.format(name=positive or "class k"), write_of(metric)
+    if metric.scope == "class" and positive is None:
+        meaning = f"{meaning}, averaged over the classes k"
+    of_class = f" of {positive}" if metric.scope == "class" and positive else ""
+    return [f"{metric.label}{of_class}", write(value), limits(interval, write), meaning]
+
+
+def metrics_section(contents: Mapping[str, Any]) -> Section:
+    """Lay out every metric with its interval, the baselines and the confusion matrix."""
+    uncertainty, (positive, _) = contents["uncertainty"], positive_and_suffix(contents)
+    over = "groups" if uncertainty["groups_known"] else "tiles, as groups are unknown: it may be too narrow"
+    blocks: list[Block] = [
+        Table(["metric", "value", "95 % CI", "meaning"], metric_rows(contents), "lrrl"),
+        *uncertainty["notes"],
+    ]
+    if baselines := uncertainty["baselines"]:
+        blocks += [_BASELINES, _baselines_table(baselines)]
+    if positive is None:
+        blocks.append(_classes_table(contents["classes"], uncertainty["intervals"]))
+    links = [(name, name) for name in ("classification_report.txt", "report.json")]
+    blocks += [
+        Links([*links, ("predictions.csv", "../predictions.csv")]),
+        Pictures(["confusion_matrix.png", "roc_curve.png", "pr_curve.png"]),
+    ]
+    return Section(
+        "Metrics",
+        blocks,
+        "The 95 % confidence interval (CI) is the range in which a metric probably lies on other tiles of "
+        f"the same kind; it is computed over {over}.",
+    )
+
+
+def _baselines_table(baselines: Mapping[str, Mapping[str, float]]) -> Table:
+    shown = [metric for metric in call_metrics() if metric.of_model and metric.percent]
+    cells = [
+        [f"all {name}", *(percent(row[metric.name]) for metric in shown)] for name, row in baselines.items()
+    ]
+    return Table(["prediction", *(metric.label for metric in shown)], cells, "l" + "r" * len(shown))
+
+
+def _classes_table(
+    classes: Mapping[str, Mapping[str, Any]], intervals: Mapping[str, Mapping[str, Any]]
+) -> Table:
+    def cell(name: str, key: str) -> str:
+        return percent(classes[name][key]) + in_brackets(intervals.get(f"{key}_{name}"), percent)
+
+    shown = [metric for metric in call_metrics() if metric.scope == "class"]
+    cells = [
+        [name, *(cell(name, metric.name) for metric in shown), number(row["support"])]
+        for name, row in classes.items()
+    ]
+    head = ["class", *(metric.label for metric in shown), "tiles"]
+    return Table(head, cells, "l" + "r" * (len(shown) + 1))
+
+
+def source_section(contents: Mapping[str, Any]) -> Section:
+    """Lay out the main metrics of each test source; nothing for a single source."""
+    positive, suffix = positive_and_suffix(contents)
+    shown = {name: METRICS[name] for name in _BY_SOURCE}
+
+    def cell(source: str, metric: Metric) -> str:
+        key = f"{metric.name}_{suffix}" if metric.scope == "class" else metric.name
+        value, write = contents["by_source"][source][key], write_of(metric)
+        return write(value) + in_brackets(contents["intervals_by_source"][source].get(key), write)
+
+    rows = [
+        [name, number(row["tiles"]), *(cell(name, metric) for metric in shown.values())]
+        for name, row in (contents["by_source"] or {}).items()
+    ]
+    of_class = {"class": f" of {positive}" if positive else ""}
+    head = [f"{metric.label}{of_class.get(metric.scope, '')}" for metric in shown.values()]
+    return Section(
+        "Metrics by source",
+        [Table(["source", "tiles", *head], rows, "lrrrrr")] if rows else [],
+        "The same model, temperature and threshold on the test tiles of each source.",
+    )

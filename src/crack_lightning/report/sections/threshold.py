@@ -1,0 +1,82 @@
+"""The threshold and the calibration of a model in its report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from crack_lightning.report.render.document import Pictures, Section, Table
+from crack_lightning.report.sections.formatting import in_brackets, number, percent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from crack_lightning.report.render.document import Block
+
+_ON_VALIDATION = "Validation values have no interval: temperature and threshold are fitted to these tiles."
+
+
+def threshold_section(contents: Mapping[str, Any]) -> Section:
+    """Lay out the threshold, how it was chosen, and its errors on validation and test tiles."""
+    decision, threshold = contents["provenance"].get("decision"), contents["threshold"]
+    if threshold is None:
+        return Section("Threshold", [])
+    name = contents["positive_class"]
+    blocks: list[Block] = [_origin(threshold, decision), *(decision or {}).get("notes", [])]
+    if decision and "validation" in decision:
+        test = contents["metrics"] | {"recall": contents["metrics"][f"recall_{name}"]}
+        rows = [
+            [
+                split,
+                percent(row["recall"]),
+                percent(row["specificity"]),
+                number(row["false_negatives"]),
+                number(row["false_positives"]),
+            ]
+            for split, row in (("validation", decision["validation"]), ("test", test))
+        ]
+        head = ["split", "recall", "specificity", "missed (FN)", "false alarms (FP)"]
+        blocks += [Table(head, rows, "lrrrr"), _ON_VALIDATION]
+    return Section(
+        "Threshold",
+        [*blocks, Pictures(["misses_against_false_alarms.png"])],
+        f"A tile is predicted as {name} if its probability is at least the threshold: a lower one misses "
+        "fewer and raises more false alarms.",
+    )
+
+
+def _origin(threshold: float, decision: Mapping[str, Any] | None) -> str:
+    """State the threshold and where it is from: a rule, a fixed value, or an evaluation's checkpoint."""
+    if decision is None:
+        return f"Threshold: {threshold:.4g}."
+    rule = decision["rule"]
+    fixed = rule.replace(".", "").isdecimal()
+    how = "the value of evaluation.threshold" if fixed else f"chosen by evaluation.threshold={rule}"
+    return f"Threshold: {threshold:.4g}, {how}."
+
+
+def calibration_section(contents: Mapping[str, Any]) -> Section:
+    """Lay out temperature, expected calibration error and reliability diagram."""
+    notes = (contents["provenance"].get("decision") or {}).get("temperature_notes", [])
+    if sum(row["support"] > 0 for row in contents["classes"].values()) < 2:
+        return Section("Calibration", [*notes, "Calibration cannot be measured on tiles of one class."])
+    return Section(
+        "Calibration",
+        [*notes, _calibration_sentence(contents["calibration"]), Pictures(["reliability.png"])],
+        "Of tiles with a predicted probability of 80 %, 80 % should be of the class: points below the "
+        "diagonal mean overconfidence.",
+    )
+
+
+def _calibration_sentence(calibration: Mapping[str, Any]) -> str:
+    """State the expected calibration error by its name, its definition and its interval."""
+    after, before = calibration["calibrated"], calibration["uncalibrated"]
+    name = calibration["probability_of"]
+    kind, of = ("Expected", f"of {name}") if name else ("Top-label expected", "of the predicted class")
+    text = (
+        f"{kind} calibration error (ECE, 15 equal-mass bins of the probability {of}): "
+        f"{number(after['expected_calibration_error'])}{in_brackets(after['interval'], number)}"
+    )
+    if before:
+        error = before["expected_calibration_error"]
+        text += f"; before temperature scaling {number(error)}{in_brackets(before['interval'], number)}"
+    return f"{text}. It is the mean distance of predicted probability and observed frequency; 0 is perfect."
