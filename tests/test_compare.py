@@ -164,30 +164,6 @@ def test_settings_are_looked_through_as_often_for_many_runs_as_for_few(
     assert counts[0] == counts[1]
 
 
-@pytest.mark.parametrize("content", ["[]", "null", '{"metrics": 1}', '{"class_names": []}', "[" * 100_000])
-def test_a_report_of_another_form_is_no_finished_run(
-    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_run(tmp_path / "a", np.ones(10, np.bool_))
-    broken = write_run(tmp_path / "b", np.ones(10, np.bool_))
-    (broken / "report" / "report.json").write_text(content, encoding="utf-8")
-    assert main(["compare", str(tmp_path / "a"), str(broken), f"outputs={tmp_path / 'out'}"]) == 2
-    assert f"runs: '{broken}' holds no finished run" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("accuracy", ["0.9x", None, float("nan"), 7, [0.9]])
-def test_a_report_without_an_accuracy_is_no_finished_run(
-    accuracy: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    write_run(tmp_path / "a", np.ones(10, np.bool_))
-    path = write_run(tmp_path / "b", np.ones(10, np.bool_)) / "report" / "report.json"
-    report = json.loads(path.read_text(encoding="utf-8"))
-    report["metrics"]["accuracy"] = accuracy
-    path.write_text(json.dumps(report), encoding="utf-8")
-    assert main(["compare", str(tmp_path), f"outputs={tmp_path / 'out'}"]) == 2
-    assert f"runs: '{tmp_path / 'b'}' holds no finished run" in capsys.readouterr().err
-
-
 def test_other_test_tiles_are_not_tested(tmp_path: Path) -> None:
     write_run(tmp_path / "a", np.ones(100, np.bool_))
     write_run(tmp_path / "b", np.ones(60, np.bool_), data={"seed": 1})

@@ -45,7 +45,7 @@ def test_the_verdict_counts_misses_and_false_alarms(case: str) -> None:
 def test_the_verdict_gives_accuracy_and_auroc_with_their_intervals() -> None:
     intervals = {"accuracy": {"low": 0.97, "high": 0.99}, "auroc_crack": {"low": 0.95, "high": 1.0}}
     sentence = verdict(figures_of([[9, 1], [0, 10]]), positive_class="crack", intervals=intervals)
-    assert sentence.startswith("Accuracy 95.00 % (95 % CI 97.00 % to 99.00 %) on 20 test tiles:")
+    assert sentence.startswith("Accuracy 95.00 % (95 % CI 97.00 to 99.00 %) on 20 test tiles:")
     assert sentence.endswith(" AUROC 0.9500 (95 % CI 0.9500 to 1.0000).")
 
 

@@ -37,8 +37,14 @@ def number(value: float | None) -> str:
 
 
 def limits(interval: Mapping[str, Any] | None, write: Callable[[float], str]) -> str:
-    """Write the limits of an interval, a dash where there is none."""
-    return "-" if interval is None else f"{write(interval['low'])} to {write(interval['high'])}"
+    """Write the limits of an interval with one unit, a dash where there is none.
+
+    >>> limits({"low": 0.9272, "high": 0.9723}, percent)
+    '92.72 to 97.23 %'
+    """
+    if interval is None:
+        return "-"
+    return f"{write(interval['low']).removesuffix(' %')} to {write(interval['high'])}"
 
 
 def in_brackets(interval: Mapping[str, Any] | None, write: Callable[[float], str]) -> str:

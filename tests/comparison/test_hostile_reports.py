@@ -34,6 +34,13 @@ def written(folder: Path, content: str, rows: str = ROWS) -> Path:
 
 
 WRONG = {
+    "nothing": "null",
+    "a broken file": "{",
+    "no accuracy": json.dumps(REPORT | {"metrics": {"accuracy": None, "tiles": 1, "errors": 0}}),
+    "no number": json.dumps(REPORT | {"metrics": {"accuracy": float("nan"), "tiles": 1, "errors": 0}}),
+    "an accuracy of 7": json.dumps(REPORT | {"metrics": {"accuracy": 7, "tiles": 1, "errors": 0}}),
+    "a list of accuracies": json.dumps(REPORT | {"metrics": {"accuracy": [0.9], "tiles": 1, "errors": 0}}),
+    "a later version": json.dumps(REPORT | {"schema_version": 99}),
     "a list": "[]",
     "a text": '"x"',
     "deep": "[" * 20_000,
