@@ -145,11 +145,11 @@ def summary_rows(counts: Mapping[str, int]) -> list[tuple[str, int]]:
     """Return the main findings with their number of tiles."""
     return [
         ("tiles", counts["tiles"]),
-        ("pictures left out, which are no tiles", counts["pictures_left_out"]),
+        ("images that are not used", counts["pictures_left_out"]),
         ("unreadable", counts["unreadable"]),
         (f"identical files, in {counts['identical_sets']:,} sets", counts["identical_files"]),
-        (f"twins, in {counts['sets_of_twins']:,} sets", counts["tiles_in_sets_of_twins"]),
-        ("sets with contradicting labels", counts["conflicting_sets"]),
-        ("labels worth a look", counts["suspected_labels"]),
-        ("tiles of no known photo", counts["tiles_without_photo"]),
+        (f"near-duplicates, in {counts['sets_of_twins']:,} sets", counts["tiles_in_sets_of_twins"]),
+        ("sets with conflicting labels", counts["conflicting_sets"]),
+        ("possible label errors", counts["suspected_labels"]),
+        ("tiles of unknown photo", counts["tiles_without_photo"]),
     ]
