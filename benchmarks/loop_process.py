@@ -86,7 +86,7 @@ def _table(config: TrainConfig, folder: Path, *, threads: int) -> TileTable:
     from crack_lightning.experiment import load_data
 
     table, _ = load_data.read_tiles(config.data, threads=threads, progress=False)
-    return load_data.split_tiles(table, config.data, kept=folder / "splits.csv")
+    return load_data.split_tiles(table, config.data, splits_path=folder / "splits.csv")
 
 
 def _by_lightning(config: TrainConfig, variant: str, folder: Path) -> None:

@@ -70,7 +70,7 @@ def metu_table(metu: Path, tmp_path_factory: pytest.TempPathFactory) -> TileTabl
         num_workers=2,
         show_progress=False,
         cache=tmp_path_factory.mktemp("metu"),
-        twins=True,
+        near_duplicates=True,
         recover_photos=True,
     )[0]
 

@@ -12,7 +12,7 @@ from crack_lightning.config import AuditConfig, TrainConfig, parse
 from crack_lightning.config.nodes.data import DataConfig, data_config
 from crack_lightning.config.nodes.split import SplitConfig
 from crack_lightning.config.renamed_keys import with_new_names
-from crack_lightning.data.sources.masked_photos import MaskSettings
+from crack_lightning.data.io.mask_rules import MaskRules
 from crack_lightning.runtime.errors import ConfigError
 
 
@@ -54,7 +54,7 @@ def test_folds_out_of_range_are_refused(wrong: dict[str, Any], said: str) -> Non
 )
 def test_rules_of_masks_out_of_range_are_refused(wrong: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        MaskSettings(**wrong)
+        MaskRules(**wrong)
 
 
 def problems(**data: Any) -> list[str]:
@@ -101,11 +101,11 @@ def test_a_key_of_another_source_that_is_at_its_default_changes_nothing() -> Non
 
 
 def test_settings_of_masks_are_in_the_words_of_yaml() -> None:
-    assert MaskSettings(mask_width="True").rules()["mask_width"] == "true"
+    assert MaskRules(mask_width="True").mask_width == "true"
 
 
 def test_millimetres_are_for_known_widths() -> None:
-    masks_with_widths = MaskSettings(mask_width="true")
+    masks_with_widths = MaskRules(mask_width="true")
     assert not TrainConfig(data=DataConfig(source="synthetic", mm_per_px=0.1)).problems()
     assert not data_config("masked_photos", masked=masks_with_widths, mm_per_px=0.1).problems()
     [problem] = data_config("masked_photos", mm_per_px=0.1).problems()

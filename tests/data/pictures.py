@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from crack_lightning.data.io.mask_rules import MaskRules
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -63,3 +65,8 @@ def saved_as_jpeg(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     read = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
     assert read is not None
     return np.asarray(read, np.uint8)
+
+
+def mask_rules(**changes: Any) -> MaskRules:
+    """Rules for small photos whose cracks are thin."""
+    return MaskRules(**{"tile_px": 64, "least_crack_px": 20} | changes)

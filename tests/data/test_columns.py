@@ -13,29 +13,18 @@ from PIL import Image
 from crack_lightning.data.columns import COLUMNS, typed
 from crack_lightning.data.concat import concat
 from crack_lightning.data.cutting import masked_tiles
-from crack_lightning.data.io.masks import MaskRules
 from crack_lightning.data.scan.prepare import prepare_tiles
 from crack_lightning.data.sources import image_folder, metu, sdnet2018
 from crack_lightning.data.synthesis import drawn_tiles, painted_tiles
 from crack_lightning.data.table import TileTable
 from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.report.error_slices import error_slices
+from tests.data.pictures import mask_rules
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-MASKED = MaskRules(
-    images=["images"],
-    masks=["masks"],
-    mask_suffix="",
-    crack_values=[255],
-    crack_from=None,
-    hard_negatives=[],
-    tile_px=64,
-    stride_px=64,
-    least_crack_px=20,
-    mask_width="true",
-)
+MASKED = mask_rules(mask_width="true")
 NAMES = ("image_folder", "masked_photos", "metu", "painted", "sdnet2018", "synthetic")
 
 
@@ -56,7 +45,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, TileTable]:
 
     def checked(table: TileTable) -> TileTable:
         how: dict[str, Any] = {"on_unreadable": "error", "num_workers": 1, "show_progress": False}
-        return prepare_tiles(table, twins=True, cache=cache, **how)[0]
+        return prepare_tiles(table, near_duplicates=True, cache=cache, **how)[0]
 
     pictures(root / "masked", "images")
     (root / "masked" / "masks").mkdir()

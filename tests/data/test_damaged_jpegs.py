@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from crack_lightning.data.io.decoding import UnreadableImageError, decode_image
-from crack_lightning.data.scan.scan import scan_files
+from crack_lightning.data.scan.scan import decode_files
 from tests.data.pictures import encoded, exif, save
 
 if TYPE_CHECKING:
@@ -149,5 +149,5 @@ def test_no_real_picture_is_taken_for_damaged() -> None:
         if path.suffix.lower() in {".jpg", ".jpeg", ".png"} and path.parent.name != "masks"
     ]
     assert len(paths) > 16_000
-    reason = scan_files(paths, num_workers=2, show_progress=False)[0]
+    reason = decode_files(paths, num_workers=2, show_progress=False)[0]
     assert [str(path) for path, why in zip(paths, reason, strict=True) if why] == []

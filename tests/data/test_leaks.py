@@ -140,7 +140,7 @@ def table(tiles: Path, tmp_path_factory: pytest.TempPathFactory) -> TileTable:
     found = image_folder.load(tiles, class_names=None, positive_class="crack", group_pattern=None)
     cache = tmp_path_factory.mktemp("cache")
     return prepare_tiles(
-        found, on_unreadable="error", num_workers=2, show_progress=False, cache=cache, twins=True
+        found, on_unreadable="error", num_workers=2, show_progress=False, cache=cache, near_duplicates=True
     )[0]
 
 

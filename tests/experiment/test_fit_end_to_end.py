@@ -72,8 +72,10 @@ class Run:
         folder.mkdir()
         self.config.optimizer.lr = self.config.learning_rate
         self.plan: HardwarePlan = factory.hardware_plan(self.config.trainer, num_workers=0)
-        table, _ = load_data.read_tiles(self.config.data, threads=2, progress=False, twins=True)
-        self.table: TileTable = load_data.split_tiles(table, self.config.data, kept=folder / "splits.csv")
+        table, _ = load_data.read_tiles(self.config.data, threads=2, progress=False, near_duplicates=True)
+        self.table: TileTable = load_data.split_tiles(
+            table, self.config.data, splits_path=folder / "splits.csv"
+        )
 
     def classifier(self) -> CrackClassifier:
         pl.seed_everything(0, verbose=False)

@@ -47,7 +47,7 @@ def test_a_group_in_two_splits_is_counted_and_an_unknown_one_is_not(draw_run: Dr
 def test_sets_of_twins_are_not_taken_for_photos(draw_run: DrawRun) -> None:
     table, _ = draw_run()
     table = replace(table, group=np.full(len(table), ""))
-    statement = data_statement(merge_groups(table, twins=np.array([[0, 1], [2, 3]]), clues=None))
+    statement = data_statement(merge_groups(table, near_duplicates=np.array([[0, 1], [2, 3]]), clues=None))
     assert statement["tiles_without_group"] == len(table)
     assert sum(row["groups"] for row in statement["splits"].values()) == 0
 

@@ -15,7 +15,7 @@ class Column(NamedTuple):
 
     Attributes:
         dtype: Of every value.
-        missing: The value where a source does not know it.
+        missing: The value where a source does not have it.
         optional: Whether a table may lack the column.
     """
 
@@ -59,6 +59,6 @@ def typed(name: str, values: Any) -> NDArray[Any]:
 
 
 def missing_values(name: str, number: int) -> NDArray[Any]:
-    """Return a column ``(number,)`` of which nothing is known."""
+    """Return a column ``(number,)`` of missing values."""
     column = COLUMNS[name]
     return np.full(number, column.missing, column.dtype if column.dtype is not np.str_ else None)

@@ -1,4 +1,4 @@
-"""Several sources as one table: classes by name, groups and paths kept apart."""
+"""Concatenation of several tile tables: classes by name, groups and paths by source."""
 
 from __future__ import annotations
 

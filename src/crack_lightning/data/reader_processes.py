@@ -37,7 +37,7 @@ _ENDED = re.compile(
 
 
 class TileLoader(DataLoader[Any]):
-    """A loader whose readers cannot be started with a sentence."""
+    """A data loader that raises one sentence where its readers cannot be started."""
 
     def __iter__(self) -> Any:
         """Return an iterator over the batches.
@@ -103,7 +103,7 @@ def ended_readers_named(stop_signal: Callable[[], int | None] = lambda: None) ->
     """Turn what torch raises where a reader has ended, anywhere in the block, into a sentence.
 
     Args:
-        stop_signal: Returns the signal that asked this process to stop, which may have ended the readers too.
+        stop_signal: Returns the signal that stops this process, which may have ended the readers too.
 
     Raises:
         DataError: For a reader's end.
@@ -112,11 +112,11 @@ def ended_readers_named(stop_signal: Callable[[], int | None] = lambda: None) ->
     try:
         yield
     except RuntimeError as error:
-        if not (told := _ENDED.search(str(error))):
+        if not (match := _ENDED.search(str(error))):
             raise
         if number := stop_signal():
             raise Interrupted(number) from error
         raise DataError(
-            f"data.num_workers: a process that reads ahead has ended or does not answer ({told[0]}), often "
+            f"data.num_workers: a process that reads ahead has ended or does not answer ({match[0]}), often "
             f"for want of memory; {_REMEDY}."
         ) from error

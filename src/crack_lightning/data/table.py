@@ -1,4 +1,4 @@
-"""A row a tile: what every other room knows about the images."""
+"""The tile table: one row a tile, columns of one length."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TileTable:
         source: Name of the data source, str ``(N,)``.
         split: ``train``, ``val`` or ``test``, str ``(N,)``; empty where not decided.
         sha256: Hex digests of the files, str ``(N,)``; empty where not computed.
-        extra: What only some sources know, each ``(N,)`` and of the type in ``data.columns``:
+        extra: Columns that only some sources have, each ``(N,)`` and of the type in ``data.columns``:
             ``crack_width_px`` (NaN where unknown), ``crack_lines`` (how many lines, trunk or branch, a drawn
             crack has, likewise), ``distractors`` (kinds joined by ``+``), ``mask`` (a path relative to
             ``root``), ``painted_on`` (digest of the tile that one is painted on; empty where none is),

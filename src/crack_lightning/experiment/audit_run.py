@@ -13,7 +13,7 @@ from rich import print as show
 from crack_lightning.config import write_config
 from crack_lightning.data.io.decoding import picture_header
 from crack_lightning.data.scan.audit import Audit, audit_tiles
-from crack_lightning.data.scan.scan import survey
+from crack_lightning.data.scan.scan import scan_files
 from crack_lightning.experiment.load_data import load_tiles, recovers_photos
 from crack_lightning.report.audit_page import audit_contents, audit_page, closing_table
 from crack_lightning.runtime.cache import cache_folder
@@ -45,10 +45,10 @@ def run_audit(config: AuditConfig, *, folder: Path | None = None, command: str =
         write_config(config, folder / "config.yaml")
         table, excluded = load_tiles(config.data, threads=threads, progress=config.progress)
         paths = [table.root / path for path in table.path]
-        seen = survey(
+        seen = scan_files(
             paths,
-            twins=True,
-            touching=recovers_photos(config.data, table),
+            near_duplicates=True,
+            adjacent=recovers_photos(config.data, table),
             num_workers=threads,
             show_progress=config.progress,
             cache=cache_folder(),

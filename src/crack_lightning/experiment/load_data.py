@@ -50,17 +50,22 @@ def load_tiles(
 
 
 def recovers_photos(data: DataConfig, table: TileTable) -> bool:
-    """Say whether photos are to be sought: where the source does not know them, unless the user objects."""
+    """Return whether to recover photos: where the source does not name them, unless that is switched off."""
     return data.split.recover_photos and bool((table.group == "").any())
 
 
 def read_tiles(
-    data: DataConfig, *, threads: int, progress: bool, twins: bool = False, model: ModelClasses | None = None
+    data: DataConfig,
+    *,
+    threads: int,
+    progress: bool,
+    near_duplicates: bool = False,
+    model: ModelClasses | None = None,
 ) -> tuple[TileTable, list[dict[str, str]]]:
-    """Return the tiles of the configured source and those that were skipped; look for twins if asked.
+    """Return the tiles of the configured source and those that were skipped.
 
-    What is to be painted is painted then, when it is known which tiles below can be read and belong together.
-    With the classes of a ``model`` the tiles have these; see :func:`load_tiles`.
+    With ``near_duplicates`` these are searched and grouped. Painted tiles are made last, on tiles that can be
+    read. With the classes of a ``model`` the tiles have these; see :func:`load_tiles`.
     """
     table, excluded = load_tiles(data, threads=threads, progress=progress, model=model)
     table, unreadable = prepare_tiles(
@@ -69,8 +74,9 @@ def read_tiles(
         num_workers=threads,
         show_progress=progress,
         cache=cache_folder(),
-        twins=twins and not find_source(data.kind).is_drawn,  # of drawn tiles the photos are known
-        recover_photos=twins and recovers_photos(data, table),
+        near_duplicates=near_duplicates
+        and not find_source(data.kind).is_drawn,  # drawn tiles come with their photos
+        recover_photos=near_duplicates and recovers_photos(data, table),
     )
     if (finish := find_source(data.source).finish) is not None:
         context = LoadContext(cache=cache_folder(), num_workers=threads, show_progress=progress)
@@ -78,15 +84,15 @@ def read_tiles(
     return table, excluded + unreadable
 
 
-def split_tiles(table: TileTable, data: DataConfig, *, kept: Path) -> TileTable:
-    """Decide who is in which split; ``kept`` is the run's ``splits.csv``."""
+def split_tiles(table: TileTable, data: DataConfig, *, splits_path: Path) -> TileTable:
+    """Assign the splits; ``splits_path`` is the run's ``splits.csv``."""
     settings = asdict(data.split)
     file = settings.pop("file")
-    del settings["recover_photos"]  # read_tiles' business
+    del settings["recover_photos"]  # read_tiles reads it
     return with_splits(
         table,
         file=Path(file) if file else None,
-        kept=kept,
+        splits_path=splits_path,
         **data.sides(),
         **settings,
     )

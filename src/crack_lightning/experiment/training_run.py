@@ -185,9 +185,9 @@ def _tiles(
     """Return a run's tiles with their splits and what was skipped; settings that they decide are kept."""
     with state.timed("data"):
         table, skipped = load_data.read_tiles(
-            config.data, threads=plan.threads, progress=config.progress, twins=True
+            config.data, threads=plan.threads, progress=config.progress, near_duplicates=True
         )
-        table = load_data.split_tiles(table, config.data, kept=folder / "splits.csv")
+        table = load_data.split_tiles(table, config.data, splits_path=folder / "splits.csv")
     config.evaluation.check_classes(table.class_names, table.positive_class)
     log.info("data: %s", describe(table))
     config.trainer.max_epochs = config.epochs_for(len(table.rows("train")))

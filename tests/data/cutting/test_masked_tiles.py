@@ -12,25 +12,14 @@ import pytest
 from PIL import Image
 
 from crack_lightning.data.cutting import masked_tiles
-from crack_lightning.data.io.masks import MaskRules
 from crack_lightning.runtime.errors import DataError
+from tests.data.pictures import mask_rules
 
 if TYPE_CHECKING:
     from crack_lightning.data.table import TileTable
 
 UAV75 = Path(__file__).parents[4] / "shared" / "data" / "uav75"
-PLAIN: dict[str, Any] = {
-    "images": ["images"],
-    "masks": ["masks"],
-    "mask_suffix": "",
-    "crack_values": [255],
-    "crack_from": None,
-    "hard_negatives": [204],
-    "tile_px": 64,
-    "stride_px": 64,
-    "least_crack_px": 20,
-    "mask_width": "true",
-}
+PLAIN: dict[str, Any] = {"hard_negatives": [204], "mask_width": "true", "stride_px": 64}
 
 
 def photo(number: int) -> Image.Image:
@@ -84,7 +73,7 @@ def test_what_is_no_photo_with_its_mask_is_counted(tmp_path: Path) -> None:
 def read(root: Path, tmp_path: Path, *, pattern: str | None = None, **changes: Any) -> TileTable:
     return masked_tiles.load(
         root,
-        rules=MaskRules(**PLAIN | changes),
+        rules=mask_rules(**PLAIN | changes),
         group_pattern=pattern,
         cache=tmp_path / "cache",
         show_progress=False,

@@ -9,9 +9,8 @@ import pytest
 from PIL import Image
 
 from crack_lightning.data.cutting import masked_tiles
-from crack_lightning.data.io.masks import MaskRules
 from crack_lightning.runtime.errors import DataError
-from tests.data.pictures import exif
+from tests.data.pictures import exif, mask_rules
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,21 +23,9 @@ HEIGHT, WIDTH = 128, 192
 
 
 def read(root: Path, **changes: Any) -> TileTable:
-    rules: dict[str, Any] = {
-        "images": ["images"],
-        "masks": ["masks"],
-        "mask_suffix": "",
-        "crack_values": [255],
-        "crack_from": None,
-        "hard_negatives": [],
-        "tile_px": 64,
-        "stride_px": 64,
-        "least_crack_px": 20,
-        "mask_width": "line",
-    }
     return masked_tiles.load(
         root,
-        rules=MaskRules(**rules | changes),
+        rules=mask_rules(**changes),
         group_pattern=None,
         cache=root / "cache",
         show_progress=False,

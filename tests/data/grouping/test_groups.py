@@ -40,7 +40,7 @@ def table(sha256: str, group: list[str] | None = None) -> TileTable:
 
 
 def test_twins_and_identical_files_become_one_group_named_after_the_first() -> None:
-    joined = merge_groups(table("abcad"), twins=np.array([[1, 3]]), clues=None)
+    joined = merge_groups(table("abcad"), near_duplicates=np.array([[1, 3]]), clues=None)
     assert joined.group.tolist() == ["00.jpg", "00.jpg", "", "00.jpg", ""]
     assert joined.extra["twins"].tolist() == joined.group.tolist()
     assert joined.extra["group_from"].tolist() == ["twins", "twins", "", "twins", ""]
@@ -49,18 +49,20 @@ def test_twins_and_identical_files_become_one_group_named_after_the_first() -> N
 
 def test_the_table_that_was_given_stays_as_it_is() -> None:
     given = table("aab")
-    merge_groups(given, twins=NO_PAIRS, clues=None)
+    merge_groups(given, near_duplicates=NO_PAIRS, clues=None)
     assert given.extra == {}
 
 
 def test_photos_that_share_a_twin_become_one_and_their_other_tiles_no_twins() -> None:
-    joined = merge_groups(table("abcde", ["p", "p", "q", "q", "r"]), twins=np.array([[1, 2]]), clues=None)
+    joined = merge_groups(
+        table("abcde", ["p", "p", "q", "q", "r"]), near_duplicates=np.array([[1, 2]]), clues=None
+    )
     assert joined.group.tolist() == ["p", "p", "p", "p", "r"]
     assert joined.extra["twins"].tolist() == ["", "01.jpg", "01.jpg", "", ""]
 
 
 def test_a_tile_of_no_known_photo_joins_the_photo_of_its_twin() -> None:
-    joined = merge_groups(table("abc", ["", "p", ""]), twins=np.array([[0, 1]]), clues=None)
+    joined = merge_groups(table("abc", ["", "p", ""]), near_duplicates=np.array([[0, 1]]), clues=None)
     assert joined.group.tolist() == ["p", "p", ""]
 
 
@@ -68,14 +70,16 @@ def clues(
     touching: list[list[int]], continuing: list[list[int]], distance: list[float] | None = None
 ) -> PhotoClues:
     return PhotoClues(
-        touching=np.array(touching, np.int64).reshape(-1, 2),
+        adjacent=np.array(touching, np.int64).reshape(-1, 2),
         continuing=np.array(continuing, np.int64).reshape(-1, 2),
         distance=np.array(distance or range(len(continuing)), np.float32),
     )
 
 
 def test_tiles_that_touch_are_one_photo() -> None:
-    joined = merge_groups(table("abcdefghij"), twins=np.array([[7, 9]]), clues=clues([[0, 3], [3, 9]], []))
+    joined = merge_groups(
+        table("abcdefghij"), near_duplicates=np.array([[7, 9]]), clues=clues([[0, 3], [3, 9]], [])
+    )
     recovered = np.isin(np.arange(10), [0, 3, 7, 9])
     assert joined.group.tolist() == np.where(recovered, "00.jpg", "").tolist()
     assert joined.extra["group_from"].tolist() == np.where(recovered, "recovery", "").tolist()
@@ -83,20 +87,22 @@ def test_tiles_that_touch_are_one_photo() -> None:
 
 
 def test_a_tile_between_those_that_touch_is_of_their_photo_but_none_between_twins() -> None:
-    joined = merge_groups(table("abcdefgh"), twins=np.array([[5, 7]]), clues=clues([[0, 1], [1, 3]], []))
+    joined = merge_groups(
+        table("abcdefgh"), near_duplicates=np.array([[5, 7]]), clues=clues([[0, 1], [1, 3]], [])
+    )
     assert joined.group.tolist() == [*["00.jpg"] * 4, "", "05.jpg", "", "05.jpg"]
 
 
 def test_photos_that_the_source_knows_are_not_joined_by_a_guess() -> None:
     known = table("abcdef", ["p", "p", "q", "q", "", ""])
-    joined = merge_groups(known, twins=NO_PAIRS, clues=clues([[1, 2], [3, 4]], [[1, 2], [0, 5]]))
+    joined = merge_groups(known, near_duplicates=NO_PAIRS, clues=clues([[1, 2], [3, 4]], [[1, 2], [0, 5]]))
     assert joined.group.tolist() == ["p", "p", "q", "q", "q", ""]
     assert joined.extra["group_from"].tolist() == ["source"] * 5 + [""]
 
 
 def test_names_place_only_what_touches_nothing() -> None:
     many = table("".join(chr(0x4E00 + row) for row in range(200)))
-    joined = merge_groups(many, twins=NO_PAIRS, clues=clues([[0, 1]], [[1, 2], [2, 3]]))
+    joined = merge_groups(many, near_duplicates=NO_PAIRS, clues=clues([[0, 1]], [[1, 2], [2, 3]]))
     assert joined.group.tolist()[:4] == ["00.jpg", "00.jpg", "02.jpg", "02.jpg"]
 
 
@@ -106,7 +112,7 @@ def test_a_chain_of_names_is_cut_at_its_weakest_links_but_twins_stay() -> None:
     chain = [[row, row + 1] for row in range(number - 1)]
     distance = [9.0 if row % 10 == 9 else 1.0 for row in range(number - 1)]
     twins = np.array([[9, 10]])
-    joined = merge_groups(many, twins=twins, clues=clues([], chain, distance))
+    joined = merge_groups(many, near_duplicates=twins, clues=clues([], chain, distance))
     sizes = np.unique(joined.group, return_counts=True)[1]
     assert sizes.max() <= LARGEST_SHARE * number
     assert joined.group[9] == joined.group[10]
@@ -117,12 +123,12 @@ def test_a_chain_of_names_is_cut_at_its_weakest_links_but_twins_stay() -> None:
 def test_what_surely_belongs_together_may_pass_the_bound() -> None:
     many = table("".join(chr(0x4E00 + row) for row in range(100)))
     touching = [[row, row + 1] for row in range(30)]
-    joined = merge_groups(many, twins=NO_PAIRS, clues=clues(touching, []))
+    joined = merge_groups(many, near_duplicates=NO_PAIRS, clues=clues(touching, []))
     assert (joined.group == "00.jpg").sum() == 31
 
 
 def test_leaks_are_counted_pair_by_pair() -> None:
-    joined = merge_groups(table("abcdef"), twins=np.array([[0, 1], [1, 2], [3, 4]]), clues=None)
+    joined = merge_groups(table("abcdef"), near_duplicates=np.array([[0, 1], [1, 2], [3, 4]]), clues=None)
     split = joined.with_columns(split=np.array(["train", "test", "test", "train", "train", "val"]))
     assert leaked_pairs(split) == 2
     assert has_near_duplicate_in(split, "train").tolist() == [False, True, True, False, False, False]
@@ -137,7 +143,7 @@ def test_identical_files_leak_without_a_search_for_twins() -> None:
 
 def test_a_grouped_split_leaks_nothing_and_a_random_one_does() -> None:
     letters = "".join(chr(0x4E00 + row // 2) for row in range(400))
-    joined = merge_groups(table(letters), twins=NO_PAIRS, clues=None)
+    joined = merge_groups(table(letters), near_duplicates=NO_PAIRS, clues=None)
     assert leaked_pairs(split_table(joined, seed=0)) == 0
     assert leaked_pairs(split_table(joined, seed=0, strategy="random")) > 50
 

@@ -10,27 +10,12 @@ import pytest
 from PIL import Image
 
 from crack_lightning.data.io.mask_files import read_mask, snap_to_declared
-from crack_lightning.data.io.masks import MaskRules, crack_width
+from crack_lightning.data.io.masks import crack_width
 from crack_lightning.runtime.errors import DataError
+from tests.data.pictures import mask_rules
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def rules(**changes: Any) -> MaskRules:
-    plain: dict[str, Any] = {
-        "images": ["images"],
-        "masks": ["masks"],
-        "mask_suffix": "",
-        "crack_values": [255],
-        "crack_from": None,
-        "hard_negatives": [],
-        "tile_px": 64,
-        "stride_px": 64,
-        "least_crack_px": 20,
-        "mask_width": "line",
-    }
-    return MaskRules(**plain | changes)
 
 
 @pytest.mark.parametrize("width", [3, 5, 9, 15])
@@ -51,9 +36,9 @@ def test_a_short_crack_has_no_width() -> None:
 
 def test_values_or_a_threshold_say_what_is_crack() -> None:
     mask = np.array([[0, 100, 204, 255]], np.uint8)
-    assert rules().is_crack(mask).tolist() == [[False, False, False, True]]
-    assert rules(crack_values=[100, 255]).is_crack(mask).tolist() == [[False, True, False, True]]
-    assert rules(crack_from=128).is_crack(mask).tolist() == [[False, False, True, True]]
+    assert mask_rules().is_crack(mask).tolist() == [[False, False, False, True]]
+    assert mask_rules(crack_values=[100, 255]).is_crack(mask).tolist() == [[False, True, False, True]]
+    assert mask_rules(crack_from=128).is_crack(mask).tolist() == [[False, False, True, True]]
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1"])
@@ -130,7 +115,7 @@ def test_sixteen_bits_keep_their_values(tmp_path: Path) -> None:
     for name in ("mask.png", "mask.tif"):
         Image.fromarray(wide).save(tmp_path / name)
         np.testing.assert_array_equal(read_mask(tmp_path / name).values, wide)
-    assert rules(crack_values=[256]).is_crack(wide).tolist() == [[False] * 3, [True, False, False]]
+    assert mask_rules(crack_values=[256]).is_crack(wide).tolist() == [[False] * 3, [True, False, False]]
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int32, np.float64, np.bool_])

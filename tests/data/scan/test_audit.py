@@ -141,7 +141,7 @@ def test_an_audit_joins_what_is_known_by_row() -> None:
         sha256=np.array(["1" * 64, "1" * 64, "2" * 64, "3" * 64, "4" * 64]),
         reason=np.array(["", "", "", "an empty file", ""]),
         twins=np.array([[1, 2]]),
-        touching=None,
+        adjacent=None,
         appearance=looks,
     )
     size = np.array([[9, 9], [9, 9], [9, 9], [0, 0], [9, 9]])

@@ -14,7 +14,7 @@ from PIL import Image
 
 from crack_lightning.data.io.decoding import decode_image
 from crack_lightning.data.scan import scan as module
-from crack_lightning.data.scan.scan import ScanResult, scan_files, survey
+from crack_lightning.data.scan.scan import ScanResult, decode_files, scan_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,8 +37,13 @@ def pictures(tmp_path: Path) -> list[Path]:
 
 def look(paths: Sequence[Path], **changes: Any) -> ScanResult:
     cache = paths[0].parent / "cache" if paths else Path("unused")
-    settings: dict[str, Any] = {"twins": True, "num_workers": 1, "show_progress": False, "cache": cache}
-    return survey(paths, **settings | changes)
+    settings: dict[str, Any] = {
+        "near_duplicates": True,
+        "num_workers": 1,
+        "show_progress": False,
+        "cache": cache,
+    }
+    return scan_files(paths, **settings | changes)
 
 
 @pytest.mark.parametrize("num_workers", [0, 1, 3])
@@ -47,7 +52,7 @@ def test_every_unreadable_file_is_found_with_its_reason(num_workers: int, pictur
     pictures[3].unlink()
     expected = ["", "an empty file", "", "no such file", ""]
     assert look(pictures * 30, num_workers=num_workers).reason.tolist() == expected * 30
-    assert scan_files([], num_workers=num_workers, show_progress=False)[0].tolist() == []
+    assert decode_files([], num_workers=num_workers, show_progress=False)[0].tolist() == []
 
 
 def test_digests_are_those_of_hashlib_in_order(pictures: list[Path]) -> None:
@@ -59,10 +64,10 @@ def test_twins_are_given_by_the_rows_of_all_files(pictures: list[Path]) -> None:
     pictures[0].write_bytes(b"")
     pictures[3].write_bytes(pictures[1].read_bytes())
     pictures[2].unlink()
-    found = look(pictures).twins
+    found = look(pictures).near_duplicates
     assert found is not None
     assert found.tolist() == [[1, 3]]
-    assert look(pictures, twins=False).twins is None
+    assert look(pictures, near_duplicates=False).near_duplicates is None
 
 
 def test_files_that_are_known_are_not_decoded_again(
@@ -109,14 +114,14 @@ def test_progress_shows_only_when_asked_for(
 def test_all_metu_tiles_can_be_read() -> None:
     paths = sorted(METU.rglob("*.jpg"))
     assert len(paths) == 16_000
-    assert not scan_files(paths, num_workers=2, show_progress=False)[0].any()
+    assert not decode_files(paths, num_workers=2, show_progress=False)[0].any()
 
 
 @pytest.mark.real_data
 @pytest.mark.skipif(not METU.is_dir(), reason="the METU tiles are not beside the project")
 def test_metu_has_the_identical_files_that_its_readme_counts(tmp_path: Path) -> None:
     paths = sorted(METU.rglob("*.jpg"))
-    digests = look(paths, twins=False, num_workers=2, cache=tmp_path).sha256
+    digests = look(paths, near_duplicates=False, num_workers=2, cache=tmp_path).sha256
     _, sizes = np.unique(digests, return_counts=True)
     # 638 files in 311 groups, counted by the publisher of this part of the set
     assert ((sizes > 1).sum(), sizes[sizes > 1].sum()) == (311, 638)
@@ -174,8 +179,8 @@ def test_one_failure_costs_the_other_files_nothing(
     monkeypatch.setattr(module, "preview", failing)
     found = look(pictures, num_workers=0)
     assert [bool(reason) for reason in found.reason] == [True, False, False, False, False]
-    assert found.twins is not None
-    assert found.twins.tolist() == [[2, 3]]
+    assert found.near_duplicates is not None
+    assert found.near_duplicates.tolist() == [[2, 3]]
 
 
 def test_a_verdict_about_bytes_is_kept(pictures: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from crack_lightning.data.scan.scan import scan_files
+from crack_lightning.data.scan.scan import decode_files
 from crack_lightning.data.sources.image_folder import load
 from crack_lightning.runtime.errors import ConfigError, DataError
 
@@ -221,7 +221,7 @@ def test_odd_entries_are_listed_so_that_the_check_names_them(tmp_path: Path) -> 
     (tmp_path / "intact" / "photo.HEIC").write_bytes(b"")
     table = read(tmp_path)
     paths = [table.root / path for path in table.path.tolist()]
-    found = scan_files(paths, num_workers=1, show_progress=False)[0]
+    found = decode_files(paths, num_workers=1, show_progress=False)[0]
     seen = zip(paths, found.tolist(), strict=True)
     reasons = {path.name: reason.split(";")[0] for path, reason in seen if reason}
     assert reasons == {

@@ -10,7 +10,7 @@ from PIL import Image
 
 from crack_lightning.config.nodes.data import data_config
 from crack_lightning.data.cutting import masked_tiles
-from crack_lightning.data.io.masks import MaskRules
+from crack_lightning.data.io.mask_rules import MaskRules
 from crack_lightning.data.model_classes import ModelClasses
 from crack_lightning.data.sources import image_folder, metu, sdnet2018
 from crack_lightning.experiment.load_data import load_tiles
@@ -87,10 +87,7 @@ def masked(tmp_path: Path, value: int, *, one_class: bool) -> list[int]:
     for folder, grey in (("images", 120), ("masks", value)):
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((64, 64), grey, np.uint8)).convert("L").save(tmp_path / folder / "a.png")
-    rules = MaskRules(
-        images=["images"], masks=["masks"], mask_suffix="", crack_values=[255], crack_from=None,
-        hard_negatives=[204], tile_px=32, stride_px=32, least_crack_px=1, mask_width="line",
-    )  # fmt: skip
+    rules = MaskRules(hard_negatives=[204], tile_px=32, least_crack_px=1)
     table = masked_tiles.load(
         tmp_path, rules=rules, group_pattern=None, cache=tmp_path / "cache", show_progress=False,
         one_class=one_class,

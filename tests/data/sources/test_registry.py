@@ -39,7 +39,7 @@ def test_a_source_has_its_own_keys_an_option_file_and_its_name(name: str) -> Non
         *source.keys,
         *(item.name for item in fields(DataConfig)),
     }
-    assert source.knows <= {"photos", "masks", "widths"}
+    assert source.provides <= {"photos", "masks", "widths"}
 
 
 @pytest.mark.parametrize("name", SOURCES)

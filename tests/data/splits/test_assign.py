@@ -9,7 +9,7 @@ import pytest
 
 from crack_lightning.data.splits.assign import split_table
 from crack_lightning.data.splits.split_files import SplitRow, apply_splits, read_splits
-from crack_lightning.data.splits.stratified_groups import deal
+from crack_lightning.data.splits.stratified_groups import assign_splits
 from crack_lightning.data.table import SPLITS, TileTable
 from crack_lightning.runtime.errors import ConfigError, DataError
 
@@ -267,7 +267,7 @@ def test_few_groups_are_dealt_better_than_99_of_100_of_all_ways() -> None:
     every_way = np.array(np.unravel_index(np.arange(3**9), (3,) * 9)).T
     all_distances = distance(every_way)
     for seed in range(5):
-        chosen = deal(path, label, group, seed=seed, shares=fractions)
+        chosen = assign_splits(path, label, group, seed=seed, shares=fractions)
         split_of = np.array([chosen[group == f"g{index}"][0] for index in range(9)])
         assert (all_distances < distance(split_of)).mean() < 0.01
 

@@ -73,7 +73,7 @@ def test_data_and_cache_that_moved_are_followed(places: tuple[str, str, str], fi
     rows = read_splits(file)
     done = apply_splits(mixed(*places), rows, file=file)
     assert split_of(done) == {row.sha256: row.split for row in rows}
-    again = with_splits(mixed(*places), file=None, kept=file)  # a resumed run
+    again = with_splits(mixed(*places), file=None, splits_path=file)  # a resumed run
     assert split_of(again) == split_of(done)
 
 

@@ -151,7 +151,7 @@ def test_a_split_with_tiles_left_out_is_followed_again(
     base: TileTable, tiles: TileTable, tmp_path: Path
 ) -> None:
     both, kept = concat([base, tiles]), tmp_path / "splits.csv"
-    first = with_splits(both, file=None, kept=kept, test_sources=["real"], **HOW)
-    again = with_splits(both, file=None, kept=kept, test_sources=["real"], **HOW)
+    first = with_splits(both, file=None, splits_path=kept, test_sources=["real"], **HOW)
+    again = with_splits(both, file=None, splits_path=kept, test_sources=["real"], **HOW)
     assert (first.split == "").any()
     np.testing.assert_array_equal(again.split, first.split)

@@ -71,7 +71,7 @@ def test_unknown_groups_are_said_to_flatter(draw_run: DrawRun) -> None:
 def test_leaked_pairs_are_stated_with_the_accuracy_on_the_other_tiles(draw_run: DrawRun) -> None:
     table, predictions = draw_run()
     assert "Leaked pairs (identical files in two splits): 0." in markdown_of((table, predictions))
-    searched = merge_groups(table, twins=np.empty((0, 2), np.int64), clues=None)
+    searched = merge_groups(table, near_duplicates=np.empty((0, 2), np.int64), clues=None)
     told = "Leaked pairs (identical files or near-duplicates in two splits): 0."
     assert told in markdown_of((searched, predictions))
     tested = table.with_columns(split=np.full(len(table), "test"))

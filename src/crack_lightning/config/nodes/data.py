@@ -76,7 +76,7 @@ class DataConfig(SourceSettings):
         return [*found, *self.split.problems()]
 
     def _width_problems(self) -> list[str]:
-        readers = [name for name, one in SOURCES.items() if "widths" in one.knows and not one.is_derived]
+        readers = [name for name, one in SOURCES.items() if "widths" in one.provides and not one.is_derived]
         if self.kind not in readers:
             return [_unread_problem("data.mm_per_px", self.source, readers)]
         problem = self.width_problem() if self.source == self.kind else None

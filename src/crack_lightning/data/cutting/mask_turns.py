@@ -24,7 +24,7 @@ def mask_turns(pairs: Sequence[tuple[Path, Path]], *, exif: str) -> tuple[list[i
 
     Args:
         pairs: N photos with their masks.
-        exif: ``auto``, ``applied`` or ``ignored``; see ``crack_lightning.data.io.masks.MaskRules``.
+        exif: ``auto``, ``applied`` or ``ignored``; see ``crack_lightning.data.io.mask_rules.MaskRules``.
 
     Returns:
         N orientations, 1 for no turn, and what was assumed, in a sentence; empty where EXIF turns no photo.
@@ -41,7 +41,7 @@ def mask_turns(pairs: Sequence[tuple[Path, Path]], *, exif: str) -> tuple[list[i
     turns = [turned[row] if row in ignored else UPRIGHT for row in range(len(pairs))]
     if not turned:
         return turns, ""
-    how = "by their sizes" if exif == "auto" else "as data.masked.exif says"
+    how = "by their sizes" if exif == "auto" else "by data.masked.exif"
     return turns, (
         f"masks: EXIF turns {len(turned)} photos; {len(turned) - len(ignored)} of their masks are taken as "
         f"drawn on the turned photo and {len(ignored)} as drawn on the pixels as stored, {how}"

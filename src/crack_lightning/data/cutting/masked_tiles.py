@@ -1,4 +1,4 @@
-"""Photos with pixel masks, cut into labelled tiles that are kept in the cache with their masks."""
+"""Photos with pixel masks, cut into labelled tiles; the cache holds tiles and masks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from crack_lightning.data.io.masks import MaskRules
+    from crack_lightning.data.io.mask_rules import MaskRules
     from crack_lightning.data.table import TileTable
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ def load(
         "cut": [_VERSION, DECODING_VERSION],
         "files": _digest(pairs),
         "groups": groups,
-        "rules": {key: _plain(value) for key, value in vars(rules).items()},
+        "rules": {key: _plain(value) for key, value in vars(rules).items()} | {"stride_px": rules.step_px},
     }
 
     def cut(folder: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from crack_lightning.data.cutting.tile_cache import CutTile
 from crack_lightning.data.io.decoding import UnreadableImageError, decode_image
 from crack_lightning.data.io.mask_files import read_mask, snap_to_declared
-from crack_lightning.data.io.masks import MaskRules, crack_width
+from crack_lightning.data.io.masks import crack_width
 from crack_lightning.data.io.orientation import UPRIGHT, turn_upright
 from crack_lightning.runtime.errors import DataError
 from crack_lightning.runtime.files.paths import portable_name
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from numpy.typing import NDArray
+
+    from crack_lightning.data.io.mask_rules import MaskRules
 
     Label = tuple[NDArray[np.integer[Any]], NDArray[np.bool_]]
 
@@ -50,7 +52,7 @@ class Seen:
     unclear: int = 0
 
     def notes(self, rules: MaskRules) -> list[str]:
-        """Return what a user must know of the tiles, a sentence each."""
+        """Return notes on the tiles for the user, a sentence each."""
         strange = Counter({value: n for value, n in self.values.items() if rules.undeclared(value)})
         notes = [self.assumed] if self.assumed else []
         if strange:
@@ -105,7 +107,7 @@ def cut_photo(
         )
     seen.small += min(mask.shape) < rules.tile_px
     side = rules.tile_px
-    tops, lefts = (_starts(length, side, rules.stride_px) for length in mask.shape)
+    tops, lefts = (_starts(length, side, rules.step_px) for length in mask.shape)
     for top, left in product(tops, lefts):
         window = np.s_[top : top + side, left : left + side]
         if 0 < crack[window].sum() < rules.least_crack_px:

@@ -1,4 +1,4 @@
-"""From folder names to classes: what is certain is mapped, what is not is asked."""
+"""Classes by the names of folders; ambiguous names are refused with the setting that decides."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def name_classes(
 
     Args:
         folders: Names of the folders that hold images.
-        class_names: What the user said, class by folder; ``None`` to go by the names.
+        class_names: ``data.class_names``, class by folder; ``None`` to derive classes from the names.
         positive_class: The class that means "crack".
         known_classes: The classes of the model that is to be tested on the folders, if there is one.
 
@@ -72,11 +72,11 @@ def name_classes(
 
     Raises:
         ConfigError: If ``class_names`` does not fit the folders, or neither of its two classes is positive.
-        DataError: If two folders do not say which is which.
+        DataError: If it is ambiguous which of two folders is the positive class.
     """
     if class_names is not None:
         class_names = _as_on_disk(folders, class_names)
-        return _as_told(folders, class_names, positive_class, of_model=bool(known_classes))
+        return _as_given(folders, class_names, positive_class, of_model=bool(known_classes))
     of_model = {folder: name for folder in folders if (name := known_class(folder, known_classes))}
     if len(of_model) == len(folders):
         return of_model
@@ -104,7 +104,7 @@ def names_class(
     positive_class: str,
     known_classes: Sequence[str] = (),
 ) -> bool:
-    """Return whether a folder's name is known to be that of a class; arguments as for ``name_classes``."""
+    """Return whether a folder's name stands for a class; arguments as for ``name_classes``."""
     if class_names is not None:
         return same_name(folder) in map(same_name, class_names)
     named = common_class(folder) is not None or same_name(folder) == same_name(positive_class)
@@ -112,7 +112,7 @@ def names_class(
 
 
 def class_names_override(classes: Mapping[str, str]) -> str:
-    """Return what a person types in a shell to give each folder its class.
+    """Return the shell argument that gives each folder its class.
 
     Examples:
         >>> print(class_names_override({"No Crack": "intact", "2: wide": "crack"}))
@@ -162,7 +162,7 @@ def _composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _as_told(
+def _as_given(
     folders: Sequence[str], class_names: Mapping[str, str], positive_class: str, *, of_model: bool
 ) -> dict[str, str]:
     listed = ", ".join(f"'{folder}'" for folder in folders)
@@ -174,11 +174,11 @@ def _as_told(
             raise ConfigError(
                 f"data.class_names: the folder '{folder}' is missing; name a class for each of {listed}."
             )
-    told = {folder: class_names[folder] for folder in folders}
-    classes = sorted(set(told.values()))
+    given = {folder: class_names[folder] for folder in folders}
+    classes = sorted(set(given.values()))
     if len(classes) == 2 and positive_class not in classes and not of_model:
         raise ConfigError(
             f"data.positive_class: '{positive_class}' is neither '{classes[0]}' nor '{classes[1]}'; "
             "set it to the one that means a crack."
         )
-    return told
+    return given

@@ -21,7 +21,7 @@ _ORDER = ("train", "val", "test")
 
 @dataclass(frozen=True, kw_only=True)
 class Levels:
-    """The depths below the root, from 0, whose folders name classes and splits; ``None`` for no splits."""
+    """The depths below the root, from 0, of the folders of classes and of splits; ``None`` for no splits."""
 
     classes: int
     split: int | None
@@ -39,23 +39,23 @@ class FolderLevels:
     Attributes:
         folders: Number of pictures directly in a folder, by the parts of its path below the root.
         root: The root as errors show it.
-        names_class: Whether a folder's name is known to be that of a class.
-        told: Whether the user named the class folders.
+        names_class: Whether a folder's name stands for a class.
+        classes_given: Whether the user named the class folders.
     """
 
     folders: Mapping[Parts, int]
     root: str
     names_class: Callable[[str], bool]
-    told: bool
+    classes_given: bool
 
     def find(self) -> Levels | None:
         """Return the levels of classes and splits; ``None`` where no folder can be one of a class.
 
-        The first level with a known class is that of the classes. Above it may be levels of splits and of
-        sites, such as buildings; below it, splits.
+        The first level with a folder that names a class is that of the classes. Above it may be levels of
+        splits and of sites, such as buildings; below it, splits.
 
         Raises:
-            DataError: If the folders do not say what they are; it shows the layout and how it can be read.
+            DataError: If the layout is ambiguous; the error shows it and how it can be read.
         """
         depth, split = 0, None
         while below := self._below(depth):
@@ -107,15 +107,15 @@ class FolderLevels:
         return len(splits) > 1
 
     def _is_of_sites(self, below: Mapping[str, Iterable[Parts]]) -> bool:
-        """Return whether known classes lie in each of several folders; refuse if in some of them only."""
+        """Return whether classes lie in each of several folders; refuse if in some of them only."""
         classes = [
             {same_name(name) for parts in tails for name in parts if self.names_class(name)}
             for tails in below.values()
         ]
         if len(classes) == 1 or not any(classes):
             return False
-        folds = any(map(is_fold, below)) and not self.told
-        if all(classes) and not folds and (self.told or len(set.union(*classes)) > 1):
+        folds = any(map(is_fold, below)) and not self.classes_given
+        if all(classes) and not folds and (self.classes_given or len(set.union(*classes)) > 1):
             return True
         raise self._uncertain()
 
@@ -123,7 +123,7 @@ class FolderLevels:
         """Refuse folders beside those of classes that stand for splits or hold classes themselves."""
         for name, tails in self._below(depth).items():
             nested = any(self.names_class(inner) for parts in tails for inner in parts)
-            if not self.names_class(name) and (nested or (not self.told and _is_of_split(name))):
+            if not self.names_class(name) and (nested or (not self.classes_given and _is_of_split(name))):
                 raise self._beside((name,), "class folders")
 
     def _check_unknown(self, below: Mapping[str, Iterable[Parts]]) -> None:
@@ -132,7 +132,7 @@ class FolderLevels:
         repeated = [name for name in set.intersection(*inner) if not split_of(name)]
         inside_splits = [p for tails in below.values() for p in tails if any(map(split_of, p[:-1]))]
         of_sites = len(below) > 1 and (len(repeated) > 1 or inside_splits)
-        if not self.told and (of_sites or any(map(_is_of_split, below)) or any(map(is_fold, below))):
+        if not self.classes_given and (of_sites or any(map(_is_of_split, below)) or any(map(is_fold, below))):
             raise self._uncertain()
 
     def _beside(self, folder: Parts, what: str) -> DataError:

@@ -1,4 +1,4 @@
-"""What the name of a file or a folder says: a split, a mask, something that a system left behind."""
+"""Meanings of names of files and folders: splits, folds, masks, files of operating systems."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def mentions_split(folder: str) -> bool:
 
 
 def is_mask_folder(folder: str) -> bool:
-    """Return whether a folder's name says that it holds masks or annotations.
+    """Return whether a folder's name stands for masks or annotations.
 
     Examples:
         >>> is_mask_folder("GT"), is_mask_folder("ground_truth"), is_mask_folder("crack")

@@ -1,4 +1,4 @@
-"""Pictures of class folders: the class and the split that the place of each says."""
+"""Class and split of each picture by the folders that it lies in."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class Placed(NamedTuple):
-    """A picture with what its place says: its class folder, and its split or an empty text."""
+    """A picture with its class folder and its split, which is empty where no folder gives one."""
 
     path: str
     folder: str
@@ -31,26 +31,28 @@ class Placed(NamedTuple):
 
 
 def place_pictures(
-    paths: Sequence[str], *, root: str, names_class: Callable[[str], bool], told: bool
+    paths: Sequence[str], *, root: str, names_class: Callable[[str], bool], classes_given: bool
 ) -> tuple[list[Placed], list[tuple[str, str]]]:
     """Return the class folder and the split of each picture, and the pictures that are left out.
 
     Args:
         paths: POSIX paths relative to the root.
         root: The root as errors show it.
-        names_class: Whether a folder's name is known to be that of a class.
-        told: Whether the user named the class folders.
+        names_class: Whether a folder's name stands for a class.
+        classes_given: Whether the user named the class folders.
 
     Returns:
         The pictures in class folders; the others, each with the reason.
 
     Raises:
-        DataError: If the folders do not say what they are; it shows the layout and how it can be read.
+        DataError: If the layout is ambiguous; the error shows it and how it can be read.
     """
     folder_of = {path: tuple(path.split("/")[:-1]) for path in paths}
     masks = _mask_folders(set(folder_of.values()), names_class)
     folders = Counter(parts for parts in folder_of.values() if parts not in masks)
-    levels = FolderLevels(folders=folders, root=root, names_class=names_class, told=told).find()
+    levels = FolderLevels(
+        folders=folders, root=root, names_class=names_class, classes_given=classes_given
+    ).find()
     if levels is not None and str(levels) != "<class>":
         _log.info("layout: %s", levels)
     stems = {path.rpartition(".")[0] for path in paths}

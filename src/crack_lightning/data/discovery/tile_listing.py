@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Tile(NamedTuple):
-    """A picture file that was found: its POSIX path relative to the root, and what its place says."""
+    """A picture file: its POSIX path relative to the root, its class, its group and its split."""
 
     path: str
     class_name: str
@@ -62,7 +62,7 @@ def find_home(root: Path, names: Iterable[str], *, expected: str) -> tuple[Path,
     """Find the folder that holds folders of given names, at the root or one level below.
 
     Args:
-        root: Where to look.
+        root: The folder, or the one above it.
         names: Names of which one at least must be there; case does not matter.
         expected: The layout in words, for the error.
 

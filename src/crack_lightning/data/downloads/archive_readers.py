@@ -56,7 +56,7 @@ class Member:
     Attributes:
         path: Where it belongs, relative and without ``..``.
         size: Bytes that the archive announces.
-        chunks: The content, to be read once and before the next member is asked for.
+        chunks: The content, to be read once and before the next member is read.
     """
 
     path: PurePosixPath
@@ -65,7 +65,7 @@ class Member:
 
 
 def archive_kind(path: Path) -> str | None:
-    """Tell ``zip``, ``tar`` and ``rar`` by content, whatever the file is called; ``None`` for anything else.
+    """Return ``zip``, ``tar`` or ``rar`` by the content of a file; ``None`` for anything else.
 
     Raises:
         DataError: If the file cannot be opened.
@@ -198,7 +198,7 @@ def tar_members(archive: Path) -> Generator[Member, None, None]:
     with wrap_damage(archive), open_tar(archive) as opened:
         number = 0
         while (info := opened.next()) is not None:
-            opened.members.clear()  # type: ignore[attr-defined]  # it keeps the headers of all
+            opened.members.clear()  # type: ignore[attr-defined]  # it collects the headers of all
             number += 1
             check_size(0, number, archive=archive)
             if info.isdir():

@@ -50,10 +50,10 @@ class _Found(NamedTuple):
 def candidate_pairs(
     previews: NDArray[np.uint8], fine: NDArray[np.uint8], pool: Executor
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return pairs that may be twins.
+    """Return pairs that may be near-duplicates.
 
     Of a moved tile the spectrum is alike, and the coarse picture not unlike; of a scaled one the coarse
-    picture is alike as it lies. Where thousands of tiles look alike (a fixed camera, a plain wall), a tile is
+    picture is alike as it lies. Where thousands of tiles are alike (a fixed camera, a plain wall), a tile is
     compared with the first of them, which join them all, and with its likest.
 
     Args:
@@ -124,8 +124,8 @@ def _capped(found: _Found) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     by_row = np.lexsort((orientation, first, second))
     by_likeness = np.lexsort((orientation, first, -found.likeness, second))
     place, rank = (_place_of(second, order) for order in (by_row, by_likeness))
-    kept = by_row[(np.minimum(place, rank) < MOST_CANDIDATES)[by_row]]
-    return found.pairs[kept], _place_of(second[kept], np.arange(len(kept)))
+    selected = by_row[(np.minimum(place, rank) < MOST_CANDIDATES)[by_row]]
+    return found.pairs[selected], _place_of(second[selected], np.arange(len(selected)))
 
 
 def _place_of(second: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray[np.int64]:

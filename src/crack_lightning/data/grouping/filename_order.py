@@ -46,16 +46,16 @@ def consecutive_pairs(
 
     Args:
         path: Relative paths of N tiles, str ``(N,)``.
-        appearance: What :func:`crack_lightning.data.scan.image_stats.appearance` measured, float32 ``(N,
-            F)``.
+        appearance: Image statistics, see :func:`crack_lightning.data.scan.image_stats.appearance`, float32
+            ``(N, F)``.
 
     Returns:
         Row numbers, int64 ``(P, 2)``, and the distance of each pair's statistics, float32 ``(P,)``.
     """
-    looks = background(appearance)
-    found = [rows[_linked(looks[rows])] for rows in folders_in_order(path)]
+    statistics = background(appearance)
+    found = [rows[_linked(statistics[rows])] for rows in folders_in_order(path)]
     pairs = np.concatenate([np.empty((0, 2), np.int64), *found])
-    return pairs, np.linalg.norm(looks[pairs[:, 0]] - looks[pairs[:, 1]], axis=1)
+    return pairs, np.linalg.norm(statistics[pairs[:, 0]] - statistics[pairs[:, 1]], axis=1)
 
 
 def enclosed_name_pairs(path: NDArray[np.str_], photo: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -92,14 +92,14 @@ def _natural(name: str) -> list[tuple[int, str]]:
     return [(int(part), "") if place % 2 else (-1, part) for place, part in enumerate(parts)]
 
 
-def _linked(looks: NDArray[np.float32]) -> NDArray[np.int64]:
+def _linked(statistics: NDArray[np.float32]) -> NDArray[np.int64]:
     """Return linked positions in a sequence of statistics ``(M, D)``, int64 ``(P, 2)``."""
-    if len(looks) < _WINDOW:
+    if len(statistics) < _WINDOW:
         return np.empty((0, 2), np.int64)
-    near = _usual_distance(looks)
+    near = _near_distance(statistics)
     found = []
     for lag in range(1, _REACH + 1):
-        distance = np.linalg.norm(looks[lag:] - looks[:-lag], axis=1)
+        distance = np.linalg.norm(statistics[lag:] - statistics[:-lag], axis=1)
         alike = distance < np.minimum(near[lag:], near[:-lag])
         if lag == 1:
             share = np.convolve(alike, np.ones(_WINDOW) / _WINDOW, mode="same")
@@ -109,13 +109,13 @@ def _linked(looks: NDArray[np.float32]) -> NDArray[np.int64]:
     return np.concatenate(found)
 
 
-def _usual_distance(looks: NDArray[np.float32]) -> NDArray[np.float32]:
+def _near_distance(statistics: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the distance within which the nearest 3 % of all lie, for statistics ``(M, D)``, ``(M,)``."""
-    references = looks[:: max(1, len(looks) // _REFERENCES)]
+    references = statistics[:: max(1, len(statistics) // _REFERENCES)]
     near, lengths = max(1, int(_ALIKE * len(references))), (references**2).sum(1)
     found = []
-    for start in range(0, len(looks), _REFERENCES):  # all at once would be 320 MB for 40,000 tiles
-        block = looks[start : start + _REFERENCES]
+    for start in range(0, len(statistics), _REFERENCES):  # all at once would be 320 MB for 40,000 tiles
+        block = statistics[start : start + _REFERENCES]
         squares = (block**2).sum(1)[:, None] + lengths - 2 * block @ references.T
         found.append(np.sqrt(np.maximum(np.partition(squares, near, axis=1)[:, near], 0)))
     return np.concatenate(found).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The fine structure of tiles, by which near-duplicates are told from look-alikes."""
+"""The fine structure of tiles, which separates near-duplicates from similar tiles."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _fine_structure(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     values = picture.astype(np.float32)
     fine, wide = (cv2.GaussianBlur(values, (0, 0), sigma) for sigma in _BAND_PX)
     detail = fine - wide
-    some = np.abs(detail[::2, ::2])  # a quarter of the values knows it as well
+    some = np.abs(detail[::2, ::2])  # a quarter of the values suffices for a median
     flat = _margins(picture)
     if flat is not None:
         detail[flat] = 0

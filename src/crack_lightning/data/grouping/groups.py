@@ -24,17 +24,19 @@ class PhotoClues(NamedTuple):
     """Evidence that tiles were cut from one photo.
 
     Attributes:
-        touching: Pairs of adjacent tiles, int64 ``(P, 2)``.
+        adjacent: Pairs of adjacent tiles, int64 ``(P, 2)``.
         continuing: Pairs of neighbouring names with similar image statistics, int64 ``(Q, 2)``.
         distance: Distance of the image statistics of each such pair, float ``(Q,)``.
     """
 
-    touching: NDArray[np.int64]
+    adjacent: NDArray[np.int64]
     continuing: NDArray[np.int64]
     distance: NDArray[np.float32]
 
 
-def merge_groups(table: TileTable, *, twins: NDArray[np.int64], clues: PhotoClues | None) -> TileTable:
+def merge_groups(
+    table: TileTable, *, near_duplicates: NDArray[np.int64], clues: PhotoClues | None
+) -> TileTable:
     """Merge tiles into groups that share a photo, a near-duplicate, an edge, or consecutive names.
 
     A tile with an adjacent one is grouped by adjacency alone, and so is one whose name is enclosed by those
@@ -44,7 +46,7 @@ def merge_groups(table: TileTable, *, twins: NDArray[np.int64], clues: PhotoClue
 
     Args:
         table: N tiles, ``sha256`` filled in.
-        twins: Pairs of near-duplicates by row, int64 ``(P, 2)``; identical files need not be among them.
+        near_duplicates: Pairs by row, int64 ``(P, 2)``; identical files need not be among them.
         clues: Evidence of photos that the source does not name; ``None`` to recover none.
 
     Returns:
@@ -53,13 +55,13 @@ def merge_groups(table: TileTable, *, twins: NDArray[np.int64], clues: PhotoClue
         ``group_from``, the origin of the group: ``source``, ``recovery`` (from pixels and names) or
         ``twins``; each str ``(N,)``, empty for a tile without a group.
     """
-    same = [twins, _same(table.sha256)]
-    known = joined = _components(len(table), [*same, _same(table.group)])
-    of_source = np.isin(known, known[table.group != ""])
+    same = [near_duplicates, _same(table.sha256)]
+    certain = joined = _components(len(table), [*same, _same(table.group)])
+    of_source = np.isin(certain, certain[table.group != ""])
     if clues is not None:
         joined = _recovered(table, [*same, _same(table.group)], clues, of_source)
         of_source = np.isin(joined, joined[of_source])
-    sets = np.unique(np.stack([joined, known]), axis=1)[0]
+    sets = np.unique(np.stack([joined, certain]), axis=1)[0]
     recovered = (np.bincount(sets)[joined] > 1) & ~of_source
     last = "\uffff"  # sorts after every name
     photo = _named(joined, np.where(table.group == "", last, table.group), alone=None)
@@ -73,14 +75,14 @@ def _recovered(
     table: TileTable, edges: list[NDArray[np.int64]], clues: PhotoClues, of_source: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
     """Return photo numbers of N tiles from the source and the evidence, int64 ``(N,)``."""
-    touching = clues.touching[~of_source[clues.touching].all(axis=1)]
-    photo = _components(len(table), [*edges, touching])
+    adjacent = clues.adjacent[~of_source[clues.adjacent].all(axis=1)]
+    photo = _components(len(table), [*edges, adjacent])
     alone = len(table) + np.arange(len(table))
-    photo = np.where(np.isin(photo, photo[touching]), photo, alone)
+    photo = np.where(np.isin(photo, photo[adjacent]), photo, alone)
     enclosed = enclosed_name_pairs(table.path, photo)
     enclosed = enclosed[~of_source[enclosed].any(axis=1)]
-    certain = _components(len(table), [*edges, touching, enclosed])
-    placed = of_source | np.isin(certain, certain[touching])
+    certain = _components(len(table), [*edges, adjacent, enclosed])
+    placed = of_source | np.isin(certain, certain[adjacent])
     free = ~placed[clues.continuing].any(axis=1)
     limit = int(LARGEST_SHARE * len(table))
     return _bounded_single_linkage(certain, clues.continuing[free], clues.distance[free], limit=limit)
@@ -88,8 +90,8 @@ def _recovered(
 
 def has_known_photo(table: TileTable) -> NDArray[np.bool_]:
     """Return whether each tile's group is a photo and not only a set of near-duplicates, bool ``(N,)``."""
-    known: NDArray[np.bool_] = table.group != ""
-    return known & (table.extra["group_from"] != "twins") if "group_from" in table.extra else known
+    grouped: NDArray[np.bool_] = table.group != ""
+    return grouped & (table.extra["group_from"] != "twins") if "group_from" in table.extra else grouped
 
 
 def leaked_pairs(table: TileTable) -> int:

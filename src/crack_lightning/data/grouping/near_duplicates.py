@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NEAR_DUPLICATES_VERSION = 7
-"""Raise this whenever other pairs are found: surveys in the cache are then made anew."""
+"""To be raised whenever other pairs are found, which invalidates cached scans."""
 
 PREVIEW_PX = 64
 LEAST_LIKENESS = 0.85
-"""Aligned correlation of the fine structure from which two tiles are twins."""
+"""Aligned correlation of the fine structure from which two tiles are near-duplicates."""
 LARGEST_COMPLETE = 32
-"""Tiles of a set of twins up to which every pair of it is looked for; of larger sets, enough to join them."""
+"""Largest set of near-duplicates whose pairs are all returned; a larger one has enough pairs to join it."""
 
 _INNER = slice(5, -5)
 """What is left of a preview's side for shifts within 5 px."""
@@ -38,7 +38,7 @@ _HOPELESS = 0.6
 
 
 def preview(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return what twins are sought on.
+    """Return the thumbnail of a tile that the search compares.
 
     Args:
         image: RGB values, uint8 ``(H, W, 3)``.
@@ -57,11 +57,12 @@ def near_duplicate_pairs(
 
     Two tiles, one of them mirrored or turned by quarters if need be, are compared where the spectra of their
     fine structure are alike, which no shift changes, and their coarse pictures are not unlike, or where these
-    are alike as they lie; they are twins where their fine structure itself is alike, by ``LEAST_LIKENESS`` at
-    the best of seven scales within 4.5 % and of all shifts within 5 of 64 pixels, in halves. Brightness and
-    contrast do not matter. Cracks of the same course are alike until the concrete beside them is looked at.
+    are alike as they lie; they are near-duplicates where their fine structure itself is alike, by
+    ``LEAST_LIKENESS`` at the best of seven scales within 4.5 % and of all shifts within 5 of 64 pixels, in
+    halves. Brightness and contrast do not matter. Cracks of the same course differ in the concrete beside
+    them.
 
-    Tiles that show too little to be compared are no twins; equal previews are compared once. Time and memory
+    Tiles with too little detail have no near-duplicates; equal previews are compared once. Time and memory
     grow by the square with neither the copies of a tile nor the frames of a fixed camera: what is joined to a
     set of over ``LARGEST_COMPLETE`` is not compared with the rest of it.
 
@@ -111,7 +112,7 @@ def _compared(
     if not len(previews):
         return np.empty((0, 2), np.int64)
     pairs, place = candidate_pairs(previews, fine, pool)
-    title = "Comparing look-alikes" if show_progress else None
+    title = "Comparing candidates" if show_progress else None
     rounds = int(place.max(initial=0)).bit_length() + 1
     found = np.empty((0, 3), np.int64)
     for number in progress_bar(range(rounds), title, total=rounds):

@@ -52,7 +52,7 @@ class UnreadableImageError(DataError):
         name = os.fsencode(path).decode("utf-8", "backslashreplace")
         hint = "Mend or remove the file, or set data.on_unreadable=skip."
         if isinstance(problem, FailedAccessError):
-            hint = "Mend what keeps it from being read and run again, or set data.on_unreadable=skip."
+            hint = "Restore access to it and run again, or set data.on_unreadable=skip."
         error = cls(f"data.root: cannot read '{name}': {problem}. {hint}")
         error.reason = str(problem)
         error.of_content = not isinstance(problem, FailedAccessError)
@@ -64,7 +64,7 @@ class UnreadableContentError(Exception):
 
 
 class FailedAccessError(UnreadableContentError):
-    """Not the file is at fault, as far as is known, but its way here: disk, network, memory, permissions."""
+    """A failure that may pass: of the disk, the network, the memory, or for want of permission."""
 
 
 def decode_image(path: Path) -> NDArray[np.uint8]:

@@ -23,7 +23,7 @@ _FEW, _FILL_BYTES = 2, 64
 
 
 class DamagedJpegError(Exception):
-    """What libjpeg says of a file that lost some of its bytes, or has others in their place."""
+    """Warnings of libjpeg about a file that lost some of its bytes, or has others in their place."""
 
 
 class JpegHeader(NamedTuple):

@@ -1,4 +1,4 @@
-"""Upright pictures: the turn that EXIF or XMP data ask of a viewer."""
+"""Orientation by EXIF or XMP data."""
 
 from __future__ import annotations
 

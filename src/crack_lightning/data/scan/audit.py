@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 
 from crack_lightning.data.scan.image_stats import MEASURES
 from crack_lightning.data.scan.prepare import with_groups
-from crack_lightning.data.splits.stratified_groups import deal
+from crack_lightning.data.splits.stratified_groups import assign_splits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -105,12 +105,12 @@ def audit_tiles(
         size: Width and height, int64 ``(N, 2)``; 0 where unreadable.
         mode: Pillow's pixel formats, str ``(N,)``.
     """
-    assert seen.twins is not None, "a survey without twins"
+    assert seen.near_duplicates is not None, "a scan without near-duplicates"
     table = with_groups(table.with_columns(sha256=seen.sha256), seen)
     twins = sets_of(table.extra["twins"].astype(np.str_))
     good = np.flatnonzero(seen.reason == "")
-    looks = seen.appearance[good]
-    found = suspects(looks, table.label[good], table.group[good], num_classes=len(table.class_names))
+    statistics = seen.appearance[good]
+    found = suspects(statistics, table.label[good], table.group[good], num_classes=len(table.class_names))
     return Audit(
         table=table,
         reason=seen.reason,
@@ -121,7 +121,7 @@ def audit_tiles(
         twins=[rows for rows in twins if len(np.unique(table.sha256[rows])) > 1],
         conflicts=[rows for rows in twins if len(np.unique(table.label[rows])) > 1],
         rare_sizes=good[rare_sizes(size[good])],
-        outliers={measure: good[rows] for measure, rows in outliers(looks).items()},
+        outliers={measure: good[rows] for measure, rows in outliers(statistics).items()},
         suspects=[replace(suspect, row=int(good[suspect.row])) for suspect in found],
     )
 
@@ -190,7 +190,7 @@ def suspects(
 ) -> list[Suspect]:
     """Find labels that are likely wrong, by confident learning.
 
-    A logistic regression on the features, fitted without a tile's group, says what the tile probably is. A
+    A logistic regression on the features, fitted without a tile's group, gives its probabilities. A
     tile is suspected of a class whose probability is at least the average over the tiles labelled so.
 
     Args:
@@ -230,7 +230,7 @@ def _out_of_fold(
     from sklearn.preprocessing import StandardScaler
 
     names = np.arange(len(label)).astype(np.str_)
-    fold = deal(names, label, group, seed=0, shares=np.full(_FOLDS, 1 / _FOLDS))
+    fold = assign_splits(names, label, group, seed=0, shares=np.full(_FOLDS, 1 / _FOLDS))
     probability = np.empty((len(label), label.max() + 1))
     for number in range(_FOLDS):
         train, held_out = fold != number, fold == number

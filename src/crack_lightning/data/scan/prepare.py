@@ -1,4 +1,4 @@
-"""From a source to a checked table: unreadable files named, digests known, splits kept."""
+"""From a source to a checked table: unreadable files, digests, groups and splits."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from crack_lightning.data.discovery.listed_paths import own_paths
 from crack_lightning.data.grouping.filename_order import consecutive_pairs
 from crack_lightning.data.grouping.groups import PhotoClues, merge_groups
 from crack_lightning.data.scan.image_stats import MEASURES
-from crack_lightning.data.scan.scan import survey
+from crack_lightning.data.scan.scan import scan_files
 from crack_lightning.data.splits.painted import split_painted
 from crack_lightning.data.splits.split_files import apply_splits, read_splits
 from crack_lightning.data.table import EXCLUDED, SPLITS, TileTable, read_rows
@@ -27,7 +27,7 @@ _NAMED = 5
 
 
 def without_excluded(table: TileTable, file: Path) -> tuple[TileTable, list[dict[str, str]]]:
-    """Leave out the tiles that a list names, such as an audit's rows that somebody has looked at.
+    """Leave out the tiles that a list names, such as rows of an audit that somebody has reviewed.
 
     Args:
         table: Tiles of a source.
@@ -59,7 +59,7 @@ def prepare_tiles(
     num_workers: int,
     show_progress: bool,
     cache: Path,
-    twins: bool = False,
+    near_duplicates: bool = False,
     recover_photos: bool = False,
 ) -> tuple[TileTable, list[dict[str, str]]]:
     """Leave out the files that do not decode, and fill in the digests.
@@ -70,29 +70,29 @@ def prepare_tiles(
         num_workers: Threads that read.
         show_progress: Whether to show a bar.
         cache: The cache folder.
-        twins: Whether to look for twins too, and join the groups that share one.
-        recover_photos: Whether to look for the tiles of one photo too, where the source knows none.
+        near_duplicates: Whether to search for near-duplicates and join the groups that share one.
+        recover_photos: Whether to recover which tiles are of one photo, where the source does not name it.
 
     Returns:
-        The tiles that can be decoded, ``sha256`` and how they look filled in, and ``{"path", "reason"}`` of
+        The tiles that can be decoded, with ``sha256`` and image statistics, and ``{"path", "reason"}`` of
         every other.
 
     Raises:
         DataError: If a file cannot be decoded and ``on_unreadable`` is ``error``, or none can.
     """
     paths = [table.root / path for path in table.path]
-    seen = survey(
+    scan = scan_files(
         paths,
-        twins=twins,
-        touching=recover_photos,
+        near_duplicates=near_duplicates,
+        adjacent=recover_photos,
         num_workers=num_workers,
         show_progress=show_progress,
         cache=cache,
     )
-    bad = seen.reason != ""
+    bad = scan.reason != ""
     skipped = [
         {"path": str(path), "reason": str(reason)}
-        for path, reason in zip(table.path[bad], seen.reason[bad], strict=True)
+        for path, reason in zip(table.path[bad], scan.reason[bad], strict=True)
     ]
     if skipped and (on_unreadable == "error" or bad.all()):
         named = "; ".join(f"{item['path']} ({item['reason']})" for item in skipped[:_NAMED])
@@ -101,49 +101,49 @@ def prepare_tiles(
             f"data.root: {len(skipped)} of {len(table)} files under '{table.root}' cannot be decoded: "
             f"{named}{more}. Mend or remove them, or set data.on_unreadable=skip."
         )
-    looks = {
-        name: np.round(seen.appearance[:, MEASURES.index(name)].astype(np.float64), 4) for name in STATISTICS
+    statistics = {
+        name: np.round(scan.appearance[:, MEASURES.index(name)].astype(np.float64), 4) for name in STATISTICS
     }
-    known = replace(table, sha256=seen.sha256, extra=table.extra | looks)
-    return with_groups(known, seen).select(~bad), skipped
+    described = replace(table, sha256=scan.sha256, extra=table.extra | statistics)
+    return with_groups(described, scan).select(~bad), skipped
 
 
-def with_groups(table: TileTable, seen: ScanResult) -> TileTable:
-    """Join the groups of N tiles by what a survey of their files found; it may not have looked for any."""
-    if seen.twins is None:
+def with_groups(table: TileTable, scan: ScanResult) -> TileTable:
+    """Merge the groups of N tiles by the near-duplicates and adjacent tiles of a scan, where it has them."""
+    if scan.near_duplicates is None:
         return table
-    if seen.touching is None:
-        return merge_groups(table, twins=seen.twins, clues=None)
-    good = np.flatnonzero(seen.reason == "")
-    pairs, distance = consecutive_pairs(table.path[good], seen.appearance[good])
-    clues = PhotoClues(touching=seen.touching, continuing=good[pairs], distance=distance)
-    return merge_groups(table, twins=seen.twins, clues=clues)
+    if scan.adjacent is None:
+        return merge_groups(table, near_duplicates=scan.near_duplicates, clues=None)
+    good = np.flatnonzero(scan.reason == "")
+    pairs, distance = consecutive_pairs(table.path[good], scan.appearance[good])
+    clues = PhotoClues(adjacent=scan.adjacent, continuing=good[pairs], distance=distance)
+    return merge_groups(table, near_duplicates=scan.near_duplicates, clues=clues)
 
 
-def with_splits(table: TileTable, *, file: Path | None, kept: Path, **how: Any) -> TileTable:
-    """Decide who is in which split, write it down, and hold a resumed run to what was written.
+def with_splits(table: TileTable, *, file: Path | None, splits_path: Path, **how: Any) -> TileTable:
+    """Assign the splits and write ``splits.csv``; a resumed run must have the tiles of its own.
 
     Args:
         table: Tiles with their digests.
-        file: An earlier run's ``splits.csv`` to follow.
-        kept: Where this run's ``splits.csv`` is, or is to be.
+        file: An earlier run's ``splits.csv`` to use instead.
+        splits_path: This run's ``splits.csv``, which a resumed run has.
         how: What :func:`crack_lightning.data.splits.painted.split_painted` reads.
 
     Raises:
-        DataError: If the tiles are no longer those of ``kept``, or not those of ``file``.
+        DataError: If the tiles are no longer those of ``splits_path``, or not those of ``file``.
     """
-    if kept.exists():
-        return apply_splits(table, read_splits(kept, key="resume"), file=kept, resumed=True)
+    if splits_path.exists():
+        return apply_splits(table, read_splits(splits_path, key="resume"), file=splits_path, resumed=True)
     if file is not None:
         table = apply_splits(table, read_splits(file), file=file)
     else:
         table = split_painted(table, **how)
-    table.write_csv(kept)
+    table.write_csv(splits_path)
     return table
 
 
 def describe(table: TileTable) -> str:
-    """Say in one line how many tiles each split has of each class."""
+    """Return one line with the tiles of each split by class."""
     parts = []
     for split in SPLITS:
         labels = table.label[table.split == split]

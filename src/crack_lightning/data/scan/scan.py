@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _CHUNK = 64
-_FILE = "survey.npz"
+_FILE = "scan.npz"
 T = TypeVar("T")
 
 
@@ -51,8 +51,8 @@ class ScanResult:
     Attributes:
         sha256: Hex digests, str ``(N,)``; empty where a file cannot be read at all.
         reason: Why a file does not decode, str ``(N,)``; empty where it does.
-        twins: Pairs of near-duplicates, int64 ``(P, 2)``; ``None`` where not searched.
-        touching: Pairs of adjacent tiles of a photo, by their edges alone or in the order of their names,
+        near_duplicates: Pairs of near-duplicates, int64 ``(P, 2)``; ``None`` where not searched.
+        adjacent: Pairs of adjacent tiles of a photo, by their edges alone or in the order of their names,
             int64 ``(Q, 2)``; ``None`` where not searched.
         appearance: See :mod:`crack_lightning.data.scan.image_stats`, float32 ``(N, F)``; NaN where a file
             does not decode.
@@ -60,12 +60,12 @@ class ScanResult:
 
     sha256: NDArray[np.str_]
     reason: NDArray[np.str_]
-    twins: NDArray[np.int64] | None
-    touching: NDArray[np.int64] | None
+    near_duplicates: NDArray[np.int64] | None
+    adjacent: NDArray[np.int64] | None
     appearance: NDArray[np.float32]
 
 
-class Looks(NamedTuple):
+class ImageStatistics(NamedTuple):
     """Descriptors of the pixels of one file, or of M: for near-duplicates, adjacent tiles and outliers.
 
     Attributes:
@@ -79,7 +79,7 @@ class Looks(NamedTuple):
     appearance: NDArray[np.float32]
 
     @classmethod
-    def empty(cls, number: int) -> Looks:
+    def empty(cls, number: int) -> ImageStatistics:
         """Allocate descriptors of ``number`` files."""
         return cls(
             np.empty((number, PREVIEW_PX, PREVIEW_PX), np.uint8),
@@ -88,11 +88,11 @@ class Looks(NamedTuple):
         )
 
 
-def survey(
+def scan_files(
     paths: Sequence[Path],
     *,
-    twins: bool,
-    touching: bool = False,
+    near_duplicates: bool,
+    adjacent: bool = False,
     num_workers: int,
     show_progress: bool,
     cache: Path,
@@ -101,8 +101,8 @@ def survey(
 
     Args:
         paths: N picture files.
-        twins: Whether to search near-duplicates.
-        touching: Whether to search adjacent tiles.
+        near_duplicates: Whether to search for near-duplicates.
+        adjacent: Whether to search for adjacent tiles.
         num_workers: Threads; the decoders release the interpreter's lock. 0 means one.
         show_progress: Whether to draw progress bars on standard error.
         cache: The cache folder.
@@ -112,35 +112,35 @@ def survey(
     """
     sha256 = np.array(_in_threads(_sha256, paths, num_workers=num_workers, title=None), dtype="U64")
     there = np.flatnonzero(sha256 != "")
-    kept = _kept(
+    cached = _cached_scan(
         [paths[row] for row in there.tolist()],
         sha256[there],
-        twins=twins,
-        touching=touching,
+        near_duplicates=near_duplicates,
+        adjacent=adjacent,
         num_workers=num_workers,
         show_progress=show_progress,
         cache=cache,
     )
     reason = np.array([_problem(paths[row]) if sha256[row] == "" else "" for row in range(len(paths))])
-    reason = reason.astype(np.result_type(reason, kept["reason"]))
-    reason[there] = kept["reason"]
+    reason = reason.astype(np.result_type(reason, cached["reason"]))
+    reason[there] = cached["reason"]
     appearances = np.full((len(paths), NUM_FEATURES), np.nan, np.float32)
-    appearances[np.flatnonzero(reason == "")] = kept["appearance"]
+    appearances[np.flatnonzero(reason == "")] = cached["appearance"]
     return ScanResult(
         sha256=sha256,
         reason=reason,
-        twins=there[kept["twins"]] if twins else None,
-        touching=there[kept["touching"]] if touching else None,
+        near_duplicates=there[cached["near_duplicates"]] if near_duplicates else None,
+        adjacent=there[cached["adjacent"]] if adjacent else None,
         appearance=appearances,
     )
 
 
-def _kept(
+def _cached_scan(
     files: Sequence[Path],
     sha256: NDArray[np.str_],
     *,
-    twins: bool,
-    touching: bool,
+    near_duplicates: bool,
+    adjacent: bool,
     num_workers: int,
     show_progress: bool,
     cache: Path,
@@ -149,26 +149,30 @@ def _kept(
     names = np.array([path.as_posix() for path in files], np.str_)
 
     def make(folder: Path) -> None:
-        reason, of_content, looks = scan_files(files, num_workers=num_workers, show_progress=show_progress)
+        reason, of_content, statistics = decode_files(
+            files, num_workers=num_workers, show_progress=show_progress
+        )
         good = np.flatnonzero(reason == "")
-        made: dict[str, Any] = {"reason": reason, "appearance": looks.appearance}
-        if twins:
-            found = near_duplicate_pairs(looks.preview, num_workers=num_workers, show_progress=show_progress)
-            made["twins"] = good[found]
-        if touching:
+        made: dict[str, Any] = {"reason": reason, "appearance": statistics.appearance}
+        if near_duplicates:
+            found = near_duplicate_pairs(
+                statistics.preview, num_workers=num_workers, show_progress=show_progress
+            )
+            made["near_duplicates"] = good[found]
+        if adjacent:
             folders = folders_in_order(names[good])
-            beside = adjacent_pairs(looks.edges, num_workers=num_workers)
-            found = np.concatenate([beside, grid_adjacent_pairs(looks.edges, folders)])
-            made["touching"] = good[found]
+            beside = adjacent_pairs(statistics.edges, num_workers=num_workers)
+            found = np.concatenate([beside, grid_adjacent_pairs(statistics.edges, folders)])
+            made["adjacent"] = good[found]
         if not of_content.all():
             raise _NotForTheCacheError(made)
         np.savez_compressed(folder / _FILE, **made)
 
     made_of = {
         "files": _fingerprint(files, sha256),
-        "twins": NEAR_DUPLICATES_VERSION if twins else None,
-        "touching": ADJACENCY_VERSION if touching else None,
-        "order": _order(names) if touching else None,
+        "near_duplicates": NEAR_DUPLICATES_VERSION if near_duplicates else None,
+        "adjacent": ADJACENCY_VERSION if adjacent else None,
+        "order": _order(names) if adjacent else None,
         "appearance": STATISTICS_VERSION,
         "decoding": DECODING_VERSION,
         "pillow": PIL.__version__,
@@ -179,8 +183,8 @@ def _kept(
         entry = cached_entry("surveys", made_of, make, cache=cache)
     except _NotForTheCacheError as error:
         return error.made
-    with np.load(entry / _FILE, allow_pickle=False) as kept:
-        return dict(kept)
+    with np.load(entry / _FILE, allow_pickle=False) as cached:
+        return dict(cached)
 
 
 class _NotForTheCacheError(Exception):
@@ -191,27 +195,30 @@ class _NotForTheCacheError(Exception):
         self.made = made
 
 
-def scan_files(
+def decode_files(
     paths: Sequence[Path], *, num_workers: int, show_progress: bool
-) -> tuple[NDArray[np.str_], NDArray[np.bool_], Looks]:
-    """Decode N files; return why each fails, str ``(N,)``, whether it always will, and the others' looks."""
+) -> tuple[NDArray[np.str_], NDArray[np.bool_], ImageStatistics]:
+    """Decode N files; return why each fails, whether it always will, and the statistics of the others.
+
+    The reasons are str ``(N,)``, empty for a file that decodes; whether it always fails is bool ``(N,)``.
+    """
     title = "Checking the files" if show_progress else None
-    seen = _in_threads(_looked_at, paths, num_workers=num_workers, title=title)
-    failed = [look if isinstance(look, UnreadableImageError) else None for look in seen]
+    results = _in_threads(_describe_file, paths, num_workers=num_workers, title=title)
+    failed = [result if isinstance(result, UnreadableImageError) else None for result in results]
     reason = np.array(["" if error is None else error.reason for error in failed], dtype=np.str_)
     of_content = np.array([error is None or error.of_content for error in failed], np.bool_)
-    good = [look for look in seen if isinstance(look, Looks)]
-    looks = Looks.empty(len(good))
-    for row, look in enumerate(good):
-        looks.preview[row], looks.edges[row], looks.appearance[row] = look
-    return reason, of_content, looks
+    good = [result for result in results if isinstance(result, ImageStatistics)]
+    statistics = ImageStatistics.empty(len(good))
+    for row, result in enumerate(good):
+        statistics.preview[row], statistics.edges[row], statistics.appearance[row] = result
+    return reason, of_content, statistics
 
 
-def _looked_at(path: Path) -> UnreadableImageError | Looks:
+def _describe_file(path: Path) -> UnreadableImageError | ImageStatistics:
     try:
         image = decode_image(path)
         small = preview(image)
-        return Looks(small, edges(image), appearance(image, small))
+        return ImageStatistics(small, edges(image), appearance(image, small))
     except UnreadableImageError as error:
         return error
     except MemoryError as error:
@@ -219,9 +226,9 @@ def _looked_at(path: Path) -> UnreadableImageError | Looks:
 
 
 def _problem(path: Path) -> str:
-    seen = _looked_at(path)
-    if isinstance(seen, UnreadableImageError):
-        return seen.reason
+    result = _describe_file(path)
+    if isinstance(result, UnreadableImageError):
+        return result.reason
     return "the system could not read it at first, or it changed; try again"
 
 

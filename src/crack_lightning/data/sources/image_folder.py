@@ -40,7 +40,7 @@ class ImageFolderSettings(RootSettings):
     """The keys of ``data=image_folder``."""
 
     source: str = "image_folder"
-    class_names: Any = setting(None, "Class by folder name, where the folders do not say it themselves.")
+    class_names: Any = setting(None, "Class by folder name, where the names of the folders are ambiguous.")
     positive_class: str = setting("crack", 'The class that means "crack".')
 
     def __post_init__(self) -> None:
@@ -56,12 +56,12 @@ def load(
     group_pattern: str | None,
     known_classes: Sequence[str] = (),
 ) -> TileTable:
-    """Find the images of class folders and say which folder became which class.
+    """Return the images of class folders, and log the class of each folder.
 
     Args:
         root: Holds a folder a class, or ``train``, ``val`` (``valid``, ``validation``) and ``test`` folders
             that do; images may lie in folders below. For a given model it may also be one class folder.
-        class_names: Class by folder; ``None`` where the folders' names say it.
+        class_names: Class by folder; ``None`` to derive it from the folders' names.
         positive_class: The class that means "crack".
         group_pattern: Regular expression on the path relative to ``root``; its first group names the photo.
         known_classes: The classes of the model that is to be tested; one of them is then enough.
@@ -71,18 +71,20 @@ def load(
 
     Raises:
         ConfigError: If ``class_names`` or ``group_pattern`` does not fit what is there.
-        DataError: If there are no images, fewer than two classes, or folders that do not say their class.
+        DataError: If there are no images, fewer than two classes, or folders of ambiguous class.
     """
     check_root(root)
     listing = list_files(root)
-    known = partial(
+    is_class = partial(
         names_class, class_names=class_names, positive_class=positive_class, known_classes=known_classes
     )
-    told = class_names is not None or bool(known_classes)
-    found, left_out = _of_root(listing, known, known_classes) or _find(listing, known, told=told)
+    classes_given = class_names is not None or bool(known_classes)
+    found, left_out = _of_root(listing, is_class, known_classes) or _find(
+        listing, is_class, classes_given=classes_given
+    )
     if not has_images(tile.path for tile in found):
         raise no_images(root)
-    empty = [folder for folder in listing.empty if known(folder.rpartition("/")[2])]
+    empty = [folder for folder in listing.empty if is_class(folder.rpartition("/")[2])]
     folders = sorted({tile.class_name for tile in found})
     mapping = name_classes(
         folders, class_names=class_names, positive_class=positive_class, known_classes=known_classes
@@ -104,22 +106,24 @@ def load(
 
 
 def _find(
-    listing: Listing, known: Callable[[str], bool], *, told: bool
+    listing: Listing, is_class: Callable[[str], bool], *, classes_given: bool
 ) -> tuple[list[Tile], list[tuple[str, str]]]:
     """Return the pictures with their folders' names as classes, and the files left out with the reasons."""
-    placed, left_out = place_pictures(listing.pictures, root=str(listing.root), names_class=known, told=told)
+    placed, left_out = place_pictures(
+        listing.pictures, root=str(listing.root), names_class=is_class, classes_given=classes_given
+    )
     repeated = listing.repeated(item.path for item in placed)
     found = [Tile(path, folder, split=split) for path, folder, split in placed if path not in repeated]
     return found, [*listing.others, *left_out, *repeated.items()]
 
 
 def _of_root(
-    listing: Listing, known: Callable[[str], bool], known_classes: Sequence[str]
+    listing: Listing, is_class: Callable[[str], bool], known_classes: Sequence[str]
 ) -> tuple[list[Tile], list[tuple[str, str]]] | None:
     """Return what :func:`_find` does where the root itself is a class folder, and none lies in it."""
     name = listing.root.resolve().name
     folders = {folder for path in listing.pictures for folder in path.split("/")[:-1]}
-    if known_class(name, known_classes) is None or any(map(known, folders)):
+    if known_class(name, known_classes) is None or any(map(is_class, folders)):
         return None
     repeated = listing.repeated(listing.pictures)
     tiles = [Tile(path, name) for path in listing.pictures if path not in repeated]

@@ -1,7 +1,7 @@
 """The METU set: 20,000 cracked and 20,000 intact tiles of 227 px, cut from 458 photos of 4032 x 3024.
 
 Özgenel, Ç. F. (2019), "Concrete Crack Images for Classification", Mendeley Data, V2,
-doi 10.17632/5y9wdsg2zt.2, CC BY 4.0. The publisher did not keep which photo a tile is from.
+doi 10.17632/5y9wdsg2zt.2, CC BY 4.0. The published set does not name the photo of a tile.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def load(root: Path, *, group_pattern: str | None = None, one_class: bool = Fals
 
     Args:
         root: The folder that holds both, or the one above it.
-        group_pattern: Regular expression on the relative path, where the photo is known after all; its first
-            group names the photo.
+        group_pattern: Regular expression on the relative path, where the names have the photo after all; its
+            first group is the photo.
         one_class: Whether one of the two folders is enough.
 
     Returns:

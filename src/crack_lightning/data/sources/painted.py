@@ -116,6 +116,6 @@ SOURCE = Source(
     preflight=_preflight,
     load=_load,
     finish=_finish,
-    knows=frozenset({"masks", "widths"}),
+    provides=frozenset({"masks", "widths"}),
     is_derived=True,
 )

@@ -55,7 +55,7 @@ def load(root: Path, *, one_class: bool = False) -> TileTable:
         The tiles, sorted by path, classes ``intact`` and ``crack``; the group is the photo, as ``D/7001``.
 
     Raises:
-        DataError: If no place is there, a class is missing in one, or a name says no photo.
+        DataError: If no place is there, a class is missing in one, or a name has no photo.
     """
     home, places = find_home(root, _PLACE_BY_FOLDER, expected="the folders D, W and P")
     tiles = [
@@ -118,4 +118,4 @@ def _load(settings: Sdnet2018Settings, context: LoadContext) -> TileTable:
     return load(settings.locate(SDNET2018, context), one_class=bool(context.known_classes))
 
 
-SOURCE = Source(settings=Sdnet2018Settings, preflight=_preflight, load=_load, knows=frozenset({"photos"}))
+SOURCE = Source(settings=Sdnet2018Settings, preflight=_preflight, load=_load, provides=frozenset({"photos"}))

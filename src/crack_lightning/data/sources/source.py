@@ -37,7 +37,7 @@ class SourceSettings:
         return []
 
     def width_problem(self) -> str | None:
-        """Return why no crack width is known, where that depends on the settings."""
+        """Return why the tiles have no crack width, where that depends on the settings."""
         return None
 
     def sides(self) -> dict[str, Sequence[str]]:
@@ -78,9 +78,9 @@ class Source(Generic[S]):
         settings: The keys that it reads.
         preflight: Raises where the settings lead to no files; reads no picture.
         load: Returns the tiles as they lie there.
-        finish: Returns what is made of the tiles once it is known which can be read and belong together.
+        finish: Returns the tiles made of those that can be read, once they are grouped.
         in_background: Begins to load while a block runs.
-        knows: Which of ``photos``, ``masks`` and ``widths`` the tiles come with.
+        provides: Which of ``photos``, ``masks`` and ``widths`` the tiles come with.
         is_drawn: Whether tiles are drawn, so that no two photos are alike.
         is_derived: Whether its tiles are those of other sources.
     """
@@ -90,7 +90,7 @@ class Source(Generic[S]):
     load: Callable[[S, LoadContext], TileTable]
     finish: Callable[[S, TileTable, LoadContext], TileTable] | None = None
     in_background: Callable[[S, LoadContext], AbstractContextManager[None]] | None = None
-    knows: frozenset[str] = frozenset()
+    provides: frozenset[str] = frozenset()
     is_drawn: bool = False
     is_derived: bool = False
 

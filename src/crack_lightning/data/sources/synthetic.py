@@ -69,6 +69,6 @@ SOURCE = Source(
     preflight=_preflight,
     load=_load,
     in_background=_in_background,
-    knows=frozenset({"photos", "masks", "widths"}),
+    provides=frozenset({"photos", "masks", "widths"}),
     is_drawn=True,
 )

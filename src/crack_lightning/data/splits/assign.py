@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.data.splits.stratified_groups import deal, one_each, round_shares
+from crack_lightning.data.splits.stratified_groups import assign_splits, one_each, round_shares
 from crack_lightning.data.table import SPLITS
 from crack_lightning.runtime.errors import ConfigError, DataError
 
@@ -36,8 +36,8 @@ def split_table(
     """Assign tiles to splits.
 
     Tiles of one group stay in one split, and class proportions are nearly the same in every split
-    (:func:`crack_lightning.data.splits.stratified_groups.deal`). Splits given by folders stay as they are;
-    missing ones are taken from their ``train`` part.
+    (:func:`crack_lightning.data.splits.stratified_groups.assign_splits`). Splits given by folders stay as
+    they are; missing ones are taken from their ``train`` part.
 
     Args:
         table: N tiles; ``split`` is empty everywhere or nowhere.
@@ -70,7 +70,9 @@ def split_table(
     open_splits = [split for split in SPLITS if split not in ready or split == "train"]
     split = table.split.astype("U5")
     if len(open_splits) > 1:
-        split[rows] = _dealt(table.select(rows), {name: shares[name] for name in open_splits}, seed=seed)
+        split[rows] = _assign_shares(
+            table.select(rows), {name: shares[name] for name in open_splits}, seed=seed
+        )
     done = replace(table, split=split)
     check_classes(done)
     if not ready:
@@ -128,7 +130,7 @@ def split_by_source(
     if len(only_train):
         shares = _checked_fractions(how.get("fractions", (0.70, 0.15, 0.15)))
         learning = {name: shares[name] for name in ("train", "val")}
-        split[only_train] = _dealt(table.select(only_train), learning, seed=how["seed"])
+        split[only_train] = _assign_shares(table.select(only_train), learning, seed=how["seed"])
     split[np.isin(table.source, sorted(tests - trains))] = "test"
     done = _without_parted_groups(replace(table, split=split), last=tests - trains)
     check_classes(done)
@@ -145,7 +147,10 @@ def _without_parted_groups(table: TileTable, *, last: set[str]) -> TileTable:
             split[row] = ""
     left_out = int(((split == "") & (table.split != "")).sum())
     if left_out:
-        _log.info("data.test_sources: %d tiles are left out, as they have a twin on another side", left_out)
+        _log.info(
+            "data.test_sources: %d tiles are left out, as they have a near-duplicate in another split",
+            left_out,
+        )
     return replace(table, split=split)
 
 
@@ -158,11 +163,11 @@ def _folded(
             f"data.split.folds: the folders under '{table.root}' decide the splits, got folds={folds}; "
             "leave data.split.folds out, or give the tiles without split folders."
         )
-    part = deal(table.name, table.label, table.group, seed=seed, shares=np.full(folds, 1 / folds))
+    part = assign_splits(table.name, table.label, table.group, seed=seed, shares=np.full(folds, 1 / folds))
     split = np.full(len(table), "test", dtype="U5")
     rest = np.flatnonzero(part != fold)
     learning = {name: shares[name] for name in ("train", "val")}
-    split[rest] = _dealt(table.select(rest), learning, seed=seed)
+    split[rest] = _assign_shares(table.select(rest), learning, seed=seed)
     done = replace(table, split=split)
     check_classes(done)
     of_rest = {name: (1 - 1 / folds) * share / sum(learning.values()) for name, share in learning.items()}
@@ -170,10 +175,10 @@ def _folded(
     return done
 
 
-def _dealt(table: TileTable, shares: Mapping[str, float], *, seed: int) -> NDArray[np.str_]:
+def _assign_shares(table: TileTable, shares: Mapping[str, float], *, seed: int) -> NDArray[np.str_]:
     """Assign tiles to the splits of ``shares`` in their proportion, str ``(N,)``."""
-    wanted = np.array([*shares.values()])
-    chosen = deal(table.name, table.label, table.group, seed=seed, shares=wanted / wanted.sum())
+    target = np.array([*shares.values()])
+    chosen = assign_splits(table.name, table.label, table.group, seed=seed, shares=target / target.sum())
     return np.array([*shares])[chosen]
 
 
@@ -204,47 +209,49 @@ def _lacks_class(table: TileTable, split: str, name: str, of_class: NDArray[np.b
     """Compose the error about a split without a class; a seed is named only where it could help."""
     photos = len(np.unique(table.group[of_class & (table.group != "")]))
     apart = photos + int((of_class & (table.group == "")).sum())
-    known = f" from {photos} photo{'s' * (photos != 1)}" if photos else ""
+    of_photos = f" from {photos} photo{'s' * (photos != 1)}" if photos else ""
     mend = "set another data.split.seed or other data.split.fractions, " * (apart >= len(SPLITS))
     return DataError(
         f"data.split: the {split} split has no tile of '{name}'; there are {int(of_class.sum())} such "
-        f"tiles{known}, and each of train, val and test needs one of its own; {mend}"
+        f"tiles{of_photos}, and each of train, val and test needs one of its own; {mend}"
         "add images, or give whole splits as folders train, val and test."
     )
 
 
-def _check_shares(table: TileTable, asked: Mapping[str, float], *, tolerance: float) -> None:
+def _check_shares(table: TileTable, requested: Mapping[str, float], *, tolerance: float) -> None:
     """Refuse a split whose class fractions deviate too far from the requested ones."""
     counts = np.array(
         [np.bincount(table.label[table.split == split], minlength=len(table.class_names)) for split in SPLITS]
     )
     totals = counts.sum(axis=0)
-    wanted = np.stack([_attainable(asked, int(total)) for total in totals], axis=1)
-    off = np.abs(counts / totals - wanted)
+    target = np.stack([_attainable(requested, int(total)) for total in totals], axis=1)
+    off = np.abs(counts / totals - target)
     worst = int((off - 1 / totals).max(axis=0).argmax())
     if (off[:, worst] <= tolerance + 1 / totals[worst]).all():
         return
     reached = counts[:, worst] / totals[worst]
     enough = math.ceil(100 * off.max() - 1e-6) / 100
     in_percent = [
-        " ".join(f"{100 * share:.1f}" for share in shares) for shares in (wanted[:, worst], reached)
+        " ".join(f"{100 * share:.1f}" for share in shares) for shares in (target[:, worst], reached)
     ]
     raise DataError(
         f"data.split.tolerance: whole photos give train, val and test {in_percent[1]} % of "
-        f"'{table.class_names[worst]}', and asked were {in_percent[0]} %. Set "
+        f"'{table.class_names[worst]}', and {in_percent[0]} % were requested. Set "
         f"data.split.tolerance={enough:g}, other data.split.fractions, or another data.split.seed."
     )
 
 
-def _attainable(asked: Mapping[str, float], total: int) -> NDArray[np.float64]:
-    """Return the shares of a class of so many tiles as asked for, or one tile a split of a few."""
-    shares = np.array([asked[split] for split in SPLITS])
+def _attainable(requested: Mapping[str, float], total: int) -> NDArray[np.float64]:
+    """Return the shares that so many tiles of a class allow: as requested, or one tile a split of a few."""
+    shares = np.array([requested[split] for split in SPLITS])
     few = total >= len(SPLITS) and not (amounts := round_shares(shares * total, total)).all()
     return one_each(amounts, already=np.zeros(len(SPLITS))) / total if few else shares
 
 
 def _warn_of_shared_groups(table: TileTable) -> None:
-    known = np.unique(np.stack([table.group, table.split])[:, table.group != ""], axis=1)
-    shared = known.shape[1] - len(np.unique(known[0]))
+    pairs = np.unique(np.stack([table.group, table.split])[:, table.group != ""], axis=1)
+    shared = pairs.shape[1] - len(np.unique(pairs[0]))
     if shared:
-        _log.warning("data.root: the ready-made splits have tiles of %d photos on more than one side", shared)
+        _log.warning(
+            "data.root: the ready-made splits have tiles of %d photos in more than one split", shared
+        )

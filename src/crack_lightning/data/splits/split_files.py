@@ -1,4 +1,4 @@
-"""Splits of an earlier run, followed wherever the tiles lie now."""
+"""Splits of an earlier run, matched by name and digest wherever the tiles lie now."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class SplitRow(NamedTuple):
 
 
 def read_splits(path: Path, *, key: str = "data.split.file") -> list[SplitRow]:
-    """Read who is in which split from a ``splits.csv``.
+    """Read the split of each tile from a ``splits.csv``.
 
     Args:
         path: A file with at least the columns ``path`` and ``split``.

@@ -15,7 +15,7 @@ _CLOSE_ENOUGH = 0.002
 _MAX_ROUNDS = 50
 
 
-def deal(
+def assign_splits(
     path: NDArray[np.str_],
     label: NDArray[np.int64],
     group: NDArray[np.str_],
@@ -49,7 +49,7 @@ def deal(
     grouped = whole[member_of]
     counts = np.zeros((len(names), num_classes))
     np.add.at(counts, (member_of, label), 1)
-    groups = _Groups.deal(
+    groups = _Groups.assign(
         counts[whole],
         target,
         order=_chance_order(names[whole], seed),
@@ -125,7 +125,7 @@ class _Groups:
     split: NDArray[np.int64]
 
     @classmethod
-    def deal(
+    def assign(
         cls,
         counts: NDArray[np.float64],
         target: NDArray[np.float64],

@@ -1,4 +1,4 @@
-"""Drawn tiles: photos of concrete walls that nobody took, cut up and kept in the cache folder."""
+"""Drawn tiles: rendered photos of concrete walls, cut into tiles and cached."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def load(
 
 @contextmanager
 def draw_in_background(*, cache: Path, num_workers: int, show_progress: bool, **drawn: int) -> Iterator[None]:
-    """Draw in a process of its own what ``load`` will ask for, while the block runs.
+    """Draw the tiles of a later ``load`` in a process of its own while the block runs.
 
     The block is an import that takes as long. Whatever goes wrong is left to ``load``, which tries again.
 
@@ -117,15 +117,15 @@ def _draw(
     """Write tiles, in the order of their photos, until there are enough of each class; then the table."""
     for name in _FOLDERS:
         (folder / name).mkdir()
-    wanted = {True: num_tiles // 2, False: num_tiles - num_tiles // 2}
+    missing = {True: num_tiles // 2, False: num_tiles - num_tiles // 2}
     rows: list[CutTile] = []
     columns = (TextColumn("Drawing tiles"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=not show_progress) as progress:
         bar = progress.add_task("", total=num_tiles)
         for photo, tiles in enumerate(photos):
             for tile in tiles:
-                if wanted[tile.cracked] > 0:
-                    wanted[tile.cracked] -= 1
+                if missing[tile.cracked] > 0:
+                    missing[tile.cracked] -= 1
                     rows.append(_write_tile(folder, f"photo_{photo:05d}", tile))
             progress.update(bar, completed=len(rows))
             if len(rows) == num_tiles:
@@ -152,6 +152,6 @@ def _write_tile(folder: Path, group: str, tile: Tile) -> CutTile:
 
 
 if __name__ == "__main__":
-    asked = json.loads(sys.argv[1])
+    settings = json.loads(sys.argv[1])
     with suppress(CrackLightningError, KeyboardInterrupt):
-        load(**asked | {"cache": Path(asked["cache"])})
+        load(**settings | {"cache": Path(settings["cache"])})

@@ -1,6 +1,6 @@
 """Intact tiles of another source, painted with cracks and with what only looks like them.
 
-The painted tiles are written to the cache once, as the drawn ones are: so they can be looked at, every later
+The painted tiles are written to the cache once, as the drawn ones are: so they can be reviewed, every later
 part finds picture and mask as files, and a second run starts at once. ``augmentation.paint`` paints anew in
 every epoch instead.
 """
@@ -37,8 +37,8 @@ def load(
 ) -> TileTable:
     """Return painted tiles, half of them cracked; paint them where the cache has none.
 
-    Each intact tile is painted on twice, once with a crack and once without, so that the concrete itself says
-    nothing; where there are more than are needed, ``seed`` chooses, where there are fewer, they are painted
+    Each intact tile is painted on twice, once with a crack and once without, so that the concrete itself is
+    no clue; where there are more than are needed, ``seed`` chooses, where there are fewer, they are painted
     on again.
 
     Args:
