@@ -12,7 +12,7 @@ from crack_lightning.config import AuditConfig, TrainConfig, parse
 from crack_lightning.config.nodes.data import DataConfig, data_config
 from crack_lightning.config.nodes.split import SplitConfig
 from crack_lightning.config.renamed_keys import with_new_names
-from crack_lightning.data.io.mask_rules import MaskRules
+from crack_lightning.data.io.masks import MaskRules
 from crack_lightning.runtime.errors import ConfigError
 
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from crack_lightning.data.io.mask_rules import MaskRules
+from crack_lightning.data.io.masks import MaskRules
 
 if TYPE_CHECKING:
     from pathlib import Path

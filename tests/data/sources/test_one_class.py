@@ -10,7 +10,7 @@ from PIL import Image
 
 from crack_lightning.config.nodes.data import data_config
 from crack_lightning.data.cutting import masked_tiles
-from crack_lightning.data.io.mask_rules import MaskRules
+from crack_lightning.data.io.masks import MaskRules
 from crack_lightning.data.model_classes import ModelClasses
 from crack_lightning.data.sources import image_folder, metu, sdnet2018
 from crack_lightning.experiment.load_data import load_tiles

@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from crack_lightning.data.synthesis import formwork
-from crack_lightning.data.synthesis.brushes import left_of_line, straight_line
 from crack_lightning.data.synthesis.painting import paint_tile
+from crack_lightning.data.synthesis.strokes import left_of_line, straight_line
 
 SIZE = 160
 Array = NDArray[Any]

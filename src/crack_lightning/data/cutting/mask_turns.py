@@ -24,7 +24,7 @@ def mask_turns(pairs: Sequence[tuple[Path, Path]], *, exif: str) -> tuple[list[i
 
     Args:
         pairs: N photos with their masks.
-        exif: ``auto``, ``applied`` or ``ignored``; see ``crack_lightning.data.io.mask_rules.MaskRules``.
+        exif: ``auto``, ``applied`` or ``ignored``; see ``crack_lightning.data.io.masks.MaskRules``.
 
     Returns:
         N orientations, 1 for no turn, and what was assumed, in a sentence; empty where EXIF turns no photo.

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from crack_lightning.data.io.mask_rules import MaskRules
+    from crack_lightning.data.io.masks import MaskRules
     from crack_lightning.data.table import TileTable
 
 log = logging.getLogger(__name__)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from crack_lightning.data.io.mask_rules import MaskRules
+    from crack_lightning.data.io.masks import MaskRules
 
     Label = tuple[NDArray[np.integer[Any]], NDArray[np.bool_]]
 

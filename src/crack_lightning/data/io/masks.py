@@ -1,16 +1,86 @@
-"""The width of a crack in a pixel mask."""
+"""Rules for pixel masks, and the width of a crack in one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
-import cv2
-import numpy as np
+from crack_lightning.runtime.settings import check_settings, setting
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
+_LARGEST_VALUE = 2**16 - 1
 _LEAST_LENGTH_PX = 20
+
+
+@dataclass
+class MaskRules:
+    """How masks are read and tiles cut."""
+
+    images: list[str] = setting(["images"], "Folders of photos, below `data.root`.")
+    masks: list[str] = setting(
+        ["masks"], "Folders of masks, one for each of `images`; the same where they lie beside the photos."
+    )
+    mask_suffix: str = setting(
+        "", "What a mask's name has after the photo's: `_mask` for `a.jpg` and `a_mask.png`."
+    )
+    crack_values: list[int] = setting([255], "Grey values that are crack.", low=0, high=_LARGEST_VALUE)
+    crack_from: int | None = setting(
+        None, "The least grey value that is crack, instead of `crack_values`.", low=1, high=_LARGEST_VALUE
+    )
+    hard_negatives: list[int] = setting(
+        [],
+        "Grey values of what only looks like a crack; false alarms are counted for each.",
+        low=0,
+        high=_LARGEST_VALUE,
+    )
+    tile_px: int = setting(256, "Side of a tile in pixels.", low=16, high=4096)
+    stride_px: int | None = setting(None, "Step from tile to tile in pixels; null is `tile_px`.", low=1)
+    least_crack_px: int = setting(
+        60, "Crack pixels from which a tile is cracked; one with fewer, but some, is left out.", low=1
+    )
+    mask_width: str = setting(
+        "line",
+        "`true` where a mask shows a crack as wide as it is, `line` where it is a thin line.",
+        choices=("true", "line"),
+    )
+    exif: str = setting(
+        "auto",
+        "Of photos that EXIF turns: `applied` where their masks are drawn on the turned photo, `ignored` "
+        "where on the pixels as stored; `auto` compares the sizes of both.",
+        choices=("auto", "applied", "ignored"),
+    )
+    prefix: ClassVar[str] = "data.masked"
+
+    def __post_init__(self) -> None:
+        self.mask_width = self.mask_width.lower()  # YAML's true arrives as True
+        check_settings(self, self.prefix)
+
+    @property
+    def step_px(self) -> int:
+        """The step from tile to tile, pixels."""
+        return self.stride_px or self.tile_px
+
+    @property
+    def background(self) -> int:
+        """The value of what is nothing: 0, or 255 where 0 means something."""
+        return 255 if 0 in (*self.crack_values, *self.hard_negatives) else 0
+
+    def undeclared(self, value: int) -> bool:
+        """Return whether a value stands for nothing that the rules name."""
+        below = self.crack_from is None or value < self.crack_from
+        named = (self.background, *self.hard_negatives, *(() if self.crack_from else self.crack_values))
+        return below and value not in named
+
+    def is_crack(self, mask: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+        """Return which pixels are crack, bool ``(H, W)``."""
+        import numpy as np
+
+        if self.crack_from is not None:
+            return np.asarray(mask >= self.crack_from)
+        return np.isin(mask, self.crack_values)
 
 
 def crack_width(crack: NDArray[np.bool_]) -> float:
@@ -23,6 +93,8 @@ def crack_width(crack: NDArray[np.bool_]) -> float:
         The width; NaN where the centre line is shorter than 20 px. Half a width is the distance from the
         centre line to the next pixel that is no crack, less half a pixel.
     """
+    import cv2
+    import numpy as np
     from skimage.morphology import skeletonize
 
     line = skeletonize(crack)  # type: ignore[no-untyped-call]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from crack_lightning.data.io.mask_rules import MaskRules
+from crack_lightning.data.io.masks import MaskRules
 from crack_lightning.data.sources.shared_settings import RootSettings
 from crack_lightning.data.sources.source import LoadContext, Source
 from crack_lightning.runtime.settings import node

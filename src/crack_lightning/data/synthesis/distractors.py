@@ -9,10 +9,18 @@ import cv2
 import numpy as np
 
 from crack_lightning.data.synthesis import formwork
-from crack_lightning.data.synthesis.brushes import darken, modulate, straight_line, translate
 from crack_lightning.data.synthesis.concrete import attenuate, octave_noise
 from crack_lightning.data.synthesis.cracks import random_cracks
-from crack_lightning.data.synthesis.strokes import Stroke, coverage, normals, wander
+from crack_lightning.data.synthesis.strokes import (
+    Stroke,
+    coverage,
+    darken,
+    modulate,
+    normals,
+    straight_line,
+    translate,
+    wander,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,9 +7,18 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from crack_lightning.data.synthesis.brushes import darken, left_of_line, modulate, straight_line, translate
 from crack_lightning.data.synthesis.concrete import attenuate, octave_noise
-from crack_lightning.data.synthesis.strokes import Stroke, coverage, normals, wander
+from crack_lightning.data.synthesis.strokes import (
+    Stroke,
+    coverage,
+    darken,
+    left_of_line,
+    modulate,
+    normals,
+    straight_line,
+    translate,
+    wander,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
