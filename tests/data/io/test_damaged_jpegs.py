@@ -19,7 +19,7 @@ from tests.data.pictures import encoded, exif, save
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SHARED = Path(__file__).parents[3] / "shared" / "data"
+SHARED = Path(__file__).parents[4] / "shared" / "data"
 END = b"\xff\xd9"
 KINDS: dict[str, dict[str, Any]] = {
     "baseline": {},
