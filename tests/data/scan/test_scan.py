@@ -1,4 +1,4 @@
-"""Files are looked at once; what is known of them stays true of their bytes alone."""
+"""A scan decodes each file once; its cached results hold for the same bytes."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_progress_shows_only_when_asked_for(
     printed = capsys.readouterr()
     assert printed.out == ""
     assert "Checking the files" in printed.err
-    assert "Comparing look-alikes" in printed.err
+    assert "Comparing candidates" in printed.err
 
 
 @pytest.mark.real_data

@@ -88,7 +88,7 @@ def test_single_tiles_make_up_for_a_large_photo() -> None:
 def test_shares_that_photos_do_not_allow_are_refused_with_what_they_do(folds: int | None) -> None:
     table = make([1] * 400 + [0] * 600, ["wall"] * 300 + [""] * 700)
     with pytest.raises(
-        DataError, match=r"of 'crack', and asked were .* Set data\.split\.tolerance=0"
+        DataError, match=r"of 'crack', and .* were requested. Set data\.split\.tolerance=0"
     ) as refused:
         split_table(table, seed=0, folds=folds)
     enough = float(str(refused.value).split("data.split.tolerance=")[1].split(",")[0])
@@ -144,7 +144,7 @@ def test_a_missing_split_is_cut_from_train_by_photo(present: str, cut: str) -> N
 def test_ready_made_splits_that_share_a_photo_are_reported(caplog: pytest.LogCaptureFixture) -> None:
     split = ["train", "val", "test"] * 2
     split_table(make([0, 0, 0, 1, 1, 1], ["a", "a", "b", "c", "d", "e"], split), seed=0)
-    assert "tiles of 1 photos on more than one side" in caplog.text
+    assert "tiles of 1 photos in more than one split" in caplog.text
 
 
 def test_the_extra_columns_and_the_order_of_rows_stay() -> None:

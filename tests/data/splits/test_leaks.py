@@ -1,4 +1,4 @@
-"""No tile has a twin on another side of a split: checked pixel by pixel, by a check of the test's own."""
+"""No tile has a near-duplicate in another split: compared pixel by pixel, by a search of the test's own."""
 
 from __future__ import annotations
 
