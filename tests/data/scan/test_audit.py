@@ -140,7 +140,7 @@ def test_an_audit_joins_what_is_known_by_row() -> None:
     seen = ScanResult(
         sha256=np.array(["1" * 64, "1" * 64, "2" * 64, "3" * 64, "4" * 64]),
         reason=np.array(["", "", "", "an empty file", ""]),
-        twins=np.array([[1, 2]]),
+        near_duplicates=np.array([[1, 2]]),
         adjacent=None,
         appearance=looks,
     )
