@@ -51,7 +51,7 @@ def report_contents(
 
     Returns:
         Values that JSON can hold, not-finite numbers as ``None``. Whatever differs between two equal runs
-        is under ``timing`` and ``made``.
+        is under ``timing`` and ``created``.
     """
     classes: dict[str, Any] = {"class_names": table.class_names, "positive_class": table.positive_class}
     figures = evaluate_predictions(predictions, **classes, threshold=threshold)

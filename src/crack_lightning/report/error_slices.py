@@ -54,7 +54,7 @@ def error_slices(
         ``group`` (those with most errors), ``source``, ``brightness`` and ``sharpness`` (in quarters),
         ``crack_width`` (cracked tiles alone) and ``distractor`` (tiles without a crack alone); each a list of
         ``name``, ``tiles``, ``errors``, ``share``, its ``interval`` (``None`` for a group, which is one
-        sample of groups, and chosen for its errors) and ``shown`` (its surest errors, see
+        sample of groups, and chosen for its errors) and ``examples`` (its most confident errors, see
         :func:`named_tiles`), or ``None`` where nothing is known or there is one part only.
     """
     wrong = predicted != predictions.label
