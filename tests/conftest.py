@@ -98,7 +98,7 @@ def _build_classifier(**changes: Any) -> CrackClassifier:
         "recipe": "scratch",
         "backbone_lr_scale": 0.1,
         "stage_lr_scale": 0.7,
-        "all_stages_by": 0.5,
+        "unfreeze_by": 0.5,
         "loss": {"name": "cross_entropy"},
         "optimizer": {"name": "adamw", "lr": 1e-3},
         "scheduler": {"name": "constant"},

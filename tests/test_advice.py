@@ -115,7 +115,7 @@ NO_ADVICE = {
     "cli/help.py": {"key"},
     "config/nodes/sweep.py": {"other"},
     "sweep/search/space.py": {"key"},
-    "model/heads/local.py": {"positive_index", "strongest_cells"},  # of our own calls
+    "model/heads/local.py": {"positive_index", "top_k_fraction"},  # of our own calls
     "data/splits/assign.py": {"folds"},
 }
 

@@ -170,7 +170,7 @@ def test_a_probe_that_broke_off_ends_as_the_unbroken_one(train: Train, tmp_path:
 
 
 def test_the_network_learns_on_from_the_probes_head(tmp_path: Path, tiny: list[str]) -> None:
-    staged = ["recipe=probe_then_finetune", "recipe.sizes=[32,48]", "recipe.all_stages_by=1"]
+    staged = ["recipe=probe_then_finetune", "recipe.sizes=[32,48]", "recipe.unfreeze_by=1"]
     assert main(["train", *tiny, *staged, f"outputs={tmp_path}"]) == 0
     [found] = tmp_path.glob("*/*_mobilenetv3_small_synthetic")
     contents = report(found)

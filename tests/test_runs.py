@@ -139,18 +139,18 @@ def test_a_run_older_than_a_key_goes_on_with_its_default(run: Path, tmp_path: Pa
     shutil.copytree(run, older)
     lines = (run / "config.yaml").read_text(encoding="utf-8").splitlines()
     assert "  head: local" in lines
-    lines.remove("  strongest_cells: 0.03")
+    lines.remove("  top_k_fraction: 0.03")
     (older / "config.yaml").write_text("\n".join(lines), encoding="utf-8")
     best = older / "checkpoints" / "best.ckpt"
     checkpoint = torch.load(best, weights_only=True)
-    del checkpoint["hyper_parameters"]["strongest_cells"]
+    del checkpoint["hyper_parameters"]["top_k_fraction"]
     torch.save(checkpoint, best)
     state = json.loads((run / "state.json").read_text(encoding="utf-8"))
     (older / "state.json").write_text(json.dumps(state | {"phase": "test"}), encoding="utf-8")
     (older / "predictions.csv").unlink()
     assert main(["train", f"resume={older}"]) == 0
     assert (older / "predictions.csv").read_bytes() == (run / "predictions.csv").read_bytes()
-    assert "  strongest_cells: 0.03" in (older / "config.yaml").read_text(encoding="utf-8").splitlines()
+    assert "  top_k_fraction: 0.03" in (older / "config.yaml").read_text(encoding="utf-8").splitlines()
 
 
 def test_resume_needs_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,8 @@ from crack_lightning.config import conf_dir
 from crack_lightning.config.commands import COMMANDS, SCHEMAS
 from crack_lightning.config.conf_files import option_groups, option_purposes
 from crack_lightning.config.keys import Key, described_keys
+from crack_lightning.config.nodes.data import data_node
+from crack_lightning.data.sources import SOURCES
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -20,17 +22,18 @@ def words(text: str) -> str:
     return " ".join(text.replace("`", "").split())
 
 
-def keys_of(command: str) -> list[Key]:
-    return list(described_keys(SCHEMAS[command]))
+def keys_of(command: str, source: str = "synthetic") -> list[Key]:
+    return list(described_keys(SCHEMAS[command], nodes={"data": data_node(source)}))
 
 
-@pytest.mark.parametrize("command", SCHEMAS)
-def test_every_key_has_a_meaning(command: str) -> None:
-    keys = keys_of(command)
+@pytest.mark.parametrize(
+    ("command", "source"),
+    [*((name, "synthetic") for name in SCHEMAS), *(("train", name) for name in SOURCES)],
+)
+def test_every_key_has_a_meaning(command: str, source: str) -> None:
+    keys = keys_of(command, source)
     assert len({key.name for key in keys}) == len(keys) > 1
     for key in keys:
-        if key.name.startswith("data.") and not key.name.startswith("data.split"):
-            continue
         assert key.meaning.endswith("."), f"{key.name} has no sentence"
         assert key.meaning.count("`") % 2 == 0, key.name
         assert key.is_node or key.values, key.name
@@ -59,6 +62,11 @@ def test_help_leaves_out_what_the_command_does_not_read(capsys: pytest.CaptureFi
     assert "data.split" not in text
     assert "data.sampler" not in text
     assert "sweep.jobs=1" in text
+
+
+def test_the_keys_of_data_are_those_of_the_chosen_source(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "  data.root=tiles  (text, or null)\n" in printed(capsys, "audit", "--help", "tiles")
+    assert "data.root" not in printed(capsys, "audit", "--help")
 
 
 def test_the_values_are_those_of_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:

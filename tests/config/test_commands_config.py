@@ -163,10 +163,10 @@ LOCAL = ModelConfig(head="local", weights="imagenet", name="efficientnet_lite0")
             "recipe.loss.cells: model.head=pooled here does not read it",
         ),
         (
-            {"model": ModelConfig(head="pooled", strongest_cells=0.01)},
-            "model.strongest_cells: model.head=pooled here does not read it",
+            {"model": ModelConfig(head="pooled", top_k_fraction=0.01)},
+            "model.top_k_fraction: model.head=pooled here does not read it",
         ),
-        ({"model": ModelConfig(strongest_cells=0.01)}, None),
+        ({"model": ModelConfig(top_k_fraction=0.01)}, None),
         (
             {
                 "model": ModelConfig(weights="imagenet"),
@@ -202,8 +202,8 @@ def test_a_plain_cnn_has_no_strides_for_a_local_head() -> None:
 
 @pytest.mark.parametrize("share", [0.0, 1.5])
 def test_a_tile_has_a_score_from_some_of_its_cells(share: float) -> None:
-    with pytest.raises(ConfigError, match=rf"model\.strongest_cells: .* got {share}"):
-        ModelConfig(strongest_cells=share)
+    with pytest.raises(ConfigError, match=rf"model\.top_k_fraction: .* got {share}"):
+        ModelConfig(top_k_fraction=share)
 
 
 def test_at_most_half_of_the_intact_tiles_are_painted_cracked() -> None:

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from crack_lightning.config.commands import COMMANDS
 from crack_lightning.config.conf_files import conf_dir, option_groups, option_purposes
 from crack_lightning.config.keys import Key, described_keys
+from crack_lightning.config.nodes.data import data_node
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,10 +86,13 @@ def help_topics(name: str) -> list[str]:
     return list(dict.fromkeys([*option_groups(name), *launcher, *nodes]))
 
 
-def _keys_by_name(name: str) -> dict[str, Key]:
+def _keys_by_name(name: str, values: Any = None) -> dict[str, Key]:
+    """Return a command's keys, those of ``data`` as the source among the composed values has them."""
     schema = COMMANDS[name].schema
     assert schema is not None, name
-    return {key.name: key for key in described_keys(schema)}
+    data = (values or {}).get("data")
+    nodes = {"data": data_node(str(data["source"]), data.get("base"))} if data else {}
+    return {key.name: key for key in described_keys(schema, nodes=nodes)}
 
 
 def _key_lines(name: str, overrides: Sequence[str], *, below: str = "") -> Iterator[str]:
@@ -96,7 +100,7 @@ def _key_lines(name: str, overrides: Sequence[str], *, below: str = "") -> Itera
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         composed = compose(name, overrides=list(overrides))
     values = OmegaConf.to_container(composed, resolve=False)
-    for key in _keys_by_name(name).values():
+    for key in _keys_by_name(name, values).values():
         if not f"{key.name}.".startswith(f"{below}." if below else ""):
             continue
         if key.is_node:

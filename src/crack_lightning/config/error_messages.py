@@ -8,7 +8,7 @@ from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import MissingConfigException, OverrideParseException
+from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import (
     ConfigKeyError,
@@ -17,6 +17,7 @@ from omegaconf.errors import (
     ValidationError,
 )
 
+from crack_lightning.config.renamed_keys import renamed_problem
 from crack_lightning.data.sources import SOURCES, SourceSettings
 from crack_lightning.runtime.errors import ConfigError, nearest
 
@@ -83,8 +84,10 @@ def explain_error(error: BaseException, *, schema: type[Any], conf: Path | None 
     """
     if match := re.match(r"Could not override '([^']+)'", str(error)):
         return _unknown_key(match[1], schema, conf)
-    if isinstance(error.__cause__, ValidationError | ConfigKeyError):
-        error = error.__cause__
+    in_option_file = isinstance(error, ConfigCompositionException)  # whose cause is left empty
+    cause = error.__cause__ or (error.__context__ if in_option_file else None)
+    if isinstance(cause, ValidationError | ConfigKeyError):
+        error = cause
     match error:
         case MissingConfigException():
             sentence = _missing_option(error, conf)
@@ -92,7 +95,7 @@ def explain_error(error: BaseException, *, schema: type[Any], conf: Path | None 
             key = str(error.full_key)
             sentence = f"{key}: expected {_WANTED.get(key, 'a value')}, got none; give {key}=…."
         case ConfigKeyError():
-            sentence = f"{error.full_key}: no such key; {nearest_key(str(error.full_key), schema)}"
+            sentence = _no_such_key(str(error.full_key), schema)
         case ValidationError():
             sentence = _wrong_value(error, schema)
         case InterpolationResolutionError():
@@ -164,7 +167,11 @@ def _unknown_key(key: str, schema: type[Any], conf: Path | None) -> str:
         return f"{key}: no such group; did you mean {match}=… (conf/{match}/)?"
     if first in _OPEN_KEYS and conf:
         return _unknown_open_key(key, conf)
-    return f"{key}: no such key; {nearest_key(key, schema)}"
+    return _no_such_key(key, schema)
+
+
+def _no_such_key(key: str, schema: type[Any]) -> str:
+    return renamed_problem(key) or f"{key}: no such key; {nearest_key(key, schema)}"
 
 
 def _unknown_open_key(key: str, conf: Path) -> str:

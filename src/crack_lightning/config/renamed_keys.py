@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-RENAMED = {"data.drawn": "data.synthetic"}
+RENAMED = {
+    "data.drawn": "data.synthetic",
+    "model.strongest_cells": "model.top_k_fraction",
+    "recipe.all_stages_by": "recipe.unfreeze_by",
+}
 """The new key by the old one."""
 
 

@@ -127,14 +127,14 @@ def build_classifier(config: TrainConfig, table: TileTable) -> CrackClassifier:
         recipe=recipe.name,
         backbone_lr_scale=recipe.backbone_lr_scale,
         stage_lr_scale=recipe.stage_lr_scale,
-        all_stages_by=recipe.all_stages_by,
+        unfreeze_by=recipe.unfreeze_by,
         loss=loss,
         optimizer=asdict(config.optimizer),
         scheduler=asdict(config.scheduler),
         label=model.label,
         head=model.head,
         cell_loss=weight,
-        strongest_cells=model.strongest_cells,
+        top_k_fraction=model.top_k_fraction,
         train_scale=train_scale(table, image_size=model.image_size),
     )
     loaded = load_weights(

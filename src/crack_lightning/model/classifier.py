@@ -37,11 +37,11 @@ class CrackClassifier(InferenceParts, LightningModule):
 
     Args:
         name, class_names, positive_class, image_size, mean, std, drop_rate, drop_path_rate, head,
-            strongest_cells: As for :class:`~crack_lightning.model.backends.inference_model.InferenceParts`.
+            top_k_fraction: As for :class:`~crack_lightning.model.backends.inference_model.InferenceParts`.
         recipe: ``scratch``, ``finetune``, ``frozen``, ``probe`` or ``probe_then_finetune``.
         backbone_lr_scale: The backbone's learning rate as a share of the head's, with ``finetune``.
         stage_lr_scale: Each stage's rate as a share of the next one's, with ``probe_then_finetune``.
-        all_stages_by: Share of the steps by which all stages learn, likewise.
+        unfreeze_by: Share of the steps by which all stages learn, likewise.
         loss: Arguments of :func:`~crack_lightning.model.losses.build_loss`.
         cell_loss: Weight of the loss by cells beside the loss by tiles, where the head is local.
         optimizer: Arguments of :func:`~crack_lightning.model.optim.build_optimizer`.
@@ -67,7 +67,7 @@ class CrackClassifier(InferenceParts, LightningModule):
         recipe: str,
         backbone_lr_scale: float,
         stage_lr_scale: float,
-        all_stages_by: float,
+        unfreeze_by: float,
         loss: dict[str, Any],
         optimizer: dict[str, Any],
         scheduler: dict[str, Any],
@@ -76,7 +76,7 @@ class CrackClassifier(InferenceParts, LightningModule):
         label: str = "",
         head: str = "pooled",
         cell_loss: float = 1.0,
-        strongest_cells: float = TOP_K_FRACTION,
+        top_k_fraction: float = TOP_K_FRACTION,
         train_scale: float | None = None,  # kept among the hyper-parameters
     ) -> None:
         super().__init__(
@@ -89,7 +89,7 @@ class CrackClassifier(InferenceParts, LightningModule):
             std=std,
             drop_rate=drop_rate,
             drop_path_rate=drop_path_rate,
-            strongest_cells=strongest_cells,
+            top_k_fraction=top_k_fraction,
         )
         self.save_hyperparameters(logger=False)
         if recipe == "frozen":
@@ -149,7 +149,7 @@ class CrackClassifier(InferenceParts, LightningModule):
         if not self._num_stages:
             return
         progress = self.trainer.global_step / self._num_steps
-        number = num_unfrozen(self._num_stages, progress=progress, all_by=self.hparams["all_stages_by"])
+        number = num_unfrozen(self._num_stages, progress=progress, all_by=self.hparams["unfreeze_by"])
         if number != self._open_stages:
             unfreeze_last(self.backbone, number)
             self.train(self.training)

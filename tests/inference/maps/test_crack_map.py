@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def test_a_tile_of_a_map_is_scored_by_as_many_cells_as_the_classifier_takes(
     build_classifier: Callable[..., CrackClassifier], width: int
 ) -> None:
-    classifier = build_classifier(name="resnet10t", head="local", image_size=64, strongest_cells=0.25).eval()
+    classifier = build_classifier(name="resnet10t", head="local", image_size=64, top_k_fraction=0.25).eval()
     assert isinstance(classifier.backbone, LocalNetwork)
     torch.nn.init.normal_(classifier.backbone.head.cell.weight)
     pixels = np.random.default_rng(0).integers(256, size=(64, width, 3), dtype=np.uint8)

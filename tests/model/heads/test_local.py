@@ -98,7 +98,7 @@ def test_the_score_is_the_mean_of_the_strongest_cells() -> None:
 
 
 def test_a_classifier_scores_tiles_by_its_own_share_of_cells(classifier: Build) -> None:
-    model = classifier(strongest_cells=0.25).eval()
+    model = classifier(top_k_fraction=0.25).eval()
     assert isinstance(model.backbone, LocalNetwork)
     images = batch()["image"]
     cells = model.backbone.cells(model._normalised(images)).detach().numpy()
@@ -111,7 +111,7 @@ def test_a_classifier_scores_tiles_by_its_own_share_of_cells(classifier: Build) 
 
 
 def test_tiles_of_a_smaller_size_are_scored_by_as_many_cells(classifier: Build) -> None:
-    network = classifier(image_size=128, strongest_cells=0.05).backbone.eval()
+    network = classifier(image_size=128, top_k_fraction=0.05).backbone.eval()
     assert isinstance(network, LocalNetwork)
     for side, number in ((128, 13), (64, 13), (24, 9)):
         cells = torch.randn(2, 1, side // CELL_PX, side // CELL_PX)
@@ -126,16 +126,16 @@ def test_what_an_engine_keeps_of_a_network_is_not_taken_for_another_share(
     images = torch.randint(256, (2, 3, 64, 64), dtype=torch.uint8)
     options: dict[str, Any] = {"wanted": "openvino", "image_size": 64, "threads": 2, "key": "engine"}
     for share in (0.03, 0.25):
-        model = classifier(strongest_cells=share).eval()
+        model = classifier(top_k_fraction=share).eval()
         _, compute = prepare_backend(LogitNetwork(model), cache=tmp_path, **options)
         torch.testing.assert_close(compute(images), model(images).detach(), atol=1e-3, rtol=1e-3)
 
 
 def test_a_checkpoint_that_names_no_share_has_that_of_then(classifier: Build) -> None:
-    older = {key: value for key, value in classifier().hparams.items() if key != "strongest_cells"}
+    older = {key: value for key, value in classifier().hparams.items() if key != "top_k_fraction"}
     network = InferenceModel(**older).backbone
     assert isinstance(network, LocalNetwork)
-    assert network.strongest_cells == 0.03
+    assert network.top_k_fraction == 0.03
 
 
 def test_cells_answer_to_what_is_under_them() -> None:

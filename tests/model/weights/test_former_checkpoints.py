@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,3 +38,14 @@ def test_the_classifier_and_the_inference_model_of_a_former_checkpoint_are_one()
     assert model.ood_detector is not None
     assert len(classifier.seen_tiles) == 340
     assert classifier.ood_detector.limit == pytest.approx(model.ood_detector.limit)
+
+
+@pytest.mark.parametrize("load", [load_classifier, load_trained])
+def test_a_former_name_of_a_hyper_parameter_is_read(load: Any, tmp_path: Path) -> None:
+    checkpoint = torch.load(FORMER, weights_only=True)
+    checkpoint["hyper_parameters"]["strongest_cells"] = 0.2
+    torch.save(checkpoint, tmp_path / "former.ckpt")
+    model = load(tmp_path / "former.ckpt")
+    assert model.backbone.top_k_fraction == 0.2
+    assert model.hparams["top_k_fraction"] == 0.2
+    assert "strongest_cells" not in model.hparams

@@ -7,7 +7,7 @@ source has both: :func:`data_node` joins them.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field as plain_field, fields, is_dataclass, make_dataclass
+from dataclasses import dataclass, fields, is_dataclass, make_dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
@@ -22,7 +22,7 @@ from crack_lightning.config.validators import require_mapping
 from crack_lightning.data.sources import SOURCES, SourceSettings, find_source
 from crack_lightning.data.sources.mixed import MixedSettings, prefix_source_keys
 from crack_lightning.runtime.errors import ConfigError, nearest
-from crack_lightning.runtime.settings import node, require_choice, setting
+from crack_lightning.runtime.settings import node, require_choice, setting, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,6 +104,7 @@ class _MixedData(MixedSettings):
 def _nodes() -> dict[tuple[str, str | None], type[DataConfig]]:
     """Make the class of every source, and of painting on each source that has files or draws."""
     nodes = {}
+    meaning = settings_of(SourceSettings)["source"].meaning
     for name, source in SOURCES.items():
         bases = [None, *(base for base, other in SOURCES.items() if not other.is_derived)]
         for base in bases if name == "painted" else [None]:
@@ -111,7 +112,7 @@ def _nodes() -> dict[tuple[str, str | None], type[DataConfig]]:
             own = _MixedData if source.settings is MixedSettings else source.settings
             nodes[name, base] = make_dataclass(
                 "DataOf" + "On".join(part.title().replace("_", "") for part in (name, base) if part),
-                [("source", str, plain_field(default=name))],
+                [("source", str, setting(name, meaning, values=", ".join(SOURCES)))],
                 bases=(DataConfig, own, *below),
                 namespace={"__module__": __name__},
             )

@@ -43,7 +43,7 @@ class ModelConfig:
         "allow it, else pooled.",
         choices=("auto", "pooled", "local"),
     )
-    strongest_cells: float = setting(
+    top_k_fraction: float = setting(
         0.03,
         "Top-k pooling of a local head: share of a tile's cells whose mean score is the tile's. At a smaller "
         "size (`recipe.sizes`) as many cells count.",

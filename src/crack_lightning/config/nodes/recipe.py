@@ -13,7 +13,7 @@ _BY_FEATURES = ("probe", "probe_then_finetune")
 _READ_BY = {
     "backbone_lr_scale": ("finetune",),
     "stage_lr_scale": ("probe_then_finetune",),
-    "all_stages_by": ("probe_then_finetune",),
+    "unfreeze_by": ("probe_then_finetune",),
     "sizes": _BY_STEPS,
     "ema_decay": _BY_STEPS,
     "gradient_clip": _BY_STEPS,
@@ -72,7 +72,7 @@ class RecipeConfig:
         low=0,
         high=1,
     )
-    all_stages_by: float = setting(
+    unfreeze_by: float = setting(
         0.5,
         "Share of the steps by which all stages are unfrozen, from the top down at equal intervals; "
         "`probe_then_finetune` only.",

@@ -182,7 +182,7 @@ class TrainConfig:
         if not self._may_be_local:
             by = f"model.head={self.model.head} here"
             found += unused_keys(self.recipe.loss, "recipe.loss", ("cells",), by=by)
-            return found + unused_keys(self.model, "model", ("strongest_cells",), by=by)
+            return found + unused_keys(self.model, "model", ("top_k_fraction",), by=by)
         if self.model.head == "auto":
             return found
         if self._fits_on_features:

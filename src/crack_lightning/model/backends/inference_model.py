@@ -25,7 +25,7 @@ class InferenceParts(nn.Module):
         std: Channel standard deviations of the normalisation.
         drop_rate: Dropout before the head.
         drop_path_rate: Stochastic depth.
-        strongest_cells: Top-k fraction of a tile's cells; local heads only.
+        top_k_fraction: Top-k fraction of a tile's cells; local heads only.
 
     Attributes:
         hparams: The hyper-parameters that rebuild the whole classifier, plain values.
@@ -49,7 +49,7 @@ class InferenceParts(nn.Module):
         std: list[float],
         drop_rate: float,
         drop_path_rate: float,
-        strongest_cells: float = TOP_K_FRACTION,
+        top_k_fraction: float = TOP_K_FRACTION,
     ) -> None:
         super().__init__()
         self.backbone = build_network(
@@ -60,7 +60,7 @@ class InferenceParts(nn.Module):
             drop_rate=drop_rate,
             drop_path_rate=drop_path_rate,
             image_size=image_size,
-            strongest_cells=strongest_cells,
+            top_k_fraction=top_k_fraction,
         ).to(memory_format=torch.channels_last)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
@@ -84,7 +84,7 @@ class InferenceModel(InferenceParts):
     def __init__(self, **hyper_parameters: Any) -> None:
         own = ("name", "head", "class_names", "positive_class", "image_size", "mean", "std")
         given = {key: hyper_parameters[key] for key in (*own, "drop_rate", "drop_path_rate")}
-        super().__init__(**given, strongest_cells=hyper_parameters.get("strongest_cells", TOP_K_FRACTION))
+        super().__init__(**given, top_k_fraction=hyper_parameters.get("top_k_fraction", TOP_K_FRACTION))
         self.hparams = hyper_parameters
 
     def take_weights(self, state: dict[str, Tensor]) -> None:

@@ -70,7 +70,7 @@ class LocalNetwork(nn.Module):
         drop_rate: Dropout of the head's channels.
         drop_path_rate: Stochastic depth of the backbone.
         image_size: Side of the square input in pixels.
-        strongest_cells: Top-k fraction of the cells of a tile of that size; k is the same at other sizes.
+        top_k_fraction: Top-k fraction of the cells of a tile of that size; k is the same at other sizes.
 
     Attributes:
         reach_px: Radius of a cell's receptive field, pixels, where it has been measured.
@@ -88,7 +88,7 @@ class LocalNetwork(nn.Module):
         drop_rate: float,
         drop_path_rate: float,
         image_size: int,
-        strongest_cells: float = TOP_K_FRACTION,
+        top_k_fraction: float = TOP_K_FRACTION,
     ) -> None:
         super().__init__()
         if num_classes != 2 or positive_index is None:
@@ -100,8 +100,8 @@ class LocalNetwork(nn.Module):
             name, num_classes=2, drop_rate=0.0, drop_path_rate=drop_path_rate, image_size=image_size
         )
         self.positive_index = positive_index
-        self.strongest_cells = strongest_cells
-        self._strongest = strongest_cells * (-(-image_size // CELL_PX)) ** 2
+        self.top_k_fraction = top_k_fraction
+        self._strongest = top_k_fraction * (-(-image_size // CELL_PX)) ** 2
         self.levels = _levels(name, trunk)
         trunk.prune_intermediate_layers(self.levels, prune_norm=True, prune_head=True)
         self.trunk = trunk
@@ -132,7 +132,7 @@ class LocalNetwork(nn.Module):
 
     def extra_repr(self) -> str:
         """Return the settings that decide the logits, as backends cache networks by weights and this text."""
-        return f"positive_index={self.positive_index}, strongest_cells={self.strongest_cells}"
+        return f"positive_index={self.positive_index}, top_k_fraction={self.top_k_fraction}"
 
     def get_classifier(self) -> nn.Module:
         """Return the head, by the name of timm's networks."""
@@ -144,7 +144,7 @@ def build_network(
     *,
     head: str,
     positive_index: int | None,
-    strongest_cells: float = TOP_K_FRACTION,
+    top_k_fraction: float = TOP_K_FRACTION,
     **options: Any,
 ) -> nn.Module:
     """Build a backbone with its head, ``pooled`` (the network's own) or ``local``, with random weights.
@@ -153,7 +153,7 @@ def build_network(
         ConfigError: If the network cannot be built, or not with such a head.
     """
     if head == "local":
-        return LocalNetwork(name, positive_index=positive_index, strongest_cells=strongest_cells, **options)
+        return LocalNetwork(name, positive_index=positive_index, top_k_fraction=top_k_fraction, **options)
     return build_backbone(name, **options)
 
 

@@ -17,6 +17,7 @@ from safetensors.torch import save
 from crack_lightning.model.backends.inference_model import InferenceModel, InferenceParts
 from crack_lightning.model.heads.local import LocalNetwork
 from crack_lightning.model.ood.detector import OODDetector
+from crack_lightning.model.weights.checkpoint_checks import with_new_names
 from crack_lightning.model.weights.load import load_weights
 from crack_lightning.model.weights.pretrained import LITE0, packaged_weights
 from crack_lightning.runtime.errors import CheckpointError
@@ -49,7 +50,7 @@ def load_builtin(kind: type[C], path: Path = BUILTIN_FILE) -> C:
     with safe_open(path, framework="pt") as file:
         described = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    classifier = kind(**json.loads(described["hyper_parameters"]))
+    classifier = kind(**with_new_names(json.loads(described["hyper_parameters"])))
     network = _local(classifier)
     load_weights(network.trunk, name=classifier.hparams["name"], weights="imagenet")
     classifier.seen_tiles = tensors.pop(_SEEN)

@@ -22,11 +22,18 @@ _RANGES = {
     "image_size": (8, 4096),
     "drop_rate": (0, 0.99),
     "drop_path_rate": (0, 0.99),
-    "strongest_cells": (1e-6, 1),
+    "top_k_fraction": (1e-6, 1),
     "temperature": (1e-6, 1e6),
     "threshold": (0, 2),
 }
 """The least and the greatest number of each; a threshold beyond 1 calls nothing positive."""
+_RENAMED = {"strongest_cells": "top_k_fraction", "all_stages_by": "unfreeze_by"}
+"""Hyper-parameters that earlier versions stored under another name."""
+
+
+def with_new_names(values: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return stored hyper-parameters under the names of today."""
+    return {_RENAMED.get(name, name): value for name, value in values.items()}
 
 
 def require_stored(path: Path) -> None:
@@ -68,7 +75,7 @@ def require_model(loaded: object) -> dict[str, Any]:
         and _is_whole(seen)
     ):
         raise ValueError(f"seen_tiles: expected uint8 (M, {DIGEST_BYTES}), got {type(seen).__name__}")
-    return loaded
+    return loaded | {"hyper_parameters": with_new_names(values)}
 
 
 def _is_whole(value: torch.Tensor) -> bool:
