@@ -16,7 +16,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "crack_lightning"
 TESTS = Path(__file__).parent
 MAY_IMPORT = {
     "runtime": set(),
-    "config": {"runtime", "data"},
+    "config": {"runtime", "data", "model"},
     "data": {"runtime"},
     "evaluation": {"runtime"},
     "model": {"runtime", "evaluation"},
@@ -74,6 +74,17 @@ def test_a_module_follows_the_arrows(path: Path) -> None:
     rooms = {[*name.split("."), ""][1] for name in imported(path) if name.split(".")[0] == "crack_lightning"}
     rooms = {name if name in MAY_IMPORT else "" for name in rooms}
     assert rooms <= MAY_IMPORT[here] | {here}
+
+
+def test_the_configuration_imports_only_registries_of_the_model() -> None:
+    crossing = {
+        name.rpartition(".")[0]
+        for path in MODULES
+        if room(path) == "config"
+        for name in imported(path)
+        if name.startswith("crack_lightning.model")
+    }
+    assert crossing == {"crack_lightning.model.heads.registry"}
 
 
 def test_the_model_imports_only_the_metrics_of_evaluation() -> None:

@@ -48,7 +48,7 @@ def test_compiled_answers_and_their_gradients_are_the_plain_ones(
         batch |= {"mask": images[:, :1], "mask_known": torch.tensor([True, True, False, True])}
     plain, compiled = (build_classifier(name="resnet18", head=head, image_size=64) for _ in range(2))
     compiled.load_state_dict(plain.state_dict())
-    compiled.compile_answers()
+    compiled.compile_step()
     gradients = []
     for classifier in (plain, compiled):
         loss = classifier._step(batch, "train")

@@ -11,7 +11,7 @@ from trivial_jobs import planned
 from crack_lightning.cli.main import main
 from crack_lightning.config.nodes.sweep import KEEPS
 from crack_lightning.model.backbones import count_parameters
-from crack_lightning.model.heads.local import build_network
+from crack_lightning.model.heads.registry import build_network
 from crack_lightning.runtime.errors import CrackLightningError
 from crack_lightning.sweep.journal import DONE, FAILED, PRUNED, Job
 from crack_lightning.sweep.retention import (
@@ -98,6 +98,7 @@ def test_weights_are_reckoned_without_training_and_unknown_networks_are_left_to_
         "plain_cnn",
         head="pooled",
         positive_index=1,
+        settings={},
         num_classes=2,
         drop_rate=0.0,
         drop_path_rate=0.0,

@@ -13,7 +13,7 @@ from crack_lightning.data.io.tile_size import median_side_px
 from crack_lightning.data.transforms.augmentation import Augmentation
 from crack_lightning.model.backbones import normalisation
 from crack_lightning.model.classifier import CrackClassifier
-from crack_lightning.model.heads.local import has_local_features, pretrained_module
+from crack_lightning.model.heads.registry import DEFAULT_HEAD, HEADS
 from crack_lightning.model.losses import balanced_class_weights
 from crack_lightning.model.train_fingerprints import pack_digests
 from crack_lightning.model.weights.load import load_weights
@@ -69,7 +69,7 @@ def build_datamodule(
         mix=config.data.mix,
         augmentation=Augmentation(**settings),
         paint=paint,
-        masks=config.model.head == "local",
+        masks=HEADS[config.model.head].needs_masks,
         mixing=mixing if mixing["mixup_alpha"] or mixing["cutmix_alpha"] else {},
         max_train_batches=config.trainer.max_train_batches,
         max_val_batches=config.trainer.max_val_batches,
@@ -99,14 +99,17 @@ def build_test_datamodule(
 
 
 def suitable_head(config: TrainConfig, table: TileTable) -> str:
-    """Return ``model.head``; of ``auto``, ``local`` where masks of training tiles can teach it."""
+    """Return ``model.head``; for ``auto`` a head that needs masks where training tiles have some."""
     if config.model.head != "auto":
         return config.model.head
     masks = table.extra.get("mask", np.full(len(table), ""))[table.split == "train"]
-    taught = config.augmentation.paint > 0 or bool((masks != "").any())
-    two = len(table.class_names) == 2 and table.positive_index is not None
-    allowed = taught and two and config.allows_local_head
-    return "local" if allowed and has_local_features(config.model.name) else "pooled"
+    has_masks = config.augmentation.paint > 0 or bool((masks != "").any())
+    two_classes = len(table.class_names) == 2 and table.positive_index is not None
+    if has_masks and two_classes:
+        for name, head in HEADS.items():
+            if head.needs_masks and config.allows_head(head) and head.load().supports(config.model.name):
+                return name
+    return DEFAULT_HEAD
 
 
 def build_classifier(config: TrainConfig, table: TileTable) -> CrackClassifier:
@@ -138,7 +141,7 @@ def build_classifier(config: TrainConfig, table: TileTable) -> CrackClassifier:
         train_scale=train_scale(table, image_size=model.image_size),
     )
     loaded = load_weights(
-        pretrained_module(classifier.backbone),
+        classifier.head.pretrained_module(classifier.backbone),
         name=model.name,
         weights=model.weights,
         image_size=model.image_size,

@@ -98,7 +98,7 @@ class SingleProcessFit:
         """Train, and return the figures of each epoch."""
         if self.compiles:
             require_compiler()
-            classifier.compile_answers()
+            classifier.compile_step()
         classifier.train()  # Lightning takes it as it is, and features were computed in evaluation mode
         try:
             self.trainer.fit(

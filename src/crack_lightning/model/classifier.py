@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from pytorch_lightning import LightningModule
-from torch.nn import functional
 
 from crack_lightning.model.backbones import split_parameters
-from crack_lightning.model.backends.autocast import logits_of
 from crack_lightning.model.backends.inference_model import InferenceParts
 from crack_lightning.model.backends.inference_modules import feature_network
-from crack_lightning.model.heads.local import TOP_K_FRACTION, LocalNetwork, cell_loss
+from crack_lightning.model.heads.local import TOP_K_FRACTION
 from crack_lightning.model.layer_groups import (
     freeze_batchnorm,
     freeze_modules,
@@ -115,15 +113,15 @@ class CrackClassifier(InferenceParts, LightningModule):
         Returns:
             Logits, float ``(N, K)``.
         """
-        return logits_of(self.backbone, self._normalised(images))
+        return self.head.logits(self.backbone, self._normalised(images))
 
     def _normalised(self, images: Tensor) -> Tensor:
         scaled = (_in_unit(images) - self.mean) / self.std
         return scaled.contiguous(memory_format=torch.channels_last)
 
-    def compile_answers(self) -> None:
-        """Let ``torch.compile`` fuse what a step computes up to its logits; no checkpoint knows of it."""
-        self._answers = torch.compile(self._answers)  # type: ignore[method-assign]
+    def compile_step(self) -> None:
+        """Compile the forward pass of a step by ``torch.compile``; checkpoints are unaffected."""
+        self._training_outputs = torch.compile(self._training_outputs)  # type: ignore[method-assign]
 
     def train(self, mode: bool = True) -> CrackClassifier:  # noqa: FBT001, FBT002
         """Set the mode; what is frozen stays as in evaluation.
@@ -177,8 +175,8 @@ class CrackClassifier(InferenceParts, LightningModule):
             self.ood_scores.append(self.ood_detector.score(inputs))
 
     def _step(self, batch: dict[str, Tensor], stage: str) -> Tensor:
-        logits, of_cells = self._answers(batch)
-        loss: Tensor = self.loss(logits, batch.get("soft_target", batch["target"])) + of_cells
+        logits, head_loss = self._training_outputs(batch)
+        loss: Tensor = self.loss(logits, batch.get("soft_target", batch["target"])) + head_loss
         logits = logits.detach().float()
         self._figures(stage).update(logits, batch["target"], loss=loss.detach())
         if stage == "test":
@@ -186,18 +184,12 @@ class CrackClassifier(InferenceParts, LightningModule):
             self.predictions.append((batch["index"].cpu(), batch["target"].cpu(), probability.cpu()))
         return loss
 
-    def _answers(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | float]:
-        """Return logits, and what the cells' errors add to the loss where the head is local."""
-        if not isinstance(self.backbone, LocalNetwork):
-            return self(batch["image"]), 0.0
-        cells = self.backbone.cells(self._normalised(batch["image"]))
-        if "mask" not in batch:
-            return self.backbone.logits(cells), 0.0
-        masks = _in_unit(batch["mask"])
-        if masks.shape[-2:] != batch["image"].shape[-2:]:  # recipe.sizes shrinks images alone
-            masks = functional.adaptive_max_pool2d(masks, batch["image"].shape[-2:])
-        error = cell_loss(cells, masks, batch["mask_known"])
-        return self.backbone.logits(cells), float(self.hparams["cell_loss"]) * error
+    def _training_outputs(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | float]:
+        """Return logits, float ``(N, K)``, and the weighted loss of the head's own, 0 where it has none."""
+        masks = _in_unit(batch["mask"]) if "mask" in batch else None
+        images = self._normalised(batch["image"])
+        logits, head_loss = self.head.training_outputs(self.backbone, images, masks, batch.get("mask_known"))
+        return logits, 0.0 if head_loss is None else float(self.hparams["cell_loss"]) * head_loss
 
     def _log_epoch(self, stage: str) -> None:
         figures = self._figures(stage)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from crack_lightning.model.backbones import head_modules
 from crack_lightning.model.backends.inference_modules import LogitNetwork
-from crack_lightning.model.heads.local import CELL_PX, LocalNetwork
+from crack_lightning.model.heads.protocol import CELL_PX
 from crack_lightning.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -103,10 +103,10 @@ class Explainer:
 
 
 class LocalExplainer:
-    """Maps of a local head: the log odds of each cell, of which the tile's score is made.
+    """Evidence maps of a head that scores cells: the log odds of each cell.
 
     Args:
-        classifier: The model, in evaluation mode, with a local head.
+        classifier: The model, in evaluation mode, with such a head.
 
     Attributes:
         method: The name of the method.
@@ -115,8 +115,8 @@ class LocalExplainer:
     method = f"the local head's own log odds, at stride {CELL_PX}"
 
     def __init__(self, classifier: InferenceParts) -> None:
-        assert isinstance(classifier.backbone, LocalNetwork)
-        self._local, self._inputs = classifier.backbone, LogitNetwork(classifier)
+        assert classifier.cell_scorer is not None, "a head with cells"
+        self._scorer, self._inputs = classifier.cell_scorer, LogitNetwork(classifier)
 
     @torch.inference_mode()
     def __call__(self, images: Tensor, of_class: Tensor) -> Tensor:
@@ -129,10 +129,10 @@ class LocalExplainer:
         Returns:
             Evidence in log odds, float32 ``(N, S / 8, S / 8)``, rounded up, on the CPU.
         """
-        device = next(self._local.parameters()).device  # a backend may have moved it
+        device = next(self._inputs.backbone.parameters()).device  # a backend may have moved it
         inputs = self._inputs.to(device).normalised(images.to(device))
-        odds = self._local.cells(inputs)[:, 0].float().cpu()
-        own = (of_class.cpu() == self._local.positive_index).view(-1, 1, 1)
+        odds = self._scorer.cells(inputs)[:, 0].float().cpu()
+        own = (of_class.cpu() == self._scorer.positive_index).view(-1, 1, 1)
         return torch.where(own, odds, -odds)
 
 
@@ -142,8 +142,7 @@ def build_explainer(classifier: InferenceParts) -> Explainer | LocalExplainer:
     Raises:
         ConfigError: If the network has no map in the layout (N, C, h, w).
     """
-    local = isinstance(classifier.backbone, LocalNetwork)
-    return LocalExplainer(classifier) if local else Explainer(classifier)
+    return Explainer(classifier) if classifier.cell_scorer is None else LocalExplainer(classifier)
 
 
 class _Open(LogitNetwork):

@@ -132,7 +132,7 @@ def weight_bytes(configs: Sequence[Mapping[str, Any]]) -> list[int]:
 
 
 def _sizes(models: Sequence[Mapping[str, Any]]) -> list[int]:
-    from crack_lightning.model.heads.local import network_bytes
+    from crack_lightning.model.heads.registry import network_bytes
 
     sizes = []
     for model in models:

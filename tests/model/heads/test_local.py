@@ -14,13 +14,12 @@ from crack_lightning.model.backends.inference_modules import FeatureNetwork, Log
 from crack_lightning.model.backends.select import eager, prepare_backend
 from crack_lightning.model.explain import build_explainer
 from crack_lightning.model.heads.local import (
-    CELL_PX,
+    Local,
     LocalNetwork,
     cell_loss,
-    has_local_features,
-    pretrained_module,
     topk_mean,
 )
+from crack_lightning.model.heads.protocol import CELL_PX
 from crack_lightning.model.weights.load import load_weights
 from crack_lightning.runtime.errors import ConfigError
 
@@ -64,9 +63,9 @@ def classifier(build_classifier: Build) -> Build:
     return with_local_head
 
 
-def test_a_network_is_asked_whether_a_local_head_fits_it() -> None:
+def test_networks_with_features_of_its_strides_support_a_local_head() -> None:
     others = ["vit_tiny_patch16_224", "plain_cnn"]
-    assert [name for name in [*NAMES, *others] if has_local_features(name)] == NAMES
+    assert [name for name in [*NAMES, *others] if Local().supports(name)] == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -243,7 +242,9 @@ def test_the_engines_compute_the_same_scores_and_features_are_refused(classifier
 
 def test_imagenet_weights_fill_the_backbone_up_to_where_it_is_cut() -> None:
     network = build("tf_efficientnet_lite0")
-    [note] = load_weights(pretrained_module(network), name="tf_efficientnet_lite0", weights="imagenet").notes
+    [note] = load_weights(
+        Local().pretrained_module(network), name="tf_efficientnet_lite0", weights="imagenet"
+    ).notes
     whole = [key for key in network.trunk.state_dict() if not key.endswith("num_batches_tracked")]
     assert note.startswith(f"{len(whole)} of {len(whole)} backbone tensors")
     assert not any(key.startswith(("blocks.5", "blocks.6", "conv_head")) for key in whole)

@@ -9,10 +9,12 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from crack_lightning.model.heads.registry import DEFAULT_HEAD, HEADS
 from crack_lightning.runtime.errors import ConfigError, nearest
 from crack_lightning.runtime.settings import check_settings, setting
 
 PLAIN_CNN = "plain_cnn"
+_HEADS = "; ".join(f"`{name}` gives {head.meaning}" for name, head in HEADS.items())
 WEIGHT_SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 _REGISTERED = re.compile(r"^@register_model\n(?:@.*\n)*def (\w+)\(", re.MULTILINE)
 
@@ -38,10 +40,9 @@ class ModelConfig:
     )
     head: str = setting(
         "auto",
-        "`pooled` gives one score per tile, as the network has it; `local` a score every 8 pixels and top-k "
-        "pooling of them; `auto` is local where masks of training tiles can teach it and network and recipe "
-        "allow it, else pooled.",
-        choices=("auto", "pooled", "local"),
+        f"{_HEADS}; `auto` is the one that masks of training tiles can train, where network and recipe allow "
+        f"it, else {DEFAULT_HEAD}.",
+        choices=("auto", *HEADS),
     )
     top_k_fraction: float = setting(
         0.03,
@@ -76,9 +77,9 @@ class ModelConfig:
                 f"got '{self.label}'; leave it out."
             )
         check_settings(self, "model")
-        if self.head == "local" and self.name == PLAIN_CNN:
+        if self.name == PLAIN_CNN and self.head != "auto" and HEADS[self.head].strides:
             raise ConfigError(
-                f"model.head: local needs features of several strides, which {PLAIN_CNN} has not; "
+                f"model.head: {self.head} needs features of several strides, which {PLAIN_CNN} has not; "
                 "use model.head=pooled, or a network of timm."
             )
         if self.name == PLAIN_CNN and self.drop_path_rate:

@@ -13,11 +13,14 @@ from crack_lightning.config.nodes.optimizer import OptimizerConfig, SchedulerCon
 from crack_lightning.config.nodes.recipe import RecipeConfig
 from crack_lightning.config.nodes.sweep import SweepConfig
 from crack_lightning.config.nodes.trainer import TrainerConfig, default_epochs
+from crack_lightning.model.heads.registry import HEADS
 from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.runtime.settings import check_settings, node, seed_setting, setting, unused_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from crack_lightning.model.heads.registry import HeadEntry
 
 PRETRAINED_LR = 3e-3
 STAGED_LR = 3e-4
@@ -66,14 +69,19 @@ class TrainConfig:
         """Whether the network starts from random weights and learns all of them alike."""
         return self.recipe.name == "scratch" and self.model.weights == "none"
 
-    @property
-    def allows_local_head(self) -> bool:
-        """Whether a local head could be trained, as far as the settings tell."""
-        return not (self._fits_on_features or self._shares_tiles or self.model.name == PLAIN_CNN)
+    def allows_head(self, head: HeadEntry) -> bool:
+        """Return whether these settings allow a head, whatever the data are."""
+        return not (
+            (self._fits_on_features and not head.fits_on_features)
+            or (self._shares_tiles and head.needs_masks)
+            or (self.model.name == PLAIN_CNN and head.strides)
+        )
 
     @property
-    def _may_be_local(self) -> bool:
-        return self.model.head == "local" or (self.model.head == "auto" and self.allows_local_head)
+    def _possible_heads(self) -> list[HeadEntry]:
+        if self.model.head != "auto":
+            return [HEADS[self.model.head]]
+        return [head for head in HEADS.values() if self.allows_head(head)]
 
     @property
     def _fits_on_features(self) -> bool:
@@ -159,7 +167,7 @@ class TrainConfig:
                 f"recipe.sizes: expected sides up to model.image_size={last} pixels, got {sizes}; "
                 "tiles are shrunk, never made larger."
             )
-        elif sizes and sizes[-1] != last and not self._may_be_local:
+        elif sizes and sizes[-1] != last and not any(head.any_size for head in self._possible_heads):
             found.append(
                 f"recipe.sizes: expected sides that end with model.image_size={last} pixels, got {sizes}; "
                 "only a local head answers larger tiles than it learnt from."
@@ -179,22 +187,30 @@ class TrainConfig:
                 f"recipe.name: {self.recipe.name} leaves the backbone as it is, and model.weights=none are "
                 "random; set model.weights=imagenet or a path."
             )
-        if not self._may_be_local:
-            by = f"model.head={self.model.head} here"
-            found += unused_keys(self.recipe.loss, "recipe.loss", ("cells",), by=by)
-            return found + unused_keys(self.model, "model", ("top_k_fraction",), by=by)
-        if self.model.head == "auto":
+        found += self._unread_head_settings()
+        name = self.model.head
+        if name == "auto":
             return found
-        if self._fits_on_features:
+        if self._fits_on_features and not HEADS[name].fits_on_features:
             found.append(
-                f"recipe.name: {self.recipe.name} fits a pooled head on features, and model.head=local is "
+                f"recipe.name: {self.recipe.name} fits a pooled head on features, and model.head={name} is "
                 "trained step by step; use recipe=frozen, or recipe=finetune."
             )
-        if self._shares_tiles:
+        if self._shares_tiles and HEADS[name].needs_masks:
             found.append(
-                "augmentation: MixUp and CutMix share a tile among classes, and model.head=local tells where "
-                "the crack is; set mixup_alpha and cutmix_alpha to 0."
+                f"augmentation: MixUp and CutMix mix the labels of tiles, and model.head={name} is trained "
+                "on masks; set mixup_alpha and cutmix_alpha to 0."
             )
+        return found
+
+    def _unread_head_settings(self) -> list[str]:
+        """List the set keys that no possible head reads."""
+        found = []
+        read = {key for head in self._possible_heads for key in head.settings}
+        for key in (key for head in HEADS.values() for key in head.settings if key not in read):
+            node, _, rest = key.partition(".")
+            by = f"model.head={self.model.head} here"
+            found += unused_keys(getattr(self, node), node, (rest,), by=by)
         return found
 
     def _probe_problems(self) -> list[str]:

@@ -21,7 +21,7 @@ from crack_lightning.inference.maps.tiled_inference import (
 )
 from crack_lightning.model.backends.inference_modules import CellNetwork
 from crack_lightning.model.backends.select import eager
-from crack_lightning.model.heads.local import CELL_PX, LocalNetwork
+from crack_lightning.model.heads.protocol import CELL_PX
 from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.runtime.files.run_folder import atomic_write
 
@@ -113,8 +113,8 @@ class CrackMapper:
         threshold: float | None = None,
     ) -> None:
         self.reach_px = measured_reach(classifier)
-        assert isinstance(classifier.backbone, LocalNetwork)
-        self._network = classifier.backbone
+        assert classifier.cell_scorer is not None, "measured"
+        self._scorer = classifier.cell_scorer
         self._compute = compute or eager(CellNetwork(classifier), any_size=True)
         self._piece_px = piece_px
         self._ood_detector = classifier.ood_detector
@@ -145,7 +145,7 @@ class CrackMapper:
     def _tiles(self, photo: ScaledPhoto, cells: NDArray[np.float32]) -> list[MapTile]:
         """Score the tiles of a map, logits ``(h, w)``, as the classifier scores tiles."""
         places, parts = tile_boxes(cells, tile_px=self.tile_px)
-        scores = self._network.logits(torch.from_numpy(parts)[:, None])[:, self.positive_index]
+        scores = self._scorer.logits(torch.from_numpy(parts)[:, None])[:, self.positive_index]
         size = parts.shape[1] * CELL_PX, parts.shape[2] * CELL_PX
         ood_scores = tile_ood_scores(self._ood_detector, photo, places, size, tile_px=self.tile_px)
         answers = zip(places, self._probability(scores).tolist(), ood_scores.tolist(), strict=True)
@@ -166,14 +166,15 @@ def measured_reach(classifier: InferenceParts) -> int:
     Raises:
         ConfigError: If its head is not local, or it looks too far for pieces to fit together.
     """
-    if not isinstance(classifier.backbone, LocalNetwork):
+    scorer = classifier.cell_scorer
+    if scorer is None:
         raise ConfigError(
             "map: a map needs a model that was trained with model.head=local, and this one's head is "
             "pooled; leave map out, or give another checkpoint."
         )
-    if classifier.backbone.reach_px is None:
-        classifier.backbone.reach_px = architecture_reach(classifier)
-    return classifier.backbone.reach_px
+    if scorer.reach_px is None:
+        scorer.reach_px = architecture_reach(classifier)
+    return scorer.reach_px
 
 
 def architecture_reach(classifier: InferenceParts) -> int:
@@ -182,12 +183,13 @@ def architecture_reach(classifier: InferenceParts) -> int:
     options = {name: classifier.hparams[name] for name in names}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = LocalNetwork(**options, num_classes=2, positive_index=1)
-        torch.nn.init.normal_(network.head.cell.weight)
-    for scale in network.parameters():
-        if scale.ndim == 1 and not scale.any():  # timm lets residual branches begin as nothing
-            torch.nn.init.ones_(scale)
-    return receptive_radius(network.eval().cells)
+        network = classifier.head.build(**options, num_classes=2, positive_index=1, settings={})
+        for parameter in network.parameters():
+            if not parameter.any():  # some layers are initialised at zero and would hide their inputs
+                (torch.nn.init.ones_ if parameter.ndim == 1 else torch.nn.init.normal_)(parameter)
+    scorer = classifier.head.cell_scorer(network.eval())
+    assert scorer is not None, "a head with cells"
+    return receptive_radius(scorer.cells)
 
 
 def write_map(found: CrackMap, pixels: NDArray[np.uint8], stem: Path, *, threshold: float) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from crack_lightning.inference.maps.scaled_photo import ScaledPhoto
-from crack_lightning.model.heads.local import CELL_PX, STRIDES
+from crack_lightning.model.heads.protocol import CELL_PX, SIDE_MULTIPLE_PX
 from crack_lightning.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ PIECE_PX = {"eager": 1664, "openvino": 2240}
 """Largest side of a piece by what computes it; either takes 0.6 to 0.9 GB for the largest."""
 
 LARGEST_REACH_PX = 320
-_STEP = STRIDES[-1]
 
 
 def tiled_cell_map(
@@ -88,7 +87,7 @@ def _images(part: NDArray[np.uint8], height: int, width: int) -> Tensor:
 
 
 def _up(length_px: int) -> int:
-    return -(-length_px // _STEP) * _STEP
+    return -(-length_px // SIDE_MULTIPLE_PX) * SIDE_MULTIPLE_PX
 
 
 def _cells(part: slice, start_px: int = 0) -> slice:
@@ -104,7 +103,7 @@ def receptive_radius(cells: Cells) -> int:
     Raises:
         ConfigError: If that is over ``LARGEST_REACH_PX``, as where a network averages over all it sees.
     """
-    side = 2 * (LARGEST_REACH_PX + _STEP)
+    side = 2 * (LARGEST_REACH_PX + SIDE_MULTIPLE_PX)
     generator = torch.Generator().manual_seed(0)
     image = torch.rand((1, 3, side, side), generator=generator, requires_grad=True)
     middle = side // CELL_PX // 2

@@ -39,12 +39,3 @@ def features_and_head(backbone: nn.Module, inputs: Tensor, *, pre_logits: bool =
     with float32_from_here(inputs):
         found: Tensor = backbone.forward_head(maps.float(), pre_logits=pre_logits)  # type: ignore[operator]
         return found
-
-
-def logits_of(backbone: nn.Module, inputs: Tensor) -> Tensor:
-    """Return the logits of a network, float ``(N, K)``; its head is computed in float32 under autocast."""
-    local = not hasattr(backbone, "forward_head")  # which sees to it itself
-    if local or not torch.is_autocast_enabled(inputs.device.type):
-        logits: Tensor = backbone(inputs)
-        return logits
-    return features_and_head(backbone, inputs)

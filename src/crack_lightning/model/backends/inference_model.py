@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from crack_lightning.model.heads.local import TOP_K_FRACTION, build_network
+from crack_lightning.model.heads.local import TOP_K_FRACTION
+from crack_lightning.model.heads.registry import HEADS
 from crack_lightning.model.ood.detector import OODDetector
 from crack_lightning.model.train_fingerprints import pack_digests
+
+if TYPE_CHECKING:
+    from crack_lightning.model.heads.protocol import CellScorer
 
 
 class InferenceParts(nn.Module):
@@ -17,7 +21,7 @@ class InferenceParts(nn.Module):
 
     Args:
         name: ``plain_cnn`` or a timm model.
-        head: ``pooled``, or ``local`` for :class:`~crack_lightning.model.heads.local.LocalNetwork`.
+        head: A name in :data:`~crack_lightning.model.heads.registry.HEADS`.
         class_names: Names by class index, K of them.
         positive_class: The class that means "crack", or ``None``.
         image_size: Side of the square input in pixels.
@@ -28,6 +32,7 @@ class InferenceParts(nn.Module):
         top_k_fraction: Top-k fraction of a tile's cells; local heads only.
 
     Attributes:
+        head: The head of the backbone.
         hparams: The hyper-parameters that rebuild the whole classifier, plain values.
         seen_tiles: Digests of training and validation tiles, uint8 ``(M, 16)``.
         ood_detector: The OOD detector, or ``None``.
@@ -52,20 +57,25 @@ class InferenceParts(nn.Module):
         top_k_fraction: float = TOP_K_FRACTION,
     ) -> None:
         super().__init__()
-        self.backbone = build_network(
+        self.head = HEADS[head].load()
+        self.backbone = self.head.build(
             name,
-            head=head,
             num_classes=len(class_names),
             positive_index=None if positive_class is None else class_names.index(positive_class),
             drop_rate=drop_rate,
             drop_path_rate=drop_path_rate,
             image_size=image_size,
-            top_k_fraction=top_k_fraction,
+            settings={"top_k_fraction": top_k_fraction},
         ).to(memory_format=torch.channels_last)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         self.seen_tiles = pack_digests([])
         self.ood_detector: OODDetector | None = None
+
+    @property
+    def cell_scorer(self) -> CellScorer | None:
+        """The backbone as a network that scores cells; ``None`` where its head does not."""
+        return self.head.cell_scorer(self.backbone)
 
     def take_up(self, checkpoint: dict[str, Any]) -> None:
         """Load train fingerprints and OOD detector from a checkpoint."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from crack_lightning.model.backbones import head_modules
-from crack_lightning.model.backends.autocast import features_and_head, float32_from_here, logits_of
+from crack_lightning.model.backends.autocast import features_and_head, float32_from_here
 from crack_lightning.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class LogitNetwork(nn.Module):
 
     def __init__(self, classifier: InferenceParts) -> None:
         super().__init__()
-        self.backbone = classifier.backbone
+        self.head, self.backbone = classifier.head, classifier.backbone
         self.mean: Tensor
         self.std: Tensor
         self.register_buffer("mean", classifier.mean)
@@ -36,16 +36,17 @@ class LogitNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits, float ``(N, K)``, of images, uint8 ``(N, 3, S, S)``."""
-        return logits_of(self.backbone, self.normalised(images))
+        return self.head.logits(self.backbone, self.normalised(images))
 
 
 class CellNetwork(LogitNetwork):
-    """A classifier with a local head, without top-k pooling."""
+    """A classifier without the pooling of its cells."""
 
     def forward(self, images: Tensor) -> Tensor:
         """Return a logit per cell, float ``(N, 1, h, w)``, of images, uint8 ``(N, 3, H, W)`` of any size."""
-        cells: Tensor = self.backbone.cells(self.normalised(images))  # type: ignore[operator]
-        return cells
+        scorer = self.head.cell_scorer(self.backbone)
+        assert scorer is not None, "a head with cells"
+        return scorer.cells(self.normalised(images))
 
 
 class FeatureNetwork(LogitNetwork):

@@ -13,13 +13,14 @@ from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from crack_lightning.model.backbones import build_backbone
 from crack_lightning.model.backends.autocast import float32_from_here
+from crack_lightning.model.heads.protocol import CELL_PX
+from crack_lightning.model.heads.registry import HEADS
 from crack_lightning.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-STRIDES = (4, 8, 16)
-CELL_PX = 8
+STRIDES = HEADS["local"].strides
 TOP_K_FRACTION = 0.03
 """Top-k fraction of a tile's cells whose mean is its score; also that of checkpoints that store none."""
 
@@ -139,42 +140,6 @@ class LocalNetwork(nn.Module):
         return self.head
 
 
-def build_network(
-    name: str,
-    *,
-    head: str,
-    positive_index: int | None,
-    top_k_fraction: float = TOP_K_FRACTION,
-    **options: Any,
-) -> nn.Module:
-    """Build a backbone with its head, ``pooled`` (the network's own) or ``local``, with random weights.
-
-    Raises:
-        ConfigError: If the network cannot be built, or not with such a head.
-    """
-    if head == "local":
-        return LocalNetwork(name, positive_index=positive_index, top_k_fraction=top_k_fraction, **options)
-    return build_backbone(name, **options)
-
-
-def network_bytes(name: str, *, head: str, image_size: int) -> int:
-    """Return the bytes of a network's weights for two classes, as a checkpoint holds them.
-
-    Raises:
-        ConfigError: If the network cannot be built, or not with such a head.
-    """
-    network = build_network(
-        name,
-        head=head,
-        positive_index=1,
-        num_classes=2,
-        drop_rate=0.0,
-        drop_path_rate=0.0,
-        image_size=image_size,
-    )
-    return sum(tensor.nbytes for tensor in network.state_dict().values())
-
-
 def topk_mean(cells: Tensor, *, share: float = TOP_K_FRACTION) -> Tensor:
     """Return the mean of the top-k cells of a tile, k at least 1, float ``(N,)``, of logits ``(N, 1, h, w)``.
 
@@ -203,16 +168,49 @@ def cell_loss(cells: Tensor, masks: Tensor, known: Tensor) -> Tensor:
     return (losses * known).sum() / known.sum().clamp_min(1)
 
 
-def pretrained_module(network: nn.Module) -> nn.Module:
-    """Return the module that pretrained weights fill: a local network's backbone, else the network."""
-    return network.trunk if isinstance(network, LocalNetwork) else network
+class Local:
+    """Methods as of :class:`~crack_lightning.model.heads.protocol.Head`."""
 
+    def build(
+        self, name: str, *, positive_index: int | None, settings: Mapping[str, Any], **options: Any
+    ) -> LocalNetwork:
+        """Return a network that scores cells; of the settings it reads ``top_k_fraction``."""
+        share = settings.get("top_k_fraction", TOP_K_FRACTION)
+        return LocalNetwork(name, positive_index=positive_index, top_k_fraction=share, **options)
 
-def has_local_features(name: str) -> bool:
-    """Return whether a network has the features that a local head needs."""
-    with torch.device("meta"):
-        trunk = build_backbone(name, num_classes=2, drop_rate=0.0, drop_path_rate=0.0, image_size=224)
-    return _reductions(trunk) >= set(STRIDES)
+    def supports(self, name: str) -> bool:
+        """Return whether a network has features of ``STRIDES``."""
+        with torch.device("meta"):
+            trunk = build_backbone(name, num_classes=2, drop_rate=0.0, drop_path_rate=0.0, image_size=224)
+        return _reductions(trunk) >= set(STRIDES)
+
+    def pretrained_module(self, network: nn.Module) -> nn.Module:
+        """Return the backbone."""
+        trunk: nn.Module = self.cell_scorer(network).trunk
+        return trunk
+
+    def logits(self, network: nn.Module, images: Tensor) -> Tensor:
+        """Return logits, float ``(N, 2)``."""
+        logits: Tensor = network(images)
+        return logits
+
+    def training_outputs(
+        self, network: nn.Module, images: Tensor, masks: Tensor | None, known: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return logits, and the loss of the cells where there are masks."""
+        scorer = self.cell_scorer(network)
+        cells = scorer.cells(images)
+        if masks is None or known is None:
+            return scorer.logits(cells), None
+        if masks.shape[-2:] != images.shape[-2:]:  # recipe.sizes shrinks images alone
+            masks = F.adaptive_max_pool2d(masks, images.shape[-2:])
+        loss = cell_loss(cells, masks, known)
+        return scorer.logits(cells), loss
+
+    def cell_scorer(self, network: nn.Module) -> LocalNetwork:
+        """Return the network."""
+        assert isinstance(network, LocalNetwork), type(network).__name__
+        return network
 
 
 def _layer(inputs: int, outputs: int, *, kernel_size: int) -> nn.Module:

@@ -15,7 +15,6 @@ from safetensors import safe_open
 from safetensors.torch import save
 
 from crack_lightning.model.backends.inference_model import InferenceModel, InferenceParts
-from crack_lightning.model.heads.local import LocalNetwork
 from crack_lightning.model.ood.detector import OODDetector
 from crack_lightning.model.weights.checkpoint_checks import with_new_names
 from crack_lightning.model.weights.load import load_weights
@@ -25,6 +24,8 @@ from crack_lightning.runtime.files.run_folder import atomic_write
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from crack_lightning.model.heads.protocol import CellScorer
 
 C = TypeVar("C", bound=InferenceParts)
 BUILTIN = "builtin"
@@ -51,14 +52,18 @@ def load_builtin(kind: type[C], path: Path = BUILTIN_FILE) -> C:
         described = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     classifier = kind(**with_new_names(json.loads(described["hyper_parameters"])))
-    network = _local(classifier)
-    load_weights(network.trunk, name=classifier.hparams["name"], weights="imagenet")
+    scorer = _scorer(classifier)
+    load_weights(
+        classifier.head.pretrained_module(classifier.backbone),
+        name=classifier.hparams["name"],
+        weights="imagenet",
+    )
     classifier.seen_tiles = tensors.pop(_SEEN)
-    network.head.load_state_dict(_named(tensors, _HEAD))
+    scorer.head.load_state_dict(_named(tensors, _HEAD))
     if "novelty" in described:
         values: dict[str, Any] = _named(tensors, _OOD) | json.loads(described["novelty"])
         classifier.ood_detector = OODDetector.from_values(values)
-    network.reach_px = int(described["reach_px"])
+    scorer.reach_px = int(described["reach_px"])
     return classifier.eval()
 
 
@@ -76,7 +81,7 @@ def write_head(classifier: InferenceParts, path: Path, *, reach_px: int) -> None
     hyper_parameters: dict[str, Any] = dict(classifier.hparams)
     described = {"hyper_parameters": json.dumps(hyper_parameters), "reach_px": str(reach_px)}
     tensors: dict[str, Tensor] = {
-        f"{_HEAD}{name}": value.contiguous() for name, value in _local(classifier).head.state_dict().items()
+        f"{_HEAD}{name}": value.contiguous() for name, value in _scorer(classifier).head.state_dict().items()
     }
     if classifier.ood_detector is not None:
         values = classifier.ood_detector.values()
@@ -100,6 +105,6 @@ def _named(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
-def _local(classifier: InferenceParts) -> LocalNetwork:
-    assert isinstance(classifier.backbone, LocalNetwork), "a head of its own is local"
-    return classifier.backbone
+def _scorer(classifier: InferenceParts) -> CellScorer:
+    assert classifier.cell_scorer is not None, "a head with cells"
+    return classifier.cell_scorer
