@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
+from crack_lightning.model.backends.engines.eager import eager
 from crack_lightning.model.backends.inference_modules import LogitNetwork
-from crack_lightning.model.backends.select import eager
 from crack_lightning.model.classifier import CrackClassifier
 from crack_lightning.runtime.memory import OutOfMemoryError, memory_for
 

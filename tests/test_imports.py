@@ -84,7 +84,7 @@ def test_the_configuration_imports_only_registries_of_the_model() -> None:
         for name in imported(path)
         if name.startswith("crack_lightning.model")
     }
-    assert crossing == {"crack_lightning.model.heads.registry"}
+    assert crossing == {"crack_lightning.model.backends.registry", "crack_lightning.model.heads.registry"}
 
 
 def test_the_model_imports_only_the_metrics_of_evaluation() -> None:

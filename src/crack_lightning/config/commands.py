@@ -12,11 +12,11 @@ from typing import Any
 from omegaconf import MISSING
 
 from crack_lightning.config.nodes.data import DataConfig, data_config
-from crack_lightning.config.nodes.recipe import ENGINES
 from crack_lightning.config.nodes.split import SplitConfig
 from crack_lightning.config.nodes.sweep import SweepConfig
 from crack_lightning.config.nodes.train import TrainConfig
 from crack_lightning.config.nodes.trainer import TrainerConfig
+from crack_lightning.model.backends.registry import ENGINES
 from crack_lightning.runtime.settings import all_but, check_settings, node, setting, unread_problems
 
 MACHINE_KEYS = ("accelerator", "precision", "threads")

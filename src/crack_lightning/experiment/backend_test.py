@@ -17,7 +17,8 @@ from crack_lightning.runtime.cache import cache_folder
 if TYPE_CHECKING:
     from crack_lightning.config import EvaluateConfig
     from crack_lightning.data.datamodule import CrackDataModule
-    from crack_lightning.model.backends.select import BackendChoice, Compute
+    from crack_lightning.model.backends.registry import Compute
+    from crack_lightning.model.backends.select import BackendChoice
     from crack_lightning.model.classifier import CrackClassifier
     from crack_lightning.runtime.hardware import HardwarePlan
 

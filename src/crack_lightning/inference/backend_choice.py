@@ -7,7 +7,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from crack_lightning.data.io.decoding import picture_header
-from crack_lightning.model.backends.select import BackendChoice, dtype_of, eager, prepare_backend
+from crack_lightning.model.backends.engines.eager import dtype_of, eager
+from crack_lightning.model.backends.select import BackendChoice, prepare_backend
 from crack_lightning.runtime.cache import cache_folder
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from crack_lightning.config import PredictConfig
-    from crack_lightning.model.backends.select import Compute
+    from crack_lightning.model.backends.registry import Compute
     from crack_lightning.runtime.hardware import HardwarePlan
 
 log = logging.getLogger(__name__)

@@ -20,7 +20,6 @@ from crack_lightning.inference.explanation_images import AspectExplainer, MapExp
 from crack_lightning.inference.framed_images import FramedPhotos
 from crack_lightning.inference.maps.crack_map import TILE_COLUMNS, CrackMapper, measured_reach
 from crack_lightning.inference.maps.map_images import map_photos
-from crack_lightning.inference.maps.tiled_inference import PIECE_PX
 from crack_lightning.inference.prediction_rows import FORMER_COLUMNS, AnswerColumns, AnswerCount
 from crack_lightning.inference.predictor import Predictor, threshold_of
 from crack_lightning.model.backends.inference_modules import CellNetwork, answering_network
@@ -214,7 +213,7 @@ class _Work:
         return CrackMapper(
             self._classifier,
             compute=compute,
-            piece_px=PIECE_PX[choice.family],
+            piece_px=choice.backend.piece_px,
             scale=self._config.scale,
             threshold=self._config.threshold,
         )

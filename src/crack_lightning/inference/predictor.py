@@ -16,8 +16,8 @@ import torch
 from crack_lightning.data.io.loading import UnreadableImageError, map_in_order, resize
 from crack_lightning.evaluation.predictions import predicted_labels
 from crack_lightning.inference.inputs import named_pictures
+from crack_lightning.model.backends.engines.eager import eager
 from crack_lightning.model.backends.inference_modules import answering_network
-from crack_lightning.model.backends.select import eager
 from crack_lightning.model.ood.image_statistics import image_statistics
 from crack_lightning.model.weights.checkpoints import load_trained
 from crack_lightning.runtime.errors import ConfigError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from crack_lightning.inference.inputs import NamedPicture, Picture
     from crack_lightning.model.backends.inference_model import InferenceParts
-    from crack_lightning.model.backends.select import Compute
+    from crack_lightning.model.backends.registry import Compute
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,14 +14,9 @@ from crack_lightning.data.io.loading import map_in_order
 from crack_lightning.data.scan.progress import progress_bar
 from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.evaluation.scoring_rules import log_loss
+from crack_lightning.model.backends.engines.eager import dtype_of, eager
 from crack_lightning.model.backends.inference_modules import FeatureNetwork, linear_head
-from crack_lightning.model.backends.select import (
-    BackendChoice,
-    dtype_of,
-    eager,
-    network_digest,
-    prepare_backend,
-)
+from crack_lightning.model.backends.select import BackendChoice, network_digest, prepare_backend
 from crack_lightning.model.features import cached_features
 from crack_lightning.model.logistic import StandardisedFeatures, fit_logistic
 from crack_lightning.model.ood.detector import MAX_TILES_AT_ONCE, OODDetector, sample
@@ -36,7 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from crack_lightning.data.datamodule import CrackDataModule
-    from crack_lightning.model.backends.select import Compute
+    from crack_lightning.model.backends.registry import Compute
     from crack_lightning.model.classifier import CrackClassifier
 
 L2_TRIED = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00003)
@@ -241,7 +236,7 @@ class LinearProbe:
         """Return what a report says of the fit; call after ``fit``."""
         chosen = min(self.tried, key=lambda row: row["val/loss"])
         return {
-            "engine": f"{self.engine.title} on {self.settings.device}",
+            "engine": f"{self.engine.backend.title} on {self.settings.device}",
             "precision": self.engine.precision,
             "largest_difference_from_eager_32": self.largest_difference(),
             "l2": chosen["l2"],

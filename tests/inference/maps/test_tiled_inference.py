@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from crack_lightning.inference.maps.tiled_inference import receptive_radius, tile_boxes, tiled_cell_map
-from crack_lightning.model.backends.select import eager, prepare_backend
+from crack_lightning.model.backends.engines.eager import eager
+from crack_lightning.model.backends.select import prepare_backend
 from crack_lightning.model.heads.local import LocalNetwork
 from crack_lightning.runtime.errors import ConfigError
 

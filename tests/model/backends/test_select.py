@@ -10,8 +10,11 @@ import pytest
 import torch
 from torch import nn
 
-from crack_lightning.model.backends import select
-from crack_lightning.model.backends.select import eager, network_digest, prepare_backend
+from crack_lightning.model.backends import registry, select
+from crack_lightning.model.backends.engines import openvino as openvino_backend
+from crack_lightning.model.backends.engines.eager import eager
+from crack_lightning.model.backends.registry import BACKENDS, ENGINES, backend_name, load_backend
+from crack_lightning.model.backends.select import network_digest, prepare_backend
 from crack_lightning.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -66,7 +69,7 @@ def test_openvino_agrees_with_eager_for_any_number_of_tiles(
     number: int, network: nn.Module, tmp_path: Path
 ) -> None:
     choice, compute = prepared(network, tmp_path, "openvino")
-    assert (choice.name, choice.precision, choice.title) == ("openvino", "32", "OpenVINO")
+    assert (choice.name, choice.precision, choice.backend.title) == ("openvino", "32", "OpenVINO")
     torch.testing.assert_close(compute(tiles(number)), eager(network)(tiles(number)), atol=1e-5, rtol=1e-5)
 
 
@@ -89,7 +92,7 @@ def test_images_of_any_size_are_computed_one_by_one(tmp_path: Path) -> None:
     options: dict[str, Any] = {"image_size": None, "threads": 2, "cache": tmp_path, "key": "engine"}
     choice, _ = prepare_backend(network, wanted="auto", **options)
     assert {"eager", "openvino"} <= choice.tiles_per_s.keys()
-    assert (choice.family == "openvino") == (choice.title == "OpenVINO")
+    assert (backend_name(choice.name) == "openvino") == (choice.backend.title == "OpenVINO")
     for wanted in ("openvino", "eager"):
         _, compute = prepare_backend(network, wanted=wanted, **options)
         for shape in ((1, 3, 32, 64), (2, 3, 48, 16), (1, 3, 32, 64)):
@@ -111,7 +114,7 @@ def test_auto_tries_what_is_at_hand_once_and_takes_the_fastest(
 def test_without_another_engine_nothing_is_measured(
     network: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(select, "openvino_version", lambda: None)
+    monkeypatch.setattr(registry, "installed_version", lambda _: None)
     monkeypatch.setattr(select, "has_native_bf16", lambda: False)
     choice, compute = prepared(network, tmp_path)
     assert (choice.name, choice.tiles_per_s) == ("eager", {})
@@ -125,7 +128,7 @@ def test_an_engine_that_disagrees_is_not_taken(
     def wrong(*_: Any, **__: Any) -> Any:
         return lambda images: torch.ones(len(images), 6)
 
-    monkeypatch.setattr(select, "TileCompute", wrong)
+    monkeypatch.setattr(openvino_backend, "TileCompute", wrong)
     caplog.set_level("INFO")
     assert prepared(network, tmp_path)[0].name.startswith("eager")
     assert "openvino differs from eager by" in caplog.text
@@ -142,7 +145,7 @@ def test_a_network_that_openvino_cannot_take_is_left_to_eager_or_refused(tmp_pat
 def test_what_this_machine_lacks_is_refused(
     network: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(select, "openvino_version", lambda: None)
+    monkeypatch.setattr(registry, "installed_version", lambda _: None)
     monkeypatch.setattr(select, "has_native_bf16", lambda: False)
     with pytest.raises(ConfigError, match=r"'openvino' needs OpenVINO.*crack-lightning\[fast\]"):
         prepared(network, tmp_path, "openvino")
@@ -171,3 +174,16 @@ def test_nobody_is_told_that_a_network_was_converted(network: nn.Module, tmp_pat
     prepared(network, tmp_path, "openvino")
     telling = importlib.import_module("openvino.tools.ovc.convert_impl").tm
     assert telling.__name__ == "openvino.tools.ovc.telemetry_stub"
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_each_backend_agrees_with_eager(name: str, network: nn.Module, tmp_path: Path) -> None:
+    backend = load_backend(name)
+    if not backend.is_installed:
+        pytest.skip(f"{backend.title} is not installed")
+    _, compute = prepared(network, tmp_path, name)
+    torch.testing.assert_close(compute(tiles(13)), eager(network)(tiles(13)), atol=1e-5, rtol=1e-5)
+
+
+def test_engines_are_backends_in_two_precisions() -> None:
+    assert ENGINES == ("auto", "eager", "eager_bf16", "openvino", "openvino_bf16")

@@ -9,9 +9,10 @@ import pytest
 import torch
 from sklearn.metrics import log_loss
 
+from crack_lightning.model.backends.engines.eager import eager
 from crack_lightning.model.backends.inference_model import InferenceModel
 from crack_lightning.model.backends.inference_modules import FeatureNetwork, LogitNetwork
-from crack_lightning.model.backends.select import eager, prepare_backend
+from crack_lightning.model.backends.select import prepare_backend
 from crack_lightning.model.explain import build_explainer
 from crack_lightning.model.heads.local import (
     Local,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from crack_lightning.model.backends.registry import ENGINES
 from crack_lightning.runtime.settings import check_settings, node, setting, unused_keys
 
 RECIPES = ("scratch", "finetune", "frozen", "probe", "probe_then_finetune")
-ENGINES = ("auto", "eager", "eager_bf16", "openvino", "openvino_bf16")
 _BY_STEPS = ("scratch", "finetune", "frozen", "probe_then_finetune")
 _BY_FEATURES = ("probe", "probe_then_finetune")
 _READ_BY = {

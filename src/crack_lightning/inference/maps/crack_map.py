@@ -14,13 +14,12 @@ from crack_lightning.inference.maps.outlines import outlined
 from crack_lightning.inference.maps.scaled_photo import ScaledPhoto
 from crack_lightning.inference.maps.tile_ood import tile_ood_scores
 from crack_lightning.inference.maps.tiled_inference import (
-    PIECE_PX,
     receptive_radius,
     tile_boxes,
     tiled_cell_map,
 )
+from crack_lightning.model.backends.engines.eager import BACKEND as EAGER, eager
 from crack_lightning.model.backends.inference_modules import CellNetwork
-from crack_lightning.model.backends.select import eager
 from crack_lightning.model.heads.protocol import CELL_PX
 from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.runtime.files.run_folder import atomic_write
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from crack_lightning.model.backends.inference_model import InferenceParts
-    from crack_lightning.model.backends.select import Compute
+    from crack_lightning.model.backends.registry import Compute
 
 _PLACE = ("top_px", "left_px", "height_px", "width_px")
 TILE_COLUMNS = ("path", *_PLACE, "probability_crack", "called_crack", "ood_score", "is_ood")
@@ -85,8 +84,7 @@ class CrackMapper:
         classifier: The model, in evaluation mode.
         compute: What computes its :class:`~crack_lightning.model.backends.inference_modules.CellNetwork`;
             eager PyTorch in 32 bits on the CPU by default.
-        piece_px: Largest side of what is computed at once, pixels; see
-            :data:`~crack_lightning.inference.maps.tiled_inference.PIECE_PX`.
+        piece_px: Largest side of a piece that is computed at once, pixels; eager PyTorch's by default.
         scale: Pixels of the network's input per pixel of a photo; by default those of training
             (:func:`map_scale`).
         threshold: The least probability that is called a crack; the checkpoint's by default.
@@ -108,7 +106,7 @@ class CrackMapper:
         classifier: InferenceParts,
         *,
         compute: Compute | None = None,
-        piece_px: int = PIECE_PX["eager"],
+        piece_px: int = EAGER.piece_px,
         scale: float | None = None,
         threshold: float | None = None,
     ) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from crack_lightning.inference.maps.scaled_photo import ScaledPhoto
+from crack_lightning.model.backends.engines.eager import BACKEND as EAGER
 from crack_lightning.model.heads.protocol import CELL_PX, SIDE_MULTIPLE_PX
 from crack_lightning.runtime.errors import ConfigError
 
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
 
     Cells = Callable[[Tensor], Tensor]
 
-PIECE_PX = {"eager": 1664, "openvino": 2240}
-"""Largest side of a piece by what computes it; either takes 0.6 to 0.9 GB for the largest."""
-
 LARGEST_REACH_PX = 320
 
 
@@ -31,7 +29,7 @@ def tiled_cell_map(
     pixels: NDArray[np.uint8],
     *,
     reach_px: int,
-    piece_px: int = PIECE_PX["eager"],
+    piece_px: int = EAGER.piece_px,
     scale: float = 1.0,
 ) -> NDArray[np.float32]:
     """Return a logit for every 8 pixels of a picture at a scale.

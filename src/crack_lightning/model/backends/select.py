@@ -1,51 +1,44 @@
-"""Selection of the inference backend: eager PyTorch or OpenVINO, the fastest that agrees with eager."""
+"""Selection of the inference backend: the fastest that agrees with eager PyTorch."""
 
 from __future__ import annotations
 
 import json
 import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 
-from crack_lightning.model.backends.fuse_conv_bn import fuse_conv_bn
-from crack_lightning.model.backends.openvino import (
-    AnySizeCompute,
-    TileCompute,
+from crack_lightning.model.backends.engines.eager import eager
+from crack_lightning.model.backends.registry import (
+    BuildInputs,
     UnfitError,
-    convert,
-    openvino_version,
+    available_engines,
+    backend_name,
+    backend_versions,
+    engine_precision,
+    load_backend,
 )
-from crack_lightning.model.backends.per_process import PerProcess
 from crack_lightning.runtime.cache import cached_entry
 from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.runtime.hardware import describe_processor, has_native_bf16
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from torch import Tensor, nn
+
+    from crack_lightning.model.backends.registry import Backend, Compute
 
 log = logging.getLogger(__name__)
 LARGEST_DISAGREEMENT = 0.02
 """Largest relative deviation of the outputs from eager fp32 that ``auto`` accepts."""
 
-_PRECISION = {"eager": "32", "eager_bf16": "bf16", "openvino": "32", "openvino_bf16": "bf16"}
-_BATCH, _PIECE_PX, _EXAMPLE_PX = 32, 320, 64
-_CHOICE, _NETWORK = "choice.json", "network.xml"
-
-
-class Compute(Protocol):
-    """A thread-safe function from images, uint8 ``(N, 3, H, W)``, to outputs, float32 ``(N, …)``."""
-
-    def __call__(self, images: Tensor) -> Tensor:  # noqa: D102
-        ...
+_BATCH, _PIECE_PX = 32, 320
+_CHOICE = "choice.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +46,7 @@ class BackendChoice:
     """The selected backend, with the rates of the candidates.
 
     Attributes:
-        name: ``eager``, ``eager_bf16``, ``openvino`` or ``openvino_bf16``.
+        name: The engine, a value of ``ENGINES`` other than ``auto``.
         precision: ``32``, ``bf16`` or ``16``.
         tiles_per_s: Rate of each candidate on one batch, or on a piece of 320 px where sizes differ; empty
             where none was compared.
@@ -64,14 +57,9 @@ class BackendChoice:
     tiles_per_s: dict[str, float]
 
     @property
-    def title(self) -> str:
-        """The backend's name in a report."""
-        return {"eager": "eager PyTorch", "openvino": "OpenVINO"}[self.family]
-
-    @property
-    def family(self) -> str:
-        """``eager`` or ``openvino``."""
-        return self.name.removesuffix("_bf16")
+    def backend(self) -> Backend:
+        """The backend of the engine."""
+        return load_backend(self.name)
 
 
 def prepare_backend(
@@ -99,7 +87,7 @@ def prepare_backend(
         "threads": threads,
         "processor": describe_processor(),
         "torch": torch.__version__,
-        "openvino": openvino_version(),
+        "backends": backend_versions(),
     }
     make = partial(_choose, network=network, wanted=wanted, image_size=image_size, threads=threads)
     try:
@@ -112,60 +100,12 @@ def prepare_backend(
     compute = _build(choice.name, network, entry, image_size=image_size, threads=threads)
     rates = ", ".join(f"{name} {rate:g}" for name, rate in choice.tiles_per_s.items())
     log.info(
-        "engine: %s, precision %s%s", choice.title, choice.precision, f" (tiles/s: {rates})" * bool(rates)
+        "engine: %s, precision %s%s",
+        choice.backend.title,
+        choice.precision,
+        f" (tiles/s: {rates})" * bool(rates),
     )
     return choice, compute
-
-
-def eager(
-    network: nn.Module,
-    *,
-    device: str = "cpu",
-    dtype: torch.dtype | None = None,
-    any_size: bool = False,
-) -> Compute:
-    """Return the eager PyTorch backend, with autocast to ``dtype`` if one is given.
-
-    Images of ``any_size`` can be large: batch normalisation is fused to save memory; their sides are
-    multiples of 16.
-    """
-    if any_size:
-        network = fuse_conv_bn(network, torch.zeros((1, 3, _EXAMPLE_PX, _EXAMPLE_PX), dtype=torch.uint8))
-    return EagerCompute(network.to(device), device=device, dtype=dtype)
-
-
-class EagerCompute:
-    """The eager PyTorch backend, in a thread of its own.
-
-    Each call uses all compute threads, whatever the number of callers; and a forked process does not wait for
-    the parent's compute threads, which do not exist there.
-
-    Args:
-        network: On ``device``.
-        device: The device.
-        dtype: The type of autocast; ``None`` for 32 bits.
-    """
-
-    def __init__(self, network: nn.Module, *, device: str, dtype: torch.dtype | None) -> None:
-        self._network, self._device, self._dtype = network, device, dtype
-        self._thread = PerProcess(partial(ThreadPoolExecutor, 1))
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """Compute as :class:`Compute`."""
-        return self._thread.get().submit(self._compute, images).result()
-
-    @torch.inference_mode()
-    def _compute(self, images: Tensor) -> Tensor:
-        if self._device != "cpu":
-            images = images.pin_memory()  # else the copy waits for all that is computed
-        with torch.autocast(self._device, dtype=self._dtype, enabled=self._dtype is not None):
-            outputs: Tensor = self._network(images.to(self._device, non_blocking=True))
-        return outputs.float().cpu()
-
-
-def dtype_of(precision: str) -> torch.dtype | None:
-    """Return the autocast type of a precision, ``None`` for 32 bits."""
-    return {"32": None, "bf16": torch.bfloat16, "16": torch.float16}[precision]
 
 
 def network_digest(network: nn.Module) -> str:
@@ -178,64 +118,61 @@ def network_digest(network: nn.Module) -> str:
 
 
 def _choose(folder: Path, *, network: nn.Module, wanted: str, image_size: int | None, threads: int) -> None:
-    """Time the backends on one batch; store the choice and the converted network."""
-    names = [wanted] if wanted != "auto" else _at_hand()
+    """Select an engine; store the choice and the converted network."""
+    names = available_engines(bf16=has_native_bf16()) if wanted == "auto" else [wanted]
     if len(names) == 1:
-        choice = BackendChoice(name=names[0], precision=_PRECISION[names[0]], tiles_per_s={})
-        if "openvino" in names[0]:
-            convert(network, folder / _NETWORK, image_size=image_size)
+        choice = BackendChoice(name=names[0], precision=engine_precision(names[0]), tiles_per_s={})
+        _convert(names[0], network, folder, image_size)
     else:
         choice = _fastest(names, network, folder, image_size=image_size, threads=threads)
     (folder / _CHOICE).write_text(json.dumps(asdict(choice)), encoding="utf-8")
 
 
-def _at_hand() -> list[str]:
-    with_openvino = ["openvino"] if openvino_version() else []
-    names = ["eager", *with_openvino]
-    return [*names, *(f"{name}_bf16" for name in names)] if has_native_bf16() else names
-
-
 def _check_possible(name: str, key: str) -> None:
-    if "openvino" in name and not openvino_version():
+    if name == "auto":
+        return
+    backend = load_backend(name)
+    if not backend.is_installed:
         raise ConfigError(
-            f"{key}: '{name}' needs OpenVINO, which is not installed; "
-            f'run pip install "crack-lightning[fast]", or use {key}=eager.'
+            f"{key}: '{name}' needs {backend.title}, which is not installed; "
+            f'run pip install "crack-lightning[{backend.extra}]", or use {key}=eager.'
         )
-    if "bf16" in name and not has_native_bf16():
+    if engine_precision(name) == "bf16" and not has_native_bf16():
         raise ConfigError(
             f"{key}: '{name}' needs a processor that computes in bf16, and this one ({describe_processor()}) "
-            f"does not; use {key}={name.removesuffix('_bf16')}."
+            f"does not; use {key}={backend_name(name)}."
         )
 
 
 def _fastest(
     names: list[str], network: nn.Module, folder: Path, *, image_size: int | None, threads: int
 ) -> BackendChoice:
+    """Time the engines that agree with eager PyTorch on one batch."""
     generator = torch.Generator().manual_seed(0)
     shape = (_BATCH, 3, image_size, image_size) if image_size else (1, 3, _PIECE_PX, _PIECE_PX)
     sample = torch.randint(256, shape, generator=generator, dtype=torch.uint8)
     reference = eager(network)(sample)
     rates: dict[str, float] = {}
+    converted: set[str] = set()
     for name in names:
         try:
-            if "openvino" in name and not (folder / _NETWORK).exists():
-                convert(network, folder / _NETWORK, image_size=image_size)
+            if backend_name(name) not in converted:
+                _convert(name, network, folder, image_size)
+                converted.add(backend_name(name))
             compute = _build(name, network, folder, image_size=image_size, threads=threads)
-            disagreement = float(
-                torch.linalg.norm(compute(sample) - reference) / torch.linalg.norm(reference)
-            )
+            difference = float(torch.linalg.norm(compute(sample) - reference) / torch.linalg.norm(reference))
         except UnfitError as error:
             log.info("engine: %s cannot take this network (%s)", name, error)
             continue
-        if disagreement <= LARGEST_DISAGREEMENT:
+        if difference <= LARGEST_DISAGREEMENT:
             rates[name] = round(len(sample) / _seconds(compute, sample), 1)
         else:
-            log.info("engine: %s differs from eager by %.1f %%, not used", name, 100 * disagreement)
+            log.info("engine: %s differs from eager by %.1f %%, not used", name, 100 * difference)
     best = max(rates, key=lambda name: rates[name])
-    return BackendChoice(name=best, precision=_PRECISION[best], tiles_per_s=rates)
+    return BackendChoice(name=best, precision=engine_precision(best), tiles_per_s=rates)
 
 
-def _seconds(compute: Callable[[Tensor], Tensor], sample: Tensor) -> float:
+def _seconds(compute: Compute, sample: Tensor) -> float:
     """Return the seconds of the faster of two calls."""
     times = []
     for _ in range(2):
@@ -245,9 +182,17 @@ def _seconds(compute: Callable[[Tensor], Tensor], sample: Tensor) -> float:
     return min(times)
 
 
+def _convert(name: str, network: nn.Module, folder: Path, image_size: int | None) -> None:
+    if convert := load_backend(name).convert:
+        convert(network, folder, image_size)
+
+
 def _build(name: str, network: nn.Module, folder: Path, *, image_size: int | None, threads: int) -> Compute:
-    if "openvino" in name:
-        kind = AnySizeCompute if image_size is None else TileCompute
-        return kind(folder / _NETWORK, precision=_PRECISION[name], threads=threads)
-    dtype = torch.bfloat16 if "bf16" in name else None
-    return eager(network, dtype=dtype, any_size=image_size is None)
+    inputs = BuildInputs(
+        network=network,
+        folder=folder,
+        precision=engine_precision(name),
+        image_size=image_size,
+        threads=threads,
+    )
+    return load_backend(name).build(inputs)

@@ -6,7 +6,6 @@ import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 
 from crack_lightning.model.backends.per_process import PerProcess
+from crack_lightning.model.backends.registry import Backend, UnfitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,19 +21,18 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from crack_lightning.model.backends.registry import BuildInputs, Compute
+
 _JOB, _EXAMPLE_PX = 8, 64
+_NETWORK = "network.xml"
 
 
-class UnfitError(Exception):
-    """The reason why a backend cannot run a network."""
-
-
-def convert(network: nn.Module, path: Path, *, image_size: int | None) -> None:
+def convert(network: nn.Module, folder: Path, image_size: int | None) -> None:
     """Convert a network to OpenVINO's format.
 
     Args:
         network: In evaluation mode, for images, uint8 ``(N, 3, H, W)``.
-        path: The XML to write; the weights go beside it.
+        folder: Where the XML and the weights are written.
         image_size: Side of the tiles in pixels, for batches of a fixed size, which are the fastest; ``None``
             for single images whose sides are multiples of 16.
 
@@ -50,7 +49,7 @@ def convert(network: nn.Module, path: Path, *, image_size: int | None) -> None:
             # traced here: the converter would trace three times and take three times as long
             traced = torch.jit.freeze(torch.jit.trace(network, example, check_trace=False))  # type: ignore[no-untyped-call]
             model = openvino.convert_model(traced, input=[(taken, openvino.Type.u8)])
-        openvino.save_model(model, path, compress_to_fp16=False)
+        openvino.save_model(model, folder / _NETWORK, compress_to_fp16=False)
     except Exception as error:  # the converter raises anything
         raise UnfitError(_short(error)) from error
 
@@ -72,7 +71,7 @@ class TileCompute:
         self._streams.get()  # compiled now, so that an unfit network is refused here
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Compute as :class:`~crack_lightning.model.backends.select.Compute`."""
+        """Compute as :class:`~crack_lightning.model.backends.registry.Compute`."""
         streams = self._streams.get()
         return torch.cat(list(streams.pool.map(streams.infer, torch.split(images, _JOB))))
 
@@ -121,7 +120,7 @@ class AnySizeCompute:
         self._one = PerProcess(_OneAtATime)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Compute as :class:`~crack_lightning.model.backends.select.Compute`."""
+        """Compute as :class:`~crack_lightning.model.backends.registry.Compute`."""
         one = self._one.get()
         jobs = torch.split(images, 1)
         return torch.cat([one.thread.submit(one.infer, image, self._compile).result() for image in jobs])
@@ -142,14 +141,6 @@ class _OneAtATime:
             self._requests[image.shape] = compile_for(image.shape, settings).create_infer_request()
         outputs = self._requests[image.shape].infer({0: image.numpy()}, share_inputs=True)[0]
         return torch.from_numpy(np.array(outputs, np.float32))
-
-
-def openvino_version() -> str | None:
-    """Return the version of OpenVINO; ``None`` where it is not installed."""
-    try:
-        return version("openvino")
-    except PackageNotFoundError:
-        return None
 
 
 def _compiled(
@@ -194,3 +185,13 @@ def _quiet_openvino() -> Any:
 
 def _short(error: Exception) -> str:
     return " ".join(str(error).split())[:200]
+
+
+def _build(inputs: BuildInputs) -> Compute:
+    kind = AnySizeCompute if inputs.image_size is None else TileCompute
+    return kind(inputs.folder / _NETWORK, precision=inputs.precision, threads=inputs.threads)
+
+
+BACKEND = Backend(
+    title="OpenVINO", build=_build, convert=convert, package="openvino", extra="fast", piece_px=2240
+)

@@ -1,0 +1,1 @@
+"""One module for each inference backend, named as ``engine=`` names it."""
