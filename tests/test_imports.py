@@ -84,7 +84,8 @@ def test_the_configuration_imports_only_registries_of_the_model() -> None:
         for name in imported(path)
         if name.startswith("crack_lightning.model")
     }
-    assert crossing == {"crack_lightning.model.backends.registry", "crack_lightning.model.heads.registry"}
+    registries = ("backends.registry", "heads.registry", "optimizers", "schedulers")
+    assert crossing == {f"crack_lightning.model.{name}" for name in registries}
 
 
 def test_the_model_imports_only_the_metrics_of_evaluation() -> None:

@@ -12,7 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 from crack_lightning.config.nodes.model import ModelConfig, timm_model_names
 from crack_lightning.config.nodes.optimizer import OptimizerConfig, SchedulerConfig
 from crack_lightning.model.backbones import build_backbone
-from crack_lightning.model.optim import OPTIMIZERS, build_optimizer, lr_factor
+from crack_lightning.model.optim import build_optimizer
+from crack_lightning.model.optimizers import OPTIMIZERS
+from crack_lightning.model.schedulers import lr_factor
 from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.runtime.settings import settings_of
 
@@ -163,5 +165,10 @@ def test_a_schedule_that_the_configuration_takes_has_a_rate_at_every_step(name: 
     assert all(0 < rate <= 1 for rate in rates)
 
 
-def test_what_the_builder_has_can_be_configured() -> None:
-    assert set(settings_of(OptimizerConfig)["name"].choices) == set(OPTIMIZERS)
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_momentum_is_refused_where_an_optimizer_does_not_read_it(name: str) -> None:
+    if "momentum" in OPTIMIZERS[name].reads:
+        assert OptimizerConfig(name=name, momentum=0.5).momentum == 0.5
+    else:
+        with pytest.raises(ConfigError, match=rf"optimizer\.momentum: {name} does not read it, got 0\.5"):
+            OptimizerConfig(name=name, momentum=0.5)

@@ -10,7 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from crack_lightning.model.optim import OPTIMIZERS, build_optimizer, build_scheduler, lr_factor
+from crack_lightning.model.optim import build_optimizer, build_scheduler
+from crack_lightning.model.optimizers import OPTIMIZERS
+from crack_lightning.model.schedulers import lr_factor
 from crack_lightning.runtime.errors import ConfigError
 
 SCHEDULES = ("one_cycle", "cosine", "constant", "step")
