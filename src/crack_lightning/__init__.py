@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from crack_lightning.inference.predictor import Answers, Predictor
+    from crack_lightning.inference.predictor import PicturePredictions, Predictor
 
 __version__ = "0.1.0"
-__all__ = ["Answers", "Predictor", "load"]
+__all__ = ["PicturePredictions", "Predictor", "load"]
 
 
 def load(path: str | Path, *, device: str = "cpu") -> Predictor:

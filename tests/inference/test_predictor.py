@@ -14,7 +14,7 @@ import torch
 
 from crack_lightning.inference.maps.crack_map import CrackMapper
 from crack_lightning.inference.predictor import Predictor
-from crack_lightning.model.backends.inference_modules import answering_network
+from crack_lightning.model.backends.inference_modules import inference_network
 from crack_lightning.model.backends.select import prepare_backend
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def test_a_predictor_that_has_answered_answers_in_a_forked_process(predictor: Pr
 def test_an_engine_of_openvino_survives_fork_and_pickle(build_classifier: Build, tmp_path: Path) -> None:
     classifier = build_classifier(temperature=1.0, threshold=0.5).eval()
     settings: dict[str, Any] = {"wanted": "openvino", "image_size": 48, "threads": 2, "key": "engine"}
-    _, compute = prepare_backend(answering_network(classifier), cache=tmp_path, **settings)
+    _, compute = prepare_backend(inference_network(classifier), cache=tmp_path, **settings)
     predictor = Predictor(classifier, compute=compute)
     expected = predictor.predict(PICTURES).probabilities
     np.testing.assert_allclose(forked(predictor), expected, atol=1e-6)

@@ -53,8 +53,8 @@ def test_what_is_seen_and_what_is_read_is_measured_alike_and_once(
 
     monkeypatch.setattr(cached_statistics, "image_statistics", counted)
     found = kept(tiles, tmp_path)
-    found.see([3, 4, 5], images[3:6])
-    found.see([6, 7, 8], images[6:9])
+    found.add([3, 4, 5], images[3:6])
+    found.add([6, 7, 8], images[6:9])
     assert measured == [2]
     expected = measure.image_statistics(images[[4, 9]])
     torch.testing.assert_close(found.of(np.array([4, 9])), expected, rtol=1e-4, atol=1e-4)

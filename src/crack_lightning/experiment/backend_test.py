@@ -9,7 +9,7 @@ import torch
 
 from crack_lightning.data.scan.progress import progress_bar
 from crack_lightning.evaluation.predictions import Predictions
-from crack_lightning.model.backends.inference_modules import answering_network
+from crack_lightning.model.backends.inference_modules import inference_network
 from crack_lightning.model.backends.select import prepare_backend
 from crack_lightning.model.ood.image_statistics import image_statistics
 from crack_lightning.runtime.cache import cache_folder
@@ -38,7 +38,7 @@ def chosen_backend(
     if config.engine == "auto" and plain:
         return None
     return prepare_backend(
-        answering_network(classifier),
+        inference_network(classifier),
         wanted=config.engine,
         image_size=int(classifier.hparams["image_size"]),
         threads=plan.threads,

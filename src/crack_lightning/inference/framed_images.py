@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from crack_lightning.inference.explanation_images import PhotoExplainer
-    from crack_lightning.inference.predictor import Answers
+    from crack_lightning.inference.predictor import PicturePredictions
 
 
 class FramedPhotos:
@@ -46,7 +46,7 @@ class FramedPhotos:
             if is_wanted
         }
 
-    def write(self, answers: Answers) -> None:
+    def write(self, answers: PicturePredictions) -> None:
         """Write what is wanted of each photo that can be read."""
         for row, name in enumerate(answers.names):
             if answers.problems[row] or not self._places:
@@ -62,13 +62,13 @@ class FramedPhotos:
                     positive=answers.labels[row] == self._positive_class,
                 )
 
-    def _explained_class(self, answers: Answers, row: int) -> int:
+    def _explained_class(self, answers: PicturePredictions, row: int) -> int:
         if self._positive_class is not None:
             return answers.class_names.index(self._positive_class)
         return int(np.argmax(answers.probabilities[row]))
 
 
-def _band(answers: Answers, row: int) -> str:
+def _band(answers: PicturePredictions, row: int) -> str:
     """Return the caption of a picture: its class and probability, and whether it is OOD."""
     said = ["OOD"] if answers.is_ood[row] else []
     if label := answers.labels[row]:

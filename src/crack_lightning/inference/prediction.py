@@ -20,9 +20,9 @@ from crack_lightning.inference.explanation_images import AspectExplainer, MapExp
 from crack_lightning.inference.framed_images import FramedPhotos
 from crack_lightning.inference.maps.crack_map import TILE_COLUMNS, CrackMapper, measured_reach
 from crack_lightning.inference.maps.map_images import map_photos
-from crack_lightning.inference.prediction_rows import FORMER_COLUMNS, AnswerColumns, AnswerCount
+from crack_lightning.inference.prediction_rows import FORMER_COLUMNS, PredictionColumns, PredictionCounts
 from crack_lightning.inference.predictor import Predictor, threshold_of
-from crack_lightning.model.backends.inference_modules import CellNetwork, answering_network
+from crack_lightning.model.backends.inference_modules import CellNetwork, inference_network
 from crack_lightning.model.explain import LocalExplainer, build_explainer
 from crack_lightning.model.weights.checkpoints import load_trained
 from crack_lightning.runtime.errors import ConfigError, DataError, Interrupted
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from crack_lightning.config import PredictConfig
     from crack_lightning.data.discovery.left_out import LeftOut
     from crack_lightning.inference.explanation_images import PhotoExplainer
-    from crack_lightning.inference.predictor import Answers
+    from crack_lightning.inference.predictor import PicturePredictions
     from crack_lightning.model.backends.inference_model import InferenceParts
     from crack_lightning.runtime.hardware import HardwarePlan
 
@@ -114,7 +114,7 @@ def _interruptible(folder: Path) -> Iterator[None]:
             raise
 
 
-def _close(count: AnswerCount, folder: Path, *, threshold: str) -> None:
+def _close(count: PredictionCounts, folder: Path, *, threshold: str) -> None:
     """Say what could not be read, and last of all what was found, from which probability on, and where."""
     if count.unread == count.total:
         raise DataError(f"source: none of {count.total:,} files can be read: {count.unread_named}.")
@@ -155,13 +155,13 @@ class _Work:
         name = self._classifier.hparams["positive_class"]
         return f"{name} from a probability of {self._threshold:.3g} on ({whose})"
 
-    def answer(self, photos: list[Path], folder: Path) -> AnswerCount:
+    def answer(self, photos: list[Path], folder: Path) -> PredictionCounts:
         """Answer the photos that have no row yet; return what all rows hold."""
         hparams = self._classifier.hparams
-        columns = AnswerColumns(
+        columns = PredictionColumns(
             class_names=tuple(hparams["class_names"]), positive_class=hparams["positive_class"]
         )
-        count, answered = AnswerCount(columns=columns), set[str]()
+        count, answered = PredictionCounts(columns=columns), set[str]()
         with ExitStack() as stack:
             table = stack.enter_context(
                 GrowingTable(folder / _PREDICTIONS, columns.names, former=FORMER_COLUMNS)
@@ -187,7 +187,7 @@ class _Work:
 
     def _answers(
         self, photos: list[Path], left: list[Path], folder: Path, answered: set[str], stack: ExitStack
-    ) -> Iterator[Answers]:
+    ) -> Iterator[PicturePredictions]:
         """Return the answers for what is left, by the engine that all photos together deserve."""
         if self._maps:
             where = dict(zip(photos, places(photos, folder / "maps"), strict=True))
@@ -199,7 +199,7 @@ class _Work:
             return map_photos(left, mapper=mapper, places=where, tiles=stack.enter_context(tiles))
         _, compute = choose(
             self._config,
-            answering_network(self._classifier),
+            inference_network(self._classifier),
             plan=self._plan,
             image_size=int(self._classifier.hparams["image_size"]),
             worth_trying=len(photos) >= MANY,

@@ -16,7 +16,7 @@ from crack_lightning.runtime.console import printable
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from crack_lightning.inference.predictor import Answers
+    from crack_lightning.inference.predictor import PicturePredictions
 
 FORMER_COLUMNS = {"novelty": "ood_score", "foreign": "is_ood"}
 """Columns of older tables with their present names."""
@@ -25,7 +25,7 @@ _SHOWN, _NAMED = 20, 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class AnswerColumns:
+class PredictionColumns:
     """The columns that a model's answers have.
 
     Attributes:
@@ -48,7 +48,7 @@ class AnswerColumns:
         of_classes = [f"probability_{name}" for name in self.shown_classes]
         return ["path", "predicted", *of_classes, "threshold", "ood_score", "is_ood", "problem"]
 
-    def rows(self, answers: Answers) -> Iterator[list[str]]:
+    def rows(self, answers: PicturePredictions) -> Iterator[list[str]]:
         """Yield a row a picture; what is not known of it is empty."""
         columns = [self.class_names.index(name) for name in self.shown_classes]
         threshold = "" if answers.threshold is None else str(answers.threshold)
@@ -66,7 +66,7 @@ class AnswerColumns:
 
 
 @dataclass(kw_only=True)
-class AnswerCount:
+class PredictionCounts:
     """What the console says of any number of rows, in the memory of a few.
 
     Attributes:
@@ -78,7 +78,7 @@ class AnswerCount:
         named: The first of these with their reasons.
     """
 
-    columns: AnswerColumns
+    columns: PredictionColumns
     answered: Counter[str] = field(default_factory=Counter)
     total: int = 0
     ood: int = 0

@@ -17,7 +17,7 @@ from crack_lightning.data.io.loading import UnreadableImageError, map_in_order, 
 from crack_lightning.evaluation.predictions import predicted_labels
 from crack_lightning.inference.inputs import named_pictures
 from crack_lightning.model.backends.engines.eager import eager
-from crack_lightning.model.backends.inference_modules import answering_network
+from crack_lightning.model.backends.inference_modules import inference_network
 from crack_lightning.model.ood.image_statistics import image_statistics
 from crack_lightning.model.weights.checkpoints import load_trained
 from crack_lightning.runtime.errors import ConfigError
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answers:
+class PicturePredictions:
     """What a model says about pictures, in their order.
 
     Attributes:
@@ -64,7 +64,7 @@ class Answers:
         """Whether each picture is out-of-distribution (OOD), unlike the training tiles; bool ``(N,)``."""
         return self.ood_score > 1
 
-    def abstaining(self) -> Answers:
+    def abstaining(self) -> PicturePredictions:
         """Return a copy with an empty label where the picture is out-of-distribution."""
         labels = ["" if is_ood else label for label, is_ood in zip(self.labels, self.is_ood, strict=True)]
         return replace(self, labels=labels)
@@ -75,11 +75,11 @@ class Predictor:
 
     Args:
         classifier: The model, in evaluation mode.
-        compute: What computes its :func:`answering_network`; eager PyTorch in 32 bits on the CPU by default.
+        compute: What computes its :func:`inference_network`; eager PyTorch in 32 bits on the CPU by default.
     """
 
     def __init__(self, classifier: InferenceParts, *, compute: Compute | None = None) -> None:
-        self._compute = compute or eager(answering_network(classifier))
+        self._compute = compute or eager(inference_network(classifier))
         self._ood_detector = classifier.ood_detector
         self._hparams: dict[str, Any] = dict(classifier.hparams)
         self._temperature = float(classifier.hparams["temperature"])
@@ -100,7 +100,7 @@ class Predictor:
             CheckpointError: If the file is missing, damaged, or no checkpoint of ours.
         """
         classifier = load_trained(Path(path))
-        return cls(classifier, compute=eager(answering_network(classifier), device=device))
+        return cls(classifier, compute=eager(inference_network(classifier), device=device))
 
     def predict(
         self,
@@ -109,7 +109,7 @@ class Predictor:
         batch_size: int = 32,
         threshold: float | None = None,
         on_batch: Callable[[int], object] | None = None,
-    ) -> Answers:
+    ) -> PicturePredictions:
         """Classify pictures of any size; each is squashed to the model's square.
 
         May be called from several threads at once, and in a forked process. What a picture gets depends
@@ -134,7 +134,7 @@ class Predictor:
             if on_batch is not None:
                 on_batch(len(batch))
         no_rows = np.empty((0, len(self.class_names)), dtype=np.float32)
-        return Answers(
+        return PicturePredictions(
             names=[name for batch in batches for name in batch.names],
             labels=[label for batch in batches for label in batch.labels],
             probabilities=np.concatenate([no_rows, *(batch.probabilities for batch in batches)]),
@@ -150,7 +150,7 @@ class Predictor:
         *,
         batch_size: int = 32,
         threshold: float | None = None,
-    ) -> Iterator[Answers]:
+    ) -> Iterator[PicturePredictions]:
         """Return the answers batch by batch, read and computed ahead; arguments as of :meth:`predict`."""
         size = _checked_batch_size(batch_size)
         squares = map_in_order(self._square, named_pictures(pictures))
@@ -166,20 +166,20 @@ class Predictor:
 
     def _answer(
         self, squares: list[tuple[str, torch.Tensor | None, str]], *, threshold: float | None
-    ) -> Answers:
+    ) -> PicturePredictions:
         readable = [square for _, square, _ in squares if square is not None]
         rows = np.array([square is not None for _, square, _ in squares])
         probabilities = np.full((len(squares), len(self.class_names)), np.nan, np.float32)
         ood_score = np.full(len(squares), np.nan, np.float32)
         labels = np.full(len(squares), "", object)
         if readable:
-            probabilities[rows], ood_score[rows] = self._compute_answers(torch.stack(readable))
+            probabilities[rows], ood_score[rows] = self._compute_predictions(torch.stack(readable))
             positive = None if self.positive_class is None else self.class_names.index(self.positive_class)
             called = predicted_labels(
                 probabilities[rows], positive_index=positive, threshold=threshold or self.threshold
             )
             labels[rows] = np.array(self.class_names, object)[called]
-        return Answers(
+        return PicturePredictions(
             names=[name for name, _, _ in squares],
             labels=labels.tolist(),
             probabilities=probabilities,
@@ -189,7 +189,7 @@ class Predictor:
             threshold=threshold,
         )
 
-    def _compute_answers(self, images: torch.Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _compute_predictions(self, images: torch.Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Return probabilities ``(N, K)`` and OOD scores ``(N,)`` of images, uint8 ``(N, 3, S, S)``."""
         logits, features = self._compute(images).tensor_split([len(self.class_names)], dim=1)
         probabilities = torch.softmax(logits / self._temperature, dim=1).numpy()

@@ -10,7 +10,6 @@ from pytorch_lightning import LightningModule
 from crack_lightning.model.backbones import split_parameters
 from crack_lightning.model.backends.inference_model import InferenceParts
 from crack_lightning.model.backends.inference_modules import feature_network
-from crack_lightning.model.heads.local import TOP_K_FRACTION
 from crack_lightning.model.layer_groups import (
     freeze_batchnorm,
     freeze_modules,
@@ -34,34 +33,25 @@ class CrackClassifier(InferenceParts, LightningModule):
     Every argument is a plain value, so that a checkpoint loads without running code.
 
     Args:
-        name, class_names, positive_class, image_size, mean, std, drop_rate, drop_path_rate, head,
-            top_k_fraction: As for :class:`~crack_lightning.model.backends.inference_model.InferenceParts`.
         recipe: ``scratch``, ``finetune``, ``frozen``, ``probe`` or ``probe_then_finetune``.
         backbone_lr_scale: The backbone's learning rate as a share of the head's, with ``finetune``.
         stage_lr_scale: Each stage's rate as a share of the next one's, with ``probe_then_finetune``.
-        unfreeze_by: Share of the steps by which all stages learn, likewise.
+        unfreeze_by: Share of the steps by which all stages are unfrozen, likewise.
         loss: Arguments of :func:`~crack_lightning.model.losses.build_loss`.
         cell_loss: Weight of the loss by cells beside the loss by tiles, where the head is local.
         optimizer: Arguments of :func:`~crack_lightning.model.optim.build_optimizer`.
         scheduler: Arguments of :func:`~crack_lightning.model.optim.build_scheduler`.
-        temperature: What logits are divided by before they become probabilities.
-        threshold: The least probability of the positive class that is called so.
+        temperature: Divisor of the logits before the softmax.
+        threshold: Least probability at which the positive class is predicted.
         label: Short name for reports; the name where none is given.
         train_scale: Pixels of the input per pixel of the training tiles' files, their median; ``None`` in
-            checkpoints that do not know it. Photos are mapped at it.
+            older checkpoints. Photos are mapped at it.
+        parts: Arguments of :class:`~crack_lightning.model.backends.inference_model.InferenceParts`.
     """
 
     def __init__(
         self,
         *,
-        name: str,
-        class_names: list[str],
-        positive_class: str | None,
-        image_size: int,
-        mean: list[float],
-        std: list[float],
-        drop_rate: float,
-        drop_path_rate: float,
         recipe: str,
         backbone_lr_scale: float,
         stage_lr_scale: float,
@@ -72,37 +62,27 @@ class CrackClassifier(InferenceParts, LightningModule):
         temperature: float = 1.0,
         threshold: float = 0.5,
         label: str = "",
-        head: str = "pooled",
         cell_loss: float = 1.0,
-        top_k_fraction: float = TOP_K_FRACTION,
-        train_scale: float | None = None,  # kept among the hyper-parameters
+        train_scale: float | None = None,
+        **parts: Any,
     ) -> None:
-        super().__init__(
-            name=name,
-            head=head,
-            class_names=class_names,
-            positive_class=positive_class,
-            image_size=image_size,
-            mean=mean,
-            std=std,
-            drop_rate=drop_rate,
-            drop_path_rate=drop_path_rate,
-            top_k_fraction=top_k_fraction,
-        )
+        super().__init__(**parts)
         self.save_hyperparameters(logger=False)
         if recipe == "frozen":
             for parameter in split_parameters(self.backbone)[0]:
                 parameter.requires_grad_(False)
         self.loss = build_loss(**loss)
         for stage in ("train", "val", "test"):
-            figures = SplitMetrics(stage, class_names=class_names, positive_class=positive_class)
+            figures = SplitMetrics(
+                stage, class_names=parts["class_names"], positive_class=parts["positive_class"]
+            )
             self.add_module(f"{stage}_figures", figures)
         self.predictions: list[tuple[Tensor, Tensor, Tensor]] = []
         self.ood_scores: list[Tensor] = []
         self.weights_caution: str | None = None
         self.last_loss: Tensor | None = None
         self.last_index: Tensor | None = None
-        self._num_stages, self._num_steps, self._open_stages = 0, 0, 0
+        self._num_stages, self._num_steps, self._num_unfrozen = 0, 0, 0
 
     def forward(self, images: Tensor) -> Tensor:
         """Classify a batch.
@@ -124,7 +104,7 @@ class CrackClassifier(InferenceParts, LightningModule):
         self._training_outputs = torch.compile(self._training_outputs)  # type: ignore[method-assign]
 
     def train(self, mode: bool = True) -> CrackClassifier:  # noqa: FBT001, FBT002
-        """Set the mode; what is frozen stays as in evaluation.
+        """Set the mode; frozen modules stay in evaluation mode.
 
         So do the statistics of all normalisation with ``probe_then_finetune``: with those of small batches
         the features would no longer be what the head was fitted on.
@@ -137,21 +117,21 @@ class CrackClassifier(InferenceParts, LightningModule):
         return self
 
     def on_train_start(self) -> None:
-        """Count the stages that ``probe_then_finetune`` opens, and the steps that it has for them."""
+        """Set the numbers of stages and steps for ``probe_then_finetune``."""
         if self.hparams["recipe"] == "probe_then_finetune":
             self._num_stages = len(layer_groups(self.backbone))
             self._num_steps = int(self.trainer.estimated_stepping_batches)
 
     def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Open the stages whose time has come; by the step alone, so that a resumed run has the same."""
+        """Unfreeze the stages that are due at this step; a resumed run has the same."""
         if not self._num_stages:
             return
         progress = self.trainer.global_step / self._num_steps
         number = num_unfrozen(self._num_stages, progress=progress, all_by=self.hparams["unfreeze_by"])
-        if number != self._open_stages:
+        if number != self._num_unfrozen:
             unfreeze_last(self.backbone, number)
             self.train(self.training)
-            self._open_stages = number
+            self._num_unfrozen = number
 
     def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> Tensor:
         """Return the loss of a batch, float scalar."""
@@ -163,7 +143,7 @@ class CrackClassifier(InferenceParts, LightningModule):
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Count one validation batch."""
+        """Update the validation metrics with a batch."""
         self._step(batch, "val")
 
     def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
@@ -205,7 +185,7 @@ class CrackClassifier(InferenceParts, LightningModule):
         self._log_epoch("val")
 
     def on_test_epoch_start(self) -> None:
-        """Forget the predictions of an earlier test."""
+        """Remove the predictions of an earlier test."""
         self.predictions, self.ood_scores = [], []
 
     def on_test_epoch_end(self) -> None:
@@ -227,18 +207,23 @@ class CrackClassifier(InferenceParts, LightningModule):
         scheduler = build_scheduler(optimizer, total_steps=total_steps, **self.hparams["scheduler"])
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
+    def restore(self, checkpoint: dict[str, Any]) -> None:
+        """Load all of a checkpoint but the states of training."""
+        self.load_state_dict(checkpoint["state_dict"])
+        self.on_load_checkpoint(checkpoint)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the known tiles' digests, and what the running epoch has counted so that it can go on."""
+        """Add train fingerprints, the OOD detector and the metric counts of the running epoch."""
         checkpoint["seen_tiles"] = self.seen_tiles
         checkpoint["ood_detector"] = None if self.ood_detector is None else self.ood_detector.values()
         checkpoint["train_counts"] = self._figures("train").counts()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take up the known tiles' digests and the counts of a broken epoch."""
-        self.take_up(checkpoint)
+        """Load train fingerprints, the OOD detector and the metric counts of an interrupted epoch."""
+        self.load_extras(checkpoint)
         if torch.distributed.is_initialized() and torch.distributed.get_rank() > 0:
-            return  # the first process goes on with what all have counted
-        self._figures("train").take_up(checkpoint.get("train_counts", {}))
+            return  # the first process has the counts of all
+        self._figures("train").load_counts(checkpoint.get("train_counts", {}))
 
     def _figures(self, stage: str) -> SplitMetrics:
         return cast("SplitMetrics", self.get_submodule(f"{stage}_figures"))

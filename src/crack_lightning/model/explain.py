@@ -1,4 +1,4 @@
-"""Explanation maps: where a network sees evidence for a class (HiResCAM, class activation map)."""
+"""Explanation maps: the evidence of a network for a class by position (HiResCAM, class activation map)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STRIDE_PX = 8
 
 
 class Explainer:
-    """Evidence maps of a class, whose mean over a picture is the log odds of the class.
+    """Evidence maps of a class, whose mean over a image is the log odds of the class.
 
     The evidence at a position of a feature map is gradient times activation, summed over the channels
     (Draelos and Carin, "Use HiResCAM instead of Grad-CAM", 2020), times the number of positions; the
@@ -59,7 +59,7 @@ class Explainer:
         layer = self._network.last if last else classifier.backbone.get_submodule(stages[taken]["module"])
         channels = classifier.backbone.num_features if last else stages[taken]["num_chs"]
         self._gradients = LayerGradientXActivation(self._log_odds, layer)
-        self._answers: Tensor | None = None
+        self._log_odds_values: Tensor | None = None
         blank = torch.zeros((1, 3, size, size), dtype=torch.uint8)
         shape = self._products(blank, torch.zeros(1, dtype=torch.int64)).shape
         if len(shape) != 4 or shape[1] != channels:
@@ -70,7 +70,7 @@ class Explainer:
         )
 
     def __call__(self, images: Tensor, of_class: Tensor) -> Tensor:
-        """Return the evidence for a class in each picture.
+        """Return the evidence for a class in each image.
 
         Args:
             images: uint8 ``(N, 3, S, S)``.
@@ -81,24 +81,24 @@ class Explainer:
             class less the mean of the others' logits.
         """
         evidence = self._products(images, of_class).sum(dim=1)
-        assert self._answers is not None, "set by the pass"
+        assert self._log_odds_values is not None, "set by the pass"
         explained = evidence.sum(dim=(1, 2), keepdim=True)
-        placeless = self._answers.view(-1, 1, 1) - explained
+        placeless = self._log_odds_values.view(-1, 1, 1) - explained
         return (evidence * evidence[0].numel() + placeless).float().cpu()
 
     def _products(self, images: Tensor, of_class: Tensor) -> Tensor:
         device = next(self._network.backbone.parameters()).device  # a backend may have moved it
         inputs = self._network.to(device).normalised(images.to(device)).requires_grad_()
-        found: Tensor = self._gradients.attribute(
+        products: Tensor = self._gradients.attribute(
             inputs, additional_forward_args=of_class.to(device)
         ).detach()
-        return found
+        return products
 
     def _log_odds(self, inputs: Tensor, of_class: Tensor) -> Tensor:
         logits = self._network(inputs)
         own = logits.gather(1, of_class[:, None])[:, 0]
         odds: Tensor = own - (logits.sum(dim=1) - own) / (self._num_classes - 1)
-        self._answers = odds.detach()
+        self._log_odds_values = odds.detach()
         return odds
 
 
@@ -120,7 +120,7 @@ class LocalExplainer:
 
     @torch.inference_mode()
     def __call__(self, images: Tensor, of_class: Tensor) -> Tensor:
-        """Return the evidence for a class in each picture.
+        """Return the evidence for a class in each image.
 
         Args:
             images: uint8 ``(N, 3, S, S)``.
@@ -153,7 +153,7 @@ class _Open(LogitNetwork):
         self.last = nn.Identity()
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return logits, float ``(N, K)``, of normalised pictures, float ``(N, 3, S, S)``."""
+        """Return logits, float ``(N, K)``, of normalised images, float ``(N, 3, S, S)``."""
         maps = self.last(self.backbone.forward_features(inputs))  # type: ignore[operator]
         logits: Tensor = self.backbone.forward_head(maps)  # type: ignore[operator]
         return logits
@@ -170,6 +170,6 @@ class _Open(LogitNetwork):
 
 def _no_map(name: str) -> ConfigError:
     return ConfigError(
-        f"explain: the network '{name}' has no map of its picture in the layout (N, C, h, w), which a "
+        f"explain: the network '{name}' has no map of its image in the layout (N, C, h, w), which a "
         "convolutional network has; leave explain out, or use another model."
     )

@@ -21,10 +21,10 @@ def layer_groups(model: nn.Module) -> list[list[str]]:
     else:
         of_head = head_keys(model)
         of_stage = {name: int(name in of_head) for name, _ in model.named_parameters()}
-    found: dict[int, list[str]] = {}
+    stages: dict[int, list[str]] = {}
     for name, number in of_stage.items():
-        found.setdefault(number, []).append(name)
-    return [found[number] for number in sorted(found)]
+        stages.setdefault(number, []).append(name)
+    return [stages[number] for number in sorted(stages)]
 
 
 def parameter_groups(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ import torch
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from torch import Tensor, nn
 
 _ROUNDING = 1e-5
@@ -98,3 +101,49 @@ def fit_logistic(
 
     optimizer.step(closure)  # type: ignore[no-untyped-call]
     return LogisticHead(weight=weight.detach(), bias=bias.detach())
+
+
+def fit_layer(
+    layer: nn.Linear,
+    features: Tensor,
+    labels: Tensor,
+    *,
+    penalties: Sequence[float],
+    class_weights: Tensor | None,
+    max_iterations: int,
+    validate: Callable[[], tuple[float, float]],
+) -> list[dict[str, float]]:
+    """Fit a linear layer with each L2 penalty, and leave the one of the least validation loss in it.
+
+    Args:
+        layer: From D features to K classes.
+        features: Of training tiles, float32 ``(N, D)``.
+        labels: As for :func:`fit_logistic`.
+        penalties: L2 penalties; each fit starts at the one before.
+        class_weights: As for :func:`fit_logistic`.
+        max_iterations: As for :func:`fit_logistic`.
+        validate: Returns loss and accuracy of the layer on validation tiles.
+
+    Returns:
+        ``l2``, ``val/loss`` and ``val/accuracy`` of each penalty.
+    """
+    scale = StandardisedFeatures.of(features)
+    head, best, least, tried = None, None, math.inf, []
+    for l2 in penalties:
+        head = fit_logistic(
+            scale.values,
+            labels,
+            num_classes=layer.out_features,
+            l2=l2,
+            class_weights=class_weights,
+            start=head,
+            max_iterations=max_iterations,
+        )
+        head.put_into(layer, scale)
+        loss, accuracy = validate()
+        if loss < least:
+            best, least = head, loss
+        tried.append({"l2": l2, "val/loss": loss, "val/accuracy": accuracy})
+    assert best is not None, penalties
+    best.put_into(layer, scale)
+    return tried

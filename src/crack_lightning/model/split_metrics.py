@@ -68,7 +68,7 @@ class SplitMetrics(nn.Module):
         self._count()
         return {name: _over_all_processes(metric) for name, metric in self._counters().items()}
 
-    def take_up(self, counts: dict[str, dict[str, Any]]) -> None:
+    def load_counts(self, counts: dict[str, dict[str, Any]]) -> None:
         """Load what :meth:`counts` returned; a metric that is missing stays as it is."""
         for name, metric in self._counters().items():
             for key, value in counts.get(name, {}).items():

@@ -1,4 +1,4 @@
-"""The digests by which a model knows the tiles that it was trained or validated on."""
+"""Train fingerprints: digests of the tiles that a model was trained or validated on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DIGEST_BYTES = 16
 
 
 def pack_digests(sha256: Iterable[str]) -> torch.Tensor:
-    """Return the first 16 bytes of hex digests, enough to know a tile again, uint8 ``(M, 16)``, each once."""
+    """Return the first 16 bytes of hex digests, without duplicates, uint8 ``(M, 16)``."""
     joined = b"".join(bytes.fromhex(digest)[:DIGEST_BYTES] for digest in sorted(set(sha256)))
     return torch.from_numpy(np.frombuffer(joined, np.uint8).copy()).view(-1, DIGEST_BYTES)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class CachedStatistics:
-    """Image statistics of some tiles.
+    """Image statistics of the tiles of some rows.
 
     Args:
         datamodule: The tiles.
@@ -35,20 +35,20 @@ class CachedStatistics:
         self, datamodule: CrackDataModule, rows: NDArray[np.int64], *, digest: str, cache: Path
     ) -> None:
         self.datamodule, self.rows, self.digest, self.cache = datamodule, rows, digest, cache
-        self._seen = np.full((len(rows), NUM_STATISTICS), np.nan, np.float32)
+        self._values = np.full((len(rows), NUM_STATISTICS), np.nan, np.float32)
 
-    def see(self, rows: Sequence[int], images: Tensor) -> None:
+    def add(self, rows: Sequence[int], images: Tensor) -> None:
         """Compute statistics of the rows of a batch that need them, uint8 ``(N, 3, S, S)``; thread-safe."""
         places = np.searchsorted(self.rows, rows).clip(max=len(self.rows) - 1)
-        wanted = self.rows[places] == rows
-        if wanted.any():
-            self._seen[places[wanted]] = image_statistics(images[torch.from_numpy(wanted)]).numpy()
+        needed = self.rows[places] == rows
+        if needed.any():
+            self._values[places[needed]] = image_statistics(images[torch.from_numpy(needed)]).numpy()
 
     def of(self, rows: NDArray[np.int64]) -> Tensor:
         """Return the statistics of rows, float32 ``(N, NUM_STATISTICS)``; read tiles that have none yet."""
         assert np.isin(rows, self.rows).all(), "statistics of other tiles"
-        kept = cached_features(
-            self._measured(),
+        statistics = cached_features(
+            self._read_missing(),
             number=len(self.rows),
             made_of={
                 "looks": f"{NUM_STATISTICS} at {SIDE} px",
@@ -58,15 +58,15 @@ class CachedStatistics:
             },
             cache=self.cache,
         )
-        return torch.from_numpy(kept[np.searchsorted(self.rows, rows)])
+        return torch.from_numpy(statistics[np.searchsorted(self.rows, rows)])
 
-    def _measured(self) -> Iterator[Tensor]:
+    def _read_missing(self) -> Iterator[Tensor]:
         def read(rows: list[int]) -> None:
-            self.see(rows, self.datamodule.dataset.read(rows, threads=1)["image"])
+            self.add(rows, self.datamodule.dataset.read(rows, threads=1)["image"])
 
-        unseen, size = self.rows[np.isnan(self._seen[:, 0])], self.datamodule.batch_size
+        missing, size = self.rows[np.isnan(self._values[:, 0])], self.datamodule.batch_size
         for _ in map_in_order(
-            read, [unseen[start : start + size].tolist() for start in range(0, len(unseen), size)]
+            read, [missing[start : start + size].tolist() for start in range(0, len(missing), size)]
         ):
             pass
-        yield torch.from_numpy(self._seen)
+        yield torch.from_numpy(self._values)

@@ -67,7 +67,7 @@ class FiniteLoss(Callback):
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Check all steps that the checkpoint has learnt from, before it is written."""
+        """Check the losses of all steps before the checkpoint is written."""
         self._check()
 
     def _check(self) -> None:
@@ -88,7 +88,7 @@ class FiniteLoss(Callback):
 
 
 class StopRequest(Protocol):
-    """Whether a run is asked to stop."""
+    """A request to stop a run."""
 
     deferred: bool
 
@@ -101,7 +101,7 @@ class StopRequest(Protocol):
 
 
 class StopSignals:
-    """Turns SIGINT and SIGTERM into :class:`Interrupted`: after the running step where training asks to wait.
+    """Turns SIGINT and SIGTERM into :class:`Interrupted`: after the running step during training.
 
     Attributes:
         received: The signal's number, or ``None``.
@@ -118,7 +118,7 @@ class StopSignals:
         return self
 
     def listen(self) -> None:
-        """Take the signals, also back from Lightning, whose own answer to SIGTERM is exit code 0."""
+        """Install the handlers, also in place of Lightning's, after which SIGTERM ends with exit code 0."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._previous.setdefault(number, signal.getsignal(number))

@@ -71,7 +71,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write, flush to disk, rename; a failure is an error.
 
-        Of the best checkpoint only the model is kept: nothing of it is trained further.
+        The best checkpoint holds the model alone, as no training continues from it.
         """
         if Path(path).name == BEST:
             checkpoint = {name: value for name, value in checkpoint.items() if name in _MODEL_KEYS}
@@ -100,21 +100,21 @@ def _require_own_paths(states: object, path: Path) -> None:
     waiting = [states]
     while waiting:
         match waiting.pop():
-            case dict() as found:
-                waiting += [*found.keys(), *found.values()]
-            case list() | tuple() as found:
-                waiting += found
+            case dict() as values:
+                waiting += [*values.keys(), *values.values()]
+            case list() | tuple() as values:
+                waiting += values
             case str() as text if "://" in text or (
                 _PATH.match(text) and not (run / text).resolve().is_relative_to(run)
             ):
                 raise CheckpointError(
                     f"checkpoint: paths of callbacks in '{path}' are expected within its run, got "
-                    f"{text[:200]!r}; leave out the callback that keeps them, or start a new run."
+                    f"{text[:200]!r}; leave out the callback that stores them, or start a new run."
                 )
 
 
 class RunCheckpoints(Checkpoint):
-    """Writes ``best.ckpt`` (weights) and ``last.ckpt`` (everything), and keeps the history of epochs.
+    """Writes ``best.ckpt`` (weights) and ``last.ckpt`` (everything), and collects the history of epochs.
 
     ``last.ckpt`` is written after a step (never the last of an epoch) and after an epoch: at both points
     every counter, metric and state of the run is consistent.

@@ -101,14 +101,14 @@ def _heard(
         ready = wait(waiting, timeout=_POLL_S)
         waiting.sort(key=lambda line: lines[line].is_alive())  # dead workers first: they make others raise
         for line in (line for line in waiting if line in ready):
-            kind, said = _received(line, lines)
+            kind, content = _received(line, lines)
             if kind == "raised":
-                raise said
+                raise content
             if kind == "epoch":
-                assert report is not None, "asked for by it"
-                line.send(report(*said))
+                assert report is not None, "workers send figures only for a report"
+                line.send(report(*content))
             else:
-                results[line] = said
+                results[line] = content
         flag.value = requests.received or 0
     if requests.received:
         raise Interrupted(requests.received)
@@ -117,7 +117,7 @@ def _heard(
 
 def _received(line: Any, lines: Mapping[Connection, SpawnProcess]) -> tuple[str, Any]:
     try:
-        kind, said = line.recv()
+        kind, content = line.recv()
     except (EOFError, OSError):
         process = lines[line]
         process.join()
@@ -125,7 +125,7 @@ def _received(line: Any, lines: Mapping[Connection, SpawnProcess]) -> tuple[str,
             f"training: {process.name} of {len(lines)} {describe_exit(process.exitcode)}; resume=<the run's "
             "folder> goes on from its last checkpoint."
         )
-    return kind, said
+    return kind, content
 
 
 def _end(processes: Iterable[SpawnProcess]) -> None:

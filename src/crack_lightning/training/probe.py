@@ -1,4 +1,4 @@
-"""A head fitted on a frozen backbone's features: no steps, no epochs, the same classifier in the end."""
+"""The linear probe: a head fitted on the features of a frozen backbone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from crack_lightning.model.backends.engines.eager import dtype_of, eager
 from crack_lightning.model.backends.inference_modules import FeatureNetwork, linear_head
 from crack_lightning.model.backends.select import BackendChoice, network_digest, prepare_backend
 from crack_lightning.model.features import cached_features
-from crack_lightning.model.logistic import StandardisedFeatures, fit_logistic
+from crack_lightning.model.logistic import fit_layer
 from crack_lightning.model.ood.detector import MAX_TILES_AT_ONCE, OODDetector, sample
 from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.training.cached_statistics import CachedStatistics
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from crack_lightning.model.classifier import CrackClassifier
 
 L2_TRIED = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00003)
-"""Strengths of the penalty among which validation tiles choose, from the strongest on."""
+"""L2 penalties from which the validation loss selects, in descending order."""
 
 LEAST_ON_A_DEVICE = 256
-"""Tiles that a GPU computes at once at the least: it waits for no backward pass, and fewer leave it idle."""
+"""Least batch size on a GPU: features need no memory for gradients, and smaller batches leave it idle."""
 
-_COMPARED = 64
+_NUM_COMPARED = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +48,11 @@ class ProbeSettings:
     """How features are computed.
 
     Attributes:
-        engine: What computes them, as for :func:`crack_lightning.model.backends.select.prepare_backend`.
+        engine: Their engine, as for :func:`crack_lightning.model.backends.select.prepare_backend`.
         views: Augmented views of each training tile beside the tile itself.
         threads: Compute threads.
         device: ``cpu`` or ``cuda``.
-        precision: ``32``, ``bf16`` or ``16``; read on a GPU only, on the CPU the engine says it.
+        precision: ``32``, ``bf16`` or ``16``; read on a GPU only, as the engine implies it on the CPU.
         cache: The cache folder.
         show_progress: Whether to show a bar while features are computed.
     """
@@ -75,7 +75,7 @@ class LinearProbe:
         settings: How features are computed.
 
     Raises:
-        ConfigError: If the network does not end in one linear layer, or the engine cannot be had.
+        ConfigError: If the network does not end in one linear layer, or the engine is not available.
     """
 
     def __init__(
@@ -84,41 +84,39 @@ class LinearProbe:
         self.classifier, self.datamodule, self.settings = classifier, datamodule, settings
         self.network = FeatureNetwork(classifier)
         self._network_digest = network_digest(self.network)
-        self.engine, self._compute = self._prepared()
+        self.engine, self._compute = self._prepare_backend()
         val, test = datamodule.split_rows("val"), datamodule.split_rows("test")
         self.rows = np.unique(np.concatenate([datamodule.split_rows("train"), val, test]))
-        judged = np.unique(np.concatenate([self._sampled(), val, test]))
+        self._sampled = sample(datamodule.split_rows("train"), seed=datamodule.seed)
+        scored = np.unique(np.concatenate([self._sampled, val, test]))
         self.statistics = CachedStatistics(
-            datamodule, judged, digest=_digest(datamodule.table.sha256[judged]), cache=settings.cache
+            datamodule, scored, digest=_digest(datamodule.table.sha256[scored]), cache=settings.cache
         )
-        self.features = self._kept(self.rows, view=None)
+        self.features = self._cached_features(self.rows, view=None)
         self.tried: list[dict[str, float]] = []
 
-    def _prepared(self) -> tuple[BackendChoice, Compute]:
-        chosen = self.settings
-        if chosen.device != "cpu":
-            if chosen.engine not in ("auto", "eager"):
+    def _prepare_backend(self) -> tuple[BackendChoice, Compute]:
+        settings = self.settings
+        if settings.device != "cpu":
+            if settings.engine not in ("auto", "eager"):
                 raise ConfigError(
-                    f"recipe.engine: '{chosen.engine}' computes on the CPU, and this run is on "
-                    f"{chosen.device}; leave it out, or use trainer=cpu."
+                    f"recipe.engine: '{settings.engine}' computes on the CPU, and this run is on "
+                    f"{settings.device}; leave it out, or use trainer=cpu."
                 )
-            choice = BackendChoice(name="eager", precision=chosen.precision, tiles_per_s={})
-            compute = eager(self.network, device=chosen.device, dtype=dtype_of(chosen.precision))
+            choice = BackendChoice(name="eager", precision=settings.precision, tiles_per_s={})
+            compute = eager(self.network, device=settings.device, dtype=dtype_of(settings.precision))
             linear_head(self.classifier.backbone).cpu()  # where features come back to, and the head is fitted
             return choice, compute
         return prepare_backend(
             self.network,
-            wanted=chosen.engine,
+            wanted=settings.engine,
             image_size=int(self.classifier.hparams["image_size"]),
-            threads=chosen.threads,
-            cache=chosen.cache,
+            threads=settings.threads,
+            cache=settings.cache,
             key="recipe.engine",
         )
 
-    def _sampled(self) -> NDArray[np.int64]:
-        return sample(self.datamodule.split_rows("train"), seed=self.datamodule.seed)
-
-    def _kept(self, rows: NDArray[np.int64], *, view: int | None) -> NDArray[np.float32]:
+    def _cached_features(self, rows: NDArray[np.int64], *, view: int | None) -> NDArray[np.float32]:
         table, augmentation = self.datamodule.table, self.datamodule.augmentation
         made_of: dict[str, object] = {
             "tiles": _digest(table.sha256[rows]),
@@ -137,70 +135,63 @@ class LinearProbe:
                 "rows": _digest(rows.astype(np.str_)),
             }
         return cached_features(
-            self._computed(rows, view=view),
+            self._compute_features(rows, view=view),
             number=len(rows),
             made_of=made_of,
             cache=self.settings.cache,
         )
 
-    def _computed(self, rows: NDArray[np.int64], *, view: int | None) -> Iterator[Tensor]:
+    def _compute_features(self, rows: NDArray[np.int64], *, view: int | None) -> Iterator[Tensor]:
         title = "Computing features" if view is None else f"Computing features, view {view + 1}"
-        least = 1 if self.settings.device == "cpu" else LEAST_ON_A_DEVICE
-        size = max(self.datamodule.batch_size, least)
+        size = max(self.datamodule.batch_size, 1 if self.settings.device == "cpu" else LEAST_ON_A_DEVICE)
         batches = [rows[start : start + size].tolist() for start in range(0, len(rows), size)]
 
         def compute(batch_rows: list[int]) -> Tensor:
             batch = self.datamodule.dataset.read(batch_rows, threads=1)
             if view is None:
-                self.statistics.see(batch_rows, batch["image"])
+                self.statistics.add(batch_rows, batch["image"])
                 return self._compute(batch["image"])
             return self._compute(self.datamodule.view(batch["image"], batch["index"], epoch=view))
 
-        shown = title if self.settings.show_progress else None
-        return progress_bar(map_in_order(compute, batches), shown, total=len(batches))
+        features = map_in_order(compute, batches)
+        return progress_bar(features, title if self.settings.show_progress else None, total=len(batches))
 
-    def _of(self, rows: NDArray[np.int64]) -> Tensor:
+    def _features_of(self, rows: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(np.asarray(self.features[np.searchsorted(self.rows, rows)]))
 
     def _ood_inputs(self, rows: NDArray[np.int64]) -> Tensor:
         """Return image statistics, then features, float32 ``(M, NUM_STATISTICS + D)``."""
-        return torch.cat([self.statistics.of(rows), self._of(rows)], dim=1)
+        return torch.cat([self.statistics.of(rows), self._features_of(rows)], dim=1)
 
     def fit(self, *, l2: float | None, class_weights: Tensor | None, max_iterations: int) -> None:
-        """Fit the head, and put it into the classifier.
+        """Fit the classifier's head.
 
         Args:
-            l2: Strength of the penalty; ``None`` takes the one of ``L2_TRIED`` with the least loss on the
-                validation tiles.
+            l2: L2 penalty; ``None`` for the one of ``L2_TRIED`` with the least validation loss.
             class_weights: Weight of each class, float ``(K,)``, or ``None`` for equal ones.
             max_iterations: Steps of L-BFGS at the most.
         """
         table = self.datamodule.table
-        train, val = self.datamodule.split_rows("train"), self.datamodule.split_rows("val")
-        views = [self._kept(train, view=view) for view in range(self.settings.views)]
-        features = torch.from_numpy(np.concatenate([self._of(train).numpy(), *views]))
+        train = self.datamodule.split_rows("train")
+        views = [self._cached_features(train, view=view) for view in range(self.settings.views)]
+        features = torch.from_numpy(np.concatenate([self._features_of(train).numpy(), *views]))
         labels = torch.from_numpy(table.label[train]).repeat(1 + len(views))
-        val_labels = torch.from_numpy(table.label[val])
-        scale = StandardisedFeatures.of(features)
-        layer, head, least = linear_head(self.classifier.backbone), None, np.inf
-        best = None
-        for strength in L2_TRIED if l2 is None else (l2,):
-            head = fit_logistic(
-                scale.values,
-                labels,
-                num_classes=len(table.class_names),
-                l2=strength,
-                class_weights=class_weights,
-                start=head,
-                max_iterations=max_iterations,
-            )
-            head.put_into(layer, scale)
-            loss, accuracy = _judged(self._logits(val), val_labels)
-            self.tried.append({"l2": strength, "val/loss": loss, "val/accuracy": accuracy})
-            if loss < least:
-                best, least = head, loss
-        assert best is not None
-        best.put_into(layer, scale)
+        self.tried = fit_layer(
+            linear_head(self.classifier.backbone),
+            features,
+            labels,
+            penalties=L2_TRIED if l2 is None else (l2,),
+            class_weights=class_weights,
+            max_iterations=max_iterations,
+            validate=self._validate,
+        )
+
+    def _validate(self) -> tuple[float, float]:
+        """Return loss in nats and accuracy of the head on the validation tiles."""
+        val = self.datamodule.split_rows("val")
+        logits, labels = self._logits(val), torch.from_numpy(self.datamodule.table.label[val])
+        loss = log_loss(labels.numpy(), torch.softmax(logits, dim=1).numpy())
+        return loss, float((logits.argmax(1) == labels).float().mean())
 
     def predictions(self, split: str) -> Predictions:
         """Return the head's predictions for the tiles of a split."""
@@ -217,7 +208,7 @@ class LinearProbe:
 
     def fit_ood_detector(self) -> OODDetector:
         """Return the OOD detector of the training and validation tiles."""
-        detector = OODDetector.from_training(self._ood_inputs(self._sampled()))
+        detector = OODDetector.from_training(self._ood_inputs(self._sampled))
         distances = [
             detector.distances(self._ood_inputs(part)) for part in _parts(self.datamodule.split_rows("val"))
         ]
@@ -225,30 +216,30 @@ class LinearProbe:
 
     @torch.inference_mode()
     def _logits(self, rows: NDArray[np.int64]) -> Tensor:
-        """Return the head's logits for tiles, float32 ``(N, K)``, without their features all at once."""
+        """Return logits of tiles, float32 ``(N, K)``, part by part."""
         layer = linear_head(self.classifier.backbone)
-        return torch.cat([layer(self._of(part)) for part in _parts(rows)])
+        return torch.cat([layer(self._features_of(part)) for part in _parts(rows)])
 
     def _probabilities(self, logits: Tensor) -> NDArray[np.float32]:
         return torch.softmax(logits / float(self.classifier.hparams["temperature"]), dim=1).numpy()
 
     def facts(self) -> dict[str, Any]:
-        """Return what a report says of the fit; call after ``fit``."""
-        chosen = min(self.tried, key=lambda row: row["val/loss"])
+        """Return the facts of the fit for the report; call after ``fit``."""
+        best = min(self.tried, key=lambda row: row["val/loss"])
         return {
             "engine": f"{self.engine.backend.title} on {self.settings.device}",
             "precision": self.engine.precision,
             "largest_difference_from_eager_32": self.largest_difference(),
-            "l2": chosen["l2"],
+            "l2": best["l2"],
             "l2_tried": self.tried,
         }
 
     def largest_difference(self) -> float:
-        """Return how far a probability is from eager fp32's at the most, over 64 tiles of the test split."""
+        """Return the largest difference of a probability from eager fp32 over 64 test tiles."""
         if (self.engine.name, self.settings.device) == ("eager", "cpu"):
             return 0.0
         rows = self.datamodule.split_rows("test")
-        rows = rows[:: max(1, len(rows) // _COMPARED)][:_COMPARED]
+        rows = rows[:: max(1, len(rows) // _NUM_COMPARED)][:_NUM_COMPARED]
         images = self.datamodule.dataset.__getitems__(rows.tolist())["image"]
         with torch.inference_mode():
             logits = linear_head(self.classifier.backbone)(eager(deepcopy(self.network))(images))
@@ -258,11 +249,6 @@ class LinearProbe:
 
 def _parts(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     return [rows[start : start + MAX_TILES_AT_ONCE] for start in range(0, len(rows), MAX_TILES_AT_ONCE)]
-
-
-def _judged(logits: Tensor, labels: Tensor) -> tuple[float, float]:
-    loss = log_loss(labels.numpy(), torch.softmax(logits, dim=1).numpy())
-    return loss, float((logits.argmax(1) == labels).float().mean())
 
 
 def _digest(names: NDArray[np.str_]) -> str:

@@ -66,9 +66,9 @@ class RunState:
         if not path.exists():
             return cls()
         try:
-            found = read_json(path)
-            require_shape({**asdict(cls()), **found}, _STATE)
-            return cls(**found)
+            stored = read_json(path)
+            require_shape({**asdict(cls()), **stored}, _STATE)
+            return cls(**stored)
         except (OSError, ValueError, TypeError) as error:
             raise DataError(f"resume: '{path}' is damaged ({error}); start a new run.") from None
 

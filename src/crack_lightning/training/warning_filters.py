@@ -37,12 +37,12 @@ def _full_disk_told_once() -> Iterator[None]:
     """Suppress the traceback of TensorBoard's thread on a full disk: the next write raises the error."""
     previous = threading.excepthook
 
-    def told(arguments: threading.ExceptHookArgs) -> None:
+    def report(arguments: threading.ExceptHookArgs) -> None:
         of_tensorboard = type(arguments.thread).__module__.startswith("tensorboard.")
         if not (of_tensorboard and is_disk_full(arguments.exc_value)):
             previous(arguments)
 
-    threading.excepthook = told
+    threading.excepthook = report
     try:
         yield
     finally:

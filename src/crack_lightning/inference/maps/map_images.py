@@ -1,4 +1,4 @@
-"""Photos at their own size, one at a time: their maps, their tiles, and what each is called."""
+"""Crack maps, tiles and predictions of photos at their own size."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from crack_lightning.data.io.decoding import decode_image
 from crack_lightning.data.io.loading import UnreadableImageError
 from crack_lightning.inference.maps.crack_map import tile_rows, write_map
 from crack_lightning.inference.maps.scaled_photo import TooSmallError
-from crack_lightning.inference.predictor import Answers
+from crack_lightning.inference.predictor import PicturePredictions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def map_photos(
     photos: Sequence[Path], *, mapper: CrackMapper, places: Mapping[Path, Path], tiles: GrowingTable
-) -> Iterator[Answers]:
+) -> Iterator[PicturePredictions]:
     """Map photos; write a map and an overlay of each that can be read, and its tiles.
 
     Args:
@@ -32,23 +32,25 @@ def map_photos(
         tiles: Where its tiles are written.
 
     Yields:
-        The answer for each, once its map and tiles are written. Its probability and OOD score are those of
+        The prediction of each, once its map and tiles are written. Its probability and OOD score are those of
         its tile of the highest probability.
     """
     for photo in photos:
         try:
             pixels = decode_image(photo)
-            found = mapper.map(pixels)
+            crack_map = mapper.map(pixels)
         except (UnreadableImageError, TooSmallError) as error:
             reason = error.reason if isinstance(error, UnreadableImageError) else str(error)
-            yield _answer(photo, None, mapper, problem=reason)
+            yield _prediction(photo, None, mapper, problem=reason)
             continue
-        write_map(found, pixels, places[photo], threshold=mapper.threshold)
-        tiles.write(tile_rows(str(photo), found, threshold=mapper.threshold))
-        yield _answer(photo, max(found.tiles, key=lambda tile: tile.probability), mapper)
+        write_map(crack_map, pixels, places[photo], threshold=mapper.threshold)
+        tiles.write(tile_rows(str(photo), crack_map, threshold=mapper.threshold))
+        yield _prediction(photo, max(crack_map.tiles, key=lambda tile: tile.probability), mapper)
 
 
-def _answer(photo: Path, likeliest: MapTile | None, mapper: CrackMapper, *, problem: str = "") -> Answers:
+def _prediction(
+    photo: Path, likeliest: MapTile | None, mapper: CrackMapper, *, problem: str = ""
+) -> PicturePredictions:
     probabilities = np.full((1, 2), np.nan, np.float32)
     label, ood_score = "", np.nan
     if likeliest is not None:
@@ -57,7 +59,7 @@ def _answer(photo: Path, likeliest: MapTile | None, mapper: CrackMapper, *, prob
         probabilities[0, mapper.positive_index] = largest
         called = mapper.positive_index if largest >= mapper.threshold else 1 - mapper.positive_index
         label = mapper.class_names[called]
-    return Answers(
+    return PicturePredictions(
         names=[str(photo)],
         labels=[label],
         probabilities=probabilities,

@@ -1,4 +1,4 @@
-"""Heads in float32 where a backbone computes in 16 bits: bf16 keeps eight bits of a score, and scores tie."""
+"""Heads in float32 where a backbone computes in 16 bits: in bf16 a score has eight bits, and scores tie."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def float32_from_here(inputs: Tensor) -> AbstractContextManager[object]:
 
 
 def features_and_head(backbone: nn.Module, inputs: Tensor, *, pre_logits: bool = False) -> Tensor:
-    """Return the logits of a network of timm, or what its last layer is given, its head in float32.
+    """Return the logits of a network of timm, or the inputs of its last layer; the head computes in float32.
 
     Args:
         backbone: With ``forward_features`` and ``forward_head``.
@@ -37,5 +37,5 @@ def features_and_head(backbone: nn.Module, inputs: Tensor, *, pre_logits: bool =
     """
     maps = backbone.forward_features(inputs)  # type: ignore[operator]
     with float32_from_here(inputs):
-        found: Tensor = backbone.forward_head(maps.float(), pre_logits=pre_logits)  # type: ignore[operator]
-        return found
+        outputs: Tensor = backbone.forward_head(maps.float(), pre_logits=pre_logits)  # type: ignore[operator]
+        return outputs

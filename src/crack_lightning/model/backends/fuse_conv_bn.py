@@ -33,31 +33,31 @@ def fuse_conv_bn(network: nn.Module, example: Tensor) -> nn.Module:
         convolution's output too.
     """
     copy = deepcopy(network)
-    wanted = network(example)
+    expected = network(example)
     names = {module: name for name, module in copy.named_modules()}
-    for convolution, norm in _followed(copy, example):
+    for convolution, norm in _conv_bn_pairs(copy, example):
         fused = _evenly_padded(fuse_conv_bn_eval(convolution, norm))  # a timm norm has its activation in it
         copy.set_submodule(names[convolution], fused)
         copy.set_submodule(names[norm], _in_place(getattr(norm, "act", nn.Identity())))
-    difference = (copy(example) - wanted).abs().max()
-    return copy if difference <= _LARGEST_DIFFERENCE * wanted.abs().max() else deepcopy(network)
+    difference = (copy(example) - expected).abs().max()
+    return copy if difference <= _LARGEST_DIFFERENCE * expected.abs().max() else deepcopy(network)
 
 
-def _followed(network: nn.Module, example: Tensor) -> list[tuple[Any, Any]]:
-    """Return each convolution with the batch normalisation that consumes its output."""
-    made: list[tuple[Tensor, nn.Module]] = []
-    found: list[tuple[Any, Any]] = []
+def _conv_bn_pairs(network: nn.Module, example: Tensor) -> list[tuple[Any, Any]]:
+    """Return each convolution with the batch normalisation of its output, as a forward pass uses them."""
+    outputs: list[tuple[Tensor, nn.Module]] = []
+    pairs: list[tuple[Any, Any]] = []
 
-    def keep(module: nn.Module, _inputs: object, output: Tensor) -> None:
-        made.append((output, module))
+    def append_output(module: nn.Module, _inputs: object, output: Tensor) -> None:
+        outputs.append((output, module))
 
-    def match(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        found.extend((source, module) for output, source in made if output is inputs[0])
+    def append_pairs(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        pairs.extend((source, module) for output, source in outputs if output is inputs[0])
 
     hooks = [
-        module.register_forward_hook(keep)
+        module.register_forward_hook(append_output)
         if isinstance(module, nn.Conv2d)
-        else module.register_forward_pre_hook(match)
+        else module.register_forward_pre_hook(append_pairs)
         for module in network.modules()
         if isinstance(module, nn.Conv2d | nn.BatchNorm2d)
     ]
@@ -66,14 +66,14 @@ def _followed(network: nn.Module, example: Tensor) -> list[tuple[Any, Any]]:
     finally:
         for hook in hooks:
             hook.remove()
-    return found
+    return pairs
 
 
 def _in_place(activation: Any) -> nn.Module:
     if hasattr(activation, "inplace"):
         activation.inplace = True
-    found: nn.Module = activation
-    return found
+    module: nn.Module = activation
+    return module
 
 
 def _evenly_padded(convolution: nn.Conv2d) -> nn.Conv2d:

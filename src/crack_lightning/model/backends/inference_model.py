@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -46,7 +47,6 @@ class InferenceParts(nn.Module):
         self,
         *,
         name: str,
-        head: str,
         class_names: list[str],
         positive_class: str | None,
         image_size: int,
@@ -54,6 +54,7 @@ class InferenceParts(nn.Module):
         std: list[float],
         drop_rate: float,
         drop_path_rate: float,
+        head: str = "pooled",
         top_k_fraction: float = TOP_K_FRACTION,
     ) -> None:
         super().__init__()
@@ -77,7 +78,16 @@ class InferenceParts(nn.Module):
         """The backbone as a network that scores cells; ``None`` where its head does not."""
         return self.head.cell_scorer(self.backbone)
 
-    def take_up(self, checkpoint: dict[str, Any]) -> None:
+    def restore(self, checkpoint: dict[str, Any]) -> None:
+        """Load the backbone's weights, train fingerprints and OOD detector from a checkpoint."""
+        prefix = "backbone."
+        state = checkpoint["state_dict"].items()
+        self.backbone.load_state_dict(
+            {name.removeprefix(prefix): value for name, value in state if name.startswith(prefix)}
+        )
+        self.load_extras(checkpoint)
+
+    def load_extras(self, checkpoint: dict[str, Any]) -> None:
         """Load train fingerprints and OOD detector from a checkpoint."""
         self.seen_tiles = checkpoint.get("seen_tiles", self.seen_tiles)
         if values := checkpoint.get("ood_detector") or checkpoint.get("novelty"):  # the former key
@@ -92,14 +102,6 @@ class InferenceModel(InferenceParts):
     """
 
     def __init__(self, **hyper_parameters: Any) -> None:
-        own = ("name", "head", "class_names", "positive_class", "image_size", "mean", "std")
-        given = {key: hyper_parameters[key] for key in (*own, "drop_rate", "drop_path_rate")}
-        super().__init__(**given, top_k_fraction=hyper_parameters.get("top_k_fraction", TOP_K_FRACTION))
+        own = [name for name in signature(InferenceParts).parameters if name in hyper_parameters]
+        super().__init__(**{name: hyper_parameters[name] for name in own})
         self.hparams = hyper_parameters
-
-    def take_weights(self, state: dict[str, Tensor]) -> None:
-        """Load the backbone's weights from a checkpoint's state."""
-        prefix = "backbone."
-        self.backbone.load_state_dict(
-            {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-        )

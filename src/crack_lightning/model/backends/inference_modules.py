@@ -75,10 +75,10 @@ class InferenceNetwork(FeatureNetwork):
             return torch.cat([linear_head(self.backbone)(features), features], dim=1)
 
 
-def answering_network(classifier: InferenceParts) -> LogitNetwork:
-    """Return a classifier's logits, with features behind them where those are judged."""
-    judged = classifier.ood_detector is not None and classifier.ood_detector.features.shape[1] > 0
-    return InferenceNetwork(classifier) if judged else LogitNetwork(classifier)
+def inference_network(classifier: InferenceParts) -> LogitNetwork:
+    """Return a module for a classifier's logits, followed by features where the OOD detector reads them."""
+    reads_features = classifier.ood_detector is not None and classifier.ood_detector.features.shape[1] > 0
+    return InferenceNetwork(classifier) if reads_features else LogitNetwork(classifier)
 
 
 @contextmanager
@@ -88,16 +88,16 @@ def feature_network(classifier: InferenceParts) -> Iterator[list[Tensor]]:
     Yields:
         One tensor per batch, float32 ``(N, D)``; none for a network without a single last linear layer.
     """
-    seen: list[Tensor] = []
+    features: list[Tensor] = []
 
-    def keep(_layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        seen.append(inputs[0].detach().float().cpu())
+    def append_inputs(_layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        features.append(inputs[0].detach().float().cpu())
 
     last = head_modules(classifier.backbone)
     linear = len(last) == 1 and isinstance(last[0], nn.Linear)
-    hooks = [last[0].register_forward_pre_hook(keep)] if linear else []
+    hooks = [last[0].register_forward_pre_hook(append_inputs)] if linear else []
     try:
-        yield seen
+        yield features
     finally:
         for hook in hooks:
             hook.remove()

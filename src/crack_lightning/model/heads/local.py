@@ -94,7 +94,7 @@ class LocalNetwork(nn.Module):
         super().__init__()
         if num_classes != 2 or positive_index is None:
             raise ConfigError(
-                f"model.head: local tells cracks from the rest, and there are {num_classes} classes; "
+                f"model.head: local is for a crack class and another, and there are {num_classes} classes; "
                 "use model.head=pooled."
             )
         trunk: Any = build_backbone(
@@ -224,10 +224,10 @@ def _layer(inputs: int, outputs: int, *, kernel_size: int) -> nn.Module:
 def _levels(name: str, trunk: Any) -> list[int]:
     """Return the indices of a network's features with the ``STRIDES``."""
     if not set(STRIDES) <= _reductions(trunk):
-        found = ", ".join(map(str, sorted(_reductions(trunk)))) or "none"
+        strides = ", ".join(map(str, sorted(_reductions(trunk)))) or "none"
         raise ConfigError(
             f"model.head: local needs features of strides {', '.join(map(str, STRIDES))}, and '{name}' has "
-            f"{found}; use model.head=pooled, or a network such as efficientnet_lite0."
+            f"{strides}; use model.head=pooled, or a network such as efficientnet_lite0."
         )
     reductions = [level["reduction"] for level in trunk.feature_info]
     return [len(reductions) - 1 - reductions[::-1].index(stride) for stride in STRIDES]

@@ -39,18 +39,18 @@ def image_statistics(images: Tensor) -> Tensor:
     mean = channels.mean((2, 3))
     centred = channels - mean[..., None, None]
     deviation = centred.square().mean((2, 3)).sqrt()
-    found, amounts = [mean, _shape(centred[:, 0], deviation[:, :1])], [deviation]
+    statistics, amounts = [mean, _shape(centred[:, 0], deviation[:, :1])], [deviation]
     for level in range(LEVELS):
         if level:
             channels = avg_pool2d(channels, 2)
         amounts += _differences(channels)
         if level == 1:
-            found += _layout(channels)
-    return torch.cat([*found, _log(torch.cat(amounts, dim=1))], dim=1)
+            statistics += _layout(channels)
+    return torch.cat([*statistics, _log(torch.cat(amounts, dim=1))], dim=1)
 
 
 def _small(images: Tensor) -> Tensor:
-    """Resize pictures to 48 px, by subsampling first, which is cheap and keeps their grain."""
+    """Resize pictures to 48 px, by subsampling first, which is fast and preserves fine texture."""
     step = images.shape[-1] // SIDE
     if step > 1:
         images = images[..., ::step, ::step].contiguous()

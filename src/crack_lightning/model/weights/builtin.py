@@ -37,7 +37,7 @@ def load_builtin(kind: type[C], path: Path = BUILTIN_FILE) -> C:
     """Rebuild the classifier of ``checkpoint=builtin``, in evaluation mode on the CPU.
 
     Args:
-        kind: With or without what learns.
+        kind: Class to build, with or without training.
         path: A file that :func:`write_head` wrote.
 
     Raises:
@@ -73,7 +73,7 @@ def write_head(classifier: InferenceParts, path: Path, *, reach_px: int) -> None
     Args:
         classifier: One whose backbone is as published: of ``recipe=frozen`` on ``model.weights=imagenet``.
         path: The safetensors to write.
-        reach_px: How far from itself a cell looks, pixels.
+        reach_px: Radius of a cell's receptive field, pixels.
 
     Raises:
         CheckpointError: If the classifier built from that file is not the one that was given.

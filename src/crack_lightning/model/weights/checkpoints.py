@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pickle
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
-from crack_lightning.model.backends.inference_model import InferenceModel
+from crack_lightning.model.backends.inference_model import InferenceModel, InferenceParts
 from crack_lightning.model.weights.builtin import BUILTIN, load_builtin
 from crack_lightning.model.weights.checkpoint_checks import require_model, require_stored, require_values
 from crack_lightning.model.weights.foreign_files import describe_file, describe_values
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crack_lightning.model.classifier import CrackClassifier
+
+C = TypeVar("C", bound=InferenceParts)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -35,8 +37,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise CheckpointError.missing(path)
-    if told := describe_file(path):
-        raise CheckpointError.foreign(path, told)
+    if reason := describe_file(path):
+        raise CheckpointError.foreign(path, reason)
     try:
         require_stored(path)
         loaded = torch.load(path, map_location="cpu", weights_only=True)
@@ -49,8 +51,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"checkpoint: '{path}' is damaged ({_reason(error)}); give another file."
         ) from None
-    if told := describe_values(loaded):
-        raise CheckpointError.foreign(path, told)
+    if reason := describe_values(loaded):
+        raise CheckpointError.foreign(path, reason)
     try:
         return require_model(loaded)
     except ValueError as error:
@@ -65,7 +67,7 @@ def _reason(error: Exception) -> str:
 
 
 def load_classifier(path: Path) -> CrackClassifier:
-    """Rebuild a classifier that can go on learning or be tested, in evaluation mode on the CPU.
+    """Rebuild a classifier for training or tests, in evaluation mode on the CPU.
 
     Args:
         path: A run's ``best.ckpt`` or ``last.ckpt``, or ``builtin``.
@@ -75,19 +77,11 @@ def load_classifier(path: Path) -> CrackClassifier:
     """
     from crack_lightning.model.classifier import CrackClassifier
 
-    if str(path) == BUILTIN:
-        return load_builtin(CrackClassifier)
-    checkpoint = read_checkpoint(path)
-    with _naming(path):
-        require_values(checkpoint["hyper_parameters"])
-        classifier = CrackClassifier(**checkpoint["hyper_parameters"])
-        classifier.load_state_dict(checkpoint["state_dict"])
-        classifier.on_load_checkpoint(checkpoint)
-    return classifier.eval()
+    return _rebuild(CrackClassifier, path)
 
 
 def load_trained(path: Path) -> InferenceModel:
-    """Rebuild what answers of a classifier, without Lightning, in evaluation mode on the CPU.
+    """Rebuild a classifier for inference alone, without Lightning, in evaluation mode on the CPU.
 
     Args:
         path: As for :func:`load_classifier`.
@@ -95,29 +89,32 @@ def load_trained(path: Path) -> InferenceModel:
     Raises:
         CheckpointError: As for :func:`load_classifier`.
     """
+    return _rebuild(InferenceModel, path)
+
+
+def _rebuild(kind: type[C], path: Path) -> C:
     if str(path) == BUILTIN:
-        return load_builtin(InferenceModel)
+        return load_builtin(kind)
     checkpoint = read_checkpoint(path)
     with _naming(path):
         require_values(checkpoint["hyper_parameters"])
-        classifier = InferenceModel(**checkpoint["hyper_parameters"])
-        classifier.take_weights(checkpoint["state_dict"])
-        classifier.take_up(checkpoint)
+        classifier = kind(**checkpoint["hyper_parameters"])
+        classifier.restore(checkpoint)
     return classifier.eval()
 
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Name the file whose values make no classifier."""
+    """Raise errors about values that no classifier can have as one about their file."""
     try:
         yield
-    except (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError) as error:
-        raise _foreign(path, error) from None
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise _foreign(path, error) from None
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError) as error:
+        raise _invalid(path, error) from None
+    except (TypeError, ValueError) as error:
+        raise _invalid(path, error) from None
 
 
-def _foreign(path: Path, error: Exception) -> CheckpointError:
+def _invalid(path: Path, error: Exception) -> CheckpointError:
     return CheckpointError(
         f"checkpoint: '{path}' is no model of this version ({_reason(error)}); train it again."
     )

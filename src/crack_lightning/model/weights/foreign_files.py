@@ -36,8 +36,8 @@ def describe_file(path: Path) -> str | None:
         return "is empty"
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size:
         return f"is a safetensors file, which {_BARE}"
-    if told := next((told for magic, told in _MAGIC.items() if head.startswith(magic)), None):
-        return told
+    if kind := next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None):
+        return kind
     if head[4:8] == b"TFL3" or path.suffix.lower() == ".onnx":
         return "is a network of another format"
     return _describe_archive(path) if zipfile.is_zipfile(path) else "is damaged or is no checkpoint"
@@ -57,7 +57,7 @@ def _describe_archive(path: Path) -> str | None:
 
 
 def describe_values(loaded: Any) -> str | None:
-    """Return whose checkpoint it is by its values, ``None`` where it may be one of a run.
+    """Return what a checkpoint of another program is by its values, ``None`` for one that may be a run's.
 
     Args:
         loaded: What the file holds, plain values and tensors.

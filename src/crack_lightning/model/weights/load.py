@@ -177,13 +177,13 @@ def _put(model: nn.Module, name: str, state: Mapping[str, Tensor], origin: str) 
     own = model.state_dict()
     head = head_keys(model)
     # Old files lack BatchNorm's counters, which nothing needs.
-    wanted = [key for key in own if key not in head and not key.endswith("num_batches_tracked")]
-    prefix = max(_PREFIXES, key=lambda p: sum(f"{p}{key}" in state for key in wanted))
-    found = {key: state[f"{prefix}{key}"] for key in own if f"{prefix}{key}" in state}
-    fitting = {key: value for key, value in found.items() if value.shape == own[key].shape}
-    missing = [key for key in wanted if key not in fitting]
-    share = sum(own[key].numel() for key in missing) / max(1, sum(own[key].numel() for key in wanted))
-    matched = f"{len(wanted) - len(missing)} of {len(wanted)} backbone tensors"
+    backbone_keys = [key for key in own if key not in head and not key.endswith("num_batches_tracked")]
+    prefix = max(_PREFIXES, key=lambda p: sum(f"{p}{key}" in state for key in backbone_keys))
+    named = {key: state[f"{prefix}{key}"] for key in own if f"{prefix}{key}" in state}
+    matching = {key: value for key, value in named.items() if value.shape == own[key].shape}
+    missing = [key for key in backbone_keys if key not in matching]
+    share = sum(own[key].numel() for key in missing) / max(1, sum(own[key].numel() for key in backbone_keys))
+    matched = f"{len(backbone_keys) - len(missing)} of {len(backbone_keys)} backbone tensors"
     if share > MOST_RANDOM:
         reason = (
             f"{matched} match, and {share:.1%} of its weights would stay random; missing or of another "
@@ -191,10 +191,10 @@ def _put(model: nn.Module, name: str, state: Mapping[str, Tensor], origin: str) 
         )
         raise _misfit(name, origin, reason)
     notes = [f"{matched} from {origin}"]
-    if not head <= fitting.keys():
-        fitting = {key: value for key, value in fitting.items() if key not in head}
+    if not head <= matching.keys():
+        matching = {key: value for key, value in matching.items() if key not in head}
         notes.append("the head was left out, as the file has none for these classes")
-    model.load_state_dict(fitting, strict=False)
+    model.load_state_dict(matching, strict=False)
     return LoadedWeights(notes=notes, random=missing, random_share=share)
 
 

