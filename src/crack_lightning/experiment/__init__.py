@@ -1,1 +1,1 @@
-"""From a configuration to a run, an evaluation or an audit: the only room that knows all the others."""
+"""From a configuration to a run, an evaluation or an audit: the only package that imports all the others."""

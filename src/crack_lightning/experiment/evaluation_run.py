@@ -85,7 +85,7 @@ def _run(
         table, left_out = load_data.unseen_tiles(
             table, known=is_known(table.sha256.tolist(), classifier.seen_tiles)
         )
-    log.info("data: %s; left out: %d that the model knows", describe(table), left_out)
+    log.info("data: %s; left out: %d that the model was trained on", describe(table), left_out)
     with state.timed("test"):
         datamodule = factory.build_test_datamodule(config.data, classifier, table, plan=plan)
         backend = chosen_backend(config, classifier, tiles=len(table), plan=plan)

@@ -172,7 +172,7 @@ def _class_weights(recipe: RecipeConfig, table: TileTable) -> list[float] | None
 
 
 def _seen(table: TileTable) -> list[str]:
-    """Return the digests of the tiles that a run learns or chooses from, and of those below painted ones."""
+    """Return the digests of training and validation tiles, and of the tiles below painted ones."""
     known = (table.split == "train") | (table.split == "val")
     below = table.extra.get("painted_on", np.full(len(table), ""))[known]
     return [*table.sha256[known].tolist(), *below[below != ""].tolist()]

@@ -1,4 +1,4 @@
-"""How a run's weights are learnt, and how its test tiles are told: step by step, or by kept features."""
+"""Training and test of a run: end to end, or as a linear probe on cached features."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def fit_end_to_end(
 ) -> tuple[CrackClassifier, Predictions]:
     """Train step by step with Lightning's Trainer, and test the best checkpoint.
 
-    Whatever devices share the training, this process alone tests, on one of them: each tile is told once.
+    On however many devices it is trained, this process alone tests, on one of them, each tile once.
     """
     best = folder / "checkpoints" / BEST
     kind: type[SingleProcessFit | DDPFit] = DDPFit if plan.devices > 1 else SingleProcessFit
@@ -82,9 +82,9 @@ def require_statistics(config: TrainConfig, classifier: CrackClassifier, *, num_
     devices = 1 if config.trainer.sync_batchnorm else config.trainer.devices or 1
     tiles = min(config.data.batch_size, num_train_tiles) // devices
     was_training = classifier.training
-    takes_statistics = uses_batch_statistics(classifier.train())
+    needs_statistics = uses_batch_statistics(classifier.train())
     classifier.train(was_training)
-    if tiles > 1 or not takes_statistics:
+    if tiles > 1 or not needs_statistics:
         return
     each = f" for each of trainer.devices={devices}" if devices > 1 else ""
     raise ConfigError(
@@ -97,7 +97,7 @@ def require_statistics(config: TrainConfig, classifier: CrackClassifier, *, num_
 def fit_linear_probe(
     config: TrainConfig, datamodule: CrackDataModule, state: RunState, *, folder: Path, plan: HardwarePlan
 ) -> tuple[CrackClassifier, Predictions]:
-    """Fit the head on a frozen backbone's features, and test it on them."""
+    """Fit the head on features of the frozen backbone, and test it on features."""
     if plan.accelerator == "cpu" and plan.precision != "32":
         engine = "set recipe.engine=eager_bf16, or " if has_native_bf16() else ""
         raise ConfigError(
@@ -105,12 +105,11 @@ def fit_linear_probe(
             f"{plan.precision}; {engine}leave it out."
         )
     best = folder / "checkpoints" / BEST
-    if state.phase == "fit":
-        classifier = factory.build_classifier(config, datamodule.table)
-    else:
-        classifier = load_classifier(best)
-    probe = _computed(config, classifier, datamodule, state, plan=plan)
-    if state.phase == "fit":
+    is_new = state.phase == "fit"
+    classifier = factory.build_classifier(config, datamodule.table) if is_new else load_classifier(best)
+    with state.timed("features"):
+        probe = factory.build_probe(config, classifier, datamodule, plan=plan)
+    if is_new:
         _fit_head(probe, config, state)
         save_model(classifier, best)
         state.fitted = probe.facts() | _weights_facts(classifier)
@@ -124,7 +123,7 @@ def fit_linear_probe(
 
 
 def _weights_facts(classifier: CrackClassifier) -> dict[str, Any]:
-    """Return what a report says of weights that a file lacked."""
+    """Return the caution about weights that a file lacked, for the report."""
     caution = classifier.weights_caution
     return {} if caution is None else {"weights_caution": caution}
 
@@ -136,21 +135,21 @@ def _decide(
     state: RunState,
     validation: Predictions,
 ) -> None:
-    """Give a classifier the temperature and the threshold that its validation tiles choose."""
+    """Set the temperature and the threshold of a classifier from its validation tiles."""
     table = datamodule.table
-    found = decide(
+    decision = decide(
         validation,
         table.group[validation.index],
         positive=table.positive_index if len(table.class_names) == 2 else None,
         rule=config.evaluation.threshold,
         calibrate=config.evaluation.calibrate,
     )
-    classifier.hparams.update({"temperature": found.temperature, "threshold": found.threshold})
-    right = validation.probability.argmax(axis=1) == validation.label
+    classifier.hparams.update({"temperature": decision.temperature, "threshold": decision.threshold})
+    is_correct = validation.probability.argmax(axis=1) == validation.label
     loss = log_loss(validation.label, validation.probability)
-    state.validation = {"val/loss": loss, "val/accuracy": float(right.mean())}
-    decision = {"temperature": found.temperature, "threshold": found.threshold, "notes": found.notes}
-    state.fitted = state.fitted | {"decision": decision | found.facts}
+    state.validation = {"val/loss": loss, "val/accuracy": float(is_correct.mean())}
+    facts = {key: getattr(decision, key) for key in ("temperature", "threshold", "notes")}
+    state.fitted = state.fitted | {"decision": facts | decision.facts}
 
 
 def _fit_ood_detector(
@@ -185,32 +184,19 @@ def _predict(
     device = trainer.strategy.root_device
     classifier.to(device).eval()
     columns: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = []
-    # Lightning's own predict would deal the batches anew
+    # Lightning's predict would distribute the batches among devices
     with torch.inference_mode(), trainer.precision_plugin.forward_context():
         for batch in batches:
             with feature_network(classifier) as features:
-                answers = torch.softmax(classifier(batch["image"].to(device)).float(), dim=1)
-            columns.append((batch["index"], batch["target"], answers.cpu()))
+                probabilities = torch.softmax(classifier(batch["image"].to(device)).float(), dim=1)
+            columns.append((batch["index"], batch["target"], probabilities.cpu()))
             on_ood_inputs(torch.cat([image_statistics(batch["image"]), *features], dim=1))
     index, label, probability = (torch.cat(column).numpy() for column in zip(*columns, strict=True))
     return Predictions(index=index, label=label, probability=probability)
 
 
-def _computed(
-    config: TrainConfig,
-    classifier: CrackClassifier,
-    datamodule: CrackDataModule,
-    state: RunState,
-    *,
-    plan: HardwarePlan,
-) -> LinearProbe:
-    """Return the features of a run's tiles and the head on them."""
-    with state.timed("features"):
-        return factory.build_probe(config, classifier, datamodule, plan=plan)
-
-
 def _fit_head(probe: LinearProbe, config: TrainConfig, state: RunState) -> None:
-    """Give the classifier the head that fits its frozen backbone's features best."""
+    """Fit the classifier's head on the features of its frozen backbone."""
     with state.timed("head"):
         probe.fit(
             l2=config.recipe.l2,
@@ -227,11 +213,12 @@ def _fit_first_head(
     *,
     plan: HardwarePlan,
 ) -> None:
-    """Give the classifier the head from which its steps go on."""
-    probe = _computed(config, classifier, datamodule, state, plan=plan)
+    """Fit the head from which training end to end continues."""
+    with state.timed("features"):
+        probe = factory.build_probe(config, classifier, datamodule, plan=plan)
     _fit_head(probe, config, state)
-    told = probe.facts()
-    state.fitted |= {key: told[key] for key in ("l2", "l2_tried")}
+    facts = probe.facts()
+    state.fitted |= {key: facts[key] for key in ("l2", "l2_tried")}
 
 
 def test(trainer: pl.Trainer, classifier: CrackClassifier, datamodule: CrackDataModule) -> Predictions:

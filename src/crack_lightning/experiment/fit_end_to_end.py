@@ -57,7 +57,7 @@ class SingleProcessFit:
         folder: Its folder.
         plan: The machine's use; with several devices this is one of the processes that share the training.
         requests: Whether it is to stop.
-        report: Is told an epoch's figures, and says whether to end the run.
+        report: Called with an epoch's figures; returns whether to end the run.
     """
 
     def __init__(
@@ -128,8 +128,8 @@ class _Share:
 class DDPFit:
     """The steps of a run, taken by as many processes as the plan has devices; this one tests alone.
 
-    Together they take the steps that one process would: a batch is dealt out among them, every validation
-    tile is looked at once, gradients are averaged. What is normalised within a batch is so within each share:
+    Together they take the steps of one process: a batch is split among them, every validation tile is used
+    once, gradients are averaged. What is normalised within a batch is normalised within each share:
     BatchNorm (but for ``trainer.sync_batchnorm``), class weights, and MixUp's partners. Arguments are as for
     :class:`SingleProcessFit`.
     """

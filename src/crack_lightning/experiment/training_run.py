@@ -54,7 +54,7 @@ def run_training(
         config: Checked settings; the folder's own where a run is resumed.
         folder: The run's folder; an unfinished run in it goes on where it stopped. A new one by default.
         command: What the user typed, for the report.
-        report: Is told the validation figures after each epoch, and says whether to end the run.
+        report: Called with the validation figures after each epoch; returns whether to end the run.
 
     Returns:
         The run's folder, report and figures.
@@ -92,7 +92,7 @@ def finished_run(config: TrainConfig, folder: Path) -> ExperimentResult:
     """Return what a finished run left behind.
 
     Raises:
-        ConfigError: If the run is asked to go on.
+        ConfigError: If the run is to be resumed.
     """
     result = ExperimentResult.read(folder)
     done = result.contents["provenance"]["settings"]["trainer"]["max_epochs"] or 0
@@ -182,7 +182,7 @@ def _run(
 def _tiles(
     config: TrainConfig, state: RunState, *, folder: Path, plan: HardwarePlan
 ) -> tuple[TileTable, list[dict[str, str]]]:
-    """Return a run's tiles with their splits and what was skipped; settings that they decide are kept."""
+    """Return a run's tiles with their splits, and the skipped files; update dependent settings."""
     with state.timed("data"):
         table, skipped = load_data.read_tiles(
             config.data, threads=plan.threads, progress=config.progress, near_duplicates=True

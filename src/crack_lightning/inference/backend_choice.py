@@ -1,4 +1,4 @@
-"""Which engine answers, and when it is worth a trial."""
+"""The engine of a prediction, and when a trial of the engines is worth its time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 MANY = 1000
-"""Tiles from which a trial of the engines takes less than it saves."""
+"""Number of tiles from which a trial of the engines saves time."""
 
 _MANY_PIXELS = 10_000_000
 
@@ -43,10 +43,10 @@ def choose(
         network: As for :func:`~crack_lightning.model.backends.select.prepare_backend`.
         plan: The machine's.
         image_size: Side of the tiles in pixels; ``None`` where sizes differ.
-        worth_trying: Whether a trial of the engines takes less than it saves.
+        worth_trying: Whether a trial of the engines saves time.
 
     Raises:
-        ConfigError: If the engine that is asked for cannot be had, or cannot take the network.
+        ConfigError: If the engine is not available, or cannot run the network.
     """
     plain = plan.accelerator == "gpu" or config.trainer.precision != "auto" or not worth_trying
     if config.engine == "auto" and plain:
@@ -65,10 +65,10 @@ def choose(
 
 
 def are_large(pictures: Sequence[Path]) -> bool:
-    """Say whether the pictures have ten million pixels together; no more of them are opened."""
+    """Return whether the pictures have ten million pixels together; open no more than needed."""
     pixels = 0
     for picture in pictures:
-        with suppress(Exception):  # what is wrong with one is told where it is decoded
+        with suppress(Exception):  # decoding reports what is wrong
             width, height, _ = picture_header(picture)
             pixels += width * height
         if pixels >= _MANY_PIXELS:

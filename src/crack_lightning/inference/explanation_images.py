@@ -54,11 +54,11 @@ class MapExplainer:
 
     def __call__(self, pixels: NDArray[np.uint8], of_class: int) -> NDArray[np.uint8]:
         """Return the photo tinted where a crack is called, the more the likelier."""
-        found, threshold = self._mapper.map(pixels), self._mapper.threshold
+        crack_map, threshold = self._mapper.map(pixels), self._mapper.threshold
         shape = pixels.shape[:2]
-        likely = np.clip(photo_probability(found, shape), _LEAST_ODDS, 1 - _LEAST_ODDS)
+        likely = np.clip(photo_probability(crack_map, shape), _LEAST_ODDS, 1 - _LEAST_ODDS)
         odds = np.log(likely / (1 - likely)) - np.log(threshold / (1 - threshold))
-        return overlay(pixels, np.where(called_pixels(found, shape, threshold=threshold), odds, 0))
+        return overlay(pixels, np.where(called_pixels(crack_map, shape, threshold=threshold), odds, 0))
 
 
 class AspectExplainer:

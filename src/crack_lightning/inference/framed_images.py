@@ -1,4 +1,4 @@
-"""What ``annotate`` and ``explain`` write of each photo: itself, or its explanation, below its answer."""
+"""Images that ``annotate`` and ``explain`` write: the photo, or its explanation, below a caption."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 
 class FramedPhotos:
-    """Writes ``annotated/`` and ``explained/`` for batches of answers.
+    """Writes ``annotated/`` and ``explained/`` for batches of predictions.
 
     Args:
-        photos: All files, so that each has the same place however many are answered at once.
+        photos: All files, so that each has the same place whatever the batches.
         folder: The run's.
         positive_class: The class that means "crack", or ``None``.
-        annotate: Whether photos are written with their answer.
+        annotate: Whether photos are written with their prediction.
         explainer: What tints explained photos, or ``None`` for none.
     """
 
@@ -39,39 +39,41 @@ class FramedPhotos:
         explainer: PhotoExplainer | None,
     ) -> None:
         self._positive_class, self._explainer = positive_class, explainer
-        wanted = {"annotated": annotate, "explained": explainer is not None}
+        kinds = {"annotated": annotate, "explained": explainer is not None}
         self._places = {
             name: dict(zip(photos, places(photos, folder / name), strict=True))
-            for name, is_wanted in wanted.items()
-            if is_wanted
+            for name, is_enabled in kinds.items()
+            if is_enabled
         }
 
-    def write(self, answers: PicturePredictions) -> None:
-        """Write what is wanted of each photo that can be read."""
-        for row, name in enumerate(answers.names):
-            if answers.problems[row] or not self._places:
+    def write(self, predictions: PicturePredictions) -> None:
+        """Write the images of each photo that can be read."""
+        for row, name in enumerate(predictions.names):
+            if predictions.problems[row] or not self._places:
                 continue
             photo = Path(name)
             pixels = decode_image(photo)
             for kind, where in self._places.items():
                 explainer = self._explainer if kind == "explained" else None
                 annotate(
-                    pixels if explainer is None else explainer(pixels, self._explained_class(answers, row)),
+                    pixels
+                    if explainer is None
+                    else explainer(pixels, self._explained_class(predictions, row)),
                     where[photo].with_name(f"{where[photo].name}.{kind}.jpg"),
-                    text=_band(answers, row),
-                    positive=answers.labels[row] == self._positive_class,
+                    text=_band(predictions, row),
+                    positive=predictions.labels[row] == self._positive_class,
                 )
 
-    def _explained_class(self, answers: PicturePredictions, row: int) -> int:
+    def _explained_class(self, predictions: PicturePredictions, row: int) -> int:
         if self._positive_class is not None:
-            return answers.class_names.index(self._positive_class)
-        return int(np.argmax(answers.probabilities[row]))
+            return predictions.class_names.index(self._positive_class)
+        return int(np.argmax(predictions.probabilities[row]))
 
 
-def _band(answers: PicturePredictions, row: int) -> str:
+def _band(predictions: PicturePredictions, row: int) -> str:
     """Return the caption of a picture: its class and probability, and whether it is OOD."""
-    said = ["OOD"] if answers.is_ood[row] else []
-    if label := answers.labels[row]:
-        probability = answers.probabilities[row, answers.class_names.index(label)]
-        said.insert(0, f"{label} {probability:.1%}")
-    return ", ".join(said)
+    parts = ["OOD"] if predictions.is_ood[row] else []
+    if label := predictions.labels[row]:
+        probability = predictions.probabilities[row, predictions.class_names.index(label)]
+        parts.insert(0, f"{label} {probability:.1%}")
+    return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""Which files a ``source`` means, and pictures with the answer written on them."""
+"""The image files of a ``source``, and images with a caption."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def find_images(sources: Sequence[str]) -> tuple[list[Path], list[LeftOut]]:
     Raises:
         DataError: If a source means no file.
     """
-    found: list[Path] = []
+    images: list[Path] = []
     left_out: list[LeftOut] = []
     for source in sources:
         path = Path(expanded(source))
@@ -52,17 +52,17 @@ def find_images(sources: Sequence[str]) -> tuple[list[Path], list[LeftOut]]:
                 files.append(match)
         if not files:
             raise _nothing(source, path)
-        found += files
-    return _once(found, left_out)
+        images += files
+    return _once(images, left_out)
 
 
-def _once(found: Sequence[Path], left_out: Sequence[LeftOut]) -> tuple[list[Path], list[LeftOut]]:
+def _once(images: Sequence[Path], left_out: Sequence[LeftOut]) -> tuple[list[Path], list[LeftOut]]:
     """Take each file once, and count the links that lead to one again."""
     first: dict[str, Path] = {}
     again: list[tuple[str, str]] = []
-    for path in found:
-        kept = first.setdefault(os.path.realpath(path), path)
-        if kept.absolute() != path.absolute():
+    for path in images:
+        earlier = first.setdefault(os.path.realpath(path), path)
+        if earlier.absolute() != path.absolute():
             again.append((path.as_posix(), REPEATED))
     return list(first.values()), [*left_out, *count_left_out(again)]
 
@@ -73,8 +73,8 @@ def _within(folder: Path, item: LeftOut) -> LeftOut:
 
 def _nothing(source: str, path: Path) -> DataError:
     what = "no pictures in this folder" if path.is_dir() else "no such file, folder or pattern"
-    looked = f" (looked for {', '.join(IMAGE_SUFFIXES)})" if path.is_dir() else ""
-    return DataError(f"source: {what}: '{source}'{looked}; give files, folders or patterns that exist.")
+    suffixes = f" (looked for {', '.join(IMAGE_SUFFIXES)})" if path.is_dir() else ""
+    return DataError(f"source: {what}: '{source}'{suffixes}; give files, folders or patterns that exist.")
 
 
 def _matching(pattern: Path) -> list[Path]:
@@ -86,12 +86,12 @@ def _matching(pattern: Path) -> list[Path]:
 
 
 def annotate(pixels: NDArray[np.uint8], destination: Path, *, text: str, positive: bool) -> None:
-    """Write a picture with what the model says of it on a band above it.
+    """Write an image with a caption in a band above it.
 
     Args:
         pixels: The picture, RGB, uint8 ``(H, W, 3)``.
         destination: The JPEG to write.
-        text: What is said, in one line.
+        text: The caption, one line.
         positive: Whether the model calls it the positive class; it decides the band's colour.
     """
     image = Image.fromarray(pixels)

@@ -1,4 +1,4 @@
-"""The run behind ``predict``: files in, a growing table and pictures out, and on again after a break."""
+"""The run behind ``predict``: files to a growing table and images, resumed after an interruption."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from crack_lightning.inference.appended_csv import GrowingTable
 from crack_lightning.inference.backend_choice import MANY, are_large, choose
 from crack_lightning.inference.explanation_images import AspectExplainer, MapExplainer
 from crack_lightning.inference.framed_images import FramedPhotos
-from crack_lightning.inference.maps.crack_map import TILE_COLUMNS, CrackMapper, measured_reach
+from crack_lightning.inference.maps.crack_map import TILE_COLUMNS, CrackMapper, can_map, measured_reach
 from crack_lightning.inference.maps.map_images import map_photos
 from crack_lightning.inference.prediction_rows import FORMER_COLUMNS, PredictionColumns, PredictionCounts
 from crack_lightning.inference.predictor import Predictor, threshold_of
@@ -54,12 +54,12 @@ def run_prediction(
     left_out: Sequence[LeftOut] = (),
     folder: Path | None = None,
 ) -> Path:
-    """Classify files; write ``predictions.csv`` as they come, and the pictures that are asked for.
+    """Classify files; write ``predictions.csv`` row by row, and the configured images.
 
     Args:
         config: Checked settings; the folder's own where a run is resumed.
         pictures: The files that ``config.source`` means.
-        left_out: What lies beside them in its folders.
+        left_out: Other files in its folders.
         folder: The run's folder; a run in it goes on with the files that have no row yet. A new one by
             default.
 
@@ -92,7 +92,7 @@ def run_prediction(
         own = folder.resolve()
         photos = [picture for picture in pictures if own not in picture.resolve().parents]
         with memory_for(batch_size=config.batch_size, image_size=None, key="batch_size"):
-            count = work.answer(photos, folder)
+            count = work.predict(photos, folder)
         Console().print(count.table())
         if left_out:
             log.warning("%s", describe_left_out(left_out))
@@ -102,7 +102,7 @@ def run_prediction(
 
 @contextmanager
 def _interruptible(folder: Path) -> Iterator[None]:
-    """Say how to go on where the block is interrupted; SIGTERM, too, ends it in order."""
+    """Log how to resume where the block is interrupted; SIGTERM interrupts it too."""
     with ExitStack() as stack:
         if threading.current_thread() is threading.main_thread():
             stack.enter_context(raise_on_sigterm())
@@ -115,7 +115,7 @@ def _interruptible(folder: Path) -> Iterator[None]:
 
 
 def _close(count: PredictionCounts, folder: Path, *, threshold: str) -> None:
-    """Say what could not be read, and last of all what was found, from which probability on, and where."""
+    """Log unreadable files, then the counts, the threshold and the folder."""
     if count.unread == count.total:
         raise DataError(f"source: none of {count.total:,} files can be read: {count.unread_named}.")
     if count.unread:
@@ -131,7 +131,7 @@ def _close(count: PredictionCounts, folder: Path, *, threshold: str) -> None:
 
 
 class _Work:
-    """What a prediction needs beside its files, checked before anything is written."""
+    """The parts of a prediction, checked before anything is written."""
 
     def __init__(self, config: PredictConfig, classifier: InferenceParts, plan: HardwarePlan) -> None:
         self._config, self._classifier, self._plan = config, classifier, plan
@@ -148,52 +148,50 @@ class _Work:
 
     @property
     def threshold_words(self) -> str:
-        """From which probability on a crack is called, and who says so."""
+        """The decision threshold and its source."""
         if self._threshold is None:
             return "the likeliest class is called"
         whose = "the checkpoint's" if self._config.threshold is None else "threshold= as given"
         name = self._classifier.hparams["positive_class"]
         return f"{name} from a probability of {self._threshold:.3g} on ({whose})"
 
-    def answer(self, photos: list[Path], folder: Path) -> PredictionCounts:
-        """Answer the photos that have no row yet; return what all rows hold."""
+    def predict(self, photos: list[Path], folder: Path) -> PredictionCounts:
+        """Predict the photos that have no row yet; return the counts of all rows."""
         hparams = self._classifier.hparams
         columns = PredictionColumns(
             class_names=tuple(hparams["class_names"]), positive_class=hparams["positive_class"]
         )
-        count, answered = PredictionCounts(columns=columns), set[str]()
+        count, done = PredictionCounts(columns=columns), set[str]()
         with ExitStack() as stack:
             table = stack.enter_context(
                 GrowingTable(folder / _PREDICTIONS, columns.names, former=FORMER_COLUMNS)
             )
             for row in table.rows():
                 count.add(row)
-                answered.add(row["path"])
-            left = [photo for photo in photos if str(photo) not in answered]
-            if answered:
-                log.info("resume: %s of %s pictures are answered", f"{count.total:,}", f"{len(photos):,}")
+                done.add(row["path"])
+            left = [photo for photo in photos if str(photo) not in done]
+            if done:
+                log.info("resume: %s of %s pictures are predicted", f"{count.total:,}", f"{len(photos):,}")
             progress = stack.enter_context(Progress(disable=not self._config.progress, transient=True))
             bar = progress.add_task("Predicting", total=len(photos), completed=count.total)
             framed = self._framed(photos, folder)
-            for answers in self._answers(photos, left, folder, answered, stack) if left else ():
-                given = answers.abstaining() if self._config.abstain else answers
-                framed.write(given)
-                rows = list(columns.rows(given))
+            for batch in self._stream(photos, left, folder, done, stack) if left else ():
+                predictions = batch.abstaining() if self._config.abstain else batch
+                framed.write(predictions)
+                rows = list(columns.rows(predictions))
                 table.write(rows)
                 for cells in rows:
                     count.add(dict(zip(columns.names, cells, strict=True)))
-                progress.update(bar, advance=len(given))
+                progress.update(bar, advance=len(predictions))
         return count
 
-    def _answers(
-        self, photos: list[Path], left: list[Path], folder: Path, answered: set[str], stack: ExitStack
+    def _stream(
+        self, photos: list[Path], left: list[Path], folder: Path, done: set[str], stack: ExitStack
     ) -> Iterator[PicturePredictions]:
-        """Return the answers for what is left, by the engine that all photos together deserve."""
+        """Yield the predictions for the remaining photos, by an engine that suits the number of all."""
         if self._maps:
             where = dict(zip(photos, places(photos, folder / "maps"), strict=True))
-            tiles = GrowingTable(
-                folder / _TILES, TILE_COLUMNS, keep=answered.__contains__, former=FORMER_COLUMNS
-            )
+            tiles = GrowingTable(folder / _TILES, TILE_COLUMNS, keep=done.__contains__, former=FORMER_COLUMNS)
             mapper = self._mapper(large=are_large(photos))
             log.info("scale: %s", _scale_words(self._config, self._classifier, mapper))
             return map_photos(left, mapper=mapper, places=where, tiles=stack.enter_context(tiles))
@@ -221,7 +219,7 @@ class _Work:
     def _framed(self, photos: list[Path], folder: Path) -> FramedPhotos:
         explainer: PhotoExplainer | None = None
         positive = self._classifier.hparams["positive_class"]
-        if isinstance(self._explainer, LocalExplainer) and _can_map(self._classifier):
+        if isinstance(self._explainer, LocalExplainer) and can_map(self._classifier):
             explainer = MapExplainer(self._mapper(large=are_large(photos)))
         elif self._explainer is not None:
             size = int(self._classifier.hparams["image_size"])
@@ -237,20 +235,12 @@ class _Work:
         )
 
 
-def _can_map(classifier: InferenceParts) -> bool:
-    try:
-        measured_reach(classifier)
-    except ConfigError:
-        return False
-    return True
-
-
 def _scale_words(config: PredictConfig, classifier: InferenceParts, mapper: CrackMapper) -> str:
     """Return at what scale photos are mapped, and why."""
     if config.scale is not None:
-        why = "as scale= says"
+        why = "as scale= sets it"
     elif classifier.hparams.get("train_scale"):
         why = "that of the training tiles"
     else:
-        why = "as this checkpoint does not know that of its training tiles; set scale= if it is another"
+        why = "as this checkpoint does not have that of its training tiles; set scale= if it is another"
     return f"{mapper.scale:.3g} pixels of the network's input per pixel of a photo, {why}"

@@ -1,4 +1,4 @@
-"""The rows of ``predictions.csv``, and what the console says of them in the end."""
+"""The rows of ``predictions.csv``, and their summary on the console."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SHOWN, _NAMED = 20, 5
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionColumns:
-    """The columns that a model's answers have.
+    """The columns of ``predictions.csv`` for a model.
 
     Attributes:
         class_names: Names by class index.
@@ -48,30 +48,30 @@ class PredictionColumns:
         of_classes = [f"probability_{name}" for name in self.shown_classes]
         return ["path", "predicted", *of_classes, "threshold", "ood_score", "is_ood", "problem"]
 
-    def rows(self, answers: PicturePredictions) -> Iterator[list[str]]:
-        """Yield a row a picture; what is not known of it is empty."""
+    def rows(self, predictions: PicturePredictions) -> Iterator[list[str]]:
+        """Yield a row for each picture, with empty cells where a value is missing."""
         columns = [self.class_names.index(name) for name in self.shown_classes]
-        threshold = "" if answers.threshold is None else str(answers.threshold)
+        threshold = "" if predictions.threshold is None else str(predictions.threshold)
         for name, label, row, ood_score, problem in zip(
-            answers.names,
-            answers.labels,
-            answers.probabilities,
-            answers.ood_score,
-            answers.problems,
+            predictions.names,
+            predictions.labels,
+            predictions.probabilities,
+            predictions.ood_score,
+            predictions.problems,
             strict=True,
         ):
             values = [""] * len(columns) if problem else [str(row[column]) for column in columns]
-            known = ["", ""] if np.isnan(ood_score) else [str(ood_score), "yes" if ood_score > 1 else "no"]
-            yield [name, label, *values, threshold, *known, problem]
+            ood = ["", ""] if np.isnan(ood_score) else [str(ood_score), "yes" if ood_score > 1 else "no"]
+            yield [name, label, *values, threshold, *ood, problem]
 
 
 @dataclass(kw_only=True)
 class PredictionCounts:
-    """What the console says of any number of rows, in the memory of a few.
+    """A summary of any number of rows, in bounded memory.
 
     Attributes:
         columns: Those of the rows.
-        answered: Rows by class.
+        by_class: Rows by predicted class.
         total: All rows.
         ood: Those of out-of-distribution pictures.
         unread: Those of pictures that cannot be read.
@@ -79,7 +79,7 @@ class PredictionCounts:
     """
 
     columns: PredictionColumns
-    answered: Counter[str] = field(default_factory=Counter)
+    by_class: Counter[str] = field(default_factory=Counter)
     total: int = 0
     ood: int = 0
     unread: int = 0
@@ -89,7 +89,7 @@ class PredictionCounts:
     def add(self, row: Mapping[str, str]) -> None:
         """Count a row."""
         self.total += 1
-        self.answered[row["predicted"]] += 1
+        self.by_class[row["predicted"]] += 1
         self.ood += row["is_ood"] == "yes"
         if row["problem"]:
             self.unread += 1
@@ -114,13 +114,13 @@ class PredictionCounts:
 
     @property
     def counts(self) -> str:
-        """How many pictures have which answer."""
-        of_classes = [f"{self.answered[name]:,} {name}" for name in self.columns.class_names]
+        """The number of pictures by class, of out-of-distribution and of unreadable ones."""
+        of_classes = [f"{self.by_class[name]:,} {name}" for name in self.columns.class_names]
         others = {"out-of-distribution": self.ood, "not read": self.unread}
         return ", ".join([*of_classes, *(f"{number:,} {what}" for what, number in others.items() if number)])
 
     def table(self) -> Table:
-        """Build a console table: the likeliest of the positive class first."""
+        """Build a console table, the highest probabilities of the positive class first."""
         table = Table(title=self.counts, title_justify="left")
         for heading in ("picture", "predicted", f"probability of {self._shown_class}"):
             right = heading.startswith("prob")
@@ -128,7 +128,7 @@ class PredictionCounts:
         table.add_column("out-of-distribution")
         for probability, _, row in sorted(self._likeliest, key=lambda entry: entry[:2], reverse=True):
             value = "" if row["problem"] else f"{probability:.4f}"
-            label = row["predicted"] or ("not read" if row["problem"] else "no answer")
+            label = row["predicted"] or ("not read" if row["problem"] else "no class")
             far = f"yes, {float(row['ood_score']):.3g} times the limit" if row["is_ood"] == "yes" else ""
             table.add_row(Text(printable(row["path"])), label, value, far)
         if self.total > _SHOWN:

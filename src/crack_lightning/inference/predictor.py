@@ -1,4 +1,4 @@
-"""A trained model for pictures that are not in any table."""
+"""A trained model for pictures from files or memory."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class PicturePredictions:
-    """What a model says about pictures, in their order.
+    """The predictions of a model for pictures, in their order.
 
     Attributes:
         names: Paths, or ``image 0``, ``array 1``, … by position; N of them.
@@ -44,8 +44,8 @@ class PicturePredictions:
         ood_score: Distance to the training tiles as a share of the limit, above 1 out-of-distribution;
             float32 ``(N,)``, NaN where a picture cannot be read or the model has no OOD detector.
         problems: Why a picture cannot be read; empty where it can.
-        threshold: Least probability from which the positive class is called; ``None`` where the likeliest
-            class is.
+        threshold: Least probability at which the positive class is predicted; ``None`` for the class of the
+            highest probability.
     """
 
     names: list[str]
@@ -71,11 +71,11 @@ class PicturePredictions:
 
 
 class Predictor:
-    """A trained classifier with everything that its checkpoint knows.
+    """A trained classifier with the classes, threshold and input size of its checkpoint.
 
     Args:
         classifier: The model, in evaluation mode.
-        compute: What computes its :func:`inference_network`; eager PyTorch in 32 bits on the CPU by default.
+        compute: Computes its :func:`inference_network`; eager PyTorch in 32 bits on the CPU by default.
     """
 
     def __init__(self, classifier: InferenceParts, *, compute: Compute | None = None) -> None:
@@ -112,8 +112,8 @@ class Predictor:
     ) -> PicturePredictions:
         """Classify pictures of any size; each is squashed to the model's square.
 
-        May be called from several threads at once, and in a forked process. What a picture gets depends
-        neither on the others nor on ``batch_size``, but for the rounding of floats.
+        May be predicted from several threads at once, and in a forked process. A prediction depends neither
+        on the other pictures nor on ``batch_size``, but for the rounding of floats.
 
         Args:
             pictures: One or any iterable, as of :func:`~crack_lightning.inference.inputs.named_pictures`.
@@ -151,11 +151,12 @@ class Predictor:
         batch_size: int = 32,
         threshold: float | None = None,
     ) -> Iterator[PicturePredictions]:
-        """Return the answers batch by batch, read and computed ahead; arguments as of :meth:`predict`."""
+        """Yield the predictions batch by batch, computed ahead; arguments as of :meth:`predict`."""
         size = _checked_batch_size(batch_size)
         squares = map_in_order(self._square, named_pictures(pictures))
         batches = iter(lambda: list(islice(squares, size)), [])
-        return map_in_order(partial(self._answer, threshold=threshold_of(self._hparams, threshold)), batches)
+        predict = partial(self._predict_batch, threshold=threshold_of(self._hparams, threshold))
+        return map_in_order(predict, batches)
 
     def _square(self, picture: NamedPicture) -> tuple[str, torch.Tensor | None, str]:
         """Return a picture's name, its pixels, uint8 ``(3, S, S)``, or ``None``, and why."""
@@ -164,7 +165,7 @@ class Predictor:
         except UnreadableImageError as error:
             return picture.name, None, error.reason
 
-    def _answer(
+    def _predict_batch(
         self, squares: list[tuple[str, torch.Tensor | None, str]], *, threshold: float | None
     ) -> PicturePredictions:
         readable = [square for _, square, _ in squares if square is not None]
@@ -175,10 +176,10 @@ class Predictor:
         if readable:
             probabilities[rows], ood_score[rows] = self._compute_predictions(torch.stack(readable))
             positive = None if self.positive_class is None else self.class_names.index(self.positive_class)
-            called = predicted_labels(
+            predicted = predicted_labels(
                 probabilities[rows], positive_index=positive, threshold=threshold or self.threshold
             )
-            labels[rows] = np.array(self.class_names, object)[called]
+            labels[rows] = np.array(self.class_names, object)[predicted]
         return PicturePredictions(
             names=[name for name, _, _ in squares],
             labels=labels.tolist(),
@@ -202,7 +203,7 @@ class Predictor:
 
 
 def threshold_of(hparams: Mapping[str, Any], threshold: float | None) -> float | None:
-    """Return the probability from which a model calls the positive class; ``None`` without two classes.
+    """Return the decision threshold of the positive class; ``None`` without two classes.
 
     Args:
         hparams: The classifier's.

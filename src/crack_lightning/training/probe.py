@@ -134,12 +134,8 @@ class LinearProbe:
                 "augmentation": asdict(augmentation),
                 "rows": _digest(rows.astype(np.str_)),
             }
-        return cached_features(
-            self._compute_features(rows, view=view),
-            number=len(rows),
-            made_of=made_of,
-            cache=self.settings.cache,
-        )
+        features = self._compute_features(rows, view=view)
+        return cached_features(features, number=len(rows), made_of=made_of, cache=self.settings.cache)
 
     def _compute_features(self, rows: NDArray[np.int64], *, view: int | None) -> Iterator[Tensor]:
         title = "Computing features" if view is None else f"Computing features, view {view + 1}"
@@ -209,9 +205,8 @@ class LinearProbe:
     def fit_ood_detector(self) -> OODDetector:
         """Return the OOD detector of the training and validation tiles."""
         detector = OODDetector.from_training(self._ood_inputs(self._sampled))
-        distances = [
-            detector.distances(self._ood_inputs(part)) for part in _parts(self.datamodule.split_rows("val"))
-        ]
+        val = self.datamodule.split_rows("val")
+        distances = [detector.distances(self._ood_inputs(part)) for part in _parts(val)]
         return detector.with_limit([torch.cat(column) for column in zip(*distances, strict=True)])
 
     @torch.inference_mode()

@@ -84,7 +84,7 @@ def test_a_small_picture_is_one_piece(size: tuple[int, int]) -> None:
 
 
 def test_a_network_that_averages_over_all_it_sees_is_refused() -> None:
-    with pytest.raises(ConfigError, match="looks further than 320 px"):
+    with pytest.raises(ConfigError, match="cells is over 320 px"):
         receptive_radius(network("mobilenetv3_small_050").cells)
 
 

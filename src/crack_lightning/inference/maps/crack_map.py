@@ -1,4 +1,4 @@
-"""Pictures at their own size: where the cracks are, tile by tile and as pictures."""
+"""Crack maps of photos at their own size, and their files."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class MapTile(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class CrackMap:
-    """What a local head says of one photo.
+    """The cell probabilities and the tiles of one photo.
 
     Attributes:
         cells: Probability that a crack runs through a cell of 8 x 8 pixels of the network's input, float32
@@ -78,27 +78,27 @@ class CrackMap:
 
 
 class CrackMapper:
-    """A trained local head for whole photos, at the scale at which it learnt.
+    """Crack maps of whole photos by a trained local head, at the scale of its training.
 
     Args:
         classifier: The model, in evaluation mode.
-        compute: What computes its :class:`~crack_lightning.model.backends.inference_modules.CellNetwork`;
+        compute: Computes its :class:`~crack_lightning.model.backends.inference_modules.CellNetwork`;
             eager PyTorch in 32 bits on the CPU by default.
         piece_px: Largest side of a piece that is computed at once, pixels; eager PyTorch's by default.
         scale: Pixels of the network's input per pixel of a photo; by default those of training
             (:func:`map_scale`).
-        threshold: The least probability that is called a crack; the checkpoint's by default.
+        threshold: Least probability at which a crack is predicted; the checkpoint's by default.
 
     Attributes:
-        reach_px: How far from itself a cell looks, pixels of the network's input.
+        reach_px: Radius of a cell's receptive field, pixels of the network's input.
         scale: As given, or that of training.
-        threshold: The least probability that is called a crack.
+        threshold: Least probability at which a crack is predicted.
         class_names: Names by class index.
         positive_index: The class of a crack.
         tile_px: Side of a tile, pixels of the network's input.
 
     Raises:
-        ConfigError: If its head is not local, or it looks too far for pieces to fit together.
+        ConfigError: If its head is not local, or the receptive field of its cells is too large.
     """
 
     def __init__(
@@ -146,8 +146,8 @@ class CrackMapper:
         scores = self._scorer.logits(torch.from_numpy(parts)[:, None])[:, self.positive_index]
         size = parts.shape[1] * CELL_PX, parts.shape[2] * CELL_PX
         ood_scores = tile_ood_scores(self._ood_detector, photo, places, size, tile_px=self.tile_px)
-        answers = zip(places, self._probability(scores).tolist(), ood_scores.tolist(), strict=True)
-        return [MapTile(*photo.original(place, size), *answer) for place, *answer in answers]
+        values = zip(places, self._probability(scores).tolist(), ood_scores.tolist(), strict=True)
+        return [MapTile(*photo.original(place, size), *scores) for place, *scores in values]
 
     def _probability(self, logits: Tensor) -> Tensor:
         return torch.sigmoid(logits / self._temperature)
@@ -159,10 +159,10 @@ def map_scale(classifier: InferenceParts) -> float:
 
 
 def measured_reach(classifier: InferenceParts) -> int:
-    """Return how far from itself a cell of a model looks, pixels.
+    """Return the radius of the receptive field of a model's cells, pixels.
 
     Raises:
-        ConfigError: If its head is not local, or it looks too far for pieces to fit together.
+        ConfigError: If its head is not local, or the receptive field of its cells is too large.
     """
     scorer = classifier.cell_scorer
     if scorer is None:
@@ -175,8 +175,17 @@ def measured_reach(classifier: InferenceParts) -> int:
     return scorer.reach_px
 
 
+def can_map(classifier: InferenceParts) -> bool:
+    """Return whether :class:`CrackMapper` takes a model."""
+    try:
+        measured_reach(classifier)
+    except ConfigError:
+        return False
+    return True
+
+
 def architecture_reach(classifier: InferenceParts) -> int:
-    """Measure how far a cell of such a network looks, pixels, by random weights; trained ones miss noise."""
+    """Return that radius for random weights of such a network; trained ones do not react to noise."""
     names = ("name", "image_size", "drop_rate", "drop_path_rate")
     options = {name: classifier.hparams[name] for name in names}
     with torch.random.fork_rng(devices=[]):
@@ -190,40 +199,40 @@ def architecture_reach(classifier: InferenceParts) -> int:
     return receptive_radius(scorer.cells)
 
 
-def write_map(found: CrackMap, pixels: NDArray[np.uint8], stem: Path, *, threshold: float) -> None:
+def write_map(crack_map: CrackMap, pixels: NDArray[np.uint8], stem: Path, *, threshold: float) -> None:
     """Write ``<stem>.map.png``, a pixel a cell and white for a crack, and ``<stem>.overlay.jpg``."""
-    shown = (found.cells * 255).round().astype(np.uint8)
+    shown = (crack_map.cells * 255).round().astype(np.uint8)
     _write(stem.with_name(f"{stem.name}.map.png"), shown, [])
-    picture = outlined(pixels, called_pixels(found, pixels.shape[:2], threshold=threshold))
+    picture = outlined(pixels, called_pixels(crack_map, pixels.shape[:2], threshold=threshold))
     blue_first = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), np.uint8)
     _write(stem.with_name(f"{stem.name}.overlay.jpg"), blue_first, _JPEG)
 
 
-def called_pixels(found: CrackMap, shape: tuple[int, ...], *, threshold: float) -> NDArray[np.bool_]:
-    """Return where a photo's crack is, bool ``(H, W)``: likely cells of the tiles that are called a crack.
+def called_pixels(crack_map: CrackMap, shape: tuple[int, ...], *, threshold: float) -> NDArray[np.bool_]:
+    """Return the pixels of cracks, bool ``(H, W)``: likely cells in tiles that are predicted as crack.
 
     A photo that is called intact has none, and one that is called a crack has some.
     """
     in_called = np.zeros(shape, np.bool_)
-    for top, left, height, width, probability, _ in found.tiles:
+    for top, left, height, width, probability, _ in crack_map.tiles:
         if probability >= threshold:
             in_called[top : top + height, left : left + width] = True
-    return in_called & (photo_probability(found, shape) >= threshold)
+    return in_called & (photo_probability(crack_map, shape) >= threshold)
 
 
-def photo_probability(found: CrackMap, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def photo_probability(crack_map: CrackMap, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Return the probability of a crack at each pixel of a photo, float32 ``(H, W)``."""
-    (height, width), (tall, wide) = shape, found.covered
-    cells, box = Image.fromarray(found.cells), (0, 0, wide, tall)
+    (height, width), (tall, wide) = shape, crack_map.covered
+    cells, box = Image.fromarray(crack_map.cells), (0, 0, wide, tall)
     return np.asarray(cells.resize((width, height), Image.Resampling.BILINEAR, box=box))
 
 
-def tile_rows(name: str, found: CrackMap, *, threshold: float) -> Iterator[list[object]]:
+def tile_rows(name: str, crack_map: CrackMap, *, threshold: float) -> Iterator[list[object]]:
     """Yield a row of ``tiles.csv``, by ``TILE_COLUMNS``, a tile of a photo."""
-    for tile in found.tiles:
-        known = not np.isnan(tile.ood_score)
-        judged = [f"{tile.ood_score:.4f}", "yes" if tile.ood_score > 1 else "no"] if known else ["", ""]
-        yield [name, *tile[:4], f"{tile.probability:.6f}", int(tile.probability >= threshold), *judged]
+    for tile in crack_map.tiles:
+        has_score = not np.isnan(tile.ood_score)
+        ood = [f"{tile.ood_score:.4f}", "yes" if tile.ood_score > 1 else "no"] if has_score else ["", ""]
+        yield [name, *tile[:4], f"{tile.probability:.6f}", int(tile.probability >= threshold), *ood]
 
 
 def _write(path: Path, picture: NDArray[np.uint8], settings: Sequence[int]) -> None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LINE, HALO = (0, 255, 255), (0, 0, 0)
-"""Cyan, the complement of inspectors' red, which every colour vision tells from grey; and its dark edge."""
+"""Cyan, the complement of inspectors' red, distinct from grey for every colour vision; and its dark edge."""
 
 _PX_PER_LINE = 300
 

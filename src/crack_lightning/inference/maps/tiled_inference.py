@@ -1,4 +1,4 @@
-"""A local head's map of a picture of any size, piece by piece: bounded memory, and no seams."""
+"""Tiled inference: the cell map of an image of any size, in bounded memory and without seams."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def tiled_cell_map(
 ) -> NDArray[np.float32]:
     """Return a logit for every 8 pixels of a picture at a scale.
 
-    Pieces of one size overlap by twice what a cell looks at, and each cell is taken from a piece that holds
-    all that it looks at, so that it is what one pass over the whole picture gives.
+    Pieces of one size overlap by twice the radius of a cell's receptive field, and each cell is taken from a
+    piece that contains its receptive field; the map equals that of one pass over the whole picture.
 
     Args:
         cells: From images, uint8 ``(1, 3, h, w)`` whose sides are multiples of 16, to logits, float
             ``(1, 1, h / 8, w / 8)``.
         pixels: RGB values, uint8 ``(H, W, 3)``.
-        reach_px: How far from itself a cell looks, pixels (:func:`receptive_radius`).
+        reach_px: Radius of a cell's receptive field, pixels (:func:`receptive_radius`).
         piece_px: Largest side of a piece, pixels; a multiple of 16, more than twice the reach.
         scale: Pixels that the network is given per pixel of the picture.
 
@@ -51,16 +51,16 @@ def tiled_cell_map(
     photo = ScaledPhoto(pixels=pixels, scale=scale)
     height, width = photo.shape
     margin = _up(reach_px)
-    found = np.empty((_up(height) // CELL_PX, _up(width) // CELL_PX), np.float32)
+    cell_map = np.empty((_up(height) // CELL_PX, _up(width) // CELL_PX), np.float32)
     for (rows, new_rows), (columns, new_columns) in product(
         _pieces(_up(height), piece_px, margin), _pieces(_up(width), piece_px, margin)
     ):
-        answer = cells(
+        logits = cells(
             _images(photo.window(rows, columns), rows.stop - rows.start, columns.stop - columns.start)
         )
-        inside = answer[0, 0].numpy()[_cells(new_rows, rows.start), _cells(new_columns, columns.start)]
-        found[_cells(new_rows), _cells(new_columns)] = inside
-    return found[: -(-height // CELL_PX), : -(-width // CELL_PX)]
+        inside = logits[0, 0].numpy()[_cells(new_rows, rows.start), _cells(new_columns, columns.start)]
+        cell_map[_cells(new_rows), _cells(new_columns)] = inside
+    return cell_map[: -(-height // CELL_PX), : -(-width // CELL_PX)]
 
 
 def _pieces(length_px: int, largest_px: int, margin_px: int) -> list[tuple[slice, slice]]:
@@ -93,13 +93,13 @@ def _cells(part: slice, start_px: int = 0) -> slice:
 
 
 def receptive_radius(cells: Cells) -> int:
-    """Measure how far from itself a cell looks, pixels: where the gradient of one cell is not zero.
+    """Return the radius of a cell's receptive field, pixels: where the gradient of one cell is not zero.
 
     Args:
         cells: As for :func:`tiled_cell_map`, but of float images in ``[0, 1]`` and with a gradient.
 
     Raises:
-        ConfigError: If that is over ``LARGEST_REACH_PX``, as where a network averages over all it sees.
+        ConfigError: If that is over ``LARGEST_REACH_PX``, as in a network with global averages.
     """
     side = 2 * (LARGEST_REACH_PX + SIDE_MULTIPLE_PX)
     generator = torch.Generator().manual_seed(0)
@@ -110,8 +110,8 @@ def receptive_radius(cells: Cells) -> int:
     furthest = int(places.abs().max()) + 1 if len(places) else LARGEST_REACH_PX
     if furthest > LARGEST_REACH_PX:
         raise ConfigError(
-            f"map: a cell of this network looks further than {LARGEST_REACH_PX} px, so that pieces of a "
-            "picture would not fit together; use a network without attention or squeeze-and-excitation, "
+            f"map: the receptive field of this network's cells is over {LARGEST_REACH_PX} px, so that pieces "
+            "of a picture would not fit together; use a network without attention or squeeze-and-excitation, "
             "such as efficientnet_lite0 or resnet18."
         )
     return furthest
