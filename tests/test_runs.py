@@ -107,7 +107,7 @@ def test_a_checkpoint_holds_plain_values_and_what_prediction_needs(run: Path, ro
     assert checkpoint["hyper_parameters"]["class_names"] == ["intact", "crack"]
     assert "optimizer_states" not in checkpoint
     known = [row for row in rows(run / "splits.csv") if row["split"] != "test"]
-    assert checkpoint["seen_tiles"].shape == (len({row["sha256"] for row in known}), 16)
+    assert checkpoint["train_fingerprints"].shape == (len({row["sha256"] for row in known}), 16)
 
 
 def test_a_finished_run_says_so_when_resumed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,13 +70,21 @@ WILD = {
         "w",
         "a tensor with all",
     ),
-    "digests that are none": (("seen_tiles",), [1, 2], "seen_tiles: expected uint8 .* got list"),
-    "digests of floats": (("seen_tiles",), torch.zeros(2, 16), "seen_tiles: expected uint8"),
-    "digests in a row": (("seen_tiles",), torch.zeros(32, dtype=torch.uint8), "seen_tiles: expected uint8"),
+    "digests that are none": (
+        ("train_fingerprints",),
+        [1, 2],
+        "train_fingerprints: expected uint8 .* got list",
+    ),
+    "digests of floats": (("train_fingerprints",), torch.zeros(2, 16), "train_fingerprints: expected uint8"),
+    "digests in a row": (
+        ("train_fingerprints",),
+        torch.zeros(32, dtype=torch.uint8),
+        "train_fingerprints: expected uint8",
+    ),
     "endless digests": (
-        ("seen_tiles",),
+        ("train_fingerprints",),
         torch.zeros(16, dtype=torch.uint8).expand(10**9, 16),
-        "seen_tiles: expected uint8",
+        "train_fingerprints: expected uint8",
     ),
     "a number as OOD detector": (("ood_detector",), 3, "no model of this version"),
     "an OOD detector without tensors": (("ood_detector",), {"mean": 3}, "no model of this version"),
@@ -121,7 +129,7 @@ def test_random_damage_of_bytes_and_of_values_never_ends_in_another_error(best: 
             load_trained(best)
     best.write_bytes(whole)
     names = [("hyper_parameters", name) for name in read_checkpoint(best)["hyper_parameters"]]
-    for place in [*names, ("state_dict",), ("seen_tiles",), ("ood_detector",), ("hyper_parameters",)]:
+    for place in [*names, ("state_dict",), ("train_fingerprints",), ("ood_detector",), ("hyper_parameters",)]:
         for value in values:
             best.write_bytes(whole)
             with suppress(CrackLightningError):

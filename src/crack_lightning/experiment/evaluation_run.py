@@ -83,7 +83,7 @@ def _run(
             config.data, threads=plan.threads, progress=config.progress, model=model
         )
         table, left_out = load_data.unseen_tiles(
-            table, known=is_known(table.sha256.tolist(), classifier.seen_tiles)
+            table, known=is_known(table.sha256.tolist(), classifier.train_fingerprints)
         )
     log.info("data: %s; left out: %d that the model was trained on", describe(table), left_out)
     with state.timed("test"):

@@ -151,7 +151,7 @@ def build_classifier(config: TrainConfig, table: TileTable) -> CrackClassifier:
     if loaded.caution:
         log.warning("weights: %s", loaded.caution)
     classifier.weights_caution = loaded.caution
-    classifier.seen_tiles = pack_digests(_seen(table))
+    classifier.train_fingerprints = pack_digests(_seen(table))
     return classifier
 
 

@@ -214,7 +214,7 @@ class CrackClassifier(InferenceParts, LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add train fingerprints, the OOD detector and the metric counts of the running epoch."""
-        checkpoint["seen_tiles"] = self.seen_tiles
+        checkpoint["train_fingerprints"] = self.train_fingerprints
         checkpoint["ood_detector"] = None if self.ood_detector is None else self.ood_detector.values()
         checkpoint["train_counts"] = self._figures("train").counts()
 

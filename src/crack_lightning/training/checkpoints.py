@@ -27,7 +27,7 @@ BEST, LAST = "best.ckpt", "last.ckpt"
 _MODEL_KEYS = (
     "state_dict",
     "hyper_parameters",
-    "seen_tiles",
+    "train_fingerprints",
     "ood_detector",
     "epoch",
     "global_step",
@@ -56,7 +56,6 @@ def save_model(classifier: CrackClassifier, path: Path) -> None:
 def save_decision(classifier: CrackClassifier, path: Path) -> None:
     """Write a classifier's temperature, threshold and OOD detector into its checkpoint."""
     checkpoint = read_checkpoint(path)
-    checkpoint.pop("novelty", None)
     checkpoint["ood_detector"] = None if classifier.ood_detector is None else classifier.ood_detector.values()
     checkpoint["hyper_parameters"] |= {key: classifier.hparams[key] for key in ("temperature", "threshold")}
     AtomicCheckpointIO().save_checkpoint(checkpoint, path)

@@ -36,7 +36,7 @@ def test_the_classifier_and_the_inference_model_of_a_former_checkpoint_are_one()
         assert torch.equal(classifier.state_dict()[name], value)
     assert classifier.ood_detector is not None
     assert model.ood_detector is not None
-    assert len(classifier.seen_tiles) == 340
+    assert len(classifier.train_fingerprints) == 340
     assert classifier.ood_detector.limit == pytest.approx(model.ood_detector.limit)
 
 

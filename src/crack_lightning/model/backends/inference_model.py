@@ -35,7 +35,7 @@ class InferenceParts(nn.Module):
     Attributes:
         head: The head of the backbone.
         hparams: The hyper-parameters that rebuild the whole classifier, plain values.
-        seen_tiles: Digests of training and validation tiles, uint8 ``(M, 16)``.
+        train_fingerprints: Digests of training and validation tiles, uint8 ``(M, 16)``.
         ood_detector: The OOD detector, or ``None``.
     """
 
@@ -70,7 +70,7 @@ class InferenceParts(nn.Module):
         ).to(memory_format=torch.channels_last)
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
-        self.seen_tiles = pack_digests([])
+        self.train_fingerprints = pack_digests([])
         self.ood_detector: OODDetector | None = None
 
     @property
@@ -89,8 +89,8 @@ class InferenceParts(nn.Module):
 
     def load_extras(self, checkpoint: dict[str, Any]) -> None:
         """Load train fingerprints and OOD detector from a checkpoint."""
-        self.seen_tiles = checkpoint.get("seen_tiles", self.seen_tiles)
-        if values := checkpoint.get("ood_detector") or checkpoint.get("novelty"):  # the former key
+        self.train_fingerprints = checkpoint.get("train_fingerprints", self.train_fingerprints)
+        if values := checkpoint.get("ood_detector"):
             self.ood_detector = OODDetector.from_values(values)
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound=InferenceParts)
 BUILTIN = "builtin"
 BUILTIN_FILE = Path(__file__).parents[2] / "builtin" / "head.safetensors"
-_HEAD, _SEEN, _OOD = "head.", "seen_tiles", "novelty."
+_HEAD, _FINGERPRINTS, _OOD = "head.", "seen_tiles", "novelty."
 
 
 def load_builtin(kind: type[C], path: Path = BUILTIN_FILE) -> C:
@@ -58,7 +58,7 @@ def load_builtin(kind: type[C], path: Path = BUILTIN_FILE) -> C:
         name=classifier.hparams["name"],
         weights="imagenet",
     )
-    classifier.seen_tiles = tensors.pop(_SEEN)
+    classifier.train_fingerprints = tensors.pop(_FINGERPRINTS)
     scorer.head.load_state_dict(_named(tensors, _HEAD))
     if "novelty" in described:
         values: dict[str, Any] = _named(tensors, _OOD) | json.loads(described["novelty"])
@@ -90,7 +90,9 @@ def write_head(classifier: InferenceParts, path: Path, *, reach_px: int) -> None
         described["novelty"] = json.dumps({name: values[name] for name in values.keys() - parts.keys()})
     own = classifier.state_dict()
     with atomic_write(path) as temporary:
-        temporary.write_bytes(save({**tensors, _SEEN: classifier.seen_tiles}, metadata=described))
+        temporary.write_bytes(
+            save({**tensors, _FINGERPRINTS: classifier.train_fingerprints}, metadata=described)
+        )
         rebuilt = load_builtin(InferenceModel, temporary).state_dict()
         changed = [name for name, value in rebuilt.items() if not torch.equal(value, own[name])]
         if changed:

@@ -1,4 +1,4 @@
-"""What a checkpoint must hold before anything is built of it: it may be a stranger's."""
+"""Checks of the content of an untrusted checkpoint before a model is built of it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_CLASSES, MAX_NAME = 1000, 200
+_FORMER_KEYS = {"seen_tiles": "train_fingerprints", "novelty": "ood_detector"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _RANGES = {
     "image_size": (8, 4096),
@@ -37,7 +38,7 @@ def with_new_names(values: Mapping[Any, Any]) -> dict[Any, Any]:
 
 
 def require_stored(path: Path) -> None:
-    """Refuse a zip whose members swell when they are read: ``torch.save`` compresses none.
+    """Refuse a zip with compressed members, which could exhaust the memory; ``torch.save`` compresses none.
 
     Raises:
         ValueError: If a member is compressed.
@@ -48,13 +49,13 @@ def require_stored(path: Path) -> None:
 
 
 def require_model(loaded: object) -> dict[str, Any]:
-    """Refuse what is no model, or one whose values would exhaust the memory or mislead what reads them.
+    """Refuse content that is no model, and tensors that lack their values.
 
     Args:
         loaded: What ``torch.load`` returned.
 
     Returns:
-        Lightning's dictionary.
+        Lightning's dictionary; keys of older checkpoints have their present names.
 
     Raises:
         ValueError: With the value that is wrong.
@@ -67,15 +68,18 @@ def require_model(loaded: object) -> dict[str, Any]:
     for name, value in state.items():
         if not isinstance(name, str) or not isinstance(value, torch.Tensor) or not _is_whole(value):
             raise ValueError(f"state_dict: expected a tensor with all its values, got {str(name)[:80]!r}")
-    seen = loaded.get("seen_tiles", torch.empty(0, DIGEST_BYTES, dtype=torch.uint8))
+    loaded = {_FORMER_KEYS.get(key, key): value for key, value in loaded.items()}
+    digests = loaded.get("train_fingerprints", torch.empty(0, DIGEST_BYTES, dtype=torch.uint8))
     if not (
-        isinstance(seen, torch.Tensor)
-        and seen.dtype == torch.uint8
-        and seen.shape[1:] == (DIGEST_BYTES,)
-        and _is_whole(seen)
+        isinstance(digests, torch.Tensor)
+        and digests.dtype == torch.uint8
+        and digests.shape[1:] == (DIGEST_BYTES,)
+        and _is_whole(digests)
     ):
-        raise ValueError(f"seen_tiles: expected uint8 (M, {DIGEST_BYTES}), got {type(seen).__name__}")
-    return loaded | {"hyper_parameters": with_new_names(values)}
+        raise ValueError(
+            f"train_fingerprints: expected uint8 (M, {DIGEST_BYTES}), got {type(digests).__name__}"
+        )
+    return loaded
 
 
 def _is_whole(value: torch.Tensor) -> bool:
