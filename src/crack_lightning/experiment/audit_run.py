@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def run_audit(config: AuditConfig, *, folder: Path | None = None, command: str = "") -> Path:
-    """Look at every file of a set, and write ``audit.json``, ``audit.csv`` and ``audit.html``.
+    """Audit every file of a set, and write ``audit.json``, ``audit.csv`` and ``audit.html``.
 
     Args:
         config: Checked settings.
@@ -77,7 +77,7 @@ def _header(path: Path, reason: str) -> tuple[int, int, str]:
 
 
 def write_audit_csv(found: Audit, path: Path) -> None:
-    """Write a row a tile: ``path,label,group,sha256,twin_group,flags``; rows kept make a ``data.exclude``."""
+    """Write a row for each tile: ``path,label,group,sha256,twin_group,flags``; ``data.exclude`` reads it."""
     table = found.table
     columns = {
         "path": table.path,

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from crack_lightning.runtime.hardware import HardwarePlan
 
 MANY = 1000
-"""Tiles from which a trial of the backends takes less than it saves."""
+"""Number of tiles from which a trial of the backends saves time."""
 
 
 def chosen_backend(
     config: EvaluateConfig, classifier: CrackClassifier, *, tiles: int, plan: HardwarePlan
 ) -> tuple[BackendChoice, Compute] | None:
-    """Return what computes an evaluation's tiles, checked against PyTorch; ``None`` for Lightning's own test.
+    """Return the backend of an evaluation, checked against PyTorch; ``None`` for a test by Lightning.
 
     Raises:
         ConfigError: If the backend is not installed, not of this machine, or cannot take the network.

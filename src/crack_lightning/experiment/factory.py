@@ -1,4 +1,4 @@
-"""Configuration to the parts of a run: the use of its machine, DataModule, classifier and features."""
+"""Factory: hardware plan, DataModule, classifier and probe from a configuration."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def build_classifier(config: TrainConfig, table: TileTable) -> CrackClassifier:
     if loaded.caution:
         log.warning("weights: %s", loaded.caution)
     classifier.weights_caution = loaded.caution
-    classifier.train_fingerprints = pack_digests(_seen(table))
+    classifier.train_fingerprints = pack_digests(_digests(table))
     return classifier
 
 
@@ -171,7 +171,7 @@ def _class_weights(recipe: RecipeConfig, table: TileTable) -> list[float] | None
     return balanced_class_weights(counts.tolist())
 
 
-def _seen(table: TileTable) -> list[str]:
+def _digests(table: TileTable) -> list[str]:
     """Return the digests of training and validation tiles, and of the tiles below painted ones."""
     known = (table.split == "train") | (table.split == "val")
     below = table.extra.get("painted_on", np.full(len(table), ""))[known]
@@ -181,7 +181,7 @@ def _seen(table: TileTable) -> list[str]:
 def build_probe(
     config: TrainConfig, classifier: CrackClassifier, datamodule: CrackDataModule, *, plan: HardwarePlan
 ) -> LinearProbe:
-    """Compute the features of a run's tiles, or find them in the cache."""
+    """Build the linear probe of a run, with features of its tiles computed or from the cache."""
     return LinearProbe(
         classifier,
         datamodule,

@@ -1,4 +1,4 @@
-"""The steps of a run: in this process, or in several that share every batch."""
+"""Training end to end by Lightning: in this process, or by DDP."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 
 
 class SingleProcessFit:
-    """Lightning's Trainer of a run, set up to go on from its last checkpoint if there is one.
+    """Lightning's Trainer of a run in this process; it resumes from the last checkpoint if there is one.
 
     Args:
         config: The run's settings.
@@ -126,7 +126,7 @@ class _Share:
 
 
 class DDPFit:
-    """The steps of a run, taken by as many processes as the plan has devices; this one tests alone.
+    """Training by as many processes as the plan has devices; this process alone tests.
 
     Together they take the steps of one process: a batch is split among them, every validation tile is used
     once, gradients are averaged. What is normalised within a batch is normalised within each share:
@@ -167,7 +167,7 @@ class DDPFit:
                     f"trainer.devices: {plan.devices} processes need a tile each, and {number} are in the "
                     f"split '{split}'; set trainer.devices=1, or give more tiles."
                 )
-        with _kept_as(self.folder / "checkpoints" / ".start.part", classifier) as start:
+        with _stored_as(self.folder / "checkpoints" / ".start.part", classifier) as start:
             share = _Share(config=self.config, table=self.table, folder=self.folder, plan=plan, start=start)
             return launch_ddp(
                 partial(_fit_share, share),
@@ -181,8 +181,8 @@ class DDPFit:
 
 
 @contextmanager
-def _kept_as(path: Path, classifier: CrackClassifier) -> Iterator[Path]:
-    """Keep a classifier in a file for the block; a killed run's is cleared with its other ``.part`` files."""
+def _stored_as(path: Path, classifier: CrackClassifier) -> Iterator[Path]:
+    """Store a classifier in a file during the block; a resumed run removes the file of a killed one."""
     save_model(classifier, path)
     try:
         yield path

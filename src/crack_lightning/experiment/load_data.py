@@ -1,4 +1,4 @@
-"""Configuration to tiles: what a run, an evaluation and an audit begin with; needs no torch."""
+"""Loading and splitting of tiles for a run, an evaluation and an audit; without torch."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 def load_tiles(
     data: DataConfig, *, threads: int, progress: bool, model: ModelClasses | None = None
 ) -> tuple[TileTable, list[dict[str, str]]]:
-    """Return the tiles of the configured source as they lie there, and those that the user left out.
+    """Return the tiles of the configured source, and those that ``data.exclude`` leaves out.
 
     Of painted tiles these are the tiles below. With the classes of a ``model`` the tiles have these, and
     tiles of one class are enough.
@@ -99,7 +99,7 @@ def split_tiles(table: TileTable, data: DataConfig, *, splits_path: Path) -> Til
 
 
 def unseen_tiles(table: TileTable, *, known: NDArray[np.bool_]) -> tuple[TileTable, int]:
-    """Return what a model may be tested on, as split ``test``, and how many known tiles were left out.
+    """Return the tiles without known ones, as split ``test``, and the number of known ones.
 
     Where folders decided the splits, their test split alone counts.
 

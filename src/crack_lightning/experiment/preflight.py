@@ -1,4 +1,4 @@
-"""What a command can begin, or refuse, before torch is imported, which takes as long."""
+"""Checks and work before torch is imported."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def preflight_data(data: DataConfig) -> None:
-    """Refuse sources whose files nothing leads to, and lists of tiles that are not there.
+    """Refuse missing sources and missing lists of tiles.
 
     Raises:
         CrackLightningError: If there is one.

@@ -1,4 +1,4 @@
-"""What a run left behind, read from its folder."""
+"""The result of a run, read from its folder."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _REPORT = {
 
 @dataclass(frozen=True, kw_only=True)
 class ExperimentResult:
-    """What a run left behind.
+    """The result of a run.
 
     Attributes:
         folder: The run's folder.

@@ -56,7 +56,7 @@ def build_trainer(
         "mode": "min" if config.trainer.monitor.endswith("loss") else "max",
         **_logged_in(folder),
     }
-    nodes = _wanted_callbacks(config)
+    nodes = _usable_callbacks(config)
     chosen = build_targets("callbacks", nodes, defaults=defaults, plugins=config.plugins)
     loggers = build_targets(
         "logger", config.logger, defaults=defaults | {"purge_step": purge_step}, plugins=config.plugins
@@ -91,7 +91,7 @@ def build_test_trainer(
     logger: Mapping[str, Any] | None = None,
     plugins: Sequence[str] = (),
 ) -> pl.Trainer:
-    """Build Lightning's Trainer for an evaluation, or for the test of a run that several trained."""
+    """Build Lightning's Trainer for an evaluation, or for the test of a run trained by DDP."""
     loggers = build_targets("logger", logger or {}, defaults=_logged_in(folder), plugins=plugins)
     return pl.Trainer(
         accelerator=plan.accelerator,
@@ -108,8 +108,8 @@ def build_test_trainer(
     )
 
 
-def _wanted_callbacks(config: TrainConfig) -> dict[str, Any]:
-    """Return the configured callbacks, without those that have nowhere to show or to log.
+def _usable_callbacks(config: TrainConfig) -> dict[str, Any]:
+    """Return the configured callbacks, without those whose progress bar or logger is absent.
 
     Raises:
         ConfigError: If there are several progress bars.

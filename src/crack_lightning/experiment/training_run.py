@@ -1,4 +1,4 @@
-"""A run from its folder to its report, and on again after a break."""
+"""A training run from its folder to its report, resumed after an interruption."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def run_training(
 
 
 def finished_run(config: TrainConfig, folder: Path) -> ExperimentResult:
-    """Return what a finished run left behind.
+    """Return the result of a finished run.
 
     Raises:
         ConfigError: If the run is to be resumed.
@@ -209,7 +209,7 @@ def report_tiles(datamodule: CrackDataModule) -> ReportTiles:
 
 
 def reproducible(config: TrainConfig | EvaluateConfig) -> dict[str, Any]:
-    """Return the settings that decide the result: not where a run is, nor how it shows itself."""
+    """Return the settings that affect the result: without folders and display."""
     settings = asdict(config)
     for key in ("outputs", "resume", "progress", "sweep"):
         settings.pop(key, None)

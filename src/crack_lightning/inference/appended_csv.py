@@ -1,4 +1,4 @@
-"""A CSV file that grows row by row, and goes on after a break as if there had been none."""
+"""A CSV file that is appended to row by row and can be resumed after an interruption."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class GrowingTable:
-    """Appends rows, each whole lines on the disk's side of the process once :meth:`write` returns.
+    """Appends rows, which survive the end of the process once :meth:`write` returns.
 
     A process that is killed leaves whole rows but for the last, which opening the file again cuts off.
 
@@ -94,7 +94,7 @@ class GrowingTable:
 
 
 def whole_records(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield the rows of a CSV file from its beginning, each with its line end; a last one without it is none.
+    """Yield the complete rows of a CSV file from its beginning, each with its line end.
 
     A line end between quotes belongs to its cell.
     """

@@ -1,4 +1,4 @@
-"""Photos with the places where a model sees evidence, at their own aspect."""
+"""Explanation images: photos tinted by a model's evidence, at their own aspect."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LEAST_ODDS = 1e-6
 
 
 class PhotoExplainer(Protocol):
-    """Tints a photo where a model sees evidence."""
+    """Tints a photo by a model's evidence."""
 
     method: str
 
@@ -38,7 +38,7 @@ class PhotoExplainer(Protocol):
 
 
 class MapExplainer:
-    """A local head's explanation: its map, tinted where its overlay is outlined.
+    """The explanation of a local head: its crack map as a tint inside the outlines of the overlay.
 
     Args:
         mapper: The model's.
@@ -53,7 +53,7 @@ class MapExplainer:
         self._mapper = mapper
 
     def __call__(self, pixels: NDArray[np.uint8], of_class: int) -> NDArray[np.uint8]:
-        """Return the photo tinted where a crack is called, the more the likelier."""
+        """Return the photo tinted where a crack is predicted, by its probability."""
         crack_map, threshold = self._mapper.map(pixels), self._mapper.threshold
         shape = pixels.shape[:2]
         likely = np.clip(photo_probability(crack_map, shape), _LEAST_ODDS, 1 - _LEAST_ODDS)
@@ -62,7 +62,7 @@ class MapExplainer:
 
 
 class AspectExplainer:
-    """The explanation of a network that gives no map, on its square's number of pixels at the photo's aspect.
+    """The explanation of a network without a crack map, on a square's number of pixels at the photo's aspect.
 
     Args:
         explainer: The model's.

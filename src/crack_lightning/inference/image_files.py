@@ -26,7 +26,7 @@ _CALLED, _OTHER = (213, 94, 0), (0, 114, 178)
 
 
 def find_images(sources: Sequence[str]) -> tuple[list[Path], list[LeftOut]]:
-    """Return the files that files, folders and glob patterns mean, and what is left out of the folders.
+    """Return the image files of files, folders and glob patterns, and the other files of the folders.
 
     Args:
         sources: Each a path that exists, or a pattern such as ``site/**/*.jpg``. A file is taken whatever its
@@ -57,7 +57,7 @@ def find_images(sources: Sequence[str]) -> tuple[list[Path], list[LeftOut]]:
 
 
 def _once(images: Sequence[Path], left_out: Sequence[LeftOut]) -> tuple[list[Path], list[LeftOut]]:
-    """Take each file once, and count the links that lead to one again."""
+    """Remove duplicate files, and add the links to them to the files left out."""
     first: dict[str, Path] = {}
     again: list[tuple[str, str]] = []
     for path in images:
@@ -78,7 +78,7 @@ def _nothing(source: str, path: Path) -> DataError:
 
 
 def _matching(pattern: Path) -> list[Path]:
-    """Return the files and folders that a glob pattern means; a folder that exists is not read as one."""
+    """Return the files and folders of a glob pattern; an existing folder is no pattern."""
     home = next(folder for folder in pattern.parents if folder.is_dir())
     rest = pattern.relative_to(home).as_posix()
     names = glob.glob(rest, root_dir=home, recursive=True)  # noqa: PTH207  # "**" means files, too

@@ -1,4 +1,4 @@
-"""What ``predict`` takes: files, Pillow's images, arrays and tensors, one of them or any number."""
+"""Inputs of ``predict``: files, Pillow images, arrays and tensors, one or any number."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PILLOW = PerProcess(partial(ThreadPoolExecutor, 1))
 
 
 class NamedPicture(NamedTuple):
-    """A picture on its way to the model.
+    """A picture and its name.
 
     Attributes:
         name: Its path, or ``image 0``, ``array 1``, … by its position.
@@ -75,7 +75,7 @@ def named_pictures(pictures: Picture | Iterable[Picture]) -> Iterator[NamedPictu
 
 
 def _several(pictures: Any) -> Iterable[Any]:
-    """Return what is to be iterated over: one picture becomes a list of it."""
+    """Return an iterable of pictures; a single one becomes a list."""
     if isinstance(pictures, str | os.PathLike | Image.Image):
         return [pictures]
     if isinstance(pictures, np.ndarray | torch.Tensor):

@@ -236,7 +236,7 @@ class _Work:
 
 
 def _scale_words(config: PredictConfig, classifier: InferenceParts, mapper: CrackMapper) -> str:
-    """Return at what scale photos are mapped, and why."""
+    """Return the scale of the maps and its source, in words."""
     if config.scale is not None:
         why = "as scale= sets it"
     elif classifier.hparams.get("train_scale"):

@@ -44,7 +44,7 @@ class PredictionColumns:
 
     @property
     def names(self) -> list[str]:
-        """The header; ``threshold`` is the probability from which the positive class was called."""
+        """The header; ``threshold`` is the decision threshold."""
         of_classes = [f"probability_{name}" for name in self.shown_classes]
         return ["path", "predicted", *of_classes, "threshold", "ood_score", "is_ood", "problem"]
 

@@ -110,7 +110,7 @@ class Predictor:
         threshold: float | None = None,
         on_batch: Callable[[int], object] | None = None,
     ) -> PicturePredictions:
-        """Classify pictures of any size; each is squashed to the model's square.
+        """Classify pictures of any size; each is resized to the model's square.
 
         May be predicted from several threads at once, and in a forked process. A prediction depends neither
         on the other pictures nor on ``batch_size``, but for the rounding of floats.
@@ -159,7 +159,7 @@ class Predictor:
         return map_in_order(predict, batches)
 
     def _square(self, picture: NamedPicture) -> tuple[str, torch.Tensor | None, str]:
-        """Return a picture's name, its pixels, uint8 ``(3, S, S)``, or ``None``, and why."""
+        """Return a picture's name, its pixels, uint8 ``(3, S, S)``, or ``None``, and the reason."""
         try:
             return picture.name, resize(picture.pixels(), size=self.image_size), ""
         except UnreadableImageError as error:

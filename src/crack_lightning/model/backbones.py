@@ -108,13 +108,13 @@ def build_backbone(
             f"model.name: timm cannot build '{name}' with {given} ({error}); "
             "leave the options out or choose another network."
         ) from error
-    _quieten_blocks(model)
-    _quieten_head(model)
-    _keep_inputs(model)
+    _init_blocks_as_identity(model)
+    _init_head_near_zero(model)
+    _disable_inplace(model)
     return model
 
 
-def _keep_inputs(model: nn.Module) -> None:
+def _disable_inplace(model: nn.Module) -> None:
     """Make activations out of place: where the gradient needs their input, autograd would copy it first.
 
     ReLU stays in place, as its gradient needs the output alone.
@@ -124,14 +124,14 @@ def _keep_inputs(model: nn.Module) -> None:
             module.inplace = False
 
 
-def _quieten_blocks(model: nn.Module) -> None:
+def _init_blocks_as_identity(model: nn.Module) -> None:
     """Initialise inverted residual blocks as the identity (Goyal et al., 2017, section 5.1)."""
     for block in model.modules():
         if isinstance(block, InvertedResidual) and block.has_skip:
             nn.init.zeros_(block.bn3.weight)
 
 
-def _quieten_head(model: nn.Module) -> None:
+def _init_head_near_zero(model: nn.Module) -> None:
     """Initialise the classifier near zero (Goyal et al., "Accurate, Large Minibatch SGD", 2017, section 5.1).
 
     The initialisation of some networks in timm suits many classes; with two, the first losses are ten times

@@ -19,7 +19,7 @@ STRIDE_PX = 8
 
 
 class Explainer:
-    """Evidence maps of a class, whose mean over a image is the log odds of the class.
+    """Evidence maps of a class, whose mean over an image is the log odds of the class.
 
     The evidence at a position of a feature map is gradient times activation, summed over the channels
     (Draelos and Carin, "Use HiResCAM instead of Grad-CAM", 2020), times the number of positions; the

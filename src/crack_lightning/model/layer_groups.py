@@ -30,7 +30,7 @@ def layer_groups(model: nn.Module) -> list[list[str]]:
 def parameter_groups(
     model: nn.Module, *, recipe: str, lr: float, backbone_scale: float, stage_scale: float
 ) -> list[dict[str, Any]]:
-    """Return parameter groups for :func:`crack_lightning.model.optim.build_optimizer`, as a recipe has them.
+    """Return parameter groups for :func:`crack_lightning.model.optim.build_optimizer`, for a recipe.
 
     Args:
         model: A network.
@@ -51,7 +51,7 @@ def parameter_groups(
 
 
 def stage_groups(model: nn.Module, *, lr: float, scale: float) -> list[dict[str, Any]]:
-    """Return parameter groups for :func:`crack_lightning.model.optim.build_optimizer`, one a stage.
+    """Return parameter groups for :func:`crack_lightning.model.optim.build_optimizer`, one for each stage.
 
     Args:
         model: A network.

@@ -22,6 +22,6 @@ def pack_digests(sha256: Iterable[str]) -> torch.Tensor:
 
 
 def is_known(sha256: Iterable[str], seen: torch.Tensor) -> NDArray[np.bool_]:
-    """Say of N hex digests whether they are among the packed ones, uint8 ``(M, 16)``; bool ``(N,)``."""
+    """Return whether each of N hex digests is among packed ones, uint8 ``(M, 16)``; bool ``(N,)``."""
     among = {row.tobytes() for row in seen.numpy()}
     return np.array([bytes.fromhex(digest)[:DIGEST_BYTES] in among for digest in sha256], dtype=bool)

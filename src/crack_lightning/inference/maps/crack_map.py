@@ -154,7 +154,7 @@ class CrackMapper:
 
 
 def map_scale(classifier: InferenceParts) -> float:
-    """Return at what scale a model's maps are made: that of its training, or 1 where it is not known."""
+    """Return the scale of a model's maps: that of its training, or 1 where it is unknown."""
     return float(classifier.hparams.get("train_scale") or 1.0)
 
 
@@ -200,7 +200,7 @@ def architecture_reach(classifier: InferenceParts) -> int:
 
 
 def write_map(crack_map: CrackMap, pixels: NDArray[np.uint8], stem: Path, *, threshold: float) -> None:
-    """Write ``<stem>.map.png``, a pixel a cell and white for a crack, and ``<stem>.overlay.jpg``."""
+    """Write ``<stem>.map.png``, one pixel for each cell, white for a crack, and ``<stem>.overlay.jpg``."""
     shown = (crack_map.cells * 255).round().astype(np.uint8)
     _write(stem.with_name(f"{stem.name}.map.png"), shown, [])
     picture = outlined(pixels, called_pixels(crack_map, pixels.shape[:2], threshold=threshold))

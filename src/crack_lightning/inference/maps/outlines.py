@@ -1,4 +1,4 @@
-"""Cracks outlined on a photo, in a colour that is seen on dark, bright and painted concrete."""
+"""Outlines of cracks on a photo, in a colour that is visible on dark, bright and painted concrete."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PX_PER_LINE = 300
 
 
 def outlined(pixels: NDArray[np.uint8], marked: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Return a photo with lines around what is marked; what they enclose stays as it is.
+    """Return a photo with lines around marked pixels, which stay as they are.
 
     Args:
         pixels: RGB values, uint8 ``(H, W, 3)``.

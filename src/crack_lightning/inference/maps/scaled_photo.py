@@ -1,4 +1,4 @@
-"""A photo at another scale, resized window by window: the whole of it is never held twice."""
+"""A photo at another scale, resized window by window to save memory."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class TooSmallError(Exception):
-    """Why nothing is left of a photo at a scale."""
+    """A photo is too small for a scale."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScaledPhoto:
-    """A photo as a network takes it.
+    """A photo at the scale of a network's input.
 
     Attributes:
         pixels: RGB values of the photo, uint8 ``(H, W, 3)``.

@@ -64,7 +64,7 @@ def tiled_cell_map(
 
 
 def _pieces(length_px: int, largest_px: int, margin_px: int) -> list[tuple[slice, slice]]:
-    """Return what each of the fewest pieces of one size holds, and the part of it that is taken, pixels."""
+    """Return the span of each piece, and the part of it that the map takes, pixels; pieces have one size."""
     if length_px <= largest_px:
         return [(slice(0, length_px), slice(0, length_px))]
     number = -(-(length_px - 2 * margin_px) // (largest_px - 2 * margin_px))
@@ -78,7 +78,7 @@ def _pieces(length_px: int, largest_px: int, margin_px: int) -> list[tuple[slice
 
 
 def _images(part: NDArray[np.uint8], height: int, width: int) -> Tensor:
-    """Return what the network takes, uint8 ``(1, 3, h, w)``; beyond its edges it goes on as it ends."""
+    """Return the network's input, uint8 ``(1, 3, h, w)``, padded by the values at the edges."""
     missing = (0, height - part.shape[0]), (0, width - part.shape[1]), (0, 0)
     whole = np.pad(part, missing, mode="edge") if any(map(any, missing)) else part
     return torch.from_numpy(np.ascontiguousarray(whole.transpose(2, 0, 1)))[None]

@@ -1,1 +1,1 @@
-"""What computes a trained network: eager PyTorch or OpenVINO."""
+"""Inference backends: eager PyTorch, OpenVINO."""

@@ -1,4 +1,4 @@
-"""Heads in float32 where a backbone computes in 16 bits: in bf16 a score has eight bits, and scores tie."""
+"""Autocast with heads in float32, as scores in bf16 would have eight bits and many ties."""
 
 from __future__ import annotations
 

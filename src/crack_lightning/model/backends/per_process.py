@@ -1,4 +1,4 @@
-"""State that each process builds for itself, so that what owns it survives fork and pickle."""
+"""State that each process builds for itself, so that its owner survives fork and pickle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of other programs that are given as a checkpoint, and what to do with them."""
+"""Files of other programs that may be given as a checkpoint, and what to do with them."""
 
 from __future__ import annotations
 
