@@ -20,6 +20,9 @@ class Seen:
 
     method = "brightness"
 
+    def __init__(self, *, any_size: bool = True) -> None:
+        self.any_size = any_size
+
     def __call__(self, images: torch.Tensor, of_class: torch.Tensor) -> torch.Tensor:
         self.image, self.of_class = images, of_class
         return images.float().mean(1) - 128
@@ -38,6 +41,12 @@ def test_a_photo_is_explained_at_its_own_aspect(height: int, width: int) -> None
     rows, columns = np.nonzero(shown[..., 0] != shown[..., 2])
     middle = rows.mean() / height, columns.mean() / width
     assert middle == pytest.approx((0.375, 0.375), abs=0.02)
+
+
+def test_a_network_of_a_fixed_size_explains_a_photo_on_its_square() -> None:
+    explainer, photo = Seen(any_size=False), np.zeros((100, 400, 3), np.uint8)
+    assert AspectExplainer(cast("Any", explainer), image_size=64)(photo, 1).shape == photo.shape
+    assert explainer.image.shape == (1, 3, 64, 64)
 
 
 class Mapper:

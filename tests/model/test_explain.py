@@ -111,3 +111,8 @@ def test_a_frozen_network_can_be_explained(classifier: Build, images: Tensor) ->
 def test_a_network_without_such_maps_is_refused(name: str, classifier: Build) -> None:
     with pytest.raises(ConfigError, match=f"explain: the network '{name}' has no map"):
         Explainer(classifier(name, ["intact", "crack"]))
+
+
+@pytest.mark.parametrize("name", ["plain_cnn", "resnet18"])
+def test_an_explainer_reports_whether_its_network_takes_any_size(name: str, classifier: Build) -> None:
+    assert Explainer(classifier(name, ["intact", "crack"])).any_size == (name != "plain_cnn")

@@ -77,14 +77,16 @@ class AspectExplainer:
 
     def __call__(self, pixels: NDArray[np.uint8], of_class: int) -> NDArray[np.uint8]:
         """Return the photo tinted where there is evidence for a class."""
-        image = self._at_own_aspect(pixels)
+        image = self._resized(pixels)
         evidence = self._explainer(image, torch.tensor([of_class]))[0].numpy()
         return overlay(pixels, evidence)
 
-    def _at_own_aspect(self, pixels: NDArray[np.uint8]) -> Tensor:
-        """Return a photo of about as many pixels as the square, uint8 ``(1, 3, h, w)``."""
+    def _resized(self, pixels: NDArray[np.uint8]) -> Tensor:
+        """Return a photo of about as many pixels as the square, uint8 ``(1, 3, h, w)``, or as the square."""
         height, width = pixels.shape[:2]
         scale = self._image_size / (height * width) ** 0.5
         size = [max(_MULTIPLE, round(side * scale / _MULTIPLE) * _MULTIPLE) for side in (height, width)]
+        if not self._explainer.any_size:
+            size = [self._image_size, self._image_size]
         image = torch.from_numpy(pixels).permute(2, 0, 1)[None]
         return interpolate(image, size, mode="bilinear", antialias=True)

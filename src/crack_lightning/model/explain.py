@@ -39,6 +39,7 @@ class Explainer:
 
     Attributes:
         method: The name of the method.
+        any_size: Whether the network takes images of other sizes than the model's square.
 
     Raises:
         ConfigError: If the network has no map in the layout (N, C, h, w).
@@ -64,6 +65,8 @@ class Explainer:
         shape = self._products(blank, torch.zeros(1, dtype=torch.int64)).shape
         if len(shape) != 4 or shape[1] != channels:
             raise _no_map(name)
+        wide = torch.zeros((1, 3, size, size + max(stages)), dtype=torch.uint8)
+        self.any_size = self._takes(wide)
         exact = last and self._network.averages(shape)
         self.method = (
             "class activation map" if exact else f"gradient times activation (HiResCAM) at stride {taken}"
@@ -85,6 +88,13 @@ class Explainer:
         explained = evidence.sum(dim=(1, 2), keepdim=True)
         placeless = self._log_odds_values.view(-1, 1, 1) - explained
         return (evidence * evidence[0].numel() + placeless).float().cpu()
+
+    def _takes(self, images: Tensor) -> bool:
+        try:
+            self._products(images, torch.zeros(1, dtype=torch.int64))
+        except (AssertionError, RuntimeError):  # a dense layer or an embedding has a fixed size
+            return False
+        return True
 
     def _products(self, images: Tensor, of_class: Tensor) -> Tensor:
         device = next(self._network.backbone.parameters()).device  # a backend may have moved it
@@ -110,9 +120,11 @@ class LocalExplainer:
 
     Attributes:
         method: The name of the method.
+        any_size: ``True``.
     """
 
     method = f"the local head's own log odds, at stride {CELL_PX}"
+    any_size = True
 
     def __init__(self, classifier: InferenceParts) -> None:
         assert classifier.cell_scorer is not None, "a head with cells"
