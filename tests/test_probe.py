@@ -60,7 +60,7 @@ def nothing_computed(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail("features were computed again")
         yield
 
-    monkeypatch.setattr(LinearProbe, "_computed", computed)
+    monkeypatch.setattr(LinearProbe, "_compute_features", computed)
 
 
 def test_a_probe_leaves_what_every_run_leaves(folder: Path) -> None:
@@ -113,13 +113,13 @@ def test_views_are_computed_once_each(
     folder: Path, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     computed: list[int | None] = []
-    real = LinearProbe._computed
+    real = LinearProbe._compute_features
 
     def watched(self: LinearProbe, rows: Any, *, view: int | None) -> Any:
         computed.append(view)
         yield from real(self, rows, view=view)
 
-    monkeypatch.setattr(LinearProbe, "_computed", watched)
+    monkeypatch.setattr(LinearProbe, "_compute_features", watched)
     two = train(tmp_path, "recipe.views=2", "augmentation=light")
     assert computed == [0, 1]
     three = train(tmp_path, "recipe.views=3", "augmentation=light")

@@ -105,7 +105,7 @@ def _run(
         plan=plan,
         skipped=skipped,
         seconds=state.seconds,
-        engine=None if backend is None else f"{backend[0].title} on {plan.device}",
+        engine=None if backend is None else f"{backend[0].backend.title} on {plan.device}",
         precision=None if backend is None else backend[0].precision,
     )
     about = {"checkpoint": config.checkpoint, "known_tiles_left_out": left_out}
