@@ -157,7 +157,7 @@ LOCAL = ModelConfig(head="local", weights="imagenet", name="efficientnet_lite0")
     [
         ({"recipe": RecipeConfig(name="probe")}, "recipe.name: probe fits a pooled head"),
         ({"recipe": RecipeConfig(name="probe_then_finetune")}, "recipe.name: probe_then_finetune fits"),
-        ({"augmentation": AugmentationConfig(cutmix_alpha=0.2)}, "augmentation: MixUp and CutMix share"),
+        ({"augmentation": AugmentationConfig(cutmix_alpha=0.2)}, "augmentation: MixUp and CutMix mix"),
         (
             {"model": ModelConfig(head="pooled"), "recipe": RecipeConfig(loss=LossConfig(cells=2))},
             "recipe.loss.cells: model.head=pooled here does not read it",

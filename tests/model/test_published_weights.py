@@ -20,6 +20,8 @@ from tests.model.networks import assert_same, build
 if TYPE_CHECKING:
     from pathlib import Path
 
+REST = "{repo_id}/resolve/{revision}/{filename}"
+
 
 @pytest.fixture
 def no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,7 +80,7 @@ def test_without_a_network_one_sentence_comes(monkeypatch: pytest.MonkeyPatch) -
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         closed = f"http://127.0.0.1:{free.getsockname()[1]}"
-    monkeypatch.setattr(constants, "ENDPOINT", closed)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", f"{closed}/{REST}")
     ways_out = r"model\.weights=<path.*efficientnet_lite0.*offline-weights.*model\.weights=none"
     with pytest.raises(CheckpointError, match=f"'resnet18' cannot be downloaded .*{ways_out}") as caught:
         load_weights(build(), name="resnet18", weights="imagenet")
@@ -91,7 +93,8 @@ def test_a_server_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
-        monkeypatch.setattr(constants, "ENDPOINT", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        server = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", f"{server}/{REST}")
         with pytest.raises(CheckpointError, match=r"timed out"):
             load_weights(build(), name="resnet18", weights="imagenet")
 

@@ -116,7 +116,7 @@ def fetch_pretrained(name: str) -> Path:
 
 
 def _download(repo: str, filename: str, revision: str | None) -> Path:
-    url = hf_hub_url(repo, filename, revision=revision, endpoint=constants.ENDPOINT)
+    url = hf_hub_url(repo, filename, revision=revision)
     get_hf_file_metadata(url, timeout=HUB_TIMEOUT_S)  # a download would retry for 23 s without a connection
     return Path(hf_hub_download(repo, filename, revision=revision))
 
