@@ -40,7 +40,7 @@ def bare_probe(device: str, **attributes: Any) -> Any:
 
 def test_one_sure_error_costs_a_probe_what_it_costs_a_report() -> None:
     logits, labels = torch.tensor([[0.0, 200.0], [3.0, 1.0]]), torch.tensor([0, 0])
-    loss, accuracy = probe._judged(logits, labels)
+    loss, accuracy = probe.loss_and_accuracy(logits, labels)
     probability = torch.softmax(logits, dim=1).numpy()
     assert loss == pytest.approx(log_loss(labels.numpy(), probability, labels=[0, 1]), rel=1e-5)
     assert accuracy == 0.5
@@ -54,7 +54,7 @@ def test_a_gpu_computes_features_of_at_least_256_tiles_at_once(device: str, expe
         computed.append(len(images))
         return images.float().mean((2, 3))
 
-    features = bare_probe(device, _compute=compute)._computed(np.arange(300), view=0)
+    features = bare_probe(device, _compute=compute)._compute_features(np.arange(300), view=0)
     assert sum(len(part) for part in features) == 300
     assert sorted(computed, reverse=True) == expected
 
@@ -74,7 +74,7 @@ def test_a_comparison_with_eager_on_the_cpu_leaves_the_network_on_its_device(
     judged = bare_probe("cuda", network=network, engine=SimpleNamespace(name="eager"))
     judged.classifier = SimpleNamespace(backbone=None, hparams={"temperature": 1.0})
     judged._logits = lambda rows: torch.zeros(len(rows), 2)
-    judged._of = lambda rows: torch.zeros(len(rows), 4)
+    judged._features_of = lambda rows: torch.zeros(len(rows), 4)
     assert judged.largest_difference() >= 0
     assert network.weight.dtype == torch.float32
     assert moved[0] is not network

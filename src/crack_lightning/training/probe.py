@@ -168,7 +168,8 @@ class LinearProbe:
             max_iterations: Steps of L-BFGS at the most.
         """
         table = self.datamodule.table
-        train = self.datamodule.split_rows("train")
+        train, val = self.datamodule.split_rows("train"), self.datamodule.split_rows("val")
+        val_labels = torch.from_numpy(table.label[val])
         views = [self._cached_features(train, view=view) for view in range(self.settings.views)]
         features = torch.from_numpy(np.concatenate([self._features_of(train).numpy(), *views]))
         labels = torch.from_numpy(table.label[train]).repeat(1 + len(views))
@@ -179,15 +180,8 @@ class LinearProbe:
             penalties=L2_TRIED if l2 is None else (l2,),
             class_weights=class_weights,
             max_iterations=max_iterations,
-            validate=self._validate,
+            validate=lambda: loss_and_accuracy(self._logits(val), val_labels),
         )
-
-    def _validate(self) -> tuple[float, float]:
-        """Return loss in nats and accuracy of the head on the validation tiles."""
-        val = self.datamodule.split_rows("val")
-        logits, labels = self._logits(val), torch.from_numpy(self.datamodule.table.label[val])
-        loss = log_loss(labels.numpy(), torch.softmax(logits, dim=1).numpy())
-        return loss, float((logits.argmax(1) == labels).float().mean())
 
     def predictions(self, split: str) -> Predictions:
         """Return the head's predictions for the tiles of a split."""
@@ -244,6 +238,12 @@ class LinearProbe:
 
 def _parts(rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     return [rows[start : start + MAX_TILES_AT_ONCE] for start in range(0, len(rows), MAX_TILES_AT_ONCE)]
+
+
+def loss_and_accuracy(logits: Tensor, labels: Tensor) -> tuple[float, float]:
+    """Return the mean cross entropy in nats and the accuracy of logits, float32 ``(N, K)``."""
+    loss = log_loss(labels.numpy(), torch.softmax(logits, dim=1).numpy())
+    return loss, float((logits.argmax(1) == labels).float().mean())
 
 
 def _digest(names: NDArray[np.str_]) -> str:

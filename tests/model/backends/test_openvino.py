@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from crack_lightning.model.backends.openvino import TileCompute, convert
+from crack_lightning.model.backends.engines.openvino import TileCompute, convert
 from crack_lightning.runtime.errors import Interrupted
 from crack_lightning.runtime.processes import raise_on_sigterm
 
@@ -24,10 +24,10 @@ class Mean(nn.Module):
         return images.float().mean((2, 3))
 
 
-def be_stopped_after_networks_ended(path: Path, *, in_thread: bool) -> None:
-    convert(Mean().eval(), path, image_size=16)
+def be_stopped_after_networks_ended(folder: Path, *, in_thread: bool) -> None:
+    convert(Mean().eval(), folder, 16)
     images = torch.randint(256, (3, 3, 16, 16), dtype=torch.uint8)
-    networks = [TileCompute(path, precision="32", threads=1) for _ in range(2)]
+    networks = [TileCompute(folder / "network.xml", precision="32", threads=1) for _ in range(2)]
     for network in networks:
         torch.testing.assert_close(network(images), images.float().mean((2, 3)))
     del network
@@ -46,4 +46,4 @@ def be_stopped_after_networks_ended(path: Path, *, in_thread: bool) -> None:
 def test_a_signal_is_handled_after_networks_ended(
     where: str, apart: Callable[..., None], tmp_path: Path
 ) -> None:
-    apart(be_stopped_after_networks_ended, tmp_path / "network.xml", in_thread=where == "thread")
+    apart(be_stopped_after_networks_ended, tmp_path, in_thread=where == "thread")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
-from crack_lightning.model.backends.select import EagerCompute
+from crack_lightning.model.backends.engines.eager import EagerCompute
 
 if TYPE_CHECKING:
     from collections.abc import Callable

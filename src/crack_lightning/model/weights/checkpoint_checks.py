@@ -68,8 +68,8 @@ def require_model(loaded: object) -> dict[str, Any]:
     for name, value in state.items():
         if not isinstance(name, str) or not isinstance(value, torch.Tensor) or not _is_whole(value):
             raise ValueError(f"state_dict: expected a tensor with all its values, got {str(name)[:80]!r}")
-    loaded = {_FORMER_KEYS.get(key, key): value for key, value in loaded.items()}
-    digests = loaded.get("train_fingerprints", torch.empty(0, DIGEST_BYTES, dtype=torch.uint8))
+    renamed: dict[str, Any] = {_FORMER_KEYS.get(key, key): value for key, value in loaded.items()}
+    digests = renamed.get("train_fingerprints", torch.empty(0, DIGEST_BYTES, dtype=torch.uint8))
     if not (
         isinstance(digests, torch.Tensor)
         and digests.dtype == torch.uint8
@@ -79,7 +79,7 @@ def require_model(loaded: object) -> dict[str, Any]:
         raise ValueError(
             f"train_fingerprints: expected uint8 (M, {DIGEST_BYTES}), got {type(digests).__name__}"
         )
-    return loaded
+    return renamed
 
 
 def _is_whole(value: torch.Tensor) -> bool:
