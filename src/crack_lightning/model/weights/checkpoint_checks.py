@@ -68,7 +68,7 @@ def require_model(loaded: object) -> dict[str, Any]:
     for name, value in state.items():
         if not isinstance(name, str) or not isinstance(value, torch.Tensor) or not _is_whole(value):
             raise ValueError(f"state_dict: expected a tensor with all its values, got {str(name)[:80]!r}")
-    renamed: dict[str, Any] = {_FORMER_KEYS.get(key, key): value for key, value in loaded.items()}
+    renamed: dict[str, Any] = {_FORMER_KEYS.get(str(key), str(key)): value for key, value in loaded.items()}
     digests = renamed.get("train_fingerprints", torch.empty(0, DIGEST_BYTES, dtype=torch.uint8))
     if not (
         isinstance(digests, torch.Tensor)
