@@ -79,7 +79,7 @@ def require_model(loaded: object) -> dict[str, Any]:
         raise ValueError(
             f"train_fingerprints: expected uint8 (M, {DIGEST_BYTES}), got {type(digests).__name__}"
         )
-    return renamed
+    return renamed | {"hyper_parameters": with_new_names(values)}
 
 
 def _is_whole(value: torch.Tensor) -> bool:
