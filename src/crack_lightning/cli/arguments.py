@@ -1,4 +1,4 @@
-"""What a person types, and what Hydra's grammar takes: each turned into the other."""
+"""Conversion between command-line arguments and overrides in Hydra's grammar."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CHECKPOINT_SUFFIXES = (".ckpt", ".pt", ".pth", ".safetensors", ".h5", ".keras", 
 
 
 def hydra_arguments(name: str, arguments: Sequence[str], *, keys: Collection[str] = ()) -> list[str]:
-    """Turn what a person types into what Hydra's grammar takes, as :func:`split_arguments` does."""
+    """Convert command-line arguments to those of Hydra, as :func:`split_arguments` does."""
     flags, overrides = split_arguments(name, arguments, keys=keys)
     return [*flags, *overrides]
 
@@ -28,7 +28,7 @@ def hydra_arguments(name: str, arguments: Sequence[str], *, keys: Collection[str
 def split_arguments(
     name: str, arguments: Sequence[str], *, keys: Collection[str] = ()
 ) -> tuple[list[str], list[str]]:
-    """Turn what a person types into flags and overrides in Hydra's grammar.
+    """Convert command-line arguments to flags and overrides in Hydra's grammar.
 
     Flags move before overrides; plain paths become ``checkpoint=`` and ``source=``; paths are quoted, each of
     several where there is ``-m``. After ``--`` all are plain paths.
@@ -96,7 +96,7 @@ _FLAGS = (
 
 
 def _check_flag(argument: str) -> None:
-    """Refuse what Hydra would answer with its own usage."""
+    """Refuse an unknown flag, for which Hydra would print its own usage."""
     if argument == "-":
         raise CrackLightningError(
             "'-': files, folders or patterns are expected, got the standard input, which is not read; write "
@@ -116,7 +116,7 @@ def _is_file_with_a_dash(argument: str) -> bool:
 
 
 def _is_override(argument: str, known: Collection[str], *, takes_paths: bool) -> bool:
-    """Tell an override from a path that has ``=`` or ``~`` in it."""
+    """Return whether an argument is an override, not a path that contains ``=`` or ``~``."""
     if (match := _OVERRIDE.match(argument)) is None:
         return False
     first = re.split(r"[.:/@]", match[1] or match[2], maxsplit=1)[0]
@@ -124,7 +124,7 @@ def _is_override(argument: str, known: Collection[str], *, takes_paths: bool) ->
 
 
 def _leads_to_a_file(path: str) -> bool:
-    """Say whether a path or pattern exists, or at least its folder whose name has the first ``=``."""
+    """Return whether a path or pattern exists, or at least its folder whose name has the first ``=``."""
     below = path.find("/", max(path.find("="), 0))
     head = path if below < 1 or "=" not in path else path[:below]
     return exists(path) or bool(glob.glob(head))  # noqa: PTH207  # a pattern may begin with a folder

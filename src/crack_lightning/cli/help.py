@@ -110,7 +110,7 @@ def _key_lines(name: str, overrides: Sequence[str], *, below: str = "") -> Itera
 
 
 def _lines_of(key: Key, value: Any) -> Iterator[str]:
-    shown = "…" if key.is_required and value == key.default else _typed(value)
+    shown = "…" if key.is_required and value == key.default else typed(value)
     required = "required; " * key.is_required
     head = f"  {key.name}={shown}" if not isinstance(value, dict) else f"  {key.name}:"
     values = f"({required}{_plain(key.values)})"
@@ -121,7 +121,7 @@ def _lines_of(key: Key, value: Any) -> Iterator[str]:
         yield _indented(values)
     yield _indented(_plain(key.meaning))
     if isinstance(value, dict):
-        yield from (f"      {key.name}.{name}={_typed(item)}" for name, item in _flat(value))
+        yield from (f"      {key.name}.{name}={typed(item)}" for name, item in _flat(value))
 
 
 def _value(values: Any, key: Key) -> Any:
@@ -132,14 +132,15 @@ def _value(values: Any, key: Key) -> Any:
     return values
 
 
-def _typed(value: Any) -> str:
+def typed(value: Any) -> str:
+    """Return a value as somebody would type it."""
     match value:
         case None:
             return "null"
         case bool():
             return str(value).lower()
         case list():
-            return f"[{','.join(map(_typed, value))}]"
+            return f"[{','.join(map(typed, value))}]"
         case "":
             return "''"
     return str(value)

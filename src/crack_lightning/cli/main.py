@@ -1,4 +1,4 @@
-"""The one error boundary: finds a command by name, imports it then, and turns mistakes into sentences."""
+"""Entry point and error boundary: imports a command by name and prints one sentence for a mistake."""
 
 from __future__ import annotations
 

@@ -73,12 +73,12 @@ def literal(path: str) -> str:
 
 
 def is_text_key(key: str) -> bool:
-    """Say whether a key's value is a path or another text, also that of one of ``data.sources``."""
+    """Return whether a key's value is a path or another text, also that of one of ``data.sources``."""
     return _schema_key(key) in TEXT_KEYS
 
 
 def exists(path: str) -> bool:
-    """Say whether a path is that of a file or folder."""
+    """Return whether a file or folder exists at a path."""
     try:
         return Path(expanded(path)).exists()
     except OSError:  # a grid of settings can be longer than a name may be

@@ -1,4 +1,4 @@
-"""The contract: a dataclass a node, checked before anything is built."""
+"""Configuration schemas: one dataclass per node, checked before anything is built."""
 
 from crack_lightning.config.commands import (
     COMMANDS,

@@ -1,4 +1,4 @@
-"""Where the option files are, and what each says of itself."""
+"""Option files: their folder, their groups and the first line of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A wrong key, option or value in one sentence that names the nearest valid one and where it is defined."""
+"""Error messages for wrong keys, options and values, with the nearest valid one and where it is defined."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hydra's own folders: ``hydra.run.dir`` is that of a run, ``hydra.sweep.dir`` that of a sweep."""
+"""Output folders chosen by ``hydra.run.dir`` (a run) and ``hydra.sweep.dir`` (a sweep)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts that Hydra's grammar and OmegaConf's interpolation leave as they are."""
+"""Quoting and escaping of texts for Hydra's grammar and OmegaConf's interpolation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data that lie elsewhere when a run is resumed: the paths that a command line may give anew."""
+"""New paths of data that were moved before a run is resumed."""
 
 from __future__ import annotations
 

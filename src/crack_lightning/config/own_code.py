@@ -1,4 +1,4 @@
-"""The nodes that name code to run; a run's folder, which may be a stranger's, cannot bring them."""
+"""Check of the nodes that name code to run: a run's folder, which may be untrusted, cannot add any."""
 
 from __future__ import annotations
 

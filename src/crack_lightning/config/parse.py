@@ -1,4 +1,4 @@
-"""From what Hydra composed to checked dataclasses."""
+"""Conversion of composed configurations to checked dataclasses."""
 
 from __future__ import annotations
 

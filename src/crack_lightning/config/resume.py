@@ -1,4 +1,4 @@
-"""A run's own configuration again, with the few changes that leave its result comparable."""
+"""Configuration of a resumed run: its own, with the few changes that leave its result comparable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One sentence for a value that is wrong."""
+"""Validators of folders, files and mappings."""
 
 from __future__ import annotations
 

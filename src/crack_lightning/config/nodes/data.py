@@ -138,6 +138,11 @@ def data_node(source: str, base: Any = None) -> type[DataConfig]:
     return _NODES.get((source, base if isinstance(base, str) else None), _NODES[source, None])
 
 
+def source_names() -> list[str]:
+    """Return the names of all sources."""
+    return list(SOURCES)
+
+
 def data_config(source: str = "synthetic", **settings: Any) -> Any:
     """Return the node of a source with some of its keys set."""
     return data_node(source, settings.get("base"))(source=source, **settings)
