@@ -112,7 +112,7 @@ NO_ADVICE = {
     "training/warning_filters.py": {"sync_dist"},  # Lightning's own words
     "cli/main.py": {"key"},
     "cli/arguments.py": {"key"},
-    "cli/help.py": {"key"},
+    "cli/help.py": {"key", "group"},
     "config/nodes/sweep.py": {"other"},
     "sweep/search/space.py": {"key"},
     "model/heads/local.py": {"positive_index", "top_k_fraction"},  # of our own calls
