@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from crack_lightning.cli.main import main
 from crack_lightning.config import TrainConfig, resumed_config
