@@ -21,7 +21,7 @@ nox.options.sessions = ["tests", "lint", "types"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PROJECT = ("--editable", ".[offline-weights,larger-offline-weights,fast,slurm,ray,joblib]")
-TOOLS = nox.project.dependency_groups(PYPROJECT, "test", "lint", "types")
+TOOLS = nox.project.dependency_groups(PYPROJECT, "test", "lint", "types", "docs")
 TESTED = ("--constraint", "constraints.txt")
 COMPILED = {"UV_COMPILE_BYTECODE": "1"}  # once here, not in every process that a test starts
 SYSTEM_PACKAGES = "--install-system-packages"
@@ -79,7 +79,20 @@ def real(session: nox.Session) -> None:
     _python(session, "-m", "pytest", "-m", "real_data", *session.posargs)
 
 
-@nox.session(requires=["environment"], default=False)
+@nox.session(requires=["environment"], venv_backend="none", default=False)
+def docs(session: nox.Session) -> None:
+    """Build the documentation strictly, and open every page in headless Chromium, its network cut.
+
+    ``nox -s docs -- --install-system-packages`` installs Debian's chromium and chromium-driver first.
+    """
+    if SYSTEM_PACKAGES in session.posargs:
+        _install_system_packages(session, "chromium", "chromium-driver")
+    strict = ("--fail-on-warning", "--keep-going", "--fresh-env", "--write-all", "--quiet")
+    _python(session, "-m", "sphinx", *strict, "docs", "docs/_build/site")
+    _python(session, "tests/end_to_end/site.py", "docs/_build/site")
+
+
+@nox.session(requires=["environment"], venv_backend="none", default=False)
 def pages(session: nox.Session) -> None:
     """Open the pages of a run, a comparison and an audit in headless Chromium, its network cut.
 
@@ -87,7 +100,6 @@ def pages(session: nox.Session) -> None:
     """
     if SYSTEM_PACKAGES in session.posargs:
         _install_system_packages(session, "chromium", "chromium-driver")
-    session.install("selenium>=4.27")  # older ones were never tried
     outputs = tempfile.mkdtemp(dir=session.create_tmp())  # kept, for the screenshots
     drawn = [
         "data.synthetic.num_tiles=240",
@@ -99,7 +111,7 @@ def pages(session: nox.Session) -> None:
     network = ["model=mobilenetv3_small", "model.image_size=48"]
     _python(session, "-m", "crack_lightning.train", *grid, *network, *drawn)
     _python(session, "-m", "crack_lightning.audit", *drawn)
-    session.run("python", "tests/end_to_end/pages.py", outputs)
+    _python(session, "tests/end_to_end/pages.py", outputs)
 
 
 @nox.session(requires=["environment"], venv_backend="none", default=False)

@@ -22,7 +22,7 @@ def load(path: str | Path, *, device: str = "cpu") -> Predictor:
         device: Where to compute, for example ``cpu`` or ``cuda``.
 
     Returns:
-        A predictor: ``load("best.ckpt").predict(paths_or_arrays)``.
+        A predictor, used as in ``load("best.ckpt").predict(paths_or_arrays)``.
 
     Raises:
         CheckpointError: If the file is missing, damaged, or no checkpoint of this package.

@@ -43,8 +43,10 @@ def browser() -> Any:
     return driver
 
 
-def faults(driver: Any, page: Path, *, width: int, scheme: str, medium: str = "screen") -> list[str]:
-    """Open a page and say what is wrong with it."""
+def faults(
+    driver: Any, page: Path, *, width: int, scheme: str, medium: str = "screen", site: Path | None = None
+) -> list[str]:
+    """Open a page and say what is wrong with it; files below ``site`` may be requested."""
     screen = {"width": width, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": width < 600}
     driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
     media = {"media": medium, "features": [{"name": "prefers-color-scheme", "value": scheme}]}
@@ -59,7 +61,8 @@ def faults(driver: Any, page: Path, *, width: int, scheme: str, medium: str = "s
         told = json.loads(entry["message"])["message"]
         if told["method"] == "Network.requestWillBeSent":
             url = told["params"]["request"]["url"]
-            if not url.startswith("data:") and url != page.resolve().as_uri():
+            own = site is not None and url.startswith(f"{site.as_uri()}/")
+            if not own and not url.startswith("data:") and url != page.resolve().as_uri():
                 found.append(f"request: {url}")
     inside, window = driver.execute_script(
         "return [document.scrollingElement.scrollWidth, window.innerWidth]"
