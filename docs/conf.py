@@ -24,9 +24,8 @@ myst_links_external_new_tab = False
 
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
-autodoc_mock_imports = [
-    name for name in ("torch", "timm", "cv2", "scipy", "skimage") if find_spec(name) is None
-]
+HEAVY = ("torch", "torchvision", "timm", "huggingface_hub", "cv2", "simplejpeg")
+autodoc_mock_imports = [name for name in HEAVY if find_spec(name) is None]  # docstrings need none of them
 python_maximum_signature_line_length = 80
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", ".*")]  # types of NumPy and others; intersphinx would need a network
