@@ -157,3 +157,10 @@ def test_what_the_page_of_the_python_api_names_is_there() -> None:
         assert getattr(import_module(module), attribute).__doc__, name
     public = {name.rpartition(".")[2] for name in names}
     assert set(crack_lightning.__all__) <= public
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"])
+def test_links_to_files_lead_somewhere(name: str) -> None:
+    links = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", (ROOT / name).read_text(encoding="utf-8"))
+    assert not [link for link in links if not (ROOT / link).is_file()]
+    assert all((ROOT / link).stat().st_size < 150_000 for link in links if link.endswith(".webp"))
