@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class Column(NamedTuple):
-    """What a column holds.
+    """Dtype and missing value of a column.
 
     Attributes:
-        dtype: Of every value.
+        dtype: NumPy type of the values.
         missing: The value where a source does not have it.
         optional: Whether a table may lack the column.
     """
@@ -47,7 +47,7 @@ COLUMNS = {
 
 
 def typed(name: str, values: Any) -> NDArray[Any]:
-    """Return values ``(N,)`` with the dtype of their column; numbers in text are read, empty text is NaN.
+    """Convert values ``(N,)`` to the dtype of their column; text is parsed as numbers, empty text as NaN.
 
     Raises:
         KeyError: If the schema has no such column.

@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 def merge(tables: Mapping[str, TileTable]) -> TileTable:
-    """Put tables one after the other.
+    """Concatenate the tables of several sources.
 
     Args:
-        tables: Tables by the name that each source shall have, at least one.
+        tables: Tables by name of the source, at least one.
 
     Returns:
-        All tiles; ``source`` is the given name, a group begins with it, paths are relative to the folder that
-        all share. Extra columns that a source lacks are NaN or empty.
+        All tiles; ``source`` is the given name, which prefixes each group; paths are relative to the common
+        parent folder. Extra columns that a source lacks are NaN or empty.
 
     Raises:
-        DataError: If the sources' classes are not the same by name, the folders of some decide splits and
-            those of others do not, or no folder holds all of them.
+        DataError: If the sources have different classes, only some have predefined splits, or they have no
+            common parent folder.
     """
     first = next(iter(tables.values()))
     for name, table in tables.items():
@@ -52,17 +52,16 @@ def merge(tables: Mapping[str, TileTable]) -> TileTable:
 
 
 def concat(tables: Sequence[TileTable]) -> TileTable:
-    """Put tables of the same classes one after the other, as they are but for their root.
+    """Concatenate tables of the same classes, with paths relative to the common parent folder.
 
     Args:
-        tables: At least one; the classes of all are those of the first, in its order.
+        tables: At least one; all with the same classes in the same order.
 
     Returns:
-        All tiles; paths are relative to the folder that all share. Extra columns that a table lacks are NaN
-        or empty.
+        All tiles. Extra columns that a table lacks are NaN or empty.
 
     Raises:
-        DataError: If no folder holds all of them.
+        DataError: If the tables have no common parent folder.
     """
     try:
         root = Path(os.path.commonpath([table.root.resolve() for table in tables]))
@@ -82,7 +81,7 @@ def concat(tables: Sequence[TileTable]) -> TileTable:
 
 
 def _named(name: str, table: TileTable, class_names: tuple[str, ...]) -> TileTable:
-    """Give a table its source's name, and the classes in another order."""
+    """Return a table with the name of its source and reordered classes."""
     order = np.array([class_names.index(own) for own in table.class_names], np.int64)
     return replace(
         table,

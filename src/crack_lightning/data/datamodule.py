@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     Batch = dict[str, Tensor]
 
-# The default of Linux up to Python 3.13. A sweep's job would spawn workers that import everything again:
-# three loaders then took 30 s to start.
+# Linux's default up to Python 3.13. A spawned worker imports everything again: in a sweep's job three
+# loaders took 30 s to start.
 _START_METHOD = "fork" if sys.platform == "linux" else None
 
 
@@ -53,7 +53,7 @@ class CrackDataModule(LightningDataModule):
         max_val_batches: Largest number of validation batches.
         sizes: Sides that training batches are shrunk to, each for an equal share of the epochs; empty for
             ``image_size`` throughout (progressive resizing, as in Tan and Le, "EfficientNetV2", ICML 2021).
-        pin_memory: Copy to the device asynchronously.
+        pin_memory: Whether to pin memory, for asynchronous copies to the device.
         rank: Rank of this process, from 0; the ranks share every training and validation batch.
         num_ranks: World size.
     """
@@ -92,7 +92,7 @@ class CrackDataModule(LightningDataModule):
         self.rank, self.num_ranks = rank, num_ranks
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Return the training batches, from the trainer's position in its epoch."""
+        """Return the training batches, from the trainer's current step on."""
         rows = self.table.rows("train")
         batches = TrainBatches(
             rows,
@@ -124,11 +124,11 @@ class CrackDataModule(LightningDataModule):
         return self._loader(self._val_batches(), num_workers=0)
 
     def once(self, rows: NDArray[np.int64]) -> DataLoader[Any]:
-        """Return the tiles of some rows, int64 ``(M,)``, without augmentation and workers."""
+        """Return the tiles of the given rows, int64 ``(M,)``, for a single pass without workers."""
         return self._loader(self._batched(rows), num_workers=0)
 
     def split_rows(self, split: str) -> NDArray[np.int64]:
-        """Return the rows of a split within the limits, sampled by ``seed``; int64 ``(M,)``, ascending."""
+        """Return the rows of a split, int64 ``(M,)``, ascending; at most the largest number of batches."""
         limit = {"train": self.max_train_batches, "val": self.max_val_batches}.get(split)
         rows = self.table.rows(split)
         if limit is None or len(rows) <= limit * self.batch_size:
@@ -146,7 +146,7 @@ class CrackDataModule(LightningDataModule):
         return self.loader(self.table.rows("test"))
 
     def loader(self, rows: NDArray[np.int64]) -> DataLoader[Any]:
-        """Return the tiles of some rows, int64 ``(M,)``, in their order, without augmentation."""
+        """Return the tiles of the given rows, int64 ``(M,)``, in their order, without augmentation."""
         return self._loader(self._batched(rows))
 
     def _batched(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -47,7 +47,7 @@ class TileDataset(Dataset[Any]):
         """Return ``image`` uint8 ``(N, 3, S, S)``, ``target`` and ``index`` int64 ``(N,)``.
 
         With masks also ``mask`` uint8 ``(N, 1, S, S)``, crack coverage times 255, and ``mask_known`` bool
-        ``(N,)``, whether there is a mask; that of an intact tile is empty.
+        ``(N,)``: true for a tile with a mask file and for an intact one, whose mask is empty.
         """
         return self.read(rows, threads=self.threads)
 

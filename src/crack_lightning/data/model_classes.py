@@ -1,4 +1,4 @@
-"""The classes of a trained model, which the tiles that it is tested on take over."""
+"""Classes of a trained model, and relabelling of a tile table to them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 class ModelClasses(NamedTuple):
-    """The classes of a model that is to be tested, and which of them means "crack"."""
+    """Class names of a trained model, and the one that means "crack"."""
 
     class_names: Sequence[str]
     positive_class: str | None
 
 
 def with_classes(table: TileTable, model: ModelClasses) -> TileTable:
-    """Return the tiles with a model's classes, in the model's order.
+    """Return a table relabelled to a model's classes, in the model's order.
 
     Raises:
-        DataError: If the tiles have a class that the model has not.
+        DataError: If the table has a class that the model lacks.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""Masks of photos that EXIF turns: drawn on the turned photo, or on its pixels as stored."""
+"""Orientation of masks: drawn on the photo as rotated by EXIF, or on its stored pixels."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 
 def mask_turns(pairs: Sequence[tuple[Path, Path]], *, exif: str) -> tuple[list[int], str]:
-    """Return the orientation by which each mask must be turned to lie on its upright photo.
+    """Return the EXIF orientation to apply to each mask, so that it matches its upright photo.
 
-    Where ``exif`` is ``auto``, a mask of the turned photo's size is drawn on that, one of the stored photo's
-    on the stored pixels. Where both are of one size (after half a turn, after mirroring, or where a photo is
-    square) it is as the other masks of the set. A mask that has an orientation of its own is left to that.
+    With ``exif=auto`` the size of a mask shows whether it is drawn on the upright photo or on the stored
+    pixels. Where both sizes are equal (rotation by 180 degrees, mirroring, square photos), the other masks
+    of the set decide. A mask with an EXIF orientation of its own is not changed.
 
     Args:
         pairs: N photos with their masks.
         exif: ``auto``, ``applied`` or ``ignored``; see ``crack_lightning.data.io.masks.MaskRules``.
 
     Returns:
-        N orientations, 1 for no turn, and what was assumed, in a sentence; empty where EXIF turns no photo.
+        N orientations, 1 for none, and a sentence on what was assumed; empty if no photo has an orientation.
 
     Raises:
-        DataError: If nothing shows how the masks of some photos lie.
+        DataError: If the orientation of some masks cannot be inferred.
     """
     turned = {row: turn for row, (photo, _) in enumerate(pairs) if (turn := _orientation(photo)) != UPRIGHT}
     turned = {row: turn for row, turn in turned.items() if read_mask(pairs[row][1]).orientation == UPRIGHT}
@@ -69,5 +69,5 @@ def _by_size(pairs: Sequence[tuple[Path, Path]], turned: Mapping[int, int]) -> d
 def _orientation(photo: Path) -> int:
     try:
         return orientation_of(read_file(photo))
-    except UnreadableContentError:  # cutting will name the photo
+    except UnreadableContentError:  # cutting reports the photo
         return UPRIGHT

@@ -52,13 +52,13 @@ def load(
     show_progress: bool,
     one_class: bool = False,
 ) -> TileTable:
-    """Return the tiles of photos with masks; cut them where the cache has none.
+    """Return the tiles of photos with masks from the cache; cut them if it has none.
 
     Args:
         root: The folder that holds the folders of photos and masks.
         rules: Where masks are, and what their values mean.
-        group_pattern: Regular expression on a photo's path; its first group names the photo, where several
-            files are of one. A file is a photo by default.
+        group_pattern: Regular expression on a file's path; its first group names the photo, if several files
+            show one. By default each file is a photo.
         cache: The cache folder; tiles go to ``masked/<digest>`` in it.
         show_progress: Whether to show a bar on standard error.
         one_class: Whether tiles of one class are enough.
@@ -110,7 +110,7 @@ def load(
 
 
 def _pairs(root: Path, rules: MaskRules) -> list[tuple[Path, Path]]:
-    """Find each photo's mask."""
+    """Return the photos with the mask of each."""
     if len(rules.images) != len(rules.masks):
         raise DataError(
             f"data.masked.masks: expected a folder for each of the {len(rules.images)} of "
@@ -148,7 +148,7 @@ def _pairs(root: Path, rules: MaskRules) -> list[tuple[Path, Path]]:
 
 
 def _left_out(root: Path, pairs: list[tuple[Path, Path]], rules: MaskRules) -> Iterator[tuple[str, str]]:
-    """Yield what lies under the root beside photos with masks, each a relative path and the reason."""
+    """Yield the unused files under the root, each a relative path and the reason."""
     elsewhere = "in no folder of photos or masks"
     for path, reason in unused(root, (path for pair in pairs for path in pair), elsewhere):
         of_masks = any((root / path).is_relative_to(root / folder) for folder in rules.masks)
@@ -156,7 +156,7 @@ def _left_out(root: Path, pairs: list[tuple[Path, Path]], rules: MaskRules) -> I
 
 
 def _without_tiles(root: Path, pairs: list[tuple[Path, Path]], table: TileTable) -> Iterator[tuple[str, str]]:
-    """Yield the photos that gave no tile, which are numbered in the tiles' names."""
+    """Yield the photos without tiles; the names of tiles begin with the photo's number."""
     numbers = {int(path.removeprefix("images/").partition("_")[0]) for path in table.path.tolist()}
     for number, (photo, _) in enumerate(pairs):
         if number not in numbers:
@@ -167,7 +167,7 @@ def _without_tiles(root: Path, pairs: list[tuple[Path, Path]], table: TileTable)
 
 
 def _masks_by_stem(folder: Path) -> dict[str, list[Path]]:
-    """List what may be masks by their relative path without the suffix, the most exact formats first."""
+    """Return possible mask files by relative path without suffix, lossless formats first."""
     found: dict[str, list[Path]] = {}
     for suffix in _MASK_SUFFIXES:
         for path in sorted(folder.rglob("*")):
@@ -177,19 +177,19 @@ def _masks_by_stem(folder: Path) -> dict[str, list[Path]]:
 
 
 def _composed(path: Path) -> str:
-    """Return a path with its accents composed, which some systems write apart from their letters."""
+    """Return a path in NFC; some systems store accents as separate characters."""
     return unicodedata.normalize("NFC", path.as_posix())
 
 
 def _is_mask(path: Path, rules: MaskRules) -> bool:
-    """Say whether a picture beside the photos is a mask: by its suffix, or as it is no JPEG."""
+    """Return whether an image beside the photos is a mask: by its suffix, else by not being a JPEG."""
     if rules.mask_suffix:
         return path.stem.endswith(rules.mask_suffix)
     return path.suffix.lower() not in (".jpg", ".jpeg")
 
 
 def _check_labels(root: Path, rows: list[CutTile], seen: Seen, *, rules: MaskRules, one_class: bool) -> None:
-    """Refuse tiles of one class; where one is enough, masks whose values mean nothing."""
+    """Refuse tiles of one class; where one is enough, refuse masks without cracks but undeclared values."""
     cracked = sum(row["cracked"] for row in rows)
     unexplained = any(rules.undeclared(value) for value in seen.values)
     if 0 < cracked < len(rows) or (one_class and rows and (cracked or not unexplained)):

@@ -1,4 +1,4 @@
-"""One photo and its mask to labelled tiles that cover all of its pixels."""
+"""Cutting of one photo and its mask into labelled tiles that cover every pixel."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _LISTED = 8
 
 @dataclass
 class Seen:
-    """What was met while cutting.
+    """Counts of a cut, for notes to the user.
 
     Attributes:
-        assumed: How masks lie on photos that EXIF turns, in a sentence.
-        values: Pixels by mask value.
-        snapped: Masks that went through JPEG and were given back their declared values.
-        small: Photos below a tile's size, with their pixels.
-        unclear: Tiles left out as they had too little crack.
+        assumed: Sentence on the orientation of masks; empty if no photo has an EXIF orientation.
+        values: Number of pixels by mask value.
+        snapped: Number of JPEG masks, whose pixels were rounded to declared values.
+        small: Number of photos smaller than a tile.
+        unclear: Number of tiles left out for too few crack pixels.
     """
 
     assumed: str = ""
@@ -87,13 +87,13 @@ def cut_photo(
     """Write the tiles of a photo and yield their rows; the last ones overlap so that no pixel is left out.
 
     Args:
-        folder: Where tiles go, below ``images`` and ``masks``.
-        number: Of the photo, for the names.
+        folder: Folder with ``images`` and ``masks``, to which tiles are written.
+        number: Number of the photo, for file names.
         pair: The photo and its mask.
         group: The photo's name.
-        turn: Orientation by which the mask must be turned, unless it has one of its own.
-        rules: What the mask's values mean.
-        seen: Is added to.
+        turn: Orientation to apply to the mask, unless it has one of its own.
+        rules: Settings of masks.
+        seen: Counts, updated in place.
 
     Raises:
         DataError: If a file cannot be read, or the mask is not of its photo's size.
@@ -131,7 +131,7 @@ def read_photo(path: Path) -> NDArray[np.uint8]:
 
 
 def _read_labels(path: Path, *, turn: int, rules: MaskRules, seen: Seen) -> Label:
-    """Read a mask's values and which pixels are crack, both turned to lie on the upright photo."""
+    """Return a mask's values and its crack pixels, both oriented like the upright photo."""
     mask = read_mask(path)
     values, crack = mask.values, rules.is_crack(mask.values)
     if mask.lossy and (rules.crack_from is None or rules.hard_negatives):

@@ -1,4 +1,4 @@
-"""What an archive holds, read member by member; nothing here writes to the disk."""
+"""Reading of zip and tar archives, member by member; nothing here writes to the disk."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _RAR_MAGIC = b"Rar!\x1a\x07"
 _UTF8_NAME = 0x800
 _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA)
 _LZMA_CHUNK_BYTES = 4096
-"""Of all but deflate zipfile decompresses at once what it has read: of LZMA up to 7,000 times as much."""
+"""Small, as zipfile decompresses a chunk of LZMA whole, to up to 7,000 times its size."""
 _TAR_BLOCK_BYTES = 512
 _TAR_PADDING_CHUNKS = 16
 _UNREADABLE = (
@@ -54,8 +54,8 @@ class Member:
     """A regular file in an archive.
 
     Attributes:
-        path: Where it belongs, relative and without ``..``.
-        size: Bytes that the archive announces.
+        path: Relative path without ``..``.
+        size: Declared size in bytes.
         chunks: The content, to be read once and before the next member is read.
     """
 
@@ -106,10 +106,10 @@ def safe_path(name: str, *, archive: Path) -> PurePosixPath:
 
 
 def check_size(total_bytes: int, members: int, *, archive: Path) -> None:
-    """Refuse what swells to more than any set of tiles needs.
+    """Refuse a decompression bomb.
 
     Raises:
-        DataError: If the unpacked size, alone or against the archive's, or the number of members is absurd.
+        DataError: If the unpacked size, the compression ratio or the number of members is over its limit.
     """
     swollen = total_bytes > max(RATIO_MATTERS_FROM_BYTES, MAX_RATIO * archive.stat().st_size)
     if total_bytes > MAX_TOTAL_BYTES or members > MAX_MEMBERS or swollen:
@@ -177,9 +177,10 @@ def _checked_zip_path(info: zipfile.ZipInfo, archive: Path) -> PurePosixPath:
 
 
 def _zip_name(info: zipfile.ZipInfo) -> str:
-    r"""Return a member's name, which need not be in code page 437 where it is not marked as UTF-8.
+    r"""Return a member's name, decoded; without the UTF-8 flag it is not always in code page 437.
 
-    A Mac writes UTF-8 without the mark, a Japanese Windows code page 932, whose letters may end like ``\\``.
+    macOS writes UTF-8 without the flag, Japanese Windows code page 932, in which a character may end in the
+    byte of ``\\``.
     """
     if info.flag_bits & _UTF8_NAME:
         return info.filename
@@ -198,7 +199,7 @@ def tar_members(archive: Path) -> Generator[Member, None, None]:
     with wrap_damage(archive), open_tar(archive) as opened:
         number = 0
         while (info := opened.next()) is not None:
-            opened.members.clear()  # type: ignore[attr-defined]  # it collects the headers of all
+            opened.members.clear()  # type: ignore[attr-defined]  # tarfile keeps every header
             number += 1
             check_size(0, number, archive=archive)
             if info.isdir():
@@ -216,13 +217,13 @@ def _tar_kind(info: tarfile.TarInfo) -> str:
 
 
 def _check_tar_end(opened: tarfile.TarFile, archive: Path) -> None:
-    # tarfile takes a broken header behind the first one for the end: what ends well ends in zeros.
+    # tarfile takes a broken header after the first one for the end; a complete archive ends in zeros.
     stream = cast("IO[bytes]", opened.fileobj)
     stream.seek(opened.offset)
     block = stream.read(_TAR_BLOCK_BYTES)
     if not block or block.strip(b"\0"):
         raise damaged_error("no end mark after its last member", archive=archive)
-    for _ in range(_TAR_PADDING_CHUNKS):  # a compressed one has its checksum behind the padding
+    for _ in range(_TAR_PADDING_CHUNKS):  # read on to the checksum of a compressed archive
         if not stream.read(CHUNK_BYTES):
             return
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 _PAUSES_S = (0.5, 1.0, 2.0)
-"""Pauses before further attempts where a server stumbled or the connection broke."""
+"""Pauses before retries, after an error of the server or a broken connection."""
 _CHUNK_BYTES = 256 * 1024
 
 
@@ -62,7 +62,7 @@ def fetch(
 def _download(
     url: str, destination: Path, sha256: str | None, *, show_progress: bool, timeout_s: float
 ) -> None:
-    """Let pooch download the file, again where that may help."""
+    """Download the file with pooch; retry after transient errors."""
     import pooch
 
     if urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).hostname:
@@ -88,7 +88,7 @@ def _download(
                     url, sha256, fname=destination.name, path=destination.parent, downloader=downloader
                 )
             except OSError as error:  # those of requests are, too
-                if pause_s is None or not _is_passing(error):
+                if pause_s is None or not _is_transient(error):
                     raise
                 time.sleep(pause_s)
             else:
@@ -113,8 +113,8 @@ def _check_response(response: Response, folder: Path) -> None:
             )
 
 
-def _is_passing(error: OSError) -> bool:
-    """Return whether another attempt may help: a connection broke, or a server erred."""
+def _is_transient(error: OSError) -> bool:
+    """Return whether a retry may help: a broken connection, or an error of the server."""
     from requests import exceptions
 
     if isinstance(error, exceptions.HTTPError):
@@ -137,7 +137,7 @@ def _reason(error: Exception) -> str:
 
 
 class _Bar:
-    """A progress bar of rich's with the methods that pooch calls."""
+    """Adapter of rich's progress bar to the methods that pooch calls."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress, self._task = progress, progress.add_task("downloading", total=None)

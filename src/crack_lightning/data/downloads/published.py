@@ -1,4 +1,4 @@
-"""The published data sets, and how a folder, an archive or a download becomes a folder of images."""
+"""Published data sets, read from a folder, an archive or a download."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def locate_dataset(
 def check_dataset(
     published: PublishedSet, *, root: Path | None, archive: Path | None, download: bool
 ) -> None:
-    """Raise what :func:`locate_dataset` would raise before it reads; arguments as there."""
+    """Check the arguments of :func:`locate_dataset` without reading a file; raises as it does."""
     if root is None and archive is None and not download:
         raise ConfigError(
             f"data: '{published.name}' needs its images; set data.root=<folder that holds them>, "
@@ -126,11 +126,11 @@ def check_dataset(
 
 
 def _unpacked(archive: Path, published: PublishedSet, cache: Path, *, show_progress: bool) -> Path:
-    facts = archive.stat()
+    status = archive.stat()
     made_from: dict[str, str | int] = {
         "archive": archive.name,
-        "bytes": facts.st_size,
-        "modified_ns": facts.st_mtime_ns,
+        "bytes": status.st_size,
+        "modified_ns": status.st_mtime_ns,
     }
     entry = _entry(published, made_from, cache)
     return unpack(archive, entry / "files", show_progress=show_progress)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path, PurePosixPath
 
-# The most faithful first; each prints the content of every file, in the archive's order.
+# The most reliable first; each prints the content of every file, in the archive's order.
 _COMMANDS = {
     "unrar": ("p", "-inul", "-p-", "--"),
     "7zz": ("e", "-so", "-bd", "-p", "--"),
@@ -43,15 +43,15 @@ _COMMANDS = {
     "bsdtar": ("-x", "--to-stdout", "-f"),
 }
 _IN_MEMORY_BYTES = 64 * 1024**2
-_LAST_WORDS_S = 1.0
+_EXIT_TIMEOUT_S = 1.0
 
 
 class _ToolFailedError(Exception):
-    """A program did not deliver what the listing promises."""
+    """A program whose output does not match the listing."""
 
 
 def require_tool(*, file_name: str, page: str | None = None) -> list[str]:
-    """Return the programs on PATH that can decompress a RAR archive, the most faithful first.
+    """Return the programs on PATH that can decompress a RAR archive, the most reliable first.
 
     Args:
         file_name: The archive, for the error.
@@ -126,12 +126,12 @@ def _contents(tool: str, archive: Path, files: list[rarfile.RarInfo], *, skip: i
     program = shutil.which(tool) or tool
     command = [program, *_without_empty(tool, files), *_COMMANDS[tool], str(archive.resolve())]
     with (
-        tempfile.TemporaryFile() as complaints,
+        tempfile.TemporaryFile() as errors,
         subprocess.Popen(  # noqa: S603 - a fixed program, absolute paths, no shell
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=complaints,
+            stderr=errors,
             env={**os.environ, "LC_ALL": "C.UTF-8"},  # bsdtar drops names that the locale cannot spell
         ) as process,
     ):
@@ -145,7 +145,7 @@ def _contents(tool: str, archive: Path, files: list[rarfile.RarInfo], *, skip: i
                     content.close()
             _expect_end(stream)
         except _ToolFailedError as error:
-            raise _ToolFailedError(f"{error}{_said(process, complaints)}") from error
+            raise _ToolFailedError(f"{error}{_last_error_line(process, errors)}") from error
         finally:
             process.kill()
 
@@ -178,9 +178,9 @@ def _expect_end(stream: IO[bytes]) -> None:
         raise _ToolFailedError("more came out than the archive lists")
 
 
-def _said(process: subprocess.Popen[bytes], complaints: IO[bytes]) -> str:
+def _last_error_line(process: subprocess.Popen[bytes], errors: IO[bytes]) -> str:
     with suppress(subprocess.TimeoutExpired):
-        process.wait(_LAST_WORDS_S)
-    complaints.seek(0)
-    lines = complaints.read(2000).decode("utf-8", "replace").strip().splitlines()
+        process.wait(_EXIT_TIMEOUT_S)
+    errors.seek(0)
+    lines = errors.read(2000).decode("utf-8", "replace").strip().splitlines()
     return f", {lines[-1].strip()}" if lines else ""

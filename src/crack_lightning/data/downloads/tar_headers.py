@@ -1,4 +1,4 @@
-"""Headers of a tar, which are read whole: refused before that where they are larger than any name needs."""
+"""Size limit of tar headers, which ``tarfile`` reads whole."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _EXTENDED = (
 
 
 class BoundedTarInfo(tarfile.TarInfo):
-    """A member's header; ``tarfile`` would read, and decompress, an extended one of any size at once."""
+    """A member's header of limited size; ``tarfile`` reads extended ones of any size into memory."""
 
     def _proc_member(self, archive: Any) -> Any:  # tarfile's entry point for subclasses
         if self.type in _EXTENDED:
-            of_all = self.size + getattr(archive, "global_header_bytes", 0)
-            if self.size > MAX_HEADER_BYTES or of_all > MAX_GLOBAL_BYTES:
+            total = self.size + getattr(archive, "global_header_bytes", 0)
+            if self.size > MAX_HEADER_BYTES or total > MAX_GLOBAL_BYTES:
                 raise _too_large(archive, f"a header of {self.size:,} bytes")
             if self.type == tarfile.XGLTYPE:  # kept until the end
-                archive.global_header_bytes = of_all
+                archive.global_header_bytes = total
         return super()._proc_member(archive)  # type: ignore[misc]
 
     def _proc_sparse(self, archive: Any) -> Any:
@@ -46,8 +46,8 @@ def open_tar(path: Path) -> tarfile.TarFile:
     """Open a tar, plain or compressed.
 
     Raises:
-        DataError: If its first header is larger than any name needs; later ones raise it when they are read.
-        tarfile.TarError: If it is none.
+        DataError: If its first header is too large; later ones raise it when they are read.
+        tarfile.TarError: If it is no tar.
     """
     return tarfile.open(path, tarinfo=BoundedTarInfo)
 

@@ -1,4 +1,4 @@
-"""One picture file to upright RGB, or a reason why not."""
+"""Decoding of one image file to upright RGB."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DECODING_VERSION = 2
-"""Raise this whenever other files are refused, or their pixels change: the cache is then filled anew."""
+"""Increment whenever the accepted files or their pixels change; it invalidates the cache."""
 
 MAX_PIXELS = 89_478_485
-"""Most pixels of one picture: where Pillow begins to suspect a decompression bomb."""
+"""Largest number of pixels of an image: Pillow's limit for a decompression bomb."""
 
 _MAX_BYTES = 2**30
 _LASTING = (errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR)
@@ -40,7 +40,7 @@ class UnreadableImageError(DataError):
 
     Attributes:
         reason: What is wrong with it and what to do, without the file's name.
-        of_content: Whether its bytes or its name are at fault, so that another try gives the same.
+        of_content: Whether the failure is permanent (bytes or name) rather than one of access.
     """
 
     reason: str = ""
@@ -48,7 +48,7 @@ class UnreadableImageError(DataError):
 
     @classmethod
     def about(cls, path: Path, problem: UnreadableContentError | str) -> Self:
-        """Compose the sentence; one argument alone makes the error, so that it survives worker processes."""
+        """Build the error for a file; its only constructor argument is the message, so that it pickles."""
         name = os.fsencode(path).decode("utf-8", "backslashreplace")
         hint = "Mend or remove the file, or set data.on_unreadable=skip."
         if isinstance(problem, FailedAccessError):
@@ -60,19 +60,19 @@ class UnreadableImageError(DataError):
 
 
 class UnreadableContentError(Exception):
-    """A reason on its way to the file's name."""
+    """A reason why content is not read; the caller adds the file's name."""
 
 
 class FailedAccessError(UnreadableContentError):
-    """A failure that may pass: of the disk, the network, the memory, or for want of permission."""
+    """A possibly transient failure of disk, network, memory or permissions."""
 
 
 def decode_image(path: Path) -> NDArray[np.uint8]:
     """Decode a picture file as upright RGB.
 
-    The content decides about the format, within those of ``IMAGE_SUFFIXES``. EXIF's rotation is applied, or
-    XMP's where there is no other, as Pillow does; 16 bits are scaled by their full range; transparent parts
-    show white, as on a page; of several pictures in one file the first is taken; colour profiles are ignored.
+    The format is detected from the content and must be one of ``PILLOW_FORMATS``. The EXIF orientation is
+    applied, else that of XMP, as Pillow does; 16-bit values are scaled by their full range; transparent parts
+    are composited on white; of several images in a file the first is read; colour profiles are ignored.
 
     Args:
         path: A file whose suffix is one of ``IMAGE_SUFFIXES``, in any case.
@@ -94,14 +94,14 @@ def decode_image(path: Path) -> NDArray[np.uint8]:
 
 
 def upright_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
-    """Return an image that Pillow has opened or made as :func:`decode_image` returns a file.
+    """Convert a Pillow image to upright RGB, uint8 ``(H, W, 3)``, as :func:`decode_image` does a file.
 
     Args:
-        image: Of any mode but those of 32 bits a value; it is not changed.
-        name: What the error calls it.
+        image: Any mode but ``I`` and ``F`` (32 bits a value); not changed.
+        name: Name of the image, for the error.
 
     Raises:
-        UnreadableImageError: If it cannot be loaded, or not be given as RGB.
+        UnreadableImageError: If it cannot be loaded or converted to RGB.
     """
     try:
         with as_content_error(b""):
@@ -111,7 +111,7 @@ def upright_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
 
 
 def picture_header(path: Path) -> tuple[int, int, str]:
-    """Return width and height in pixels and Pillow's pixel format of a picture that decodes."""
+    """Return width and height in pixels and Pillow's mode of an image file."""
     with Image.open(path, formats=PILLOW_FORMATS) as image:
         return *image.size, image.mode
 
@@ -126,8 +126,8 @@ def read_file(path: Path) -> bytes:
     """Read a regular file of at most 1 GiB.
 
     Raises:
-        UnreadableContentError: If it is no such file.
-        FailedAccessError: If it cannot be read, now or ever.
+        UnreadableContentError: If it is no regular file, or larger.
+        FailedAccessError: If it cannot be accessed.
     """
     try:
         status = path.stat()
@@ -151,7 +151,7 @@ def read_file(path: Path) -> bytes:
 
 
 def access_failure(error: OSError | MemoryError) -> str:
-    """Describe an error of the system, which may pass, as the reason in an error."""
+    """Return the reason to report for an error of the operating system, which may be transient."""
     if isinstance(error, MemoryError):
         return "the system could not read it this time (out of memory); try again"
     what = str(error.strerror or error)
@@ -160,7 +160,7 @@ def access_failure(error: OSError | MemoryError) -> str:
 
 @contextmanager
 def as_content_error(data: bytes) -> Iterator[None]:
-    """Turn whatever decoders raise in the block about some bytes into an :class:`UnreadableContentError`."""
+    """Convert any exception of the block, which decodes ``data``, to one that gives the reason."""
     try:
         yield
     except UnreadableContentError:
@@ -178,7 +178,7 @@ def as_content_error(data: bytes) -> Iterator[None]:
 
 
 def _decode_jpeg(data: bytes) -> NDArray[np.uint8] | None:
-    """Decode JPEG bytes to Pillow's very pixels in less than half the time; ``None`` where Pillow must."""
+    """Decode JPEG bytes to the pixels of Pillow in half its time; ``None`` where Pillow has to decode."""
     header = read_header(data)
     if header is None or not 0 < header.height * header.width <= MAX_PIXELS:
         return None
@@ -208,7 +208,7 @@ def _check_header(image: Image.Image) -> None:
     width, height = image.size
     exif = image.info.get("exif", b"").removeprefix(b"Exif\0\0")
     if tag_bytes(exif) > len(exif):
-        raise UnreadableContentError("damaged (its EXIF tags hold more than they have)")
+        raise UnreadableContentError("damaged (its EXIF tags claim more bytes than there are)")
     if width * height > MAX_PIXELS:
         raise UnreadableContentError(
             f"{width} x {height} pixels, over {MAX_PIXELS:,}; cut it into tiles first"

@@ -1,4 +1,4 @@
-"""Which picture files are read, and what the others are called; imports no torch and no decoder."""
+"""Supported image formats, and advice for the others; imports neither torch nor a decoder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ARCHIVE_SUFFIXES = frozenset(
 )
 
 PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP")
-"""What Pillow is limited to."""
+"""Formats that Pillow may open."""
 
 _HEIC = "a HEIC or HEIF picture, which is not read; export it as JPEG"
 RAW_ADVICE = "a raw camera file, which is not read; develop it to JPEG or TIFF"
@@ -48,17 +48,17 @@ _ADVICE_BY_START = {
 
 
 def is_image_name(path: Path) -> bool:
-    """Tell whether a file's suffix, in any case, is one that is read."""
+    """Return whether a file's suffix, in any case, is supported."""
     return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def is_picture_name(path: Path) -> bool:
-    """Tell whether a file's suffix is read, or is a picture's that must be named with what to do about it."""
+    """Return whether a file's suffix is that of an image, supported or reported with advice."""
     return is_image_name(path) or path.suffix.lower() in _ADVICE_BY_SUFFIX
 
 
 def is_document_name(path: Path) -> bool:
-    """Return whether a file that is named like a picture is a document, which holds none of its own."""
+    """Return whether a file's suffix is that of a document (PDF), not of an image."""
     return path.suffix.lower() == ".pdf"
 
 
@@ -74,7 +74,7 @@ def has_suffix(path: Path) -> bool:
 
 
 def is_image_content(start: bytes) -> bool:
-    """Return whether a file that begins with these bytes is a picture in a format that is read."""
+    """Return whether a file that begins with these bytes is an image of a supported format."""
     if start.startswith(b"RIFF"):
         return start[8:12] == b"WEBP"
     if start.startswith(b"BM"):
@@ -83,7 +83,7 @@ def is_image_content(start: bytes) -> bool:
 
 
 def suffix_problem(path: Path) -> str | None:
-    """Say why a file of this name is not read; ``None`` when it is."""
+    """Return why a file of this name is not read; ``None`` if it is."""
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES or not has_suffix(path):
         return None
@@ -92,7 +92,7 @@ def suffix_problem(path: Path) -> str | None:
 
 
 def describe_content(data: bytes) -> str:
-    """Say what bytes are that no decoder recognised, as the reason in an error."""
+    """Return what undecodable bytes are (empty, HEIC, an archive, …), as the reason in an error."""
     if not data.strip(b"\x00"):
         return "an empty file" if not data else "nothing but zero bytes; copy or download it again"
     if data[4:8] == b"ftyp":

@@ -23,18 +23,18 @@ _FEW, _FILL_BYTES = 2, 64
 
 
 class DamagedJpegError(Exception):
-    """Warnings of libjpeg about a file that lost some of its bytes, or has others in their place."""
+    """A JPEG file with missing or corrupt bytes, by a warning of libjpeg."""
 
 
 class JpegHeader(NamedTuple):
-    """What stands before the pixels.
+    """Frame header of a JPEG file.
 
     Attributes:
         height: Pixels.
         width: Pixels.
         components: Values a pixel: 1 grey, 3 YCbCr or RGB, 4 CMYK.
-        progressive: Whether the pixels come in scans of ever more detail.
-        has_metadata: Whether there is EXIF or XMP data, which may turn the picture.
+        progressive: Whether the coding is progressive, in several scans.
+        has_metadata: Whether there is EXIF or XMP data, which may give an orientation.
     """
 
     height: int
@@ -45,7 +45,7 @@ class JpegHeader(NamedTuple):
 
 
 def read_header(data: bytes) -> JpegHeader | None:
-    """Walk the markers up to the frame header (ITU-T T.81, annex B); ``None`` where they lead to none."""
+    """Read the frame header (ITU-T T.81, annex B); ``None`` if there is none."""
     place, metadata = 2, False
     while data.startswith(b"\xff\xd8") and place + 10 <= len(data) and data[place] == 0xFF:
         marker, length = data[place + 1], int.from_bytes(data[place + 2 : place + 4])
@@ -63,21 +63,21 @@ def read_header(data: bytes) -> JpegHeader | None:
 
 
 def decode_jpeg(data: bytes, header: JpegHeader) -> NDArray[np.uint8] | None:
-    """Decode a JPEG file as it is stored, not turned, to the pixels that Pillow gives.
+    """Decode a JPEG file to the pixels that Pillow returns, orientation not applied.
 
-    Bytes behind the end marker are not read: phones keep other pictures there. Up to two bytes that are
-    left over before it, or up to 64 equal ones, are an encoder's filling and no damage.
+    Bytes after the end marker are ignored: phones store further images there. Up to two extraneous bytes
+    before it, or up to 64 equal ones, are an encoder's padding and no damage.
 
     Args:
         data: The file.
         header: Its header.
 
     Returns:
-        RGB values, uint8 ``(H, W, 3)``; ``None`` where Pillow must decode: CMYK, which is only checked here,
-        and what simplejpeg does not decode, such as other than the usual subsampling.
+        RGB values, uint8 ``(H, W, 3)``; ``None`` where Pillow has to decode: CMYK, which is only checked
+        here, and files that simplejpeg does not support, such as those of unusual subsampling.
 
     Raises:
-        DamagedJpegError: If bytes are missing or wrong, as far as the entropy code shows it.
+        DamagedJpegError: If bytes are missing or corrupt, as far as entropy decoding detects it.
     """
     colours = "CMYK" if header.components == _CMYK else "RGB"
     try:
@@ -92,7 +92,7 @@ def decode_jpeg(data: bytes, header: JpegHeader) -> NDArray[np.uint8] | None:
 
 
 def _is_damage(message: str, data: bytes) -> bool:
-    """Return whether libjpeg's message is about lost or changed bytes; fatal errors are Pillow's to name."""
+    """Return whether a message of libjpeg reports damage; Pillow reports what is fatal."""
     surplus = _SURPLUS.fullmatch(message)
     if surplus is None:
         return message.startswith(_DAMAGE)
@@ -102,16 +102,16 @@ def _is_damage(message: str, data: bytes) -> bool:
 
 
 def _has_all_scans(data: bytes, components: int) -> bool:
-    """Return whether every coefficient came to its last bit, where libjpeg saw an end between two scans."""
-    exact: set[tuple[int, int]] = set()
+    """Return whether all coefficients have full precision; libjpeg accepts an end between two scans."""
+    complete: set[tuple[int, int]] = set()
     place = 2
-    while (found := _MARKER.search(data, place)) and found[0][1] != _END:
-        place = found.end()
-        if found[0][1] == _SCAN:
+    while (marker := _MARKER.search(data, place)) and marker[0][1] != _END:
+        place = marker.end()
+        if marker[0][1] == _SCAN:
             spectrum = place + 3 + 2 * data[place + 2]
             first, last, bits = data[spectrum : spectrum + 3]
             if bits & 15 == 0:
-                of_scan = data[place + 3 : spectrum : 2]
-                exact.update((component, k) for component in of_scan for k in range(first, last + 1))
+                scanned = data[place + 3 : spectrum : 2]
+                complete.update((component, k) for component in scanned for k in range(first, last + 1))
         place += int.from_bytes(data[place : place + 2])
-    return len(exact) == _COEFFICIENTS * components
+    return len(complete) == _COEFFICIENTS * components

@@ -1,4 +1,4 @@
-"""A batch of picture files, brought to one size."""
+"""Batched reading of image and mask files at one size."""
 
 from __future__ import annotations
 
@@ -28,12 +28,11 @@ R = TypeVar("R")
 
 
 def read_batch(paths: Sequence[Path], *, size: int, threads: int = 1) -> Tensor:
-    """Decode picture files and bring them to one size.
+    """Decode image files and resize them to one size.
 
-    A picture is squashed to a square, whatever its shape: nothing at its edges is lost, and tiles are square.
-    The resize is bilinear with antialiasing, on uint8. Each picture is treated alone, so its pixels depend
-    neither on its neighbours in the batch nor on the number of threads; they may differ by a rounding between
-    kinds of CPU.
+    Images are resized to a square whatever their aspect ratio, so that nothing at the edges is cropped; the
+    resize is bilinear with antialiasing, on uint8. Each image is resized alone: its pixels depend neither on
+    the batch nor on the number of threads; they may differ by rounding between kinds of CPU.
 
     Args:
         paths: N files that :func:`decode_image` reads.
@@ -47,7 +46,7 @@ def read_batch(paths: Sequence[Path], *, size: int, threads: int = 1) -> Tensor:
         UnreadableImageError: If a file does not decode; it names the file and the reason.
     """
     batch = torch.empty((len(paths), 3, size, size), dtype=torch.uint8)
-    rows = batch.numpy()  # whose copy takes one thread, where torch's would start some in each of ours
+    rows = batch.numpy()  # NumPy copies on one thread; torch would start threads in each of the pool's
 
     def read(row: int) -> None:
         rows[row] = resize(decode_image(paths[row]), size=size).numpy()
@@ -62,7 +61,7 @@ def read_batch(paths: Sequence[Path], *, size: int, threads: int = 1) -> Tensor:
 
 
 def read_masks(paths: Sequence[Path | None], *, size: int) -> Tensor:
-    """Read masks and bring them to one size as :func:`read_batch` does pictures.
+    """Read masks and resize them as :func:`read_batch` does images.
 
     Args:
         paths: N files of grey values, 255 being crack; ``None`` for a tile without one.
@@ -83,7 +82,7 @@ def read_masks(paths: Sequence[Path | None], *, size: int) -> Tensor:
 
 
 def resize(pixels: NDArray[np.uint8], *, size: int) -> Tensor:
-    """Squash a picture to a square, bilinear with antialiasing.
+    """Resize an image to a square, bilinear with antialiasing.
 
     Args:
         pixels: Values, uint8 ``(H, W, C)``.
@@ -99,10 +98,10 @@ def resize(pixels: NDArray[np.uint8], *, size: int) -> Tensor:
 
 
 def map_in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Yield ``work(item)`` for each item, in order, while threads are at work on the next ones.
+    """Yield ``work(item)`` for each item in order, while threads compute the next ones.
 
-    There is a thread more than torch computes with: decoding, the engines and torch release the interpreter's
-    lock, so no core waits for a batch's last tile or for a file.
+    The pool has one thread more than torch: decoding, the backends and torch release the GIL, so no core
+    idles while a batch's last tile or a file is read.
     """
     workers = torch.get_num_threads() + 1
     with ThreadPoolExecutor(workers) as pool:

@@ -1,4 +1,4 @@
-"""Mask files to exact values: 8 and 16 bits, MATLAB's labels, and JPEG, which changes values a little."""
+"""Reading of mask files: 8 and 16 bits, MATLAB labels, and JPEG, which changes values a little."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Mask(NamedTuple):
     """A mask file.
 
     Attributes:
-        values: As they are stored, not turned, integers ``(H, W)``.
-        lossy: Whether they went through JPEG.
-        orientation: The file's own, by EXIF; 1 where it has none.
+        values: Stored values, orientation not applied, integers ``(H, W)``.
+        lossy: Whether they are JPEG-compressed.
+        orientation: EXIF orientation of the file; 1 if it has none.
     """
 
     values: NDArray[np.integer[Any]]
@@ -48,10 +48,10 @@ class Mask(NamedTuple):
 
 
 def read_mask(path: Path) -> Mask:
-    """Read a mask: grey values of 8 or 16 bits; of a MATLAB file the labels of its ``Segmentation``.
+    """Read a mask: grey values of 8 or 16 bits, or the labels in ``Segmentation`` of a MATLAB file.
 
     Raises:
-        DataError: If the file is no whole mask, or has values that are no whole numbers.
+        DataError: If the file is damaged or no mask, or its values are no integers.
     """
     try:
         data = read_file(path)
@@ -65,16 +65,16 @@ def read_mask(path: Path) -> Mask:
 
 
 def snap_to_declared(mask: NDArray[np.uint8], declared: Sequence[int], *, path: Path) -> NDArray[np.uint8]:
-    """Give each pixel of a mask that went through JPEG the nearest of the values that it can have.
+    """Round each pixel of a JPEG-compressed mask to the nearest declared value.
 
     Args:
         mask: Grey values, uint8 ``(H, W)``.
-        declared: Those values.
+        declared: Grey values that have a meaning.
         path: The file, for the errors.
 
     Raises:
-        DataError: If two values are nearer than 64, so that JPEG may have changed one into the other, or many
-            pixels have another value, which was not declared.
+        DataError: If two declared values are less than 64 apart, so that JPEG may mix them up, or many pixels
+            are far from every declared value.
     """
     levels = np.unique(np.array(declared))
     named = ", ".join(map(str, levels.tolist()))
@@ -111,7 +111,7 @@ def _read_picture(data: bytes) -> Mask:
 
 
 def _check_jpeg(data: bytes) -> None:
-    """Refuse a damaged JPEG; Pillow reads it to the end without a word."""
+    """Refuse a damaged JPEG, which Pillow reads without a warning."""
     header = read_header(data)
     if header is None or header.height * header.width > MAX_PIXELS:
         return

@@ -1,4 +1,4 @@
-"""Rules for pixel masks, and the width of a crack in one."""
+"""Settings of pixel masks, and the crack width in a mask."""
 
 from __future__ import annotations
 
@@ -21,35 +21,38 @@ class MaskRules:
 
     images: list[str] = setting(["images"], "Folders of photos, below `data.root`.")
     masks: list[str] = setting(
-        ["masks"], "Folders of masks, one for each of `images`; the same where they lie beside the photos."
+        ["masks"],
+        "Folders of masks, one for each of `images`; the same folder if they lie beside the photos.",
     )
     mask_suffix: str = setting(
-        "", "What a mask's name has after the photo's: `_mask` for `a.jpg` and `a_mask.png`."
+        "", "Suffix of a mask's name after the photo's, as `_mask` for `a.jpg` and `a_mask.png`."
     )
-    crack_values: list[int] = setting([255], "Grey values that are crack.", low=0, high=_LARGEST_VALUE)
+    crack_values: list[int] = setting([255], "Grey values of cracks.", low=0, high=_LARGEST_VALUE)
     crack_from: int | None = setting(
-        None, "The least grey value that is crack, instead of `crack_values`.", low=1, high=_LARGEST_VALUE
+        None, "Lowest grey value of cracks, instead of `crack_values`.", low=1, high=_LARGEST_VALUE
     )
     hard_negatives: list[int] = setting(
         [],
-        "Grey values of what only looks like a crack; false alarms are counted for each.",
+        "Grey values of distractors, which only look like cracks; false alarms are reported for each.",
         low=0,
         high=_LARGEST_VALUE,
     )
     tile_px: int = setting(256, "Side of a tile in pixels.", low=16, high=4096)
     stride_px: int | None = setting(None, "Step from tile to tile in pixels; null is `tile_px`.", low=1)
     least_crack_px: int = setting(
-        60, "Crack pixels from which a tile is cracked; one with fewer, but some, is left out.", low=1
+        60,
+        "Smallest number of crack pixels of a cracked tile; tiles with fewer, but some, are left out.",
+        low=1,
     )
     mask_width: str = setting(
         "line",
-        "`true` where a mask shows a crack as wide as it is, `line` where it is a thin line.",
+        "`true` if masks have the true width of cracks, `line` if they are thin centre lines.",
         choices=("true", "line"),
     )
     exif: str = setting(
         "auto",
-        "Of photos that EXIF turns: `applied` where their masks are drawn on the turned photo, `ignored` "
-        "where on the pixels as stored; `auto` compares the sizes of both.",
+        "Masks of photos with an EXIF orientation: `applied` if they are drawn on the rotated photo, "
+        "`ignored` if on the stored pixels; `auto` compares the sizes of mask and photo.",
         choices=("auto", "applied", "ignored"),
     )
     prefix: ClassVar[str] = "data.masked"
@@ -65,11 +68,11 @@ class MaskRules:
 
     @property
     def background(self) -> int:
-        """The value of what is nothing: 0, or 255 where 0 means something."""
+        """Grey value of the background: 0, or 255 where 0 is declared as something else."""
         return 255 if 0 in (*self.crack_values, *self.hard_negatives) else 0
 
     def undeclared(self, value: int) -> bool:
-        """Return whether a value stands for nothing that the rules name."""
+        """Return whether a grey value is neither background nor declared."""
         below = self.crack_from is None or value < self.crack_from
         named = (self.background, *self.hard_negatives, *(() if self.crack_from else self.crack_values))
         return below and value not in named
@@ -91,7 +94,7 @@ def crack_width(crack: NDArray[np.bool_]) -> float:
 
     Returns:
         The width; NaN where the centre line is shorter than 20 px. Half a width is the distance from the
-        centre line to the next pixel that is no crack, less half a pixel.
+        centre line to the nearest background pixel, less half a pixel.
     """
     import cv2
     import numpy as np

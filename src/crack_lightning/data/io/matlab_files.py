@@ -1,4 +1,4 @@
-"""The labels in a MATLAB file (MAT-File Format, level 5), without SciPy, which a damaged one can crash."""
+"""Labels of a MATLAB file (MAT-File Format, level 5); SciPy's reader can crash on a damaged one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_MATLAB_BYTES = 4 * MAX_PIXELS
-"""Labels of 16 bits and as many boundaries."""
+"""Size of 16-bit labels and boundaries of the largest image."""
 _HEADER_BYTES, _COMPRESSED, _MATRIX, _STRUCT = 128, 15, 14, 2
 _STORED = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 
@@ -26,7 +26,7 @@ def read_segmentation(data: bytes) -> NDArray[Any]:
 
     Raises:
         UnreadableContentError: If the file has none, is of another version, or swells beyond the limit.
-        Exception: Whatever a damaged file leads to.
+        Exception: Any other, if the file is damaged.
     """
     if data.startswith(b"MATLAB 7.3"):
         raise UnreadableContentError("MATLAB 7.3, which is HDF5; save it with save(..., '-v7')")
@@ -41,7 +41,7 @@ def read_segmentation(data: bytes) -> NDArray[Any]:
 
 
 def _unpacked(data: bytes, order: str) -> Iterator[tuple[int, memoryview]]:
-    """Yield the elements of a file, compressed ones as what is in them, up to ``MAX_MATLAB_BYTES`` in all."""
+    """Yield the elements of a file, decompressed, up to ``MAX_MATLAB_BYTES`` in total."""
     left = MAX_MATLAB_BYTES
     for kind, content in _elements(memoryview(data)[_HEADER_BYTES:], order):
         if kind != _COMPRESSED:
@@ -71,7 +71,7 @@ def _class(parts: list[tuple[int, memoryview]], order: str) -> int:
 
 
 def _elements(data: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
-    """Yield type and content of the elements that follow one another, each filled up to 8 bytes."""
+    """Yield type and content of consecutive elements, each padded to 8 bytes."""
     place = 0
     while place + 8 <= len(data):
         kind, size = struct.unpack_from(f"{order}II", data, place)

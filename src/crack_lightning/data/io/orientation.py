@@ -34,12 +34,12 @@ def orientation_of(data: bytes) -> int:
     try:
         with Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as image:
             return orientation_in(image)
-    except Exception:  # noqa: BLE001 - Pillow raises anything on damaged bytes, which decoding will name
+    except Exception:  # noqa: BLE001 - Pillow raises anything on damaged bytes; decoding reports them
         return UPRIGHT
 
 
 def orientation_in(image: Image.Image) -> int:
-    """Return the same of a picture that Pillow has opened."""
+    """Return the orientation of an image that Pillow has opened, 1 to 8."""
     try:
         value = image.getexif().get(_TAG, UPRIGHT)
     except Exception:  # noqa: BLE001 - likewise, and viewers ignore damaged metadata
@@ -57,5 +57,5 @@ def turn_upright(pixels: NDArray[T], orientation: int) -> NDArray[T]:
 
 
 def swaps_sides(orientation: int) -> bool:
-    """Return whether an orientation makes the width the height."""
+    """Return whether an orientation swaps width and height."""
     return orientation != UPRIGHT and _MOVES[orientation][0]

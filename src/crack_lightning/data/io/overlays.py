@@ -1,4 +1,4 @@
-"""A picture with a map of evidence laid over it."""
+"""Overlay of an evidence map on an image."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _STRONGEST = 0.75
 
 
 def overlay(pixels: NDArray[np.uint8], evidence: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """Tint a picture where there is evidence, the more the stronger.
+    """Tint an image in proportion to an evidence map.
 
     Args:
         pixels: RGB values, uint8 ``(H, W, 3)``.
-        evidence: Covers the picture, float ``(h, w)``; relative to its highest value, and negative is none.
+        evidence: Map of the whole image, float ``(h, w)``; scaled by its maximum, negative values count as 0.
 
     Returns:
         The picture in grey with its tint, RGB, uint8 ``(H, W, 3)``.

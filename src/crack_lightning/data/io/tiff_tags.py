@@ -1,4 +1,4 @@
-"""Size of a TIFF's tags, which Pillow reads one by one: each may name the whole file again."""
+"""Size of a TIFF's tags: each may refer to the whole file, and Pillow reads every one."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ _CLASSIC, _BIG = _Layout("I", "H", "HHI4x", 4), _Layout("Q", "Q", "HHQ8x", 8)
 
 
 def tag_bytes(data: bytes) -> int:
-    """Return the bytes that the tags of a TIFF's first picture name; 0 where it is none.
+    """Return the total size of the tags of a TIFF's first image in bytes; 0 for any other file.
 
     Args:
-        data: A file, or an EXIF block without its mark.
+        data: A file, or an EXIF block without its ``Exif`` header.
     """
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
     if order is None or len(data) < 16:

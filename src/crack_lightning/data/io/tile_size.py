@@ -1,4 +1,4 @@
-"""How large the files of training tiles are, from which follows at what scale a network sees them."""
+"""Size of training tiles in pixels of their files, which gives the scale of the network's input."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from crack_lightning.data.table import TileTable
 
 MOST_READ = 1000
-"""Files whose header is read at the most, at even distances through the table."""
+"""Largest number of files whose header is read, evenly spaced in the table."""
 
 
 def median_side_px(table: TileTable, split: str = "train") -> float | None:
     """Return the median side of the tiles of a split, in pixels of their files.
 
-    The side of a tile that is not square is the geometric mean of its two; tiles are squashed to a square.
+    The side of a tile that is not square is the geometric mean of its two sides.
 
     Args:
         table: Tiles with their splits.
-        split: Which of them.
+        split: Name of the split.
 
     Returns:
         Pixels; ``None`` where no header can be read.

@@ -1,4 +1,4 @@
-"""Registry of the sources of tiles: each module here that defines ``SOURCE`` is one, by its own name."""
+"""Registry of data sources: every module of this package that defines ``SOURCE``, by module name."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ SOURCES: Mapping[str, Source[Any]] = dict(_sources())
 
 
 def find_source(name: str) -> Source[Any]:
-    """Return the source of a name.
+    """Return a registered source by its name.
 
     Raises:
-        ConfigError: If there is none.
+        ConfigError: If there is no source of that name.
     """
     if name not in SOURCES:
         raise ConfigError(f"data.source: expected one of {', '.join(SOURCES)}, got '{name}'.")
@@ -40,11 +40,11 @@ def find_source(name: str) -> Source[Any]:
 
 
 def load_source(settings: SourceSettings, context: LoadContext) -> TileTable:
-    """Return the tiles that settings lead to, with the classes of the context's model where it has one.
+    """Load the tiles of a source, relabelled to the classes of ``context.model`` where it is set.
 
     Raises:
-        ConfigError: If the source is not registered, or the settings do not lead to a folder.
-        DataError: If the folder is not what the source expects.
+        ConfigError: If the source is not registered, or no folder is set.
+        DataError: If the folder does not have the layout that the source expects.
     """
     table = find_source(settings.source).load(settings, context)
     return table if context.model is None else with_classes(table, context.model)

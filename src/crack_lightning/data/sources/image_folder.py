@@ -1,4 +1,4 @@
-"""Anyone's images: one folder a class, with or without ready-made splits above."""
+"""Source ``image_folder``: one folder per class, with or without split folders above."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def load(
         known_classes: The classes of the model that is to be tested; one of them is then enough.
 
     Returns:
-        The tiles, sorted by path; ``split`` is filled where folders decide it.
+        The tiles, sorted by path; ``split`` is set where there are split folders.
 
     Raises:
         ConfigError: If ``class_names`` or ``group_pattern`` does not fit what is there.
@@ -108,7 +108,7 @@ def load(
 def _find(
     listing: Listing, is_class: Callable[[str], bool], *, classes_given: bool
 ) -> tuple[list[Tile], list[tuple[str, str]]]:
-    """Return the pictures with their folders' names as classes, and the files left out with the reasons."""
+    """Return tiles with folder names as classes, and the files left out with the reason of each."""
     placed, left_out = place_pictures(
         listing.pictures, root=str(listing.root), names_class=is_class, classes_given=classes_given
     )
@@ -120,7 +120,7 @@ def _find(
 def _of_root(
     listing: Listing, is_class: Callable[[str], bool], known_classes: Sequence[str]
 ) -> tuple[list[Tile], list[tuple[str, str]]] | None:
-    """Return what :func:`_find` does where the root itself is a class folder, and none lies in it."""
+    """Return the same for a root that is itself a class folder without others in it; else ``None``."""
     name = listing.root.resolve().name
     folders = {folder for path in listing.pictures for folder in path.split("/")[:-1]}
     if known_class(name, known_classes) is None or any(map(is_class, folders)):

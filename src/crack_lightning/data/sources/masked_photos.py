@@ -1,4 +1,4 @@
-"""Photos with pixel masks (uav75, DeepCrack, Crack500 and the like), cut into tiles."""
+"""Source ``masked_photos``: photos with pixel masks (uav75, DeepCrack, Crack500, …), cut into tiles."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class MaskedPhotosSettings(RootSettings):
     masked: MaskRules = node(MaskRules)
 
     def width_problem(self) -> str | None:
-        """Return why the tiles have no crack width where masks are lines."""
+        """Return why crack widths are unknown where masks are thin lines."""
         if self.masked.mask_width == "true":
             return None
         return (

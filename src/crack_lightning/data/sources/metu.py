@@ -44,9 +44,9 @@ def load(root: Path, *, group_pattern: str | None = None, one_class: bool = Fals
     """Read the published layout, folders ``Positive`` and ``Negative``.
 
     Args:
-        root: The folder that holds both, or the one above it.
-        group_pattern: Regular expression on the relative path, where the names have the photo after all; its
-            first group is the photo.
+        root: The folder that holds both, or its parent.
+        group_pattern: Regular expression on the relative path, where file names contain the photo; its first
+            group is the photo.
         one_class: Whether one of the two folders is enough.
 
     Returns:

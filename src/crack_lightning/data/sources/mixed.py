@@ -1,4 +1,4 @@
-"""Several sources at once; some may train alone, and some test alone."""
+"""Source ``mixed``: several sources together, each for training, testing or both."""
 
 from __future__ import annotations
 
@@ -24,28 +24,30 @@ class MixedSettings(SourceSettings):
 
     source: str = "mixed"
     sources: Any = setting(
-        None, "What is joined: by name, what `data` would have for each (`source`, `root`, …)."
+        None, "Sources by name, each with the keys that `data` has for it alone (`source`, `root`, …)."
     )
     mix: str = setting(
         "natural",
         "`natural` trains on every tile once an epoch, `equal` on as many draws from every source.",
         choices=("natural", "equal"),
     )
-    train_sources: list[str] = setting([], "Names of the sources that train and validate; empty for all.")
+    train_sources: list[str] = setting([], "Names of the sources for training and validation; empty for all.")
     test_sources: list[str] = setting(
-        [], "Names of the sources that test; empty for all. One that only tests gives all its tiles."
+        [],
+        "Names of the sources for testing; empty for all. All tiles of a source that is in this list alone "
+        "are test tiles.",
     )
 
     def parts(self) -> Mapping[str, SourceSettings]:
         """Return the settings of each source by its name.
 
         Raises:
-            ConfigError: If one has a key that its source has not, or a wrong value.
+            ConfigError: If one has a key that its source lacks, or a wrong value.
         """
-        raise NotImplementedError("the configuration reads them, as it does those of one source")
+        raise NotImplementedError("the node in crack_lightning.config parses the settings of each source")
 
     def sides(self) -> dict[str, Sequence[str]]:
-        """Return the names of the sources that train and that test."""
+        """Return the names of the sources for training and for testing."""
         return {"train_sources": self.train_sources, "test_sources": self.test_sources}
 
     def problems(self) -> list[str]:
@@ -75,7 +77,7 @@ class MixedSettings(SourceSettings):
 
 
 def key_of_part(name: str, sentence: str) -> str:
-    """Return a sentence about a source with its keys below ``data.sources``."""
+    """Prefix the keys in an error message of one source with ``data.sources.<name>``."""
     from crack_lightning.data.sources import SOURCES
 
     keys = {"source", *(key for source in SOURCES.values() for key in source.keys)}
@@ -84,7 +86,7 @@ def key_of_part(name: str, sentence: str) -> str:
 
 @contextmanager
 def prefix_source_keys(name: str) -> Iterator[None]:
-    """Let the block's errors about a source name its keys below ``data.sources``."""
+    """Prefix the keys in errors that the block raises with ``data.sources.<name>``."""
     try:
         yield
     except (ConfigError, DataError) as error:
@@ -95,7 +97,7 @@ def _preflight(settings: MixedSettings) -> None:
     from crack_lightning.data.sources import find_source
 
     for name, part in settings.parts().items():
-        if not isinstance(part, PaintedSettings):  # that is on the tiles of another part
+        if not isinstance(part, PaintedSettings):  # painted tiles have no files of their own
             with prefix_source_keys(name):
                 find_source(part.source).preflight(part)
 

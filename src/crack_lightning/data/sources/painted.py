@@ -1,4 +1,4 @@
-"""Intact tiles of another source, painted with cracks and with what only looks like them."""
+"""Source ``painted``: intact tiles of another source with painted cracks and distractors."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class PaintingSettings:
-    """What is painted."""
+    """Settings of the painted tiles."""
 
-    num_tiles: int = setting(12000, "How many tiles; half of them cracked.", low=40)
+    num_tiles: int = setting(12000, "Number of tiles; half of them cracked.", low=40)
     prefix: ClassVar[str] = "data.painted"
 
     def __post_init__(self) -> None:
@@ -30,12 +30,12 @@ class PaintingSettings:
 
 @dataclass
 class PaintedSettings(SourceSettings):
-    """The keys of ``data=painted``; alone it reads those of its base too."""
+    """The keys of ``data=painted``; outside ``data=mixed`` those of its base are read too."""
 
     source: str = "painted"
-    seed: int = seed_setting("Which photos are drawn, or what is painted.")
+    seed: int = seed_setting("Seed of drawing and painting.")
     base: str | None = setting(
-        None, "The source that is painted on, whose keys are then read too; in a mixture one of `sources`."
+        None, "Source that is painted on, whose keys are read too; with `data=mixed` a name in `sources`."
     )
     painted: PaintingSettings = node(PaintingSettings)
 
@@ -45,7 +45,7 @@ class PaintedSettings(SourceSettings):
         return self.base or ""
 
     def problems(self) -> list[str]:
-        """List a base that cannot be painted on; in ``data=mixed`` that is for the mixture to say."""
+        """List an invalid base; within ``data=mixed`` the mixture checks it."""
         from crack_lightning.data.sources import SOURCES
 
         bases = [name for name, source in SOURCES.items() if not source.is_derived]
@@ -68,7 +68,7 @@ def _preflight(settings: PaintedSettings) -> None:
 
 
 def _load(settings: PaintedSettings, context: LoadContext) -> TileTable:
-    """Return the tiles below: they are painted on once they are checked."""
+    """Load the tiles of the base; :func:`_finish` paints on those that are readable."""
     from crack_lightning.data.sources import find_source
 
     return find_source(settings.kind).load(_base(settings), context)
@@ -84,13 +84,15 @@ def paint_on(
     layers: Mapping[str, tuple[PaintedSettings, NDArray[np.bool_]]],
     context: LoadContext,
 ) -> tuple[TileTable, list[TileTable]]:
-    """Return a table with a group for every tile that is painted on, and the painted tiles of each layer.
+    """Paint on selected tiles of a table, once per layer.
 
     Args:
         table: N readable tiles.
-        layers: By the name that its tiles' ``source`` gets, the settings and which tiles it is painted on,
-            bool ``(N,)``.
-        context: Where to, and by how many threads.
+        layers: Settings and selected tiles, bool ``(N,)``, by name of the painted source.
+        context: Cache folder, number of processes and progress bar.
+
+    Returns:
+        The table, every selected tile with a group, and the painted tiles of each layer.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""Settings that several sources read alike: where files lie, and which photo a tile is from."""
+"""Settings shared by several sources: folder or archive of the files, and photo of a tile."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class GroupSettings(SourceSettings):
-    """Which photo a tile is from."""
+    """Setting of the photo that a tile is cut from."""
 
     group_pattern: str | None = setting(
         None,
@@ -33,16 +33,19 @@ class GroupSettings(SourceSettings):
 
 @dataclass
 class RootSettings(GroupSettings):
-    """Where a folder of images lies."""
+    """Settings of a source that reads a folder of images."""
 
     root: str | None = setting(None, "Folder of the images.")
 
     def folder(self, content: str) -> Path:
-        """Return the folder, which holds ``content``.
+        """Return ``root`` as a path.
+
+        Args:
+            content: What the folder should hold, for the error.
 
         Raises:
-            ConfigError: If none is set.
-            DataError: If it is none.
+            ConfigError: If ``root`` is not set.
+            DataError: If it is not a folder.
         """
         if self.root is None:
             raise ConfigError(
@@ -54,14 +57,14 @@ class RootSettings(GroupSettings):
 
 @dataclass
 class PublishedSettings(SourceSettings):
-    """Where a published set lies, or how it is fetched."""
+    """Settings of a published data set: its folder, its archive or a download."""
 
     root: str | None = setting(None, "Folder of the images.")
     archive: str | None = setting(None, "The published archive, to be unpacked into the cache.")
     download: bool = setting(False, "Fetch the published archive.")
 
     def preflight(self, published: PublishedSet) -> None:
-        """Refuse settings that lead to nothing; raises as ``check_dataset`` does."""
+        """Check that the folder or archive exists, or may be downloaded; raises as ``check_dataset``."""
         from crack_lightning.data.downloads.published import check_dataset
 
         check_dataset(published, root=_path(self.root), archive=_path(self.archive), download=self.download)

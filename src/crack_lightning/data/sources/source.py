@@ -1,4 +1,4 @@
-"""What a source of tiles consists of."""
+"""Interface of a data source: settings, preflight and loading."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class SourceSettings:
     """The keys below ``data`` that one source reads; a subclass for each."""
 
-    source: str = setting("", "What reads or draws the tiles.")
+    source: str = setting("", "Data source.")
     prefix: ClassVar[str] = "data"
     mix = "natural"  # a source alone has nothing to mix
 
@@ -29,7 +29,7 @@ class SourceSettings:
 
     @property
     def kind(self) -> str:
-        """The source that reads files or draws: of painted tiles the one below."""
+        """The underlying source: of painted tiles the one that is painted on, else this one."""
         return self.source
 
     def problems(self) -> list[str]:
@@ -37,21 +37,21 @@ class SourceSettings:
         return []
 
     def width_problem(self) -> str | None:
-        """Return why the tiles have no crack width, where that depends on the settings."""
+        """Return why crack widths are unknown with these settings; ``None`` if they are known."""
         return None
 
     def sides(self) -> dict[str, Sequence[str]]:
-        """Return the names of the sources that train and that test; empty where all do both."""
+        """Return the names of the sources for training and for testing; empty where each is for both."""
         return {"train_sources": (), "test_sources": ()}
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadContext:
-    """What loading takes beside a source's own settings.
+    """Arguments of loading that are no settings of the source.
 
     Attributes:
         cache: The cache folder.
-        num_workers: Processes that draw; 0 draws in this one.
+        num_workers: Processes that render tiles; 0 for the current one.
         show_progress: Whether to show bars.
         model: The classes of the model that is to be tested; tiles of one class are then enough.
     """
@@ -72,16 +72,16 @@ S = TypeVar("S", bound=SourceSettings)
 
 @dataclass(frozen=True, kw_only=True)
 class Source(Generic[S]):
-    """One value of ``data.source``.
+    """A data source, one value of ``data.source``.
 
     Attributes:
-        settings: The keys that it reads.
-        preflight: Raises where the settings lead to no files; reads no picture.
-        load: Returns the tiles as they lie there.
-        finish: Returns the tiles made of those that can be read, once they are grouped.
-        in_background: Begins to load while a block runs.
-        provides: Which of ``photos``, ``masks`` and ``widths`` the tiles come with.
-        is_drawn: Whether tiles are drawn, so that no two photos are alike.
+        settings: Dataclass of its keys.
+        preflight: Raises if files are missing; reads no image.
+        load: Returns the tile table.
+        finish: Derives the final tiles from the readable tiles with their groups.
+        in_background: Context manager that loads while its block runs.
+        provides: Which of ``photos``, ``masks`` and ``widths`` come with the tiles.
+        is_drawn: Whether tiles are synthetic, so that photos have no near-duplicates.
         is_derived: Whether its tiles are those of other sources.
     """
 
@@ -100,5 +100,5 @@ class Source(Generic[S]):
         return tuple(item.name for item in fields(self.settings) if item.name != "source")
 
     def pick(self, node: Any) -> S:
-        """Return the settings of this source alone, out of a node that has them among others."""
+        """Extract this source's settings from a node that has further keys."""
         return self.settings(**{key: getattr(node, key) for key in self.keys if hasattr(node, key)})

@@ -1,4 +1,4 @@
-"""Drawn photos of concrete walls, cut into tiles; needs no files."""
+"""Source ``synthetic``: rendered photos of concrete walls, cut into tiles; needs no files."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass
 class DrawingSettings:
-    """What is drawn."""
+    """Settings of the rendered photos."""
 
-    num_tiles: int = setting(4000, "How many tiles; half of them cracked.", low=40)
+    num_tiles: int = setting(4000, "Number of tiles; half of them cracked.", low=40)
     tile_px: int = setting(96, "Side of a tile in pixels.", low=64, high=1024)
     photo_tiles: int = setting(2, "Tiles along each side of a photo.", low=1, high=32)
     prefix: ClassVar[str] = "data.synthetic"
@@ -32,12 +32,12 @@ class SyntheticSettings(SourceSettings):
     """The keys of ``data=synthetic``."""
 
     source: str = "synthetic"
-    seed: int = seed_setting("Which photos are drawn, or what is painted.")
+    seed: int = seed_setting("Seed of drawing and painting.")
     synthetic: DrawingSettings = node(DrawingSettings)
 
 
 def _preflight(_: SyntheticSettings) -> None:
-    """Accept any settings: nothing must be there."""
+    """Accept all settings; no files are needed."""
 
 
 def _load(settings: SyntheticSettings, context: LoadContext) -> TileTable:

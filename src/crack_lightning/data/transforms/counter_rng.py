@@ -15,7 +15,7 @@ _SECOND = 0x94D049BB133111EB
 
 
 class Draw(IntEnum):
-    """Draw numbers of a tile's random decisions; append only: other numbers train other models."""
+    """Draw numbers of a tile's random decisions; append only, as other numbers change training."""
 
     FLIP_HORIZONTAL = 0
     FLIP_VERTICAL = 1

@@ -21,7 +21,7 @@ def mix_batch(
     seed: int,
     step: int,
 ) -> tuple[Tensor, Tensor]:
-    """Blend tiles and their classes by a draw from (seed, step) alone.
+    """Apply MixUp or CutMix to a batch; the draws depend on (seed, step) alone.
 
     Args:
         images: float32 ``(N, 3, H, W)``; never changed in place.
@@ -57,7 +57,7 @@ def mix_batch(
 
 
 def _paste(images: Tensor, others: Tensor, kept: float, rng: np.random.Generator) -> tuple[Tensor, float]:
-    """Paste a box of about ``1 - kept`` of the area, clipped at the border; return the share really kept."""
+    """Paste a box of about ``1 - kept`` of the area, clipped at the border; return the share that is kept."""
     height, width = images.shape[2:]
     spans = [_span(length, math.sqrt(1 - kept), rng) for length in (height, width)]
     (top, bottom), (left, right) = spans

@@ -1,7 +1,7 @@
 """Photometric transforms of tiles, float32 in ``[0, 1]``: colour, shadow, erasing, blur, noise, JPEG.
 
-As in ``geometry``, only operations whose rounding cannot depend on the batch or on the number of threads: no
-matrix product, no convolution, no sum over pixels but of integers.
+As in ``geometry``, rounding must depend neither on the batch nor on the number of threads: no matrix
+product, no convolution, and sums over pixels of integers only.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def recolour(
     Args:
         images: float32 ``(N, 3, H, W)``.
         means: Mean colours, float32 ``(N, 3)``.
-        brightness: Factor, float32 ``(N,)``, ``1`` for no change; so contrast and saturation.
+        brightness: Factor, float32 ``(N,)``, ``1`` for no change, as for contrast and saturation.
         contrast: Factor, float32 ``(N,)``.
         saturation: Factor, float32 ``(N,)``; ``0`` gives grey.
         hue: Share of a full turn, float32 ``(N,)``, ``0`` for no change.
@@ -99,7 +99,7 @@ def erase(images: Tensor, fill: Tensor, *, area: Tensor, aspect: Tensor, x: Tens
         fill: Colour, float32 ``(N, C)``.
         area: Share of the tile, float32 ``(N,)``.
         aspect: Width over height in shares of the tile, float32 ``(N,)``.
-        x: Place between the leftmost (0) and the rightmost (1) that fits, float32 ``(N,)``; so ``y``.
+        x: Place between the leftmost (0) and the rightmost (1) that fits, float32 ``(N,)``; likewise ``y``.
         y: Place between top and bottom, float32 ``(N,)``.
 
     Returns:
@@ -127,7 +127,7 @@ def blur(images: Tensor, sigma_px: Tensor, *, radius: int) -> Tensor:
     Args:
         images: float32 ``(N, C, H, W)``.
         sigma_px: Standard deviation in pixels, float32 ``(N,)``, ``> 0``.
-        radius: Pixels at which all kernels end.
+        radius: Radius of all kernels, pixels.
 
     Returns:
         float32 ``(N, C, H, W)``.
