@@ -11,7 +11,7 @@ from pytorch_lightning import LightningDataModule
 from torch.nn import functional
 
 from crack_lightning.data.dataset import TileDataset
-from crack_lightning.data.reader_processes import TileLoader, hand_over
+from crack_lightning.data.loader_workers import TileLoader, worker_init
 from crack_lightning.data.sampling import TrainBatches
 from crack_lightning.data.transforms.mixup import mix_batch
 from crack_lightning.data.transforms.paint import paint_batch
@@ -119,11 +119,11 @@ class CrackDataModule(LightningDataModule):
         """Return the validation batches in table order."""
         return self._loader(self._val_batches())
 
-    def val_batches(self) -> DataLoader[Any]:
+    def single_val_pass(self) -> DataLoader[Any]:
         """Return the validation batches for a single pass, without workers."""
         return self._loader(self._val_batches(), num_workers=0)
 
-    def once(self, rows: NDArray[np.int64]) -> DataLoader[Any]:
+    def single_pass(self, rows: NDArray[np.int64]) -> DataLoader[Any]:
         """Return the tiles of the given rows, int64 ``(M,)``, for a single pass without workers."""
         return self._loader(self._batched(rows), num_workers=0)
 
@@ -157,18 +157,18 @@ class CrackDataModule(LightningDataModule):
         return TileLoader(
             self.dataset,
             batch_sampler=batches,
-            collate_fn=_as_it_is,
+            collate_fn=_unchanged,
             num_workers=num_workers,
             timeout=self.timeout_s if num_workers else 0,
             multiprocessing_context=_START_METHOD if num_workers else None,
             persistent_workers=num_workers > 0,
-            worker_init_fn=self._hand_over() if num_workers else None,
+            worker_init_fn=self._worker_init() if num_workers else None,
             pin_memory=self.pin_memory,
         )
 
-    def _hand_over(self) -> Callable[[int], None] | None:
+    def _worker_init(self) -> Callable[[int], None] | None:
         channels = 3 if self.dataset.masks is None else 4
-        return hand_over(
+        return worker_init(
             batch_bytes=self.batch_size * channels * self.dataset.image_size**2, num_workers=self.num_workers
         )
 
@@ -244,5 +244,5 @@ class CrackDataModule(LightningDataModule):
         return (view * 255).round().clamp(0, 255).to(torch.uint8)
 
 
-def _as_it_is(batch: Any) -> Any:
+def _unchanged(batch: Any) -> Any:
     return batch

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crack_lightning.config import write_config
+from crack_lightning.data.loader_workers import explain_worker_failures
 from crack_lightning.data.model_classes import ModelClasses
-from crack_lightning.data.reader_processes import ended_readers_named
 from crack_lightning.data.scan.prepare import describe
 from crack_lightning.experiment import factory, fit, load_data
 from crack_lightning.experiment.backend_test import chosen_backend, predictions_by
@@ -57,7 +57,7 @@ def run_evaluation(
         filter_warnings(),
         lock_folder(folder),
         log_to(folder / "run.log"),
-        ended_readers_named(),
+        explain_worker_failures(),
     ):
         plan = factory.hardware_plan(config.trainer, num_workers=config.data.num_workers)
         config.trainer.threads = plan.threads

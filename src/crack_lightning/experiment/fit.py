@@ -158,13 +158,13 @@ def _fit_ood_detector(
     """Return the OOD detector, and the uncalibrated predictions for validation tiles."""
     training: list[torch.Tensor] = []
     rows = sample(datamodule.split_rows("train"), seed=config.seed)
-    _predict(trainer, classifier, datamodule.once(rows), on_ood_inputs=training.append)
+    _predict(trainer, classifier, datamodule.single_pass(rows), on_ood_inputs=training.append)
     detector = OODDetector.from_training(torch.cat(training))
     distances: list[list[torch.Tensor]] = []
     validation = _predict(
         trainer,
         classifier,
-        datamodule.val_batches(),
+        datamodule.single_val_pass(),
         on_ood_inputs=lambda inputs: distances.append(detector.distances(inputs)),
     )
     return detector.with_limit([torch.cat(column) for column in zip(*distances, strict=True)]), validation

@@ -13,7 +13,7 @@ import pytorch_lightning as pl
 import torch
 
 from crack_lightning.config import names_code, write_config
-from crack_lightning.data.reader_processes import ended_readers_named
+from crack_lightning.data.loader_workers import explain_worker_failures
 from crack_lightning.data.scan.prepare import describe
 from crack_lightning.experiment import factory, fit, load_data
 from crack_lightning.experiment.result import ExperimentResult
@@ -73,7 +73,7 @@ def run_training(
         filter_warnings(),
         open_run(config, folder, command=command),
         StopSignals() as requests,
-        ended_readers_named(lambda: requests.received),
+        explain_worker_failures(lambda: requests.received),
     ):
         plan = factory.hardware_plan(config.trainer, num_workers=config.data.num_workers)
         config.trainer.threads, config.trainer.devices = plan.threads, plan.devices

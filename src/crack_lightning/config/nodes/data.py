@@ -35,7 +35,8 @@ class DataConfig(SourceSettings):
     batch_size: int = setting(32, "Tiles a step, of all devices together.", low=1)
     num_workers: int | None = setting(
         None,
-        "Processes that read ahead, for each device; null suits them to the machine, 0 is none, nor to draw.",
+        "Worker processes that load batches, per device; `null` for none on a CPU and up to 12 per GPU. "
+        "With 0 tiles are also rendered in the main process.",
         low=0,
     )
     timeout_s: int = setting(120, "Seconds to wait for a worker before the run ends.", low=1)
@@ -46,7 +47,7 @@ class DataConfig(SourceSettings):
     )
     mm_per_px: float | None = setting(
         None,
-        "Millimetres that a pixel of the original pictures shows, where crack widths are known.",
+        "Millimetres per pixel of the original photos, for crack widths in millimetres.",
         low=1e-4,
         high=1000,
     )

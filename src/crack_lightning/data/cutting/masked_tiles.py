@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.data.cutting.mask_turns import mask_turns
-from crack_lightning.data.cutting.photo_cutting import Seen, cut_photo
+from crack_lightning.data.cutting.mask_orientation import mask_orientations
+from crack_lightning.data.cutting.photo_cutting import CutCounts, cut_photo
 from crack_lightning.data.cutting.tile_cache import CutTile, read_table, write_table
 from crack_lightning.data.discovery.left_out import count_left_out
 from crack_lightning.data.discovery.tile_listing import (
@@ -88,12 +88,12 @@ def load(
         title = "Cutting tiles" if show_progress else None
         work = progress_bar(zip(pairs, groups, strict=True), title, total=len(pairs))
         rows: list[CutTile] = []
-        turns, assumed = mask_turns(pairs, exif=rules.exif)
-        seen = Seen(assumed=assumed)
+        turns, assumed = mask_orientations(pairs, exif=rules.exif)
+        counts = CutCounts(assumed=assumed)
         for number, (pair, group) in enumerate(work):
-            rows += cut_photo(folder, number, pair, group, turn=turns[number], rules=rules, seen=seen)
-        _check_labels(root, rows, seen, rules=rules, one_class=one_class)
-        write_text(folder / _NOTES, "\n".join(seen.notes(rules)))
+            rows += cut_photo(folder, number, pair, group, turn=turns[number], rules=rules, counts=counts)
+        _check_labels(root, rows, counts, rules=rules, one_class=one_class)
+        write_text(folder / _NOTES, "\n".join(counts.notes(rules)))
         write_table(folder, rows, source="masked_photos")
 
     entry = cached_entry("masked", made_of, cut, cache=cache)
@@ -188,14 +188,16 @@ def _is_mask(path: Path, rules: MaskRules) -> bool:
     return path.suffix.lower() not in (".jpg", ".jpeg")
 
 
-def _check_labels(root: Path, rows: list[CutTile], seen: Seen, *, rules: MaskRules, one_class: bool) -> None:
+def _check_labels(
+    root: Path, rows: list[CutTile], counts: CutCounts, *, rules: MaskRules, one_class: bool
+) -> None:
     """Refuse tiles of one class; where one is enough, refuse masks without cracks but undeclared values."""
     cracked = sum(row["cracked"] for row in rows)
-    unexplained = any(rules.undeclared(value) for value in seen.values)
+    unexplained = any(rules.undeclared(value) for value in counts.values)
     if 0 < cracked < len(rows) or (one_class and rows and (cracked or not unexplained)):
         return
-    values = ", ".join(f"{value} ({number:,})" for value, number in seen.values.most_common(_LISTED))
-    seen_values = f"; {seen.small} photos are smaller than a tile, and the masks' values are {values}"
+    values = ", ".join(f"{value} ({number:,})" for value, number in counts.values.most_common(_LISTED))
+    seen_values = f"; {counts.small} photos are smaller than a tile, and the masks' values are {values}"
     raise _one_class_only(root, cracked, len(rows), seen_values)
 
 

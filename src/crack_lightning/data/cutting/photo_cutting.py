@@ -34,7 +34,7 @@ _LISTED = 8
 
 
 @dataclass
-class Seen:
+class CutCounts:
     """Counts of a cut, for notes to the user.
 
     Attributes:
@@ -82,7 +82,7 @@ def cut_photo(
     *,
     turn: int,
     rules: MaskRules,
-    seen: Seen,
+    counts: CutCounts,
 ) -> Iterator[CutTile]:
     """Write the tiles of a photo and yield their rows; the last ones overlap so that no pixel is left out.
 
@@ -93,25 +93,25 @@ def cut_photo(
         group: The photo's name.
         turn: Orientation to apply to the mask, unless it has one of its own.
         rules: Settings of masks.
-        seen: Counts, updated in place.
+        counts: Counts, updated in place.
 
     Raises:
         DataError: If a file cannot be read, or the mask is not of its photo's size.
     """
     photo = read_photo(pair[0])
-    mask, crack = _read_labels(pair[1], turn=turn, rules=rules, seen=seen)
+    mask, crack = _read_labels(pair[1], turn=turn, rules=rules, counts=counts)
     if photo.shape[:2] != mask.shape:
         raise DataError(
             f"data.masked.masks: '{pair[1]}' is {mask.shape[1]} x {mask.shape[0]} pixels and its photo "
             f"{photo.shape[1]} x {photo.shape[0]}; both must be of one size."
         )
-    seen.small += min(mask.shape) < rules.tile_px
+    counts.small += min(mask.shape) < rules.tile_px
     side = rules.tile_px
     tops, lefts = (_starts(length, side, rules.step_px) for length in mask.shape)
     for top, left in product(tops, lefts):
         window = np.s_[top : top + side, left : left + side]
         if 0 < crack[window].sum() < rules.least_crack_px:
-            seen.unclear += 1
+            counts.unclear += 1
             continue
         name = f"{number:05d}_{portable_name(pair[0].stem)}_{top}_{left}.png"
         yield _write_tile(folder, name, photo[window], (mask[window], crack[window]), group, rules=rules)
@@ -130,7 +130,7 @@ def read_photo(path: Path) -> NDArray[np.uint8]:
         raise DataError(f"data.masked.images: cannot read '{path}': {error.reason}. {hint}") from None
 
 
-def _read_labels(path: Path, *, turn: int, rules: MaskRules, seen: Seen) -> Label:
+def _read_labels(path: Path, *, turn: int, rules: MaskRules, counts: CutCounts) -> Label:
     """Return a mask's values and its crack pixels, both oriented like the upright photo."""
     mask = read_mask(path)
     values, crack = mask.values, rules.is_crack(mask.values)
@@ -139,9 +139,9 @@ def _read_labels(path: Path, *, turn: int, rules: MaskRules, seen: Seen) -> Labe
         declared = [rules.background, *crack_values, *rules.hard_negatives]
         values = snap_to_declared(np.asarray(values, np.uint8), declared, path=path)
         crack = rules.is_crack(values) if rules.crack_from is None else crack
-        seen.snapped += 1
-    levels, counts = np.unique(values, return_counts=True)
-    seen.values.update(dict(zip(levels.tolist(), counts.tolist(), strict=True)))
+        counts.snapped += 1
+    levels, frequencies = np.unique(values, return_counts=True)
+    counts.values.update(dict(zip(levels.tolist(), frequencies.tolist(), strict=True)))
     own = turn if mask.orientation == UPRIGHT else mask.orientation
     return turn_upright(values, own), turn_upright(crack, own)
 

@@ -1,4 +1,4 @@
-"""Readers that cannot share memory copy, and their end is told in a sentence at once."""
+"""Workers without shared memory, and errors of workers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from crack_lightning.data.reader_processes import TileLoader, ended_readers_named, hand_over
+from crack_lightning.data.loader_workers import TileLoader, explain_worker_failures, worker_init
 from crack_lightning.runtime.errors import DataError, Interrupted
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ Room = namedtuple("Room", ["f_bavail", "f_frsize"])  # noqa: PYI024  # as os.sta
 
 
 class Batches(Dataset[Any]):
-    """Batches of which one ends its reader."""
+    """Batches of which one kills its worker."""
 
     def __init__(self, *, deadly: int | None = None, how: int = signal.SIGKILL) -> None:
         self.deadly, self.how = deadly, how
@@ -53,29 +53,29 @@ def with_room(monkeypatch: pytest.MonkeyPatch, mib: int) -> None:
 
 
 @pytest.mark.parametrize(("mib", "copies"), [(64, 1), (599, 1), (1300, 0), (20_000, 0)])
-def test_readers_copy_where_shared_memory_may_not_hold_what_is_read_ahead(
+def test_workers_use_pipes_where_shared_memory_is_too_small_for_prefetched_batches(
     mib: int, copies: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     with_room(monkeypatch, mib)
-    set_up = hand_over(batch_bytes=128 * 3 * 320 * 320, num_workers=4)  # 39 MB; 16 of them are ahead
+    set_up = worker_init(batch_bytes=128 * 3 * 320 * 320, num_workers=4)  # 39 MB; 16 of them are prefetched
     assert (set_up is not None) == bool(copies)
     assert caplog.text.count(f"has {mib} MiB free and they may take 600") == copies
 
 
-def test_a_run_without_readers_or_a_system_without_shared_memory_changes_nothing(
+def test_a_run_without_workers_or_a_system_without_shared_memory_changes_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with_room(monkeypatch, 0)
-    assert hand_over(batch_bytes=10**9, num_workers=0) is None
+    assert worker_init(batch_bytes=10**9, num_workers=0) is None
     monkeypatch.setattr(os, "statvfs", lambda _: (_ for _ in ()).throw(FileNotFoundError()))
-    assert hand_over(batch_bytes=10**9, num_workers=4) is None
+    assert worker_init(batch_bytes=10**9, num_workers=4) is None
 
 
 def read_all(mib: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         with_room(patch, mib)
-        set_up = hand_over(batch_bytes=2**20, num_workers=2)
+        set_up = worker_init(batch_bytes=2**20, num_workers=2)
     made: Iterator[Any] = iter(loader(Batches(), worker_init_fn=set_up))
     for row in range(len(Batches())):
         batch = next(made)
@@ -89,39 +89,39 @@ def test_copied_batches_are_the_shared_ones(mib: int, apart: Callable[..., None]
     apart(read_all, mib)  # torch's handler of SIGCHLD would outlive the test
 
 
-def name_a_killed_reader(how: int) -> None:
+def explain_a_killed_worker(how: int) -> None:
     sentence = r"data\.num_workers: .*worker \(pid.* data\.num_workers=0 .*--shm-size"
-    with pytest.raises(DataError, match=sentence), ended_readers_named():
+    with pytest.raises(DataError, match=sentence), explain_worker_failures():
         list(loader(Batches(deadly=3, how=how)))
 
 
 @FORK
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGBUS])
-def test_a_reader_that_is_killed_is_told_with_what_to_do(how: int, apart: Callable[..., None]) -> None:
-    apart(name_a_killed_reader, how)
+def test_a_killed_worker_raises_an_error_with_what_to_do(how: int, apart: Callable[..., None]) -> None:
+    apart(explain_a_killed_worker, how)
 
 
 def take_a_stop_for_an_interruption() -> None:
-    with pytest.raises(Interrupted) as stopped, ended_readers_named(lambda: signal.SIGTERM):
+    with pytest.raises(Interrupted) as stopped, explain_worker_failures(lambda: signal.SIGTERM):
         list(loader(Batches(deadly=3, how=signal.SIGTERM)))
     assert stopped.value.signal_number == signal.SIGTERM
 
 
 @FORK
-def test_readers_that_the_stop_signal_ended_too_are_an_interruption(apart: Callable[..., None]) -> None:
+def test_workers_that_the_stop_signal_killed_too_are_an_interruption(apart: Callable[..., None]) -> None:
     apart(take_a_stop_for_an_interruption)
 
 
 def test_other_errors_stay_what_they_are() -> None:
-    with pytest.raises(RuntimeError, match="shapes differ"), ended_readers_named():
+    with pytest.raises(RuntimeError, match="shapes differ"), explain_worker_failures():
         raise RuntimeError("shapes differ")
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EAGAIN])
-def test_readers_that_cannot_be_started_are_told(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_workers_that_cannot_be_started_raise_an_error(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(_: Any) -> Any:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(DataLoader, "__iter__", refused)
-    with pytest.raises(DataError, match=rf"2 reading processes cannot be started \({os.strerror(number)}"):
+    with pytest.raises(DataError, match=rf"2 worker processes cannot be started \({os.strerror(number)}"):
         iter(loader(Batches()))

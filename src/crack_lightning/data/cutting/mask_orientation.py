@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def mask_turns(pairs: Sequence[tuple[Path, Path]], *, exif: str) -> tuple[list[int], str]:
+def mask_orientations(pairs: Sequence[tuple[Path, Path]], *, exif: str) -> tuple[list[int], str]:
     """Return the EXIF orientation to apply to each mask, so that it matches its upright photo.
 
     With ``exif=auto`` the size of a mask shows whether it is drawn on the upright photo or on the stored

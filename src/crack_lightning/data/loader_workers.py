@@ -1,4 +1,4 @@
-"""Processes that read batches: how they hand them over, and what their end means."""
+"""Worker processes of a DataLoader: transfer of batches without shared memory, and errors of workers."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # where Linux has it, not a file of ours
 _PREFETCHED, _LOADERS = 2, 2
-"""Batches ahead of each reader, torch's default; and loaders at a time, of training and validation."""
+"""Batches that each worker prefetches (torch's default), and loaders at a time (training, validation)."""
 
 _MIB = 2**20
 _REMEDY = (
-    "set data.num_workers=0 to read without such processes, or lower data.batch_size; give a container more "
+    "set data.num_workers=0 to read without workers, or lower data.batch_size; give a container more "
     "memory, also shared, as in docker run --shm-size=8g"
 )
 _ENDED = re.compile(
@@ -37,13 +37,13 @@ _ENDED = re.compile(
 
 
 class TileLoader(DataLoader[Any]):
-    """A data loader that raises one sentence where its readers cannot be started."""
+    """A DataLoader that raises a DataError if its workers cannot be started."""
 
     def __iter__(self) -> Any:
         """Return an iterator over the batches.
 
         Raises:
-            DataError: If the system does not let the readers start.
+            DataError: If the workers cannot be started.
         """
         try:
             return super().__iter__()
@@ -51,46 +51,46 @@ class TileLoader(DataLoader[Any]):
             if not self.num_workers:
                 raise
             raise DataError(
-                f"data.num_workers: {self.num_workers} reading processes cannot be started "
+                f"data.num_workers: {self.num_workers} worker processes cannot be started "
                 f"({error.strerror or error}); {_REMEDY}."
             ) from error
 
 
-def hand_over(*, batch_bytes: int, num_workers: int) -> Callable[[int], None] | None:
-    """Return what sets a reader up to copy its batches, where shared memory is too small; else ``None``.
+def worker_init(*, batch_bytes: int, num_workers: int) -> Callable[[int], None] | None:
+    """Return a ``worker_init_fn`` that avoids shared memory where it is too small, else ``None``.
 
-    A reader that finds no room in it dies without a word, or waits for ever.
+    With too little shared memory a worker is killed without a message, or blocks for ever.
 
     Args:
         batch_bytes: Size of a batch.
-        num_workers: Readers of each loader, of all processes together.
+        num_workers: Workers of each loader, of all ranks together.
     """
     if not num_workers:
         return None
-    room = _free_shared_memory()
+    free = _free_shared_memory()
     needed = batch_bytes * num_workers * _PREFETCHED * _LOADERS
-    if room is None or 2 * needed <= room:
+    if free is None or 2 * needed <= free:
         return None
     log.info(
-        "readers: batches are copied to the run, for shared memory (%s) has %d MiB free and they may take %d",
+        "workers: batches are sent through pipes, as shared memory (%s) has %d MiB free and they may take %d",
         SHARED_MEMORY,
-        room / _MIB,
+        free / _MIB,
         needed / _MIB,
     )
     return _copy_batches
 
 
 def _free_shared_memory() -> int | None:
-    """Return bytes; ``None`` on a system that has none of this kind."""
+    """Return the free bytes of ``/dev/shm``; ``None`` on a system without it."""
     try:
-        found = os.statvfs(SHARED_MEMORY)
+        status = os.statvfs(SHARED_MEMORY)
     except (OSError, AttributeError):
         return None
-    return found.f_bavail * found.f_frsize
+    return status.f_bavail * status.f_frsize
 
 
 def _copy_batches(_worker: int) -> None:
-    """Let this process, a reader, send tensors through its pipe instead of through shared memory."""
+    """Let this worker process send tensors through its pipe instead of shared memory."""
     ForkingPickler.register(torch.Tensor, _by_value)
 
 
@@ -99,15 +99,15 @@ def _by_value(tensor: Tensor) -> tuple[Any, ...]:
 
 
 @contextmanager
-def ended_readers_named(stop_signal: Callable[[], int | None] = lambda: None) -> Iterator[None]:
-    """Turn what torch raises where a reader has ended, anywhere in the block, into a sentence.
+def explain_worker_failures(stop_signal: Callable[[], int | None] = lambda: None) -> Iterator[None]:
+    """Convert torch's error for a worker that died or timed out to a DataError that says what to do.
 
     Args:
-        stop_signal: Returns the signal that stops this process, which may have ended the readers too.
+        stop_signal: Returns a stop signal that this process has received, which may have ended workers too.
 
     Raises:
-        DataError: For a reader's end.
-        Interrupted: Where this process is to stop.
+        DataError: If a worker died or timed out.
+        Interrupted: If this process has received a stop signal.
     """
     try:
         yield
@@ -117,6 +117,6 @@ def ended_readers_named(stop_signal: Callable[[], int | None] = lambda: None) ->
         if number := stop_signal():
             raise Interrupted(number) from error
         raise DataError(
-            f"data.num_workers: a process that reads ahead has ended or does not answer ({match[0]}), often "
-            f"for want of memory; {_REMEDY}."
+            f"data.num_workers: a worker process died or timed out ({match[0]}), often for lack of memory; "
+            f"{_REMEDY}."
         ) from error
