@@ -124,7 +124,7 @@ def test_tiles_of_the_same_names_with_other_bytes_do_not_go_on(tmp_path: Path) -
     )
     table.write_csv(tmp_path / "splits.csv")
     bare = table.with_columns(split=np.full(6, ""))
-    how = {"file": None, "kept": tmp_path / "splits.csv"}
+    how = {"file": None, "splits_path": tmp_path / "splits.csv"}
     np.testing.assert_array_equal(with_splits(bare, **how).split, table.split)  # type: ignore[arg-type]
     other = bare.with_columns(sha256=np.array([*bare.sha256[:5], "f" * 64]))
     with pytest.raises(

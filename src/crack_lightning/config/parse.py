@@ -93,7 +93,8 @@ def _data_node(plain: dict[str, Any], schema: type[Any]) -> tuple[type[DataConfi
     settings = plain.get("data")
     if not isinstance(settings, dict) or "data" not in (item.name for item in fields(schema)):
         return None, []
-    node = data_node(str(settings.get("source", "synthetic")), settings.get("base"))
+    settings |= {"source": settings.get("source") or "synthetic"}  # of an option file without one
+    node = data_node(str(settings["source"]), settings.get("base"))
     plain["data"], unread = split_unread(settings, node)
     return node, unread
 
