@@ -61,7 +61,7 @@ def main() -> None:
     for arguments in (PREDICT, TRAIN, SWEEP):
         assert command(arguments) == 0, arguments
     driver = browser()
-    report = screenshot(driver, Path("run/report/report.html"), width=1000, height=1032)
+    report = screenshot(driver, Path("run/report/report.html"), width=1000, height=1008)
     comparison = screenshot(driver, Path("input_size/comparison.html"), width=1280, height=1290)
     driver.quit()
     [overlay] = Path("prediction/maps").glob("*overlay*")
