@@ -69,7 +69,7 @@ def test_a_sweep_outlives_a_failing_job_and_a_resumed_one_runs_that_alone(
     assert failed["status"].startswith(f"failed: ConfigError: {sentence}")
     assert (sweep / "0" / "report" / "report.md").is_file()
     page = (sweep / "comparison.html").read_text(encoding="utf-8")
-    assert "2 runs; the reference is" in page
+    assert "2 runs. Reference: run" in page
     assert "Jobs without a result" in page
     assert sentence in (sweep / "2" / "console.log").read_text(encoding="utf-8")
     told = capfd.readouterr()
@@ -84,7 +84,7 @@ def test_a_sweep_outlives_a_failing_job_and_a_resumed_one_runs_that_alone(
     assert main([*command, "sweep.resume=latest"]) == 0
     assert [job["status"] for job in rows(sweep / "jobs.csv")] == ["done"] * 3
     assert reports == [(sweep / str(job) / "report" / "report.json").stat().st_mtime_ns for job in (0, 1)]
-    assert "3 runs; the reference is" in (sweep / "comparison.html").read_text(encoding="utf-8")
+    assert "3 runs. Reference: run" in (sweep / "comparison.html").read_text(encoding="utf-8")
     groups, _ = session_groups(sweep)
     plugins = sorted(group.hparams["plugins"].string_value for group in groups)
     assert plugins == ["['json']", "['nosuchplugin']", "[]"]
