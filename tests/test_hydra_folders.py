@@ -141,7 +141,7 @@ def test_the_sweep_and_its_jobs_are_in_the_folders_that_hydra_is_given(
     [
         (
             "same",
-            "hydra.sweep.subdir: each job needs a folder of its own, and 'same' is that of jobs 0",
+            "hydra.sweep.subdir: each job needs a folder of its own, got 'same' for jobs 0",
         ),
         ("../out", "hydra.sweep.subdir: a folder within the sweep's is expected, got '../out'"),
         ("/out", "hydra.sweep.subdir: a folder within the sweep's is expected, got '/out'"),

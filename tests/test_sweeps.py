@@ -126,7 +126,7 @@ def test_a_trial_that_contradicts_itself_is_a_failed_job_of_its_search(
         ),
         (
             ["-m", "hydra/launcher=ray_cluster", "hparams_search=tpe", "sweep.pruner=asha"],
-            "sweep.pruner: asha has to hear from running jobs, and those of hydra/launcher=ray_cluster",
+            "sweep.pruner: asha needs metrics of running jobs, and hydra/launcher=ray_cluster returns only",
         ),
         (
             ["-m", "seed=0,1", "sweep.trials=3"],
@@ -141,7 +141,7 @@ def test_a_trial_that_contradicts_itself_is_a_failed_job_of_its_search(
                 *("-m", "sweep.search=random", "recipe=scratch,probe", "model.weights=imagenet"),
                 *("sweep.pruner=asha", _ACCURACY),
             ],
-            "sweep.pruner: asha needs a figure of each epoch, and recipe=probe has none",
+            "sweep.pruner: asha needs metrics of each epoch, and recipe=probe has none",
         ),
         (
             ["-m", "sweep.search=random", "data.batch_size=tag(int, interval(0, 8))"],

@@ -67,12 +67,12 @@ def test_the_comparison_is_written_when_there_is_time_and_runs_have_ended(tmp_pa
 
     found = jobs(tmp_path)
     watch = Counting(found, tmp_path, total=5, compares=False, console=Console(file=io.StringIO()))
-    watch.waits()
+    watch.on_idle()
     assert written == []
     watch.ended(found[0])
     assert written == []
-    watch.waits()
-    watch.waits()
+    watch.on_idle()
+    watch.on_idle()
     assert written == [0]
 
 
@@ -110,9 +110,9 @@ def test_nothing_that_prevents_the_comparison_ends_a_sweep(
     watch = SweepProgress(
         jobs(tmp_path), tmp_path, total=5, compares=True, console=Console(file=shown, width=400)
     )
-    watch.waits()
+    watch.on_idle()
     watch.ended(watch.jobs[0])
-    watch.waits()
+    watch.on_idle()
     watch.close()
     text = shown.getvalue()
     assert f"'{tmp_path / 'comparison.html'}' could not be written ({type(error).__name__}:" in text
@@ -181,6 +181,6 @@ def test_a_stop_that_is_asked_for_is_no_failure_of_the_comparison(
 def test_overrides_are_told_apart_as_jobs_are_added(tmp_path: Path) -> None:
     growing = jobs(tmp_path)[:1]
     watch = SweepProgress(growing, tmp_path, total=3, compares=False, console=Console(file=io.StringIO()))
-    assert watch.own(growing[0]) == ["a=1", "b=[0]"]
+    assert watch.own_overrides(growing[0]) == ["a=1", "b=[0]"]
     growing += jobs(tmp_path / "more")[1:3]
-    assert [watch.own(job) for job in growing] == [["b=[0]"], ["b=[1]"], ["b=[2]"]]
+    assert [watch.own_overrides(job) for job in growing] == [["b=[0]"], ["b=[1]"], ["b=[2]"]]

@@ -8,7 +8,7 @@ import pytest
 
 from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.sweep import resources
-from crack_lightning.sweep.resources import share_out
+from crack_lightning.sweep.resources import allocate_resources
 
 
 def trainer(accelerator: str = "cpu", threads: int | None = None, devices: int | None = 1) -> dict[str, Any]:
@@ -39,14 +39,14 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_never_more_threads_than_cores(
     asked: str, configs: list[dict[str, Any]], at_once: int, threads: int | None
 ) -> None:
-    found = share_out(asked, configs)
+    found = allocate_resources(asked, configs)
     assert (len(found.environments), found.threads) == (at_once, threads)
 
 
 @pytest.mark.usefixtures("machine")
 @pytest.mark.parametrize(("devices", "dealt"), [(1, ["3", "5"]), (2, ["3,5", "6,7"])])
 def test_no_gpu_is_in_two_jobs(devices: int, dealt: list[str]) -> None:
-    found = share_out("2", [trainer("gpu", devices=devices)])
+    found = allocate_resources("2", [trainer("gpu", devices=devices)])
     assert [environment["CUDA_VISIBLE_DEVICES"] for environment in found.environments] == dealt
 
 
@@ -63,4 +63,4 @@ def test_no_gpu_is_in_two_jobs(devices: int, dealt: list[str]) -> None:
 @pytest.mark.usefixtures("machine")
 def test_more_than_the_machine_has_is_refused(asked: str, config: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        share_out(asked, [config])
+        allocate_resources(asked, [config])

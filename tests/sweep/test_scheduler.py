@@ -128,7 +128,7 @@ def test_a_job_that_ends_while_its_sweep_is_stopped_is_judged_all_the_same(tmp_p
             job.values = {"val/loss": 0.5}
 
     class Stopping(Quiet):
-        def waits(self) -> None:
+        def on_idle(self) -> None:
             until((tmp_path / "0" / OUTCOME).exists)
             raise KeyboardInterrupt
 

@@ -43,7 +43,7 @@ class Quiet:
     def ended(self, job: Job) -> None:
         assert job.state in ("done", "failed", "pruned")
 
-    def waits(self) -> None: ...
+    def on_idle(self) -> None: ...
 
 
 def work(config: dict[str, Any], *, overrides: Sequence[str], folder: Path, **options: Any) -> int:

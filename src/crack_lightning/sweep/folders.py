@@ -1,4 +1,4 @@
-"""Where a sweep and its jobs write."""
+"""Folders of a sweep and of its jobs."""
 
 from __future__ import annotations
 
@@ -20,50 +20,52 @@ if TYPE_CHECKING:
 
 
 def new_folder(chosen: Path | None, base: Path) -> Path:
-    """Make the folder of a new sweep: ``hydra.sweep.dir``, or one under ``base``.
+    """Create the folder of a new sweep: ``hydra.sweep.dir``, or a dated one under ``base``.
 
     Raises:
-        CrackLightningError: If it cannot be made, or holds files.
+        CrackLightningError: If it cannot be created, or holds files.
     """
     if chosen is not None:
         require_free_folder(SWEEP_DIR, chosen)
     return made_folder(chosen, base=base, name="")
 
 
-def job_folder(composer: JobComposer, sweep: Path, overrides: Sequence[str], before: Sequence[Job]) -> Path:
+def job_folder(
+    composer: JobComposer, sweep: Path, overrides: Sequence[str], earlier_jobs: Sequence[Job]
+) -> Path:
     """Return the folder of the next job: its number, or ``hydra.sweep.subdir``.
 
     Args:
-        composer: The sweep's.
+        composer: Composer of the sweep's job configurations.
         sweep: The sweep's folder.
-        overrides: The job's.
-        before: The jobs before it, whose folders it cannot have.
+        overrides: The job's overrides.
+        earlier_jobs: The jobs planned before it.
 
     Raises:
-        ConfigError: If it is that of another job.
+        ConfigError: If an earlier job has the same folder.
     """
-    subfolder = composer.subfolder(overrides, len(before))
+    subfolder = composer.subfolder(overrides, len(earlier_jobs))
     if subfolder is None:
-        return sweep / str(len(before))
+        return sweep / str(len(earlier_jobs))
     folder = sweep / subfolder
-    if taken := [job.number for job in before if job.folder == folder]:
+    if taken := [job.number for job in earlier_jobs if job.folder == folder]:
         raise ConfigError(
-            f"{SWEEP_SUBDIR}: each job needs a folder of its own, and '{subfolder}' is that of jobs "
-            f"{taken[0]} and {len(before)}; leave it out, or use what differs from job to job."
+            f"{SWEEP_SUBDIR}: each job needs a folder of its own, got '{subfolder}' for jobs {taken[0]} and "
+            f"{len(earlier_jobs)}; leave it out, or use what differs from job to job."
         )
     return folder
 
 
 def sweep_folder(resume: str, base: Path, *, chosen: Path | None = None) -> Path:
-    """Return the folder of the sweep that is to go on.
+    """Return the folder of the sweep to resume.
 
     Args:
         resume: A folder, or ``latest``.
-        base: The folder of all sweeps, where the latest is looked for.
-        chosen: The only folder that it may be, ``hydra.sweep.dir``.
+        base: The folder that holds all sweeps.
+        chosen: ``hydra.sweep.dir``, which must be the same folder if it is set.
 
     Raises:
-        ConfigError: If there is none, or it is another one.
+        ConfigError: If there is no such sweep, or ``chosen`` is another folder.
     """
     if chosen is not None:
         resume = str(chosen) if resume == "latest" else expanded(resume)
@@ -79,7 +81,7 @@ def sweep_folder(resume: str, base: Path, *, chosen: Path | None = None) -> Path
                 "or latest."
             )
         return Path(resume)
-    found = sorted(base.glob(f"*/*/{JOURNAL}"), key=lambda path: path.stat().st_mtime)
-    if not found:
+    journals = sorted(base.glob(f"*/*/{JOURNAL}"), key=lambda path: path.stat().st_mtime)
+    if not journals:
         raise ConfigError(f"sweep.resume: there is no sweep in '{base}' yet; leave it out to start one.")
-    return found[-1].parent
+    return journals[-1].parent

@@ -1,4 +1,4 @@
-"""From what was typed to the jobs' configurations, each checked before any job starts."""
+"""Composition of the jobs' configurations from the command line; each is checked before any job starts."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ _SHOWN = 8
 
 
 class JobComposer:
-    """What a sweep was asked.
+    """Composes and checks the configurations of a sweep's jobs.
 
     Attributes:
         command: The command's name, such as ``train``.
-        sweep: The sweep's own settings.
-        folder: The sweep's folder where ``hydra.sweep.dir`` says it, else ``None``.
-        overrides: What was typed for the jobs.
+        sweep: The node ``sweep``.
+        folder: ``hydra.sweep.dir`` if it was set, else ``None``.
+        overrides: The jobs' overrides, of the command line and of ``sweep.space``.
 
     Args:
         arguments: Overrides in Hydra's grammar.
-        context: Hydra's, to compose each job's configuration.
+        context: Hydra's context, which composes each job's configuration.
         config: The sweep's configuration, with the ``hydra`` node.
 
     Raises:
@@ -79,11 +79,13 @@ class JobComposer:
             raise ConfigError(f"sweep.keep: {self.command} makes no weights; leave it out.")
         self.overrides: list[Override] = []
         parser = OverridesParser.create(config_loader=context.config_loader)
-        given = parser.parse_overrides(list(arguments))
-        typed = {item.key_or_group for item in given}
+        typed_overrides = parser.parse_overrides(list(arguments))
+        typed_keys = {item.key_or_group for item in typed_overrides}
         space = self.sweep.space or {}
-        given += parser.parse_overrides([f"{key}={text}" for key, text in space.items() if key not in typed])
-        for override in given:
+        typed_overrides += parser.parse_overrides(
+            [f"{key}={text}" for key, text in space.items() if key not in typed_keys]
+        )
+        for override in typed_overrides:
             if not override.key_or_group.startswith("sweep."):
                 self.overrides.append(override)
             elif override.is_sweep_override():
@@ -94,11 +96,11 @@ class JobComposer:
 
     @property
     def searches(self) -> bool:
-        """Whether trials are proposed one by one."""
+        """Whether a sampler proposes trials one by one."""
         return self.sweep.search != "grid"
 
     def trial(self, params: Mapping[str, Any]) -> list[str]:
-        """Return the overrides of a trial."""
+        """Return the overrides of a trial, shared ones first."""
         return [*self.fixed, *(f"{key}={value}" for key, value in params.items())]
 
     @property
@@ -107,55 +109,55 @@ class JobComposer:
         return [str(item.input_line) for item in self.overrides if not item.is_sweep_override()]
 
     def dimensions(self) -> list[Dimension]:
-        """Return what is varied."""
+        """Return the dimensions of the search space."""
         varied = [override for override in self.overrides if override.is_sweep_override()]
         return search_space(varied, self.sweep.only_if or {})
 
     def combinations(self) -> list[list[str]]:
-        """Return the overrides of each job of a grid; a key whose condition fails takes no part.
+        """Return the overrides of each job of a grid, without the keys whose ``only_if`` condition fails.
 
         Raises:
-            ConfigError: If a key is given an interval, which no grid can exhaust.
+            ConfigError: If a key has an interval, which no grid can exhaust.
         """
         for override in self.overrides:
             if override.is_interval_sweep():
                 raise ConfigError(
-                    f"{override.key_or_group}: {override.get_value_string()} has no end of values; add "
-                    "hparams_search=tpe, random or cmaes, or use choices or range."
+                    f"{override.key_or_group}: a grid needs choices or a range, got the interval "
+                    f"{override.get_value_string()}; add hparams_search=tpe, random or cmaes, or list values."
                 )
         dimensions = {item.key: item for item in self.dimensions()}
-        found: dict[tuple[str, ...], None] = {}
+        combinations: dict[tuple[str, ...], None] = {}
         for full in BasicSweeper.split_arguments(self.overrides, max_batch_size=None)[0]:
             params = dict(item.split("=", 1) for item in full)
-            kept = (key not in dimensions or dimensions[key].applies(params) for key in params)
-            found[tuple(item for item, keep in zip(full, kept, strict=True) if keep)] = None
-        return [list(combination) for combination in found]
+            applied = (key not in dimensions or dimensions[key].applies(params) for key in params)
+            combinations[tuple(item for item, applies in zip(full, applied, strict=True) if applies)] = None
+        return [list(combination) for combination in combinations]
 
     def compose(self, overrides: Sequence[str], *, checked: bool = True) -> dict[str, Any]:
         """Return a job's configuration as plain values.
 
         Raises:
-            ConfigError: If it is wrong, and is to be checked.
+            ConfigError: If it is invalid and ``checked`` is set.
         """
         composed = self._context.config_loader.load_sweep_config(self._config, list(overrides))
         with open_dict(composed):
             del composed["hydra"], composed["sweep"]
         if checked:
             if "plugins" in composed:
-                with suppress(ConfigError):  # a job's own business, which then fails with the reason
+                with suppress(ConfigError):  # the job fails with the reason
                     import_plugins(plugin_names(composed))
             self._check(parse(composed, SCHEMAS[self.command]), overrides)
         return cast("dict[str, Any]", OmegaConf.to_container(composed, resolve=True))
 
     def subfolder(self, overrides: Sequence[str], number: int) -> str | None:
-        """Return ``hydra.sweep.subdir`` of a job, ``None`` where nobody set it."""
+        """Return ``hydra.sweep.subdir`` of a job, or ``None`` if it is not set."""
         if not is_chosen(self._config.hydra, SWEEP_SUBDIR):
             return None
         composed = self._context.config_loader.load_sweep_config(self._config, list(overrides))
         return job_subfolder(composed.hydra, number)
 
     def _check(self, config: Any, overrides: Sequence[str]) -> None:
-        """Refuse what a run can do and a job of this sweep cannot, and files that are not there."""
+        """Refuse missing files, and settings of a single run that a job of this sweep does not support."""
         if isinstance(config, TrainConfig | EvaluateConfig | AuditConfig):
             preflight_data(config.data)
         if isinstance(config, PredictConfig | EvaluateConfig):
@@ -165,7 +167,7 @@ class JobComposer:
             require_weights(config.model.weights)
         if self.sweep.pruner != "none" and config.recipe.name == "probe":
             raise ConfigError(
-                f"sweep.pruner: {self.sweep.pruner} needs a figure of each epoch, and recipe=probe has none; "
+                f"sweep.pruner: {self.sweep.pruner} needs metrics of each epoch, and recipe=probe has none; "
                 "use sweep.pruner=none, or another recipe."
             )
         if getattr(config, "resume", None):
@@ -175,41 +177,41 @@ class JobComposer:
             )
 
 
-def check_unchanged(what: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Refuse to go on with a sweep whose settings are no longer the ones that were planned.
+def check_unchanged(what: str, planned: Mapping[str, Any], current: Mapping[str, Any]) -> None:
+    """Refuse to resume a sweep whose settings have changed.
 
     Args:
-        what: Whose settings they are, such as ``job 3``.
-        was: As they were planned.
-        now: As the command line makes them.
+        what: Owner of the settings, such as ``job 3``.
+        planned: The settings in the journal.
+        current: The settings that the command line composes.
 
     Raises:
-        ConfigError: With the settings that differ, then and now.
+        ConfigError: With the settings that differ, both values each.
     """
-    found = [
-        f"{key} was {left!r} and is {right!r}"
-        for key, left, right in differences(was, now)
+    changes = [
+        f"{key} was {before!r} and is {after!r}"
+        for key, before, after in differences(planned, current)
         if key not in MAY_CHANGE
     ]
-    if found:
-        more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    if changes:
+        more = f"; and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
         raise ConfigError(
-            f"sweep.resume: a resumed sweep keeps its settings, and of {what} {'; '.join(found[:_SHOWN])}"
+            f"sweep.resume: a resumed sweep keeps its settings, and of {what} {'; '.join(changes[:_SHOWN])}"
             f"{more}. Repeat the command that started it, or start a new sweep."
         )
 
 
 def differences(
-    was: Mapping[str, Any], now: Mapping[str, Any], prefix: str = ""
+    planned: Mapping[str, Any], current: Mapping[str, Any], prefix: str = ""
 ) -> Iterator[tuple[str, Any, Any]]:
     """Yield the full keys whose values differ, with both values; ``None`` where one lacks the key.
 
     >>> list(differences({"a": 1, "b": {"c": 2}}, {"a": 1, "b": {"c": 3, "d": 4}}))
     [('b.c', 2, 3), ('b.d', None, 4)]
     """
-    for key in dict.fromkeys([*was, *now]):
-        left, right = was.get(key), now.get(key)
-        if isinstance(left, dict) and isinstance(right, dict):
-            yield from differences(left, right, f"{prefix}{key}.")
-        elif left != right:
-            yield f"{prefix}{key}", left, right
+    for key in dict.fromkeys([*planned, *current]):
+        old, new = planned.get(key), current.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from differences(old, new, f"{prefix}{key}.")
+        elif old != new:
+            yield f"{prefix}{key}", old, new

@@ -86,9 +86,9 @@ class Journal:
     def __init__(self, folder: Path) -> None:
         self.folder, self.path = folder, folder / JOURNAL
 
-    def begin(self, **asked: Any) -> None:
+    def begin(self, **settings: Any) -> None:
         """Write the first line of a new sweep: its settings, in values that JSON can hold."""
-        self._append({"asked": asked})
+        self._append({"asked": settings})
 
     def plan(self, job: Job) -> None:
         """Record a planned job."""
@@ -98,14 +98,14 @@ class Journal:
     def note(self, job: Job) -> None:
         """Record the state of a job."""
         event = {"job": job.number, "state": job.state, "attempts": job.attempts}
-        told = {"reason": job.reason, "values": job.values}
-        self._append(event | {key: value for key, value in told.items() if value})
+        details = {"reason": job.reason, "values": job.values}
+        self._append(event | {key: value for key, value in details.items() if value})
 
     def report(self, job: Job, done: float, value: float) -> None:
         """Record a job's objective after a share ``done`` of its epochs."""
         self._append({"job": job.number, "done": round(done, 4), "value": value})
 
-    def asked(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """Return the settings of the sweep."""
         with self.path.open(encoding="utf-8") as file:
             return dict(json.loads(file.readline())["asked"])
@@ -145,7 +145,7 @@ class Journal:
             raise self.damaged(error) from None
 
     def damaged(self, error: Exception) -> ConfigError:
-        """Compose the error about a file that no sweep has written."""
+        """Compose the error about a damaged journal."""
         return ConfigError(f"sweep.resume: '{self.path}' is damaged ({error!r}); start a new sweep.")
 
     def _jobs(self, events: list[dict[str, Any]]) -> list[Job]:
@@ -171,7 +171,7 @@ _STATE = {"state": str, "attempts": COUNT, "reason": (str, None), "values": ({"*
 
 
 def _check(event: object) -> None:
-    """Refuse an event that is none of those that a sweep writes.
+    """Refuse an event of an unknown form.
 
     Raises:
         ValueError: With what is expected.

@@ -61,9 +61,9 @@ class SweepProgress:
         self._ended, self._compared_until = 0, -1e9
         self._by_source: list[Table] = []
         self._shared: set[str] = set()
-        self._looked_through = 0
-        self._told_failures: set[str] = set()
-        self._compare_s, self._stale, self._told = 0.0, False, self.summary()
+        self._num_compared_overrides = 0
+        self._printed_failures: set[str] = set()
+        self._compare_s, self._stale, self._summary = 0.0, False, self.summary()
         self._since: dict[int, float] = {}
         self._live = Live(get_renderable=self._running, console=self.console, refresh_per_second=2)
 
@@ -79,7 +79,7 @@ class SweepProgress:
         """Print that a job starts, or starts again."""
         self._since[job.number] = time.monotonic()
         again = f" (attempt {job.attempts})" if job.attempts > 1 else ""
-        self.say(f"job {job.number} of {self.total}{again}: {' '.join(self.own(job))}")
+        self.say(f"job {job.number} of {self.total}{again}: {' '.join(self.own_overrides(job))}")
 
     def ended(self, job: Job) -> None:
         """Print how a job ended, with the end of its output where it failed."""
@@ -89,15 +89,15 @@ class SweepProgress:
                 text = (job.folder / CONSOLE).read_text(encoding="utf-8", errors="replace")
                 self.say("\n".join(f"  | {line}" for line in text.splitlines()[-3:]))
         self._ended += 1
-        self._told = self.summary()
+        self._summary = self.summary()
         if self.console.is_terminal:
             self._live.refresh()
         else:
-            self.say(f"  {self._told}")
-        self._attempt("jobs.csv", lambda: write_jobs_table(self.jobs, self.folder / "jobs.csv"))
+            self.say(f"  {self._summary}")
+        self._write_or_print_error("jobs.csv", lambda: write_jobs_table(self.jobs, self.folder / "jobs.csv"))
         self._stale = True
 
-    def waits(self) -> None:
+    def on_idle(self) -> None:
         """Rewrite the comparison if runs have ended since, at most a tenth of the time."""
         rested = time.monotonic() - self._compared_until
         if self._stale and rested > _LEAST_REST * self._compare_s:
@@ -107,21 +107,21 @@ class SweepProgress:
         """Return a sentence with counts of jobs, the best so far and the estimated remaining time."""
         done = [job for job in self.jobs if job.state == DONE]
         counts = {state: sum(job.state == state for job in self.jobs) for state in (FAILED, PRUNED)}
-        told = [f"{len(done)} of {self.total} done"]
-        told += [f"{number} {state}" for state, number in counts.items() if number]
+        parts = [f"{len(done)} of {self.total} done"]
+        parts += [f"{number} {state}" for state, number in counts.items() if number]
         if best := best_job(done):
-            told.append(f"best so far job {best.number} ({', '.join(figures(best))})")
+            parts.append(f"best so far job {best.number} ({', '.join(figures(best))})")
         left = self.total - len(done) - sum(counts.values())
         if self._ended and left:
-            told.append(f"about {(time.monotonic() - self._began) / self._ended * left:.0f} s left")
-        return "; ".join(told)
+            parts.append(f"about {(time.monotonic() - self._began) / self._ended * left:.0f} s left")
+        return "; ".join(parts)
 
     def compare(self) -> bool:
         """Write the comparison of the runs so far, if there are two or more; return whether it was."""
         began, self._stale = time.monotonic(), False
         if not self.compares or sum(bool(_metrics(job)) for job in self.jobs) < 2:
             return False
-        written = self._attempt("comparison.html", self._write_comparison)
+        written = self._write_or_print_error("comparison.html", self._write_comparison)
         self._compared_until = time.monotonic()
         self._compare_s = self._compared_until - began
         return written
@@ -131,7 +131,7 @@ class SweepProgress:
         from crack_lightning.comparison.tables import by_source
 
         without = [
-            {"run": str(job.number), "overrides": self.own(job), "status": job.status}
+            {"run": str(job.number), "overrides": self.own_overrides(job), "status": job.status}
             for job in self.jobs
             if job.state in (FAILED, PRUNED)
         ]
@@ -141,14 +141,14 @@ class SweepProgress:
         )
         self._by_source = by_source(contents["transfer"])
 
-    def _attempt(self, name: str, write: Callable[[], None]) -> bool:
-        """Write a file about the sweep; an error is printed once, its traceback kept, and ends no sweep."""
+    def _write_or_print_error(self, name: str, write: Callable[[], None]) -> bool:
+        """Write a file about the sweep; print an error once and store its traceback, for the jobs go on."""
         try:
             write()
         except Exception as error:  # noqa: BLE001  # the jobs and their results are whole without it
             reason = " ".join([f"{type(error).__name__}:", *str(error).splitlines()[:1]])
-            if f"{name} {reason}" not in self._told_failures:
-                self._told_failures.add(f"{name} {reason}")
+            if f"{name} {reason}" not in self._printed_failures:
+                self._printed_failures.add(f"{name} {reason}")
                 again = f"python -m crack_lightning.compare {shlex.quote(str(self.folder))}"
                 self.say(
                     f"'{self.folder / name}' could not be written ({reason}); all jobs and their results are "
@@ -174,16 +174,21 @@ class SweepProgress:
         for job in self.jobs:
             if job.state == RUNNING:
                 seconds = time.monotonic() - self._since.get(job.number, self._began)
-                table.add_row(str(job.number), Text(" ".join(self.own(job))), job.state, f"{seconds:.0f}")
-        return Group(table, Text(self._told))
+                table.add_row(
+                    str(job.number), Text(" ".join(self.own_overrides(job))), job.state, f"{seconds:.0f}"
+                )
+        return Group(table, Text(self._summary))
 
-    def own(self, job: Job) -> list[str]:
+    def own_overrides(self, job: Job) -> list[str]:
         """Return the overrides of a job that not all jobs share; all of them for a single job."""
         if job.params:
             return [f"{key}={value}" for key, value in job.params.items()]
-        for other in self.jobs[self._looked_through :]:
-            known = self._shared if self._looked_through else set(other.overrides)
-            self._shared, self._looked_through = known.intersection(other.overrides), self._looked_through + 1
+        for other in self.jobs[self._num_compared_overrides :]:
+            shared = self._shared if self._num_compared_overrides else set(other.overrides)
+            self._shared, self._num_compared_overrides = (
+                shared.intersection(other.overrides),
+                self._num_compared_overrides + 1,
+            )
         return [item for item in job.overrides if len(self.jobs) == 1 or item not in self._shared]
 
     def close(self) -> None:
@@ -194,12 +199,12 @@ class SweepProgress:
             table.add_column(column, overflow="fold")
         for job in self.jobs:
             shown = ", ".join(figures(job))
-            table.add_row(str(job.number), Text(" ".join(self.own(job))), Text(job.status), shown)
+            table.add_row(str(job.number), Text(" ".join(self.own_overrides(job))), Text(job.status), shown)
         self.console.print(table)
-        self._told_failures.clear()
+        self._printed_failures.clear()
         if self.compare():
-            for told in self._by_source:
-                self.console.print(told)
+            for table_of_source in self._by_source:
+                self.console.print(table_of_source)
             self.say(f"Comparison: {self.folder / 'comparison.html'}")
 
     def say(self, text: str) -> None:
@@ -221,10 +226,10 @@ def _score(job: Job) -> float | None:
 def _metrics(job: Job) -> dict[str, float]:
     """Return the test figures of a job that are known; none of a damaged report."""
     try:
-        found: Mapping[str, float | None] = job.metrics()
+        metrics: Mapping[str, float | None] = job.metrics()
     except DataError:
         return {}
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in metrics.items() if value is not None}
 
 
 def figures(job: Job) -> list[str]:
@@ -236,9 +241,9 @@ def figures(job: Job) -> list[str]:
 def write_jobs_table(jobs: Sequence[Job], path: Path) -> None:
     """Write ``jobs.csv``: number, status, overrides and test figures of each job."""
     metrics = [_metrics(job) for job in jobs]
-    names = sorted({name for found in metrics for name in found})
+    names = sorted({name for job_metrics in metrics for name in job_metrics})
     rows = (
-        [job.number, job.status, " ".join(job.overrides), *(found.get(name) for name in names)]
-        for job, found in zip(jobs, metrics, strict=True)
+        [job.number, job.status, " ".join(job.overrides), *(job_metrics.get(name) for name in names)]
+        for job, job_metrics in zip(jobs, metrics, strict=True)
     )
     write_table(path, ["job", "status", "overrides", *names], rows)

@@ -28,11 +28,11 @@ class Resources:
     threads: int | None
 
 
-def share_out(asked: str, configs: Sequence[Mapping[str, Any]]) -> Resources:
+def allocate_resources(num_jobs: str, configs: Sequence[Mapping[str, Any]]) -> Resources:
     """Assign cores and GPUs: never more compute threads than cores, and ``trainer.devices`` GPUs a job.
 
     Args:
-        asked: Number of jobs at once, or ``auto``.
+        num_jobs: Number of jobs at once, or ``auto``.
         configs: The jobs' configurations; a single one where the others are not known yet.
 
     Raises:
@@ -42,8 +42,10 @@ def share_out(asked: str, configs: Sequence[Mapping[str, Any]]) -> Resources:
     gpus = [] if all(trainer["accelerator"] == "cpu" for trainer in trainers) else visible_gpus()
     cores = available_cores()
     devices = max((trainer["devices"] or len(gpus) or 1 for trainer in trainers), default=1)
-    stated = max([1 if gpus else devices, *(trainer["threads"] or 0 for trainer in trainers)])
-    number = (len(gpus) // devices if gpus else cores // stated) or 1 if asked == "auto" else int(asked)
+    max_threads = max([1 if gpus else devices, *(trainer["threads"] or 0 for trainer in trainers)])
+    number = (
+        (len(gpus) // devices if gpus else cores // max_threads) or 1 if num_jobs == "auto" else int(num_jobs)
+    )
     if number == 1:
         return Resources(environments=[{}], threads=None)
     if gpus and number * devices > len(gpus):
@@ -52,24 +54,24 @@ def share_out(asked: str, configs: Sequence[Mapping[str, Any]]) -> Resources:
             f"sweep.jobs: {number} jobs at once need {each} each, and there are {len(gpus)}; use "
             "sweep.jobs=auto, or trainer=cpu."
         )
-    if number * stated > cores:
+    if number * max_threads > cores:
         raise ConfigError(
-            f"sweep.jobs: {number} jobs at once of {stated} threads are more than the {cores} cores; "
+            f"sweep.jobs: {number} jobs at once of {max_threads} threads are more than the {cores} cores; "
             "use sweep.jobs=auto, or lower trainer.threads."
         )
-    dealt = [",".join(gpus[job * devices : (job + 1) * devices]) for job in range(number)]
-    environments = [{"CUDA_VISIBLE_DEVICES": names} if names else {} for names in dealt]
+    gpus_per_job = [",".join(gpus[job * devices : (job + 1) * devices]) for job in range(number)]
+    environments = [{"CUDA_VISIBLE_DEVICES": names} if names else {} for names in gpus_per_job]
     return Resources(environments=environments, threads=cores // number)
 
 
 def visible_gpus() -> list[str]:
     """Return the CUDA names of the GPUs that this process may use, without importing torch."""
-    told = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if told is not None:
-        return [name.strip() for name in told.split(",") if name.strip() not in ("", "-1")]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
     command = [program, "--query-gpu=uuid", "--format=csv,noheader"]
-    asked = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
-    return asked.stdout.split() if asked.returncode == 0 else []
+    listing = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
+    return listing.stdout.split() if listing.returncode == 0 else []

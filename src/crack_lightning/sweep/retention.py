@@ -53,8 +53,8 @@ class WeightRetention:
             self._kept.sort(reverse=True)
         else:
             shutil.rmtree(folder)
-        for *_, dropped in self._kept[_kept_jobs(self.keep) :]:
-            shutil.rmtree(dropped)
+        for *_, checkpoint_dir in self._kept[_kept_jobs(self.keep) :]:
+            shutil.rmtree(checkpoint_dir)
         del self._kept[_kept_jobs(self.keep) :]
 
 
@@ -127,8 +127,8 @@ def weight_bytes(configs: Sequence[Mapping[str, Any]]) -> list[int]:
     different = list({repr(model): model for model in models}.values())
     with ProcessPoolExecutor(1, mp_context=job_context()) as pool:
         sizes = pool.submit(_sizes, different).result()
-    known = {repr(model): size for model, size in zip(different, sizes, strict=True)}
-    return [known[repr(model)] for model in models]
+    size_by_model = {repr(model): size for model, size in zip(different, sizes, strict=True)}
+    return [size_by_model[repr(model)] for model in models]
 
 
 def _sizes(models: Sequence[Mapping[str, Any]]) -> list[int]:

@@ -43,7 +43,7 @@ class Observer(Protocol):
     def ended(self, job: Job) -> None:
         """Handle the end of a job, which may be retried."""
 
-    def waits(self) -> None:
+    def on_idle(self) -> None:
         """Handle idle time: every slot is taken until a job ends."""
 
 
@@ -68,11 +68,11 @@ class JobQueue:
     """
 
     def __init__(self, jobs: Sequence[Job]) -> None:
-        self._left = deque(jobs)
+        self._queue = deque(jobs)
 
     def next(self) -> Job | None:
         """Return the next job, or ``None`` when there is none left."""
-        return self._left.popleft() if self._left else None
+        return self._queue.popleft() if self._queue else None
 
     def ended(self, job: Job) -> None:
         """Do nothing."""
@@ -87,7 +87,7 @@ class _Running:
     job: Job
     process: BaseProcess
     environment: Mapping[str, str]
-    line: Connection | None
+    pipe: Connection | None
 
 
 class Scheduler:
@@ -139,12 +139,12 @@ class Scheduler:
         with raise_on_sigterm():
             try:
                 while self._fill():
-                    self.watcher.waits()
-                    lines = [running.line for running in self._running if running.line]
+                    self.watcher.on_idle()
+                    lines = [running.pipe for running in self._running if running.pipe]
                     ready = wait([*lines, *(running.process.sentinel for running in self._running)])
                     for running in [*self._running]:
-                        if running.line and running.line in ready:
-                            self._answer(running.job, running.line)
+                        if running.pipe and running.pipe in ready:
+                            self._exchange_report(running.job, running.pipe)
                         if not running.process.is_alive():
                             self._end(running)
             except BaseException:
@@ -157,11 +157,11 @@ class Scheduler:
             job.state, job.reason, job.attempts = RUNNING, "", job.attempts + 1
             self.journal.note(job)
             environment = self._free.popleft()
-            line, end = self._context.Pipe() if self.prunes else (None, None)
-            process = start_job(self._context, job, run=self.run, environment=environment, line=end)
+            pipe, end = self._context.Pipe() if self.prunes else (None, None)
+            process = start_job(self._context, job, run=self.run, environment=environment, pipe=end)
             if end:
                 end.close()  # the job holds it now; this copy would hide the job's death
-            self._running.append(_Running(job=job, process=process, environment=environment, line=line))
+            self._running.append(_Running(job=job, process=process, environment=environment, pipe=pipe))
             self.watcher.started(job)
         return bool(self._running)
 
@@ -170,30 +170,30 @@ class Scheduler:
         if self.max_failures is not None and given_up >= self.max_failures:
             return None
         while (job := self.source.next()) is not None:
-            if not self._ended_unseen(job):
+            if not self._ended_before_resume(job):
                 return job
         return self._again.popleft() if self._again else None
 
-    def _ended_unseen(self, job: Job) -> bool:
+    def _ended_before_resume(self, job: Job) -> bool:
         """Record the end of a job that outlived the sweep before this one; return whether it had ended."""
-        told = read_outcome(job)
-        if told is None or told[0] == FAILED:
+        outcome = read_outcome(job)
+        if outcome is None or outcome[0] == FAILED:
             return False
-        job.state, job.reason = told
+        job.state, job.reason = outcome
         self._ended(job)
         return True
 
-    def _answer(self, job: Job, line: Connection) -> None:
+    def _exchange_report(self, job: Job, pipe: Connection) -> None:
         """Receive a job's figures and reply whether to prune it; ignore a closed pipe."""
         with contextlib.suppress(EOFError, OSError):
-            line.send(self.source.report(job, *line.recv()))
+            pipe.send(self.source.report(job, *pipe.recv()))
 
     def _end(self, running: _Running) -> None:
         job = running.job
         running.process.join()
         job.state, job.reason = read_outcome(job) or (FAILED, describe_failure(running.process.exitcode))
-        if running.line:
-            running.line.close()
+        if running.pipe:
+            running.pipe.close()
         self._running.remove(running)
         self._free.append(running.environment)
         if job.state == FAILED:
@@ -221,8 +221,8 @@ class Scheduler:
             running.process.join(max(0.0, deadline - time.monotonic()))
             running.process.kill()
             running.process.join()
-            if told := read_outcome(running.job):
-                running.job.state, running.job.reason = told
+            if outcome := read_outcome(running.job):
+                running.job.state, running.job.reason = outcome
                 self._ended(running.job)
             else:
                 running.job.state = PLANNED

@@ -1,4 +1,4 @@
-"""A sweep from its command line to its comparison, and on again after a break."""
+"""A sweep from its command line to its comparison, and its resumption."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from crack_lightning.sweep.jobs.launchers import chosen_launcher
 from crack_lightning.sweep.jobs.worker import CommandRun
 from crack_lightning.sweep.journal import FAILED, PLANNED, Job, Journal
 from crack_lightning.sweep.progress import SweepProgress
-from crack_lightning.sweep.resources import share_out
+from crack_lightning.sweep.resources import allocate_resources
 from crack_lightning.sweep.retention import (
     WeightRetention,
     check_disk_space,
@@ -44,7 +44,7 @@ def run_sweep(arguments: Sequence[str], *, context: HydraContext, config: DictCo
 
     Args:
         arguments: Overrides in Hydra's grammar; ``a=1,2`` gives two jobs.
-        context: Hydra's, to compose each job's configuration.
+        context: Hydra's context, which composes each job's configuration.
         config: The sweep's configuration, with the ``hydra`` node.
 
     Returns:
@@ -56,8 +56,8 @@ def run_sweep(arguments: Sequence[str], *, context: HydraContext, config: DictCo
     """
     composer = JobComposer(arguments, context=context, config=config)
     launcher = chosen_launcher(config, pruner=composer.sweep.pruner)
-    share = launcher.share_out if launcher else share_out
-    asked, combinations = _asked(composer)
+    allocate = launcher.allocate_resources if launcher else allocate_resources
+    settings, combinations = _resumable_settings(composer)
     configs = [composer.compose(combination) for combination in combinations]
     base, chosen = Path(expanded(str(configs[0]["outputs"]))) / "multirun", composer.folder
     with ExitStack() as stack:
@@ -65,41 +65,41 @@ def run_sweep(arguments: Sequence[str], *, context: HydraContext, config: DictCo
             journal = Journal(sweep_folder(composer.sweep.resume, base, chosen=chosen))
             require_plain_folder(journal.folder, key="sweep.resume")
             stack.enter_context(lock_folder(journal.folder))
-            jobs = _planned(journal, composer, asked, list(zip(combinations, configs, strict=True)))
-            shares = share(composer.sweep.jobs, [job.config for job in jobs] or configs)
-            left = configs if composer.searches else [job.config for job in jobs if not job.ended]
-            size = _expected(composer, left, shares, journal.folder, ended=sum(job.ended for job in jobs))
+            jobs = _read_planned(journal, composer, settings, list(zip(combinations, configs, strict=True)))
+            resources = allocate(composer.sweep.jobs, [job.config for job in jobs] or configs)
+            remaining = configs if composer.searches else [job.config for job in jobs if not job.ended]
+            size = _check_size(composer, remaining, resources, journal.folder, jobs)
         else:
-            shares = share(composer.sweep.jobs, configs)
-            size = _expected(composer, configs, shares, chosen or base)
+            resources = allocate(composer.sweep.jobs, configs)
+            size = _check_size(composer, configs, resources, chosen or base, [])
             journal = Journal(new_folder(chosen, base))
             stack.enter_context(lock_folder(journal.folder))
-            journal.begin(**asked, threads=shares.threads)
+            journal.begin(**settings, threads=resources.threads)
             jobs = []
             if not composer.searches:
                 for combination, job_config in zip(combinations, configs, strict=True):
-                    jobs.append(_plan(composer, journal, jobs, combination, job_config))
-        _run(composer, journal, jobs, shares, size=size, launcher=launcher)
+                    jobs.append(_plan_job(composer, journal, jobs, combination, job_config))
+        _run(composer, journal, jobs, resources, size=size, launcher=launcher)
     check_done(jobs, journal.folder)
     return jobs
 
 
-def _asked(composer: JobComposer) -> tuple[dict[str, Any], list[list[str]]]:
-    """Return what a resumed sweep must be asked again, and the jobs' overrides; of a search, some of them."""
-    asked: dict[str, Any] = {"command": composer.command}
+def _resumable_settings(composer: JobComposer) -> tuple[dict[str, Any], list[list[str]]]:
+    """Return the settings that a resumed sweep must repeat, and the jobs' overrides (a search's: corners)."""
+    settings: dict[str, Any] = {"command": composer.command}
     if not composer.searches:
-        return asked, composer.combinations()
+        return settings, composer.combinations()
     from crack_lightning.sweep.search.search import check_search
 
     dimensions = composer.dimensions()
     check_search(composer.sweep, dimensions)
     names = ("search", "objectives", "pruner", "prune_after")
-    asked["sweep"] = {name: getattr(composer.sweep, name) for name in names}
-    asked["space"] = {item.key: json.loads(json.dumps(vars(item))) for item in dimensions}
-    return asked, [composer.trial(example) for example in corner_trials(dimensions)]
+    settings["sweep"] = {name: getattr(composer.sweep, name) for name in names}
+    settings["space"] = {item.key: json.loads(json.dumps(vars(item))) for item in dimensions}
+    return settings, [composer.trial(example) for example in corner_trials(dimensions)]
 
 
-def _plan(
+def _plan_job(
     composer: JobComposer,
     journal: Journal,
     jobs: list[Job],
@@ -107,7 +107,7 @@ def _plan(
     config: dict[str, Any],
     **more: Any,
 ) -> Job:
-    threads, number = journal.asked().get("threads"), len(jobs)
+    threads, number = journal.settings().get("threads"), len(jobs)
     config["trainer"]["threads"] = config["trainer"]["threads"] or threads
     folder = job_folder(composer, journal.folder, overrides, jobs)
     job = Job(number=number, folder=folder, overrides=overrides, config=config, **more)
@@ -115,27 +115,27 @@ def _plan(
     return job
 
 
-def _planned(
+def _read_planned(
     journal: Journal,
     composer: JobComposer,
-    asked: dict[str, Any],
+    settings: dict[str, Any],
     composed: list[tuple[list[str], dict[str, Any]]],
 ) -> list[Job]:
-    """Return the jobs of a sweep that goes on, as they stand.
+    """Return the jobs of a resumed sweep with their states.
 
-    The journal may be a stranger's: what a job runs is composed anew from this command line.
+    The journal is untrusted: each job's configuration is composed anew from this command line.
 
     Raises:
-        ConfigError: If they are not what the command line makes now.
+        ConfigError: If the journal differs from what the command line composes.
     """
-    began, jobs = journal.read()
-    if began["command"] != composer.command:
+    planned, jobs = journal.read()
+    if planned["command"] != composer.command:
         raise ConfigError(
-            f"sweep.resume: '{journal.folder}' is a sweep of {began['command']}, got {composer.command}."
+            f"sweep.resume: '{journal.folder}' is a sweep of {planned['command']}, got {composer.command}."
         )
-    check_unchanged("the sweep", began, {**asked, "threads": began.get("threads")})
+    check_unchanged("the sweep", planned, {**settings, "threads": planned.get("threads")})
     if composer.searches:
-        composed = [_chosen(composer, job) for job in jobs]
+        composed = [_compose_proposal(composer, job) for job in jobs]
     if len(jobs) != len(composed):
         raise ConfigError(
             f"sweep.resume: the sweep has {len(jobs)} jobs, and this command line makes {len(composed)}; "
@@ -143,19 +143,19 @@ def _planned(
         )
     for job, (overrides, config) in zip(jobs, composed, strict=True):
         job.folder = job_folder(composer, journal.folder, overrides, jobs[: job.number])
-        config["trainer"]["threads"] = config["trainer"]["threads"] or _threads(job, journal)
+        config["trainer"]["threads"] = config["trainer"]["threads"] or _planned_threads(job, journal)
         check_unchanged(f"job {job.number}", job.config, config)
         job.config, job.overrides = config, overrides
     return jobs
 
 
-def _chosen(composer: JobComposer, job: Job) -> tuple[list[str], dict[str, Any]]:
+def _compose_proposal(composer: JobComposer, job: Job) -> tuple[list[str], dict[str, Any]]:
     require_in_space(job.params, composer.dimensions(), job=job.number)
     overrides = composer.trial(job.params)
     return overrides, composer.compose(overrides, checked=False)
 
 
-def _threads(job: Job, journal: Journal) -> int | None:
+def _planned_threads(job: Job, journal: Journal) -> int | None:
     try:
         require_shape(job.config, {"trainer": {"threads": (COUNT, None)}})
     except ValueError as error:
@@ -164,21 +164,21 @@ def _threads(job: Job, journal: Journal) -> int | None:
     return threads
 
 
-def _expected(
-    composer: JobComposer, configs: list[dict[str, Any]], shares: Resources, folder: Path, *, ended: int = 0
+def _check_size(
+    composer: JobComposer, configs: list[dict[str, Any]], resources: Resources, folder: Path, jobs: list[Job]
 ) -> int:
-    """Return the bytes that the jobs which are left will need; of a search, the largest network's for all.
+    """Return the disk space in bytes of the remaining jobs; a search's trials count the largest network.
 
     Raises:
-        CrackLightningError: If the disk has no room for them.
+        CrackLightningError: If the disk has not enough space.
     """
     if composer.command != "train" or not configs:
         return 0
     sweep = composer.sweep
     weights = weight_bytes(configs)
     if composer.searches:
-        weights = [max(weights)] * (sweep.trials - ended)
-    expected = expected_bytes(weights, keep=sweep.keep, at_once=len(shares.environments))
+        weights = [max(weights)] * (sweep.trials - sum(job.ended for job in jobs))
+    expected = expected_bytes(weights, keep=sweep.keep, at_once=len(resources.environments))
     check_disk_space(expected, folder, keep=sweep.keep)
     return expected
 
@@ -187,38 +187,38 @@ def _run(
     composer: JobComposer,
     journal: Journal,
     jobs: list[Job],
-    shares: Resources,
+    resources: Resources,
     *,
     size: int,
     launcher: ChosenLauncher | None,
 ) -> None:
-    sweep, at_once = composer.sweep, len(shares.environments)
+    sweep, at_once = composer.sweep, len(resources.environments)
     search = _search(composer, journal, jobs, at_once=at_once) if composer.searches else None
     total = sweep.trials if search else len(jobs)
-    watch = SweepProgress(
+    progress = SweepProgress(
         jobs,
         journal.folder,
         total=total,
         compares=composer.command == "train",
         pictures=search.pictures if search else dict,
     )
-    left = total - sum(job.ended for job in jobs)
-    watch.say(f"sweep: {journal.folder}, {total} jobs, {left} to do, {at_once} at once")
+    num_remaining = total - sum(job.ended for job in jobs)
+    progress.say(f"sweep: {journal.folder}, {total} jobs, {num_remaining} to do, {at_once} at once")
     if size:
-        watch.say(f"  at most about {format_bytes(size)} on the disk (sweep.keep={sweep.keep})")
-    with watch:
+        progress.say(f"  at most about {format_bytes(size)} on the disk (sweep.keep={sweep.keep})")
+    with progress:
         Scheduler(
             search or JobQueue([job for job in jobs if not job.ended]),
-            run=launcher.runs(composer.command) if launcher else CommandRun(composer.command),
+            run=launcher.build_run(composer.command) if launcher else CommandRun(composer.command),
             journal=journal,
-            watcher=watch,
-            environments=shares.environments,
+            watcher=progress,
+            environments=resources.environments,
             retries=sweep.retries,
             max_failures=sweep.max_failures,
             weights=WeightRetention(sweep.keep, jobs),
             prunes=sweep.pruner != "none",
         ).work()
-    watch.close()
+    progress.close()
 
 
 def _search(composer: JobComposer, journal: Journal, jobs: list[Job], *, at_once: int) -> Search:
@@ -226,8 +226,8 @@ def _search(composer: JobComposer, journal: Journal, jobs: list[Job], *, at_once
 
     def plan(params: dict[str, Any]) -> Job:
         overrides = composer.trial(params)
-        config = composer.compose(overrides, checked=False)  # a wrong one fails its job, which says so
-        return _plan(composer, journal, jobs, overrides, config, params=params)
+        config = composer.compose(overrides, checked=False)  # an invalid one fails in its job
+        return _plan_job(composer, journal, jobs, overrides, config, params=params)
 
     seed = int(composer.compose(composer.fixed)["seed"])
     settings, dimensions = composer.sweep, composer.dimensions()
@@ -243,8 +243,8 @@ def check_done(jobs: Sequence[Job], folder: Path) -> None:
     failed = [str(job.number) for job in jobs if job.state == FAILED]
     waiting = sum(job.state == PLANNED for job in jobs)
     if failed:
-        left = f", and {waiting} were not started (sweep.max_failures)" if waiting else ""
+        more = f", and {waiting} were not started (sweep.max_failures)" if waiting else ""
         raise FailedJobsError(
-            f"{len(failed)} of {len(jobs)} jobs failed: {', '.join(failed)}{left}. When the cause is gone, "
+            f"{len(failed)} of {len(jobs)} jobs failed: {', '.join(failed)}{more}. When the cause is gone, "
             f"repeat the command with sweep.resume={folder}; what is done stays."
         )

@@ -1,6 +1,6 @@
-"""Ray as a launcher of Hydra's; light, for Hydra loads it at every start.
+"""Hydra launcher for Ray; imports nothing heavy, because Hydra loads it at every start.
 
-hydra-ray-launcher 1.2.2 asks for cloudpickle below 3 and for boto3; this needs Ray alone.
+hydra-ray-launcher 1.2.2 requires cloudpickle below 3 and boto3; this plugin requires only Ray.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ class RayLauncher(Launcher):
     """Runs each job as a task of Ray.
 
     Args:
-        init: What ``ray.init`` is given.
-        remote: What ``ray.remote`` is given: the cores and GPUs that a job reserves, and the like.
+        init: Keyword arguments of ``ray.init``.
+        remote: Keyword arguments of ``ray.remote``, such as the cores and GPUs that a job reserves.
     """
 
     def __init__(self, *, init: DictConfig, remote: DictConfig) -> None:
         self.init, self.remote = init, remote
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what a job needs."""
+        """Store the arguments for the jobs."""
         self.context, self.task, self.config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:

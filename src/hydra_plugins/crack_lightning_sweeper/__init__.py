@@ -1,4 +1,4 @@
-"""Hands Hydra's sweeps over to crack_lightning.sweep; light, for Hydra loads it at every start."""
+"""Hydra sweeper that calls crack_lightning.sweep; imports nothing heavy: Hydra loads it at every start."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class CrackSweeper(Sweeper):
     """Runs each job of a sweep in a process of its own."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what the sweep needs."""
+        """Store the arguments for the sweep."""
         self.context = hydra_context
         self.config = config
 
@@ -24,7 +24,7 @@ class CrackSweeper(Sweeper):
         """Run all jobs that ``arguments`` describe."""
         from crack_lightning.sweep.sweeper import run_sweep
 
-        assert self.config is not None, "Hydra sets a sweeper up before it sweeps"
+        assert self.config is not None, "Hydra calls setup before sweep"
         return run_sweep(arguments, context=self.context, config=self.config)
 
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 QUICK_S = 1.0
 
 
-def held(folder: Path, silent: threading.Event | None = None) -> Heartbeat:
-    return Heartbeat(folder, silent=(silent or threading.Event()).set, patience_s=QUICK_S)
+def held(folder: Path, on_silent: threading.Event | None = None) -> Heartbeat:
+    return Heartbeat(folder, on_silent=(on_silent or threading.Event()).set, patience_s=QUICK_S)
 
 
 @contextlib.contextmanager
@@ -34,13 +34,13 @@ def working(folder: Path, token: str) -> Iterator[None]:
 
 
 def go_on(tmp_path: Path) -> None:
-    silent = threading.Event()
-    with held(tmp_path, silent) as lease:
+    on_silent = threading.Event()
+    with held(tmp_path, on_silent) as lease:
         assert not lease.begun
         with working(tmp_path, lease.token):
             time.sleep(2.5 * QUICK_S)
             assert lease.begun
-    assert not silent.is_set()
+    assert not on_silent.is_set()
     assert not list(tmp_path.iterdir())
 
 
@@ -86,8 +86,8 @@ def test_a_job_stops_when_its_sweep_gives_no_sign_of_life(tmp_path: Path, apart:
 
 
 def test_a_job_that_began_and_gives_no_sign_of_life_is_given_up(tmp_path: Path) -> None:
-    silent = threading.Event()
-    with held(tmp_path, silent) as lease:
-        assert not silent.wait(2 * QUICK_S)  # it may stand in a queue
+    on_silent = threading.Event()
+    with held(tmp_path, on_silent) as lease:
+        assert not on_silent.wait(2 * QUICK_S)  # it may stand in a queue
         (tmp_path / f"{PULSE}_{lease.token}").touch()
-        assert silent.wait(5)
+        assert on_silent.wait(5)

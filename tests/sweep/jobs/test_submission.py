@@ -126,14 +126,14 @@ def test_without_a_launcher_jobs_are_our_own_processes() -> None:
 @pytest.mark.parametrize(("name", "cores"), [("slurm", 4), ("ray_cluster", 2)])
 def test_a_job_elsewhere_has_the_cores_that_are_reserved_for_it(name: str, cores: int) -> None:
     launcher = ChosenLauncher(name, option(name))
-    shares = launcher.share_out("300", [{"trainer": {"threads": None}}])
+    shares = launcher.allocate_resources("300", [{"trainer": {"threads": None}}])
     assert (len(shares.environments), shares.threads) == (300, cores)
     with pytest.raises(ConfigError, match=f"{cores + 1} threads are more than the {cores} cores"):
-        launcher.share_out("1", [{"trainer": {"threads": cores + 1}}])
+        launcher.allocate_resources("1", [{"trainer": {"threads": cores + 1}}])
 
 
 def test_under_joblib_jobs_share_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("crack_lightning.sweep.resources.available_cores", lambda: 6)
     launcher = ChosenLauncher("joblib_local", option("joblib_local"))
     config = {"trainer": {"threads": None, "accelerator": "cpu", "devices": 1}}
-    assert launcher.share_out("3", [config]).threads == 2
+    assert launcher.allocate_resources("3", [config]).threads == 2

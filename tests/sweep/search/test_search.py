@@ -103,7 +103,7 @@ def test_examples_have_every_choice_and_both_ends_of_every_range() -> None:
         (
             {"search": "tpe", "pruner": "median", "objectives": ["seconds"]},
             SPACE,
-            "median needs a figure of each epoch, got the objective seconds",
+            "median needs metrics of each epoch, got the objective seconds",
         ),
         (
             {"search": "tpe", "pruner": "median"},

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PULSE = ".pulse"
 PATIENCE_S = 120.0
 """Seconds without a heartbeat after which the other side counts as dead; NFS may hide one for 60."""
-_BEATS, _LOOKS = 8, 60  # in this time
+_BEATS, _CHECKS = 8, 60  # in PATIENCE_S
 
 
 class Heartbeat:
@@ -31,14 +31,16 @@ class Heartbeat:
 
     Args:
         folder: The job's folder, shared by both machines.
-        silent: Called once when the job has begun and its heartbeat has stopped.
+        on_silent: Called once when the job has begun and its heartbeat has stopped.
         patience_s: Seconds without a heartbeat after which the job counts as dead.
     """
 
-    def __init__(self, folder: Path, *, silent: Callable[[], None], patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, folder: Path, *, on_silent: Callable[[], None], patience_s: float = PATIENCE_S
+    ) -> None:
         self.token = uuid.uuid4().hex
         self._file, self._pulse = folder / LEASE, folder / f"{PULSE}_{self.token}"
-        self._silent, self._patience_s = silent, patience_s
+        self._on_silent, self._patience_s = on_silent, patience_s
         self._over = threading.Event()
 
     def __enter__(self) -> Self:
@@ -61,12 +63,12 @@ class Heartbeat:
         self._file.unlink(missing_ok=True)
 
     def _beat(self) -> None:
-        life = _Life(self._pulse, looks=_BEATS)
+        liveness = _Liveness(self._pulse, checks=_BEATS)
         while not self._over.wait(self._patience_s / _BEATS):
             with contextlib.suppress(OSError):
                 os.utime(self._file)
-            if self.begun and life.ended():
-                self._silent()
+            if self.begun and liveness.ended():
+                self._on_silent()
                 return
 
 
@@ -82,9 +84,9 @@ def watch_heartbeat(folder: Path, token: str, *, patience_s: float = PATIENCE_S)
     over, ending, pulse = threading.Event(), threading.Lock(), folder / f"{PULSE}_{token}"
 
     def watch() -> None:
-        life, beaten = _Life(folder / LEASE, looks=_LOOKS), time.monotonic()
-        while not over.wait(patience_s / _LOOKS):
-            if _read(folder / LEASE) != token or life.ended():
+        liveness, beaten = _Liveness(folder / LEASE, checks=_CHECKS), time.monotonic()
+        while not over.wait(patience_s / _CHECKS):
+            if _read(folder / LEASE) != token or liveness.ended():
                 with ending:  # not a job that is done, whose lease may end
                     if not over.is_set():
                         os.kill(os.getpid(), signal.SIGTERM)
@@ -108,22 +110,22 @@ def watch_heartbeat(folder: Path, token: str, *, patience_s: float = PATIENCE_S)
             over.set()
 
 
-class _Life:
+class _Liveness:
     """Counts checks of a file that is no longer touched: clocks differ, and a machine may be suspended."""
 
-    def __init__(self, path: Path, *, looks: int) -> None:
-        self._path, self._looks = path, looks
-        self._seen, self._in_vain = _touched(path), 0
+    def __init__(self, path: Path, *, checks: int) -> None:
+        self._path, self._checks = path, checks
+        self._last_mtime, self._unchanged_checks = _mtime(path), 0
 
     def ended(self) -> bool:
         """Check once; return whether too many checks in a row found the file untouched."""
-        seen = _touched(self._path)
-        self._in_vain = self._in_vain + 1 if seen == self._seen else 0
-        self._seen = seen
-        return self._in_vain >= self._looks
+        mtime = _mtime(self._path)
+        self._unchanged_checks = self._unchanged_checks + 1 if mtime == self._last_mtime else 0
+        self._last_mtime = mtime
+        return self._unchanged_checks >= self._checks
 
 
-def _touched(path: Path) -> int | None:
+def _mtime(path: Path) -> int | None:
     try:
         return path.stat().st_mtime_ns
     except OSError:

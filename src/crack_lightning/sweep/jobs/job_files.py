@@ -1,4 +1,4 @@
-"""What a job of a sweep left in its folder, which may be a stranger's."""
+"""Metrics in the folder of a sweep's job, an untrusted folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def read_metrics(folder: Path) -> dict[str, float]:
-    """Return the test figures of a job's report; those that are undefined may be ``None``.
+    """Return the test metrics of a job's report; undefined ones may be ``None``.
 
     Raises:
         DataError: If the report is damaged.
@@ -24,7 +24,7 @@ def read_metrics(folder: Path) -> dict[str, float]:
 
 
 def read_validation(folder: Path) -> dict[str, float]:
-    """Return the validation figures of a finished job, and its ``seconds`` in all.
+    """Return the validation metrics of a finished job, and its total ``seconds``.
 
     Raises:
         DataError: If its state is damaged.
@@ -36,10 +36,10 @@ def read_validation(folder: Path) -> dict[str, float]:
 
 def _read(path: Path, shape: dict[str, Any]) -> dict[str, Any]:
     try:
-        found = read_json(path)
-        require_shape(found, shape)
+        contents = read_json(path)
+        require_shape(contents, shape)
     except (OSError, ValueError) as error:
         raise DataError(
             f"sweep: '{path}' is damaged ({error}); start a new sweep, or get the folder again."
         ) from None
-    return found
+    return contents

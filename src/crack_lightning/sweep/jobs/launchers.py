@@ -1,4 +1,4 @@
-"""Which of Hydra's launchers a sweep was given, and what its jobs have there."""
+"""Hydra launchers of a sweep (``hydra/launcher``), and the resources of their jobs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.sweep.jobs.worker import CommandRun
-from crack_lightning.sweep.resources import Resources, share_out
+from crack_lightning.sweep.resources import Resources, allocate_resources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from crack_lightning.sweep.jobs.worker import Run
 
-HERE = "basic"
-"""Hydra's default, with which our own processes run the jobs."""
+LOCAL = "basic"
+"""Hydra's default launcher, in whose place :mod:`crack_lightning.sweep.scheduler` runs the jobs."""
 _JOBLIB = "hydra_plugins.hydra_joblib_launcher"
-_NEEDS = {  # by the beginning of a launcher's target: the module that it needs, and the extra that brings it
+_REQUIRED = {  # by prefix of a launcher's _target_: the module that it needs, and the extra that installs it
     "hydra_plugins.hydra_submitit_launcher": ("hydra_plugins.hydra_submitit_launcher", "slurm"),
     _JOBLIB: (_JOBLIB, "joblib"),
     "hydra_plugins.crack_lightning_ray": ("ray", "ray"),
@@ -32,11 +32,11 @@ _NEEDS = {  # by the beginning of a launcher's target: the module that it needs,
 
 @dataclass(frozen=True)
 class ChosenLauncher:
-    """What ``hydra/launcher=…`` chose.
+    """A launcher other than Hydra's default.
 
     Attributes:
-        name: The option.
-        node: Its settings; references in them are not followed yet.
+        name: The option of ``hydra/launcher``.
+        node: Its settings, with unresolved interpolations.
     """
 
     name: str
@@ -47,59 +47,59 @@ class ChosenLauncher:
         """The cores that a job reserves: submitit's ``cpus_per_task``, Ray's ``remote.num_cpus``."""
         return self.node.get("cpus_per_task") or (self.node.get("remote") or {}).get("num_cpus")
 
-    def share_out(self, asked: str, configs: Sequence[Mapping[str, Any]]) -> Resources:
-        """Say what each job has: on this machine its share, elsewhere what the launcher reserves.
+    def allocate_resources(self, num_jobs: str, configs: Sequence[Mapping[str, Any]]) -> Resources:
+        """Return the resources of each job: a share of this machine, or what the launcher reserves elsewhere.
 
         Args:
-            asked: How many jobs at once, ``sweep.jobs``.
+            num_jobs: Number of jobs at once, ``sweep.jobs``.
             configs: The jobs' configurations.
 
         Raises:
-            ConfigError: If that cannot be.
+            ConfigError: If ``num_jobs`` is ``auto`` elsewhere, or a job has more threads than reserved cores.
         """
         if self.node["_target_"].startswith(_JOBLIB):
-            return share_out(asked, configs)
-        if asked == "auto":
+            return allocate_resources(num_jobs, configs)
+        if num_jobs == "auto":
             raise ConfigError(
                 f"sweep.jobs: auto counts what this machine has, and hydra/launcher={self.name} runs jobs "
                 "elsewhere; give the number of jobs that may be there at once."
             )
-        stated = max((config["trainer"]["threads"] or 0 for config in configs), default=0)
-        if self.cores and stated > self.cores:
+        max_threads = max((config["trainer"]["threads"] or 0 for config in configs), default=0)
+        if self.cores and max_threads > self.cores:
             raise ConfigError(
-                f"trainer.threads: {stated} threads are more than the {self.cores} cores that "
+                f"trainer.threads: {max_threads} threads are more than the {self.cores} cores that "
                 f"hydra/launcher={self.name} reserves for a job; lower it, or reserve more "
                 "(hydra.launcher.cpus_per_task, of Ray hydra.launcher.remote.num_cpus)."
             )
-        return Resources(environments=[{} for _ in range(int(asked))], threads=self.cores)
+        return Resources(environments=[{} for _ in range(int(num_jobs))], threads=self.cores)
 
-    def runs(self, command: str) -> Run:
-        """Return what a job's process does here: it has the launcher run the command, and waits."""
+    def build_run(self, command: str) -> Run:
+        """Return the callable of a job's local process: it submits the command and waits for its end."""
         from crack_lightning.sweep.jobs.submission import SubmittedRun
 
         return SubmittedRun(run=CommandRun(command), command=command, node=self.node)
 
 
 def chosen_launcher(config: DictConfig, *, pruner: str) -> ChosenLauncher | None:
-    """Return the launcher that the command line chose, or ``None`` where jobs are processes of our own.
+    """Return the launcher that the command line chose, or ``None`` for Hydra's default.
 
     Args:
         config: The sweep's configuration, with the ``hydra`` node.
-        pruner: What ends poor trials early, ``sweep.pruner``.
+        pruner: ``sweep.pruner``.
 
     Raises:
-        ConfigError: If what it needs is not installed, or the sweep asks what it cannot do.
+        ConfigError: If its module or SLURM is not installed, or the sweep needs pruning.
     """
     name = str(config.hydra.runtime.choices["hydra/launcher"])
-    if name == HERE:
+    if name == LOCAL:
         return None
     node = cast("dict[str, Any]", OmegaConf.to_container(config.hydra.launcher, resolve=False))
     if "_target_" not in node:
         raise ConfigError(
-            f"hydra/launcher: {name} names no _target_, the launcher's class; begin the option with another "
-            "one, as in 'defaults: [slurm, _self_]'."
+            f"hydra/launcher: {name} has no _target_, the launcher's class; let the option inherit one, as "
+            "in 'defaults: [slurm, _self_]'."
         )
-    for target, (module, extra) in _NEEDS.items():
+    for target, (module, extra) in _REQUIRED.items():
         if node["_target_"].startswith(target) and find_spec(module) is None:
             raise ConfigError(
                 f"hydra/launcher: {name} needs {module.rpartition('.')[2]}, which is not installed; run "
@@ -112,7 +112,7 @@ def chosen_launcher(config: DictConfig, *, pruner: str) -> ChosenLauncher | None
         )
     if pruner != "none":
         raise ConfigError(
-            f"sweep.pruner: {pruner} has to hear from running jobs, and those of hydra/launcher={name} "
-            "tell their end alone; use sweep.pruner=none, or leave the launcher out."
+            f"sweep.pruner: {pruner} needs metrics of running jobs, and hydra/launcher={name} returns only "
+            "their final results; use sweep.pruner=none, or leave the launcher out."
         )
     return ChosenLauncher(name=name, node=node)

@@ -1,9 +1,9 @@
-"""Jobs that one of Hydra's launchers runs: on SLURM, on Ray, under joblib.
+"""Submission of jobs to a Hydra launcher: SLURM, Ray, joblib.
 
-Each has a process here that gives the launcher this one job and waits for it, so that for the sweep it is a
-job like any other: at most ``sweep.jobs`` at once, resumed, tried again, its failure written down. A process,
-not a thread, for it dies with the sweep, and joblib shares its workers, of which one killed ends all, among
-threads. The job itself reads and writes its folder; both machines have to see it.
+Each job has a local process that submits it and waits for it. The scheduler treats that process like any
+other job: at most ``sweep.jobs`` at once, resumed, retried, its failure recorded. It is a process and not a
+thread because it dies with the sweep, and because threads would share joblib's workers, where one killed
+worker ends all. The job reads and writes its own folder, which both machines must share.
 """
 
 from __future__ import annotations
@@ -55,13 +55,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class SubmittedRun:
-    """Gives a job to a launcher, and waits for it.
+    """Submits a job to a launcher, and waits for it.
 
     Attributes:
-        run: What the job does.
+        run: The callable that the job runs.
         command: The command whose primary configuration Hydra composes.
         node: The launcher's settings.
-        patience_s: Seconds without a sign of life after which job and sweep take one another for dead.
+        patience_s: Seconds without a heartbeat after which job and sweep count one another as dead.
     """
 
     run: Run
@@ -72,27 +72,27 @@ class SubmittedRun:
     def __call__(
         self, config: dict[str, Any], *, overrides: Sequence[str], folder: Path, **options: Any
     ) -> int:
-        """Do it; a code other than 0 is this process's."""
+        """Submit the job and wait; exit this process with the job's code if it is not 0."""
         folder = folder.resolve()
-        silent = partial(_give_up, folder, self.patience_s)
-        with Heartbeat(folder, silent=silent, patience_s=self.patience_s) as lease:
+        on_silent = partial(_fail_silent_job, folder, self.patience_s)
+        with Heartbeat(folder, on_silent=on_silent, patience_s=self.patience_s) as lease:
             job = SubmittedJob(
                 action=partial(self.run, config, overrides=overrides, folder=folder),
                 folder=folder,
                 token=lease.token,
                 patience_s=self.patience_s,
-                started_in=Path.cwd(),
-                modules=sys.path,
+                working_dir=Path.cwd(),
+                module_paths=sys.path,
             )
             signal.signal(signal.SIGTERM, partial(_stop, lease))
             try:
-                code, told = self._launch(job, folder)
-            except Exception as error:  # the engine's, whose second line says why
+                code, outcome = self._launch(job, folder)
+            except Exception as error:  # the launcher's, whose second line has the reason
                 reason = " ".join([f"{type(error).__name__}:", *str(error).splitlines()[:2]])
                 write_outcome(folder, FAILED, reason, traceback.format_exc())
                 raise
-        if told:
-            write_text(folder / OUTCOME, told)
+        if outcome:
+            write_text(folder / OUTCOME, outcome)
         if code:
             sys.exit(code)
         return 0
@@ -118,41 +118,41 @@ class SubmittedRun:
 
 @dataclass(frozen=True, kw_only=True)
 class SubmittedJob:
-    """Does a job as it was planned, whatever Hydra composes where it is run.
+    """Runs a job as planned on the launcher's machine; ignores the configuration that Hydra composes there.
 
     Attributes:
-        action: What it does.
-        folder: The job's.
-        token: Of the lease under which it works.
-        patience_s: Seconds without a sign of life of the sweep after which it stops.
-        started_in: The folder that the sweep was started in.
-        modules: Where the sweep finds modules.
+        action: The job's callable with its arguments.
+        folder: The job's folder.
+        token: Token of the job's lease.
+        patience_s: Seconds without a heartbeat of the sweep after which the job stops.
+        working_dir: Working folder of the sweep.
+        module_paths: ``sys.path`` of the sweep.
     """
 
     action: partial[int]
     folder: Path
     token: str
     patience_s: float
-    started_in: Path
-    modules: list[str]
+    working_dir: Path
+    module_paths: list[str]
 
     def __call__(self, _: DictConfig) -> tuple[int, str]:
-        """Return the exit code and the job's outcome as it wrote it, which no file system delays."""
-        os.chdir(self.started_in)
-        sys.path += [path for path in self.modules if path not in sys.path]
+        """Run the job; return its exit code and the text of its outcome, which a shared disk may delay."""
+        os.chdir(self.working_dir)
+        sys.path += [path for path in self.module_paths if path not in sys.path]
         limit_omp_spin()
-        with _printed_into(self.folder / CONSOLE):
+        with _output_to(self.folder / CONSOLE):
             try:
-                code = run_guarded(lambda: run_and_record(self._alone, self.folder))
+                code = run_guarded(lambda: run_and_record(self._run_locked, self.folder))
             except SystemExit as end:
-                if end.code != UNWRITABLE:  # submitit's, which begins the job again elsewhere
+                if end.code != UNWRITABLE:  # submitit's own exit, which requeues the job
                     raise
                 code = UNWRITABLE
         with contextlib.suppress(OSError):
             return code, (self.folder / OUTCOME).read_text(encoding="utf-8")
         return code, ""
 
-    def _alone(self) -> int:
+    def _run_locked(self) -> int:
         with watch_heartbeat(self.folder, self.token, patience_s=self.patience_s), raise_on_sigterm():
             with lock_folder(self.folder, patience_s=2 * self.patience_s):  # an earlier job leaves first
                 (self.folder / OUTCOME).unlink(missing_ok=True)
@@ -160,31 +160,31 @@ class SubmittedJob:
 
 
 def _stop(lease: Heartbeat, number: int, _: FrameType | None) -> None:
-    """Ask the job to stop, for which is waited; one that has not begun ends when it does."""
+    """End the lease, so that the job stops; do not wait for a job that is still queued."""
     lease.end()
     if not lease.begun:
         raise Interrupted(number)
 
 
-def _give_up(folder: Path, patience_s: float) -> None:
+def _fail_silent_job(folder: Path, patience_s: float) -> None:
     write_outcome(
         folder,
         FAILED,
-        f"gave no sign of life for {patience_s:.0f} s: killed, or its machine is lost, see {CONSOLE}",
+        f"sent no heartbeat for {patience_s:.0f} s: killed, or its machine is lost, see {CONSOLE}",
     )
     os._exit(1)
 
 
 @contextlib.contextmanager
-def _printed_into(path: Path) -> Iterator[None]:
-    """Print into a file; an engine's process may go on to another job."""
+def _output_to(path: Path) -> Iterator[None]:
+    """Redirect output to a file, and back afterwards: a launcher may reuse its process for another job."""
     streams = (sys.stdout, sys.stderr)
-    kept = [os.dup(stream.fileno()) for stream in streams]
+    saved = [os.dup(stream.fileno()) for stream in streams]
     redirect_output(path)
     try:
         yield
     finally:
-        for stream, handle in zip(streams, kept, strict=True):
+        for stream, handle in zip(streams, saved, strict=True):
             stream.flush()
             os.dup2(handle, stream.fileno())
             os.close(handle)

@@ -87,7 +87,7 @@ def start_job(
     *,
     run: Run,
     environment: Mapping[str, str],
-    line: Connection | None = None,
+    pipe: Connection | None = None,
 ) -> BaseProcess:
     """Start the process of one job, with its output in ``console.log`` of the job's folder.
 
@@ -96,15 +96,15 @@ def start_job(
         job: The job.
         run: The callable that it runs.
         environment: Environment variables added to those of the sweep.
-        line: The job's end of a pipe that sends figures and receives whether to prune; ``run`` then gets the
-            argument ``report``.
+        pipe: The job's end of a pipe that sends metrics and receives whether to prune; ``run`` then receives
+            the argument ``report``.
 
     Returns:
         The running process.
     """
     job.folder.mkdir(parents=True, exist_ok=True)
     (job.folder / OUTCOME).unlink(missing_ok=True)
-    arguments = (job, run, dict(environment), line)
+    arguments = (job, run, dict(environment), pipe)
     process: BaseProcess = context.Process(target=_work, args=arguments, name=f"job {job.number}")  # type: ignore[attr-defined]
     try:
         process.start()
@@ -119,8 +119,8 @@ def read_outcome(job: Job) -> tuple[str, str] | None:
     path = job.folder / OUTCOME
     if not path.is_file():
         return None
-    told = json.loads(path.read_text(encoding="utf-8"))
-    return told["state"], told["reason"]
+    outcome = json.loads(path.read_text(encoding="utf-8"))
+    return outcome["state"], outcome["reason"]
 
 
 def describe_failure(exit_code: int | None) -> str:
@@ -129,25 +129,25 @@ def describe_failure(exit_code: int | None) -> str:
         exit_code = 128 - exit_code
     if exit_code == UNWRITABLE:
         return "failed, and could not write why into its folder; is the disk full?"
-    told = describe_exit(exit_code)
-    return f"{told}, see {CONSOLE}" if exit_code is None or exit_code >= 0 else told
+    description = describe_exit(exit_code)
+    return f"{description}, see {CONSOLE}" if exit_code is None or exit_code >= 0 else description
 
 
 def write_outcome(folder: Path, state: str, reason: str, trace: str = "") -> None:
     """Write ``outcome.json`` into a job's folder unless it exists: the job's own is the most precise."""
     if (folder / OUTCOME).is_file():
         return
-    told = {"state": state, "reason": reason} | ({"traceback": trace.splitlines()} if trace else {})
-    write_text(folder / OUTCOME, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
+    outcome = {"state": state, "reason": reason} | ({"traceback": trace.splitlines()} if trace else {})
+    write_text(folder / OUTCOME, json.dumps(outcome, indent=1, ensure_ascii=False) + "\n")
 
 
-def _work(job: Job, run: Run, environment: dict[str, str], line: Connection | None) -> None:
+def _work(job: Job, run: Run, environment: dict[str, str], pipe: Connection | None) -> None:
     exit_with_parent()
     if hasattr(os, "setsid"):
         os.setsid()  # a terminal's Ctrl-C is for the sweep, which stops its jobs itself
     os.environ.update(environment)
     redirect_output(job.folder / CONSOLE)
-    options = {"report": partial(_report, line)} if line else {}
+    options = {"report": partial(_report, pipe)} if pipe else {}
     action = partial(run, job.config, overrides=job.overrides, folder=job.folder, **options)
     code = run_guarded(lambda: run_and_record(action, job.folder))
     sys.stdout.flush()
@@ -170,10 +170,10 @@ def _end_failed(log_dir: Path) -> None:
     end_session(log_dir, succeeded=False)
 
 
-def _report(line: Connection, done: float, figures: dict[str, float]) -> bool:
+def _report(pipe: Connection, done: float, figures: dict[str, float]) -> bool:
     """Send a job's figures to the sweep; return whether to prune the job."""
-    line.send((done, figures))
-    return bool(line.recv())
+    pipe.send((done, figures))
+    return bool(pipe.recv())
 
 
 def redirect_output(path: Path) -> None:

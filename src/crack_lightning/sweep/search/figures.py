@@ -35,7 +35,7 @@ def search_pictures(study: Study, objectives: Sequence[str]) -> dict[str, tuple[
     """
     trials = study.get_trials(deepcopy=False)
     pruned = [trial.number for trial in trials if trial.state == TrialState.PRUNED]
-    found: dict[str, tuple[Figure, str]] = {}
+    pictures: dict[str, tuple[Figure, str]] = {}
     for place, name in enumerate(objectives):
         scores = {trial.number: trial.values[place] for trial in trials if trial.values}
         if not scores:
@@ -43,7 +43,7 @@ def search_pictures(study: Study, objectives: Sequence[str]) -> dict[str, tuple[
         ending = name.replace("/", "_")
         maximise = study.directions[place] == StudyDirection.MAXIMIZE
         history = history_figure(scores, name, maximise=maximise, pruned=pruned)
-        found[f"history_{ending}.png"] = history, f"{name} of each trial, and the best so far"
+        pictures[f"history_{ending}.png"] = history, f"{name} of each trial, and the best so far"
         if len(set(scores.values())) >= FEWEST:
             importance = get_param_importances(
                 study,
@@ -52,8 +52,8 @@ def search_pictures(study: Study, objectives: Sequence[str]) -> dict[str, tuple[
             )
             if importance:
                 figure = importance_figure(importance, name)
-                found[f"importance_{ending}.png"] = figure, f"Which settings decide {name}"
-    return found
+                pictures[f"importance_{ending}.png"] = figure, f"Which settings decide {name}"
+    return pictures
 
 
 def _value(trial: FrozenTrial, *, place: int) -> float:

@@ -71,12 +71,12 @@ class Search:
                 self._replay(event)
         except (LookupError, TypeError, ValueError, RuntimeError) as error:
             raise journal.damaged(error) from None
-        self._left = deque(job for job in jobs if not job.ended)
+        self._queue = deque(job for job in jobs if not job.ended)
 
     def next(self) -> Job | None:
         """Return a planned job that is not done, else a new one, until all trials are planned."""
-        if self._left:
-            return self._left.popleft()
+        if self._queue:
+            return self._queue.popleft()
         if len(self.jobs) >= self.settings.trials:
             return None
         job = self.plan(self._ask(len(self.jobs)))
@@ -86,8 +86,8 @@ class Search:
     def ended(self, job: Job) -> None:
         """Report a job's objectives to Optuna; failed jobs are not reported."""
         if job.state == DONE:
-            found = read_validation(job.folder)
-            job.values = {name: found[name] for name in self.settings.objectives}
+            validation = read_validation(job.folder)
+            job.values = {name: validation[name] for name in self.settings.objectives}
             self._tell(job.number, [*job.values.values()])
         elif job.state == PRUNED:
             self._tell(job.number, None)
@@ -111,13 +111,13 @@ class Search:
             trial.report(value, step)
         return trial.should_prune()
 
-    def _ask(self, number: int, known: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def _ask(self, number: int, replayed: Mapping[str, Any] | None = None) -> dict[str, Any]:
         words = np.random.SeedSequence([self.seed, number]).generate_state(1)
         self.study.sampler = self._sampler(int(words[0]))
-        if known is not None:
-            self.study.enqueue_trial(dict(known))
+        if replayed is not None:
+            self.study.enqueue_trial(dict(replayed))
         trial = self._trials[number] = self.study.ask()
-        if known is not None:
+        if replayed is not None:
             dict(trial.relative_params)  # sampled lazily; CMA-ES keeps its state with them
         params: dict[str, Any] = {}
         for dimension in self.dimensions:
@@ -161,11 +161,12 @@ def check_search(settings: SweepConfig, dimensions: Sequence[Dimension]) -> None
             "'optimizer.lr=tag(log, interval(1e-4, 1e-1))'."
         )
     if settings.search == "cmaes" and (
-        odd := [item.key for item in dimensions if item.choices or item.only_if is not None]
+        unsupported := [item.key for item in dimensions if item.choices or item.only_if is not None]
     ):
         raise ConfigError(
-            f"sweep.search: cmaes varies numbers alone and always all of them, and {', '.join(odd)} has "
-            "choices or a condition; fix it, or use hparams_search=tpe or random."
+            "sweep.search: cmaes varies numbers alone and always all of them, and "
+            f"{', '.join(unsupported)} has choices or a condition; fix it, or use hparams_search=tpe or "
+            "random."
         )
     if settings.pruner == "none":
         return
@@ -176,15 +177,15 @@ def check_search(settings: SweepConfig, dimensions: Sequence[Dimension]) -> None
         )
     if settings.objectives[0] == "seconds":
         raise ConfigError(
-            f"sweep.pruner: {settings.pruner} needs a figure of each epoch, got the objective seconds; use "
+            f"sweep.pruner: {settings.pruner} needs metrics of each epoch, got the objective seconds; use "
             "sweep.objectives=[val/accuracy] or [val/loss], or sweep.pruner=none."
         )
     if settings.objectives[0] == "val/loss" and (
-        moved := [item.key for item in dimensions if item.key.startswith("recipe")]
+        recipe_keys := [item.key for item in dimensions if item.key.startswith("recipe")]
     ):
         raise ConfigError(
-            f"sweep.pruner: {moved[0]} changes what the validation loss is, so that epochs of different "
-            "trials cannot be compared; use sweep.objectives=[val/accuracy], or sweep.pruner=none."
+            f"sweep.pruner: {recipe_keys[0]} changes what the validation loss is, so that epochs of "
+            "different trials cannot be compared; use sweep.objectives=[val/accuracy], or sweep.pruner=none."
         )
 
 

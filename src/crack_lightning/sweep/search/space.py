@@ -47,7 +47,7 @@ class Dimension:
         return self.only_if is None or str(params.get(self.only_if[0])) in self.only_if[1]
 
     def holds(self, value: object) -> bool:
-        """Return whether a search could have chosen this value."""
+        """Return whether the value lies in this dimension."""
         if self.choices:
             return value in self.choices
         if isinstance(value, bool) or not isinstance(value, int if self.whole else int | float):
@@ -91,15 +91,15 @@ def search_space(overrides: Sequence[Override], only_if: Mapping[str, str]) -> l
 
 
 def require_in_space(params: Mapping[str, Any], dimensions: Sequence[Dimension], *, job: int) -> None:
-    """Refuse parameters in a journal, which may be a stranger's, that the search could not have chosen.
+    """Refuse parameters of an untrusted journal that lie outside the search space.
 
     Args:
-        params: By key, what is to become the overrides of a job.
-        dimensions: Those of the command line.
+        params: The parameters of a job, values by key.
+        dimensions: The search space of the command line.
         job: The job's number, for the error.
 
     Raises:
-        ConfigError: If a key is not varied or lacks, or a value is outside of its dimension.
+        ConfigError: If a key is not varied or is missing, or a value is outside its dimension.
     """
     varied = {dimension.key: dimension for dimension in dimensions if dimension.applies(params)}
     for key in [*params, *varied]:
@@ -113,12 +113,12 @@ def require_in_space(params: Mapping[str, Any], dimensions: Sequence[Dimension],
 
 
 def corner_trials(dimensions: Sequence[Dimension]) -> list[dict[str, Any]]:
-    """Return trials that together cover every choice and both ends of every range, to be checked in advance.
+    """Return trials that cover every choice and both ends of every range, for checks before the search.
 
     Args:
         dimensions: The search space; those with a condition last.
     """
-    found = []
+    trials = []
     for dimension in dimensions:
         for value in dimension.ends:
             chosen = {dimension.key: value}
@@ -129,8 +129,8 @@ def corner_trials(dimensions: Sequence[Dimension]) -> list[dict[str, Any]]:
             for item in dimensions:
                 if item.applies(params):
                     params[item.key] = chosen.get(item.key, item.ends[0])
-            found.append(params)
-    return list({repr(params): params for params in found}.values())
+            trials.append(params)
+    return list({repr(params): params for params in trials}.values())
 
 
 def _hint(key: str, keys: Mapping[str, Any]) -> str:
@@ -148,7 +148,7 @@ def _dimension(override: Override) -> Dimension:
         case IntervalSweep():
             assert sweep.start is not None
             assert sweep.end is not None
-            found = Dimension(
+            dimension = Dimension(
                 key=key, low=float(sweep.start), high=float(sweep.end), log=log, whole="int" in tags
             )
         case RangeSweep():
@@ -156,7 +156,7 @@ def _dimension(override: Override) -> Dimension:
             low, high = (numbers[0], numbers[-1]) if numbers else (1, 0)
             whole = all(isinstance(number, int) for number in numbers)
             step = None if log else abs(float(sweep.step))
-            found = Dimension(key=key, low=float(low), high=float(high), step=step, log=log, whole=whole)
+            dimension = Dimension(key=key, low=float(low), high=float(high), step=step, log=log, whole=whole)
         case _:
             if log:
                 raise ConfigError(f"{key}: tag(log, …) is for interval and range, got choices.")
@@ -167,7 +167,7 @@ def _dimension(override: Override) -> Dimension:
                     "no option; write them with commas between."
                 )
             return Dimension(key=key, choices=choices)
-    if found.low > found.high or (log and found.low <= 0):
+    if dimension.low > dimension.high or (log and dimension.low <= 0):
         needed = f"{'numbers above 0' if log else 'numbers'}, the lower first"
         raise ConfigError(f"{key}: expected {needed}, got {override.get_value_string()}.")
-    return found
+    return dimension
