@@ -20,7 +20,7 @@ from torch.nn import functional
 from crack_lightning.model.backends.engines.eager import eager
 from crack_lightning.model.backends.inference_modules import LogitNetwork
 from crack_lightning.model.classifier import CrackClassifier
-from crack_lightning.runtime.memory import OutOfMemoryError, memory_for
+from crack_lightning.runtime.memory import OutOfMemoryError, explain_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -142,7 +142,7 @@ def precision(device: str, size: Size) -> Row:
 def out_of_memory(device: str, size: Size) -> Row:
     """What a run says of a batch that no memory holds."""
     try:
-        with memory_for(batch_size=size.batch, image_size=size.image_size):
+        with explain_out_of_memory(batch_size=size.batch, image_size=size.image_size):
             torch.empty(2**50, dtype=torch.uint8, device=device)
     except OutOfMemoryError as error:
         where = "this machine" if device == "cpu" else "the GPU"

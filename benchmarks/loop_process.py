@@ -55,8 +55,8 @@ def main() -> None:
     settings = VARIANTS[asked.variant]
     if "sleeping" in settings:
         hardware.limit_omp_spin()  # before torch is imported
-    kept = hardware.keep_freed_memory if "allocator" in settings else lambda: False
-    with patch.object(hardware, "keep_freed_memory", kept), tempfile.TemporaryDirectory() as folder:
+    kept = hardware.configure_allocator if "allocator" in settings else lambda: False
+    with patch.object(hardware, "configure_allocator", kept), tempfile.TemporaryDirectory() as folder:
         config = configured(asked.data)
         if asked.variant.startswith("by_hand"):
             _by_hand(config, in_memory=asked.variant.endswith("in_memory"))

@@ -141,9 +141,7 @@ def test_a_precision_that_the_cpu_would_not_read_is_refused(
 ) -> None:
     own = [f"model.weights={tiny_weights}", "trainer=cpu", "trainer.precision=bf16", f"outputs={tmp_path}"]
     assert main(["train", *SETTINGS, *own]) == 2
-    assert (
-        "trainer.precision: on the CPU recipe=probe computes as recipe.engine says" in capsys.readouterr().err
-    )
+    assert "on the CPU recipe.engine sets the precision of recipe=probe" in capsys.readouterr().err
 
 
 def test_a_probe_that_broke_off_ends_as_the_unbroken_one(train: Train, tmp_path: Path) -> None:

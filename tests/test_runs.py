@@ -124,7 +124,7 @@ def test_a_finished_run_says_so_when_resumed(run: Path, capsys: pytest.CaptureFi
     [
         (["seed=3"], "seed: a resumed run keeps its settings"),
         (["trainer.max_epochs=1"], "trainer.max_epochs: expected at least the run's 2, got 1"),
-        (["trainer.max_epochs=9"], "is finished, and what it could go on from is gone"),
+        (["trainer.max_epochs=9"], "is finished, and its last checkpoint is gone"),
     ],
 )
 def test_a_resumed_run_keeps_its_settings(

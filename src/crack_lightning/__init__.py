@@ -28,9 +28,9 @@ def load(path: str | Path, *, device: str = "cpu") -> Predictor:
         CheckpointError: If the file is missing, damaged, or no checkpoint of this package.
     """
     from crack_lightning.inference.predictor import Predictor
-    from crack_lightning.runtime.files.paths import expanded
+    from crack_lightning.runtime.files.paths import expand_user
 
-    return Predictor.load(expanded(os.fspath(path)), device=device)
+    return Predictor.load(expand_user(os.fspath(path)), device=device)
 
 
 def __getattr__(name: str) -> Any:

@@ -24,10 +24,10 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
     from crack_lightning.comparison.comparison import write_comparison
     from crack_lightning.comparison.run_results import run_folders
     from crack_lightning.comparison.tables import comparison_table
-    from crack_lightning.runtime.files.run_folder import made_folder
+    from crack_lightning.runtime.files.run_folder import ensure_folder
 
     runs = run_folders([Path(path) for path in config.runs])
-    folder = made_folder(folder, base=Path(config.outputs), name="compare")
+    folder = ensure_folder(folder, base=Path(config.outputs), name="compare")
     contents = write_comparison(
         runs, folder, title=f"Comparison of {len(runs)} runs", command=shell_line("compare", overrides)
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from crack_lightning.cli.main import main
 from crack_lightning.config import PredictConfig, parse, require_checkpoint, resumed_prediction
-from crack_lightning.runtime.files.paths import expanded
+from crack_lightning.runtime.files.paths import expand_user
 from crack_lightning.runtime.hardware import import_without_gc
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
         The exit code.
     """
     if composed.resume is not None:
-        folder = Path(expanded(str(composed.resume)))
+        folder = Path(expand_user(str(composed.resume)))
         config = resumed_prediction(folder, progress=bool(composed.progress), overrides=overrides)
     else:
         config = parse(composed, PredictConfig)

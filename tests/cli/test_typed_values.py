@@ -26,7 +26,7 @@ from crack_lightning.config.commands import SCHEMAS
 from crack_lightning.config.error_messages import schema_keys
 from crack_lightning.config.literals import all_escaped
 from crack_lightning.runtime.errors import CrackLightningError
-from crack_lightning.runtime.files.paths import expanded
+from crack_lightning.runtime.files.paths import expand_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,7 +147,7 @@ def test_paths_of_several_sources_are_taken_as_they_are() -> None:
     assert {name: part["root"] for name, part in config["data"]["sources"].items()} == texts
     data: Any = parse(OmegaConf.create(all_escaped(config)), TrainConfig).data
     assert {name: part.root for name, part in data.parts().items()} == {
-        name: expanded(text) for name, text in texts.items()
+        name: expand_user(text) for name, text in texts.items()
     }
 
 
@@ -158,7 +158,7 @@ def test_a_path_survives_the_check_and_the_file_of_a_configuration(tmp_path: Pat
         plain["outputs"] = plain["data"]["root"] = text
         write_config(parse(OmegaConf.create(all_escaped(plain)), TrainConfig), tmp_path / "config.yaml")
         read = resumed_config(tmp_path, asked=asked, overrides=[])
-        assert (read.outputs, vars(read.data)["root"]) == (expanded(text), expanded(text))
+        assert (read.outputs, vars(read.data)["root"]) == (expand_user(text), expand_user(text))
 
 
 def test_plain_paths_are_what_the_configuration_holds() -> None:

@@ -10,7 +10,7 @@ import torch
 from crack_lightning.config.nodes.data import DataConfig
 from crack_lightning.config.nodes.train import TrainConfig
 from crack_lightning.config.nodes.trainer import TrainerConfig
-from crack_lightning.experiment.fit import require_statistics
+from crack_lightning.experiment.fit import require_batch_statistics
 from crack_lightning.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,13 +48,13 @@ def test_batches_of_one_tile_are_refused_where_batch_norm_needs_their_statistics
     classifier = build_classifier(name=name, recipe=recipe, image_size=32)
     config = TrainConfig(data=DataConfig(batch_size=batch_size), trainer=TrainerConfig(devices=devices))
     if not refused:
-        require_statistics(config, classifier, num_train_tiles=tiles)
+        require_batch_statistics(config, classifier, num_train_tiles=tiles)
         assert classifier.training
         classifier.train()(torch.zeros(max(1, batch_size // devices), 3, 32, 32))  # torch does not refuse it
         return
     with pytest.raises(
         ConfigError, match=rf"data\.batch_size: .* got data\.batch_size={batch_size} "
     ) as told:
-        require_statistics(config, classifier, num_train_tiles=tiles)
+        require_batch_statistics(config, classifier, num_train_tiles=tiles)
     assert f"set data.batch_size={2 * devices}, or" in str(told.value)
     assert ("for each of trainer.devices=2" in str(told.value)) == (devices == 2)

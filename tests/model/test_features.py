@@ -59,7 +59,7 @@ def test_features_are_computed_once_batch_by_batch(tmp_path: Path) -> None:
             yield batch.float().mean(dim=(2, 3))
 
     for _ in range(2):
-        features = cached_features(batches(), number=7, made_of={"of": "noise"}, cache=tmp_path)
+        features = cached_features(batches(), number=7, fingerprint={"of": "noise"}, cache=tmp_path)
         np.testing.assert_array_equal(features, images.float().mean(dim=(2, 3)).numpy())
         assert isinstance(features, np.memmap)
     assert asked == [3, 3, 1]

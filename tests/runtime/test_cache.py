@@ -91,7 +91,7 @@ def test_two_that_ask_at_once_share_one_making(tmp_path: Path, caplog: pytest.Lo
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "things").write_text("a file", encoding="utf-8")
-    with pytest.raises(DataError, match=r"CRACK_LIGHTNING_CACHE: cannot keep things in .*things"):
+    with pytest.raises(DataError, match=r"CRACK_LIGHTNING_CACHE: cannot write things to .*things"):
         cached_entry("things", MADE_OF, Maker(), cache=tmp_path)
 
 

@@ -11,7 +11,7 @@ import torch
 
 from crack_lightning.cli.main import run_guarded
 from crack_lightning.runtime.errors import ConfigError
-from crack_lightning.runtime.memory import OutOfMemoryError, lacks_memory, memory_for
+from crack_lightning.runtime.memory import OutOfMemoryError, explain_out_of_memory, out_of_memory_cause
 
 CUDA = (
     "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 15.77 GiB of which "
@@ -37,7 +37,7 @@ def test_memory_that_runs_out_names_what_to_lower(
     text: str, told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail() -> int:
-        with memory_for(batch_size=64, image_size=224):
+        with explain_out_of_memory(batch_size=64, image_size=224):
             raise RuntimeError(text)
 
     assert run_guarded(fail) == 2
@@ -78,7 +78,7 @@ def test_memory_is_known_to_have_run_out_whoever_raises(fail: object) -> None:
     assert callable(fail)
     with (
         pytest.raises(OutOfMemoryError, match=r"^memory: .*; lower batch_size=8 to 4\.$"),
-        memory_for(batch_size=8, image_size=None, key="batch_size"),
+        explain_out_of_memory(batch_size=8, image_size=None, key="batch_size"),
     ):
         fail()
 
@@ -99,14 +99,14 @@ def test_memory_is_known_to_have_run_out_whoever_raises(fail: object) -> None:
     ],
 )
 def test_another_error_stays_what_it_is(error: Exception) -> None:
-    assert lacks_memory(error) is None
-    with pytest.raises(type(error)), memory_for(batch_size=1, image_size=32):
+    assert out_of_memory_cause(error) is None
+    with pytest.raises(type(error)), explain_out_of_memory(batch_size=1, image_size=32):
         raise error
 
 
 def test_a_single_tile_is_not_halved() -> None:
     with (
         pytest.raises(OutOfMemoryError, match=r"\); use a smaller network\.$"),
-        memory_for(batch_size=1, image_size=None),
+        explain_out_of_memory(batch_size=1, image_size=None),
     ):
         raise MemoryError

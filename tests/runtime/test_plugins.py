@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 BROKEN = {
-    "syntax": ("def (", r"\(SyntaxError: .*line 1\)\); mend the module"),
-    "raises": ("1 / 0", r"\(ZeroDivisionError: .*bad_raises\.py, line 1\); mend"),
-    "leaves": ("import sys\nsys.exit(0)", r"\(SystemExit: 0, in .*, line 2\); mend"),
+    "syntax": ("def (", r"\(SyntaxError: .*line 1\)\); fix the module"),
+    "raises": ("1 / 0", r"\(ZeroDivisionError: .*bad_raises\.py, line 1\); fix"),
+    "leaves": ("import sys\nsys.exit(0)", r"\(SystemExit: 0, in .*, line 2\); fix"),
     "lacks": ("import nosuchmodule_at_all", r"\(ModuleNotFoundError: No module named 'nosuchmodule_at_all'"),
     "binary": ("\x00", r"\((SyntaxError|ValueError): "),
 }

@@ -9,9 +9,9 @@ import pytest
 
 from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.runtime.settings import (
-    all_but,
     check_settings,
     default_of,
+    keys_except,
     node,
     setting,
     settings_of,
@@ -79,7 +79,7 @@ def test_a_node_means_what_its_class_says() -> None:
 def test_keys_below_a_node_that_a_command_does_not_read_are_listed() -> None:
     @dataclass
     class Command:
-        outer: Outer = node(Outer, unread=("sides", *all_but(Inner, "words", prefix="inner.")))
+        outer: Outer = node(Outer, unread=("sides", *keys_except(Inner, "words", prefix="inner.")))
 
     assert list(unread_problems(Command(), by="it")) == []
     changed = Command(Outer(sides=[40], inner=Inner(seed=2, words=["b"])))

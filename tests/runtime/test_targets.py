@@ -7,7 +7,7 @@ import pytest
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ProgressBar
 
 from crack_lightning.runtime.errors import ConfigError
-from crack_lightning.runtime.targets import build_targets, of_kind
+from crack_lightning.runtime.targets import build_targets, nodes_of_class
 
 STOPPING = "pytorch_lightning.callbacks.EarlyStopping"
 
@@ -67,4 +67,4 @@ def test_the_users_own_module_is_allowed_when_named(monkeypatch: pytest.MonkeyPa
 def test_nodes_are_told_by_their_class_and_not_by_their_name() -> None:
     bar = {"_target_": "pytorch_lightning.callbacks.TQDMProgressBar"}
     nodes = {"mine": bar, "progress_bar": None, "progress": {"_target_": STOPPING}, "x": {"_target_": "os.x"}}
-    assert of_kind(nodes, ProgressBar, plugins=[]) == {"mine": bar}
+    assert nodes_of_class(nodes, ProgressBar, plugins=[]) == {"mine": bar}

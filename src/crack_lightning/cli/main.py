@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from crack_lightning.cli.arguments import MULTIRUN, hydra_arguments, split_arguments
 from crack_lightning.config.commands import COMMANDS
-from crack_lightning.runtime.console import printable, tolerate_every_text
+from crack_lightning.runtime.console import escape_unencodable_text, printable
 from crack_lightning.runtime.errors import (
     CrackLightningError,
     FailedJobsError,
@@ -21,7 +21,7 @@ from crack_lightning.runtime.errors import (
     nearest,
 )
 from crack_lightning.runtime.hardware import limit_omp_spin
-from crack_lightning.runtime.memory import lacks_memory, memory_sentence
+from crack_lightning.runtime.memory import out_of_memory_cause, out_of_memory_message
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 done · 1 our bug · 2 the user's mistake · 3 a sweep with failed jobs · 130 or 143 interrupted.
     """
     limit_omp_spin()
-    tolerate_every_text()
+    escape_unencodable_text()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in HELP:
         print(_usage())
@@ -91,9 +91,9 @@ def _of_the_machine(error: Exception) -> str | None:
     """Return what to do where a disk or the memory is full, ``None`` where that is not what is wrong."""
     if is_disk_full(error):
         return f"outputs: {_no_room(cast('OSError', error))}"
-    if cause := lacks_memory(error):
+    if cause := out_of_memory_cause(error):
         lower = "close other programs, or lower data.batch_size, data.num_workers or model.image_size."
-        return memory_sentence(cause, lower)
+        return out_of_memory_message(cause, lower)
     return None
 
 

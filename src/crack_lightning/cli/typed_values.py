@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from crack_lightning.config.commands import COMMANDS
 from crack_lightning.config.literals import escaped_references, quote, unescaped
 from crack_lightning.runtime.errors import CrackLightningError
-from crack_lightning.runtime.files.paths import PATH_KEYS, expanded
+from crack_lightning.runtime.files.paths import PATH_KEYS, expand_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +80,7 @@ def is_text_key(key: str) -> bool:
 def exists(path: str) -> bool:
     """Return whether a file or folder exists at a path."""
     try:
-        return Path(expanded(path)).exists()
+        return Path(expand_user(path)).exists()
     except OSError:  # a grid of settings can be longer than a name may be
         return False
 

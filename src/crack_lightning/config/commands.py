@@ -17,7 +17,7 @@ from crack_lightning.config.nodes.sweep import SweepConfig
 from crack_lightning.config.nodes.train import TrainConfig
 from crack_lightning.config.nodes.trainer import TrainerConfig
 from crack_lightning.model.backends.registry import ENGINES
-from crack_lightning.runtime.settings import all_but, check_settings, node, setting, unread_problems
+from crack_lightning.runtime.settings import check_settings, keys_except, node, setting, unread_problems
 
 MACHINE_KEYS = ("accelerator", "precision", "threads")
 _OF_TRAINING = ("sampler", "mix", "train_sources", "test_sources")
@@ -36,10 +36,10 @@ class EvaluateConfig:
         DataConfig,
         "The set; tiles that the model was trained or validated on are left out.",
         factory=data_config,
-        unread=(*_OF_TRAINING, *all_but(SplitConfig, prefix="split.")),
+        unread=(*_OF_TRAINING, *keys_except(SplitConfig, prefix="split.")),
     )
     trainer: TrainerConfig = node(
-        TrainerConfig, "Device, precision and threads.", unread=all_but(TrainerConfig, *MACHINE_KEYS)
+        TrainerConfig, "Device, precision and threads.", unread=keys_except(TrainerConfig, *MACHINE_KEYS)
     )
     sweep: SweepConfig = node(SweepConfig)
 
@@ -69,10 +69,10 @@ class AuditConfig:
         unread=(
             *_OF_TRAINING,
             *("batch_size", "num_workers", "timeout_s", "on_unreadable", "mm_per_px"),
-            *all_but(SplitConfig, "recover_photos", prefix="split."),
+            *keys_except(SplitConfig, "recover_photos", prefix="split."),
         ),
     )
-    trainer: TrainerConfig = node(TrainerConfig, "Threads.", unread=all_but(TrainerConfig, "threads"))
+    trainer: TrainerConfig = node(TrainerConfig, "Threads.", unread=keys_except(TrainerConfig, "threads"))
     sweep: SweepConfig = node(SweepConfig)
 
     def problems(self) -> list[str]:
@@ -135,7 +135,7 @@ class PredictConfig:
     )
     progress: bool = setting(True, "Show progress bars.")
     trainer: TrainerConfig = node(
-        TrainerConfig, "Device, precision and threads.", unread=all_but(TrainerConfig, *MACHINE_KEYS)
+        TrainerConfig, "Device, precision and threads.", unread=keys_except(TrainerConfig, *MACHINE_KEYS)
     )
     sweep: SweepConfig = node(SweepConfig)
 

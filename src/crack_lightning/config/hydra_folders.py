@@ -10,7 +10,7 @@ from omegaconf import OmegaConf, open_dict, read_write
 
 from crack_lightning.config.validators import require_free_folder
 from crack_lightning.runtime.errors import ConfigError
-from crack_lightning.runtime.files.paths import expanded
+from crack_lightning.runtime.files.paths import expand_user
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -48,10 +48,10 @@ def chosen_run_folder(hydra: DictConfig, *, resume: str | None) -> Path | None:
     _require_read(hydra, unread, by="a run without -m", named=chosen is not None)
     if chosen is None:
         return None
-    folder = Path(expanded(chosen))
+    folder = Path(expand_user(chosen))
     if resume is None:
         require_free_folder(RUN_DIR, folder)
-    elif folder.resolve() != Path(expanded(resume)).resolve():
+    elif folder.resolve() != Path(expand_user(resume)).resolve():
         raise ConfigError(
             f"{RUN_DIR}: a resumed run stays in its folder '{resume}', got '{folder}'; leave {RUN_DIR} out."
         )
@@ -67,7 +67,7 @@ def chosen_sweep_folder(hydra: DictConfig) -> Path | None:
     chosen = is_chosen(hydra, SWEEP_DIR)
     named = chosen or is_chosen(hydra, SWEEP_SUBDIR)
     _require_read(hydra, [RUN_DIR] if is_chosen(hydra, RUN_DIR) else [], by="a sweep (-m)", named=named)
-    return Path(expanded(str(hydra.sweep.dir))) if chosen else None
+    return Path(expand_user(str(hydra.sweep.dir))) if chosen else None
 
 
 def job_subfolder(hydra: DictConfig, number: int) -> str:

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from crack_lightning.config.nodes.data import data_config
 from crack_lightning.runtime.errors import ConfigError
-from crack_lightning.runtime.files.paths import expanded
+from crack_lightning.runtime.files.paths import expand_user
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,9 +63,9 @@ def with_moved_data(config: TrainConfig, moved: Mapping[str, str]) -> TrainConfi
         if match["source"] is None:
             if not hasattr(config.data, match["name"]):
                 raise ConfigError(f"{key}: data={config.data.source} does not read it; leave it out.")
-            setattr(config.data, match["name"], expanded(value))
+            setattr(config.data, match["name"], expand_user(value))
         else:
-            _source(config, match["source"])[match["name"]] = expanded(value)
+            _source(config, match["source"])[match["name"]] = expand_user(value)
     if problems := config.problems():
         raise ConfigError("\n".join(problems))
     return config

@@ -1,4 +1,4 @@
-"""An audit from the files of a set to its page; no file is changed."""
+"""Audit of a data set: files, near-duplicates, classes and groups, on a page; changes no file of the set."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from crack_lightning.experiment.load_data import load_tiles, recovers_photos
 from crack_lightning.report.audit_page import audit_contents, audit_page, closing_table
 from crack_lightning.runtime.cache import cache_folder
 from crack_lightning.runtime.files.csv_files import write_table
-from crack_lightning.runtime.files.run_folder import lock_folder, log_to, made_folder, write_text
+from crack_lightning.runtime.files.run_folder import ensure_folder, lock_folder, log_to, write_text
 from crack_lightning.runtime.hardware import available_cores
 
 if TYPE_CHECKING:
@@ -39,13 +39,13 @@ def run_audit(config: AuditConfig, *, folder: Path | None = None, command: str =
     Raises:
         DataError: If there is no such set.
     """
-    folder = made_folder(folder, base=Path(config.outputs), name=f"audit_{config.data.source}")
+    folder = ensure_folder(folder, base=Path(config.outputs), name=f"audit_{config.data.source}")
     threads = config.trainer.threads or available_cores()
     with lock_folder(folder), log_to(folder / "run.log"):
         write_config(config, folder / "config.yaml")
         table, excluded = load_tiles(config.data, threads=threads, progress=config.progress)
         paths = [table.root / path for path in table.path]
-        seen = scan_files(
+        scan = scan_files(
             paths,
             near_duplicates=True,
             adjacent=recovers_photos(config.data, table),
@@ -54,21 +54,21 @@ def run_audit(config: AuditConfig, *, folder: Path | None = None, command: str =
             cache=cache_folder(),
         )
         with ThreadPoolExecutor(threads) as pool:
-            headers = list(pool.map(_header, paths, seen.reason.tolist(), chunksize=64))
-        found = audit_tiles(
+            headers = list(pool.map(_header, paths, scan.reason.tolist(), chunksize=64))
+        audit = audit_tiles(
             table,
-            seen,
+            scan,
             size=np.array([header[:2] for header in headers], np.int64).reshape(-1, 2),
             mode=np.array([header[2] for header in headers]),
         )
         contents = audit_contents(
-            found, title=f"Audit of {config.data.source}", command=command, left_out=len(excluded)
+            audit, title=f"Audit of {config.data.source}", command=command, left_out=len(excluded)
         )
         write_text(folder / "audit.json", json.dumps(contents, indent=1, ensure_ascii=False) + "\n")
-        write_audit_csv(found, folder / "audit.csv")
-        write_text(folder / "audit.html", audit_page(contents, found))
+        write_audit_csv(audit, folder / "audit.csv")
+        write_text(folder / "audit.html", audit_page(contents, audit))
         show(closing_table(contents))
-        print(f"Page: {folder / 'audit.html'}")  # plain, so that no path is broken
+        print(f"Page: {folder / 'audit.html'}")  # rich would wrap the path
     return folder
 
 
@@ -76,9 +76,9 @@ def _header(path: Path, reason: str) -> tuple[int, int, str]:
     return (0, 0, "") if reason else picture_header(path)
 
 
-def write_audit_csv(found: Audit, path: Path) -> None:
+def write_audit_csv(audit: Audit, path: Path) -> None:
     """Write a row for each tile: ``path,label,group,sha256,twin_group,flags``; ``data.exclude`` reads it."""
-    table = found.table
+    table = audit.table
     columns = {
         "path": table.path,
         "label": np.array(table.class_names)[table.label],
@@ -86,5 +86,5 @@ def write_audit_csv(found: Audit, path: Path) -> None:
         "sha256": table.sha256,
         "twin_group": table.extra["twins"],
     }
-    rows = zip(*(column.tolist() for column in columns.values()), found.flags(), strict=True)
+    rows = zip(*(column.tolist() for column in columns.values()), audit.flags(), strict=True)
     write_table(path, [*columns, "flags"], rows)

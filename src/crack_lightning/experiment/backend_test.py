@@ -1,4 +1,4 @@
-"""The test of an evaluation by the backend that ``predict`` would take."""
+"""Test predictions of an evaluation by the inference backend that ``predict`` would choose."""
 
 from __future__ import annotations
 

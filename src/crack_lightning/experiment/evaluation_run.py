@@ -1,4 +1,4 @@
-"""A checkpoint's report on another set."""
+"""Evaluation of a checkpoint on another data set."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from crack_lightning.model.weights.checkpoints import load_classifier
 from crack_lightning.report.explanations import explain_test_tiles
 from crack_lightning.report.provenance import provenance
 from crack_lightning.report.write import write_report
-from crack_lightning.runtime.files.run_folder import lock_folder, log_to, made_folder
-from crack_lightning.runtime.memory import memory_for
+from crack_lightning.runtime.files.run_folder import ensure_folder, lock_folder, log_to
+from crack_lightning.runtime.memory import explain_out_of_memory
 from crack_lightning.training.state import RunState
 from crack_lightning.training.warning_filters import filter_warnings
 
@@ -37,22 +37,22 @@ log = logging.getLogger(__name__)
 def run_evaluation(
     config: EvaluateConfig, *, folder: Path | None = None, command: str = ""
 ) -> ExperimentResult:
-    """Report on a checkpoint over another set, without the tiles that it was trained or validated on.
+    """Evaluate a checkpoint on another data set, without its own training and validation tiles.
 
     Args:
         config: Checked settings.
         folder: The evaluation's folder; a new one by default.
-        command: What the user typed, for the report.
+        command: The command line, for the report.
 
     Returns:
         The folder, its report and figures.
 
     Raises:
         CheckpointError: If the checkpoint cannot be used.
-        DataError: If the set cannot be read, has other classes, or holds nothing new.
+        DataError: If the data set cannot be read, has other classes, or only tiles of the model's training.
     """
     classifier = load_classifier(Path(config.checkpoint))
-    folder = made_folder(folder, base=Path(config.outputs), name=f"evaluate_{config.data.source}")
+    folder = ensure_folder(folder, base=Path(config.outputs), name=f"evaluate_{config.data.source}")
     with (
         filter_warnings(),
         lock_folder(folder),
@@ -63,7 +63,7 @@ def run_evaluation(
         config.trainer.threads = plan.threads
         write_config(config, folder / "config.yaml")
         log.info("machine: %s", plan.reason)
-        with memory_for(batch_size=config.data.batch_size, image_size=None):
+        with explain_out_of_memory(batch_size=config.data.batch_size, image_size=None):
             _run(config, classifier, folder=folder, plan=plan, command=command)
     return ExperimentResult.read(folder)
 
@@ -98,7 +98,7 @@ def _run(
     threshold = float(classifier.hparams["threshold"])
     with state.timed("explanations"):
         explanations = explain_test_tiles(classifier.to(plan.device), table, predictions, threshold=threshold)
-    made = provenance(
+    run_facts = provenance(
         command=command,
         settings=reproducible(config),
         num_parameters=count_parameters(classifier),
@@ -108,13 +108,13 @@ def _run(
         engine=None if backend is None else f"{backend[0].backend.title} on {plan.device}",
         precision=None if backend is None else backend[0].precision,
     )
-    about = {"checkpoint": config.checkpoint, "known_tiles_left_out": left_out}
+    checkpoint_facts = {"checkpoint": config.checkpoint, "known_tiles_left_out": left_out}
     write_report(
         folder,
         title=f"{classifier.hparams['label'] or classifier.hparams['name']} on {config.data.source}",
         predictions=predictions,
         table=table,
-        provenance=about | fit.ood_facts(classifier) | made,
+        provenance=checkpoint_facts | fit.ood_facts(classifier) | run_facts,
         threshold=threshold,
         mm_per_px=config.data.mm_per_px,
         explanations=explanations,

@@ -34,7 +34,7 @@ _MIXING = {"mixup_alpha": "mixup_alpha", "cutmix_alpha": "cutmix_alpha", "mix_pr
 
 
 def hardware_plan(trainer: TrainerConfig, *, num_workers: int | None) -> HardwarePlan:
-    """Plan for this machine and set this process up for it."""
+    """Return the hardware plan of this machine, and configure this process by it."""
     plan = plan_hardware(
         accelerator=trainer.accelerator,
         precision=trainer.precision,
@@ -49,7 +49,7 @@ def hardware_plan(trainer: TrainerConfig, *, num_workers: int | None) -> Hardwar
 def build_datamodule(
     config: TrainConfig, table: TileTable, *, plan: HardwarePlan, rank: int = 0, num_ranks: int = 1
 ) -> CrackDataModule:
-    """Build the loaders of a run, or of one of the processes that share its batches."""
+    """Build the DataModule of a run, or of one of its DDP processes."""
     settings = asdict(config.augmentation)
     mixing = {name: settings.pop(key) for key, name in _MIXING.items()}
     paint = settings.pop("paint")
@@ -83,7 +83,7 @@ def build_datamodule(
 def build_test_datamodule(
     data: DataConfig, classifier: CrackClassifier, table: TileTable, *, plan: HardwarePlan
 ) -> CrackDataModule:
-    """Build the loader of an evaluation."""
+    """Build the DataModule of an evaluation."""
     return CrackDataModule(
         table,
         image_size=int(classifier.hparams["image_size"]),
@@ -113,7 +113,7 @@ def suitable_head(config: TrainConfig, table: TileTable) -> str:
 
 
 def build_classifier(config: TrainConfig, table: TileTable) -> CrackClassifier:
-    """Build the model, with the weights to start from."""
+    """Build the classifier with its initial weights."""
     model, recipe = config.model, config.recipe
     mean, std = normalisation(model.name)
     loss = asdict(recipe.loss) | {"class_weights": _class_weights(recipe, table)}
@@ -151,14 +151,14 @@ def build_classifier(config: TrainConfig, table: TileTable) -> CrackClassifier:
     if loaded.caution:
         log.warning("weights: %s", loaded.caution)
     classifier.weights_caution = loaded.caution
-    classifier.train_fingerprints = pack_digests(_digests(table))
+    classifier.train_fingerprints = pack_digests(_train_digests(table))
     return classifier
 
 
 def train_scale(table: TileTable, *, image_size: int) -> float | None:
-    """Return the pixels of a network's input per pixel of its training tiles' files; ``None`` if unknown.
+    """Return the scale of the network's input to the training tiles' files; ``None`` if unknown.
 
-    With ``recipe.sizes`` it is that of ``model.image_size``, at which validation tiles choose the threshold.
+    With ``recipe.sizes`` it is the scale at ``model.image_size``, at which the threshold is chosen.
     """
     side_px = median_side_px(table)
     return None if side_px is None else round(image_size / side_px, 6)
@@ -171,11 +171,11 @@ def _class_weights(recipe: RecipeConfig, table: TileTable) -> list[float] | None
     return balanced_class_weights(counts.tolist())
 
 
-def _digests(table: TileTable) -> list[str]:
+def _train_digests(table: TileTable) -> list[str]:
     """Return the digests of training and validation tiles, and of the tiles below painted ones."""
-    known = (table.split == "train") | (table.split == "val")
-    below = table.extra.get("painted_on", np.full(len(table), ""))[known]
-    return [*table.sha256[known].tolist(), *below[below != ""].tolist()]
+    fitted = (table.split == "train") | (table.split == "val")
+    painted_on = table.extra.get("painted_on", np.full(len(table), ""))[fitted]
+    return [*table.sha256[fitted].tolist(), *painted_on[painted_on != ""].tolist()]
 
 
 def build_probe(

@@ -51,33 +51,37 @@ def fit_end_to_end(
     On however many devices it is trained, this process alone tests, on one of them, each tile once.
     """
     best = folder / "checkpoints" / BEST
-    kind: type[SingleProcessFit | DDPFit] = DDPFit if plan.devices > 1 else SingleProcessFit
-    steps = kind(config, datamodule, folder=folder, plan=plan, requests=requests, report=report)
+    fit_class: type[SingleProcessFit | DDPFit] = DDPFit if plan.devices > 1 else SingleProcessFit
+    training = fit_class(config, datamodule, folder=folder, plan=plan, requests=requests, report=report)
     if state.phase == "fit":
         classifier = factory.build_classifier(config, datamodule.table)
-        require_statistics(config, classifier, num_train_tiles=len(datamodule.table.rows("train")))
-        state.fitted |= _weights_facts(classifier)
-        begun = (folder / "checkpoints" / LAST).exists()
-        if not begun and config.recipe.name == "probe_then_finetune":
-            _fit_first_head(config, classifier, datamodule, state, plan=plan)
+        require_batch_statistics(config, classifier, num_train_tiles=len(datamodule.table.rows("train")))
+        state.fitted |= _weights_caution(classifier)
+        has_checkpoint = (folder / "checkpoints" / LAST).exists()
+        if not has_checkpoint and config.recipe.name == "probe_then_finetune":
+            _fit_initial_head(config, classifier, datamodule, state, plan=plan)
             state.write(folder)
         with state.timed("training"):
-            history = steps.fit(classifier)
+            history = training.fit(classifier)
         state.advance("test", folder, history=history)
     with state.timed("validation"):
         classifier = load_classifier(best)
-        classifier.ood_detector, validation = _fit_ood_detector(config, steps.trainer, classifier, datamodule)
-        _decide(config, classifier, datamodule, state, validation)
+        classifier.ood_detector, validation = _fit_ood_detector(
+            config, training.trainer, classifier, datamodule
+        )
+        _choose_decision(config, classifier, datamodule, state, validation)
         save_decision(classifier, best)
     with state.timed("test"):
-        return classifier, test(steps.trainer, classifier, datamodule)
+        return classifier, test(training.trainer, classifier, datamodule)
 
 
-def require_statistics(config: TrainConfig, classifier: CrackClassifier, *, num_train_tiles: int) -> None:
-    """Refuse batches of one tile where BatchNorm needs their statistics, of which one tile has none.
+def require_batch_statistics(
+    config: TrainConfig, classifier: CrackClassifier, *, num_train_tiles: int
+) -> None:
+    """Refuse batches of one tile if the model has BatchNorm, which needs statistics over several.
 
     Raises:
-        ConfigError: If a device gets a single tile a step.
+        ConfigError: If a device gets a single tile per step.
     """
     devices = 1 if config.trainer.sync_batchnorm else config.trainer.devices or 1
     tiles = min(config.data.batch_size, num_train_tiles) // devices
@@ -101,7 +105,7 @@ def fit_linear_probe(
     if plan.accelerator == "cpu" and plan.precision != "32":
         engine = "set recipe.engine=eager_bf16, or " if has_native_bf16() else ""
         raise ConfigError(
-            "trainer.precision: on the CPU recipe=probe computes as recipe.engine says, got "
+            "trainer.precision: on the CPU recipe.engine sets the precision of recipe=probe, got "
             f"{plan.precision}; {engine}leave it out."
         )
     best = folder / "checkpoints" / BEST
@@ -112,23 +116,23 @@ def fit_linear_probe(
     if is_new:
         _fit_head(probe, config, state)
         save_model(classifier, best)
-        state.fitted = probe.facts() | _weights_facts(classifier)
+        state.fitted = probe.facts() | _weights_caution(classifier)
         state.advance("test", folder)
     with state.timed("test"):
         classifier.hparams["temperature"] = 1.0
-        _decide(config, classifier, datamodule, state, probe.predictions("val"))
+        _choose_decision(config, classifier, datamodule, state, probe.predictions("val"))
         classifier.ood_detector = probe.fit_ood_detector()
         save_decision(classifier, best)
         return classifier, probe.predictions("test")
 
 
-def _weights_facts(classifier: CrackClassifier) -> dict[str, Any]:
+def _weights_caution(classifier: CrackClassifier) -> dict[str, Any]:
     """Return the caution about weights that a file lacked, for the report."""
     caution = classifier.weights_caution
     return {} if caution is None else {"weights_caution": caution}
 
 
-def _decide(
+def _choose_decision(
     config: TrainConfig,
     classifier: CrackClassifier,
     datamodule: CrackDataModule,
@@ -155,7 +159,7 @@ def _decide(
 def _fit_ood_detector(
     config: TrainConfig, trainer: pl.Trainer, classifier: CrackClassifier, datamodule: CrackDataModule
 ) -> tuple[OODDetector, Predictions]:
-    """Return the OOD detector, and the uncalibrated predictions for validation tiles."""
+    """Return the fitted OOD detector, and the uncalibrated validation predictions."""
     training: list[torch.Tensor] = []
     rows = sample(datamodule.split_rows("train"), seed=config.seed)
     _predict(trainer, classifier, datamodule.single_pass(rows), on_ood_inputs=training.append)
@@ -205,7 +209,7 @@ def _fit_head(probe: LinearProbe, config: TrainConfig, state: RunState) -> None:
         )
 
 
-def _fit_first_head(
+def _fit_initial_head(
     config: TrainConfig,
     classifier: CrackClassifier,
     datamodule: CrackDataModule,

@@ -71,7 +71,7 @@ class SingleProcessFit:
         report: Report | None,
     ) -> None:
         self.datamodule = datamodule
-        self.compiles = config.trainer.compile
+        self.compile = config.trainer.compile
         self.checkpoints = RunCheckpoints(
             folder / "checkpoints",
             monitor=config.trainer.monitor,
@@ -79,7 +79,7 @@ class SingleProcessFit:
             requests=requests,
         )
         last = self.checkpoints.last_path
-        self.goes_on_from = last if last.exists() else None
+        self.resume_path = last if last.exists() else None
         self.trainer: pl.Trainer = build_trainer(
             config,
             folder=folder,
@@ -91,33 +91,33 @@ class SingleProcessFit:
                 self.checkpoints,
                 *([Pruning(report)] if report else []),
             ],
-            purge_step=None if self.goes_on_from is None else int(read_checkpoint(last)["global_step"]),
+            purge_step=None if self.resume_path is None else int(read_checkpoint(last)["global_step"]),
         )
 
     def fit(self, classifier: CrackClassifier) -> History:
-        """Train, and return the figures of each epoch."""
-        if self.compiles:
+        """Train, and return the metrics of each epoch."""
+        if self.compile:
             require_compiler()
             classifier.compile_step()
-        classifier.train()  # Lightning takes it as it is, and features were computed in evaluation mode
+        classifier.train()  # Lightning keeps the mode, and features were computed in evaluation mode
         try:
             self.trainer.fit(
                 classifier,
                 datamodule=self.datamodule,
-                ckpt_path=None if self.goes_on_from is None else str(self.goes_on_from),
+                ckpt_path=None if self.resume_path is None else str(self.resume_path),
             )
         except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            if self.goes_on_from is None or self.checkpoints.began or isinstance(error, CrackLightningError):
+            if self.resume_path is None or self.checkpoints.began or isinstance(error, CrackLightningError):
                 raise
             raise CheckpointError(
-                f"resume: '{self.goes_on_from}' does not fit its run ({type(error).__name__}: {error}); "
+                f"resume: '{self.resume_path}' does not fit its run ({type(error).__name__}: {error}); "
                 "start a new run."
             ) from error
         return self.checkpoints.history
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Share:
+class _WorkerTask:
     config: TrainConfig
     table: TileTable
     folder: Path
@@ -155,7 +155,7 @@ class DDPFit:
         )
 
     def fit(self, classifier: CrackClassifier) -> History:
-        """Train, and return the figures of each epoch.
+        """Train, and return the metrics of each epoch.
 
         Raises:
             DataError: If a split has fewer tiles than there are processes.
@@ -167,10 +167,12 @@ class DDPFit:
                     f"trainer.devices: {plan.devices} processes need a tile each, and {number} are in the "
                     f"split '{split}'; set trainer.devices=1, or give more tiles."
                 )
-        with _stored_as(self.folder / "checkpoints" / ".start.part", classifier) as start:
-            share = _Share(config=self.config, table=self.table, folder=self.folder, plan=plan, start=start)
+        with _saved_classifier(self.folder / "checkpoints" / ".start.part", classifier) as start:
+            task = _WorkerTask(
+                config=self.config, table=self.table, folder=self.folder, plan=plan, start=start
+            )
             return launch_ddp(
-                partial(_fit_share, share),
+                partial(_fit_in_worker, task),
                 total=plan.devices,
                 gpus=plan.accelerator == "gpu",
                 threads=max(1, plan.threads // plan.devices),
@@ -181,7 +183,7 @@ class DDPFit:
 
 
 @contextmanager
-def _stored_as(path: Path, classifier: CrackClassifier) -> Iterator[Path]:
+def _saved_classifier(path: Path, classifier: CrackClassifier) -> Iterator[Path]:
     """Store a classifier in a file during the block; a resumed run removes the file of a killed one."""
     save_model(classifier, path)
     try:
@@ -190,25 +192,25 @@ def _stored_as(path: Path, classifier: CrackClassifier) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
-def _fit_share(share: _Share, rank: Worker) -> History:
-    config, plan = share.config, share.plan
+def _fit_in_worker(task: _WorkerTask, rank: Worker) -> History:
+    config, plan = task.config, task.plan
     import_plugins(config.plugins)
-    # Lightning would take every process for the first until it trains
+    # until it trains Lightning takes every process for rank 0
     rank_zero_only.rank = rank.number  # type: ignore[attr-defined]
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     with filter_warnings():
         datamodule = factory.build_datamodule(
-            config, share.table, plan=plan, rank=rank.number, num_ranks=rank.total
+            config, task.table, plan=plan, rank=rank.number, num_ranks=rank.total
         )
-        steps = SingleProcessFit(
+        training = SingleProcessFit(
             config,
             datamodule,
-            folder=share.folder,
+            folder=task.folder,
             plan=plan,
             requests=rank.requests,
             report=rank.report,
         )
-        classifier = load_classifier(share.start)
+        classifier = load_classifier(task.start)
         if config.trainer.sync_batchnorm:
             classifier.backbone = synchronised(classifier.backbone)
-        return steps.fit(classifier)
+        return training.fit(classifier)

@@ -50,7 +50,7 @@ def load_tiles(
 
 
 def recovers_photos(data: DataConfig, table: TileTable) -> bool:
-    """Return whether to recover photos: where the source does not name them, unless that is switched off."""
+    """Return whether to recover photos: if the source does not name them and ``recover_photos`` is on."""
     return data.split.recover_photos and bool((table.group == "").any())
 
 
@@ -62,10 +62,10 @@ def read_tiles(
     near_duplicates: bool = False,
     model: ModelClasses | None = None,
 ) -> tuple[TileTable, list[dict[str, str]]]:
-    """Return the tiles of the configured source and those that were skipped.
+    """Return the readable tiles of the configured source, and those that were skipped.
 
-    With ``near_duplicates`` these are searched and grouped. Painted tiles are made last, on tiles that can be
-    read. With the classes of a ``model`` the tiles have these; see :func:`load_tiles`.
+    With ``near_duplicates`` near-duplicates are found and grouped. Cracks are painted last, on readable
+    tiles. For ``model`` see :func:`load_tiles`.
     """
     table, excluded = load_tiles(data, threads=threads, progress=progress, model=model)
     table, unreadable = prepare_tiles(
@@ -75,7 +75,7 @@ def read_tiles(
         show_progress=progress,
         cache=cache_folder(),
         near_duplicates=near_duplicates
-        and not find_source(data.kind).is_drawn,  # drawn tiles come with their photos
+        and not find_source(data.kind).is_drawn,  # the photos of drawn tiles are known
         recover_photos=near_duplicates and recovers_photos(data, table),
     )
     if (finish := find_source(data.source).finish) is not None:
@@ -117,5 +117,5 @@ def unseen_tiles(table: TileTable, *, known: NDArray[np.bool_]) -> tuple[TileTab
             f"data: all {len(table)} tiles were in this model's training or validation; "
             "give a set that is new to it."
         )
-    fresh = table.select(~known)
-    return replace(fresh, split=np.full(len(fresh), "test")), int(known.sum())
+    unseen = table.select(~known)
+    return replace(unseen, split=np.full(len(unseen), "test")), int(known.sum())

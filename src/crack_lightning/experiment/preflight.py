@@ -33,14 +33,14 @@ def preflight_data(data: DataConfig) -> None:
 
 
 def require_tiles_of_run(folder: Path, data: DataConfig) -> None:
-    """Refuse to resume a run whose data are no longer where they were; a finished one needs none.
+    """Refuse to resume a run whose data were moved; a finished run needs no data.
 
     Args:
-        folder: The run's.
-        data: Its settings.
+        folder: The run's folder.
+        data: The run's data settings.
 
     Raises:
-        CrackLightningError: If they are not there, with what to add to the command.
+        CrackLightningError: If the data are missing, with what to add to the command.
     """
     if RunState.is_finished(folder):
         return
@@ -55,7 +55,7 @@ def require_tiles_of_run(folder: Path, data: DataConfig) -> None:
 
 
 def draw_in_background(config: TrainConfig) -> AbstractContextManager[None]:
-    """Draw the tiles, where they are drawn, while the block runs."""
+    """Draw synthetic tiles in the background while the block runs."""
     in_background = find_source(config.data.source).in_background
     if in_background is None:
         return nullcontext()

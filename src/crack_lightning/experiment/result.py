@@ -23,7 +23,7 @@ _REPORT = {
     "class_names": [str],
     "provenance": {"settings": {"trainer": {"max_epochs": (COUNT, None)}}},
 }
-"""What the commands read of a report that may be a stranger's."""
+"""Shape of the fields that the commands read of an untrusted report."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class ExperimentResult:
     Attributes:
         folder: The run's folder.
         report: Its ``report.md``.
-        contents: What its ``report.json`` holds.
+        contents: Contents of its ``report.json``.
     """
 
     folder: Path
@@ -42,7 +42,7 @@ class ExperimentResult:
 
     @classmethod
     def read(cls, folder: Path) -> ExperimentResult:
-        """Read what a run has written into its folder.
+        """Read the result from a run's folder.
 
         Raises:
             DataError: If its report is damaged.

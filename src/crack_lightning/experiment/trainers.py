@@ -1,4 +1,4 @@
-"""Lightning's Trainer for the steps of a run, and for a test."""
+"""Lightning Trainers for training and for testing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.strategies import DDPStrategy
 
 from crack_lightning.runtime.errors import ConfigError
-from crack_lightning.runtime.targets import build_targets, of_kind
+from crack_lightning.runtime.targets import build_targets, nodes_of_class
 from crack_lightning.training.checkpoints import AtomicCheckpointIO
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 _LOGGING = (DeviceStatsMonitor, LearningRateMonitor)
-"""Callbacks that Lightning refuses where there is no logger."""
+"""Callbacks that Lightning refuses without a logger."""
 
 
 def build_trainer(
@@ -36,16 +36,15 @@ def build_trainer(
     callbacks: list[pl.Callback],
     purge_step: int | None,
 ) -> pl.Trainer:
-    """Build Lightning's Trainer, with the configured callbacks and loggers beside the run's own.
+    """Build Lightning's Trainer with the run's own and the configured callbacks and loggers.
 
     Args:
         config: The run's settings.
-        folder: The run's folder, in which the loggers write.
-        plan: The machine's use; with several devices the Trainer is for one of the processes that share the
-            training.
-        callbacks: The run's own.
-        purge_step: Step from which an earlier part of the run has written what is to be forgotten; ``None``
-            for a new run.
+        folder: The run's folder, to which the loggers write.
+        plan: The hardware plan; with several devices the Trainer is that of one DDP worker.
+        callbacks: The run's own callbacks.
+        purge_step: Step from which TensorBoard discards earlier events of a resumed run; ``None`` for a new
+            run.
 
     Raises:
         ConfigError: If a callback or a logger cannot be built.
@@ -54,7 +53,7 @@ def build_trainer(
         "dirpath": folder / "callbacks",  # of a checkpoint beside the run's own
         "monitor": config.trainer.monitor,
         "mode": "min" if config.trainer.monitor.endswith("loss") else "max",
-        **_logged_in(folder),
+        **_logger_arguments(folder),
     }
     nodes = _usable_callbacks(config)
     chosen = build_targets("callbacks", nodes, defaults=defaults, plugins=config.plugins)
@@ -71,7 +70,7 @@ def build_trainer(
         max_epochs=config.trainer.max_epochs,
         callbacks=[*chosen, *callbacks],
         logger=loggers or False,
-        # not the cluster's: the run starts what processes it has itself
+        # not the cluster's environment: the run starts its own processes
         plugins=[AtomicCheckpointIO(), LightningEnvironment()],
         default_root_dir=folder,
         gradient_clip_val=config.recipe.gradient_clip or None,
@@ -92,7 +91,7 @@ def build_test_trainer(
     plugins: Sequence[str] = (),
 ) -> pl.Trainer:
     """Build Lightning's Trainer for an evaluation, or for the test of a run trained by DDP."""
-    loggers = build_targets("logger", logger or {}, defaults=_logged_in(folder), plugins=plugins)
+    loggers = build_targets("logger", logger or {}, defaults=_logger_arguments(folder), plugins=plugins)
     return pl.Trainer(
         accelerator=plan.accelerator,
         devices=1,
@@ -114,35 +113,35 @@ def _usable_callbacks(config: TrainConfig) -> dict[str, Any]:
     Raises:
         ConfigError: If there are several progress bars.
     """
-    bars = of_kind(config.callbacks, ProgressBar, plugins=config.plugins)
+    bars = nodes_of_class(config.callbacks, ProgressBar, plugins=config.plugins)
     if len(bars) > 1:
         raise ConfigError(
             f"callbacks: one progress bar is expected, got {', '.join(bars)}; set "
             f"callbacks.{next(iter(bars))}=null."
         )
-    off = {} if config.progress else bars
+    inactive = {} if config.progress else bars
     if not any(config.logger.values()):
-        off |= of_kind(config.callbacks, _LOGGING, plugins=config.plugins)
-    return {name: node for name, node in config.callbacks.items() if name not in off}
+        inactive |= nodes_of_class(config.callbacks, _LOGGING, plugins=config.plugins)
+    return {name: node for name, node in config.callbacks.items() if name not in inactive}
 
 
 def shows_progress(config: TrainConfig) -> bool:
     """Return whether the Trainer of a run has a progress bar."""
-    return config.progress and bool(of_kind(config.callbacks, ProgressBar, plugins=config.plugins))
+    return config.progress and bool(nodes_of_class(config.callbacks, ProgressBar, plugins=config.plugins))
 
 
 def tensorboard_loggers(config: TrainConfig) -> dict[str, Any]:
     """Return the configured loggers that write for TensorBoard, by name."""
-    return of_kind(config.logger, TensorBoardLogger, plugins=config.plugins)
+    return nodes_of_class(config.logger, TensorBoardLogger, plugins=config.plugins)
 
 
 def _strategy(config: TrainConfig, plan: HardwarePlan) -> Strategy | str:
     if plan.devices == 1:
         return "auto"
-    # its stages open one by one, and the closed ones have no gradients to wait for
+    # frozen layer groups have no gradients to wait for
     return DDPStrategy(find_unused_parameters=config.recipe.name == "probe_then_finetune")
 
 
-def _logged_in(folder: Path) -> dict[str, Any]:
-    # the name is the folder: Lightning shows the end of a version beside its progress bar
+def _logger_arguments(folder: Path) -> dict[str, Any]:
+    # not as a version, whose end Lightning shows beside its progress bar
     return {"save_dir": folder, "name": "tensorboard", "version": "", "default_hp_metric": False}

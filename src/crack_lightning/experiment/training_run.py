@@ -26,8 +26,8 @@ from crack_lightning.report.provenance import provenance
 from crack_lightning.report.tensorboard import hparams_session, log_report
 from crack_lightning.report.write import ReportTiles, write_report
 from crack_lightning.runtime.errors import ConfigError, Interrupted
-from crack_lightning.runtime.files.run_folder import lock_folder, log_to, made_folder, write_text
-from crack_lightning.runtime.memory import memory_for
+from crack_lightning.runtime.files.run_folder import ensure_folder, lock_folder, log_to, write_text
+from crack_lightning.runtime.memory import explain_out_of_memory
 from crack_lightning.training.callbacks import StopSignals
 from crack_lightning.training.checkpoints import BEST, LAST
 from crack_lightning.training.state import RunState
@@ -64,14 +64,14 @@ def run_training(
         Pruned: If ``report`` ends the run.
     """
     name = f"{config.model.short_name}_{config.data.source}"
-    folder = made_folder(folder, base=Path(config.outputs), name=name)
+    folder = ensure_folder(folder, base=Path(config.outputs), name=name)
     if RunState.is_finished(folder):
-        return finished_run(config, folder)
+        return load_finished_run(config, folder)
     if config.recipe.name != "probe":
         config.optimizer.lr = config.learning_rate
     with (
         filter_warnings(),
-        open_run(config, folder, command=command),
+        hold_run_folder(config, folder, command=command),
         StopSignals() as requests,
         explain_worker_failures(lambda: requests.received),
     ):
@@ -82,32 +82,32 @@ def run_training(
             raise ConfigError("\n".join(problems))
         write_config(config, folder / "config.yaml")
         log.info("run: %s", folder)
-        on_features = config.recipe.name == "probe" and plan.accelerator == "cpu"  # the engine decides there
+        on_features = config.recipe.name == "probe" and plan.accelerator == "cpu"  # its engine sets precision
         log.info("machine: %s", plan.machine if on_features else plan.reason)
-        with memory_for(batch_size=config.data.batch_size, image_size=config.model.image_size):
+        with explain_out_of_memory(batch_size=config.data.batch_size, image_size=config.model.image_size):
             return _run(config, folder=folder, plan=plan, requests=requests, command=command, report=report)
 
 
-def finished_run(config: TrainConfig, folder: Path) -> ExperimentResult:
+def load_finished_run(config: TrainConfig, folder: Path) -> ExperimentResult:
     """Return the result of a finished run.
 
     Raises:
         ConfigError: If the run is to be resumed.
     """
     result = ExperimentResult.read(folder)
-    done = result.contents["provenance"]["settings"]["trainer"]["max_epochs"] or 0
-    if (config.trainer.max_epochs or 0) > done:
+    fitted_epochs = result.contents["provenance"]["settings"]["trainer"]["max_epochs"] or 0
+    if (config.trainer.max_epochs or 0) > fitted_epochs:
         raise ConfigError(
             f"trainer.max_epochs: got {config.trainer.max_epochs}, but the run in '{folder}' is finished, "
-            "and what it could go on from is gone; start a new run."
+            "and its last checkpoint is gone; start a new run."
         )
     print(f"resume: the run in '{folder}' is finished; there is nothing to do.")
     return result
 
 
 @contextmanager
-def open_run(config: TrainConfig, folder: Path, *, command: str = "") -> Iterator[None]:
-    """Hold a run's folder: its lock, its log, its row in TensorBoard's HPARAMS tab."""
+def hold_run_folder(config: TrainConfig, folder: Path, *, command: str = "") -> Iterator[None]:
+    """Hold the lock of a run's folder, and write its log and its row in TensorBoard's HPARAMS tab."""
     with ExitStack() as stack:
         stack.enter_context(lock_folder(folder))
         stack.enter_context(log_to(folder / "run.log"))
@@ -117,9 +117,9 @@ def open_run(config: TrainConfig, folder: Path, *, command: str = "") -> Iterato
         try:
             yield
         except Interrupted:
-            repeated = filter(names_code, shlex.split(command))  # a folder cannot bring it
-            goes_on = shlex.join([f"resume={folder}", *repeated])
-            log.info("stopped: python -m crack_lightning.train %s goes on", goes_on)
+            code_overrides = filter(names_code, shlex.split(command))  # not taken from an untrusted folder
+            resume_arguments = shlex.join([f"resume={folder}", *code_overrides])
+            log.info("stopped: python -m crack_lightning.train %s goes on", resume_arguments)
             raise
 
 
@@ -133,7 +133,7 @@ def _run(
     report: Report | None,
 ) -> ExperimentResult:
     state = RunState.entered(folder, command=command)
-    table, skipped = _tiles(config, state, folder=folder, plan=plan)
+    table, skipped = _load_and_split(config, state, folder=folder, plan=plan)
     pl.seed_everything(config.seed, verbose=False)
     datamodule = factory.build_datamodule(config, table, plan=plan)
     if config.recipe.name == "probe":
@@ -179,7 +179,7 @@ def _run(
     return result
 
 
-def _tiles(
+def _load_and_split(
     config: TrainConfig, state: RunState, *, folder: Path, plan: HardwarePlan
 ) -> tuple[TileTable, list[dict[str, str]]]:
     """Return a run's tiles with their splits, and the skipped files; update dependent settings."""

@@ -9,7 +9,7 @@ import numpy as np
 
 from crack_lightning.data.io.decoding import decode_image
 from crack_lightning.inference.image_files import annotate
-from crack_lightning.runtime.files.paths import places
+from crack_lightning.runtime.files.paths import output_paths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,7 @@ class FramedPhotos:
         self._positive_class, self._explainer = positive_class, explainer
         kinds = {"annotated": annotate, "explained": explainer is not None}
         self._places = {
-            name: dict(zip(photos, places(photos, folder / name), strict=True))
+            name: dict(zip(photos, output_paths(photos, folder / name), strict=True))
             for name, is_enabled in kinds.items()
             if is_enabled
         }

@@ -13,7 +13,7 @@ from crack_lightning.data.discovery.file_listing import REPEATED, list_files
 from crack_lightning.data.discovery.left_out import LeftOut, count_left_out
 from crack_lightning.data.io.formats import IMAGE_SUFFIXES
 from crack_lightning.runtime.errors import DataError
-from crack_lightning.runtime.files.paths import expanded
+from crack_lightning.runtime.files.paths import expand_user
 from crack_lightning.runtime.files.run_folder import atomic_write
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def find_images(sources: Sequence[str]) -> tuple[list[Path], list[LeftOut]]:
     images: list[Path] = []
     left_out: list[LeftOut] = []
     for source in sources:
-        path = Path(expanded(source))
+        path = Path(expand_user(source))
         files: list[Path] = []
         for match in [path] if os.path.lexists(path) else _matching(path):
             if match.is_dir():

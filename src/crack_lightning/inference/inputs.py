@@ -15,7 +15,7 @@ from PIL import Image
 
 from crack_lightning.data.io.decoding import UnreadableImageError, decode_image, upright_rgb
 from crack_lightning.model.backends.per_process import PerProcess
-from crack_lightning.runtime.files.paths import expanded
+from crack_lightning.runtime.files.paths import expand_user
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,7 +65,7 @@ def named_pictures(pictures: Picture | Iterable[Picture]) -> Iterator[NamedPictu
     for position, picture in enumerate(_several(pictures)):
         if isinstance(picture, str | os.PathLike):
             path = str(os.fsdecode(picture))
-            yield NamedPicture(path, Path(expanded(path)))
+            yield NamedPicture(path, Path(expand_user(path)))
         elif isinstance(picture, Image.Image):
             yield _from_pillow(picture, f"image {position}")
         elif isinstance(picture, np.ndarray | torch.Tensor):

@@ -26,10 +26,10 @@ from crack_lightning.model.backends.inference_modules import CellNetwork, infere
 from crack_lightning.model.explain import LocalExplainer, build_explainer
 from crack_lightning.model.weights.checkpoints import load_trained
 from crack_lightning.runtime.errors import ConfigError, DataError, Interrupted
-from crack_lightning.runtime.files.paths import places
-from crack_lightning.runtime.files.run_folder import lock_folder, log_to, made_folder
+from crack_lightning.runtime.files.paths import output_paths
+from crack_lightning.runtime.files.run_folder import ensure_folder, lock_folder, log_to
 from crack_lightning.runtime.hardware import configure_process, plan_hardware
-from crack_lightning.runtime.memory import memory_for
+from crack_lightning.runtime.memory import explain_out_of_memory
 from crack_lightning.runtime.processes import raise_on_sigterm
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def run_prediction(
     configure_process(plan.threads)
     classifier = load_trained(Path(config.checkpoint))
     work = _Work(config, classifier, plan)
-    folder = made_folder(folder, base=Path(config.outputs), name="predict")
+    folder = ensure_folder(folder, base=Path(config.outputs), name="predict")
     if config.resume is None and (folder / _PREDICTIONS).exists():
         raise ConfigError(
             f"hydra.run.dir: expected a folder without a prediction, got '{folder}'; go on with it by "
@@ -91,7 +91,7 @@ def run_prediction(
         log.info("machine: %s", plan.machine if trainer.precision == "auto" else plan.reason)
         own = folder.resolve()
         photos = [picture for picture in pictures if own not in picture.resolve().parents]
-        with memory_for(batch_size=config.batch_size, image_size=None, key="batch_size"):
+        with explain_out_of_memory(batch_size=config.batch_size, image_size=None, key="batch_size"):
             count = work.predict(photos, folder)
         Console().print(count.table())
         if left_out:
@@ -190,7 +190,7 @@ class _Work:
     ) -> Iterator[PicturePredictions]:
         """Yield the predictions for the remaining photos, by an engine that suits the number of all."""
         if self._maps:
-            where = dict(zip(photos, places(photos, folder / "maps"), strict=True))
+            where = dict(zip(photos, output_paths(photos, folder / "maps"), strict=True))
             tiles = GrowingTable(folder / _TILES, TILE_COLUMNS, keep=done.__contains__, former=FORMER_COLUMNS)
             mapper = self._mapper(large=are_large(photos))
             log.info("scale: %s", _scale_words(self._config, self._classifier, mapper))

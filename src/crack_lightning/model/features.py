@@ -22,7 +22,7 @@ def cached_features(
     batches: Iterable[Tensor],
     *,
     number: int,
-    made_of: Mapping[str, object],
+    fingerprint: Mapping[str, object],
     cache: Path,
 ) -> NDArray[np.float32]:
     """Return features from the cache, computing them on a miss.
@@ -30,7 +30,7 @@ def cached_features(
     Args:
         batches: Features to cache, float32 ``(M, D)`` each, N in all; iterated on a miss only.
         number: N, at least 1.
-        made_of: The fingerprint: everything that decides the features.
+        fingerprint: Everything that determines the features.
         cache: The cache folder.
 
     Returns:
@@ -53,5 +53,5 @@ def cached_features(
         assert place == number, (place, number)
         file.flush()
 
-    entry = cached_entry("features", made_of, make, cache=cache)
+    entry = cached_entry("features", fingerprint, make, cache=cache)
     return np.load(entry / _FILE, mmap_mode="r")  # type: ignore[no-any-return]

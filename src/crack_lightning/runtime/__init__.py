@@ -1,1 +1,1 @@
-"""What has nothing to do with cracks: errors, hardware, processes, files, the cache."""
+"""Infrastructure that is independent of cracks: errors, hardware, processes, files, cache, settings."""

@@ -1,4 +1,4 @@
-"""What can be made again and is kept between runs: an entry a thing, each whole or not at all."""
+"""Cache between runs: one folder per entry, named by a fingerprint of its inputs and written atomically."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from crack_lightning.runtime.errors import DataError
-from crack_lightning.runtime.files.paths import expanded
+from crack_lightning.runtime.files.paths import expand_user
 from crack_lightning.runtime.files.run_folder import write_text
 
 if TYPE_CHECKING:
@@ -28,22 +28,22 @@ _PATIENCE_S = 0.5
 
 
 def cache_folder() -> Path:
-    """Return the folder of everything that can be made again; ``CRACK_LIGHTNING_CACHE`` overrides it."""
+    """Return the cache folder; ``CRACK_LIGHTNING_CACHE`` overrides it."""
     override = os.environ.get("CRACK_LIGHTNING_CACHE")
-    return Path(expanded(override)).resolve() if override else user_cache_path("crack_lightning")
+    return Path(expand_user(override)).resolve() if override else user_cache_path("crack_lightning")
 
 
 def cached_entry(
-    kind: str, made_of: Mapping[str, object], make: Callable[[Path], None], *, cache: Path
+    kind: str, fingerprint: Mapping[str, object], make: Callable[[Path], None], *, cache: Path
 ) -> Path:
-    """Return an entry of the cache; make it where there is none, or where it is no longer whole.
+    """Return an entry of the cache; create it if it is missing or incomplete.
 
-    Of several processes that ask for the same entry one makes it, and the others wait.
+    Of several processes that request the same entry one creates it, and the others wait.
 
     Args:
         kind: The entry's folder in the cache, for example ``synthetic``.
-        made_of: All that decides the content, in values that JSON can hold.
-        make: Writes the content into the folder that it is given.
+        fingerprint: Everything that determines the content, as JSON values.
+        make: Writes the content into the given folder.
         cache: The cache folder.
 
     Returns:
@@ -52,48 +52,48 @@ def cached_entry(
     Raises:
         DataError: If the cache cannot be written.
     """
-    entry = _entry(kind, made_of, cache)
+    entry = _entry(kind, fingerprint, cache)
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
-        with _sole_maker(entry):
-            if not _is_whole(entry, made_of):
-                with _whole_folder(entry) as folder:
+        with _lock_entry(entry):
+            if not _is_complete(entry, fingerprint):
+                with _atomic_folder(entry) as folder:
                     make(folder)
-                    _seal(folder, made_of)
+                    _seal(folder, fingerprint)
     except OSError as error:
         raise DataError(
-            f"CRACK_LIGHTNING_CACHE: cannot keep {kind} in '{entry}' ({error}); "
-            "set it to a folder that you may write in, on a disk with room."
+            f"CRACK_LIGHTNING_CACHE: cannot write {kind} to '{entry}' ({error}); "
+            "set it to a writable folder on a disk with enough space."
         ) from error
     return entry
 
 
-def is_cached(kind: str, made_of: Mapping[str, object], *, cache: Path) -> bool:
-    """Say whether ``cached_entry`` would find its entry."""
-    return _is_whole(_entry(kind, made_of, cache), made_of)
+def is_cached(kind: str, fingerprint: Mapping[str, object], *, cache: Path) -> bool:
+    """Return whether a complete entry exists."""
+    return _is_complete(_entry(kind, fingerprint, cache), fingerprint)
 
 
-def entry_name(made_of: Mapping[str, object]) -> str:
-    """Return the name of an entry's folder, which follows from what made it."""
-    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:20]
+def entry_name(fingerprint: Mapping[str, object]) -> str:
+    """Return the name of an entry's folder, a digest of its fingerprint."""
+    return hashlib.sha256(json.dumps(fingerprint, sort_keys=True).encode()).hexdigest()[:20]
 
 
 def published_name(name: str, note: str) -> str:
-    """Return the name of the folder of a published set's archive, which follows from the note about it."""
+    """Return the folder name of a published set's archive: the set's name and a digest of its note."""
     return f"{name}-{hashlib.sha256(note.encode()).hexdigest()[:16]}"
 
 
-def _entry(kind: str, made_of: Mapping[str, object], cache: Path) -> Path:
-    return cache / kind / entry_name(made_of)
+def _entry(kind: str, fingerprint: Mapping[str, object], cache: Path) -> Path:
+    return cache / kind / entry_name(fingerprint)
 
 
 @contextmanager
-def _sole_maker(entry: Path) -> Iterator[None]:
+def _lock_entry(entry: Path) -> Iterator[None]:
     lock = FileLock(entry.parent / f".{entry.name}.lock")
     try:
         lock.acquire(timeout=_PATIENCE_S)
     except Timeout:
-        log.info("cache: another process is at work on '%s'; waiting for it", entry)
+        log.info("cache: another process is writing '%s'; waiting for it", entry)
         lock.acquire()
     try:
         yield
@@ -102,8 +102,8 @@ def _sole_maker(entry: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _whole_folder(entry: Path) -> Iterator[Path]:
-    """Yield a temporary folder that becomes ``entry`` when the block ends well; hold the entry's lock."""
+def _atomic_folder(entry: Path) -> Iterator[Path]:
+    """Yield a temporary folder that becomes ``entry`` if the block succeeds; the caller holds the lock."""
     prefix = f".{entry.name}."
     for leftover in entry.parent.glob(f"{prefix}*.part"):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -118,24 +118,24 @@ def _whole_folder(entry: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _seal(folder: Path, made_of: Mapping[str, object]) -> None:
-    """Write down what made the entry and what it holds."""
-    write_text(folder / SEAL, json.dumps({"made_of": made_of, "holds": _holdings(folder)}, indent=2))
+def _seal(folder: Path, fingerprint: Mapping[str, object]) -> None:
+    """Write the entry's fingerprint and file counts."""
+    write_text(folder / SEAL, json.dumps({"made_of": fingerprint, "holds": _file_counts(folder)}, indent=2))
 
 
-def _is_whole(entry: Path, made_of: Mapping[str, object]) -> bool:
-    """Say whether an entry is there and holds, folder by folder, the files and bytes that were written."""
+def _is_complete(entry: Path, fingerprint: Mapping[str, object]) -> bool:
+    """Return whether an entry exists and each of its folders has the number of files and bytes written."""
     try:
         sealed = json.loads((entry / SEAL).read_text(encoding="utf-8"))
-        return bool(sealed == {"made_of": made_of, "holds": _holdings(entry)})
+        return bool(sealed == {"made_of": fingerprint, "holds": _file_counts(entry)})
     except (OSError, ValueError):
         return False
 
 
-def _holdings(folder: Path) -> dict[str, list[int]]:
-    """Count the files of each folder of an entry, and their bytes."""
-    held = {}
+def _file_counts(folder: Path) -> dict[str, list[int]]:
+    """Return the number of files and bytes in each folder of an entry."""
+    counts = {}
     for path, _, names in os.walk(folder):
         sizes = [os.stat(os.path.join(path, name)).st_size for name in names if name != SEAL]  # noqa: PTH116, PTH118
-        held[Path(path).relative_to(folder).as_posix()] = [len(sizes), sum(sizes)]
-    return dict(sorted(held.items()))
+        counts[Path(path).relative_to(folder).as_posix()] = [len(sizes), sum(sizes)]
+    return dict(sorted(counts.items()))

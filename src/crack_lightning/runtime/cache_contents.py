@@ -1,4 +1,4 @@
-"""Listing and removal of what the cache itself made, in a folder that may hold other things too."""
+"""Listing and removal of cache entries, in a folder that may hold other files too."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _PUBLISHED_NAME = re.compile(r"[\w-]+-[0-9a-f]{16}")
 
 
 def entries(cache: Path) -> list[Path]:
-    """Return the folders whose names follow from the notes in them, as the cache makes them."""
+    """Return the entries: folders whose name matches the digest of the note in them."""
     sealed = [note.parent for note in cache.glob(f"*/*/{SEAL}") if _is_sealed(note)]
     noted = [note.parent for note in cache.glob(f"{PUBLISHED}/*/entry.json") if _is_noted(note)]
     return sorted([*sealed, *noted])
 
 
-def clear(cache: Path, made: Sequence[Path]) -> list[Path]:
-    """Remove entries and what their makers left, each under its locks.
+def clear(cache: Path, removable: Sequence[Path]) -> list[Path]:
+    """Remove entries and leftovers of killed writers, each under its locks.
 
     Args:
         cache: The cache folder.
-        made: What :func:`entries` returned.
+        removable: The entries to remove, from :func:`entries`.
 
     Returns:
-        The entries that another process is making now; they stay.
+        The entries that another process is writing now; they stay.
 
     Raises:
         CrackLightningError: If something cannot be removed.
@@ -48,20 +48,20 @@ def clear(cache: Path, made: Sequence[Path]) -> list[Path]:
     for path in cache.glob("*/.*"):
         if match := _LEFTOVER.fullmatch(path.name):
             leftovers.setdefault(path.with_name(match[1]), []).append(path)
-    for entry in dict.fromkeys([*made, *leftovers]):
+    for entry in dict.fromkeys([*removable, *leftovers]):
         sealed = _NAME.fullmatch(entry.name) is not None
         locks = [entry.with_name(f".{entry.name}.lock")] if sealed else sorted(entry.glob(".*.lock"))
         parts = [path for path in leftovers.get(entry, []) if path.suffix == ".part"]
-        if not _remove([*parts, *([entry] if entry in made else [])], locks):
+        if not _remove([*parts, *([entry] if entry in removable else [])], locks):
             in_use.append(entry)
-    for kind in {entry.parent for entry in (*made, *leftovers)}:
-        with contextlib.suppress(OSError):  # others keep something there
+    for kind in {entry.parent for entry in (*removable, *leftovers)}:
+        with contextlib.suppress(OSError):  # not empty
             kind.rmdir()
     return in_use
 
 
 def size(entry: Path) -> int:
-    """Return the bytes of an entry's files; those that vanish meanwhile count nothing."""
+    """Return the size of an entry in bytes; files that vanish meanwhile count 0."""
     total = 0
     for folder, _, names in os.walk(entry):
         for name in names:
@@ -78,7 +78,7 @@ def _remove(paths: Iterable[Path], locks: Sequence[Path]) -> bool:
                 stack.enter_context(FileLock(lock, timeout=0))
             for path in paths:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-            for lock in locks:  # held: who waits for it sees that it is gone, and makes another
+            for lock in locks:  # held: a waiting process detects the removal and creates another
                 lock.unlink(missing_ok=True)
     except Timeout:
         return False
@@ -92,8 +92,8 @@ def _is_sealed(note: Path) -> bool:
     if not _NAME.fullmatch(entry.name) or entry.is_symlink():
         return False
     with contextlib.suppress(OSError, ValueError):
-        made_of = read_json(note).get("made_of")
-        return isinstance(made_of, dict) and entry_name(made_of) == entry.name
+        fingerprint = read_json(note).get("made_of")
+        return isinstance(fingerprint, dict) and entry_name(fingerprint) == entry.name
     return False
 
 

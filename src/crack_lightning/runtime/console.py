@@ -1,4 +1,4 @@
-"""Text on a console that may not have every character."""
+"""Console output of text that its encoding cannot represent, or that holds control characters."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import sys
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
-def tolerate_every_text() -> None:
-    """Let standard output and error, also of processes started later, escape what their encoding has not."""
+def escape_unencodable_text() -> None:
+    """Make standard output and error, also of child processes, escape characters that they cannot encode."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -19,7 +19,7 @@ def tolerate_every_text() -> None:
 
 
 def printable(text: str) -> str:
-    r"""Return a text whose control characters, such as those in a file's name, are escaped.
+    r"""Escape the control characters of a text, such as a file's name.
 
     Examples:
         >>> print(printable("a\x1b[2J.jpg"))

@@ -1,4 +1,4 @@
-"""The errors that a user can cause; the command line turns each into one sentence and exit code 2."""
+"""Errors that a user can cause; the command line prints each as one sentence and exits with code 2."""
 
 from __future__ import annotations
 
@@ -11,46 +11,46 @@ if TYPE_CHECKING:
 
 
 class CrackLightningError(Exception):
-    """A mistake that the user can mend; its text says what was expected, what was got and the next step."""
+    """An error that the user can fix; its text has what was expected, what was got and the next step."""
 
 
 class ConfigError(CrackLightningError, ValueError):
-    """A configuration that cannot run."""
+    """An invalid configuration."""
 
 
 class DataError(CrackLightningError):
-    """Images, tables or archives that cannot be used as asked."""
+    """Images, tables or archives that cannot be used."""
 
 
 class CheckpointError(CrackLightningError):
-    """A checkpoint or a file of weights that cannot be used as asked."""
+    """A checkpoint or a file of weights that cannot be used."""
 
     @classmethod
     def missing(cls, path: object) -> CheckpointError:
-        """Compose the error about a checkpoint that is not there."""
+        """Return the error for a checkpoint that does not exist."""
         return cls(f"checkpoint: there is no file '{path}'; give a run's checkpoints/best.ckpt, or builtin.")
 
     @classmethod
-    def foreign(cls, path: object, told: str) -> CheckpointError:
-        """Compose the error about a file that is no checkpoint of ours; ``told`` says what it is."""
-        return cls(f"checkpoint: '{path}' {told}; give a run's checkpoints/best.ckpt, or builtin.")
+    def unsupported(cls, path: object, description: str) -> CheckpointError:
+        """Return the error for a file of another kind; ``description`` is the predicate of its sentence."""
+        return cls(f"checkpoint: '{path}' {description}; give a run's checkpoints/best.ckpt, or builtin.")
 
     @classmethod
     def missing_weights(cls, path: object) -> CheckpointError:
-        """Compose the error about a file of weights that is not there."""
+        """Return the error for a file of weights that does not exist."""
         return cls(f"model.weights: a file is expected, got '{path}', which is none; check the path.")
 
 
 class FailedJobsError(CrackLightningError):
-    """A sweep of which some jobs failed; the others were run."""
+    """A sweep with failed jobs; the others were run."""
 
 
 class Pruned(BaseException):
-    """A run that a search ended early; its text says when and why."""
+    """Early end of a run by a search's pruner; its text has the epoch and the reason."""
 
 
 class Interrupted(BaseException):
-    """A request to stop that was granted; ``signal_number`` is what asked for it."""
+    """Stop of a run by a signal, ``signal_number``."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__(signal_number)
@@ -61,11 +61,11 @@ class Interrupted(BaseException):
 
 
 def is_disk_full(error: BaseException | None) -> bool:
-    """Say whether an error is that a disk, or somebody's share of it, has no room."""
+    """Return whether the error's cause is a full disk or an exhausted disk quota."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def nearest(word: str, choices: Iterable[str], *, cutoff: float = 0.6) -> str | None:
-    """Return the choice that is spelt most like ``word``, or ``None`` when none is as near as ``cutoff``."""
+    """Return the choice with the most similar spelling, or ``None`` if no similarity reaches ``cutoff``."""
     close = difflib.get_close_matches(word, list(choices), n=1, cutoff=cutoff)
     return close[0] if close else None

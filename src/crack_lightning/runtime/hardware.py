@@ -1,4 +1,4 @@
-"""What this machine is and how to use it well: threads, allocator, precision, device."""
+"""Hardware of this machine and settings for it: device, precision, threads, allocator."""
 
 from __future__ import annotations
 
@@ -20,20 +20,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
-"""As Linux lists them: on x86, and on ARM under "Features"."""
+_BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}  # in /proc/cpuinfo, of x86 and of ARM
 
 
 @dataclass(frozen=True, kw_only=True)
 class HardwarePlan:
-    """How a run computes, and why.
+    """Device, precision and parallelism of a run.
 
     Attributes:
         accelerator: ``cpu`` or ``gpu``.
         precision: ``32``, ``bf16`` or ``16``.
         threads: Compute threads on the CPU, of all devices together.
-        num_workers: Processes that read ahead, for each device.
-        machine: What computes, for the user.
+        num_workers: DataLoader workers of each device.
+        machine: Description of the hardware for the user.
         devices: GPUs, or processes on the CPU, that share every training batch.
     """
 
@@ -46,36 +45,37 @@ class HardwarePlan:
 
     @property
     def reason(self) -> str:
-        """The machine, the precision and what that is good for, for the user."""
-        return f"{self.machine}, {self.precision} ({_worth(self.precision, gpu=self.accelerator == 'gpu')})"
+        """Description of the machine and of the precision, for the user."""
+        description = _describe_precision(self.precision, gpu=self.accelerator == "gpu")
+        return f"{self.machine}, {self.precision} ({description})"
 
     @property
     def device(self) -> str:
-        """The device in PyTorch's words."""
+        """PyTorch's name of the device."""
         return "cuda" if self.accelerator == "gpu" else "cpu"
 
     @property
     def lightning_precision(self) -> str:
-        """The plan's precision in Lightning's words."""
+        """Lightning's name of the precision."""
         return {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}[self.precision]
 
 
 def limit_omp_spin() -> None:
-    """Let OpenMP threads that wait go to sleep soon; call before torch is imported.
+    """Limit busy-waiting of OpenMP threads; call before torch is imported.
 
-    By default they spin, which gains nothing on an idle machine, and on a busy one takes the core from the
-    thread that is waited for: with one other process on two cores the median training step took about
-    four times as long (MobileNetV2, 96 px).
+    By default waiting threads spin, which gains nothing on an idle machine and on a busy one blocks the core
+    of the thread they wait for: with one other process on two cores the median training step took about four
+    times as long (MobileNetV2, 96 px).
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
 
 @contextmanager
 def import_without_gc() -> Iterator[None]:
-    """Look for no garbage while the block imports, nor ever after in what is there by then: it all stays.
+    """Disable garbage collection during imports, and exclude the imported objects from later collections.
 
-    With torch, timm and Lightning that is a tenth to a third of the time, and later on each full collection
-    would look at half a million objects in vain.
+    Collections take a tenth to a third of the time of importing torch, timm and Lightning, and each later
+    full collection would traverse half a million permanent objects.
     """
     collects = gc.isenabled()
     gc.disable()
@@ -83,13 +83,13 @@ def import_without_gc() -> Iterator[None]:
         yield
     finally:
         gc.freeze()
-        atexit.register(gc.unfreeze)  # else Triton's bindings complain of leaks at the end
+        atexit.register(gc.unfreeze)  # else Triton's bindings report leaks at exit
         if collects:
             gc.enable()
 
 
 def available_cores() -> int:
-    """Count the cores that this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -108,16 +108,16 @@ def plan_hardware(
     Args:
         accelerator: ``auto``, ``cpu`` or ``gpu``.
         precision: ``auto``, ``32``, ``bf16`` or ``16``.
-        threads: Compute threads; ``None`` takes every core.
-        num_workers: Reading processes, for each device; ``None`` suits them to it.
-        devices: GPUs, or processes on the CPU; ``None`` takes every GPU.
+        threads: Compute threads; ``None`` for one per core.
+        num_workers: DataLoader workers of each device; ``None`` chooses them by device.
+        devices: GPUs, or processes on the CPU; ``None`` for every GPU.
 
     Returns:
-        The plan, with its reason.
+        The plan.
 
     Raises:
-        ConfigError: If more is asked for than there is: a GPU, as many of them, a thread a process, or a
-            precision that only a GPU has.
+        ConfigError: If there is no GPU, there are fewer GPUs or threads than ``devices``, or the precision
+            needs a GPU.
     """
     import torch
 
@@ -127,13 +127,13 @@ def plan_hardware(
             "trainer.accelerator: expected a CUDA GPU, and torch finds none; use trainer=cpu or trainer=auto."
         )
     gpu = has_gpu and accelerator != "cpu"
-    if precision == "16" and not gpu:  # Lightning would quietly take bf16
+    if precision == "16" and not gpu:  # Lightning would silently use bf16
         raise ConfigError(
             "trainer.precision: 16 needs a GPU, and this run computes on the CPU; set trainer.precision=32, "
             "or bf16."
         )
     cores = available_cores()
-    devices = _counted_devices(devices, gpu=gpu, threads=threads or cores)
+    devices = _resolve_devices(devices, gpu=gpu, threads=threads or cores)
     if precision == "auto":
         precision = "bf16" if gpu and torch.cuda.is_bf16_supported(including_emulation=False) else "32"
     if num_workers is None:
@@ -151,8 +151,8 @@ def plan_hardware(
     )
 
 
-def _worth(precision: str, *, gpu: bool) -> str:
-    """Say what a precision is good for on a device."""
+def _describe_precision(precision: str, *, gpu: bool) -> str:
+    """Describe the cost and gain of a precision on a device."""
     if precision == "32":
         return "TF32 products where the GPU has them" if gpu else "a CPU trains no faster in 16 bits"
     if gpu:
@@ -163,46 +163,46 @@ def _worth(precision: str, *, gpu: bool) -> str:
 
 
 def require_compiler() -> None:
-    """Make sure that ``torch.compile`` finds a compiler.
+    """Check that a C++ compiler for ``torch.compile`` is installed.
 
     Raises:
         ConfigError: If there is none.
     """
-    named = (os.environ.get("CXX"), os.environ.get("CC"), "g++", "gcc", "clang", "cl")
-    if not any(name and shutil.which(name) for name in named):
+    candidates = (os.environ.get("CXX"), os.environ.get("CC"), "g++", "gcc", "clang", "cl")
+    if not any(name and shutil.which(name) for name in candidates):
         raise ConfigError(
             "trainer.compile: expected a C++ compiler (g++, clang or cl) on the path, found none; install "
             "one, or set trainer.compile=false."
         )
 
 
-def _counted_devices(asked: int | None, *, gpu: bool, threads: int) -> int:
+def _resolve_devices(devices: int | None, *, gpu: bool, threads: int) -> int:
     import torch
 
-    there = torch.cuda.device_count() if gpu else threads
-    number = there if asked is None and gpu else asked or 1
-    if number > there:
+    limit = torch.cuda.device_count() if gpu else threads
+    number = limit if devices is None and gpu else devices or 1
+    if number > limit:
         what = "GPUs, which torch finds" if gpu else "processes, one a compute thread"
         raise ConfigError(
-            f"trainer.devices: expected at most {there} {what}, got {number}; set trainer.devices={there}."
+            f"trainer.devices: expected at most {limit} {what}, got {number}; set trainer.devices={limit}."
         )
     return number
 
 
 def configure_process(threads: int) -> None:
-    """Set the compute threads and let the allocator keep its pages; call before the first tensor."""
+    """Set the compute threads, matmul precision and allocator; call before the first tensor."""
     import torch
 
     torch.set_num_threads(threads)
     torch.set_float32_matmul_precision("high")
-    keep_freed_memory()
+    configure_allocator()
 
 
-def keep_freed_memory() -> bool:
-    """Tell glibc to keep large freed blocks, which every training step asks for again.
+def configure_allocator() -> bool:
+    """Make glibc reuse large freed blocks, which every training step allocates again.
 
     Returns:
-        Whether this system's allocator took the settings.
+        Whether the allocator accepted the settings.
     """
     if not sys.platform.startswith("linux"):
         return False
@@ -230,17 +230,17 @@ def describe_machine() -> dict[str, str | int]:
 
 
 def describe_processor() -> str:
-    """Return the processor's name as the system gives it."""
+    """Return the processor's name."""
     return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
 def has_native_bf16() -> bool:
-    """Say whether the processor multiplies in bf16 itself; where it does not, bf16 is many times slower."""
+    """Return whether the processor has bf16 instructions; without them bf16 is many times slower."""
     return bool(_BF16_FLAGS & set(f"{_cpuinfo('flags')} {_cpuinfo('Features')}".split()))
 
 
 def _cpuinfo(key: str) -> str:
-    """Return a value of the first processor in Linux's list; empty elsewhere."""
+    """Return a value of the first processor in ``/proc/cpuinfo``; empty elsewhere."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text(encoding="utf-8", errors="replace").splitlines():

@@ -1,4 +1,4 @@
-"""Import of the user's own modules, named in ``plugins``, which may register what later settings name."""
+"""Import of the user's modules listed in ``plugins``, which may define what later settings refer to."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 
 def import_plugins(names: Sequence[str]) -> None:
-    """Import modules in their order.
+    """Import modules in order.
 
     Args:
         names: Dotted names.
 
     Raises:
-        ConfigError: If one is no such name, is not found, or does not run to its end.
+        ConfigError: If a name is invalid, not found, or its module raises an error.
     """
     for name in names:
         if not all(part.isidentifier() for part in name.split(".")):
@@ -37,8 +37,8 @@ def import_plugins(names: Sequence[str]) -> None:
 def _why(name: str, error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
         return f"({error}); is it on PYTHONPATH?"
-    said = f"{type(error).__name__}: {error}"
+    message = f"{type(error).__name__}: {error}"
     if isinstance(error, SyntaxError):
-        return f"({said}); mend the module."
+        return f"({message}); fix the module."
     last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"({said}, in {last.filename}, line {last.lineno}); mend the module."
+    return f"({message}, in {last.filename}, line {last.lineno}); fix the module."

@@ -1,4 +1,4 @@
-"""Settings: each field's meaning and permitted values in its metadata, and the one check that reads them."""
+"""Settings: meaning and permitted values of a dataclass field in its metadata, and their check."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a field means and which values it takes; range and choices of a list hold for each item.
+    """Meaning and permitted values of a field; range and choices of a list apply to each item.
 
     Attributes:
         meaning: Sentences for ``--help`` and the configuration reference; keys and values in backticks.
@@ -78,14 +78,14 @@ def setting(
     >>> settings_of(Example)["rate"].meaning
     'Learning rate.'
     """
-    held = Setting(meaning, low, high, exclusive, pair, tuple(choices), values)
+    entry = Setting(meaning, low, high, exclusive, pair, tuple(choices), values)
     if isinstance(default, list | dict):
-        return field(default_factory=lambda: deepcopy(default), metadata={"setting": held})
-    return field(default=default, metadata={"setting": held})
+        return field(default_factory=lambda: deepcopy(default), metadata={"setting": entry})
+    return field(default=default, metadata={"setting": entry})
 
 
 def seed_setting(meaning: str) -> Any:
-    """Return a field for a seed: the 32 bits that numpy's and torch's generators both take."""
+    """Return a field for a seed of 32 bits, the range that numpy's and torch's generators share."""
     return setting(0, meaning, low=0, high=2**32 - 1)
 
 
@@ -100,28 +100,28 @@ def node(
 
     Args:
         schema: The dataclass.
-        meaning: What the node is for; the first line of the class's docstring by default.
+        meaning: Meaning of the node; the first line of the class's docstring by default.
         unread: Keys below it that the command does not read, as ``sampler`` or ``split.seed``.
         factory: Makes its default; the dataclass itself by default.
     """
-    held = Setting(meaning or str(getdoc(schema)).partition("\n")[0], unread=tuple(unread))
-    return field(default_factory=factory or schema, metadata={"setting": held})
+    entry = Setting(meaning or str(getdoc(schema)).partition("\n")[0], unread=tuple(unread))
+    return field(default_factory=factory or schema, metadata={"setting": entry})
 
 
-def all_but(schema: type[Any], *read: str, prefix: str = "") -> tuple[str, ...]:
+def keys_except(schema: type[Any], *read: str, prefix: str = "") -> tuple[str, ...]:
     """Return the keys of a dataclass without those in ``read``, each after ``prefix``."""
     return tuple(prefix + item.name for item in fields(schema) if item.name not in read)
 
 
 def setting_of(item: Field[Any]) -> Setting | None:
     """Return the setting of a field, ``None`` where it has none."""
-    found = item.metadata.get("setting")
-    return found if isinstance(found, Setting) else None
+    entry = item.metadata.get("setting")
+    return entry if isinstance(entry, Setting) else None
 
 
 def settings_of(schema: type[Any]) -> dict[str, Setting]:
     """Return the settings of a dataclass by the names of its fields."""
-    return {item.name: found for item in fields(schema) if (found := setting_of(item)) is not None}
+    return {item.name: entry for item in fields(schema) if (entry := setting_of(item)) is not None}
 
 
 def default_of(item: Field[Any]) -> Any:
@@ -139,8 +139,8 @@ def check_settings(config: Any, prefix: str = "") -> None:
     Raises:
         ConfigError: For the first value outside its range or choices.
     """
-    for name, held in settings_of(type(config)).items():
-        held.check(f"{prefix}.{name}" if prefix else name, getattr(config, name))
+    for name, entry in settings_of(type(config)).items():
+        entry.check(f"{prefix}.{name}" if prefix else name, getattr(config, name))
 
 
 def unread_problems(config: Any, *, by: str) -> Iterator[str]:
@@ -150,8 +150,8 @@ def unread_problems(config: Any, *, by: str) -> Iterator[str]:
         config: An instance of the command's dataclass.
         by: The command.
     """
-    for name, held in settings_of(type(config)).items():
-        yield from unused_keys(getattr(config, name), name, held.unread, by=by)
+    for name, entry in settings_of(type(config)).items():
+        yield from unused_keys(getattr(config, name), name, entry.unread, by=by)
 
 
 def require_range(
@@ -164,8 +164,8 @@ def require_range(
     """
     inside = low <= value and (high is None or value <= high)  # False for NaN
     if not inside or (exclusive and value in (low, high)):
-        wanted = f"at least {low}" if high is None else f"between {low} and {high}"
-        raise ConfigError(f"{key}: expected a number {wanted}, got {value}.")
+        expected = f"at least {low}" if high is None else f"between {low} and {high}"
+        raise ConfigError(f"{key}: expected a number {expected}, got {value}.")
 
 
 def require_pair(key: str, value: Sequence[float], *, low: float, high: float) -> None:
@@ -192,7 +192,7 @@ def require_choice(key: str, value: str, choices: Collection[str]) -> None:
 
 
 def unused_keys(
-    node: object, prefix: str, keys: Collection[str], *, by: str, mend: str = "leave it out"
+    node: object, prefix: str, keys: Collection[str], *, by: str, hint: str = "leave it out"
 ) -> list[str]:
     """List the keys of a node that differ from their defaults although a command does not read them.
 
@@ -201,11 +201,11 @@ def unused_keys(
         prefix: Its full key, such as ``trainer``.
         keys: Those of its fields that are not read, also of nodes below, as ``split.seed``.
         by: The command.
-        mend: The next step.
+        hint: The next step.
     """
     plain = type(node)()
     return [
-        f"{prefix}.{key}: {by} does not read it; {mend}."
+        f"{prefix}.{key}: {by} does not read it; {hint}."
         for key in keys
         if _value(node, key) != _value(plain, key)
     ]

@@ -1,4 +1,4 @@
-"""The only call of Hydra's instantiate: other people's callbacks and loggers, by an allow-list."""
+"""Instantiation of callbacks and loggers by ``_target_``, restricted to an allow-list."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
 def build_targets(
     group: str, nodes: Mapping[str, Any], *, defaults: Mapping[str, Any], plugins: Sequence[str]
 ) -> list[Any]:
-    """Build every object of a group, after all of them were checked.
+    """Check all nodes of a group, then build their objects.
 
     Args:
         group: ``callbacks`` or ``logger``.
         nodes: By name, each with a ``_target_`` and its arguments.
-        defaults: Arguments that the run supplies where a target takes them and the node does not.
+        defaults: Arguments of the run, for targets that accept them and nodes that do not set them.
         plugins: The user's own modules, whose classes are allowed too.
 
     Returns:
         The objects, in the nodes' order.
 
     Raises:
-        ConfigError: With every node that cannot be built: not allowed, unknown, or wrong arguments.
+        ConfigError: With every node that cannot be built: not allowed, unknown, or invalid arguments.
     """
     from hydra.utils import instantiate
 
@@ -59,24 +59,24 @@ def build_targets(
     return objects
 
 
-def of_kind(
+def nodes_of_class(
     nodes: Mapping[str, Any], kind: type[Any] | tuple[type[Any], ...], *, plugins: Sequence[str]
 ) -> dict[str, Any]:
-    """Return the nodes whose target is of a kind, whatever their names; ``null`` is off.
+    """Return the nodes whose target is a subclass of given classes; ``null`` nodes are disabled.
 
-    A node that cannot be built is left to :func:`build_targets`, which says why.
+    A node that cannot be built is omitted; :func:`build_targets` raises its error.
 
     Args:
         nodes: By name, each with a ``_target_`` and its arguments.
-        kind: The class, or several.
+        kind: The class or classes.
         plugins: The user's own modules, whose classes are allowed too.
     """
-    found = {}
+    matching = {}
     for name, node in nodes.items():
         with suppress(ConfigError):
             if node is not None and issubclass(_target_class(name, node, _allowed(plugins)), kind):
-                found[name] = node
-    return found
+                matching[name] = node
+    return matching
 
 
 def _base(group: str) -> type[Any]:
@@ -101,19 +101,19 @@ def _target_class(key: str, node: Any, allowed: tuple[str, ...]) -> type[Any]:
             f"{key}._target_: '{target}' is not allowed; expected {' or '.join(allowed)}…, "
             "or your own module named in plugins=[module]."
         )
-    return _found_class(key, target)
+    return _import_class(key, target)
 
 
 def _fill(
     key: str, node: Any, defaults: Mapping[str, Any], allowed: tuple[str, ...], base: type[Any]
 ) -> dict[str, Any]:
-    found, target = _target_class(key, node, allowed), str(node.get("_target_"))
-    if not issubclass(found, base):
+    target_class, target = _target_class(key, node, allowed), str(node.get("_target_"))
+    if not issubclass(target_class, base):
         raise ConfigError(f"{key}._target_: expected a {base.__name__} of Lightning, and '{target}' is none.")
     nested = [name for name, value in node.items() if _names_target(value)]
     if nested:
         raise ConfigError(f"{key}.{nested[0]}: a _target_ within a target is not allowed; give plain values.")
-    parameters = inspect.signature(found).parameters
+    parameters = inspect.signature(target_class).parameters
     arguments = {name: value for name, value in node.items() if not name.startswith("_")}
     takes_any = any(item.kind is item.VAR_KEYWORD for item in parameters.values())
     for name, value in arguments.items():
@@ -130,7 +130,7 @@ def _fill(
 
 
 def _check_value(key: str, value: Any, annotation: Any) -> None:
-    """Refuse a text, a list or a mapping where a target takes a number or a truth value."""
+    """Refuse a string, a list or a mapping where a target takes a number or a bool."""
     if annotation in _KINDS and isinstance(value, str | list | dict):
         raise ConfigError(f"{key}: expected {_KINDS[annotation]}, got {value!r}; give one.")
 
@@ -145,12 +145,12 @@ def _did_you_mean(match: str | None) -> str:
     return f"; did you mean {match}?" if match else "."
 
 
-def _found_class(key: str, target: str) -> type[Any]:
+def _import_class(key: str, target: str) -> type[Any]:
     module, _, name = target.rpartition(".")
     try:
-        found = getattr(importlib.import_module(module), name)
+        target_class = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError):
         raise ConfigError(f"{key}._target_: there is no '{target}'; see the names in {module}.") from None
-    if not inspect.isclass(found):
+    if not inspect.isclass(target_class):
         raise ConfigError(f"{key}._target_: expected a class, and '{target}' is none.")
-    return found
+    return target_class

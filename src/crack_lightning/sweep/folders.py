@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from crack_lightning.config.hydra_folders import SWEEP_DIR, SWEEP_SUBDIR
 from crack_lightning.config.validators import require_free_folder
 from crack_lightning.runtime.errors import ConfigError
-from crack_lightning.runtime.files.paths import expanded
-from crack_lightning.runtime.files.run_folder import made_folder
+from crack_lightning.runtime.files.paths import expand_user
+from crack_lightning.runtime.files.run_folder import ensure_folder
 from crack_lightning.sweep.journal import JOURNAL
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def new_folder(chosen: Path | None, base: Path) -> Path:
     """
     if chosen is not None:
         require_free_folder(SWEEP_DIR, chosen)
-    return made_folder(chosen, base=base, name="")
+    return ensure_folder(chosen, base=base, name="")
 
 
 def job_folder(
@@ -68,12 +68,12 @@ def sweep_folder(resume: str, base: Path, *, chosen: Path | None = None) -> Path
         ConfigError: If there is no such sweep, or ``chosen`` is another folder.
     """
     if chosen is not None:
-        resume = str(chosen) if resume == "latest" else expanded(resume)
+        resume = str(chosen) if resume == "latest" else expand_user(resume)
         if Path(resume).resolve() != chosen.resolve():
             raise ConfigError(
                 f"{SWEEP_DIR}: a resumed sweep stays in its folder '{resume}', got '{chosen}'; leave one out."
             )
-    resume = expanded(resume)
+    resume = expand_user(resume)
     if resume != "latest":
         if not (Path(resume) / JOURNAL).is_file():
             raise ConfigError(

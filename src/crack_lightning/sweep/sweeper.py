@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from crack_lightning.runtime.errors import ConfigError, FailedJobsError
-from crack_lightning.runtime.files.paths import expanded
+from crack_lightning.runtime.files.paths import expand_user
 from crack_lightning.runtime.files.run_folder import lock_folder
 from crack_lightning.runtime.files.untrusted_files import COUNT, require_plain_folder, require_shape
 from crack_lightning.sweep.folders import job_folder, new_folder, sweep_folder
@@ -59,7 +59,7 @@ def run_sweep(arguments: Sequence[str], *, context: HydraContext, config: DictCo
     allocate = launcher.allocate_resources if launcher else allocate_resources
     settings, combinations = _resumable_settings(composer)
     configs = [composer.compose(combination) for combination in combinations]
-    base, chosen = Path(expanded(str(configs[0]["outputs"]))) / "multirun", composer.folder
+    base, chosen = Path(expand_user(str(configs[0]["outputs"]))) / "multirun", composer.folder
     with ExitStack() as stack:
         if composer.sweep.resume is not None:
             journal = Journal(sweep_folder(composer.sweep.resume, base, chosen=chosen))

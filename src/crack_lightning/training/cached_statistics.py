@@ -50,7 +50,7 @@ class CachedStatistics:
         statistics = cached_features(
             self._read_missing(),
             number=len(self.rows),
-            made_of={
+            fingerprint={
                 "looks": f"{NUM_STATISTICS} at {SIDE} px",
                 "tiles": self.digest,
                 "image_size": self.datamodule.dataset.image_size,

@@ -118,7 +118,7 @@ class LinearProbe:
 
     def _cached_features(self, rows: NDArray[np.int64], *, view: int | None) -> NDArray[np.float32]:
         table, augmentation = self.datamodule.table, self.datamodule.augmentation
-        made_of: dict[str, object] = {
+        fingerprint: dict[str, object] = {
             "tiles": _digest(table.sha256[rows]),
             "network": self._network_digest,
             "image_size": self.datamodule.dataset.image_size,
@@ -128,14 +128,14 @@ class LinearProbe:
             "torch": torch.__version__,
         }
         if view is not None:
-            made_of |= {
+            fingerprint |= {
                 "view": view,
                 "seed": self.datamodule.seed,
                 "augmentation": asdict(augmentation),
                 "rows": _digest(rows.astype(np.str_)),
             }
         features = self._compute_features(rows, view=view)
-        return cached_features(features, number=len(rows), made_of=made_of, cache=self.settings.cache)
+        return cached_features(features, number=len(rows), fingerprint=fingerprint, cache=self.settings.cache)
 
     def _compute_features(self, rows: NDArray[np.int64], *, view: int | None) -> Iterator[Tensor]:
         title = "Computing features" if view is None else f"Computing features, view {view + 1}"

@@ -11,7 +11,13 @@ import pytest
 from crack_lightning import load
 from crack_lightning.inference.inputs import named_pictures
 from crack_lightning.runtime.errors import CheckpointError
-from crack_lightning.runtime.files.paths import expand_paths, expanded, places, portable_name, same_name
+from crack_lightning.runtime.files.paths import (
+    expand_paths,
+    expand_user,
+    name_key,
+    output_paths,
+    portable_name,
+)
 
 
 @pytest.fixture
@@ -24,15 +30,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_tilde_is_the_home_folder_unless_a_file_is_called_so(home: Path) -> None:
-    assert expanded("~/tiles") == str(home / "tiles")
-    assert expanded("~") == str(home)
-    assert expanded("~root/x").endswith("/x")
-    assert not expanded("~root/x").startswith("~")
-    assert expanded("~nobody-has-this-name.jpg") == "~nobody-has-this-name.jpg"
-    assert expanded("a/~/b") == "a/~/b"
-    assert expanded("$HOME/${o}.jpg") == "$HOME/${o}.jpg"
+    assert expand_user("~/tiles") == str(home / "tiles")
+    assert expand_user("~") == str(home)
+    assert expand_user("~root/x").endswith("/x")
+    assert not expand_user("~root/x").startswith("~")
+    assert expand_user("~nobody-has-this-name.jpg") == "~nobody-has-this-name.jpg"
+    assert expand_user("a/~/b") == "a/~/b"
+    assert expand_user("$HOME/${o}.jpg") == "$HOME/${o}.jpg"
     Path("~").mkdir()
-    assert expanded("~") == "~"
+    assert expand_user("~") == "~"
 
 
 def test_load_reads_a_path_as_the_commands_do(home: Path) -> None:
@@ -79,18 +85,18 @@ def test_every_key_of_a_path_is_expanded_and_no_other(home: Path) -> None:
 )
 def test_places_lie_in_the_folder_however_the_files_are_given(files: list[str], home: Path) -> None:
     folder = home / "out" / "maps"
-    found = places([Path(file) for file in files], folder)
+    found = output_paths([Path(file) for file in files], folder)
     assert len(set(found)) == len(files)
     for place in found:
         assert Path(os.path.normpath(place)).is_relative_to(folder)
 
 
 def test_places_keep_the_folders_below_the_common_one(home: Path) -> None:
-    assert places([Path("a/x.jpg"), Path("a/b/y.jpg")], Path("out")) == [
+    assert output_paths([Path("a/x.jpg"), Path("a/b/y.jpg")], Path("out")) == [
         Path("out/x.jpg"),
         Path("out/b/y.jpg"),
     ]
-    assert places([], Path("out")) == []
+    assert output_paths([], Path("out")) == []
 
 
 def test_places_that_some_systems_take_for_one_differ(home: Path) -> None:
@@ -105,8 +111,8 @@ def test_places_that_some_systems_take_for_one_differ(home: Path) -> None:
         "a?.jpg",
         "a*.jpg",
     ]
-    found = places([Path(name) for name in names], Path("out"))
-    assert len({same_name(str(place)) for place in found}) == len(names)
+    found = output_paths([Path(name) for name in names], Path("out"))
+    assert len({name_key(str(place)) for place in found}) == len(names)
     assert found[:2] == [Path("out/Wand.jpg"), Path("out/wand_2.jpg")]
 
 

@@ -97,9 +97,9 @@ class SweepConfig:
             ConfigError: With every setting that was given.
         """
         keys = [item.name for item in fields(self)]
-        by, mend = "a run without -m", "add -m, or leave it out"
-        found = unused_keys(self, "sweep", keys, by=by, mend=mend)
+        by, hint = "a run without -m", "add -m, or leave it out"
+        found = unused_keys(self, "sweep", keys, by=by, hint=hint)
         if launcher != "basic":
-            found.append(f"hydra/launcher: {by} does not read it, got {launcher}; {mend}.")
+            found.append(f"hydra/launcher: {by} does not read it, got {launcher}; {hint}.")
         if found:
             raise ConfigError("\n".join(found))

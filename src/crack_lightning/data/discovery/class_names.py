@@ -8,7 +8,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from crack_lightning.runtime.errors import ConfigError, DataError
-from crack_lightning.runtime.files.paths import same_name
+from crack_lightning.runtime.files.paths import name_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,8 +106,8 @@ def names_class(
 ) -> bool:
     """Return whether a folder's name stands for a class; arguments as for ``name_classes``."""
     if class_names is not None:
-        return same_name(folder) in map(same_name, class_names)
-    named = common_class(folder) is not None or same_name(folder) == same_name(positive_class)
+        return name_key(folder) in map(name_key, class_names)
+    named = common_class(folder) is not None or name_key(folder) == name_key(positive_class)
     return named or known_class(folder, known_classes) is not None
 
 
@@ -137,8 +137,8 @@ def order_classes(classes: Sequence[str], positive_class: str) -> tuple[tuple[st
 
 
 def _one_spelling(folders: Sequence[str], positive_class: str) -> dict[str, str]:
-    spelling = {same_name(positive_class): positive_class}
-    return {folder: spelling.setdefault(same_name(folder), folder) for folder in folders}
+    spelling = {name_key(positive_class): positive_class}
+    return {folder: spelling.setdefault(name_key(folder), folder) for folder in folders}
 
 
 def _as_on_disk(folders: Sequence[str], class_names: Mapping[str, str]) -> dict[str, str]:
@@ -147,14 +147,14 @@ def _as_on_disk(folders: Sequence[str], class_names: Mapping[str, str]) -> dict[
     Failing that, in case: of a folder ``true`` YAML makes ``True``.
     """
     exact = {_composed(folder): name for folder, name in class_names.items()}
-    alike = {same_name(folder): name for folder, name in class_names.items()}
+    alike = {name_key(folder): name for folder, name in class_names.items()}
     there = {
-        folder: exact.get(_composed(folder), alike.get(same_name(folder), ""))
+        folder: exact.get(_composed(folder), alike.get(name_key(folder), ""))
         for folder in folders
-        if same_name(folder) in alike
+        if name_key(folder) in alike
     }
-    found = set(map(same_name, there))
-    return there | {key: name for key, name in class_names.items() if same_name(key) not in found}
+    found = set(map(name_key, there))
+    return there | {key: name for key, name in class_names.items() if name_key(key) not in found}
 
 
 def _composed(name: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from crack_lightning.data.discovery.folder_names import is_fold, mentions_split, split_of
 from crack_lightning.data.discovery.folder_tree import folder_tree
 from crack_lightning.runtime.errors import DataError
-from crack_lightning.runtime.files.paths import same_name
+from crack_lightning.runtime.files.paths import name_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -109,7 +109,7 @@ class FolderLevels:
     def _is_of_sites(self, below: Mapping[str, Iterable[Parts]]) -> bool:
         """Return whether classes lie in each of several folders; refuse if in some of them only."""
         classes = [
-            {same_name(name) for parts in tails for name in parts if self.names_class(name)}
+            {name_key(name) for parts in tails for name in parts if self.names_class(name)}
             for tails in below.values()
         ]
         if len(classes) == 1 or not any(classes):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from crack_lightning.runtime.files.paths import same_name
+from crack_lightning.runtime.files.paths import name_key
 
 _SPLIT_WORDS = {
     "train": "train training trn",
@@ -45,7 +45,7 @@ def split_of(folder: str) -> str | None:
         >>> [split_of(name) for name in ("TRAIN", "val_set", "Test_1", "hold-out", "dev", "deck")]
         ['train', 'val', 'test', 'test', 'val', None]
     """
-    letters = "".join(filter(str.isalpha, same_name(folder)))
+    letters = "".join(filter(str.isalpha, name_key(folder)))
     return _SPLIT_BY_WORD.get(letters) or _SPLIT_BY_WORD.get(_OF_A_SET.sub("", letters))
 
 
@@ -56,7 +56,7 @@ def is_fold(folder: str) -> bool:
         >>> is_fold("fold_1"), is_fold("Fold 12"), is_fold("folder 1")
         (True, True, False)
     """
-    return _FOLD.fullmatch("".join(filter(str.isalnum, same_name(folder)))) is not None
+    return _FOLD.fullmatch("".join(filter(str.isalnum, name_key(folder)))) is not None
 
 
 def mentions_split(folder: str) -> bool:
@@ -71,7 +71,7 @@ def is_mask_folder(folder: str) -> bool:
         >>> is_mask_folder("GT"), is_mask_folder("ground_truth"), is_mask_folder("crack")
         (True, True, False)
     """
-    return _MASKS.fullmatch("".join(filter(str.isalpha, same_name(folder)))) is not None
+    return _MASKS.fullmatch("".join(filter(str.isalpha, name_key(folder)))) is not None
 
 
 def is_hidden(name: str) -> bool:

@@ -80,7 +80,7 @@ def prepare_backend(
             network.
     """
     _check_possible(wanted, key)
-    made_of = {
+    fingerprint = {
         "network": network_digest(network),
         "wanted": wanted,
         "image_size": image_size,
@@ -91,7 +91,7 @@ def prepare_backend(
     }
     make = partial(_choose, network=network, wanted=wanted, image_size=image_size, threads=threads)
     try:
-        entry = cached_entry("engines", made_of, make, cache=cache)
+        entry = cached_entry("engines", fingerprint, make, cache=cache)
     except UnfitError as error:
         raise ConfigError(
             f"{key}: '{wanted}' cannot take this network ({error}); use {key}=eager."

@@ -38,7 +38,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError.missing(path)
     if reason := describe_file(path):
-        raise CheckpointError.foreign(path, reason)
+        raise CheckpointError.unsupported(path, reason)
     try:
         require_stored(path)
         loaded = torch.load(path, map_location="cpu", weights_only=True)
@@ -52,7 +52,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"checkpoint: '{path}' is damaged ({_reason(error)}); give another file."
         ) from None
     if reason := describe_values(loaded):
-        raise CheckpointError.foreign(path, reason)
+        raise CheckpointError.unsupported(path, reason)
     try:
         return require_model(loaded)
     except ValueError as error:

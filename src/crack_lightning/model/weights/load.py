@@ -22,7 +22,7 @@ from crack_lightning.model.weights.pretrained import (
     packaged_weights,
 )
 from crack_lightning.runtime.errors import CheckpointError
-from crack_lightning.runtime.files.paths import expanded
+from crack_lightning.runtime.files.paths import expand_user
 
 if TYPE_CHECKING:
     from torch import nn
@@ -85,7 +85,7 @@ def load_weights(
     if weights == "imagenet":
         state, origin = _imagenet(name, image_size)
     else:
-        state, origin = read_weights(Path(expanded(str(weights)))), f"'{weights}'"
+        state, origin = read_weights(Path(expand_user(str(weights)))), f"'{weights}'"
     return _put(model, name, state, origin)
 
 

@@ -1,4 +1,4 @@
-"""CSV files: one way to write them, and those of other programs read."""
+"""Writing of CSV files that are safe in spreadsheets, and reading of those of other programs."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _SEPARATORS = ",;\t"
 
 
 class CsvWriter:
-    r"""Writes rows that end with ``\n``, and cells that no spreadsheet takes for a formula.
+    r"""Writes rows that end with ``\n``, and cells that no spreadsheet evaluates as a formula.
 
-    A path that begins like a formula is written with ``./`` before it, another text with an apostrophe;
-    :func:`read_table` takes both away. Numbers stay as they are.
+    A path that begins like a formula gets the prefix ``./``, other text an apostrophe; :func:`read_table`
+    removes both. Numbers are unchanged.
 
     Args:
         file: From :func:`crack_lightning.runtime.files.run_folder.open_text`.
@@ -34,20 +34,20 @@ class CsvWriter:
 
     def __init__(self, file: TextIO, columns: Iterable[str], *, header: bool = True) -> None:
         self._columns = list(columns)
-        # with this end a lone carriage return is quoted too, and every reader takes it for part of its cell
+        # this line end makes csv quote lone carriage returns too
         self._writer = csv.writer(_Lines(file), lineterminator="\r\n")
         if header:
             self._writer.writerow(self._columns)
 
     def write(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Write rows, each a value a column."""
+        """Write rows with one value per column."""
         for row in rows:
             cells = zip(self._columns, row, strict=True)
             self._writer.writerow([_cell(name, value) for name, value in cells])
 
 
 class _Lines:
-    """Ends each row with a line feed alone."""
+    """Replaces the line end of each row by a line feed."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
@@ -63,7 +63,7 @@ def _cell(column: str, value: Any) -> Any:
 
 
 def cell_value(column: str, cell: str) -> str:
-    """Return the value that a cell was written for."""
+    """Return the value of a cell without its prefix and escapes."""
     mark = "./" if column in PATH_COLUMNS else "'"
     plain = cell.removeprefix(mark)
     cell = plain if plain != cell and _FORMULA.match(plain) else cell
@@ -71,18 +71,18 @@ def cell_value(column: str, cell: str) -> str:
 
 
 def write_table(path: Path, columns: Iterable[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a table, whole or not at all; see :class:`CsvWriter`."""
+    """Write a table atomically; see :class:`CsvWriter`."""
     with atomic_write(path) as temporary, open_text(temporary) as file:
         CsvWriter(file, columns).write(rows)
 
 
 def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """Read a table that this package wrote, or that a spreadsheet of another system saved.
+    """Read a table of this package or of a spreadsheet.
 
-    Text in UTF-8, UTF-16 or the code page of western Windows; commas, semicolons or tabs; any line end.
+    Encoding UTF-8, UTF-16 or Windows-1252; separator comma, semicolon or tab; any line end.
 
     Returns:
-        The columns, and a mapping a row; a cell that is missing is empty.
+        The columns, and a mapping per row; missing cells are empty.
 
     Raises:
         OSError: If the file cannot be read.

@@ -1,4 +1,4 @@
-"""One rule for paths: how those that are given are read, and where what is made of files is written."""
+"""Expansion of the user's paths, portable file names, and unique output paths."""
 
 from __future__ import annotations
 
@@ -18,45 +18,45 @@ PATH_KEYS = frozenset(
         *("data.root", "data.archive", "data.exclude", "data.split.file", "model.weights"),
     }
 )
-"""Keys of paths; those of ``data`` stand below ``data.sources.<name>`` too."""
+"""Configuration keys that hold paths; those of ``data`` also occur below ``data.sources.<name>``."""
 _LONGEST_NAME = 255
-"""Bytes of a name on the file systems of today."""
+"""Longest file name in bytes on common file systems."""
 _ROOM = 48
-"""Bytes of a name left for an ending such as ``.explained.jpg`` and for the mark of a half-written file."""
+"""Bytes reserved for a suffix such as ``.explained.jpg`` and for that of a temporary file."""
 _RESERVED = re.compile(r'[<>:"|?*\\/\x00-\x1f\x7f\ud800-\udfff]')
 _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|\Z)", re.IGNORECASE)
 
 
-def expanded(path: str) -> str:
-    """Return a path with a leading ``~`` or ``~user`` replaced by that home folder.
+def expand_user(path: str) -> str:
+    """Replace a leading ``~`` or ``~user`` of a path by that home folder.
 
-    A file whose own name begins so is itself, and so is a name that no user has.
+    The name of an existing file, or of no user, is unchanged.
     """
     return path if not path.startswith("~") or os.path.lexists(path) else os.path.expanduser(path)  # noqa: PTH111
 
 
 def expand_paths(settings: Any, *, key: str = "") -> Any:
-    """Return a command's settings with every path expanded.
+    """Expand every path in a command's settings.
 
     Args:
         settings: Plain values, nested in dictionaries and lists.
-        key: The key of ``settings`` themselves, its parts joined by dots.
+        key: The dotted key of ``settings``.
     """
     if isinstance(settings, dict):
         return {name: expand_paths(item, key=f"{key}.{name}".lstrip(".")) for name, item in settings.items()}
     if isinstance(settings, list):
         return [expand_paths(item, key=key) for item in settings]
     of_source = re.sub(r"^data[.]sources[.][^.]+[.]", "data.", key)
-    return expanded(settings) if isinstance(settings, str) and of_source in PATH_KEYS else settings
+    return expand_user(settings) if isinstance(settings, str) and of_source in PATH_KEYS else settings
 
 
-def same_name(name: str) -> str:
-    """Return what two names share that differ in case or in Unicode's normal form only."""
+def name_key(name: str) -> str:
+    """Return a key that is equal for names that differ only in case or Unicode normal form."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def portable_name(name: str) -> str:
-    r"""Return a name that every system's files can have, with room for an ending.
+    r"""Return a file name that is valid on every system, with space for a suffix.
 
     Examples:
         >>> portable_name("wall 3:4?.jpg"), portable_name("aux.jpg"), portable_name("north. ")
@@ -64,46 +64,47 @@ def portable_name(name: str) -> str:
         >>> len(portable_name("ü" * 120 + ".jpg").encode())
         207
     """
-    kept = _RESERVED.sub("_", name)
-    if kept.endswith((".", " ")):
-        kept = f"{kept[:-1]}_"
-    if _DEVICE.match(kept):
-        kept = f"_{kept}"
-    if len(kept.encode()) <= _LONGEST_NAME - _ROOM:
-        return kept
-    end = f"~{hashlib.sha256(os.fsencode(name)).hexdigest()[:8]}{PurePath(kept).suffix[:16]}"
+    safe = _RESERVED.sub("_", name)
+    if safe.endswith((".", " ")):
+        safe = f"{safe[:-1]}_"
+    if _DEVICE.match(safe):
+        safe = f"_{safe}"
+    if len(safe.encode()) <= _LONGEST_NAME - _ROOM:
+        return safe
+    end = f"~{hashlib.sha256(os.fsencode(name)).hexdigest()[:8]}{PurePath(safe).suffix[:16]}"
     room = _LONGEST_NAME - _ROOM - len(end.encode())
-    return kept.encode()[:room].decode(errors="ignore") + end
+    return safe.encode()[:room].decode(errors="ignore") + end
 
 
-def places(files: Sequence[Path], folder: Path) -> list[Path]:
-    """Return where what is made of each file goes: inside a folder, each in a place of its own.
+def output_paths(files: Sequence[Path], folder: Path) -> list[Path]:
+    """Return a unique output path below a folder for each file.
 
-    Folders below the one that all files share are kept. Places that differ in case or normal form only get a
-    number, for some systems take them for one.
+    Subfolders below the files' common parent are preserved. Paths that differ only in case or normal form get
+    a number, for some file systems do not distinguish them.
 
     Args:
-        files: N different files, wherever they lie.
-        folder: Where to write.
+        files: N different files, in any folders.
+        folder: The output folder.
     """
     paths = [PurePath(os.path.abspath(file)) for file in files]  # noqa: PTH100  # resolves "..", not links
     try:
         depth = len(PurePath(os.path.commonpath([path.parent for path in paths])).parts) if paths else 0
     except ValueError:  # several drives
         depth = 0
-    taken: set[str] = set()
+    used_keys: set[str] = set()
     return [
-        folder.joinpath(*_free([portable_name(part) for part in path.parts[depth:]], taken)) for path in paths
+        folder.joinpath(*_free([portable_name(part) for part in path.parts[depth:]], used_keys))
+        for path in paths
     ]
 
 
-def _free(parts: list[str], taken: set[str]) -> list[str]:
-    """Return a place that is not taken yet, and take it."""
+def _free(parts: list[str], used_keys: set[str]) -> list[str]:
+    """Return the parts of a path that is not used yet, and mark it as used."""
     *folders, name = parts
     stem, suffix = PurePath(name).stem, PurePath(name).suffix
     number = 1
-    while (key := same_name("/".join([*folders, name]))) in taken:
+    while (key := name_key("/".join([*folders, name]))) in used_keys:
         number += 1
         name = f"{stem}_{number}{suffix}"
-    taken.add(key)
+    used_keys.add(key)
     return [*folders, name]

@@ -1,4 +1,4 @@
-"""A run's folder, and files written whole or not at all."""
+"""Run folders: creation, locks and logs, and atomic writes of files."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from logging import LogRecord
 
 LOCK, LEASE = ".lock", ".lease"
-"""Names of the files by which a writer of a folder is known: of any process, and of a launched job."""
+"""Names of the files that mark a writer of a folder: any process, and a submitted job."""
 SESSION = ".hparams"
-"""The end of the names of files that tell TensorBoard's HPARAMS tab of a run: its beginning and its end."""
+"""Suffix of the event files for TensorBoard's HPARAMS tab: start and end of a run's session."""
 
 
-def made_folder(folder: Path | None, *, base: Path, name: str) -> Path:
-    """Return a run's folder: the given one, made where it is not there, or a new one under ``base``.
+def ensure_folder(folder: Path | None, *, base: Path, name: str) -> Path:
+    """Return a run's folder: the given one, created if it does not exist, or a new one under ``base``.
 
     Raises:
-        CrackLightningError: If the folder cannot be made there.
+        CrackLightningError: If the folder cannot be created.
     """
     if folder is None:
         return create_run_folder(base, name)
@@ -45,18 +45,18 @@ def made_folder(folder: Path | None, *, base: Path, name: str) -> Path:
 
 
 def create_run_folder(base: Path, name: str, *, now: datetime | None = None) -> Path:
-    """Create ``base/<date>/<time>_<name>`` for this process alone; without a name, ``base/<date>/<time>``.
+    """Create ``base/<date>/<time>_<name>`` exclusively; without a name, ``base/<date>/<time>``.
 
     Args:
         base: Folder of all runs, for example ``outputs``.
-        name: What the run is, for example ``mobilenetv2_synthetic``.
-        now: Local time that names the folder; the present by default.
+        name: Name of the run, for example ``mobilenetv2_synthetic``.
+        now: Local time in the folder's name; the present by default.
 
     Returns:
-        The new, empty folder; ``_2``, ``_3``, … is appended when another run took the name.
+        The new, empty folder; ``_2``, ``_3``, … is appended if the name exists.
 
     Raises:
-        CrackLightningError: If the folder cannot be made there.
+        CrackLightningError: If the folder cannot be created.
     """
     now = now or datetime.now().astimezone()
     day = base / now.strftime("%Y-%m-%d")
@@ -81,11 +81,11 @@ def create_run_folder(base: Path, name: str, *, now: datetime | None = None) -> 
 
 @contextmanager
 def lock_folder(folder: Path, *, patience_s: float = 0) -> Iterator[None]:
-    """Hold the lock of a run's folder, and clear what a killed writer left half written.
+    """Hold the lock of a run's folder, and remove temporary files of killed writers.
 
     Args:
-        folder: The run's.
-        patience_s: Seconds that another writer is given to leave.
+        folder: The run's folder.
+        patience_s: Seconds to wait for another writer.
 
     Raises:
         ConfigError: If another process writes there now.
@@ -105,10 +105,10 @@ def lock_folder(folder: Path, *, patience_s: float = 0) -> Iterator[None]:
 
 
 def _clear(folder: Path) -> None:
-    """Remove what killed writers left half written, but for the folders of writers that may live.
+    """Remove temporary files of killed writers, except in folders of writers that may be alive.
 
-    A folder with a lock is cleared under it. One with a lease is that of a launched job, which may outlive
-    its sweep; it is cleared when the job is run again.
+    A folder with a lock is cleared under that lock. A folder with a lease belongs to a submitted job, which
+    may outlive its sweep; it is cleared when the job is run again.
     """
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
@@ -125,7 +125,7 @@ def _clear(folder: Path) -> None:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Yield a temporary path that becomes ``path`` when the block ends well, and vanishes when it does not.
+    """Yield a temporary path that replaces ``path`` if the block succeeds, and is removed otherwise.
 
     Args:
         path: The file to write; its folder is created.
@@ -145,22 +145,22 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def open_text(path: Path, mode: str = "w") -> TextIO:
-    r"""Open a text file for writing: UTF-8, line ends as they are.
+    r"""Open a text file for writing: UTF-8, line ends unchanged.
 
-    What UTF-8 has not, as in the name of a file that is not named in it, is written as an escape such as
-    ``\udcfc``, which JSON reads back.
+    Lone surrogates, as in file names of another encoding, are written as an escape such as ``\udcfc``, which
+    JSON reads back.
     """
     return cast("TextIO", path.open(mode, encoding="utf-8", errors="backslashreplace", newline=""))
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all; see :func:`open_text`."""
+    """Write a text file atomically; see :func:`open_text`."""
     with atomic_write(path) as temporary, open_text(temporary) as file:
         file.write(text)
 
 
 class _RunLog(logging.FileHandler):
-    """Prints no traceback where the log itself finds no room: the run's error says so."""
+    """Prints no traceback if the log cannot be written to a full disk: the run raises that error itself."""
 
     def handleError(self, record: LogRecord) -> None:  # noqa: N802  # logging's own name for it
         if not is_disk_full(sys.exc_info()[1]):
@@ -176,7 +176,7 @@ class _Printable(logging.Formatter):
 
 @contextmanager
 def log_to(path: Path) -> Iterator[None]:
-    """Send what the package logs to a file and to the console."""
+    """Write the package's log messages to a file and to the console."""
     package = logging.getLogger("crack_lightning")
     file = _RunLog(path, encoding="utf-8", errors="backslashreplace")
     console = logging.StreamHandler(sys.stdout)

@@ -1,4 +1,4 @@
-"""Files that a stranger may have written: within their folder, of bounded size, read as plain data."""
+"""Untrusted files: confined to their folder, of bounded size, read as plain data."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 MAX_TEXT_BYTES = 64 * 1024**2
 MAX_NUMBER = 1e15
 NUMBER = "a number"
-"""The shape of a number that can be computed and drawn with: finite, at most ``MAX_NUMBER``."""
+"""Shape of a finite number of at most ``MAX_NUMBER``, which can be computed with and plotted."""
 COUNT = "a whole number from 0"
-"""The shape of a number of things, likewise."""
+"""Shape of a count of at most ``MAX_NUMBER``."""
 _WRITTEN_IN_PLACE = (".lock", "console.log", "run.log", "sweep.jsonl", "predictions.csv", "tiles.csv")
 """Files of a run or a sweep that are appended to; all others are replaced as a whole."""
 
 
 def require_plain_folder(folder: Path, *, key: str) -> None:
-    """Refuse a folder in which a link or a device leads what is written there to another place.
+    """Refuse a folder in which a link or a device would redirect writes to another place.
 
     Args:
-        folder: A run's or a sweep's, which is about to be written in; may be a link itself.
+        folder: Folder of a run or a sweep to write to; may be a link itself.
         key: The configuration's key, for the error.
 
     Raises:
@@ -68,13 +68,13 @@ def _leads_elsewhere(entry: os.DirEntry[str]) -> str | None:
 
 
 def read_text(path: Path, *, at_most: int = MAX_TEXT_BYTES) -> str:
-    """Read a UTF-8 file that is no device, no pipe and no larger than expected.
+    """Read a UTF-8 file; refuse devices, pipes and files larger than ``at_most`` bytes.
 
     Raises:
         OSError: If it cannot be opened.
         ValueError: If it is no regular file, too large, or not UTF-8.
     """
-    with open(path, "rb", opener=_without_waiting) as file:  # Path.open takes no opener
+    with open(path, "rb", opener=_open_nonblocking) as file:  # Path.open takes no opener
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             raise ValueError("it is no regular file")
@@ -83,8 +83,8 @@ def read_text(path: Path, *, at_most: int = MAX_TEXT_BYTES) -> str:
         return file.read(at_most).decode("utf-8")
 
 
-def _without_waiting(path: str, flags: int) -> int:
-    """Open a file; a pipe without a writer would otherwise be waited for."""
+def _open_nonblocking(path: str, flags: int) -> int:
+    """Open a file without blocking on a pipe that has no writer."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
@@ -93,20 +93,20 @@ def read_json(path: Path) -> dict[str, Any]:
 
     Raises:
         OSError: If it cannot be opened.
-        ValueError: If it is no such file, or has texts that cannot be written again.
+        ValueError: If it is no such file, or has strings that are no valid UTF-8.
     """
     try:
-        found = json.loads(read_text(path))
-        json.dumps(found, ensure_ascii=False).encode()  # a lone surrogate is no UTF-8
+        contents = json.loads(read_text(path))
+        json.dumps(contents, ensure_ascii=False).encode()  # a lone surrogate is no UTF-8
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    if not isinstance(found, dict):
-        raise ValueError(f"expected a JSON object, got a {type(found).__name__}")  # noqa: TRY004
-    return found
+    if not isinstance(contents, dict):
+        raise ValueError(f"expected a JSON object, got a {type(contents).__name__}")  # noqa: TRY004
+    return contents
 
 
 def require_shape(value: object, shape: object, *, name: str = "it") -> None:
-    """Refuse a value of JSON that has not the types that are read of it.
+    """Refuse a JSON value that lacks the expected types.
 
     >>> require_shape({"a": [1, 2], "more": None}, {"a": [NUMBER]})
     >>> require_shape({"a": {"x": 1, "y": "2"}}, {"a": {"*": NUMBER}})
@@ -115,13 +115,13 @@ def require_shape(value: object, shape: object, *, name: str = "it") -> None:
     ValueError: a.y: expected a number, got '2'
 
     Args:
-        value: What ``json.loads`` returned.
-        shape: ``NUMBER``, ``COUNT`` or a type; a tuple of shapes, of which one fits; a list with the shape of
-            each item; a mapping with the shapes of the names that it must have, or of all as ``"*"``.
-        name: Of the value, for the error.
+        value: Result of ``json.loads``.
+        shape: ``NUMBER``, ``COUNT`` or a type; a tuple of alternative shapes; a list with the shape of each
+            item; a mapping with the shape of each required key, or of all keys as ``"*"``.
+        name: Name of the value, for the error.
 
     Raises:
-        ValueError: With the first name whose value does not fit.
+        ValueError: With the first name whose value has another shape.
     """
     match shape:
         case tuple():
