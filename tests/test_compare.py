@@ -276,7 +276,7 @@ def test_answers_of_predict_are_named_with_what_to_do(
     for given in (tmp_path / "day" / "a_predict", tmp_path / "day"):
         assert main(["compare", str(given), f"outputs={tmp_path / 'out'}"]) == 2
         said = capsys.readouterr().err
-        assert f"runs: '{given}' holds answers of predict, which have no labels" in said
+        assert f"runs: '{given}' holds predictions without labels" in said
         assert "run evaluate" in said
 
 

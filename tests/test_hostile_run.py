@@ -121,7 +121,7 @@ def accepted(folder: Path, *overrides: str, config: dict[str, Any]) -> TrainConf
     register_schemas()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         asked = parse(compose("train", overrides=[*overrides]), TrainConfig)
-    return resumed_config(folder, asked=asked, overrides=overrides)
+    return resumed_config(folder, current=asked, overrides=overrides)
 
 
 def test_the_repeated_code_is_accepted_as_the_error_writes_it(folder: Path) -> None:

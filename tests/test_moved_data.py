@@ -53,7 +53,7 @@ def resumed(folder: Path, *typed: str) -> Any:
     settings, overrides = composed(*given), hydra_arguments("train", given)
     moved = take_moved_data(settings, overrides)
     asked = parse(settings, TrainConfig)
-    return resumed_config(folder, asked=asked, overrides=overrides, moved=moved)
+    return resumed_config(folder, current=asked, overrides=overrides, moved=moved)
 
 
 @pytest.mark.parametrize("also", [[], ["data=image_folder"], ["trainer.max_epochs=9", "progress=false"]])

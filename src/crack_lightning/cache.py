@@ -1,4 +1,4 @@
-"""``python -m crack_lightning.cache``: what is kept between runs, and how to be rid of it."""
+"""``python -m crack_lightning.cache``: list or clear the cache."""
 
 from __future__ import annotations
 
@@ -22,21 +22,23 @@ def run(arguments: Sequence[str]) -> int:
     """
     folder = cache_folder()
     if not HELP.isdisjoint(arguments):
-        print(f"usage: crack-lightning cache [list | clear]\nwhat is kept between runs, in {folder}")
+        print(
+            f"usage: crack-lightning cache [list | clear]\nthe cache of files kept between runs, in {folder}"
+        )
         return 0
     if list(arguments) not in ([], ["list"], ["clear"]):
         raise CrackLightningError(f"cache: expected list or clear, got '{' '.join(arguments)}'.")
-    made = entries(folder)
-    sizes = {entry: size(entry) for entry in made}
+    listed = entries(folder)
+    sizes = {entry: size(entry) for entry in listed}
     for entry, num_bytes in sizes.items():
         print(f"{num_bytes / 2**20:10.1f} MiB  {entry.relative_to(folder).as_posix()}")
     if list(arguments) != ["clear"]:
         print(f"{_total(sizes.values())} under {folder}")
         return 0
-    in_use = clear(folder, made)
-    print(f"cleared {_total(sizes[entry] for entry in made if entry not in in_use)} under {folder}")
+    in_use = clear(folder, listed)
+    print(f"cleared {_total(sizes[entry] for entry in listed if entry not in in_use)} under {folder}")
     if in_use:
-        print(f"left {len(in_use)} that other processes are making: {', '.join(map(str, in_use))}")
+        print(f"left {len(in_use)} that other processes are writing: {', '.join(map(str, in_use))}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""``python -m crack_lightning.predict``: a checkpoint's answers for files."""
+"""``python -m crack_lightning.predict``: predict images with a checkpoint."""
 
 from __future__ import annotations
 

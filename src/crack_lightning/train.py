@@ -39,8 +39,8 @@ def run(
         composed: What Hydra composed.
         overrides: What the user typed, ``key=value`` each.
         folder: The run's folder, made already; a new one under ``outputs`` by default.
-        report: Is told after each epoch which share of them is done and the validation figures, and says
-            whether to end the run.
+        report: Receives the share of completed epochs and the validation metrics after each epoch; returns
+            whether to prune the run.
 
     Returns:
         The exit code.
@@ -50,7 +50,7 @@ def run(
     config = parse(composed, TrainConfig)
     if config.resume is not None:
         folder = Path(config.resume)
-        config = resumed_config(folder, asked=config, overrides=overrides, moved=moved)
+        config = resumed_config(folder, current=config, overrides=overrides, moved=moved)
         require_tiles_of_run(folder, config.data)
     else:
         config.require_read(overrides)
@@ -64,7 +64,7 @@ def run(
 
     result = run_training(config, folder=folder, command=shell_line("train", overrides), report=report)
     show(closing_table(result.contents))
-    print(f"Report: {result.report.with_suffix('.html')}")  # plain, so that no path is broken
+    print(f"Report: {result.report.with_suffix('.html')}")  # rich would wrap the path
     return 0
 
 

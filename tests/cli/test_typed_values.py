@@ -157,7 +157,7 @@ def test_a_path_survives_the_check_and_the_file_of_a_configuration(tmp_path: Pat
     for text in filter(str.isprintable, HOSTILE):
         plain["outputs"] = plain["data"]["root"] = text
         write_config(parse(OmegaConf.create(all_escaped(plain)), TrainConfig), tmp_path / "config.yaml")
-        read = resumed_config(tmp_path, asked=asked, overrides=[])
+        read = resumed_config(tmp_path, current=asked, overrides=[])
         assert (read.outputs, vars(read.data)["root"]) == (expand_user(text), expand_user(text))
 
 

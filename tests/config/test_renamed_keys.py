@@ -67,7 +67,7 @@ def test_a_run_of_an_earlier_version_keeps_its_settings(tmp_path: Path) -> None:
     asked = TrainConfig(
         **{name: yaml.safe_load(FORMER_RUN.read_text())[name] for name in ("callbacks", "logger")}
     )
-    config = resumed_config(tmp_path, asked=asked, overrides=[])
+    config = resumed_config(tmp_path, current=asked, overrides=[])
     assert config.model.top_k_fraction == 0.2
     assert config.recipe.unfreeze_by == 0.5
     assert config.model.image_size == 32

@@ -71,7 +71,7 @@ def split_arguments(
 
 
 def _of_moved_data(override: str) -> str:
-    """Let Hydra take the path of one of a resumed run's sources, which it does not know yet."""
+    """Make Hydra accept a new path for a source of a resumed run, a key that it has not composed yet."""
     return f"++{override}" if override.startswith("data.sources.") else override
 
 
@@ -151,8 +151,8 @@ def _path_overrides(name: str, paths: list[str]) -> list[str]:
             f"checkpoint: expected one, got {', '.join(checkpoints)}; {name} with one after the other."
         )
     rest = [path for path in paths if path not in checkpoints]
-    found = [*taken.adds, *(f"checkpoint={literal(path)}" for path in checkpoints)]
-    return found + ([f"{taken.key}=[{','.join(map(literal, rest))}]"] if rest else [])
+    overrides_of_paths = [*taken.adds, *(f"checkpoint={literal(path)}" for path in checkpoints)]
+    return overrides_of_paths + ([f"{taken.key}=[{','.join(map(literal, rest))}]"] if rest else [])
 
 
 def shell_line(name: str, overrides: Sequence[str]) -> str:

@@ -133,7 +133,7 @@ def _value(values: Any, key: Key) -> Any:
 
 
 def typed(value: Any) -> str:
-    """Return a value as somebody would type it."""
+    """Return a value as it is typed on the command line."""
     match value:
         case None:
             return "null"

@@ -138,7 +138,7 @@ def _run_with_hydra(name: str, command: Any, arguments: list[str], *, schema: ty
     groups = option_groups(name)
     keys = {*groups, *(item.name for item in fields(schema))}
     try:
-        if (shown := _asked_help(name, arguments, keys=keys)) is not None:
+        if (shown := _requested_help(name, arguments, keys=keys)) is not None:
             print(shown)
             return OK
         given = hydra_arguments(name, arguments, keys=keys)
@@ -155,17 +155,17 @@ def _run_with_hydra(name: str, command: Any, arguments: list[str], *, schema: ty
     return ended
 
 
-def _asked_help(name: str, arguments: list[str], *, keys: Collection[str]) -> str | None:
-    """Return the help that the arguments ask for, ``None`` where they ask for none."""
-    asked = [argument.removesuffix("=?") for argument in arguments if argument.endswith("=?")]
-    if not asked and HELP.isdisjoint(arguments):
+def _requested_help(name: str, arguments: list[str], *, keys: Collection[str]) -> str | None:
+    """Return the help that the arguments request, or ``None``."""
+    requested = [argument.removesuffix("=?") for argument in arguments if argument.endswith("=?")]
+    if not requested and HELP.isdisjoint(arguments):
         return None
     from crack_lightning.cli.help import command_help, help_topics, options_help, topic_help
     from crack_lightning.config.conf_files import option_purposes
 
     topics = help_topics(name)
-    if found := [topic for topic in asked if topic in topics and option_purposes(topic)]:
-        return "\n\n".join(map(options_help, found))
+    if known := [topic for topic in requested if topic in topics and option_purposes(topic)]:
+        return "\n\n".join(map(options_help, known))
     if HELP.isdisjoint(arguments):
         return None
     chosen = [argument for argument in arguments if argument in topics]

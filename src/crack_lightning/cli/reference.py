@@ -58,8 +58,8 @@ def _options(command: str) -> Iterator[str]:
 
 def _own_keys(source: str) -> Iterator[Key]:
     shared = {key.name for key in described_keys(DataConfig, prefix="data.")}
-    found = described_keys(data_node(source), prefix="data.")
-    return (key for key in found if key.name not in shared and not key.is_node)
+    own_keys = described_keys(data_node(source), prefix="data.")
+    return (key for key in own_keys if key.name not in shared and not key.is_node)
 
 
 def _default(key: Key) -> str:

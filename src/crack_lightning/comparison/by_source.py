@@ -36,7 +36,7 @@ def by_source_table(runs: Sequence[RunResult], differing: Sequence[str]) -> dict
             "run": run.name,
             "trained_on": " + ".join(run.trained_on),
             "settings": {key: run.settings.get(key) for key in varied},
-            "tested": {source: _tested(run, found) for source, found in run.sources.items()},
+            "tested": {source: _tested(run, results) for source, results in run.sources.items()},
         }
         for run in runs
         if run.sources
@@ -45,15 +45,15 @@ def by_source_table(runs: Sequence[RunResult], differing: Sequence[str]) -> dict
     return {"sources": list(sources), "varied": varied, "rows": rows}
 
 
-def _tested(run: RunResult, found: Mapping[str, Any]) -> dict[str, Any]:
+def _tested(run: RunResult, results: Mapping[str, Any]) -> dict[str, Any]:
     ranked = run.positive_class if len(run.class_names) == 2 and run.positive_class else "macro"
     figures = {}
     for name, metric in SOURCE_METRICS.items():
         key = f"{name}_{ranked}" if metric.scope == "class" else name
-        limits = found["intervals"].get(key, {})
-        value = found["metrics"][key]
+        limits = results["intervals"].get(key, {})
+        value = results["metrics"][key]
         figures[name] = {"value": value, "low": limits.get("low"), "high": limits.get("high")}
-    return {"tiles": found["metrics"]["tiles"], **figures}
+    return {"tiles": results["metrics"]["tiles"], **figures}
 
 
 def write_by_source(table: Mapping[str, Any], path: Path) -> None:

@@ -157,8 +157,8 @@ def _predictions(folder: Path) -> list[dict[str, str]]:
 def _validation(folder: Path) -> dict[str, float]:
     """Return the validation figures of a run's state; none of an evaluation, which has no such file."""
     try:
-        found = json.loads((folder / "state.json").read_text(encoding="utf-8"))["validation"]
-        return {name: float(value) for name, value in found.items() if math.isfinite(value)}
+        validation = json.loads((folder / "state.json").read_text(encoding="utf-8"))["validation"]
+        return {name: float(value) for name, value in validation.items() if math.isfinite(value)}
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return {}
 
@@ -184,13 +184,13 @@ def run_folders(paths: Sequence[Path]) -> list[Path]:
     Raises:
         DataError: If a folder does not exist or has no finished run.
     """
-    found: dict[Path, Path] = {}
+    folders: dict[Path, Path] = {}
     for path in paths:
         below = [path] if (path / "report" / "report.json").is_file() else _finished_below(path)
         if not below:
             raise DataError(f"runs: {_why_nothing_to_compare(path)}")
-        found |= {folder.absolute(): folder for folder in below if folder.absolute() not in found}
-    return list(found.values())
+        folders |= {folder.absolute(): folder for folder in below if folder.absolute() not in folders}
+    return list(folders.values())
 
 
 def _why_nothing_to_compare(path: Path) -> str:
@@ -198,8 +198,8 @@ def _why_nothing_to_compare(path: Path) -> str:
     of_predict = any(_is_of_predict(file) for file in [path / "config.yaml", *path.glob("**/config.yaml")])
     if of_predict and not list(path.glob("**/state.json")):
         return (
-            f"'{path}' holds answers of predict, which have no labels to be compared by; run evaluate with "
-            "each checkpoint on the same labelled tiles, and compare those folders."
+            f"'{path}' holds predictions without labels, which cannot be compared; run evaluate with each "
+            "checkpoint on the same labelled tiles, and compare those folders."
         )
     return f"there is no finished run in '{path}'; give folders of runs or of a sweep."
 
@@ -223,11 +223,11 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     >>> flatten({"seed": 0, "model": {"name": "m"}, "logger": {}})
     {'seed': 0, 'model.name': 'm', 'logger': {}}
     """
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for key, value in settings.items():
         nested = isinstance(value, dict) and value
-        found |= flatten(value, f"{prefix}{key}.") if nested else {prefix + key: value}
-    return found
+        flat |= flatten(value, f"{prefix}{key}.") if nested else {prefix + key: value}
+    return flat
 
 
 def differing_keys(runs: Sequence[RunResult]) -> list[str]:

@@ -78,7 +78,7 @@ class AuditConfig:
     def problems(self) -> list[str]:
         """List every contradiction between the nodes."""
         if self.data.source == "painted":
-            return ["data: audit looks at files that are there; audit data.base itself."]
+            return ["data: audit needs existing files, got tiles to paint; audit data.base itself."]
         return [*self.data.problems(), *unread_problems(self, by="audit")]
 
 
@@ -149,17 +149,17 @@ class PredictConfig:
 
     def problems(self) -> list[str]:
         """List every contradiction between the nodes."""
-        found = [
+        problems = [
             *self.trainer.problems(),
             *unread_problems(self, by="predict"),
             *_engine_problems(self.engine, self.trainer),
         ]
         if self.scale is not None and not self.makes_maps:
-            found.append(
+            problems.append(
                 f"scale: a photo is mapped at it, got {self.scale} without a map; set map=true, or "
                 "leave it out."
             )
-        return found
+        return problems
 
 
 @dataclass
@@ -212,7 +212,7 @@ class Command:
     Attributes:
         purpose: What it does, in a line.
         schema: Its dataclass, composed from ``conf/<name>.yaml``; ``None`` for a command without settings.
-        example: Arguments as somebody would type them.
+        example: Example arguments.
         paths: The paths that it takes without a key; ``None`` for none.
     """
 
@@ -251,6 +251,6 @@ COMMANDS = {
         "outputs/multirun/2026-11-21/12-00-00 outputs=comparisons",
         PlainPaths("[folder …]", "runs"),
     ),
-    "cache": Command("list what is kept between runs; 'cache clear' empties it", None, "list"),
+    "cache": Command("list the cache of files kept between runs; 'cache clear' empties it", None, "list"),
 }
 SCHEMAS: dict[str, type[Any]] = {name: entry.schema for name, entry in COMMANDS.items() if entry.schema}

@@ -20,15 +20,15 @@ def option_groups(command: str) -> dict[str, list[str]]:
     primary = OmegaConf.to_container(OmegaConf.load(conf_dir() / f"{command}.yaml"))
     assert isinstance(primary, dict), command
     groups = [str(key) for entry in primary["defaults"] if isinstance(entry, dict) for key in entry]
-    found = {group: sorted(path.stem for path in (conf_dir() / group).glob("*.yaml")) for group in groups}
-    return {group: options for group, options in found.items() if options}
+    files = {group: sorted(path.stem for path in (conf_dir() / group).glob("*.yaml")) for group in groups}
+    return {group: options for group, options in files.items() if options}
 
 
 def option_purposes(group: str) -> dict[str, str]:
     """Return the first line of comment in each option file of a group, by the option's name."""
-    found = {}
+    purposes = {}
     for path in sorted((conf_dir() / group).glob("*.yaml")):
         lines = path.read_text(encoding="utf-8").splitlines()
         first = next(line for line in lines if not line.startswith(_HEADER))
-        found[path.stem] = first.removeprefix("# ")
-    return found
+        purposes[path.stem] = first.removeprefix("# ")
+    return purposes

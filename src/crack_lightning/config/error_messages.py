@@ -99,7 +99,7 @@ def explain_error(error: BaseException, *, schema: type[Any], conf: Path | None 
         case ValidationError():
             sentence = _wrong_value(error, schema)
         case InterpolationResolutionError():
-            sentence = f"{error.full_key}: {_first_line(error)}; mend the reference."
+            sentence = f"{error.full_key}: {_first_line(error)}; fix the reference."
         case OverrideParseException():
             sentence = f"'{error.override}': {_what_jars(error)}; see --help, and quote what is a text."
         case _:
@@ -115,16 +115,16 @@ def _what_jars(error: OverrideParseException) -> str:
 
 def _several_values(error: BaseException) -> str | None:
     if match := re.match(r"Ambiguous value for argument '([^=]+)=(.*)'", str(error)):
-        mend = f"add -m to run each, or write [{match[2]}] for a list"
+        hint = f"add -m to run each, or write [{match[2]}] for a list"
     elif match := re.match(r"Sweep parameters '([^=]+)=(.*)' requires --multirun", str(error)):
-        mend = "add -m to run several"
+        hint = "add -m to run several"
     else:
         return None
-    return f"{match[1]}: expected one value, got '{match[2]}'; {mend}."
+    return f"{match[1]}: expected one value, got '{match[2]}'; {hint}."
 
 
 def require_options(arguments: Sequence[str], groups: Mapping[str, list[str]]) -> None:
-    """Refuse a group that is given what can be no option's name, of which Hydra tells neither.
+    """Refuse a value of a group that cannot be an option's name; Hydra's error has neither group nor value.
 
     Args:
         arguments: Those for Hydra.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 RUN_DIR, SWEEP_DIR, SWEEP_SUBDIR = "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"
 _NONE = "."
-"""What ``conf/hydra_crack.yaml`` has where nobody chose a folder: Hydra makes none then."""
+"""Value in ``conf/hydra_crack.yaml`` where the user chose no folder, so that Hydra creates none."""
 _BY_NUMBER = "${hydra.job.num}"
 _KEPT = "chosen_dir"
 
@@ -88,24 +88,26 @@ def job_subfolder(hydra: DictConfig, number: int) -> str:
 
 
 def is_chosen(hydra: DictConfig, key: str) -> bool:
-    """Say whether somebody chose a folder: on the command line, or in an option file."""
+    """Return whether the user chose a folder, on the command line or in an option file."""
     _, node, name = key.split(".")
     return key in _typed_keys(hydra) or _plain(hydra[node])[name] not in (_NONE, _BY_NUMBER)
 
 
 def _require_read(hydra: DictConfig, unread: list[str], *, by: str, named: bool) -> None:
-    found = [f"{key}: {by} does not read it; leave it out." for key in unread]
+    problems = [f"{key}: {by} does not read it; leave it out." for key in unread]
     if hydra.job.chdir:
-        found.append("hydra.job.chdir: commands stay in the folder that they are started in; leave it out.")
+        problems.append(
+            "hydra.job.chdir: commands stay in the folder that they are started in; leave it out."
+        )
     if hydra.output_subdir is not None:
-        found.append("hydra.output_subdir: a run's folder has its settings in config.yaml; leave it out.")
+        problems.append("hydra.output_subdir: a run's folder has its settings in config.yaml; leave it out.")
     if "hydra.job.name" in _typed_keys(hydra) and not named:
-        found.append(
+        problems.append(
             "hydra.job.name: it names a folder only as part of another key, as in "
             "hydra.run.dir=outputs/${hydra.job.name}; set that, or leave it out."
         )
-    if found:
-        raise ConfigError("\n".join(found))
+    if problems:
+        raise ConfigError("\n".join(problems))
 
 
 def _typed_keys(hydra: DictConfig) -> set[str]:

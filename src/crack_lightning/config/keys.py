@@ -59,23 +59,25 @@ def described_keys(
     leaves = [item for item in fields(schema) if not is_dataclass(hints[item.name])]
     inner = [item for item in fields(schema) if is_dataclass(hints[item.name])]
     for item in (*leaves, *inner):
-        held = setting_of(item) or Setting("")
+        entry = setting_of(item) or Setting("")
         name, is_node = prefix + item.name, item in inner
         if item.name in unread:
             continue
-        values = "" if is_node else permitted_values(hints[item.name], held)
-        key = Key(name, held.meaning, values, None if is_node else default_of(item), is_node)
+        values = "" if is_node else permitted_values(hints[item.name], entry)
+        key = Key(name, entry.meaning, values, None if is_node else default_of(item), is_node)
         if not is_node:
             yield key
             continue
         node = (nodes or {}).get(name, hints[item.name])
         below = [part.removeprefix(f"{item.name}.") for part in unread if part.startswith(f"{item.name}.")]
-        if found := list(described_keys(node, nodes=nodes, prefix=f"{name}.", unread=(*held.unread, *below))):
+        if inner := list(
+            described_keys(node, nodes=nodes, prefix=f"{name}.", unread=(*entry.unread, *below))
+        ):
             yield key
-            yield from found
+            yield from inner
 
 
-def permitted_values(hint: Any, held: Setting) -> str:
+def permitted_values(hint: Any, entry: Setting) -> str:
     """Return the values that a field takes, in words.
 
     >>> permitted_values(int | None, Setting("Seed.", low=0))
@@ -88,20 +90,20 @@ def permitted_values(hint: Any, held: Setting) -> str:
     )
     null = ", or null" if kinds != [hint] or hint is Any else ""
     [kind] = kinds
-    if held.values:
-        return held.values + null
-    if held.pair:
-        return f"[low, high], ascending numbers between {held.low:g} and {held.high:g}{null}"
+    if entry.values:
+        return entry.values + null
+    if entry.pair:
+        return f"[low, high], ascending numbers between {entry.low:g} and {entry.high:g}{null}"
     of_list = get_origin(kind) is list
     kind = get_args(kind)[0] if of_list else get_origin(kind) or kind
-    words = ", ".join(held.choices) if held.choices else _KINDS.get(kind, "any value") + _range(held)
+    words = ", ".join(entry.choices) if entry.choices else _KINDS.get(kind, "any value") + _range(entry)
     return ("list of " if of_list else "") + words + null
 
 
-def _range(held: Setting) -> str:
-    if held.low is None:
+def _range(entry: Setting) -> str:
+    if entry.low is None:
         return ""
-    if held.high is None:
-        return f" at least {held.low:.12g}"
-    between = "strictly between" if held.exclusive else "between"
-    return f" {between} {held.low:.12g} and {held.high:.12g}"
+    if entry.high is None:
+        return f" at least {entry.low:.12g}"
+    between = "strictly between" if entry.exclusive else "between"
+    return f" {between} {entry.low:.12g} and {entry.high:.12g}"

@@ -25,7 +25,7 @@ def _doubled(match: re.Match[str]) -> str:
 
 
 def escaped(text: str) -> str:
-    r"""Return a text that OmegaConf resolves to ``text`` itself, whatever looks like a reference in it.
+    r"""Return a text that OmegaConf resolves to ``text`` itself, even if it contains a reference.
 
     >>> print(escaped("photos/${site}.jpg"))
     photos/\${site}.jpg

@@ -27,23 +27,25 @@ def names_code(override: str) -> bool:
     return _key(override).partition(".")[0] in KEYS
 
 
-def require_repeated(run: TrainConfig, asked: TrainConfig, *, folder: Path, overrides: Sequence[str]) -> None:
+def require_repeated(
+    run: TrainConfig, current: TrainConfig, *, folder: Path, overrides: Sequence[str]
+) -> None:
     """Refuse a run's folder that names code which neither the command line nor the package names alike.
 
     What a folder leaves out or sets to ``null`` runs nothing, and needs no repetition.
 
     Args:
         run: The folder's configuration.
-        asked: What the command line composes to, with the packaged defaults.
+        current: The configuration of the command line, with the packaged defaults.
         folder: The run's, for the error.
         overrides: What the user typed, ``key=value`` each.
 
     Raises:
         ConfigError: With what to repeat, or with what to leave out.
     """
-    missing = [] if run.plugins in ([], asked.plugins) else [_override("plugins", run.plugins)]
+    missing = [] if run.plugins in ([], current.plugins) else [_override("plugins", run.plugins)]
     for group in _NODES:
-        missing += _missing(group, getattr(run, group), getattr(asked, group))
+        missing += _missing(group, getattr(run, group), getattr(current, group))
     if missing:
         typed = shlex.join(missing)
         shown = typed if len(typed) <= _LONGEST else f"{typed[:_LONGEST]} …"
@@ -53,18 +55,18 @@ def require_repeated(run: TrainConfig, asked: TrainConfig, *, folder: Path, over
         )
     for override in filter(names_code, overrides):
         group = _key(override).partition(".")[0]
-        if _active(getattr(run, group)) != _active(getattr(asked, group)):
+        if _active(getattr(run, group)) != _active(getattr(current, group)):
             raise ConfigError(
                 f"{group}: a resumed run keeps its settings, and that in '{folder}' was begun without "
                 f"{shlex.quote(override)}; leave it out, or start a new run."
             )
 
 
-def _missing(group: str, run: Mapping[str, Any], asked: Mapping[str, Any]) -> Iterable[str]:
+def _missing(group: str, run: Mapping[str, Any], current: Mapping[str, Any]) -> Iterable[str]:
     for name, node in run.items():
-        if node is None or asked.get(name) == node:
+        if node is None or current.get(name) == node:
             continue
-        if name in asked:
+        if name in current:
             yield f"~{group}.{name}"
         yield f"+{_override(f'{group}.{name}', node)}"
 

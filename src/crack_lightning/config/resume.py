@@ -34,16 +34,16 @@ _MAX_CONFIG_BYTES, _MAX_DEPTH = 2**18, 30
 
 
 def resumed_config(
-    folder: Path, *, asked: TrainConfig, overrides: Sequence[str], moved: Mapping[str, str] | None = None
+    folder: Path, *, current: TrainConfig, overrides: Sequence[str], moved: Mapping[str, str] | None = None
 ) -> TrainConfig:
-    """Read the configuration of a run that is to go on.
+    """Read the configuration of a run to resume.
 
-    The folder may be a stranger's: its configuration is data, and the code that it names is not run unless
-    the command line names it too.
+    The folder is untrusted: its configuration is data, and code that it names is run only if the command line
+    names it too.
 
     Args:
         folder: The run's folder.
-        asked: What the command line composes to.
+        current: The configuration of the command line.
         overrides: What the user typed, ``key=value`` each.
         moved: Paths of its data, from :func:`~crack_lightning.config.moved_data.take_moved_data`.
 
@@ -63,23 +63,23 @@ def resumed_config(
             f"{refused[0]}: a resumed run keeps its settings; only {', '.join(_MAY_CHANGE[:-1])}, and paths "
             "of its data, as in data.root, may change. Leave it out, or start a new run."
         )
-    require_repeated(config, asked, folder=folder, overrides=overrides)
+    require_repeated(config, current, folder=folder, overrides=overrides)
     config = with_moved_data(config, moved)
     if "trainer.max_epochs" in keys:
-        if (asked.trainer.max_epochs or 0) < (config.trainer.max_epochs or 0):
+        if (current.trainer.max_epochs or 0) < (config.trainer.max_epochs or 0):
             raise ConfigError(
                 f"trainer.max_epochs: expected at least the run's {config.trainer.max_epochs}, "
-                f"got {asked.trainer.max_epochs}; it may only grow on resume."
+                f"got {current.trainer.max_epochs}; it may only grow on resume."
             )
-        config.trainer.max_epochs = asked.trainer.max_epochs
+        config.trainer.max_epochs = current.trainer.max_epochs
     if "trainer.log_every" in keys:
-        config.trainer.log_every = asked.trainer.log_every
-    config.progress = asked.progress
+        config.trainer.log_every = current.trainer.log_every
+    config.progress = current.progress
     return config
 
 
 def resumed_prediction(folder: Path, *, progress: bool, overrides: Sequence[str]) -> PredictConfig:
-    """Read the configuration of a prediction that is to go on; the folder may be a stranger's.
+    """Read the configuration of a prediction to resume, from an untrusted folder.
 
     Args:
         folder: The prediction's folder.

@@ -119,24 +119,24 @@ def call_metric_values(
         class averaged (``recall_macro``) and, with a positive class, of that (``recall_<class>``).
     """
     counts, of_class = confusion[None].astype(np.float64), class_metrics(confusion, class_names)
-    found: dict[str, float | None] = {
+    values: dict[str, float | None] = {
         "tiles": int(confusion.sum()),
         "errors": int(confusion.sum() - np.trace(confusion)),
     }
     if positive is not None:
         hits = int(confusion[positive, positive])
-        found["false_negatives"] = int(confusion[positive].sum()) - hits
-        found["false_positives"] = int(confusion[:, positive].sum()) - hits
+        values["false_negatives"] = int(confusion[positive].sum()) - hits
+        values["false_positives"] = int(confusion[:, positive].sum()) - hits
     for metric in call_metrics():
         if metric.scope == "class":
-            found[f"{metric.name}_macro"] = of_class["macro"][metric.name]
+            values[f"{metric.name}_macro"] = of_class["macro"][metric.name]
             if positive is not None:
                 name = class_names[positive]
-                found[f"{metric.name}_{name}"] = of_class["classes"][name][metric.name]
+                values[f"{metric.name}_{name}"] = of_class["classes"][name][metric.name]
         else:
             keys = metric.keys(class_names, positive)
-            found |= {key: defined(metric.values(counts, k)[0]) for key, k in keys.items()}
-    return found
+            values |= {key: defined(metric.values(counts, k)[0]) for key, k in keys.items()}
+    return values
 
 
 def binary_metrics(confusion: NDArray[np.int64], positive: int) -> dict[str, float | None]:
@@ -185,10 +185,10 @@ def _of_classes(
 ) -> dict[str, float | None]:
     """Return the mean of a metric over the classes that have it, and that of the positive class."""
     known = [value for row in by_class.values() if (value := row[name]) is not None]
-    found: dict[str, float | None] = {f"{name}_macro": float(np.mean(known)) if known else None}
+    values: dict[str, float | None] = {f"{name}_macro": float(np.mean(known)) if known else None}
     if positive_class is not None:
-        found[f"{name}_{positive_class}"] = by_class[positive_class][name]
-    return found
+        values[f"{name}_{positive_class}"] = by_class[positive_class][name]
+    return values
 
 
 def _average(values: NDArray[np.float64], weight: NDArray[np.floating]) -> float | None:

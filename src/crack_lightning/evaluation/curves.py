@@ -110,8 +110,8 @@ def simplify_curve(curve: Curve, *, max_points: int = 200) -> Curve:
     corners = np.flatnonzero(np.concatenate([[True], turns, [True]]))
     way = np.concatenate([[0.0], np.cumsum(np.hypot(dx, dy))])[corners]
     even = np.unique(np.searchsorted(way, np.linspace(0.0, way[-1], max_points)))
-    kept = corners if len(corners) <= max_points else corners[even]
-    return {name: column[kept] for name, column in curve.items()}
+    shown = corners if len(corners) <= max_points else corners[even]
+    return {name: column[shown] for name, column in curve.items()}
 
 
 def _counts_by_threshold(

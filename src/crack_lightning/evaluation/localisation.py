@@ -79,13 +79,13 @@ def localisation_skill(scores: Scores, group: NDArray[np.int64]) -> dict[str, An
         the ``skill`` (score - random) / (ideal - random) of these means, and its ``interval``; both are
         ``None`` where the ideal is no better than chance.
     """
-    found: dict[str, Any] = {"tiles": len(group)}
+    skill_of: dict[str, Any] = {"tiles": len(group)}
     samples = resampled(lambda weights: _skills(scores, weights), group)
     whole = _skills(scores, np.ones((1, len(group))))
     for name in MEASURES:
         skill, interval = float(whole[name][0]), percentiles(samples[name])
         undefined = float(np.isnan(samples[name]).mean())
-        found[name] = {
+        skill_of[name] = {
             "score": float(scores[name].mean()),
             "random": float(scores["random"].mean()),
             "ideal": float(scores[f"{name}_ideal"].mean()),
@@ -93,17 +93,17 @@ def localisation_skill(scores: Scores, group: NDArray[np.int64]) -> dict[str, An
             "interval": interval
             and interval._asdict() | {"method": BOOTSTRAP, "undefined_resamples": undefined},
         }
-    return found
+    return skill_of
 
 
 def _skills(scores: Scores, weights: NDArray[np.float64]) -> Scores:
     """Return the skill of each measure for R sets of weights ``(R, N)``; NaN where the ideal is no better."""
-    found = {}
+    skills = {}
     for name in MEASURES:
         gained = weights @ (scores[name] - scores["random"])
         possible = weights @ (scores[f"{name}_ideal"] - scores["random"])
-        found[name] = np.divide(gained, possible, out=np.full(len(gained), np.nan), where=possible > 0)
-    return found
+        skills[name] = np.divide(gained, possible, out=np.full(len(gained), np.nan), where=possible > 0)
+    return skills
 
 
 def skill_by_lines(
@@ -120,11 +120,11 @@ def skill_by_lines(
     Returns:
         One row per number that occurs: ``lines``, ``or_more``, and what :func:`localisation_skill` returns.
     """
-    found = []
+    table = []
     for number in range(1, most + 1):
         rows = lines >= number if number == most else lines == number
         if rows.any():
             part = {name: values[rows] for name, values in scores.items()}
             codes = np.unique(group[rows], return_inverse=True)[1].astype(np.int64)
-            found.append({"lines": number, "or_more": number == most, **localisation_skill(part, codes)})
-    return found
+            table.append({"lines": number, "or_more": number == most, **localisation_skill(part, codes)})
+    return table

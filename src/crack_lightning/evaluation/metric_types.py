@@ -82,12 +82,12 @@ class CallMetric(Metric):
 
     def values(self, confusion: Floats, k: int) -> Floats:
         """Return the metric of class ``k`` in each of R tests, ``(R,)``; NaN where undefined."""
-        found = self.function(confusion, k)
+        values = self.function(confusion, k)
         if not self.needs_both_sides:
-            return found
+            return values
         support = confusion.sum(axis=2)
         both = (support[:, k] > 0) & (support[:, k] < support.sum(axis=1))
-        return np.where(both, found, np.nan)
+        return np.where(both, values, np.nan)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -219,7 +219,7 @@ METRICS: dict[str, Metric] = {
 
 
 def keys_of(positive_class: str | None) -> dict[str, Metric]:
-    """Return the keys in ``report.json`` that a reader looks at, in the order of the registry.
+    """Return the keys in ``report.json`` of the main metrics, in the order of the registry.
 
     Args:
         positive_class: The class of the metrics of one class; with ``None`` these are averages over classes.

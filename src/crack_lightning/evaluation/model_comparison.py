@@ -63,8 +63,8 @@ def difference_intervals(gain: NDArray[np.int64], tiles: NDArray[np.int64]) -> l
     """
 
     def differences(weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-        found = weights @ gain.T / (weights @ tiles)[:, None]
-        return {str(number): row for number, row in enumerate(found.T)}
+        means = weights @ gain.T / (weights @ tiles)[:, None]
+        return {str(number): row for number, row in enumerate(means.T)}
 
     return [*bootstrap_intervals(differences, np.arange(len(tiles))).values()]
 

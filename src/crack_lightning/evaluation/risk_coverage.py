@@ -34,8 +34,8 @@ def risk_coverage(doubt: NDArray[np.floating], wrong: NDArray[np.bool_]) -> dict
     _, place, ties = np.unique(doubt, return_inverse=True, return_counts=True)
     expected = np.bincount(place, weights=wrong) / ties
     errors = np.cumsum(np.repeat(expected, ties))
-    kept = np.arange(1, len(doubt) + 1)
-    return {"coverage": kept / len(doubt), "risk": errors / kept}
+    num_kept = np.arange(1, len(doubt) + 1)
+    return {"coverage": num_kept / len(doubt), "risk": errors / num_kept}
 
 
 def aurc(curve: dict[str, NDArray[np.float64]]) -> float:
@@ -68,5 +68,5 @@ def area_intervals(
             for name, doubt in doubts.items()
         }
 
-    found = resampled_intervals(areas, group, dict.fromkeys(doubts, of))
-    return {name: row.interval for name, row in found.items()}
+    areas_of = resampled_intervals(areas, group, dict.fromkeys(doubts, of))
+    return {name: row.interval for name, row in areas_of.items()}

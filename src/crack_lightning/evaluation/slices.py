@@ -19,7 +19,7 @@ WIDTH_EDGES_PX = (1.5, 3.0, 6.0)
 
 def recall_by_width(
     width_px: NDArray[np.floating],
-    found: NDArray[np.bool_],
+    detected: NDArray[np.bool_],
     group: NDArray[np.int64] | None = None,
     *,
     edges_px: Sequence[float] = WIDTH_EDGES_PX,
@@ -28,7 +28,7 @@ def recall_by_width(
 
     Args:
         width_px: Crack width of each cracked tile, in original pixels, NaN where unknown, ``(M,)``.
-        found: Whether the tile was predicted as cracked, bool ``(M,)``.
+        detected: Whether the tile was predicted as cracked, bool ``(M,)``.
         group: Group numbers from 0, int64 ``(M,)``, for intervals.
         edges_px: Ascending inner borders of the classes of width; a border belongs to the class above it.
 
@@ -48,9 +48,9 @@ def recall_by_width(
             "from_px": low,
             "to_px": high,
             "tiles": int(part.sum()),
-            "detected": int(found[part].sum()),
-            "recall": float(found[part].mean()) if part.any() else None,
-            **share_interval(found, part, group),
+            "detected": int(detected[part].sum()),
+            "recall": float(detected[part].mean()) if part.any() else None,
+            **share_interval(detected, part, group),
         }
         for low, high, part in parts
     ]

@@ -59,14 +59,14 @@ def decide(
         calibrate: Whether to fit a temperature.
     """
     codes, over = group_codes(group), "groups" if (group != "").any() else "tiles, as groups are unknown"
-    found, probability = _tempered(validation, codes, positive, calibrate=calibrate, over=over)
-    facts = {"rule": rule} | found.facts
+    decision, probability = _tempered(validation, codes, positive, calibrate=calibrate, over=over)
+    facts = {"rule": rule} | decision.facts
     if positive is None:
-        return replace(found, facts=facts)
+        return replace(decision, facts=facts)
     score = probability[:, positive]
     threshold, why = choose_threshold(score, validation.label == positive, codes, rule=rule, over=over)
     facts |= _consequences(validation.label, probability, positive, threshold)
-    return replace(found, threshold=threshold, notes=why, facts=facts)
+    return replace(decision, threshold=threshold, notes=why, facts=facts)
 
 
 def _tempered(
@@ -103,7 +103,7 @@ def _consequences(
     """Return the metrics of the validation tiles at a threshold, and the DET curve over all thresholds."""
     predicted = predicted_labels(probability, positive_index=positive, threshold=threshold)
     confusion = confusion_matrix(label, predicted, num_classes=2)
-    found: dict[str, Any] = {
+    metrics: dict[str, Any] = {
         "validation": {
             "false_negatives": int(confusion[positive, 1 - positive]),
             "false_positives": int(confusion[1 - positive, positive]),
@@ -112,12 +112,12 @@ def _consequences(
     }
     if curve := roc_curve(probability[:, positive], label == positive):
         thin = simplify_curve(curve)
-        found["curve"] = {
+        metrics["curve"] = {
             "false_negative_rate": (1 - thin["true_positive_rate"]).tolist(),
             "false_positive_rate": thin["false_positive_rate"].tolist(),
             "threshold": [1.0, *thin["threshold"][1:].tolist()],
         }
-    return found
+    return metrics
 
 
 def choose_threshold(
@@ -156,10 +156,10 @@ def choose_threshold(
         return _guaranteed(score, positive, group, wanted=float(value), over=over)
     order = np.argsort(-score, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
-    found = np.cumsum(positive[order])[ends]
-    alarms = ends + 1 - found
-    misses = positive.sum() - found
-    worth = 2 * found / (2 * found + alarms + misses) if kind == "f1" else -(float(value) * misses + alarms)
+    hits = np.cumsum(positive[order])[ends]
+    alarms = ends + 1 - hits
+    misses = positive.sum() - hits
+    worth = 2 * hits / (2 * hits + alarms + misses) if kind == "f1" else -(float(value) * misses + alarms)
     threshold = _just_below(score, float(score[order][ends[int(np.argmax(worth))]]))
     what = "the highest F1" if kind == "f1" else f"the lowest cost, a miss costing {value} false alarms,"
     return threshold, [f"A threshold of {threshold:.4g} gives {what} on validation tiles."]

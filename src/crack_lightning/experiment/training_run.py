@@ -60,7 +60,7 @@ def run_training(
         The run's folder, report and figures.
 
     Raises:
-        CrackLightningError: For whatever the user can mend.
+        CrackLightningError: For errors that the user can fix.
         Pruned: If ``report`` ends the run.
     """
     name = f"{config.model.short_name}_{config.data.source}"

@@ -26,40 +26,40 @@ if TYPE_CHECKING:
 _SETS, _OF_A_SET, _SHOWN, _GROUPS = 12, 6, 24, 20
 
 
-def audit_contents(found: Audit, *, title: str, command: str, left_out: int) -> dict[str, Any]:
+def audit_contents(audit: Audit, *, title: str, command: str, left_out: int) -> dict[str, Any]:
     """Collect the findings of an audit as plain values, tiles by their paths.
 
     Args:
-        found: The audit.
+        audit: The audit.
         title: Heading of the page.
         command: The command line.
         left_out: Tiles that ``data.exclude`` names.
     """
-    table = found.table
+    table = audit.table
     names, paths = table.class_names, table.path
 
     def named(sets: Sequence[NDArray[np.int64]]) -> list[list[str]]:
         return [paths[rows].tolist() for rows in sets]
 
-    good = found.reason == ""
+    good = audit.reason == ""
     contents = {
         "title": title,
         "command": command,
         "root": table.root,
         "class_names": names,
         "positive_class": table.positive_class,
-        "counts": _counts(found, left_out=left_out),
+        "counts": _counts(audit, left_out=left_out),
         "classes": {name: int((table.label == k).sum()) for k, name in enumerate(names)},
         "left_out": [item._asdict() for item in table.left_out],
-        "unreadable": [{"path": paths[row], "reason": found.reason[row]} for row in np.flatnonzero(~good)],
-        "identical": named(found.identical),
-        "twins": named(found.twins),
-        "conflicts": named(found.conflicts),
+        "unreadable": [{"path": paths[row], "reason": audit.reason[row]} for row in np.flatnonzero(~good)],
+        "identical": named(audit.identical),
+        "twins": named(audit.twins),
+        "conflicts": named(audit.conflicts),
         "groups": class_balance(table),
-        "sizes": _counted(f"{width} x {height}" for width, height in found.size[good].tolist()),
-        "modes": _counted(found.mode[good].tolist()),
-        "rare_sizes": paths[found.rare_sizes],
-        **_appearance(found),
+        "sizes": _counted(f"{width} x {height}" for width, height in audit.size[good].tolist()),
+        "modes": _counted(audit.mode[good].tolist()),
+        "rare_sizes": paths[audit.rare_sizes],
+        **_appearance(audit),
         "suspects": [
             {
                 "path": paths[suspect.row],
@@ -67,45 +67,45 @@ def audit_contents(found: Audit, *, title: str, command: str, left_out: int) -> 
                 "probable": names[suspect.probable],
                 "probability": round(suspect.probability, 4),
             }
-            for suspect in found.suspects
+            for suspect in audit.suspects
         ],
     }
     plain: dict[str, Any] = to_builtin(contents)
     return plain
 
 
-def _counts(found: Audit, *, left_out: int) -> dict[str, int]:
-    group, origin = found.table.group, found.table.extra["group_from"]
+def _counts(audit: Audit, *, left_out: int) -> dict[str, int]:
+    group, origin = audit.table.group, audit.table.extra["group_from"]
     return {
-        "tiles": len(found.table),
+        "tiles": len(audit.table),
         "left_out_by_data_exclude": left_out,
-        "pictures_left_out": sum(item.files for item in found.table.left_out),
-        "unreadable": int((found.reason != "").sum()),
-        "identical_files": sum(map(len, found.identical)),
-        "identical_sets": len(found.identical),
-        "tiles_in_sets_of_twins": sum(map(len, found.twins)),
-        "sets_of_twins": len(found.twins),
-        "conflicting_sets": len(found.conflicts),
-        "suspected_labels": len(found.suspects),
+        "pictures_left_out": sum(item.files for item in audit.table.left_out),
+        "unreadable": int((audit.reason != "").sum()),
+        "identical_files": sum(map(len, audit.identical)),
+        "identical_sets": len(audit.identical),
+        "tiles_in_sets_of_twins": sum(map(len, audit.twins)),
+        "sets_of_twins": len(audit.twins),
+        "conflicting_sets": len(audit.conflicts),
+        "suspected_labels": len(audit.suspects),
         "photos_of_the_source": len(np.unique(group[origin == "source"])),
         "recovered_photos": len(np.unique(group[origin == "recovery"])),
-        "tiles_without_photo": int((~has_known_photo(found.table)).sum()),
+        "tiles_without_photo": int((~has_known_photo(audit.table)).sum()),
     }
 
 
-def _appearance(found: Audit) -> dict[str, Any]:
+def _appearance(audit: Audit) -> dict[str, Any]:
     """Return the quantiles of each image statistic over the decodable files, and its outliers."""
-    good = found.reason == ""
+    good = audit.reason == ""
     return {
         "appearance": {
-            measure: np.round(np.quantile(found.appearance[good, column], (0, 0.05, 0.5, 0.95, 1)), 4)
+            measure: np.round(np.quantile(audit.appearance[good, column], (0, 0.05, 0.5, 0.95, 1)), 4)
             for column, measure in enumerate(MEASURES)
             if good.any()
         },
         "outliers": {
             measure: [
-                {"path": found.table.path[row], "value": round(float(found.appearance[row, column]), 4)}
-                for row in found.outliers[measure]
+                {"path": audit.table.path[row], "value": round(float(audit.appearance[row, column]), 4)}
+                for row in audit.outliers[measure]
             ]
             for column, measure in enumerate(MEASURES)
         },
@@ -116,9 +116,9 @@ def _counted(values: Iterable[str]) -> dict[str, int]:
     return dict(Counter(values).most_common())
 
 
-def audit_page(contents: Mapping[str, Any], found: Audit) -> str:
+def audit_page(contents: Mapping[str, Any], audit: Audit) -> str:
     """Render an audit as a self-contained HTML page."""
-    table = found.table
+    table = audit.table
     label = dict(zip(table.path.tolist(), np.array(table.class_names)[table.label].tolist(), strict=True))
     return render(
         "audit.html.j2",

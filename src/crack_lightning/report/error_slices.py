@@ -87,8 +87,8 @@ def error_slices(
 
     least = {key: 1 if key == "group" else 2 for key in parts}
     return {
-        key: [row(key, name, part) for name, part in found] if len(found) >= least[key] else None
-        for key, found in parts.items()
+        key: [row(key, name, part) for name, part in named_parts] if len(named_parts) >= least[key] else None
+        for key, named_parts in parts.items()
     }
 
 

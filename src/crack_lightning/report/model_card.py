@@ -73,7 +73,7 @@ _START = """```python
 from crack_lightning import load
 
 model = load("best.ckpt")
-answers = model.predict(["photo.jpg"])
+predictions = model.predict(["photo.jpg"])
 ```"""
 
 

@@ -68,7 +68,7 @@ def provenance(
 
 
 def peak_memory_mib() -> int | None:
-    """Return the largest resident memory of this process so far in MiB; ``None`` where no count is kept."""
+    """Return the peak resident memory of this process in MiB; ``None`` if the system does not report it."""
     try:
         import resource
     except ImportError:

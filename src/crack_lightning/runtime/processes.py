@@ -89,9 +89,9 @@ def describe_exit(exit_code: int | None) -> str:
     """Describe an exit code; negative codes are signals.
 
     >>> describe_exit(-9)
-    'ended by SIGKILL (from outside; often for want of memory)'
+    'ended by SIGKILL (from outside; often out of memory)'
     """
     if exit_code is None or exit_code >= 0:
         return f"ended with exit code {exit_code}"
-    hint = " (from outside; often for want of memory)" if -exit_code == signal.SIGKILL else ""
+    hint = " (from outside; often out of memory)" if -exit_code == signal.SIGKILL else ""
     return f"ended by {signal.Signals(-exit_code).name}{hint}"

@@ -65,16 +65,16 @@ class DataConfig(SourceSettings):
 
     def problems(self) -> list[str]:
         """List every contradiction between the keys."""
-        found = super().problems()
+        problems = super().problems()
         if self.mm_per_px:
-            found += self._width_problems()
+            problems += self._width_problems()
         if any(self.sides().values()):
-            found += [
-                f"data.split.{key}: train_sources and test_sources decide who tests; leave it out."
+            problems += [
+                f"data.split.{key}: train_sources and test_sources define the splits; leave it out."
                 for key in ("folds", "file")
                 if getattr(self.split, key) is not None
             ]
-        return [*found, *self.split.problems()]
+        return [*problems, *self.split.problems()]
 
     def _width_problems(self) -> list[str]:
         readers = [name for name, one in SOURCES.items() if "widths" in one.provides and not one.is_derived]

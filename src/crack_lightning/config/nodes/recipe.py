@@ -122,24 +122,24 @@ class RecipeConfig:
 
     def problems(self) -> list[str]:
         """List the keys that are set and that this recipe does not read."""
-        found = []
+        problems = []
         plain = RecipeConfig()
         for key, readers in _READ_BY.items():
             if self.name not in readers and getattr(self, key) != getattr(plain, key):
                 others = " or ".join(f"recipe={reader}" for reader in readers)
-                found.append(
+                problems.append(
                     f"recipe.{key}: recipe={self.name} does not read it; use {others}, or leave it out."
                 )
         if self.name == "probe":
-            found += unused_keys(self.loss, "recipe.loss", ("name", "label_smoothing"), by="recipe=probe")
+            problems += unused_keys(self.loss, "recipe.loss", ("name", "label_smoothing"), by="recipe=probe")
         if self.loss.name != "focal" and self.loss.focal_gamma != LossConfig.focal_gamma:
-            found.append(
+            problems.append(
                 f"recipe.loss.focal_gamma: recipe.loss.name={self.loss.name} does not read it; "
                 "use recipe.loss.name=focal, or leave it out."
             )
         if self.loss.name == "focal" and self.loss.label_smoothing:
-            found.append(
+            problems.append(
                 "recipe.loss.label_smoothing: recipe.loss.name=focal does not read it; "
                 "use recipe.loss.name=cross_entropy, or leave it out."
             )
-        return found
+        return problems

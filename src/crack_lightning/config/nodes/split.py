@@ -59,12 +59,12 @@ class SplitConfig:
 
     def problems(self) -> list[str]:
         """List settings that other settings disable."""
-        found = []
+        problems = []
         if self.folds is None and self.fold:
-            found.append("data.split.fold: not read without data.split.folds; set data.split.folds=5.")
+            problems.append("data.split.fold: not read without data.split.folds; set data.split.folds=5.")
         if self.file is not None:
             others = [
                 item.name for item in fields(self) if item.name not in ("file", "fold", "recover_photos")
             ]
-            found += unused_keys(self, "data.split", others, by="a run that follows data.split.file")
-        return found
+            problems += unused_keys(self, "data.split", others, by="a run that follows data.split.file")
+        return problems

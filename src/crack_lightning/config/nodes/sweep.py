@@ -79,13 +79,13 @@ class SweepConfig:
             ConfigError: With every setting that was given.
         """
         keys = ("trials", "objectives", "pruner", "prune_after")
-        if self.search == "grid" and (found := unused_keys(self, "sweep", keys, by="a grid")):
+        if self.search == "grid" and (problems := unused_keys(self, "sweep", keys, by="a grid")):
             hint = "For a search add hparams_search=tpe, random or cmaes, or sweep.search=… and what to vary."
-            raise ConfigError("\n".join([*found, hint]))
+            raise ConfigError("\n".join([*problems, hint]))
         if self.pruner == "none" and (
-            found := unused_keys(self, "sweep", ["prune_after"], by="sweep.pruner=none")
+            problems := unused_keys(self, "sweep", ["prune_after"], by="sweep.pruner=none")
         ):
-            raise ConfigError(found[0])
+            raise ConfigError(problems[0])
 
     def require_sweep(self, *, launcher: str) -> None:
         """Refuse settings that a single run, without ``-m``, does not read.
@@ -98,8 +98,8 @@ class SweepConfig:
         """
         keys = [item.name for item in fields(self)]
         by, hint = "a run without -m", "add -m, or leave it out"
-        found = unused_keys(self, "sweep", keys, by=by, hint=hint)
+        problems = unused_keys(self, "sweep", keys, by=by, hint=hint)
         if launcher != "basic":
-            found.append(f"hydra/launcher: {by} does not read it, got {launcher}; {hint}.")
-        if found:
-            raise ConfigError("\n".join(found))
+            problems.append(f"hydra/launcher: {by} does not read it, got {launcher}; {hint}.")
+        if problems:
+            raise ConfigError("\n".join(problems))

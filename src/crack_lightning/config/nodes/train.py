@@ -57,7 +57,7 @@ class TrainConfig:
 
     @property
     def learning_rate(self) -> float:
-        """``optimizer.lr``, or what suits the network and what it has learnt before."""
+        """``optimizer.lr``, or the default of the recipe or of the initial weights."""
         if self.optimizer.lr is not None:
             return self.optimizer.lr
         if self.recipe.name == "probe_then_finetune":
@@ -66,7 +66,7 @@ class TrainConfig:
 
     @property
     def from_scratch(self) -> bool:
-        """Whether the network starts from random weights and learns all of them alike."""
+        """Whether training starts from random weights, with one learning rate for all."""
         return self.recipe.name == "scratch" and self.model.weights == "none"
 
     def allows_head(self, head: HeadEntry) -> bool:
@@ -105,18 +105,18 @@ class TrainConfig:
 
     def problems(self) -> list[str]:
         """List every contradiction between the nodes."""
-        found = [*self.data.problems(), *self.recipe.problems(), *self.trainer.problems()]
+        problems = [*self.data.problems(), *self.recipe.problems(), *self.trainer.problems()]
         if self.recipe.name == "probe":
-            found += self._probe_problems()
-        found += self._sizes_problems()
-        found += self._head_problems()
-        found += self.sharing_problems()
+            problems += self._probe_problems()
+        problems += self._sizes_problems()
+        problems += self._head_problems()
+        problems += self.sharing_problems()
         if self._shares_tiles and self.recipe.loss.name == "focal":
-            found.append(
+            problems.append(
                 "recipe.loss.name: focal needs whole labels, and MixUp or CutMix shares them; "
                 "use recipe.loss.name=cross_entropy, or set both alphas of augmentation to 0."
             )
-        return found
+        return problems
 
     def require_read(self, overrides: Sequence[str]) -> None:
         """Refuse a typed key that is not read; that an option of ``model`` sets it is no mistake.
@@ -130,92 +130,92 @@ class TrainConfig:
         typed = {override.lstrip("+").partition("=")[0] for override in overrides}
         if "model.scratch_lr" in typed and not self.from_scratch:
             raise ConfigError(
-                "model.scratch_lr: it is for random weights that all learn alike, got "
+                "model.scratch_lr: only training from random weights reads it, got "
                 f"{self.model.scratch_lr} with recipe={self.recipe.name} and "
                 f"model.weights={self.model.weights}; leave it out, or set optimizer.lr."
             )
 
     def sharing_problems(self) -> list[str]:
         """List why ``trainer.devices`` cannot share the training out."""
-        devices, found = self.trainer.devices, []
+        devices, problems = self.trainer.devices, []
         if devices == 1:
             return []
         if self.recipe.name == "probe":
-            found.append(
+            problems.append(
                 "trainer.devices: recipe=probe has no steps to share, its features are computed once; leave "
                 "it out, or use another recipe."
             )
         if devices is not None and self.data.batch_size % devices:
-            found.append(
+            problems.append(
                 f"data.batch_size: expected a multiple of trainer.devices={devices}, which share a batch, "
                 f"got {self.data.batch_size}; set {-(-self.data.batch_size // devices) * devices}."
             )
-        found += [
+        problems += [
             f"callbacks.{name}: {target} tries batches in one process, and trainer.devices shares them out; "
             "leave one of them out."
             for name, node in self.callbacks.items()
             if (target := _target(node)).endswith(("BatchSizeFinder", "LearningRateFinder"))
         ]
-        return found
+        return problems
 
     def _sizes_problems(self) -> list[str]:
         """List why training could not go through ``recipe.sizes`` to its end."""
         sizes, last, epochs = self.recipe.sizes, self.model.image_size, self.trainer.max_epochs
-        found = []
+        problems = []
         if sizes and max(sizes) > last:
-            found.append(
+            problems.append(
                 f"recipe.sizes: expected sides up to model.image_size={last} pixels, got {sizes}; "
                 "tiles are shrunk, never made larger."
             )
         elif sizes and sizes[-1] != last and not any(head.any_size for head in self._possible_heads):
-            found.append(
+            problems.append(
                 f"recipe.sizes: expected sides that end with model.image_size={last} pixels, got {sizes}; "
-                "only a local head answers larger tiles than it learnt from."
+                "only a local head predicts tiles larger than those it was trained on."
             )
         if epochs is not None and epochs < len(sizes):
-            found.append(
+            problems.append(
                 f"trainer.max_epochs: recipe.sizes has {len(sizes)} sizes, an epoch each at the least, "
                 f"got {epochs}; set {len(sizes)} or more."
             )
-        return found
+        return problems
 
     def _head_problems(self) -> list[str]:
         """List what does not go with the head, and what needs another one."""
-        found = []
+        problems = []
         if self.recipe.name in ("frozen", "probe") and self.model.weights == "none":
-            found.append(
+            problems.append(
                 f"recipe.name: {self.recipe.name} leaves the backbone as it is, and model.weights=none are "
                 "random; set model.weights=imagenet or a path."
             )
-        found += self._unread_head_settings()
+        problems += self._unread_head_settings()
         name = self.model.head
         if name == "auto":
-            return found
+            return problems
         if self._fits_on_features and not HEADS[name].fits_on_features:
-            found.append(
+            problems.append(
                 f"recipe.name: {self.recipe.name} fits a pooled head on features, and model.head={name} is "
                 "trained step by step; use recipe=frozen, or recipe=finetune."
             )
         if self._shares_tiles and HEADS[name].needs_masks:
-            found.append(
+            problems.append(
                 f"augmentation: MixUp and CutMix mix the labels of tiles, and model.head={name} is trained "
                 "on masks; set mixup_alpha and cutmix_alpha to 0."
             )
-        return found
+        return problems
 
     def _unread_head_settings(self) -> list[str]:
         """List the set keys that no possible head reads."""
-        found = []
+        problems = []
         read = {key for head in self._possible_heads for key in head.settings}
         for key in (key for head in HEADS.values() for key in head.settings if key not in read):
             node, _, rest = key.partition(".")
             by = f"model.head={self.model.head} here"
-            found += unused_keys(getattr(self, node), node, (rest,), by=by)
-        return found
+            problems += unused_keys(getattr(self, node), node, (rest,), by=by)
+        return problems
 
     def _probe_problems(self) -> list[str]:
         """List what a recipe without a training loop does not read."""
-        found = [
+        problems = [
             problem
             for node, prefix, keys in (
                 (self.optimizer, "optimizer", [item.name for item in fields(self.optimizer)]),
@@ -228,19 +228,19 @@ class TrainConfig:
             for problem in unused_keys(node, prefix, keys, by="recipe=probe")
         ]
         if any(self.callbacks.values()):
-            found.append("callbacks: recipe=probe has no steps to call them at; leave it out.")
-        found += [
+            problems.append("callbacks: recipe=probe has no steps to call them at; leave it out.")
+        problems += [
             f"logger.{name}: recipe=probe has no curves to log, and gives its figures to TensorBoardLogger "
             f"without arguments alone, got {node}; leave it out."
             for name, node in self.logger.items()
             if node and node not in ({"_target_": target} for target in _TENSORBOARD)
         ]
         if bool(self.recipe.views) != (self.augmentation != AugmentationConfig()):
-            found.append(
+            problems.append(
                 "recipe.views: views are what augmentation makes of a tile; set both, for example "
                 "recipe.views=4 augmentation=light, or neither."
             )
-        return found
+        return problems
 
 
 def _target(node: Any) -> str:

@@ -66,25 +66,27 @@ class TrainerConfig:
 
     def problems(self) -> list[str]:
         """List settings that contradict each other."""
-        found = []
+        problems = []
         if self.accelerator == "cpu" and self.precision == "16":
-            found.append("trainer.precision: 16 needs a GPU, and trainer.accelerator is cpu; use 32 or bf16.")
+            problems.append(
+                "trainer.precision: 16 needs a GPU, and trainer.accelerator is cpu; use 32 or bf16."
+            )
         if self.devices is None and self.accelerator != "gpu":
-            found.append(
+            problems.append(
                 f"trainer.devices: null is every GPU, and trainer.accelerator is {self.accelerator}; say how "
                 "many processes share a batch, as in trainer.devices=2."
             )
         if self.sync_batchnorm and self.accelerator != "gpu":
-            found.append(
+            problems.append(
                 "trainer.sync_batchnorm: only GPUs synchronise BatchNorm, and trainer.accelerator is "
                 f"{self.accelerator}; set trainer.accelerator=gpu, or leave it out."
             )
         elif self.sync_batchnorm and self.devices == 1:
-            found.append(
+            problems.append(
                 "trainer.sync_batchnorm: one device has none to synchronise with; set trainer.devices, or "
                 "leave it out."
             )
-        return found
+        return problems
 
 
 def default_epochs(num_train_tiles: int, num_sizes: int = 0) -> int:

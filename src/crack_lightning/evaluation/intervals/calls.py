@@ -40,7 +40,7 @@ def call_intervals(
         classes as ``recall_macro``.
     """
     confusion = confusion_matrix(label, called, num_classes=len(class_names))[None].astype(np.float64)
-    found: dict[str, Estimate] = {}
+    estimates: dict[str, Estimate] = {}
     for metric in call_metrics():
         if metric.interval is None:
             continue
@@ -51,5 +51,5 @@ def call_intervals(
         }
         if metric.scope == "class" and parts:
             parts[f"{metric.name}_macro"] = combined(np.mean, [*parts.values()])
-        found |= parts
-    return {key: estimate.limits() for key, estimate in found.items()}
+        estimates |= parts
+    return {key: estimate.limits() for key, estimate in estimates.items()}

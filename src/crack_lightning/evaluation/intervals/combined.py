@@ -108,13 +108,13 @@ def resampled_intervals(
         share of the tiles of the smaller class: Birnbaum and Klose, "Bounds for the Variance of the
         Mann-Whitney Statistic", Annals of Mathematical Statistics 1957.
     """
-    whole, found = figures(np.ones((1, len(group)))), {}
+    whole, intervals = figures(np.ones((1, len(group)))), {}
     for name, (variance, influence, undefined) in _spread(figures, group).items():
         value = float(whole[name][0])
         if not np.isnan(value):
             interval = _scaled_wilson(value, bounded[name], variance, influence)
-            found[name] = ResampledInterval(interval, undefined)
-    return found
+            intervals[name] = ResampledInterval(interval, undefined)
+    return intervals
 
 
 def _scaled_wilson(value: float, of: Bounded, variance: float, influence: Floats) -> Interval:
@@ -133,20 +133,20 @@ def _spread(
     figures: Callable[[Floats], Mapping[str, Floats]], group: NDArray[np.int64]
 ) -> dict[str, tuple[float, Floats, float]]:
     """Return the variance over resamples, the influence of each group, and the undefined share, by name."""
-    kept: dict[str, list[Floats]] = {}
+    values_by_name: dict[str, list[Floats]] = {}
     sums: dict[str, Floats] = {}
     for counts in resampled_counts(int(group.max()) + 1):
         for name, values in figures(counts[:, group]).items():
             known = ~np.isnan(values)
-            kept.setdefault(name, []).append(values)
+            values_by_name.setdefault(name, []).append(values)
             both = np.stack([np.where(known, values, 0.0), known.astype(np.float64)]) @ counts
             sums[name] = sums.get(name, 0.0) + both
-    found = {}
-    for name, parts in kept.items():
+    spread = {}
+    for name, parts in values_by_name.items():
         values = np.concatenate(parts)
         known = values[~np.isnan(values)]
         if len(known):
             weighted, plain = sums[name] / len(known)
             influence = weighted - plain * known.mean()
-            found[name] = (float(known.var()), influence, 1 - len(known) / len(values))
-    return found
+            spread[name] = (float(known.var()), influence, 1 - len(known) / len(values))
+    return spread

@@ -148,8 +148,8 @@ def bootstrap_intervals(
     Returns:
         An interval by name, without the metrics that are undefined in every resample.
     """
-    found = {name: percentiles(values) for name, values in resampled(figures, group, seed=seed).items()}
-    return {name: interval for name, interval in found.items() if interval is not None}
+    by_name = {name: percentiles(values) for name, values in resampled(figures, group, seed=seed).items()}
+    return {name: interval for name, interval in by_name.items() if interval is not None}
 
 
 def percentiles(values: NDArray[np.float64]) -> Interval | None:
@@ -177,11 +177,11 @@ def resampled(
     References:
         Field and Welsh, "Bootstrapping clustered data", JRSS B 2007.
     """
-    found: dict[str, list[NDArray[np.float64]]] = {}
+    by_name: dict[str, list[NDArray[np.float64]]] = {}
     for counts in resampled_counts(int(group.max()) + 1, seed=seed):
         for name, values in figures(counts[:, group]).items():
-            found.setdefault(name, []).append(values)
-    return {name: np.concatenate(values) for name, values in found.items()}
+            by_name.setdefault(name, []).append(values)
+    return {name: np.concatenate(values) for name, values in by_name.items()}
 
 
 def resampled_counts(groups: int, *, seed: int = 0) -> Iterator[NDArray[np.float64]]:

@@ -60,8 +60,8 @@ def resampled_metrics(
 
     bounded = {key: bounds for _, of_part in parts for key, bounds in of_part.items()}
     rows = {
-        key: found.interval._asdict() | {"method": SCALED_WILSON, "undefined_resamples": found.undefined}
-        for key, found in resampled_intervals(figures, group, bounded).items()
+        key: row.interval._asdict() | {"method": SCALED_WILSON, "undefined_resamples": row.undefined}
+        for key, row in resampled_intervals(figures, group, bounded).items()
     }
     ranked = _ranked_classes(predictions.label, class_names, positive)
     for metric in ranking_metrics():
@@ -100,11 +100,11 @@ def _of_rankings(
     classes = _ranked_classes(label, class_names, positive)
 
     def weighted(weights: Floats) -> dict[str, Floats]:
-        found: dict[str, Floats] = {}
+        values: dict[str, Floats] = {}
         for name, k in classes.items():
             ranked = rank_weights(weights, probability[:, k], label == k)
-            found |= {f"{metric.name}_{name}": metric.weighted(ranked) for metric in ranking_metrics()}
-        return found
+            values |= {f"{metric.name}_{name}": metric.weighted(ranked) for metric in ranking_metrics()}
+        return values
 
     return weighted, {
         f"{metric.name}_{name}": _of_two_sides(label == k, group, low=metric.low, high=metric.high)

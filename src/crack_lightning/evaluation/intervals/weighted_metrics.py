@@ -83,12 +83,12 @@ def weighted_area_under_risk(weights: Floats, doubt: Floats, wrong: NDArray[np.b
     starts = np.flatnonzero(np.diff(doubt[order], prepend=-np.inf))
     mass = np.add.reduceat(weights[:, order], starts, axis=1)
     errors = np.add.reduceat((weights * wrong)[:, order], starts, axis=1)
-    kept, found = np.cumsum(mass, axis=1), np.cumsum(errors, axis=1)
-    before, earlier = kept - mass, found - errors
+    covered, covered_errors = np.cumsum(mass, axis=1), np.cumsum(errors, axis=1)
+    before, earlier = covered - mass, covered_errors - errors
     rate = np.divide(errors, mass, out=np.zeros_like(mass), where=mass > 0)
-    harmonic = digamma(np.arange(int(kept[:, -1].max()) + 1) + 1.0)
-    steps = harmonic[kept.astype(np.int64)] - harmonic[before.astype(np.int64)]
-    return np.asarray(((earlier - rate * before) * steps + errors).sum(axis=1) / kept[:, -1])
+    harmonic = digamma(np.arange(int(covered[:, -1].max()) + 1) + 1.0)
+    steps = harmonic[covered.astype(np.int64)] - harmonic[before.astype(np.int64)]
+    return np.asarray(((earlier - rate * before) * steps + errors).sum(axis=1) / covered[:, -1])
 
 
 def ratio(part: NDArray[np.number], whole: NDArray[np.number]) -> Floats:

@@ -1,4 +1,4 @@
-"""Probability of detection: how wide a crack must be to be found.
+"""Probability of detection (POD) of a crack by its width.
 
 Hit or miss against the logarithm of the width by a logistic curve, after MIL-HDBK-1823A, "Nondestructive
 Evaluation System Reliability Assessment" (2009), appendix G.
@@ -33,13 +33,13 @@ _PLACES = 1000
 
 
 def probability_of_detection(
-    width_px: NDArray[np.floating], found: NDArray[np.bool_], group: NDArray[np.int64]
+    width_px: NDArray[np.floating], detected: NDArray[np.bool_], group: NDArray[np.int64]
 ) -> dict[str, Any]:
-    """Estimate from which width on cracks are found.
+    """Estimate the probability of detection by crack width.
 
     Args:
         width_px: Widths in pixels of the original picture, above 0, NaN where unknown, float ``(N,)``.
-        found: Whether each was called cracked, bool ``(N,)``.
+        detected: Whether each was predicted as cracked, bool ``(N,)``.
         group: Group numbers from 0, int64 ``(N,)``; those of one photo are the same.
 
     Returns:
@@ -52,7 +52,7 @@ def probability_of_detection(
         than 20 photos); where it is not, ``reason`` with the bound that can be given.
     """
     known = np.isfinite(width_px) & (width_px > 0)
-    log_width, hit = np.log(width_px[known].astype(np.float64)), found[known]
+    log_width, hit = np.log(width_px[known].astype(np.float64)), detected[known]
     codes = np.unique(group[known], return_inverse=True)[1].astype(np.int64)
     facts = {"cracks": len(hit), "detected": int(hit.sum())}
     if len(hit) < LEAST_CRACKS:
@@ -96,7 +96,7 @@ def rising_curve(x: Floats, hit: NDArray[np.bool_]) -> HitMissCurve | str:
 
     Args:
         x: Log widths, with mean 0 and standard deviation 1 or so, ``(N,)``, N at least 1.
-        hit: Whether each crack was found, bool ``(N,)``.
+        hit: Whether each crack was detected, bool ``(N,)``.
     """
     if reason := _without_overlap(x, hit):
         return reason
@@ -160,7 +160,7 @@ def bound_by_photos(
         hit: Whether each crack was found, bool ``(N,)``.
         group: Photos by number from 0, int64 ``(N,)``.
         curve: Their rising curve.
-        reach: How far above the estimate to look.
+        reach: Search range above the estimate.
 
     Returns:
         A place on the axis of ``x``; ``None`` where too many samples have no rising curve, and so no a90, or

@@ -113,8 +113,8 @@ def risk_coverage_figure(ood: Mapping[str, Any]) -> Figure:
         curve = ood["risk_coverage"][name]
         label = f"left out by {order}: AURC {percent(ood['aurc'][name])}"
         axes.plot(curve["coverage"], curve["risk"], style, color=colour, linewidth=2, label=label)
-    kept = 1 - ood["share"]
-    axes.axvline(kept, color=GREY, linestyle=":", label=f"without OOD tiles: coverage {percent(kept)}")
+    share = 1 - ood["share"]
+    axes.axvline(share, color=GREY, linestyle=":", label=f"without OOD tiles: coverage {percent(share)}")
     axes.set_xlim(0, 1.01)
     highest = max(max(curve["risk"]) for curve in ood["risk_coverage"].values())
     axes.set_ylim(0, min(1.35 * highest, 1.02) or 0.01)  # room for the legend

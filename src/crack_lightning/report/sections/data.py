@@ -59,12 +59,12 @@ def _group_sentence(data: Mapping[str, Any]) -> str:
 
 
 def _near_duplicate_sentence(contents: Mapping[str, Any]) -> str:
-    found = contents["near_duplicates"]
-    kinds = "identical files or near-duplicates" if found["searched"] else "identical files"
-    text = f"Leaked pairs ({kinds} in two splits): {found['leaked_pairs']:,}."
-    if not (tiles := found["test_tiles_with_near_duplicate_in_train"]):
+    facts = contents["near_duplicates"]
+    kinds = "identical files or near-duplicates" if facts["searched"] else "identical files"
+    text = f"Leaked pairs ({kinds} in two splits): {facts['leaked_pairs']:,}."
+    if not (tiles := facts["test_tiles_with_near_duplicate_in_train"]):
         return text
-    others = found["accuracy_without_near_duplicates"]
+    others = facts["accuracy_without_near_duplicates"]
     interval = contents["uncertainty"]["intervals"].get("accuracy_without_near_duplicates")
     rest = (
         "there are no others"

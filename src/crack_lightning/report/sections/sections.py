@@ -44,5 +44,5 @@ _SECTIONS = (
 
 def report_sections(contents: Mapping[str, Any]) -> list[Section]:
     """Lay out the contents of a report, without the sections that have nothing to show."""
-    found = [lay_out(contents) for lay_out in _SECTIONS]
-    return [section for section in found if section.blocks]
+    laid_out = [lay_out(contents) for lay_out in _SECTIONS]
+    return [section for section in laid_out if section.blocks]

@@ -48,15 +48,15 @@ def warnings(figures: Mapping[str, Any]) -> list[str]:
         figures: The result of ``evaluate_predictions``.
     """
     metrics, classes = figures["metrics"], figures["classes"]
-    found = []
+    warnings = []
     if empty := [name for name, row in classes.items() if row["support"] == 0]:
-        found.append(
+        warnings.append(
             f"No test tile is of class {', '.join(empty)}: metrics that need one are undefined (-), and "
             "averages over classes leave it out."
         )
     if len(classes) > len(empty) + 1 and metrics["accuracy"] <= metrics["majority_class_accuracy"]:
-        found.append(_no_better_than_one_class(figures))
-    return found
+        warnings.append(_no_better_than_one_class(figures))
+    return warnings
 
 
 def _no_better_than_one_class(figures: Mapping[str, Any]) -> str:

@@ -1,1 +1,1 @@
-"""Paths, atomic files, CSV tables, and files that a stranger may have written."""
+"""Paths, atomic writes, CSV tables, and untrusted files."""
