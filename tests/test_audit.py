@@ -52,7 +52,7 @@ def test_what_is_wrong_is_found(found: dict[str, Any]) -> None:
     assert [row["path"] for row in found["unreadable"]] == ["cracked/cut.png"]
     assert "truncated" in found["unreadable"][0]["reason"]
     assert found["identical"] == [["cracked/2.png", "cracked/copy.png"]]
-    assert found["twins"] == found["conflicts"] == [["cracked/3.png", "uncracked/<b>again.jpg"]]
+    assert found["near_duplicates"] == found["conflicts"] == [["cracked/3.png", "uncracked/<b>again.jpg"]]
     assert found["classes"] == {"intact": 13, "crack": 14}
     assert found["sizes"] == {"80 x 80": 26}
     assert found["counts"]["tiles"] == 27
@@ -77,10 +77,21 @@ def test_every_tile_has_a_row_with_its_flags(folder: Path) -> None:
     with (folder / "audit.csv").open(encoding="utf-8", newline="") as file:
         rows = {row["path"]: row for row in csv.DictReader(file)}
     assert len(rows) == 27
-    assert list(rows["cracked/0.png"]) == ["path", "label", "group", "sha256", "twin_group", "flags"]
+    assert list(rows["cracked/0.png"]) == [
+        "path",
+        "label",
+        "group",
+        "sha256",
+        "near_duplicate_group",
+        "flags",
+    ]
     assert rows["cracked/cut.png"]["flags"] == "unreadable"
-    assert rows["uncracked/<b>again.jpg"]["flags"].startswith("twin+conflict")
-    assert rows["cracked/copy.png"]["twin_group"] == rows["cracked/2.png"]["twin_group"] == "cracked/2.png"
+    assert rows["uncracked/<b>again.jpg"]["flags"].startswith("near_duplicate+conflict")
+    assert (
+        rows["cracked/copy.png"]["near_duplicate_group"]
+        == rows["cracked/2.png"]["near_duplicate_group"]
+        == "cracked/2.png"
+    )
 
 
 def test_the_page_stands_alone(folder: Path) -> None:

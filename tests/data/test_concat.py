@@ -10,7 +10,8 @@ import pytest
 
 from crack_lightning.data.concat import merge
 from crack_lightning.data.discovery.left_out import LeftOut
-from crack_lightning.data.splits.assign import split_by_source, split_table
+from crack_lightning.data.splits.assign import split_table
+from crack_lightning.data.splits.by_source import split_by_source
 from crack_lightning.data.table import TileTable
 from crack_lightning.runtime.errors import DataError
 

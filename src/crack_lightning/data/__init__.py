@@ -1,1 +1,1 @@
-"""Images on disk or drawn, as uint8 batches; knows nothing of models."""
+"""Tiles from files or rendering, as uint8 batches; independent of models."""

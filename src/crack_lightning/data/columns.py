@@ -24,6 +24,8 @@ class Column(NamedTuple):
     optional: bool = True
 
 
+NEAR_DUPLICATES = "near_duplicates"
+"""Name of the column with each tile's set of near-duplicates."""
 _TEXT, _NUMBER = Column(np.str_, ""), Column(np.float64, float("nan"))
 COLUMNS = {
     "path": Column(np.str_, "", optional=False),
@@ -40,10 +42,10 @@ COLUMNS = {
     "mask": _TEXT,
     "painted_on": _TEXT,
     "name": _TEXT,
-    "twins": _TEXT,
+    NEAR_DUPLICATES: _TEXT,
     "group_from": _TEXT,
 }
-"""By name; ``crack_lightning.data.table.TileTable`` says what each means."""
+"""Columns by name; see ``crack_lightning.data.table.TileTable`` for their meaning."""
 
 
 def typed(name: str, values: Any) -> NDArray[Any]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "val", "test")
 EXCLUDED = "data.exclude"
-"""The reason that stands beside a tile which the user left out."""
+"""Reason of a tile that the user excluded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +38,13 @@ class TileTable:
         split: ``train``, ``val`` or ``test``, str ``(N,)``; empty where not decided.
         sha256: Hex digests of the files, str ``(N,)``; empty where not computed.
         extra: Columns that only some sources have, each ``(N,)`` and of the type in ``data.columns``:
-            ``crack_width_px`` (NaN where unknown), ``crack_lines`` (how many lines, trunk or branch, a drawn
-            crack has, likewise), ``distractors`` (kinds joined by ``+``), ``mask`` (a path relative to
-            ``root``), ``painted_on`` (digest of the tile that one is painted on; empty where none is),
-            ``name`` (a path that does not tell where the sources lie that were put together), ``twins`` and
-            ``group_from`` (see ``data.groups``); and what reading them found: ``brightness`` and
-            ``sharpness`` (see ``data.appearance``).
-        left_out: What else lies under the root and is used for nothing.
+            ``crack_width_px`` (NaN where unknown), ``crack_lines`` (number of lines, trunk or branch, of a
+            drawn crack; NaN where unknown), ``distractors`` (kinds joined by ``+``), ``mask`` (a path
+            relative to ``root``), ``painted_on`` (digest of the tile that one is painted on; empty for
+            others), ``name`` (a path independent of the roots of concatenated sources), ``near_duplicates``
+            and ``group_from`` (see ``data.grouping.groups``), and the image statistics ``brightness`` and
+            ``sharpness`` (see ``data.scan.image_stats``).
+        left_out: Unused files under the root.
     """
 
     root: Path
@@ -87,7 +87,7 @@ class TileTable:
 
     @property
     def name(self) -> NDArray[np.str_]:
-        """What chance goes by, str ``(N,)``: the same wherever the sources lie, alone or put together."""
+        """Names that key random draws, str ``(N,)``: independent of the roots of concatenated sources."""
         return np.asarray(self.extra.get("name", self.path), np.str_)
 
     def rows(self, split: str) -> NDArray[np.int64]:
@@ -112,7 +112,7 @@ class TileTable:
 
     @classmethod
     def read_csv(cls, path: Path, *, class_names: tuple[str, ...], positive_class: str | None) -> TileTable:
-        """Read what ``write_csv`` wrote; the file's folder becomes the root."""
+        """Read a file of ``write_csv``; its folder becomes the root."""
         names, rows = csv_files.read_table(path)
         known = [name for name in names if name in COLUMNS]
         columns: dict[str, Any] = {name: np.array([row[name] for row in rows]) for name in known}
@@ -132,21 +132,21 @@ def read_rows(path: Path, columns: tuple[str, ...], *, key: str, hint: str) -> l
 
     Args:
         path: The file.
-        columns: What its head must have at the least.
+        columns: Columns that it must have.
         key: The configuration's key, for the errors.
-        hint: What to do about a file that cannot be read.
+        hint: Next step for a file that cannot be read.
 
     Returns:
-        Value by column, a mapping a row.
+        One mapping per row, values by column.
 
     Raises:
         DataError: If the file cannot be read or lacks a column.
     """
     try:
-        found, rows = csv_files.read_table(path)
+        names, rows = csv_files.read_table(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{key}: cannot read '{path}' ({error}); {hint}.") from None
-    if not set(columns) <= set(found):
-        needed, has = " and ".join(columns), f"the columns {', '.join(found)}" if found else "no columns"
+    if not set(columns) <= set(names):
+        needed, has = " and ".join(columns), f"the columns {', '.join(names)}" if names else "no columns"
         raise DataError(f"{key}: '{path}' has {has}; expected {needed} among them.")
     return rows

@@ -11,6 +11,7 @@ import numpy as np
 from rich import print as show
 
 from crack_lightning.config import write_config
+from crack_lightning.data.columns import NEAR_DUPLICATES
 from crack_lightning.data.io.decoding import picture_header
 from crack_lightning.data.scan.audit import Audit, audit_tiles
 from crack_lightning.data.scan.scan import scan_files
@@ -77,14 +78,17 @@ def _header(path: Path, reason: str) -> tuple[int, int, str]:
 
 
 def write_audit_csv(audit: Audit, path: Path) -> None:
-    """Write a row for each tile: ``path,label,group,sha256,twin_group,flags``; ``data.exclude`` reads it."""
+    """Write the findings of each tile; selected rows can be a list for ``data.exclude``.
+
+    Columns: ``path,label,group,sha256,near_duplicate_group,flags``.
+    """
     table = audit.table
     columns = {
         "path": table.path,
         "label": np.array(table.class_names)[table.label],
         "group": table.group,
         "sha256": table.sha256,
-        "twin_group": table.extra["twins"],
+        "near_duplicate_group": table.extra[NEAR_DUPLICATES],
     }
     rows = zip(*(column.tolist() for column in columns.values()), audit.flags(), strict=True)
     write_table(path, [*columns, "flags"], rows)

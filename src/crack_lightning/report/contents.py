@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from crack_lightning.data.columns import NEAR_DUPLICATES
 from crack_lightning.data.grouping.groups import has_known_photo, has_near_duplicate_in, leaked_pairs
 from crack_lightning.evaluation.calibration import reliability, tempered
 from crack_lightning.evaluation.classification import evaluate_predictions
@@ -139,7 +140,7 @@ def _near_duplicates(
     seen = has_near_duplicate_in(table, "train")[predictions.index]
     right = predicted == predictions.label
     return {
-        "searched": "twins" in table.extra,
+        "searched": NEAR_DUPLICATES in table.extra,
         "leaked_pairs": leaked_pairs(table),
         "test_tiles_with_near_duplicate_in_train": int(seen.sum()),
         "accuracy_without_near_duplicates": float(right[~seen].mean()) if (~seen).any() else None,

@@ -11,8 +11,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from crack_lightning.data.grouping import near_duplicates as module
-from crack_lightning.data.grouping.candidates import MOST_CANDIDATES
-from crack_lightning.data.grouping.near_duplicates import LARGEST_COMPLETE, near_duplicate_pairs, preview
+from crack_lightning.data.grouping.candidates import MAX_CANDIDATES
+from crack_lightning.data.grouping.near_duplicates import MAX_COMPLETE_SET, near_duplicate_pairs, preview
 from crack_lightning.data.synthesis.scene import cut_tiles, draw_photo
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def test_plain_walls_of_camera_noise_are_compared_with_a_bounded_number_of_other
     again = noisy(walls[3], 1, sigma=1)
     tiles = np.concatenate([plain, walls[3][None], again])
     assert near_duplicate_pairs(tiles).tolist() == [[300, 301]]
-    assert sum(compared) <= 2 * MOST_CANDIDATES * len(tiles)
+    assert sum(compared) <= 2 * MAX_CANDIDATES * len(tiles)
 
 
 @pytest.mark.parametrize("share", [0.5, 0.8, 0.95])
@@ -128,6 +128,6 @@ def test_half_a_wall_beside_a_margin_is_still_found_again(walls: list[Picture]) 
 
 
 def test_every_pair_of_a_set_that_is_not_large_is_given(walls: list[Picture]) -> None:
-    number = min(LARGEST_COMPLETE, MOST_CANDIDATES) // 2
+    number = min(MAX_COMPLETE_SET, MAX_CANDIDATES) // 2
     tiles = noisy(walls[5], number, sigma=1)
     assert len(near_duplicate_pairs(tiles)) == number * (number - 1) // 2

@@ -42,8 +42,14 @@ def table(sha256: str, group: list[str] | None = None) -> TileTable:
 def test_twins_and_identical_files_become_one_group_named_after_the_first() -> None:
     joined = merge_groups(table("abcad"), near_duplicates=np.array([[1, 3]]), clues=None)
     assert joined.group.tolist() == ["00.jpg", "00.jpg", "", "00.jpg", ""]
-    assert joined.extra["twins"].tolist() == joined.group.tolist()
-    assert joined.extra["group_from"].tolist() == ["twins", "twins", "", "twins", ""]
+    assert joined.extra["near_duplicates"].tolist() == joined.group.tolist()
+    assert joined.extra["group_from"].tolist() == [
+        "near_duplicates",
+        "near_duplicates",
+        "",
+        "near_duplicates",
+        "",
+    ]
     assert not has_known_photo(joined).any()
 
 
@@ -58,7 +64,7 @@ def test_photos_that_share_a_twin_become_one_and_their_other_tiles_no_twins() ->
         table("abcde", ["p", "p", "q", "q", "r"]), near_duplicates=np.array([[1, 2]]), clues=None
     )
     assert joined.group.tolist() == ["p", "p", "p", "p", "r"]
-    assert joined.extra["twins"].tolist() == ["", "01.jpg", "01.jpg", "", ""]
+    assert joined.extra["near_duplicates"].tolist() == ["", "01.jpg", "01.jpg", "", ""]
 
 
 def test_a_tile_of_no_known_photo_joins_the_photo_of_its_twin() -> None:

@@ -147,12 +147,12 @@ def test_an_audit_joins_what_is_known_by_row() -> None:
     size = np.array([[9, 9], [9, 9], [9, 9], [0, 0], [9, 9]])
     found = audit_tiles(table, seen, size=size, mode=np.array(["RGB", "RGB", "L", "", "RGB"]))
     assert [rows.tolist() for rows in found.identical] == [[0, 1]]
-    assert [rows.tolist() for rows in found.twins] == [[0, 1, 2]]
+    assert [rows.tolist() for rows in found.near_duplicates] == [[0, 1, 2]]
     assert [rows.tolist() for rows in found.conflicts] == [[0, 1, 2]]
     assert found.flags() == [
-        "identical+twin+conflict",
-        "identical+twin+conflict",
-        "twin+conflict",
+        "identical+near_duplicate+conflict",
+        "identical+near_duplicate+conflict",
+        "near_duplicate+conflict",
         "unreadable",
         "",
     ]

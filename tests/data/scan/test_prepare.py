@@ -70,7 +70,7 @@ def test_twins_are_looked_for_when_asked(table: TileTable, tmp_path: Path) -> No
     settings: dict[str, Any] = {"on_unreadable": "error", "num_workers": 1, "show_progress": False}
     settings["cache"] = tmp_path / "cache"
     plain, _ = prepare_tiles(table, **settings)
-    assert "twins" not in plain.extra
+    assert "near_duplicates" not in plain.extra
     searched, _ = prepare_tiles(table, near_duplicates=True, **settings)
-    assert searched.extra["twins"].tolist() == ["", "", "2.png", "2.png"]
+    assert searched.extra["near_duplicates"].tolist() == ["", "", "2.png", "2.png"]
     assert searched.group.tolist() == ["", "", "2.png", "2.png"]

@@ -58,7 +58,7 @@ def test_a_wider_stroke_covers_every_pixel_of_a_thinner_one() -> None:
 def test_painting_a_crack_leaves_the_given_image_and_everything_far_away_as_it_was() -> None:
     image = grey_wall()
 
-    painted, mask = paint_cracks(image, [level_stroke(5)], np.random.default_rng(0), look=LOOK)
+    painted, mask = paint_cracks(image, [level_stroke(5)], np.random.default_rng(0), appearance=LOOK)
 
     far = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5) > 40
     assert (image == np.float32(0.6)).all()
@@ -66,7 +66,7 @@ def test_painting_a_crack_leaves_the_given_image_and_everything_far_away_as_it_w
 
 
 def test_a_crack_is_darker_than_the_concrete_beside_it() -> None:
-    painted, mask = paint_cracks(grey_wall(), [level_stroke(6)], np.random.default_rng(0), look=LOOK)
+    painted, mask = paint_cracks(grey_wall(), [level_stroke(6)], np.random.default_rng(0), appearance=LOOK)
 
     assert painted[mask].mean() < 0.35
     assert painted[~mask].mean() > 0.5
@@ -75,15 +75,15 @@ def test_a_crack_is_darker_than_the_concrete_beside_it() -> None:
 def test_an_image_without_cracks_comes_back_with_an_empty_mask() -> None:
     image = grey_wall()
 
-    painted, mask = paint_cracks(image, [], np.random.default_rng(0), look=LOOK)
+    painted, mask = paint_cracks(image, [], np.random.default_rng(0), appearance=LOOK)
 
     np.testing.assert_array_equal(painted, image)
     assert not mask.any()
 
 
 def test_the_mask_is_as_wide_as_the_crack_and_holds_every_hairline() -> None:
-    _, mask = paint_cracks(grey_wall(), [level_stroke(8)], np.random.default_rng(0), look=LOOK)
-    _, hairline = paint_cracks(grey_wall(), [level_stroke(0.7)], np.random.default_rng(0), look=LOOK)
+    _, mask = paint_cracks(grey_wall(), [level_stroke(8)], np.random.default_rng(0), appearance=LOOK)
+    _, hairline = paint_cracks(grey_wall(), [level_stroke(0.7)], np.random.default_rng(0), appearance=LOOK)
 
     assert mask[:, 80].sum() == pytest.approx(8, abs=1)
     assert (hairline >= centre_lines([level_stroke(0.7)], SIZE, SIZE)).all()
@@ -162,8 +162,10 @@ def test_chips_widen_a_crack_here_and_there() -> None:
 
 
 def test_a_lit_edge_is_as_wide_as_asked_and_broken_where_it_has_gaps() -> None:
-    def beside(look: CrackAppearance) -> NDArray[Any]:
-        painted, _ = paint_cracks(grey_wall(), [level_stroke(10)], np.random.default_rng(0), look=look)
+    def beside(appearance: CrackAppearance) -> NDArray[Any]:
+        painted, _ = paint_cracks(
+            grey_wall(), [level_stroke(10)], np.random.default_rng(0), appearance=appearance
+        )
         row: NDArray[Any] = painted[89, 40:120, 0]  # 4 px below the crack's edge
         return row
 
@@ -176,9 +178,11 @@ def test_a_lit_edge_is_as_wide_as_asked_and_broken_where_it_has_gaps() -> None:
 
 @pytest.mark.parametrize("rim_px", [4.0, 14.0])
 def test_a_wide_lit_edge_beside_a_hairline_is_one_band(rim_px: float) -> None:
-    look = replace(LOOK, light_angle=np.pi / 2, rim=1.0, soiling=0.0, rim_px=rim_px)
+    appearance = replace(LOOK, light_angle=np.pi / 2, rim=1.0, soiling=0.0, rim_px=rim_px)
 
-    painted, _ = paint_cracks(grey_wall(), [level_stroke(1.2)], np.random.default_rng(0), look=look)
+    painted, _ = paint_cracks(
+        grey_wall(), [level_stroke(1.2)], np.random.default_rng(0), appearance=appearance
+    )
 
     band = painted[82 : 80 + int(rim_px), 40:120, 0].mean(axis=1)
     assert band.min() > 0.6 + 0.5 * (band.max() - 0.6)
@@ -195,7 +199,7 @@ def test_the_same_seed_paints_the_same_pixels() -> None:
     def paint() -> NDArray[Any]:
         rng = np.random.default_rng(7)
         cracks = random_cracks(rng, SIZE, SIZE, num_cracks=2)
-        return paint_cracks(grey_wall(), cracks, rng, look=random_appearance(rng, 1.0))[0]
+        return paint_cracks(grey_wall(), cracks, rng, appearance=random_appearance(rng, 1.0))[0]
 
     np.testing.assert_array_equal(paint(), paint())
 

@@ -20,8 +20,8 @@ from crack_lightning.data.discovery.tile_listing import (
     group_by_photo,
     has_images,
     list_pictures,
-    no_images,
-    unused,
+    no_images_error,
+    unused_files,
 )
 from crack_lightning.data.io.decoding import DECODING_VERSION, UnreadableContentError, read_file
 from crack_lightning.data.scan.progress import progress_bar
@@ -75,7 +75,7 @@ def load(
     pairs = _pairs(root, rules)
     photos = group_by_photo([Tile(path.relative_to(root).as_posix(), "") for path, _ in pairs], group_pattern)
     groups = [photo.group or photo.path for photo in photos]
-    made_of = {
+    fingerprint = {
         "cut": [_VERSION, DECODING_VERSION],
         "files": _digest(pairs),
         "groups": groups,
@@ -96,7 +96,7 @@ def load(
         write_text(folder / _NOTES, "\n".join(counts.notes(rules)))
         write_table(folder, rows, source="masked_photos")
 
-    entry = cached_entry("masked", made_of, cut, cache=cache)
+    entry = cached_entry("masked", fingerprint, cut, cache=cache)
     for note in (entry / _NOTES).read_text(encoding="utf-8").splitlines():
         log.warning("%s", note)
     table = read_table(entry)
@@ -123,12 +123,12 @@ def _pairs(root: Path, rules: MaskRules) -> list[tuple[Path, Path]]:
                 f"data.masked.images: expected a folder of photos, got '{root / images}', which does not "
                 "exist; set data.root=<folder>, or 'data.masked.images=[<folder below it>]'."
             )
-        found, by_stem = list_pictures(root / images), _masks_by_stem(root / masks)
+        photos, by_stem = list_pictures(root / images), _masks_by_stem(root / masks)
         if images == masks:
-            found = [path for path in found if not _is_mask(path, rules)]
-        if not has_images(found):
-            raise no_images(root / images)
-        for photo in found:
+            photos = [path for path in photos if not _is_mask(path, rules)]
+        if not has_images(photos):
+            raise no_images_error(root / images)
+        for photo in photos:
             stem = photo.relative_to(root / images).with_suffix("")
             names = by_stem.get(_composed(stem.with_name(f"{stem.name}{rules.mask_suffix}")), [])
             mask = next((path for path in names if path != photo), None)
@@ -150,7 +150,7 @@ def _pairs(root: Path, rules: MaskRules) -> list[tuple[Path, Path]]:
 def _left_out(root: Path, pairs: list[tuple[Path, Path]], rules: MaskRules) -> Iterator[tuple[str, str]]:
     """Yield the unused files under the root, each a relative path and the reason."""
     elsewhere = "in no folder of photos or masks"
-    for path, reason in unused(root, (path for pair in pairs for path in pair), elsewhere):
+    for path, reason in unused_files(root, (path for pair in pairs for path in pair), elsewhere):
         of_masks = any((root / path).is_relative_to(root / folder) for folder in rules.masks)
         yield path, "a mask of no photo" if of_masks and reason == elsewhere else reason
 
@@ -168,12 +168,12 @@ def _without_tiles(root: Path, pairs: list[tuple[Path, Path]], table: TileTable)
 
 def _masks_by_stem(folder: Path) -> dict[str, list[Path]]:
     """Return possible mask files by relative path without suffix, lossless formats first."""
-    found: dict[str, list[Path]] = {}
+    by_stem: dict[str, list[Path]] = {}
     for suffix in _MASK_SUFFIXES:
         for path in sorted(folder.rglob("*")):
             if path.suffix.lower() == suffix and path.is_file():
-                found.setdefault(_composed(path.relative_to(folder).with_suffix("")), []).append(path)
-    return found
+                by_stem.setdefault(_composed(path.relative_to(folder).with_suffix("")), []).append(path)
+    return by_stem
 
 
 def _composed(path: Path) -> str:
@@ -222,7 +222,7 @@ def _read(path: Path) -> bytes:
         return read_file(path)
     except UnreadableContentError as error:
         raise DataError(
-            f"data.masked: cannot read '{path}' ({error}); mend it, or remove the photo with its mask."
+            f"data.masked: cannot read '{path}' ({error}); repair it, or remove the photo with its mask."
         ) from None
 
 

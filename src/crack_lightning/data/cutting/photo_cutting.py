@@ -126,7 +126,7 @@ def read_photo(path: Path) -> NDArray[np.uint8]:
     try:
         return decode_image(path)
     except UnreadableImageError as error:
-        hint = "Mend the photo, or remove it with its mask." if error.of_content else "Run again."
+        hint = "Repair the photo, or remove it with its mask." if error.of_content else "Run again."
         raise DataError(f"data.masked.images: cannot read '{path}': {error.reason}. {hint}") from None
 
 

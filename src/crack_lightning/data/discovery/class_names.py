@@ -1,4 +1,4 @@
-"""Classes by the names of folders; ambiguous names are refused with the setting that decides."""
+"""Classes from the names of folders; ambiguous names raise an error with the setting to use."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _CLASS_BY_NAME = {name: class_name for class_name, names in _COMMON_NAMES.items(
 
 
 def common_class(folder: str) -> str | None:
-    """Return the class that a folder's name commonly stands for, ``None`` where it is not certain.
+    """Return the class that a folder's name commonly stands for, or ``None``.
 
     Examples:
         >>> common_class("Non-Crack"), common_class("CD"), common_class("wall")
@@ -36,7 +36,7 @@ def common_class(folder: str) -> str | None:
 
 
 def known_class(folder: str, known_classes: Sequence[str]) -> str | None:
-    """Return the class of a model that a folder's name stands for, ``None`` where it is not certain.
+    """Return the class of a model that a folder's name stands for, or ``None``.
 
     Examples:
         >>> known_class("Positive", ["intact", "crack"]), known_class("Spall", ["crack", "spall"])
@@ -57,9 +57,9 @@ def name_classes(
 ) -> dict[str, str]:
     """Map class folders to classes.
 
-    Folders whose names all stand for classes of a given model become these. Two folders that are a common
-    pair become ``crack`` and ``intact``. Otherwise folders keep their names; of two, one must then be the
-    positive class.
+    Folders whose names all stand for classes of a given model get these classes. Two folders that are a
+    common pair become ``crack`` and ``intact``. Otherwise classes are named like the folders; of two, one
+    must be the positive class.
 
     Args:
         folders: Names of the folders that hold images.
@@ -75,12 +75,12 @@ def name_classes(
         DataError: If it is ambiguous which of two folders is the positive class.
     """
     if class_names is not None:
-        class_names = _as_on_disk(folders, class_names)
-        return _as_given(folders, class_names, positive_class, of_model=bool(known_classes))
+        class_names = _match_disk_names(folders, class_names)
+        return _check_class_names(folders, class_names, positive_class, of_model=bool(known_classes))
     of_model = {folder: name for folder in folders if (name := known_class(folder, known_classes))}
     if len(of_model) == len(folders):
         return of_model
-    spelled = _one_spelling(folders, positive_class)
+    spelled = _unify_spelling(folders, positive_class)
     classes = set(spelled.values())
     if len(classes) != 2:
         return spelled
@@ -118,11 +118,11 @@ def class_names_override(classes: Mapping[str, str]) -> str:
         >>> print(class_names_override({"No Crack": "intact", "2: wide": "crack"}))
         'data.class_names={No Crack: intact, "2: wide": crack}'
     """
-    pairs = ", ".join(f"{_unmistakable(folder)}: {name}" for folder, name in classes.items())
+    pairs = ", ".join(f"{_quote_folder(folder)}: {name}" for folder, name in classes.items())
     return shlex.quote(f"data.class_names={{{pairs}}}")
 
 
-def _unmistakable(folder: str) -> str:
+def _quote_folder(folder: str) -> str:
     if not re.search(r"""[:'"]|^\s|\s$""", folder):
         return folder
     return f"'{folder}'" if '"' in folder else f'"{folder}"'
@@ -136,33 +136,33 @@ def order_classes(classes: Sequence[str], positive_class: str) -> tuple[tuple[st
     return tuple(names), positive_class if positive_class in names else None
 
 
-def _one_spelling(folders: Sequence[str], positive_class: str) -> dict[str, str]:
+def _unify_spelling(folders: Sequence[str], positive_class: str) -> dict[str, str]:
     spelling = {name_key(positive_class): positive_class}
     return {folder: spelling.setdefault(name_key(folder), folder) for folder in folders}
 
 
-def _as_on_disk(folders: Sequence[str], class_names: Mapping[str, str]) -> dict[str, str]:
-    """Name folders as they are on the disk, of which two may differ in Unicode's normal form only.
+def _match_disk_names(folders: Sequence[str], class_names: Mapping[str, str]) -> dict[str, str]:
+    """Match typed folder names with those on disk, by Unicode normal form, else without case.
 
-    Failing that, in case: of a folder ``true`` YAML makes ``True``.
+    YAML turns a folder ``true`` into ``True``.
     """
     exact = {_composed(folder): name for folder, name in class_names.items()}
     alike = {name_key(folder): name for folder, name in class_names.items()}
-    there = {
+    existing = {
         folder: exact.get(_composed(folder), alike.get(name_key(folder), ""))
         for folder in folders
         if name_key(folder) in alike
     }
-    found = set(map(name_key, there))
-    return there | {key: name for key, name in class_names.items() if name_key(key) not in found}
+    matched_keys = set(map(name_key, existing))
+    return existing | {key: name for key, name in class_names.items() if name_key(key) not in matched_keys}
 
 
 def _composed(name: str) -> str:
-    """Return a name with its accents composed; a zip archive from a Mac has them apart."""
+    """Return a name in Unicode's composed form (NFC); archives from macOS have decomposed names."""
     return unicodedata.normalize("NFC", name)
 
 
-def _as_given(
+def _check_class_names(
     folders: Sequence[str], class_names: Mapping[str, str], positive_class: str, *, of_model: bool
 ) -> dict[str, str]:
     listed = ", ".join(f"'{folder}'" for folder in folders)
@@ -174,11 +174,11 @@ def _as_given(
             raise ConfigError(
                 f"data.class_names: the folder '{folder}' is missing; name a class for each of {listed}."
             )
-    given = {folder: class_names[folder] for folder in folders}
-    classes = sorted(set(given.values()))
+    classes_of = {folder: class_names[folder] for folder in folders}
+    classes = sorted(set(classes_of.values()))
     if len(classes) == 2 and positive_class not in classes and not of_model:
         raise ConfigError(
             f"data.positive_class: '{positive_class}' is neither '{classes[0]}' nor '{classes[1]}'; "
             "set it to the one that means a crack."
         )
-    return given
+    return classes_of

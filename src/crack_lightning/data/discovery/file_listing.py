@@ -1,4 +1,4 @@
-"""Every file under a root, accounted for: pictures, what is left out and why, and what is no picture."""
+"""Listing of the files under a root: pictures, and files left out with the reason."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _BROKEN = "a broken link"
 _CLOUD = "not downloaded from iCloud yet"
 _RUN = "made by a run of crack_lightning"
 _OF_A_RUN = ({"config.yaml", "run.log"}, {"comparison.json", "comparison.html"})
-"""Files that a run has beside each other, and a comparison or a sweep."""
+"""Files that together mark the folder of a run, or of a comparison or a sweep."""
 REPEATED = "a link to a picture that is read already"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Listing:
-    """What lies under a root; paths are POSIX paths relative to it.
+    """Files under a root; paths are POSIX paths relative to it.
 
     Attributes:
         root: The folder.
-        pictures: Files that may be pictures: by their suffix, those in formats that are not read too, or
-            without a suffix by their first bytes. Ordered folder by folder.
-        others: What is left out whatever the layout is, each a path and the reason.
+        pictures: Files that may be pictures, by suffix (also of unsupported formats), or by first bytes if
+            without suffix; sorted by folder.
+        others: Files left out in any layout, each a path and the reason.
         empty: Folders without any picture in or below them.
         real: Real paths of pictures that are reached by a link.
     """
@@ -45,24 +45,24 @@ class Listing:
     real: dict[str, str] = field(default_factory=dict)
 
     def repeated(self, chosen: Iterable[str]) -> dict[str, str]:
-        """Return the chosen pictures that a link repeats, each with the reason; the file itself counts."""
+        """Return the chosen pictures that are links to other chosen ones, each with the reason."""
         if not self.real:
             return {}
         base = os.path.realpath(self.root)
-        seen, found = set[str](), {}
+        seen, repeated = set[str](), {}
         for path in sorted(chosen, key=lambda path: path in self.real):
             real = self.real.get(path) or f"{base}{os.sep}{path}"
             if real in seen:
-                found[path] = REPEATED
+                repeated[path] = REPEATED
             seen.add(real)
-        return found
+        return repeated
 
 
 def list_files(root: Path) -> Listing:
     """List a folder and all below it.
 
-    Hidden files and what systems leave behind are no pictures. Links are followed, each folder once and the
-    folder itself rather than a link to it.
+    Hidden and system files are ignored. Links are followed, each folder once; the folder itself takes
+    precedence over a link to it.
 
     Args:
         root: The folder.
@@ -86,15 +86,15 @@ def list_files(root: Path) -> Listing:
 
 
 def folders_in(folder: Path) -> list[Path]:
-    """List the folders directly in a folder by name, without hidden ones and what systems leave behind."""
+    """List the subfolders of a folder by name, without hidden and system folders."""
     return [folder / entry.name for entry in _entries(folder) if _is_dir(entry)]
 
 
 def _walk(
     listing: Listing, prefix: str, real: str, *, seen: set[str], links: deque[tuple[str, str]], linked: bool
 ) -> bool:
-    """Add what is in a folder and below; return whether there is a picture."""
-    found = False
+    """Add the files in and below a folder; return whether there is a picture."""
+    has_pictures = False
     entries = _entries(listing.root / prefix if prefix else listing.root)
     names = {entry.name for entry in entries}
     if prefix and any(names >= files for files in _OF_A_RUN):
@@ -111,16 +111,16 @@ def _walk(
             filled = _walk(listing, f"{path}/", below, seen=seen, links=links, linked=linked)
             if not filled:
                 listing.empty.append(path)
-            found |= filled
-        elif _take(listing, entry, path):
-            found = True
+            has_pictures |= filled
+        elif _add_file(listing, entry, path):
+            has_pictures = True
             if linked or entry.is_symlink():
                 listing.real[path] = os.path.realpath(entry.path)
-    return found
+    return has_pictures
 
 
-def _take(listing: Listing, entry: os.DirEntry[str], path: str) -> bool:
-    """Add a file to the pictures or to what is left out; return whether it is a picture."""
+def _add_file(listing: Listing, entry: os.DirEntry[str], path: str) -> bool:
+    """Add a file to the pictures or to the files left out; return whether it is a picture."""
     name = Path(entry.name)
     if is_left_in_cloud(entry.name):
         listing.others.append((path, _CLOUD))
@@ -167,6 +167,6 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
             listed = sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
         raise DataError(
-            f"data.root: cannot list '{folder}' ({error.strerror}); mend its permissions, or move it away."
+            f"data.root: cannot list '{folder}' ({error.strerror}); fix its permissions, or move it away."
         ) from None
     return [entry for entry in listed if not is_hidden(entry.name) or is_left_in_cloud(entry.name)]

@@ -1,4 +1,4 @@
-"""Which level of folders below a root names the classes, and which one the splits."""
+"""Detection of the levels of class folders and split folders below a root."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class FolderLevels:
 
     Attributes:
         folders: Number of pictures directly in a folder, by the parts of its path below the root.
-        root: The root as errors show it.
+        root: The root, for errors.
         names_class: Whether a folder's name stands for a class.
         classes_given: Whether the user named the class folders.
     """
@@ -49,13 +49,13 @@ class FolderLevels:
     classes_given: bool
 
     def find(self) -> Levels | None:
-        """Return the levels of classes and splits; ``None`` where no folder can be one of a class.
+        """Return the levels of classes and splits; ``None`` if there is no class folder.
 
-        The first level with a folder that names a class is that of the classes. Above it may be levels of
+        The level of the classes is the first one with a folder that names a class. Above it may be levels of
         splits and of sites, such as buildings; below it, splits.
 
         Raises:
-            DataError: If the layout is ambiguous; the error shows it and how it can be read.
+            DataError: If the layout is ambiguous; the error shows it and the settings to use.
         """
         depth, split = 0, None
         while below := self._below(depth):
@@ -71,7 +71,7 @@ class FolderLevels:
         return None
 
     def _below(self, depth: int) -> dict[str, list[Parts]]:
-        """Return the paths below the folders of a depth, by the names of these."""
+        """Return the paths below each folder of a depth, by folder name."""
         below = defaultdict(list)
         for parts in self.folders:
             if len(parts) > depth:
@@ -90,7 +90,7 @@ class FolderLevels:
         return split
 
     def _decides_splits(self, depth: int) -> bool:
-        """Return whether folders of a depth decide the splits; one of training alone decides nothing."""
+        """Return whether folders of a depth define the splits; a training folder alone does not."""
         children: dict[Parts, set[str]] = defaultdict(set)
         for parts in self.folders:
             if len(parts) > depth:

@@ -75,7 +75,7 @@ def is_mask_folder(folder: str) -> bool:
 
 
 def is_hidden(name: str) -> bool:
-    """Return whether a file or folder is hidden, or is what a file system or an archiver leaves behind.
+    """Return whether a file or folder is hidden, or one of an operating system or archiver.
 
     Examples:
         >>> is_hidden("._photo.jpg"), is_hidden("@eaDir"), is_hidden("photo.jpg")
@@ -85,7 +85,7 @@ def is_hidden(name: str) -> bool:
 
 
 def is_left_in_cloud(name: str) -> bool:
-    """Return whether a file stands for one that a Mac has not downloaded yet.
+    """Return whether a file is the placeholder of one that macOS has not downloaded from iCloud.
 
     Examples:
         >>> is_left_in_cloud(".IMG_0001.HEIC.icloud")

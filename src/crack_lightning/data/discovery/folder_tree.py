@@ -1,4 +1,4 @@
-"""A folder's layout as an error shows it: a small tree with the number of pictures."""
+"""Folder layout for error messages: a small tree with numbers of pictures."""
 
 from __future__ import annotations
 

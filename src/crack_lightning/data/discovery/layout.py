@@ -1,4 +1,4 @@
-"""Class and split of each picture by the folders that it lies in."""
+"""Class and split of each picture from its folders."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def place_pictures(
 
     Args:
         paths: POSIX paths relative to the root.
-        root: The root as errors show it.
+        root: The root, for errors.
         names_class: Whether a folder's name stands for a class.
         classes_given: Whether the user named the class folders.
 
@@ -45,7 +45,7 @@ def place_pictures(
         The pictures in class folders; the others, each with the reason.
 
     Raises:
-        DataError: If the layout is ambiguous; the error shows it and how it can be read.
+        DataError: If the layout is ambiguous; the error shows it and the settings to use.
     """
     folder_of = {path: tuple(path.split("/")[:-1]) for path in paths}
     masks = _mask_folders(set(folder_of.values()), names_class)
@@ -71,7 +71,7 @@ def place_pictures(
 
 
 def _mask_folders(folders: Collection[Parts], names_class: Callable[[str], bool]) -> set[Parts]:
-    """Return the folders that hold masks by their names, unless all with a name do."""
+    """Return the folders that are named as masks, unless all named folders are."""
     masks = {
         parts for parts in folders if any(is_mask_folder(name) and not names_class(name) for name in parts)
     }

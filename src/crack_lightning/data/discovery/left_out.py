@@ -1,4 +1,4 @@
-"""Pictures under a root that are not used: where they are, how many, and why."""
+"""Counts of unused pictures under a root, by folder and reason."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class LeftOut(NamedTuple):
 
     Attributes:
         folder: POSIX path relative to the root, its first two parts; ``.`` for the root itself.
-        files: How many, in the folder and below.
-        reason: Why, as it stands in brackets.
+        files: Number of files in the folder and below.
+        reason: The reason, as a phrase.
     """
 
     folder: str
@@ -38,7 +38,7 @@ def count_left_out(files: Iterable[tuple[str, str]]) -> tuple[LeftOut, ...]:
 
 
 def describe_left_out(left_out: Sequence[LeftOut]) -> str:
-    """Return one sentence about what is left out, the largest folders first; empty if nothing is.
+    """Return one sentence about the files left out, the largest folders first; empty without any.
 
     Examples:
         >>> describe_left_out([LeftOut("test", 20, "in no class folder"), LeftOut(".", 1, "a broken link")])

@@ -1,4 +1,4 @@
-"""Paths of tiles in lists that other systems wrote, matched with those of a table."""
+"""Paths of tiles in lists of other systems, matched with those of a table."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ if TYPE_CHECKING:
 
 
 def own_paths(listed: Iterable[str], paths: Sequence[str]) -> dict[str, str]:
-    r"""Return a table's path for each one of a list; a path that the table lacks stays as it is.
+    r"""Return the table's path for each path of a list; a path that the table lacks is unchanged.
 
-    The same path is meant, or the only one that differs in what another system writes for it: backslashes,
-    ``./`` before it, accents apart from their letters.
+    Paths match if they are equal, or uniquely up to backslashes, a prefix ``./`` and Unicode normal form.
 
     Args:
         listed: Paths as they stand in a list.
@@ -28,11 +27,11 @@ def own_paths(listed: Iterable[str], paths: Sequence[str]) -> dict[str, str]:
     alike = defaultdict(list)
     for path in paths:
         alike[_plain(path)].append(path)
-    found = {}
+    matched = {}
     for path in listed:
         candidates = alike.get(_plain(path), [])
-        found[path] = candidates[0] if path not in exact and len(candidates) == 1 else path
-    return found
+        matched[path] = candidates[0] if path not in exact and len(candidates) == 1 else path
+    return matched
 
 
 def _plain(path: str) -> str:

@@ -1,4 +1,4 @@
-"""What all sources on disk share: finding folders and pictures, and making a table of them."""
+"""Common parts of sources on disk: search for folders and pictures, and construction of the tile table."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def check_root(root: Path) -> None:
     """Refuse a root that is no folder.
 
     Raises:
-        DataError: If it is missing or a file.
+        DataError: If it does not exist or is a file.
     """
     if not root.is_dir():
         what = "is a file" if root.is_file() else "does not exist"
@@ -40,8 +40,8 @@ def check_root(root: Path) -> None:
         )
 
 
-def no_images(folder: Path) -> DataError:
-    """Compose the error about a folder without a picture that is read."""
+def no_images_error(folder: Path) -> DataError:
+    """Return the error for a folder without supported pictures."""
     pictures = list_files(folder).pictures
     if loose := sum(map(_is_read, pictures)):
         return DataError(
@@ -58,26 +58,26 @@ def no_images(folder: Path) -> DataError:
     )
 
 
-def find_home(root: Path, names: Iterable[str], *, expected: str) -> tuple[Path, dict[str, Path]]:
+def find_dataset_folder(root: Path, names: Iterable[str], *, expected: str) -> tuple[Path, dict[str, Path]]:
     """Find the folder that holds folders of given names, at the root or one level below.
 
     Args:
         root: The folder, or the one above it.
-        names: Names of which one at least must be there; case does not matter.
-        expected: The layout in words, for the error.
+        names: Names of which at least one must exist, without regard to case.
+        expected: Description of the layout, for the error.
 
     Returns:
-        The folder, and the named folders that it has, by their names as given.
+        The folder, and its folders of these names, by name.
 
     Raises:
-        DataError: If the root is missing, or no folder there has any of the names.
+        DataError: If the root does not exist, or has no folder of these names.
     """
     check_root(root)
-    for home in (root, *folders_in(root)):
-        present = {child.name.casefold(): child for child in folders_in(home)}
-        found = {name: present[name.casefold()] for name in names if name.casefold() in present}
-        if found:
-            return home, found
+    for parent in (root, *folders_in(root)):
+        present = {child.name.casefold(): child for child in folders_in(parent)}
+        folders = {name: present[name.casefold()] for name in names if name.casefold() in present}
+        if folders:
+            return parent, folders
     raise DataError(
         f"data.root: '{root}' has not {expected}, nor has a folder in it. "
         "Set data.root=<the published folder>, or use data=image_folder."
@@ -92,7 +92,7 @@ def list_pictures(folder: Path) -> list[Path]:
 
 
 def has_images(paths: Iterable[Path | str]) -> bool:
-    """Return whether one of the files at least has a name that is read."""
+    """Return whether at least one of the files has a supported suffix."""
     return any(map(_is_read, paths))
 
 
@@ -101,7 +101,7 @@ def _is_read(path: Path | str) -> bool:
 
 
 def group_by_photo(tiles: Sequence[Tile], pattern: str | None) -> list[Tile]:
-    r"""Take the photo's name from each tile's path.
+    r"""Set each tile's group to the photo's name in its path.
 
     Args:
         tiles: N tiles.
@@ -112,7 +112,7 @@ def group_by_photo(tiles: Sequence[Tile], pattern: str | None) -> list[Tile]:
         N tiles with their groups.
 
     Raises:
-        ConfigError: If the pattern is wrong, has no group, or leaves a tile without a photo.
+        ConfigError: If the pattern is invalid, has no group, or leaves a tile without a photo.
 
     Examples:
         >>> group_by_photo([Tile("crack/7001-12.jpg", "crack")], r"(\d+)-")[0].group
@@ -142,7 +142,7 @@ def compile_group_pattern(pattern: str) -> re.Pattern[str]:
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise ConfigError(f"{key} is not a regular expression ({error}); mend it.") from None
+        raise ConfigError(f"{key} is not a regular expression ({error}); fix it.") from None
     if compiled.groups < 1:
         raise ConfigError(f"{key} has no group; put the photo's name in parentheses, as in (\\d+)-.")
     return compiled
@@ -157,7 +157,7 @@ def make_table(
     source: str,
     left_out: Iterable[tuple[str, str]] = (),
 ) -> TileTable:
-    """Make the table of the tiles found, sorted by path.
+    """Build the table of tiles, sorted by path.
 
     Args:
         root: The folder that the paths are relative to.
@@ -165,7 +165,7 @@ def make_table(
         class_names: The K classes in order of their index.
         positive_class: One of them, or ``None``.
         source: Name of the source.
-        left_out: Files under the root that are no tiles, each a relative path and the reason.
+        left_out: Files under the root that are not used, each a relative path and the reason.
     """
     import numpy as np
 
@@ -187,8 +187,8 @@ def make_table(
     )
 
 
-def unused(root: Path, used: Iterable[Path], reason: str) -> list[tuple[str, str]]:
-    """Return what lies under a root beside the pictures used, each a path relative to it and the reason."""
+def unused_files(root: Path, used: Iterable[Path], reason: str) -> list[tuple[str, str]]:
+    """Return the unused files under a root, each a relative path and the reason."""
     listing = list_files(root)
     taken = {path.relative_to(root).as_posix() for path in used}
     repeated = listing.repeated(sorted(listing.pictures, key=lambda path: path not in taken))

@@ -1,4 +1,4 @@
-"""``data.class_names`` as it is typed, with folder names that neither YAML nor Hydra takes for text."""
+"""Parsing of ``data.class_names``, whose folder names may be no strings for YAML or Hydra."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _PAIR = re.compile(
 
 
 def read_class_names(value: Any) -> dict[str, str] | None:
-    """Return the class by folder of ``{folder: class, …}``, given as a text or as a mapping.
+    """Parse ``{folder: class, …}`` from a string or a mapping.
 
-    In a text all names are texts: ``0`` is no number, ``True`` no truth value, and ``Crack (wide), 2mm`` one
-    folder, since a class follows every colon. In quotes a folder may have a colon.
+    In a string all names are strings: ``0`` is no number, ``True`` no bool, and ``Crack (wide), 2mm`` one
+    folder, since a class follows every colon. A quoted folder may contain a colon.
 
     Raises:
-        ConfigError: If it is something else, or a folder or class has no name.
+        ConfigError: If the value has another form, or a folder or class has no name.
 
     Examples:
         >>> read_class_names("{0: intact, Crack (wide), 2mm: crack}")
@@ -30,22 +30,22 @@ def read_class_names(value: Any) -> dict[str, str] | None:
     if value is None:
         return None
     if isinstance(value, dict) and not any(isinstance(name, dict | list | None) for name in value.values()):
-        found = {str(folder): str(name) for folder, name in value.items()}
+        classes = {str(folder): str(name) for folder, name in value.items()}
     else:
-        found = _pairs(value) if isinstance(value, str) else {}
-    if not found or not all(found.values()):
+        classes = _pairs(value) if isinstance(value, str) else {}
+    if not classes or not all(classes.values()):
         raise ConfigError(f"{_KEY}: expected {{folder: class, …}}, got {value!r}.")
-    return found
+    return classes
 
 
 def _pairs(text: str) -> dict[str, str]:
-    """Return the pairs of a text in braces, none where one of it is no pair."""
+    """Parse the pairs of a string in braces; return none if any is invalid."""
     if not (text.startswith("{") and text.endswith("}")):
         return {}
-    found, place, body = {}, 0, text[1:-1]
+    classes, place, body = {}, 0, text[1:-1]
     while place < len(body):
         if (pair := _PAIR.match(body, place)) is None:
             return {}
         folder = next(name for name in pair.group("single", "double", "plain") if name is not None)
-        found[folder], place = pair["name"], pair.end()
-    return found
+        classes[folder], place = pair["name"], pair.end()
+    return classes

@@ -121,7 +121,7 @@ def check_size(total_bytes: int, members: int, *, archive: Path) -> None:
 
 
 def special_member_error(name: str, what: str, *, archive: Path) -> DataError:
-    """Compose the error for a link, a device or whatever else is no regular file."""
+    """Return the error for a link, a device or another entry that is no regular file."""
     return DataError(f"data.archive: '{archive.name}' holds the {what} {name!r}; {BY_HAND}.")
 
 
@@ -137,7 +137,7 @@ def damaged_error(reason: str, *, archive: Path) -> DataError:
 
 @contextmanager
 def wrap_damage(archive: Path) -> Iterator[None]:
-    """Turn what a decoder raises into one sentence that names the archive."""
+    """Raise a decoder's errors as one sentence with the archive's name."""
     try:
         yield
     except _UNREADABLE as error:

@@ -127,9 +127,9 @@ def _reason(error: Exception) -> str:
 
     match error:
         case exceptions.HTTPError(response=response) if response is not None:
-            return f"the server answered {response.status_code} {response.reason}"
+            return f"the server returned {response.status_code} {response.reason}"
         case exceptions.Timeout():
-            return "no answer in time"
+            return "the server timed out"
         case exceptions.ConnectionError():
             return f"no connection, is this machine online? {error}"
         case _:

@@ -60,14 +60,14 @@ def require_tool(*, file_name: str, page: str | None = None) -> list[str]:
     Raises:
         DataError: If there is none.
     """
-    found = [name for name in _COMMANDS if shutil.which(name)]
-    if not found:
+    commands = [name for name in _COMMANDS if shutil.which(name)]
+    if not commands:
         key, by_page = ("data.archive", "") if page is None else ("data.download", f" from {page}")
         raise DataError(
             f"{key}: '{file_name}'{by_page} is a RAR archive and none of {', '.join(_COMMANDS)} is "
             f"installed; install one (Debian and Ubuntu: apt install libarchive-tools), or {BY_HAND}."
         )
-    return found
+    return commands
 
 
 def rar_members(archive: Path) -> Generator[Member, None, None]:

@@ -1,4 +1,4 @@
-"""Pairs of tiles that may be twins, so many for each tile as can be compared."""
+"""Candidate pairs of the near-duplicate search, a limited number for each tile."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-MOST_CANDIDATES = 32
-"""Of each tile, how many of the first and how many of the likest of those before it are compared with it."""
+MAX_CANDIDATES = 32
+"""Number of the first and of the most similar earlier tiles with which each tile is compared."""
 
 _LEAST_SPECTRUM = 0.86
-_COARSE_SIDE, _LEAST_COARSE, _ALIKE_AS_IT_LIES = 8, 0.4, 0.92
+_COARSE_SIDE, _LEAST_COARSE, _SIMILAR_COARSE = 8, 0.4, 0.92
 _BLOCK, _OTHERS = 1024, 4096
 _CHUNK = 128
-_TURNS = (0, 1, 4, 5)  # a half turn, which does not change a spectrum, makes the other four of them
+_TURNS = (0, 1, 4, 5)  # the other four follow by a half turn, to which spectra are invariant
 _HALF_TURN = 3
 _NUM_NOISE = 300
 
 
 class _Signatures(NamedTuple):
-    """What is compared of N tiles, by orientation: vectors of length 1.
+    """Descriptors of N tiles by orientation, vectors of length 1.
 
     Attributes:
-        spectrum: Departures from the usual spectrum, float32 ``(N, 66)``, of the first of each two turns.
-        coarse: The picture at 8 x 8, float32 ``(N, 64)``.
+        spectrum: Deviations from the mean spectrum, float32 ``(N, 66)``, of the orientations ``_TURNS``.
+        coarse: The image at 8 x 8, float32 ``(N, 64)``.
     """
 
     spectrum: dict[int, NDArray[np.float32]]
     coarse: dict[int, NDArray[np.float32]]
 
 
-class _Found(NamedTuple):
-    """Pairs of rows and the second's orientation, int64 ``(P, 3)``, and how alike, float32 ``(P,)``."""
+class _Candidates(NamedTuple):
+    """Pairs of rows with the second's orientation, int64 ``(P, 3)``, and similarity, float32 ``(P,)``."""
 
     pairs: NDArray[np.int64]
-    likeness: NDArray[np.float32]
+    similarity: NDArray[np.float32]
 
 
 def candidate_pairs(
@@ -52,9 +52,9 @@ def candidate_pairs(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return pairs that may be near-duplicates.
 
-    Of a moved tile the spectrum is alike, and the coarse picture not unlike; of a scaled one the coarse
-    picture is alike as it lies. Where thousands of tiles are alike (a fixed camera, a plain wall), a tile is
-    compared with the first of them, which join them all, and with its likest.
+    A shifted tile has a similar spectrum and a roughly similar coarse image; a scaled one has a very similar
+    coarse image. If thousands of tiles are similar (a fixed camera, a plain wall), a tile is compared with
+    the first of them, which connect them all, and with the most similar ones.
 
     Args:
         previews: Of N tiles, uint8 ``(N, 64, 64)``.
@@ -62,19 +62,19 @@ def candidate_pairs(
         pool: Threads.
 
     Returns:
-        Row numbers, the first below the second, and the second's orientation, int64 ``(P, 3)``, in the order
-        of the second; and each pair's place among those of its second row, int64 ``(P,)``.
+        Row numbers, the first smaller than the second, and the second's orientation, int64 ``(P, 3)``, sorted
+        by the second; and each pair's rank among those of its second row, int64 ``(P,)``.
     """
     signatures = _signatures(previews, fine, pool)
-    places = [
+    blocks = [
         (start, begin)
         for begin in range(0, len(previews), _BLOCK)
         for start in range(0, begin + _BLOCK, _OTHERS)
     ]
-    found = list(pool.map(lambda place: _of_block(signatures, *place), places))
-    pairs = np.concatenate([np.empty((0, 3), np.int64), *(part.pairs for part in found)])
-    likeness = np.concatenate([np.empty(0, np.float32), *(part.likeness for part in found)])
-    return _capped(_Found(pairs, likeness))
+    parts = list(pool.map(lambda block: _block_candidates(signatures, *block), blocks))
+    pairs = np.concatenate([np.empty((0, 3), np.int64), *(part.pairs for part in parts)])
+    similarity = np.concatenate([np.empty(0, np.float32), *(part.similarity for part in parts)])
+    return _limit_per_row(_Candidates(pairs, similarity))
 
 
 def _signatures(previews: NDArray[np.uint8], fine: NDArray[np.uint8], pool: Executor) -> _Signatures:
@@ -87,49 +87,49 @@ def _signatures(previews: NDArray[np.uint8], fine: NDArray[np.uint8], pool: Exec
     )
 
 
-def _of_block(signatures: _Signatures, start: int, begin: int) -> _Found:
+def _block_candidates(signatures: _Signatures, start: int, begin: int) -> _Candidates:
     """Return the candidates among ``_OTHERS`` first rows and ``_BLOCK`` second ones."""
     first, second = slice(start, start + _OTHERS), slice(begin, begin + _BLOCK)
-    found = []
+    parts = []
     for turn in _TURNS:
         spectral = signatures.spectrum[0][first] @ signatures.spectrum[turn][second].T
         for orientation in (turn, turn ^ _HALF_TURN):
             coarse = signatures.coarse[0][first] @ signatures.coarse[orientation][second].T
-            mask = (coarse > _ALIKE_AS_IT_LIES) | ((spectral > _LEAST_SPECTRUM) & (coarse > _LEAST_COARSE))
+            mask = (coarse > _SIMILAR_COARSE) | ((spectral > _LEAST_SPECTRUM) & (coarse > _LEAST_COARSE))
             if start + _OTHERS > begin:
                 mask &= np.arange(start, start + len(mask))[:, None] < np.arange(begin, begin + mask.shape[1])
-            likeness = np.add(coarse, spectral, out=coarse)
-            _cap_columns(mask, likeness)
+            similarity = np.add(coarse, spectral, out=coarse)
+            _cap_columns(mask, similarity)
             one, other = np.nonzero(mask)
             pairs = np.stack([one + start, other + begin, np.full(len(one), orientation)], axis=1)
-            found.append(_Found(pairs, likeness[one, other]))
-    return _Found(
-        np.concatenate([part.pairs for part in found]), np.concatenate([part.likeness for part in found])
+            parts.append(_Candidates(pairs, similarity[one, other]))
+    return _Candidates(
+        np.concatenate([part.pairs for part in parts]), np.concatenate([part.similarity for part in parts])
     )
 
 
-def _cap_columns(mask: NDArray[np.bool_], likeness: NDArray[np.float32]) -> None:
-    """Leave in each crowded column the first and the likest rows, so that no block fills the memory."""
-    for column in np.flatnonzero(mask.sum(axis=0) > 2 * MOST_CANDIDATES):
+def _cap_columns(mask: NDArray[np.bool_], similarity: NDArray[np.float32]) -> None:
+    """Limit each column to the first and the most similar rows, to bound the memory of a block."""
+    for column in np.flatnonzero(mask.sum(axis=0) > 2 * MAX_CANDIDATES):
         rows = np.flatnonzero(mask[:, column])
-        likest = rows[np.argsort(-likeness[rows, column], kind="stable")[:MOST_CANDIDATES]]
+        most_similar = rows[np.argsort(-similarity[rows, column], kind="stable")[:MAX_CANDIDATES]]
         mask[:, column] = False
-        mask[rows[:MOST_CANDIDATES], column] = True
-        mask[likest, column] = True
+        mask[rows[:MAX_CANDIDATES], column] = True
+        mask[most_similar, column] = True
 
 
-def _capped(found: _Found) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Leave the first and the likest of each second row; number what is left of it."""
-    first, second, orientation = found.pairs.T
+def _limit_per_row(candidates: _Candidates) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Limit each second row to its first and most similar pairs; return these pairs and their ranks."""
+    first, second, orientation = candidates.pairs.T
     by_row = np.lexsort((orientation, first, second))
-    by_likeness = np.lexsort((orientation, first, -found.likeness, second))
-    place, rank = (_place_of(second, order) for order in (by_row, by_likeness))
-    selected = by_row[(np.minimum(place, rank) < MOST_CANDIDATES)[by_row]]
-    return found.pairs[selected], _place_of(second[selected], np.arange(len(selected)))
+    by_similarity = np.lexsort((orientation, first, -candidates.similarity, second))
+    place, rank = (_place_of(second, order) for order in (by_row, by_similarity))
+    selected = by_row[(np.minimum(place, rank) < MAX_CANDIDATES)[by_row]]
+    return candidates.pairs[selected], _place_of(second[selected], np.arange(len(selected)))
 
 
 def _place_of(second: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return where each pair comes among those of its second row, for an order that keeps these together."""
+    """Return each pair's rank among those of its second row, for an order sorted by second row."""
     ordered = second[order]
     begins = np.searchsorted(ordered, ordered)
     place = np.empty(len(order), np.int64)
@@ -139,7 +139,7 @@ def _place_of(second: NDArray[np.int64], order: NDArray[np.int64]) -> NDArray[np
 
 @cache
 def _usual_spectrum() -> NDArray[np.float32]:
-    """Return the spectrum of a rough surface's fine structure, the same in all orientations."""
+    """Return the mean spectrum of a rough surface's fine structure, equal in all orientations."""
     mean = spectra(fine_structures(noise(64, _NUM_NOISE))).mean(axis=0)
     return np.asarray(np.mean([turned(mean, turn) for turn in _TURNS], axis=0), np.float32)
 

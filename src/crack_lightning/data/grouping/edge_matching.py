@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 ADJACENCY_VERSION = 4
-"""To be raised whenever other pairs are found, here or by grid adjacency, which invalidates cached scans."""
+"""Raise it whenever the pairs change, here or by grid adjacency, to invalidate cached scans."""
 
 EDGE_SAMPLES = 112
 LEFT, RIGHT, TOP, BOTTOM = range(4)

@@ -53,8 +53,8 @@ def consecutive_pairs(
         Row numbers, int64 ``(P, 2)``, and the distance of each pair's statistics, float32 ``(P,)``.
     """
     statistics = background(appearance)
-    found = [rows[_linked(statistics[rows])] for rows in folders_in_order(path)]
-    pairs = np.concatenate([np.empty((0, 2), np.int64), *found])
+    linked = [rows[_linked(statistics[rows])] for rows in folders_in_order(path)]
+    pairs = np.concatenate([np.empty((0, 2), np.int64), *linked])
     return pairs, np.linalg.norm(statistics[pairs[:, 0]] - statistics[pairs[:, 1]], axis=1)
 
 
@@ -71,7 +71,7 @@ def enclosed_name_pairs(path: NDArray[np.str_], photo: NDArray[np.int64]) -> NDA
     Returns:
         Row numbers of neighbours in such runs, int64 ``(P, 2)``.
     """
-    found = [np.empty((0, 2), np.int64)]
+    pairs = [np.empty((0, 2), np.int64)]
     for rows in folders_in_order(path):
         _, first, of_photo, number = np.unique(
             photo[rows], return_index=True, return_inverse=True, return_counts=True
@@ -83,8 +83,8 @@ def enclosed_name_pairs(path: NDArray[np.str_], photo: NDArray[np.int64]) -> NDA
         np.add.at(opened, first[dense], 1)
         np.add.at(opened, last[dense], -1)
         place = np.flatnonzero(np.cumsum(opened))
-        found.append(np.stack([rows[place], rows[place + 1]], axis=1))
-    return np.concatenate(found)
+        pairs.append(np.stack([rows[place], rows[place + 1]], axis=1))
+    return np.concatenate(pairs)
 
 
 def _natural(name: str) -> list[tuple[int, str]]:
@@ -97,25 +97,25 @@ def _linked(statistics: NDArray[np.float32]) -> NDArray[np.int64]:
     if len(statistics) < _WINDOW:
         return np.empty((0, 2), np.int64)
     near = _near_distance(statistics)
-    found = []
+    pairs = []
     for lag in range(1, _REACH + 1):
         distance = np.linalg.norm(statistics[lag:] - statistics[:-lag], axis=1)
-        alike = distance < np.minimum(near[lag:], near[:-lag])
+        similar = distance < np.minimum(near[lag:], near[:-lag])
         if lag == 1:
-            share = np.convolve(alike, np.ones(_WINDOW) / _WINDOW, mode="same")
+            share = np.convolve(similar, np.ones(_WINDOW) / _WINDOW, mode="same")
             ordered = np.append(share, share[-1]) >= _IN_ORDER
-        first = np.flatnonzero(alike & ordered[lag:] & ordered[:-lag])
-        found.append(np.stack([first, first + lag], axis=1))
-    return np.concatenate(found)
+        first = np.flatnonzero(similar & ordered[lag:] & ordered[:-lag])
+        pairs.append(np.stack([first, first + lag], axis=1))
+    return np.concatenate(pairs)
 
 
 def _near_distance(statistics: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the distance within which the nearest 3 % of all lie, for statistics ``(M, D)``, ``(M,)``."""
     references = statistics[:: max(1, len(statistics) // _REFERENCES)]
     near, lengths = max(1, int(_ALIKE * len(references))), (references**2).sum(1)
-    found = []
+    distances = []
     for start in range(0, len(statistics), _REFERENCES):  # all at once would be 320 MB for 40,000 tiles
         block = statistics[start : start + _REFERENCES]
         squares = (block**2).sum(1)[:, None] + lengths - 2 * block @ references.T
-        found.append(np.sqrt(np.maximum(np.partition(squares, near, axis=1)[:, near], 0)))
-    return np.concatenate(found).astype(np.float32)
+        distances.append(np.sqrt(np.maximum(np.partition(squares, near, axis=1)[:, near], 0)))
+    return np.concatenate(distances).astype(np.float32)

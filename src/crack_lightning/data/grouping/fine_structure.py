@@ -23,10 +23,10 @@ def fine_structures(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def has_detail(fine: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Return which of N fine structures show enough to compare, bool ``(N,)``.
+    """Return which of N fine structures have enough detail to compare, bool ``(N,)``.
 
-    A constant picture correlates with any other as 1 in OpenCV, and one whose sole detail is the edge of a
-    black margin with all that have such an edge.
+    In OpenCV a constant image correlates with any other as 1, and one whose only detail is the edge of a
+    black margin correlates with all that have such an edge.
     """
     detail = np.abs(fine.astype(np.int16) - _MIDDLE) >= _LEAST_DETAIL
     return np.asarray(detail.mean(axis=(1, 2)) >= _LEAST_SHARE, np.bool_)
@@ -40,11 +40,11 @@ def turned(pictures: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 
 def _fine_structure(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Leave out noise and JPEG's grid on one side, light and shade on the other, and clip what is left.
+    """Band-pass filter an image, against noise and JPEG's grid and against uneven light, and clip the result.
 
-    What departs from the rest by more than ``_CLIP`` times the usual (1.4826 median absolute values) counts
-    no more than that: a crack is not to outweigh all the concrete beside it. The clipped range is 1 to 255.
-    Margins, such as an orthomosaic has, are left out with their edges.
+    Values are clipped at ``_CLIP`` robust deviations (1.4826 median absolute values), so that a crack does
+    not outweigh the concrete beside it. The clipped range is 1 to 255. Margins, as of an orthomosaic, are
+    masked with their edges.
     """
     values = picture.astype(np.float32)
     fine, wide = (cv2.GaussianBlur(values, (0, 0), sigma) for sigma in _BAND_PX)
@@ -60,9 +60,9 @@ def _fine_structure(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _margins(picture: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
-    """Return what is within reach of a margin of 9 x 9 pixels or more, bool ``(S, S)``; ``None`` for nothing.
+    """Return the mask of margins of at least 9 x 9 pixels and their surroundings; ``None`` without any.
 
-    A margin is of one value, or nearly black with what JPEG adds.
+    A margin has one value, or is black up to JPEG artefacts; bool ``(S, S)``.
     """
     window = np.ones((_FLAT_PX, _FLAT_PX), np.uint8)
     highest, lowest = cv2.dilate(picture, window), cv2.erode(picture, window)

@@ -35,14 +35,14 @@ def grid_adjacent_pairs(edges: NDArray[np.uint8], folders: Sequence[NDArray[np.i
     Returns:
         Row numbers of neighbours within such rows of tiles and across their seams, int64 ``(P, 2)``.
     """
-    found = [np.empty((0, 2), np.int64)]
+    pairs = [np.empty((0, 2), np.int64)]
     profiles = edge_profiles(edges)
     for rows in folders:
         left, right, top, bottom = (profiles[side][rows] for side in (LEFT, RIGHT, TOP, BOTTOM))
         for width in _WIDTHS:
-            found.append(rows[_grid_links(right, left, bottom, top, width=width)])
-            found.append(rows[_grid_links(bottom, top, right, left, width=width)])
-    return np.concatenate(found)
+            pairs.append(rows[_grid_links(right, left, bottom, top, width=width)])
+            pairs.append(rows[_grid_links(bottom, top, right, left, width=width)])
+    return np.concatenate(pairs)
 
 
 def _grid_links(

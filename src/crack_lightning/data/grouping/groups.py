@@ -9,6 +9,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from crack_lightning.data.columns import NEAR_DUPLICATES
 from crack_lightning.data.grouping.filename_order import enclosed_name_pairs
 
 if TYPE_CHECKING:
@@ -51,24 +52,24 @@ def merge_groups(
 
     Returns:
         The table with merged ``group`` (named after its first photo by name, else after its first tile) and
-        two columns in ``extra``: ``twins``, the first name in each tile's set of near-duplicates, and
-        ``group_from``, the origin of the group: ``source``, ``recovery`` (from pixels and names) or
-        ``twins``; each str ``(N,)``, empty for a tile without a group.
+        two columns in ``extra``: ``near_duplicates``, the first name in each tile's set of near-duplicates,
+        and ``group_from``, the origin of the group: ``source``, ``recovery`` (from pixels and names) or
+        ``near_duplicates``; each str ``(N,)``, empty for a tile without a group.
     """
-    same = [near_duplicates, _same(table.sha256)]
-    certain = joined = _components(len(table), [*same, _same(table.group)])
+    same = [near_duplicates, _equal_name_pairs(table.sha256)]
+    certain = joined = _components(len(table), [*same, _equal_name_pairs(table.group)])
     of_source = np.isin(certain, certain[table.group != ""])
     if clues is not None:
-        joined = _recovered(table, [*same, _same(table.group)], clues, of_source)
+        joined = _recovered(table, [*same, _equal_name_pairs(table.group)], clues, of_source)
         of_source = np.isin(joined, joined[of_source])
     sets = np.unique(np.stack([joined, certain]), axis=1)[0]
     recovered = (np.bincount(sets)[joined] > 1) & ~of_source
     last = "\uffff"  # sorts after every name
-    photo = _named(joined, np.where(table.group == "", last, table.group), alone=None)
-    group = np.where(photo == last, _named(joined, table.name, alone=""), photo)
-    origin = np.select([of_source, recovered, group != ""], ["source", "recovery", "twins"], "")
-    named = _named(_components(len(table), same), table.name, alone="")
-    return replace(table, group=group, extra=table.extra | {"twins": named, "group_from": origin})
+    photo = _first_names(joined, np.where(table.group == "", last, table.group), alone=None)
+    group = np.where(photo == last, _first_names(joined, table.name, alone=""), photo)
+    origin = np.select([of_source, recovered, group != ""], ["source", "recovery", NEAR_DUPLICATES], "")
+    named = _first_names(_components(len(table), same), table.name, alone="")
+    return replace(table, group=group, extra=table.extra | {NEAR_DUPLICATES: named, "group_from": origin})
 
 
 def _recovered(
@@ -91,12 +92,13 @@ def _recovered(
 def has_known_photo(table: TileTable) -> NDArray[np.bool_]:
     """Return whether each tile's group is a photo and not only a set of near-duplicates, bool ``(N,)``."""
     grouped: NDArray[np.bool_] = table.group != ""
-    return grouped & (table.extra["group_from"] != "twins") if "group_from" in table.extra else grouped
+    origin = table.extra.get("group_from")
+    return grouped if origin is None else grouped & (origin != NEAR_DUPLICATES)
 
 
 def leaked_pairs(table: TileTable) -> int:
     """Return the number of pairs of identical files or near-duplicates in different splits."""
-    keys = _content(table)
+    keys = _content_keys(table)
     decided = (keys != "") & (table.split != "")
     of_set = _counts(keys[decided])
     of_side = _counts(np.char.add(np.char.add(keys[decided], "\0"), table.split[decided]))
@@ -105,18 +107,18 @@ def leaked_pairs(table: TileTable) -> int:
 
 def has_near_duplicate_in(table: TileTable, split: str) -> NDArray[np.bool_]:
     """Return whether an identical file or a near-duplicate of each tile is in a split, bool ``(N,)``."""
-    keys = _content(table)
+    keys = _content_keys(table)
     there = np.unique(keys[table.split == split])
     return np.asarray(np.isin(keys, there[there != ""]) & (table.split != split), np.bool_)
 
 
-def _content(table: TileTable) -> NDArray[np.str_]:
+def _content_keys(table: TileTable) -> NDArray[np.str_]:
     """Return the key of each tile's content: its set of near-duplicates, else its digest, else empty."""
-    twins = table.extra.get("twins", np.full(len(table), ""))
-    return np.where(twins == "", table.sha256, twins).astype(np.str_)
+    near_duplicates = table.extra.get(NEAR_DUPLICATES, np.full(len(table), ""))
+    return np.where(near_duplicates == "", table.sha256, near_duplicates).astype(np.str_)
 
 
-def _same(names: NDArray[np.str_]) -> NDArray[np.int64]:
+def _equal_name_pairs(names: NDArray[np.str_]) -> NDArray[np.int64]:
     """Return a chain of pairs through the rows of each name, empty names left out, int64 ``(P, 2)``."""
     order = np.argsort(names, kind="stable")
     one, other = order[:-1], order[1:]
@@ -154,8 +156,10 @@ def _bounded_single_linkage(
     return np.asarray(np.unique(roots, return_inverse=True)[1], np.int64)
 
 
-def _named(component: NDArray[np.int64], names: NDArray[np.str_], *, alone: str | None) -> NDArray[np.str_]:
-    """Return the first name of each row's component; that of a component of one row is ``alone`` if given."""
+def _first_names(
+    component: NDArray[np.int64], names: NDArray[np.str_], *, alone: str | None
+) -> NDArray[np.str_]:
+    """Return the first name in each row's component; ``alone``, if given, for a component of one row."""
     order = np.lexsort((names, component))
     first = order[np.unique(component[order], return_index=True)[1]]
     named = names[first][component]

@@ -39,7 +39,7 @@ class UnreadableImageError(DataError):
     """A file that does not decode to a picture.
 
     Attributes:
-        reason: What is wrong with it and what to do, without the file's name.
+        reason: The error and the next step, without the file's name.
         of_content: Whether the failure is permanent (bytes or name) rather than one of access.
     """
 
@@ -50,7 +50,7 @@ class UnreadableImageError(DataError):
     def about(cls, path: Path, problem: UnreadableContentError | str) -> Self:
         """Build the error for a file; its only constructor argument is the message, so that it pickles."""
         name = os.fsencode(path).decode("utf-8", "backslashreplace")
-        hint = "Mend or remove the file, or set data.on_unreadable=skip."
+        hint = "Repair or remove the file, or set data.on_unreadable=skip."
         if isinstance(problem, FailedAccessError):
             hint = "Restore access to it and run again, or set data.on_unreadable=skip."
         error = cls(f"data.root: cannot read '{name}': {problem}. {hint}")

@@ -60,7 +60,7 @@ def read_mask(path: Path) -> Mask:
                 return Mask(_whole_numbers(read_segmentation(data)))
             return _read_picture(data)
     except UnreadableContentError as error:
-        hint = "run again" if isinstance(error, FailedAccessError) else "mend or replace it"
+        hint = "run again" if isinstance(error, FailedAccessError) else "repair or replace it"
         raise DataError(f"data.masked.masks: cannot read '{path}' ({error}); {hint}.") from error
 
 

@@ -1,4 +1,4 @@
-"""The audit of a set of tiles: duplicates, label conflicts, label errors, outliers; nothing is changed."""
+"""Audit of a set of tiles: duplicates, label conflicts, label errors, outliers; it changes nothing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from crack_lightning.data.columns import NEAR_DUPLICATES
 from crack_lightning.data.scan.image_stats import MEASURES
 from crack_lightning.data.scan.prepare import with_groups
 from crack_lightning.data.splits.stratified_groups import assign_splits
@@ -26,7 +27,7 @@ OUTLYING = 3.5
 """Modified z-score from which a value is an outlier (Iglewicz and Hoaglin, 1993)."""
 
 _LEAST_SPREAD = 1 / 255 / OUTLYING
-"""So that no tile is an outlier by less than one grey level."""
+"""Smallest spread, so that no tile is an outlier by less than one grey level."""
 _FOLDS = 5
 _RARE = 0.01
 
@@ -52,12 +53,12 @@ class Audit:
 
     Attributes:
         table: The tiles, with digests, groups and sets of near-duplicates.
-        reason: Why a file does not decode, str ``(N,)``; empty where it does.
+        reason: Decoding error of each file, str ``(N,)``; empty without error.
         size: Width and height in pixels, int64 ``(N, 2)``; 0 where a file does not decode.
         mode: Pillow's name of the pixel format, str ``(N,)``.
         appearance: See :mod:`crack_lightning.data.scan.image_stats`, float32 ``(N, F)``.
         identical: Sets of identical files, the largest first.
-        twins: Sets of near-duplicates in different files.
+        near_duplicates: Sets of near-duplicates in different files.
         conflicts: Sets of either kind with contradicting labels.
         rare_sizes: Tiles of a size that fewer than one in a hundred has.
         outliers: Outliers by measure, the farthest first.
@@ -70,7 +71,7 @@ class Audit:
     mode: NDArray[np.str_]
     appearance: NDArray[np.float32]
     identical: list[NDArray[np.int64]]
-    twins: list[NDArray[np.int64]]
+    near_duplicates: list[NDArray[np.int64]]
     conflicts: list[NDArray[np.int64]]
     rare_sizes: NDArray[np.int64]
     outliers: dict[str, NDArray[np.int64]]
@@ -81,7 +82,7 @@ class Audit:
         listed: dict[str, Iterable[int]] = {
             "unreadable": np.flatnonzero(self.reason != ""),
             "identical": chain.from_iterable(self.identical),
-            "twin": chain.from_iterable(self.twins),
+            "near_duplicate": chain.from_iterable(self.near_duplicates),
             "conflict": chain.from_iterable(self.conflicts),
             "suspect": [suspect.row for suspect in self.suspects],
             "rare_size": self.rare_sizes,
@@ -95,34 +96,34 @@ class Audit:
 
 
 def audit_tiles(
-    table: TileTable, seen: ScanResult, *, size: NDArray[np.int64], mode: NDArray[np.str_]
+    table: TileTable, scan: ScanResult, *, size: NDArray[np.int64], mode: NDArray[np.str_]
 ) -> Audit:
     """Audit a set of N tiles from a scan of its files.
 
     Args:
         table: The tiles of a source.
-        seen: The scan of their files, with near-duplicates.
+        scan: The scan of their files, with near-duplicates.
         size: Width and height, int64 ``(N, 2)``; 0 where unreadable.
         mode: Pillow's pixel formats, str ``(N,)``.
     """
-    assert seen.near_duplicates is not None, "a scan without near-duplicates"
-    table = with_groups(table.with_columns(sha256=seen.sha256), seen)
-    twins = sets_of(table.extra["twins"].astype(np.str_))
-    good = np.flatnonzero(seen.reason == "")
-    statistics = seen.appearance[good]
-    found = suspects(statistics, table.label[good], table.group[good], num_classes=len(table.class_names))
+    assert scan.near_duplicates is not None, "a scan without near-duplicates"
+    table = with_groups(table.with_columns(sha256=scan.sha256), scan)
+    near_duplicates = sets_of(table.extra[NEAR_DUPLICATES].astype(np.str_))
+    good = np.flatnonzero(scan.reason == "")
+    statistics = scan.appearance[good]
+    suspected = suspects(statistics, table.label[good], table.group[good], num_classes=len(table.class_names))
     return Audit(
         table=table,
-        reason=seen.reason,
+        reason=scan.reason,
         size=size,
         mode=mode,
-        appearance=seen.appearance,
+        appearance=scan.appearance,
         identical=sets_of(table.sha256),
-        twins=[rows for rows in twins if len(np.unique(table.sha256[rows])) > 1],
-        conflicts=[rows for rows in twins if len(np.unique(table.label[rows])) > 1],
+        near_duplicates=[rows for rows in near_duplicates if len(np.unique(table.sha256[rows])) > 1],
+        conflicts=[rows for rows in near_duplicates if len(np.unique(table.label[rows])) > 1],
         rare_sizes=good[rare_sizes(size[good])],
         outliers={measure: good[rows] for measure, rows in outliers(statistics).items()},
-        suspects=[replace(suspect, row=int(good[suspect.row])) for suspect in found],
+        suspects=[replace(suspect, row=int(good[suspect.row])) for suspect in suspected],
     )
 
 
@@ -149,22 +150,22 @@ def outliers(appearance: NDArray[np.float32]) -> dict[str, NDArray[np.int64]]:
     """Return outliers of brightness, contrast and sharpness.
 
     Args:
-        appearance: What :func:`crack_lightning.data.scan.image_stats.appearance` measured, float32 ``(N,
-            F)``.
+        appearance: Image statistics, from :func:`crack_lightning.data.scan.image_stats.appearance`, float32
+            ``(N, F)``.
 
     Returns:
         Rows of outliers by measure, int64, the farthest first. Contrast and sharpness are taken as
         logarithms, as their spread grows with them.
     """
-    found = {}
+    rows_by_measure = {}
     for column, measure in enumerate(MEASURES):
         values = appearance[:, column].astype(np.float64)
         if measure != "brightness":
             values = np.log(values + 1e-3)
         distance = np.abs(_modified_z(values))
         rows = np.flatnonzero(distance > OUTLYING)
-        found[measure] = rows[np.argsort(-distance[rows], kind="stable")]
-    return found
+        rows_by_measure[measure] = rows[np.argsort(-distance[rows], kind="stable")]
+    return rows_by_measure
 
 
 def _modified_z(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -188,19 +189,19 @@ def rare_sizes(size: NDArray[np.int64]) -> NDArray[np.int64]:
 def suspects(
     features: NDArray[np.float32], label: NDArray[np.int64], group: NDArray[np.str_], *, num_classes: int
 ) -> list[Suspect]:
-    """Find labels that are likely wrong, by confident learning.
+    """Return likely label errors, by confident learning.
 
-    A logistic regression on the features, fitted without a tile's group, gives its probabilities. A
-    tile is suspected of a class whose probability is at least the average over the tiles labelled so.
+    A logistic regression predicts each tile out of fold, by group. A tile is suspected to be of another class
+    if the probability of that class is at least its mean over the tiles labelled so.
 
     Args:
-        features: Cheap features, float32 ``(N, F)``.
+        features: Image statistics, float32 ``(N, F)``.
         label: Classes, int64 ``(N,)``.
-        group: What stays together, str ``(N,)``; empty where unknown.
+        group: Groups that share a fold, str ``(N,)``; empty where unknown.
         num_classes: K.
 
     Returns:
-        Suspects, the surest first; none where a class has fewer than ten tiles or groups do not suffice.
+        Suspects, the most certain first; none if a class has fewer than ten tiles or too few groups.
 
     References:
         Northcutt, Jiang and Chuang, "Confident Learning", JAIR 2021, section 3.
@@ -237,6 +238,6 @@ def _out_of_fold(
         if not held_out.any() or len(np.unique(label[train])) < label.max() + 1:
             return None
         model = make_pipeline(StandardScaler(), LogisticRegression(C=1.0, max_iter=500))
-        with threadpool_limits(1, user_api="blas"):  # a step takes less than threads wait for each other
+        with threadpool_limits(1, user_api="blas"):  # steps are too short for several threads
             probability[held_out] = model.fit(features[train], label[train]).predict_proba(features[held_out])
     return probability

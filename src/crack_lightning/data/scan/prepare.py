@@ -1,4 +1,4 @@
-"""From a source to a checked table: unreadable files, digests, groups and splits."""
+"""Preparation of a source's tiles: unreadable files, digests, groups and splits."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NAMED = 5
 
 
 def without_excluded(table: TileTable, file: Path) -> tuple[TileTable, list[dict[str, str]]]:
-    """Leave out the tiles that a list names, such as rows of an audit that somebody has reviewed.
+    """Exclude the tiles of a list, such as reviewed rows of an audit.
 
     Args:
         table: Tiles of a source.
@@ -37,7 +37,7 @@ def without_excluded(table: TileTable, file: Path) -> tuple[TileTable, list[dict
         The other tiles, and ``{"path", "reason"}`` of those left out.
 
     Raises:
-        DataError: If the file cannot be read, has no such column, names a tile that is not there, or all.
+        DataError: If the file cannot be read, has no such column, or names an unknown tile or all tiles.
     """
     rows = read_rows(file, ("path",), key="data.exclude", hint="give a CSV file")
     named = set(own_paths((row["path"] for row in rows), table.path.tolist()).values())
@@ -62,7 +62,7 @@ def prepare_tiles(
     near_duplicates: bool = False,
     recover_photos: bool = False,
 ) -> tuple[TileTable, list[dict[str, str]]]:
-    """Leave out the files that do not decode, and fill in the digests.
+    """Exclude files that do not decode, and add digests, image statistics and groups.
 
     Args:
         table: Tiles of a source.
@@ -71,7 +71,7 @@ def prepare_tiles(
         show_progress: Whether to show a bar.
         cache: The cache folder.
         near_duplicates: Whether to search for near-duplicates and join the groups that share one.
-        recover_photos: Whether to recover which tiles are of one photo, where the source does not name it.
+        recover_photos: Whether to recover the photos of tiles whose source does not name them.
 
     Returns:
         The tiles that can be decoded, with ``sha256`` and image statistics, and ``{"path", "reason"}`` of
@@ -99,7 +99,7 @@ def prepare_tiles(
         more = f"; and {len(skipped) - _NAMED} more" if len(skipped) > _NAMED else ""
         raise DataError(
             f"data.root: {len(skipped)} of {len(table)} files under '{table.root}' cannot be decoded: "
-            f"{named}{more}. Mend or remove them, or set data.on_unreadable=skip."
+            f"{named}{more}. Repair or remove them, or set data.on_unreadable=skip."
         )
     statistics = {
         name: np.round(scan.appearance[:, MEASURES.index(name)].astype(np.float64), 4) for name in STATISTICS
@@ -127,7 +127,7 @@ def with_splits(table: TileTable, *, file: Path | None, splits_path: Path, **how
         table: Tiles with their digests.
         file: An earlier run's ``splits.csv`` to use instead.
         splits_path: This run's ``splits.csv``, which a resumed run has.
-        how: What :func:`crack_lightning.data.splits.painted.split_painted` reads.
+        how: Arguments of :func:`crack_lightning.data.splits.painted.split_painted`.
 
     Raises:
         DataError: If the tiles are no longer those of ``splits_path``, or not those of ``file``.

@@ -1,8 +1,7 @@
-"""One pass over the files of a set: digests, decoding, near-duplicates, adjacent tiles; cached by content."""
+"""Scan of a set's files: digests, decoding, image statistics, near-duplicates, adjacent tiles; cached."""
 
 from __future__ import annotations
 
-import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
@@ -29,6 +28,7 @@ from crack_lightning.data.io.decoding import (
     access_failure,
     decode_image,
 )
+from crack_lightning.data.scan.digests import content_digest, file_digest, order_digest
 from crack_lightning.data.scan.image_stats import NUM_FEATURES, STATISTICS_VERSION, appearance
 from crack_lightning.data.scan.progress import progress_bar
 from crack_lightning.runtime.cache import cached_entry
@@ -49,8 +49,8 @@ class ScanResult:
     """The result of a scan of N files.
 
     Attributes:
-        sha256: Hex digests, str ``(N,)``; empty where a file cannot be read at all.
-        reason: Why a file does not decode, str ``(N,)``; empty where it does.
+        sha256: Hex digests, str ``(N,)``; empty for a file that cannot be read.
+        reason: Decoding error of each file, str ``(N,)``; empty without error.
         near_duplicates: Pairs of near-duplicates, int64 ``(P, 2)``; ``None`` where not searched.
         adjacent: Pairs of adjacent tiles of a photo, by their edges alone or in the order of their names,
             int64 ``(Q, 2)``; ``None`` where not searched.
@@ -110,27 +110,27 @@ def scan_files(
     Raises:
         DataError: If the cache cannot be written.
     """
-    sha256 = np.array(_in_threads(_sha256, paths, num_workers=num_workers, title=None), dtype="U64")
-    there = np.flatnonzero(sha256 != "")
+    sha256 = np.array(_in_threads(file_digest, paths, num_workers=num_workers, title=None), dtype="U64")
+    readable = np.flatnonzero(sha256 != "")
     cached = _cached_scan(
-        [paths[row] for row in there.tolist()],
-        sha256[there],
+        [paths[row] for row in readable.tolist()],
+        sha256[readable],
         near_duplicates=near_duplicates,
         adjacent=adjacent,
         num_workers=num_workers,
         show_progress=show_progress,
         cache=cache,
     )
-    reason = np.array([_problem(paths[row]) if sha256[row] == "" else "" for row in range(len(paths))])
+    reason = np.array([_read_error(paths[row]) if sha256[row] == "" else "" for row in range(len(paths))])
     reason = reason.astype(np.result_type(reason, cached["reason"]))
-    reason[there] = cached["reason"]
+    reason[readable] = cached["reason"]
     appearances = np.full((len(paths), NUM_FEATURES), np.nan, np.float32)
     appearances[np.flatnonzero(reason == "")] = cached["appearance"]
     return ScanResult(
         sha256=sha256,
         reason=reason,
-        near_duplicates=there[cached["near_duplicates"]] if near_duplicates else None,
-        adjacent=there[cached["adjacent"]] if adjacent else None,
+        near_duplicates=readable[cached["near_duplicates"]] if near_duplicates else None,
+        adjacent=readable[cached["adjacent"]] if adjacent else None,
         appearance=appearances,
     )
 
@@ -153,26 +153,26 @@ def _cached_scan(
             files, num_workers=num_workers, show_progress=show_progress
         )
         good = np.flatnonzero(reason == "")
-        made: dict[str, Any] = {"reason": reason, "appearance": statistics.appearance}
+        arrays: dict[str, Any] = {"reason": reason, "appearance": statistics.appearance}
         if near_duplicates:
-            found = near_duplicate_pairs(
+            pairs = near_duplicate_pairs(
                 statistics.preview, num_workers=num_workers, show_progress=show_progress
             )
-            made["near_duplicates"] = good[found]
+            arrays["near_duplicates"] = good[pairs]
         if adjacent:
             folders = folders_in_order(names[good])
             beside = adjacent_pairs(statistics.edges, num_workers=num_workers)
-            found = np.concatenate([beside, grid_adjacent_pairs(statistics.edges, folders)])
-            made["adjacent"] = good[found]
+            pairs = np.concatenate([beside, grid_adjacent_pairs(statistics.edges, folders)])
+            arrays["adjacent"] = good[pairs]
         if not of_content.all():
-            raise _NotForTheCacheError(made)
-        np.savez_compressed(folder / _FILE, **made)
+            raise _UncachableScanError(arrays)
+        np.savez_compressed(folder / _FILE, **arrays)
 
-    made_of = {
-        "files": _fingerprint(files, sha256),
+    fingerprint = {
+        "files": content_digest(files, sha256),
         "near_duplicates": NEAR_DUPLICATES_VERSION if near_duplicates else None,
         "adjacent": ADJACENCY_VERSION if adjacent else None,
-        "order": _order(names) if adjacent else None,
+        "order": order_digest(names) if adjacent else None,
         "appearance": STATISTICS_VERSION,
         "decoding": DECODING_VERSION,
         "pillow": PIL.__version__,
@@ -180,19 +180,19 @@ def _cached_scan(
         "opencv": cv2.__version__,
     }
     try:
-        entry = cached_entry("surveys", made_of, make, cache=cache)
-    except _NotForTheCacheError as error:
-        return error.made
+        entry = cached_entry("surveys", fingerprint, make, cache=cache)
+    except _UncachableScanError as error:
+        return error.arrays
     with np.load(entry / _FILE, allow_pickle=False) as cached:
         return dict(cached)
 
 
-class _NotForTheCacheError(Exception):
-    """A scan that must not be cached, as some files could not be read this time."""
+class _UncachableScanError(Exception):
+    """A scan that must not be cached, because reading failed for a reason other than a file's content."""
 
-    def __init__(self, made: dict[str, Any]) -> None:
+    def __init__(self, arrays: dict[str, Any]) -> None:
         super().__init__()
-        self.made = made
+        self.arrays = arrays
 
 
 def decode_files(
@@ -225,7 +225,7 @@ def _describe_file(path: Path) -> UnreadableImageError | ImageStatistics:
         return UnreadableImageError.about(path, FailedAccessError(access_failure(error)))
 
 
-def _problem(path: Path) -> str:
+def _read_error(path: Path) -> str:
     result = _describe_file(path)
     if isinstance(result, UnreadableImageError):
         return result.reason
@@ -239,23 +239,3 @@ def _in_threads(
     with ThreadPoolExecutor(max(1, num_workers)) as pool:
         done = pool.map(lambda chunk: [work(path) for path in chunk], chunks)
         return list(chain.from_iterable(progress_bar(done, title, total=len(chunks))))
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, MemoryError):
-        return ""
-
-
-def _fingerprint(paths: Sequence[Path], sha256: NDArray[np.str_]) -> str:
-    """Return a digest of what decides whether files decode: their bytes and suffixes."""
-    lines = (f"{digest}{path.suffix.lower()}\n" for path, digest in zip(paths, sha256, strict=True))
-    return hashlib.sha256("".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _order(names: NDArray[np.str_]) -> str:
-    """Return a digest of the order of files by name in each folder, independent of the folder's place."""
-    folders = [",".join(map(str, rows.tolist())) for rows in folders_in_order(names)]
-    return hashlib.sha256("\n".join(folders).encode()).hexdigest()

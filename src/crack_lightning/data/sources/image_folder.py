@@ -16,7 +16,7 @@ from crack_lightning.data.discovery.tile_listing import (
     group_by_photo,
     has_images,
     make_table,
-    no_images,
+    no_images_error,
 )
 from crack_lightning.data.discovery.typed_class_names import read_class_names
 from crack_lightning.data.sources.shared_settings import RootSettings
@@ -79,20 +79,20 @@ def load(
         names_class, class_names=class_names, positive_class=positive_class, known_classes=known_classes
     )
     classes_given = class_names is not None or bool(known_classes)
-    found, left_out = _of_root(listing, is_class, known_classes) or _find(
+    placed_tiles, left_out = _of_root(listing, is_class, known_classes) or _find(
         listing, is_class, classes_given=classes_given
     )
-    if not has_images(tile.path for tile in found):
-        raise no_images(root)
+    if not has_images(tile.path for tile in placed_tiles):
+        raise no_images_error(root)
     empty = [folder for folder in listing.empty if is_class(folder.rpartition("/")[2])]
-    folders = sorted({tile.class_name for tile in found})
+    folders = sorted({tile.class_name for tile in placed_tiles})
     mapping = name_classes(
         folders, class_names=class_names, positive_class=positive_class, known_classes=known_classes
     )
     if not known_classes and len(set(mapping.values())) < 2:
         raise _one_class(root, mapping, empty)
     _log_classes(mapping, empty)
-    tiles = [tile._replace(class_name=mapping[tile.class_name]) for tile in found]
+    tiles = [tile._replace(class_name=mapping[tile.class_name]) for tile in placed_tiles]
     tiles = group_by_photo(tiles, group_pattern)
     classes, positive = order_classes(list(mapping.values()), positive_class)
     return make_table(
@@ -113,8 +113,8 @@ def _find(
         listing.pictures, root=str(listing.root), names_class=is_class, classes_given=classes_given
     )
     repeated = listing.repeated(item.path for item in placed)
-    found = [Tile(path, folder, split=split) for path, folder, split in placed if path not in repeated]
-    return found, [*listing.others, *left_out, *repeated.items()]
+    placed_tiles = [Tile(path, folder, split=split) for path, folder, split in placed if path not in repeated]
+    return placed_tiles, [*listing.others, *left_out, *repeated.items()]
 
 
 def _of_root(

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from crack_lightning.data.discovery.class_names import CRACK, INTACT
 from crack_lightning.data.discovery.tile_listing import (
     Tile,
-    find_home,
+    find_dataset_folder,
     group_by_photo,
     has_images,
     list_pictures,
     make_table,
-    no_images,
-    unused,
+    no_images_error,
+    unused_files,
 )
 from crack_lightning.data.sources.shared_settings import GroupSettings, PublishedSettings
 from crack_lightning.data.sources.source import LoadContext, Source
@@ -57,7 +57,7 @@ def load(root: Path, *, group_pattern: str | None = None, one_class: bool = Fals
         ConfigError: If ``group_pattern`` does not fit the paths.
         DataError: If a folder is missing or holds no image.
     """
-    home, folders = find_home(root, _CLASS_BY_FOLDER, expected="the folders Positive and Negative")
+    home, folders = find_dataset_folder(root, _CLASS_BY_FOLDER, expected="the folders Positive and Negative")
     tiles, used, above = [], [], len((home / "a").as_posix()) - 1
     for name, class_name in _CLASS_BY_FOLDER.items():
         if name not in folders:
@@ -68,7 +68,7 @@ def load(root: Path, *, group_pattern: str | None = None, one_class: bool = Fals
             )
         paths = list_pictures(folders[name])
         if not has_images(paths):
-            raise no_images(folders[name])
+            raise no_images_error(folders[name])
         used += paths
         tiles += [Tile(path.as_posix()[above:], class_name) for path in paths]
     return make_table(
@@ -77,7 +77,7 @@ def load(root: Path, *, group_pattern: str | None = None, one_class: bool = Fals
         class_names=(INTACT, CRACK),
         positive_class=CRACK,
         source="metu",
-        left_out=unused(root, used, "outside the folders Positive and Negative"),
+        left_out=unused_files(root, used, "outside the folders Positive and Negative"),
     )
 
 

@@ -14,12 +14,12 @@ from crack_lightning.data.discovery.class_names import CRACK, INTACT, common_cla
 from crack_lightning.data.discovery.file_listing import folders_in
 from crack_lightning.data.discovery.tile_listing import (
     Tile,
-    find_home,
+    find_dataset_folder,
     has_images,
     list_pictures,
     make_table,
-    no_images,
-    unused,
+    no_images_error,
+    unused_files,
 )
 from crack_lightning.data.sources.shared_settings import PublishedSettings
 from crack_lightning.data.sources.source import LoadContext, Source
@@ -57,7 +57,7 @@ def load(root: Path, *, one_class: bool = False) -> TileTable:
     Raises:
         DataError: If no place is there, a class is missing in one, or a name has no photo.
     """
-    home, places = find_home(root, _PLACE_BY_FOLDER, expected="the folders D, W and P")
+    home, places = find_dataset_folder(root, _PLACE_BY_FOLDER, expected="the folders D, W and P")
     tiles = [
         tile
         for name, folder in places.items()
@@ -69,7 +69,7 @@ def load(root: Path, *, one_class: bool = False) -> TileTable:
         class_names=(INTACT, CRACK),
         positive_class=CRACK,
         source="sdnet2018",
-        left_out=unused(
+        left_out=unused_files(
             root, [home / tile.path for tile in tiles], "outside the folders of cracked and intact tiles"
         ),
     )
@@ -88,7 +88,7 @@ def _read_place(place: Path, home: Path, letter: str, *, one_class: bool) -> lis
     for class_name, folder in folders.items():
         paths = list_pictures(folder)
         if not has_images(paths):
-            raise no_images(folder)
+            raise no_images_error(folder)
         tiles += [
             Tile(path.relative_to(home).as_posix(), class_name, group=f"{letter}/{_photo(path)}")
             for path in paths

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -56,105 +56,32 @@ def split_table(
         DataError: If a split would lack a class, the fractions are not possible within the tolerance, or
             folders give splits that folds would change.
     """
-    shares = _checked_fractions(fractions)
+    shares = check_fractions(fractions)
     if strategy == "random":
-        blind = table.with_columns(group=np.full(len(table), ""))
+        ungrouped = table.with_columns(group=np.full(len(table), ""))
         random = split_table(
-            blind, seed=seed, fractions=fractions, folds=folds, fold=fold, tolerance=tolerance
+            ungrouped, seed=seed, fractions=fractions, folds=folds, fold=fold, tolerance=tolerance
         )
         return replace(table, split=random.split)
     if folds is not None:
-        return _folded(table, seed=seed, shares=shares, folds=folds, fold=fold, tolerance=tolerance)
-    ready = [split for split in SPLITS if (table.split == split).any()]
-    rows = table.rows("train") if ready else np.arange(len(table))
-    open_splits = [split for split in SPLITS if split not in ready or split == "train"]
+        return _split_folds(table, seed=seed, shares=shares, folds=folds, fold=fold, tolerance=tolerance)
+    given_splits = [split for split in SPLITS if (table.split == split).any()]
+    rows = table.rows("train") if given_splits else np.arange(len(table))
+    open_splits = [split for split in SPLITS if split not in given_splits or split == "train"]
     split = table.split.astype("U5")
     if len(open_splits) > 1:
-        split[rows] = _assign_shares(
+        split[rows] = assign_shares(
             table.select(rows), {name: shares[name] for name in open_splits}, seed=seed
         )
-    done = replace(table, split=split)
-    check_classes(done)
-    if not ready:
-        _check_shares(done, shares, tolerance=tolerance)
-    _warn_of_shared_groups(done)
-    return done
+    result = replace(table, split=split)
+    check_classes(result)
+    if not given_splits:
+        _check_shares(result, shares, tolerance=tolerance)
+    _warn_of_shared_groups(result)
+    return result
 
 
-def split_by_source(
-    table: TileTable,
-    *,
-    train_sources: Sequence[str] = (),
-    test_sources: Sequence[str] = (),
-    strategy: str = "grouped",
-    **how: Any,
-) -> TileTable:
-    """Assign splits where some sources only train or only test.
-
-    A source in both lists is split as usual; one that only trains has no test tiles, one that only tests no
-    others, and one in neither list none at all. A tile of a source that only tests, whose group (by a
-    near-duplicate, say) has tiles in another split, is left out, unless the strategy is ``random``.
-
-    Args:
-        table: N tiles; ``split`` is empty where the two lists decide.
-        train_sources: Sources that train and validate; empty for all.
-        test_sources: Sources that test; empty for all.
-        strategy: ``grouped`` or ``random``, as for :func:`split_table`.
-        how: The other arguments of :func:`split_table`.
-
-    Returns:
-        The same tiles; ``split`` is empty for those that are left out.
-
-    Raises:
-        ConfigError: If the fractions are wrong.
-        DataError: If a split would lack a class, or folders decided splits that the lists would change.
-    """
-    sources = set(table.source.tolist())
-    trains, tests = set(train_sources) or sources, set(test_sources) or sources
-    if trains == tests == sources:
-        return split_table(table, strategy=strategy, **how)
-    if (table.split != "").any():
-        raise DataError(
-            f"data.train_sources, data.test_sources: the folders under '{table.root}' decide the splits of "
-            "some tiles; leave the lists out, or give the tiles without split folders."
-        )
-    if strategy == "random":
-        blind = table.with_columns(group=np.full(len(table), ""))
-        random = split_by_source(blind, train_sources=train_sources, test_sources=test_sources, **how)
-        return replace(table, split=random.split)
-    split = np.full(len(table), "", dtype="U5")
-    of_both = np.isin(table.source, sorted(trains & tests))
-    if of_both.any():
-        split[of_both] = split_table(table.select(of_both), **how).split
-    only_train = np.flatnonzero(np.isin(table.source, sorted(trains - tests)))
-    if len(only_train):
-        shares = _checked_fractions(how.get("fractions", (0.70, 0.15, 0.15)))
-        learning = {name: shares[name] for name in ("train", "val")}
-        split[only_train] = _assign_shares(table.select(only_train), learning, seed=how["seed"])
-    split[np.isin(table.source, sorted(tests - trains))] = "test"
-    done = _without_parted_groups(replace(table, split=split), last=tests - trains)
-    check_classes(done)
-    return done
-
-
-def _without_parted_groups(table: TileTable, *, last: set[str]) -> TileTable:
-    """Leave out tiles whose group is in another split too, those of the sources ``last`` first."""
-    split = table.split.copy()
-    sides: dict[str, str] = {}
-    for row in np.argsort(np.isin(table.source, sorted(last)), kind="stable"):
-        group = str(table.group[row])
-        if group and split[row] and sides.setdefault(group, str(split[row])) != split[row]:
-            split[row] = ""
-    left_out = int(((split == "") & (table.split != "")).sum())
-    if left_out:
-        _log.info(
-            "data.test_sources: %d tiles are left out, as they have a near-duplicate in another split",
-            left_out,
-        )
-    return replace(table, split=split)
-
-
-def _folded(
+def _split_folds(
     table: TileTable, *, seed: int, shares: Mapping[str, float], folds: int, fold: int, tolerance: float
 ) -> TileTable:
     """Assign one fold to test, and the others to train and val in their proportion."""
@@ -166,23 +93,28 @@ def _folded(
     part = assign_splits(table.name, table.label, table.group, seed=seed, shares=np.full(folds, 1 / folds))
     split = np.full(len(table), "test", dtype="U5")
     rest = np.flatnonzero(part != fold)
-    learning = {name: shares[name] for name in ("train", "val")}
-    split[rest] = _assign_shares(table.select(rest), learning, seed=seed)
-    done = replace(table, split=split)
-    check_classes(done)
-    of_rest = {name: (1 - 1 / folds) * share / sum(learning.values()) for name, share in learning.items()}
-    _check_shares(done, of_rest | {"test": 1 / folds}, tolerance=tolerance)
-    return done
+    train_val = {name: shares[name] for name in ("train", "val")}
+    split[rest] = assign_shares(table.select(rest), train_val, seed=seed)
+    result = replace(table, split=split)
+    check_classes(result)
+    of_rest = {name: (1 - 1 / folds) * share / sum(train_val.values()) for name, share in train_val.items()}
+    _check_shares(result, of_rest | {"test": 1 / folds}, tolerance=tolerance)
+    return result
 
 
-def _assign_shares(table: TileTable, shares: Mapping[str, float], *, seed: int) -> NDArray[np.str_]:
+def assign_shares(table: TileTable, shares: Mapping[str, float], *, seed: int) -> NDArray[np.str_]:
     """Assign tiles to the splits of ``shares`` in their proportion, str ``(N,)``."""
     target = np.array([*shares.values()])
     chosen = assign_splits(table.name, table.label, table.group, seed=seed, shares=target / target.sum())
     return np.array([*shares])[chosen]
 
 
-def _checked_fractions(fractions: Sequence[float]) -> dict[str, float]:
+def check_fractions(fractions: Sequence[float]) -> dict[str, float]:
+    """Return the fractions by split.
+
+    Raises:
+        ConfigError: If they are not three shares above 0 with the sum 1.
+    """
     shares = list(fractions)
     if len(shares) != len(SPLITS) or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
         raise ConfigError(
@@ -193,10 +125,10 @@ def _checked_fractions(fractions: Sequence[float]) -> dict[str, float]:
 
 
 def check_classes(table: TileTable) -> None:
-    """Refuse splits of which one lacks a class.
+    """Refuse splits that lack a class.
 
     Raises:
-        DataError: If one does.
+        DataError: If a split lacks a class.
     """
     for split in SPLITS:
         for index, name in enumerate(table.class_names):
@@ -206,14 +138,14 @@ def check_classes(table: TileTable) -> None:
 
 
 def _lacks_class(table: TileTable, split: str, name: str, of_class: NDArray[np.bool_]) -> DataError:
-    """Compose the error about a split without a class; a seed is named only where it could help."""
+    """Return the error for a split without a class, with another seed as hint if it could help."""
     photos = len(np.unique(table.group[of_class & (table.group != "")]))
-    apart = photos + int((of_class & (table.group == "")).sum())
+    num_separable = photos + int((of_class & (table.group == "")).sum())
     of_photos = f" from {photos} photo{'s' * (photos != 1)}" if photos else ""
-    mend = "set another data.split.seed or other data.split.fractions, " * (apart >= len(SPLITS))
+    hint = "set another data.split.seed or other data.split.fractions, " * (num_separable >= len(SPLITS))
     return DataError(
         f"data.split: the {split} split has no tile of '{name}'; there are {int(of_class.sum())} such "
-        f"tiles{of_photos}, and each of train, val and test needs one of its own; {mend}"
+        f"tiles{of_photos}, and each of train, val and test needs one of its own; {hint}"
         "add images, or give whole splits as folders train, val and test."
     )
 
@@ -242,7 +174,7 @@ def _check_shares(table: TileTable, requested: Mapping[str, float], *, tolerance
 
 
 def _attainable(requested: Mapping[str, float], total: int) -> NDArray[np.float64]:
-    """Return the shares that so many tiles of a class allow: as requested, or one tile a split of a few."""
+    """Return the attainable shares of ``total`` tiles: as requested, or one tile per split of a few."""
     shares = np.array([requested[split] for split in SPLITS])
     few = total >= len(SPLITS) and not (amounts := round_shares(shares * total, total)).all()
     return one_each(amounts, already=np.zeros(len(SPLITS))) / total if few else shares

@@ -1,4 +1,4 @@
-"""Splits of tables with painted tiles, which stay in the split of the tile below."""
+"""Splits of tables with painted tiles, each in the split of its base tile."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.data.splits.assign import check_classes, split_by_source
+from crack_lightning.data.splits.assign import check_classes
+from crack_lightning.data.splits.by_source import split_by_source
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,7 @@ def split_painted(
         table: N tiles; ``extra["painted_on"]`` has the digest of the tile below, where that is here too.
         train_sources: Sources that train and validate; empty for all.
         test_sources: Sources that test; empty for all.
-        how: The other arguments of :func:`crack_lightning.data.splits.assign.split_by_source`.
+        how: The other arguments of :func:`crack_lightning.data.splits.by_source.split_by_source`.
 
     Returns:
         The same tiles; ``split`` is empty for those that are left out.
@@ -45,22 +46,24 @@ def split_painted(
         return split_by_source(table, train_sources=train_sources, test_sources=test_sources, **how)
     sources = set(table.source.tolist())
     trains, tests = set(train_sources) or sources, set(test_sources) or sources
-    serves: dict[str, set[str]] = {}
+    painted_from: dict[str, set[str]] = {}
     for above, source in zip(table.source[painted], table.source[below[painted]], strict=True):
-        serves.setdefault(str(source), set()).add(str(above))
+        painted_from.setdefault(str(source), set()).add(str(above))
     real = table.select(~painted)
     allowed = [
-        sorted(own for own in set(real.source.tolist()) if ({own} | serves.get(own, set())) & side)
+        sorted(own for own in set(real.source.tolist()) if ({own} | painted_from.get(own, set())) & side)
         for side in (trains, tests)
     ]
-    done = split_by_source(real, train_sources=allowed[0], test_sources=allowed[1], **how)
+    result = split_by_source(real, train_sources=allowed[0], test_sources=allowed[1], **how)
     split = np.full(len(table), "", dtype="U5")
-    split[~painted] = done.split
+    split[~painted] = result.split
     split[painted] = split[below[painted]]
-    may = np.where(split == "test", np.isin(table.source, list(tests)), np.isin(table.source, list(trains)))
-    done = replace(table, split=np.where(may, split, ""))
-    check_classes(done)
-    return done
+    selected = np.where(
+        split == "test", np.isin(table.source, list(tests)), np.isin(table.source, list(trains))
+    )
+    result = replace(table, split=np.where(selected, split, ""))
+    check_classes(result)
+    return result
 
 
 def _rows_below(table: TileTable) -> NDArray[np.int64]:

@@ -1,4 +1,4 @@
-"""Splits of an earlier run, matched by name and digest wherever the tiles lie now."""
+"""Splits of an earlier run, matched by name and digest, independent of the tiles' folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class SplitRow(NamedTuple):
     """A tile of a ``splits.csv``.
 
     Attributes:
-        name: What it is called wherever its source lies: its path below that.
+        name: Its path relative to the root of its source.
         sha256: Digest of its file; empty where unknown.
         split: Its split; empty for a tile that was left out.
     """
@@ -59,7 +59,7 @@ def read_splits(path: Path, *, key: str = "data.split.file") -> list[SplitRow]:
 def apply_splits(
     table: TileTable, rows: Sequence[SplitRow], *, file: Path, resumed: bool = False
 ) -> TileTable:
-    """Follow the splits of an earlier run.
+    """Apply the splits of an earlier run.
 
     A tile is the one of the same name and bytes, else of the same bytes, else of the same name; so the data
     may have moved, been renamed or been made anew on another machine.
@@ -68,7 +68,7 @@ def apply_splits(
         table: N tiles with their digests.
         rows: From :func:`read_splits`.
         file: Where they were read, for the errors.
-        resumed: Whether the run itself goes on, so that other bytes are refused.
+        resumed: Whether that run is resumed, so that other bytes are refused.
 
     Returns:
         The same tiles with ``split`` filled.
@@ -96,7 +96,7 @@ def apply_splits(
 
 
 def _matched(table: TileTable, rows: Sequence[SplitRow]) -> dict[int, int]:
-    """Return a row for each tile that there is one for, by tile."""
+    """Return the matching row of each tile that has one."""
     names, digests = table.name.tolist(), table.sha256.tolist()
     own = own_paths([row.name for row in rows], names)
     row_of: dict[int, int] = {}
@@ -121,7 +121,7 @@ def _match_by(
     tiles: int,
     rows: int,
 ) -> None:
-    """Give tiles that have no row yet one of the same key that has no tile yet, in their order."""
+    """Match tiles and rows of equal keys that are not matched yet, in order."""
     taken = set(row_of.values())
     free = defaultdict(list)
     for row in reversed(range(rows)):

@@ -52,12 +52,12 @@ def assign_splits(
     groups = _Groups.assign(
         counts[whole],
         target,
-        order=_chance_order(names[whole], seed),
+        order=_hash_order(names[whole], seed),
         singles=np.bincount(label[~grouped], minlength=num_classes),
     )
     chosen = np.full(len(path), -1, dtype=np.int64)
     chosen[grouped] = groups.split[(np.cumsum(whole) - 1)[member_of[grouped]]]
-    singles = _chance_order(path, seed)
+    singles = _hash_order(path, seed)
     singles = singles[~grouped[singles]]
     for index in range(num_classes):
         tiles = singles[label[singles] == index]
@@ -102,7 +102,7 @@ def one_each(amounts: NDArray[np.int64], *, already: NDArray[np.float64]) -> NDA
     return amounts
 
 
-def _chance_order(names: NDArray[np.str_], seed: int) -> NDArray[np.int64]:
+def _hash_order(names: NDArray[np.str_], seed: int) -> NDArray[np.int64]:
     keys = [f"{seed}\0{name}".encode("utf-8", "surrogatepass") for name in names.tolist()]
     digests = [hashlib.sha256(key).digest() for key in keys]
     return np.array(sorted(range(len(digests)), key=digests.__getitem__), dtype=np.int64)

@@ -97,15 +97,15 @@ def apply_camera(rng: np.random.Generator, scene: NDArray[np.float32]) -> NDArra
     Returns:
         The picture, uint8 ``(H, W, 3)``, RGB.
     """
-    seen: NDArray[Any] = cv2.GaussianBlur(scene, (0, 0), float(rng.uniform(0.45, 1.2)))
+    picture: NDArray[Any] = cv2.GaussianBlur(scene, (0, 0), float(rng.uniform(0.45, 1.2)))
     if rng.random() < 0.5:
-        soft = cv2.GaussianBlur(seen, (0, 0), 1.5)
+        soft = cv2.GaussianBlur(picture, (0, 0), 1.5)
         amount = float(rng.uniform(0.2, 0.8))
-        seen = cv2.addWeighted(seen, 1 + amount, soft, -amount, 0)
-    contrast, middle = float(rng.uniform(0.85, 1.2)), float(np.mean(cv2.mean(seen)[:3]))
-    seen = cv2.addWeighted(seen, contrast, seen, 0, middle * (1 - contrast))
-    seen = cv2.scaleAdd(_sensor_noise(rng, *scene.shape[:2]), float(rng.uniform(0.0025, 0.015)), seen)
-    return np.asarray(np.clip(seen * np.float32(255), 0, 255).astype(np.uint8))
+        picture = cv2.addWeighted(picture, 1 + amount, soft, -amount, 0)
+    contrast, middle = float(rng.uniform(0.85, 1.2)), float(np.mean(cv2.mean(picture)[:3]))
+    picture = cv2.addWeighted(picture, contrast, picture, 0, middle * (1 - contrast))
+    picture = cv2.scaleAdd(_sensor_noise(rng, *scene.shape[:2]), float(rng.uniform(0.0025, 0.015)), picture)
+    return np.asarray(np.clip(picture * np.float32(255), 0, 255).astype(np.uint8))
 
 
 def _sensor_noise(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:

@@ -60,7 +60,7 @@ def random_appearance(rng: np.random.Generator, light_angle: float) -> CrackAppe
 
 
 def paint_cracks(
-    image: NDArray[np.float32], cracks: list[Stroke], rng: np.random.Generator, *, look: CrackAppearance
+    image: NDArray[np.float32], cracks: list[Stroke], rng: np.random.Generator, *, appearance: CrackAppearance
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Paint cracks onto an image.
 
@@ -68,7 +68,7 @@ def paint_cracks(
         image: Intensity in ``[0, 1]``, float ``(H, W, 3)``, RGB; not modified.
         cracks: Centre lines and widths.
         rng: Source of the texture inside.
-        look: Rendering parameters.
+        appearance: Rendering parameters.
 
     Returns:
         The painted image, float ``(H, W, 3)``, and the mask, bool ``(H, W)``: pixels at least half covered
@@ -79,25 +79,27 @@ def paint_cracks(
         return image, np.zeros((height, width), np.bool_)
     covered = coverage(cracks, height, width)
     mask = (covered >= 0.5) | centre_lines(cracks, height, width)
-    lost, kept = _light_loss(covered, rng, look), 1 + _edge_highlight(covered, rng, look)
-    factors = cv2.merge([np.maximum(kept - lost * np.float32(2 - share), 0) for share in look.tint])
+    lost, transmitted = _light_loss(covered, rng, appearance), 1 + _edge_highlight(covered, rng, appearance)
+    factors = cv2.merge(
+        [np.maximum(transmitted - lost * np.float32(2 - share), 0) for share in appearance.tint]
+    )
     return np.asarray(cv2.multiply(image, factors), np.float32), mask
 
 
 def _light_loss(
-    covered: NDArray[np.float32], rng: np.random.Generator, look: CrackAppearance
+    covered: NDArray[np.float32], rng: np.random.Generator, appearance: CrackAppearance
 ) -> NDArray[np.float32]:
     """Return the share of light lost, ``(H, W)``: largest inside wide cracks, small in hairlines."""
     deep = cv2.GaussianBlur(covered, (0, 0), 1.8)
-    lit_wall = np.maximum(covered - _translate(covered, look.light_angle, look.wall_px), 0)
+    lit_wall = np.maximum(covered - _translate(covered, appearance.light_angle, appearance.wall_px), 0)
     patches = _smooth_noise(rng, covered.shape, low=0.75, cell_px=12)
-    if look.debris:
-        patches *= _smooth_noise(rng, covered.shape, low=1 - look.debris, cell_px=3)
-    if look.fading:
-        patches *= _smooth_noise(rng, covered.shape, low=1 - look.fading, cell_px=24)
+    if appearance.debris:
+        patches *= _smooth_noise(rng, covered.shape, low=1 - appearance.debris, cell_px=3)
+    if appearance.fading:
+        patches *= _smooth_noise(rng, covered.shape, low=1 - appearance.fading, cell_px=24)
     inside = covered * (0.55 + 0.45 * deep) * (1 - 0.45 * lit_wall) * patches
-    beside = look.soiling * cv2.GaussianBlur(covered, (0, 0), 7) * (1 - covered)
-    return np.asarray(look.darkness * inside + beside, np.float32)
+    beside = appearance.soiling * cv2.GaussianBlur(covered, (0, 0), 7) * (1 - covered)
+    return np.asarray(appearance.darkness * inside + beside, np.float32)
 
 
 def _smooth_noise(
@@ -109,17 +111,17 @@ def _smooth_noise(
 
 
 def _edge_highlight(
-    covered: NDArray[np.float32], rng: np.random.Generator, look: CrackAppearance
+    covered: NDArray[np.float32], rng: np.random.Generator, appearance: CrackAppearance
 ) -> NDArray[np.float32]:
     """Return the relative brightening (or darkening) of the concrete along the two edges, ``(H, W)``."""
     bright, dark = (
-        _directional_blur(covered, angle, look.rim_px) * (1 - covered)
-        for angle in (look.light_angle, look.light_angle + np.pi)
+        _directional_blur(covered, angle, appearance.rim_px) * (1 - covered)
+        for angle in (appearance.light_angle, appearance.light_angle + np.pi)
     )
-    rim = look.rim * (bright - 0.5 * dark)
-    if look.rim_gaps:
+    rim = appearance.rim * (bright - 0.5 * dark)
+    if appearance.rim_gaps:
         whole, broken = (
-            _smooth_noise(rng, covered.shape, low=1 - look.rim_gaps, cell_px=px) for px in (10, 3)
+            _smooth_noise(rng, covered.shape, low=1 - appearance.rim_gaps, cell_px=px) for px in (10, 3)
         )
         rim *= 2 * whole * broken
     return np.asarray(rim, np.float32)

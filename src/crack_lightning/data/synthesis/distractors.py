@@ -1,4 +1,4 @@
-"""Distractors, which look like cracks: joints, cables, scratches, shadows, stains, pores, paint, plants."""
+"""Distractors that resemble cracks: joints, cables, scratches, shadows, stains, pores, paint, plants."""
 
 from __future__ import annotations
 

@@ -44,8 +44,8 @@ def load(
     """Return drawn tiles, half of them cracked; draw them where the cache has none.
 
     Args:
-        seed: Which photos are drawn; the same seed and photo give the same pixels whatever else is set.
-        num_tiles: How many tiles, ``>= 2``.
+        seed: Seed of the photos; the same seed and photo number give the same pixels in any set.
+        num_tiles: Number of tiles, ``>= 2``.
         tile_px: Side of a tile, pixels, ``>= 64``.
         photo_tiles: Tiles along each side of a photo, ``>= 1``.
         num_workers: Processes that draw; ``0`` draws in this one.
@@ -67,8 +67,8 @@ def load(
         photos = render_photos(seed=seed, tile_px=tile_px, photo_tiles=photo_tiles, num_workers=num_workers)
         _draw(folder, photos, num_tiles, show_progress=show_progress)
 
-    made_of = _made_of(seed=seed, num_tiles=num_tiles, tile_px=tile_px, photo_tiles=photo_tiles)
-    entry = cached_entry(KIND, made_of, draw, cache=cache)
+    fingerprint = _fingerprint(seed=seed, num_tiles=num_tiles, tile_px=tile_px, photo_tiles=photo_tiles)
+    entry = cached_entry(KIND, fingerprint, draw, cache=cache)
     return read_table(entry)
 
 
@@ -76,7 +76,7 @@ def load(
 def draw_in_background(*, cache: Path, num_workers: int, show_progress: bool, **drawn: int) -> Iterator[None]:
     """Draw the tiles of a later ``load`` in a process of its own while the block runs.
 
-    The block is an import that takes as long. Whatever goes wrong is left to ``load``, which tries again.
+    The block is an import that takes as long. Errors are ignored here; ``load`` draws again and raises them.
 
     Args:
         cache: The cache folder.
@@ -84,7 +84,7 @@ def draw_in_background(*, cache: Path, num_workers: int, show_progress: bool, **
         show_progress: Whether to show a bar.
         **drawn: Seed, number and sizes, as for ``load``.
     """
-    if is_cached(KIND, _made_of(**drawn), cache=cache):
+    if is_cached(KIND, _fingerprint(**drawn), cache=cache):
         yield
         return
     settings = drawn | {"cache": str(cache), "num_workers": num_workers, "show_progress": show_progress}
@@ -99,8 +99,8 @@ def draw_in_background(*, cache: Path, num_workers: int, show_progress: bool, **
         process.wait()
 
 
-def _made_of(**drawn: int) -> dict[str, object]:
-    """Return all that decides the pixels."""
+def _fingerprint(**drawn: int) -> dict[str, object]:
+    """Return everything that determines the pixels."""
     return {"drawing": DRAWING_VERSION, **drawn, "numpy": np.__version__, "opencv": cv2.__version__}
 
 

@@ -1,8 +1,8 @@
-"""Intact tiles of another source, painted with cracks and with what only looks like them.
+"""Intact tiles of another source, painted with cracks and distractors.
 
-The painted tiles are written to the cache once, as the drawn ones are: so they can be reviewed, every later
-part finds picture and mask as files, and a second run starts at once. ``augmentation.paint`` paints anew in
-every epoch instead.
+Painted tiles are written to the cache once, like drawn ones, so that they can be reviewed, later steps read
+picture and mask from files, and a second run starts at once. ``augmentation.paint`` paints anew in every
+epoch instead.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from crack_lightning.data.columns import NEAR_DUPLICATES
 from crack_lightning.data.cutting.tile_cache import CutTile, read_table, write_table
 from crack_lightning.data.io.decoding import decode_image
 from crack_lightning.data.scan.progress import progress_bar
@@ -44,8 +45,8 @@ def load(
     Args:
         base: Readable tiles of any source, with their digests, :func:`ensure_groups`; only the intact ones
             are painted on.
-        seed: Which tiles, and what is painted on them.
-        num_tiles: How many, ``>= 2``.
+        seed: Seed of the choice of tiles and of the painting.
+        num_tiles: Number of tiles, ``>= 2``.
         num_workers: Threads that paint; the pixels do not depend on it.
         cache: The cache folder; tiles go to ``painted/<digest>`` in it.
         show_progress: Whether to show a bar on standard error.
@@ -58,8 +59,8 @@ def load(
     Raises:
         DataError: If ``base`` has no class for cracks, more than two classes, or no intact tile.
     """
-    chosen = _chosen(base, seed=seed, num_tiles=num_tiles)
-    made_of = {
+    chosen = _select_base_rows(base, seed=seed, num_tiles=num_tiles)
+    fingerprint = {
         "painting": PAINTING_VERSION,
         "seed": seed,
         "tiles": hashlib.sha256("\n".join(base.sha256[chosen]).encode()).hexdigest(),
@@ -80,21 +81,21 @@ def load(
             done = progress_bar(pool.map(painted, range(len(paths))), title, total=len(paths))
             write_table(folder, list(done), source=KIND)
 
-    return _as_base(read_table(cached_entry(KIND, made_of, paint, cache=cache)), base, chosen)
+    return _as_base(read_table(cached_entry(KIND, fingerprint, paint, cache=cache)), base, chosen)
 
 
 def ensure_groups(table: TileTable, below: NDArray[np.bool_]) -> TileTable:
-    """Let a tile below, bool ``(N,)``, that is alone be a group, which its painted tiles can be in."""
+    """Assign a group to each tile below, bool ``(N,)``, that has none, for its painted tiles to join."""
     alone = below & (table.group == "")
     origin = table.extra.get("group_from", np.full(len(table), "source")).astype(np.str_)
     return replace(
         table,
         group=np.where(alone, table.name, table.group),
-        extra=table.extra | {"group_from": np.where(alone, "twins", origin)},
+        extra=table.extra | {"group_from": np.where(alone, NEAR_DUPLICATES, origin)},
     )
 
 
-def _chosen(base: TileTable, *, seed: int, num_tiles: int) -> NDArray[np.int64]:
+def _select_base_rows(base: TileTable, *, seed: int, num_tiles: int) -> NDArray[np.int64]:
     """Choose the row of the tile below each painted one, in an order that file names do not decide."""
     if base.positive_index is None or len(base.class_names) != 2:
         raise DataError(

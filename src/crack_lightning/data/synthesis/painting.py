@@ -84,17 +84,19 @@ def paint_tile(image: NDArray[np.uint8], rng: np.random.Generator, *, cracked: b
     light_angle = float(rng.uniform(0, 2 * np.pi))
     kinds = _random_distractors(rng, cracked=cracked)
     over_cracks = [kind for kind in kinds if "tile" in DISTRACTORS[kind].over_cracks]
-    given = image.astype(np.float32) / np.float32(255)
+    original = image.astype(np.float32) / np.float32(255)
     below = [kind for kind in kinds if kind not in over_cracks]
-    scene, seen = _paint_distractors(given, below, rng, light_angle)
+    scene, seen = _paint_distractors(original, below, rng, light_angle)
     mask, crack_width = np.zeros((height, width), np.bool_), float("nan")
     if cracked:
         cracks = _cracks(rng, height, width)
         crack_width = crack_width_in(cracks, 0, 0, width, height)
-        scene, mask = paint_cracks(scene, cracks, rng, look=_random_appearance(rng, light_angle, crack_width))
+        scene, mask = paint_cracks(
+            scene, cracks, rng, appearance=_random_appearance(rng, light_angle, crack_width)
+        )
     scene, on_top = _paint_distractors(scene, over_cracks, rng, light_angle)
     return PaintedTile(
-        image=_blend(image, given, scene, rng),
+        image=_blend(image, original, scene, rng),
         mask=mask,
         crack_width_px=crack_width,
         distractors="+".join(seen + on_top),
@@ -168,13 +170,13 @@ def _paint_distractors(
 
 
 def _blend(
-    image: NDArray[np.uint8], given: Image, scene: Image, rng: np.random.Generator
+    image: NDArray[np.uint8], original: Image, scene: Image, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
     """Blend the paint into the image with the image's sharpness and grain."""
-    if scene is given:
+    if scene is original:
         return image.copy()
     sigma, halo = estimate_blur_px(image) * float(rng.uniform(0.8, 1.2)), float(rng.uniform(0.0, 0.8))
-    change: NDArray[Any] = cv2.GaussianBlur(cv2.subtract(scene, given), (0, 0), sigma)
+    change: NDArray[Any] = cv2.GaussianBlur(cv2.subtract(scene, original), (0, 0), sigma)
     change = cv2.addWeighted(change, 1 + halo, cv2.GaussianBlur(change, (0, 0), 1.5), -halo, 0)
     grain = rng.standard_normal(image.shape[:2], dtype=np.float32)
     grain = cv2.GaussianBlur(grain, (0, 0), sigma) * np.float32(rng.uniform(0.02, 0.12) * sigma)

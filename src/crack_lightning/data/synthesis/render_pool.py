@@ -72,7 +72,7 @@ class _Worker:
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)  # noqa: S603
         self._photos: queue.Queue[list[Tile] | None] = queue.Queue(_PHOTOS_AHEAD)
         self._stopped = False
-        assert self._process.stdout is not None, "asked for a pipe"
+        assert self._process.stdout is not None, "opened with a pipe"
         self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
         self._reader.start()
 

@@ -102,7 +102,7 @@ def draw_photo(
     distractors = {}
     for kind in (kind for kind in kinds if kind not in over_cracks):
         scene, distractors[kind] = paint_distractor(kind, scene, rng, light_angle=light_angle)
-    scene, mask = paint_cracks(scene, cracks, rng, look=random_appearance(rng, light_angle))
+    scene, mask = paint_cracks(scene, cracks, rng, appearance=random_appearance(rng, light_angle))
     for kind in over_cracks:
         scene, distractors[kind] = paint_distractor(kind, scene, rng, light_angle=light_angle)
     image = apply_camera(rng, apply_uneven_light(rng, scene))

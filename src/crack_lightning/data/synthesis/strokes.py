@@ -101,7 +101,7 @@ def _draw(stroke: Stroke, canvas: NDArray[np.float32]) -> None:
     if (high <= low).any():
         return
     fine = np.zeros((high - low)[::-1] * SUPERSAMPLING, np.uint8)
-    # cv2 wants fixed-point corners; pixel (0, 0) covers [-0.5, 0.5)
+    # cv2 takes fixed-point corners; pixel (0, 0) covers [-0.5, 0.5)
     corners = np.stack([left[:-1], left[1:], right[1:], right[:-1]], axis=1)
     seen = (corners.max(axis=1) > low - 1).all(axis=1) & (corners.min(axis=1) < high).all(axis=1)
     fixed = np.round(((corners[seen] - low + 0.5) * SUPERSAMPLING - 0.5) * 16).astype(np.int32)

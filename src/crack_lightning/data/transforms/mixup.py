@@ -47,19 +47,19 @@ def mix_batch(
         return images, shares
     use_cutmix = cutmix_alpha > 0 and (mixup_alpha <= 0 or rng.random() < 0.5)
     alpha = cutmix_alpha if use_cutmix else mixup_alpha
-    kept = float(rng.beta(alpha, alpha))
+    lam = float(rng.beta(alpha, alpha))
     partner = torch.from_numpy(rng.permutation(len(images))).to(images.device)
     if use_cutmix:
-        images, kept = _paste(images, images[partner], kept, rng)
+        images, lam = _paste(images, images[partner], lam, rng)
     else:
-        images = images * kept + images[partner] * (1 - kept)
-    return images, shares * kept + shares[partner] * (1 - kept)
+        images = images * lam + images[partner] * (1 - lam)
+    return images, shares * lam + shares[partner] * (1 - lam)
 
 
-def _paste(images: Tensor, others: Tensor, kept: float, rng: np.random.Generator) -> tuple[Tensor, float]:
-    """Paste a box of about ``1 - kept`` of the area, clipped at the border; return the share that is kept."""
+def _paste(images: Tensor, others: Tensor, lam: float, rng: np.random.Generator) -> tuple[Tensor, float]:
+    """Paste a box of about ``1 - lam`` of the area, clipped at the border; return the true ``lam``."""
     height, width = images.shape[2:]
-    spans = [_span(length, math.sqrt(1 - kept), rng) for length in (height, width)]
+    spans = [_span(length, math.sqrt(1 - lam), rng) for length in (height, width)]
     (top, bottom), (left, right) = spans
     images = images.clone()
     images[:, :, top:bottom, left:right] = others[:, :, top:bottom, left:right]
