@@ -1,4 +1,4 @@
-"""``python -m crack_lightning.audit``: what is wrong or odd in a set of tiles."""
+"""``python -m crack_lightning.audit``: audit a set of tiles for duplicates, label errors and outliers."""
 
 from __future__ import annotations
 

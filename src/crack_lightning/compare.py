@@ -1,4 +1,4 @@
-"""``python -m crack_lightning.compare``: finished runs side by side, and whether they differ."""
+"""``python -m crack_lightning.compare``: compare finished runs, with tests of their differences."""
 
 from __future__ import annotations
 

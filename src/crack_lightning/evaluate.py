@@ -1,4 +1,4 @@
-"""``python -m crack_lightning.evaluate``: a checkpoint's report on another set."""
+"""``python -m crack_lightning.evaluate``: evaluate a checkpoint on another data set."""
 
 from __future__ import annotations
 

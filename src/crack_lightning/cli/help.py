@@ -1,4 +1,4 @@
-"""What ``--help`` prints: every key of a command with meaning, value and permitted values."""
+"""The text of ``--help``: every key of a command with meaning, value and permitted values."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def run_guarded(action: Callable[[], int]) -> int:
 
 
 def _of_the_machine(error: Exception) -> str | None:
-    """Return what to do where a disk or the memory is full, ``None`` where that is not what is wrong."""
+    """Return a sentence for a full disk or out-of-memory error, ``None`` for another one."""
     if is_disk_full(error):
         return f"outputs: {_no_room(cast('OSError', error))}"
     if cause := out_of_memory_cause(error):

@@ -1,4 +1,4 @@
-"""Values of overrides as a person types them: paths and other texts, quoted for Hydra's grammar."""
+"""Quoting of typed values, such as paths, for Hydra's grammar."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def typed_values(override: str) -> list[str] | None:
 
 
 def literal(path: str) -> str:
-    """Return a path in Hydra's grammar; ``???`` is one too, though OmegaConf's mark of what is missing."""
+    """Quote a path for Hydra's grammar; so is ``???``, OmegaConf's mark of a missing value."""
     return quote("./???" if path == "???" else escaped_references(path))
 
 

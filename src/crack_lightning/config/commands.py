@@ -1,4 +1,4 @@
-"""The registry of commands, and the schemas of those that use what ``train`` made.
+"""The registry of commands, and the schemas of all but ``train``.
 
 A new command is its entry and its schema here, ``crack_lightning/<name>.py`` with its ``run``,
 ``conf/<name>.yaml`` and a test.
@@ -26,7 +26,7 @@ _ENGINE = "Backend on a CPU, as `recipe.engine`; `auto` is `eager` "
 
 @dataclass
 class EvaluateConfig:
-    """``evaluate``: a checkpoint's report on another set."""
+    """``evaluate``: a checkpoint's report on another data set."""
 
     checkpoint: str = setting(MISSING, "Model to evaluate.", values="a run's `best.ckpt`, or `builtin`")
     outputs: str = setting("outputs", "Folder of all runs.")

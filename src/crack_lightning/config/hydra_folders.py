@@ -71,7 +71,7 @@ def chosen_sweep_folder(hydra: DictConfig) -> Path | None:
 
 
 def job_subfolder(hydra: DictConfig, number: int) -> str:
-    """Return ``hydra.sweep.subdir`` of a job: its number, or what the key makes of its configuration.
+    """Return ``hydra.sweep.subdir`` of a job, resolved in its configuration; its number by default.
 
     Raises:
         ConfigError: If that leads out of the sweep's folder.

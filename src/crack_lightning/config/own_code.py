@@ -72,7 +72,7 @@ def _missing(group: str, run: Mapping[str, Any], current: Mapping[str, Any]) -> 
 
 
 def _active(nodes: Any) -> Any:
-    """Return nodes without those that are off; a list as it is."""
+    """Return nodes without those that are off; a list is unchanged."""
     return {name: node for name, node in nodes.items() if node} if isinstance(nodes, dict) else nodes
 
 

@@ -1,4 +1,4 @@
-"""Keys that have another name now: refused where they are typed, renamed where an earlier run has them."""
+"""Renamed keys: refused on the command line, and converted in the settings of earlier runs."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def renamed_problem(key: str) -> str | None:
 
 
 def of_schema(key: str) -> str:
-    """Return the key of one of ``data.sources`` as it is of a source alone.
+    """Return a key below ``data.sources.<name>`` as the key of a single source.
 
     >>> of_schema("data.sources.walls.root")
     'data.root'

@@ -34,7 +34,7 @@ def require_checkpoint(path: str) -> None:
 
 
 def require_weights(weights: str) -> None:
-    """Refuse a file of weights that is not there, likewise.
+    """Refuse a missing file of weights.
 
     Raises:
         CheckpointError: If it is neither ``none`` nor ``imagenet`` nor a file.

@@ -98,7 +98,7 @@ class Forecasts(NamedTuple):
     def of(
         cls, label: NDArray[np.int64], probability: NDArray[np.floating], positive: int | None
     ) -> Forecasts:
-        """Take the probability of the positive class of two; with ``None`` that of the predicted class.
+        """Select the probability of the positive class of two; with ``None`` that of the predicted class.
 
         References:
             On the predicted class: Gupta and Ramdas, "Top-label calibration", ICLR 2022.

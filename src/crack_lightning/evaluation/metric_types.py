@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """What is known of a metric, whatever it is computed from.
+    """Common properties of all kinds of metrics.
 
     Attributes:
         name: Its key in ``report.json``; with scope ``class`` followed by ``_<class>`` or ``_macro``.

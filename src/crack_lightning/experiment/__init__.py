@@ -1,1 +1,1 @@
-"""From a configuration to a run, an evaluation or an audit: the only package that imports all the others."""
+"""Training runs, evaluations and audits from a configuration; imports every other package."""

@@ -1,4 +1,4 @@
-"""Loading and splitting of tiles for a run, an evaluation and an audit; without torch."""
+"""Loading and splitting of tiles for a run, an evaluation and an audit; imports no torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks and work before torch is imported."""
+"""Preflight checks before torch is imported, and drawing of tiles meanwhile."""
 
 from __future__ import annotations
 

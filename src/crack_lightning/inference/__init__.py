@@ -1,1 +1,1 @@
-"""A trained model at work."""
+"""Inference with a trained model."""

@@ -1,4 +1,4 @@
-"""The run behind ``predict``: files to a growing table and images, resumed after an interruption."""
+"""The prediction run of ``predict``: files to a growing table and images, resumed after an interruption."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def _can_fuse(groups: list[dict[str, Any]]) -> bool:
 
 
 def _match_layouts(optimizer: Optimizer) -> None:
-    """Give restored moments their parameter's memory layout: fused steps pair values by place in memory."""
+    """Convert restored moments to their parameter's memory layout: fused steps pair values by address."""
     for parameter, state in optimizer.state.items():
         for key, value in state.items():
             moment = isinstance(value, torch.Tensor) and value.shape == parameter.shape

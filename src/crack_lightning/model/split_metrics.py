@@ -69,7 +69,7 @@ class SplitMetrics(nn.Module):
         return {name: _over_all_processes(metric) for name, metric in self._counters().items()}
 
     def load_counts(self, counts: dict[str, dict[str, Any]]) -> None:
-        """Load what :meth:`counts` returned; a metric that is missing stays as it is."""
+        """Load the result of :meth:`counts`; a missing metric is unchanged."""
         for name, metric in self._counters().items():
             for key, value in counts.get(name, {}).items():
                 setattr(metric, key, value)

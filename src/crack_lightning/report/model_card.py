@@ -78,7 +78,7 @@ predictions = model.predict(["photo.jpg"])
 
 
 def _alone(blocks: Iterable[Block]) -> list[Block]:
-    """Leave out links and pictures, whose files are beside the report only."""
+    """Remove links and pictures, whose files exist only beside the report."""
     return [block for block in blocks if not isinstance(block, Links | Pictures)]
 
 

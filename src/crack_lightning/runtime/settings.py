@@ -169,7 +169,7 @@ def require_range(
 
 
 def require_pair(key: str, value: Sequence[float], *, low: float, high: float) -> None:
-    """Refuse what is not two ascending numbers in ``[low, high]``.
+    """Refuse a value other than two ascending numbers in ``[low, high]``.
 
     Raises:
         ConfigError: If ``value`` is something else.

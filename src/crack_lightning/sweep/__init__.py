@@ -1,1 +1,1 @@
-"""Many runs from one command: each job in a process of its own."""
+"""Sweeps: many runs from one command, each job in its own process."""

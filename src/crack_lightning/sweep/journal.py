@@ -145,7 +145,7 @@ class Journal:
             raise self.damaged(error) from None
 
     def damaged(self, error: Exception) -> ConfigError:
-        """Compose the error about a damaged journal."""
+        """Return the error for a damaged journal."""
         return ConfigError(f"sweep.resume: '{self.path}' is damaged ({error!r}); start a new sweep.")
 
     def _jobs(self, events: list[dict[str, Any]]) -> list[Job]:

@@ -1,1 +1,1 @@
-"""What happens around a step: seeds, guards, checkpoints, resume."""
+"""Training: seeds, callbacks, checkpoints, DDP, linear probe, resumption."""

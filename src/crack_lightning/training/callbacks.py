@@ -1,4 +1,4 @@
-"""What ends a run before it wastes time: a loss that is not finite, a request to stop."""
+"""Callbacks that end a run: on a loss that is not finite, on a request to stop."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class FiniteLoss(Callback):
             self._check()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Check what is left of the epoch."""
+        """Check the remaining losses of the epoch."""
         self._check()
 
     def on_save_checkpoint(
@@ -97,7 +97,7 @@ class StopRequest(Protocol):
         """The signal's number, or ``None``."""
 
     def listen(self) -> None:
-        """Take the signals from whom Lightning gave them to."""
+        """Replace Lightning's signal handlers."""
 
 
 class StopSignals:

@@ -1,4 +1,4 @@
-"""The best and the last checkpoint, and the history of epochs; a resumed run is the unbroken one."""
+"""The best and the last checkpoint, and the history of epochs; a resumed run equals an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _PATH = re.compile(r"[~/\\]|[A-Za-z]:|.*[.][.][/\\]")
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint whole or not at all, and reads one without running what it holds."""
+    """Writes checkpoints atomically, and reads them without executing code."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write, flush to disk, rename; a failure is an error.
@@ -133,7 +133,7 @@ class RunCheckpoints(Checkpoint):
         self._saved_at = self._epoch_began = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed run needs."""
+        """Return the state that a resumed run needs."""
         return {"history": self.history, "best_score": self.best_score, "stopped": self.stopped}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

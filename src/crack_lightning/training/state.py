@@ -74,13 +74,13 @@ class RunState:
 
     @classmethod
     def is_finished(cls, folder: Path) -> bool:
-        """Say whether nothing is left to do in a run's folder: the run has ended, and its report is there."""
+        """Return whether a run is finished and its report exists."""
         there = (folder / "report" / "report.json").is_file()
         return there and cls.read(folder).phase == "finished"
 
     @classmethod
     def entered(cls, folder: Path, *, command: str) -> RunState:
-        """Return the state of a run that begins, or goes on, by a command, and write that down."""
+        """Return the state of a run that a command starts or resumes, and write it."""
         goes_on = (folder / "state.json").exists()
         state = cls.read(folder)
         state.resumed += goes_on

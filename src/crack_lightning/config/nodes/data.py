@@ -1,4 +1,4 @@
-"""The node ``data``: which images, classes, groups and splits.
+"""The node ``data``: images, classes, groups and splits.
 
 What every source reads is here; what one source reads is its own, in ``data/sources``. The node of a
 source has both: :func:`data_node` joins them.
@@ -152,7 +152,7 @@ def data_config(source: str = "synthetic", **settings: Any) -> Any:
 def split_unread(
     settings: Mapping[str, Any], node: type[SourceSettings], prefix: str = "data"
 ) -> tuple[dict[str, Any], list[str]]:
-    """Take out of a source's settings the keys that other sources read.
+    """Remove keys that only other sources read from a source's settings.
 
     Args:
         settings: Plain values by key.
@@ -194,7 +194,7 @@ def _is_default(value: Any, default: Any) -> bool:
 
 
 def _part(name: str, settings: Any) -> tuple[SourceSettings, list[str]]:
-    """Return the settings of one of the sources of ``data=mixed``, and what it does not read.
+    """Return the settings of one of the sources of ``data=mixed``, and problems with unread keys.
 
     Raises:
         ConfigError: If it has a key that no source has, or a wrong value.

@@ -1,4 +1,4 @@
-"""Which network, and the weights that it starts from."""
+"""The node ``model``: network and initial weights."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class TrainConfig:
         return self.recipe.name == "scratch" and self.model.weights == "none"
 
     def allows_head(self, head: HeadEntry) -> bool:
-        """Return whether these settings allow a head, whatever the data are."""
+        """Return whether these settings allow a head, independent of the data."""
         return not (
             (self._fits_on_features and not head.fits_on_features)
             or (self._shares_tiles and head.needs_masks)
@@ -214,7 +214,7 @@ class TrainConfig:
         return problems
 
     def _probe_problems(self) -> list[str]:
-        """List what a recipe without a training loop does not read."""
+        """List settings that a recipe without a training loop does not read."""
         problems = [
             problem
             for node, prefix, keys in (

@@ -1,1 +1,1 @@
-"""From a folder to its images: what is used, what is left out and why."""
+"""Discovery of images, classes and splits in a folder."""

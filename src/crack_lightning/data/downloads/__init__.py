@@ -1,1 +1,1 @@
-"""Published archives: fetched, verified, unpacked."""
+"""Download, verification and unpacking of published archives."""

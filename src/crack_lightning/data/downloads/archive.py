@@ -135,7 +135,7 @@ def _wrapped(folder: Path) -> Path | None:
 
 @contextmanager
 def wrap_disk_errors(folder: Path) -> Iterator[None]:
-    """Turn a full or unwritable disk into one sentence.
+    """Raise errors of a full or unwritable disk as one sentence.
 
     Raises:
         DataError: In place of any ``OSError``.

@@ -89,7 +89,7 @@ def archive_kind(path: Path) -> str | None:
 
 
 def safe_path(name: str, *, archive: Path) -> PurePosixPath:
-    """Turn a member's name into a relative path that stays inside the folder it is unpacked to.
+    """Return a member's name as a relative path inside the folder it is unpacked to.
 
     Raises:
         DataError: If the name is empty, absolute, begins with a drive letter or climbs with ``..``.
@@ -126,12 +126,12 @@ def special_member_error(name: str, what: str, *, archive: Path) -> DataError:
 
 
 def encrypted_error(*, archive: Path) -> DataError:
-    """Compose the error for an archive with a password."""
+    """Return the error for an archive with a password."""
     return DataError(f"data.archive: '{archive.name}' is encrypted; {BY_HAND}.")
 
 
 def damaged_error(reason: str, *, archive: Path) -> DataError:
-    """Compose the error for an archive that cannot be read to its end."""
+    """Return the error for an archive that cannot be read to its end."""
     return DataError(f"data.archive: '{archive.name}' is damaged or incomplete ({reason}); get it again.")
 
 

@@ -96,7 +96,7 @@ def _download(
 
 
 def _check_response(response: Response, folder: Path) -> None:
-    """Refuse a redirection from https to http, a web page, and what the disk cannot hold."""
+    """Refuse a redirection from https to http, a web page, and a file larger than the free disk space."""
     if response.is_redirect:
         target = response.headers["Location"]
         before, after = urlsplit(response.url).scheme, urlsplit(target).scheme
@@ -152,4 +152,4 @@ class _Bar:
         self._progress.reset(self._task)
 
     def close(self) -> None:
-        """Leave the bar as it is."""
+        """Do nothing."""

@@ -1,4 +1,4 @@
-"""Adjacent tiles of a photo, found by matching edges."""
+"""Matching of tile edges, which recovers adjacent tiles of a photo."""
 
 from __future__ import annotations
 

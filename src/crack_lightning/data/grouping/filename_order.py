@@ -110,7 +110,7 @@ def _linked(statistics: NDArray[np.float32]) -> NDArray[np.int64]:
 
 
 def _near_distance(statistics: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the distance within which the nearest 3 % of all lie, for statistics ``(M, D)``, ``(M,)``."""
+    """Return the distance to the nearest 3 % of all tiles, for statistics ``(M, D)``, ``(M,)``."""
     references = statistics[:: max(1, len(statistics) // _REFERENCES)]
     near, lengths = max(1, int(_ALIKE * len(references))), (references**2).sum(1)
     distances = []

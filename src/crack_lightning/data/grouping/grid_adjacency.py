@@ -1,4 +1,4 @@
-"""Grid adjacency: rows of tiles of one photo, found by the order of file names and whole seams of edges."""
+"""Grid adjacency: rows of tiles of one photo, by the order of file names and correlation along seams."""
 
 from __future__ import annotations
 

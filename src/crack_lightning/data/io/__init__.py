@@ -1,1 +1,1 @@
-"""Image and mask files: formats, decoding, batches of one size."""
+"""Reading of image and mask files: formats, decoding, batches of one size."""

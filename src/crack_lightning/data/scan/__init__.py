@@ -1,1 +1,1 @@
-"""One pass over the files of a set: digests, image statistics, what cannot be read."""
+"""Scan of a set's files: digests, image statistics, decoding errors; audit."""

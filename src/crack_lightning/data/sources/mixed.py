@@ -51,7 +51,7 @@ class MixedSettings(SourceSettings):
         return {"train_sources": self.train_sources, "test_sources": self.test_sources}
 
     def problems(self) -> list[str]:
-        """List what is wrong with the sources, each with its key."""
+        """List problems of the sources, each with its key."""
         if not self.sources:
             return [
                 "data.sources: data=mixed needs some; set 'data.sources={a: {source: metu, root: tiles}, …}'."

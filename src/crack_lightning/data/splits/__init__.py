@@ -1,1 +1,1 @@
-"""Train, validation and test: stratified, grouped, seeded."""
+"""Train, validation and test splits: stratified, grouped, seeded."""

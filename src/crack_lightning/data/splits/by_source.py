@@ -76,7 +76,7 @@ def split_by_source(
 
 
 def _exclude_split_groups(table: TileTable, *, last: set[str]) -> TileTable:
-    """Leave out tiles whose group is in another split too, those of the sources ``last`` first."""
+    """Exclude tiles whose group is also in another split, those of the sources ``last`` first."""
     split = table.split.copy()
     sides: dict[str, str] = {}
     for row in np.argsort(np.isin(table.source, sorted(last)), kind="stable"):

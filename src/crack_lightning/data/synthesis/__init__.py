@@ -1,1 +1,1 @@
-"""Drawn concrete, cracks and distractors, and painting on real tiles."""
+"""Rendering of concrete, cracks and distractors, and painting on real tiles."""

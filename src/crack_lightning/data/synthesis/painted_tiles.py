@@ -135,7 +135,7 @@ def _paint(folder: Path, number: int, path: Path, *, seed: int) -> CutTile:
 
 
 def _as_base(table: TileTable, base: TileTable, chosen: NDArray[np.int64]) -> TileTable:
-    """Give painted tiles the classes, the groups and the digests of the tiles below."""
+    """Set the classes, groups and digests of painted tiles by the tiles below."""
     assert base.positive_index is not None, "checked before"
     return replace(
         table,

@@ -1,4 +1,4 @@
-"""95 % intervals of metrics of predicted classes: of shares of tiles, and of what is computed from shares.
+"""95 % intervals of metrics of predicted classes that are shares of tiles or functions of shares.
 
 Each function takes true and predicted classes and groups, int64 ``(N,)``, and the index of a class.
 """

@@ -122,7 +122,7 @@ def _without_overlap(x: Floats, hit: NDArray[np.bool_]) -> str:
 
 
 def _what_is_known(hit: NDArray[np.bool_], codes: NDArray[np.int64]) -> str:
-    """Say what recall the cracks as they are do promise."""
+    """Return a sentence with a lower bound of the recall for cracks of the tested widths."""
     if not len(hit):
         return ""
     bound = 100 * lower_bound(hit, codes)

@@ -55,7 +55,7 @@ class ScaledPhoto:
             )
 
     def original(self, corner: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
-        """Return top, left, height and width, in pixels of the photo, of what is at a place at that scale.
+        """Return top, left, height and width of a scaled window in pixels of the photo.
 
         Sizes are rounded up, so that parts that touch at that scale leave nothing of the photo between them.
         """
@@ -67,7 +67,7 @@ class ScaledPhoto:
         return starts[0], starts[1], sizes[0], sizes[1]
 
     def window(self, rows: slice, columns: slice) -> NDArray[np.uint8]:
-        """Return a part of the photo at that scale, uint8 ``(h, w, 3)``; what lies beyond it is left out.
+        """Return a window of the scaled photo, uint8 ``(h, w, 3)``, clipped to the photo.
 
         The resize is bilinear with antialiasing, as that of the training tiles. A part is what the whole
         resized photo has there, but for a rounding of single grey levels.

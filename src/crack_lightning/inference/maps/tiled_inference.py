@@ -120,7 +120,7 @@ def receptive_radius(cells: Cells) -> int:
 def tile_boxes(
     cells: NDArray[np.float32], *, tile_px: int
 ) -> tuple[list[tuple[int, int]], NDArray[np.float32]]:
-    """Cut a map into tiles of one size; the last of a row or column may lie over the one before.
+    """Cut a map into tiles of one size; the last of a row or column may overlap the one before.
 
     Args:
         cells: Logits, float32 ``(h, w)``.

@@ -1,4 +1,4 @@
-"""What a head provides: networks, logits and loss; and the cell logits from which crack maps are made."""
+"""The protocol of a head: networks, logits, loss, and cell logits for crack maps."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Weights and checkpoints, read without running what a file holds."""
+"""Weights and checkpoints, read without executing code of a file."""

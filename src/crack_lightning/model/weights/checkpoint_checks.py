@@ -83,7 +83,7 @@ def require_model(loaded: object) -> dict[str, Any]:
 
 
 def _is_whole(value: torch.Tensor) -> bool:
-    """Return whether a tensor lies in memory as it is; a view of one number can have any shape."""
+    """Return whether a tensor owns all its values; a view of one number can have any shape."""
     if value.layout is not torch.strided or value.is_quantized or value.is_meta:
         return False
     return value.numel() * value.element_size() <= value.untyped_storage().nbytes()

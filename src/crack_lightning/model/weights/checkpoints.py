@@ -1,4 +1,4 @@
-"""Reading a trained model back without running what the file holds."""
+"""Loading of a trained model without executing code of the file."""
 
 from __future__ import annotations
 

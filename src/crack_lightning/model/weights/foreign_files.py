@@ -1,4 +1,4 @@
-"""Files of other programs that may be given as a checkpoint, and what to do with them."""
+"""Descriptions of files of other programs that are given as a checkpoint."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BARE = "holds bare weights, without classes or input size; model.weights=<file>
 
 
 def describe_file(path: Path) -> str | None:
-    """Return what a file is by its first bytes or its members, ``None`` where it may be a checkpoint.
+    """Describe a file of another kind by its first bytes or members; ``None`` if it may be a checkpoint.
 
     Args:
         path: A file that is there.
@@ -57,7 +57,7 @@ def _describe_archive(path: Path) -> str | None:
 
 
 def describe_values(loaded: Any) -> str | None:
-    """Return what a checkpoint of another program is by its values, ``None`` for one that may be a run's.
+    """Describe a checkpoint of another program by its values; ``None`` if it may be one of a run.
 
     Args:
         loaded: What the file holds, plain values and tensors.

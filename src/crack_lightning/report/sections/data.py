@@ -1,4 +1,4 @@
-"""The data of a report: splits, leakage between them, and what was left out."""
+"""The data of a report: splits, leakage between them, and excluded files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a model was trained and a report was made."""
+"""The provenance section: training and report settings, machine and versions."""
 
 from __future__ import annotations
 

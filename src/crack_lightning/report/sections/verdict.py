@@ -42,7 +42,7 @@ def verdict(
 
 
 def warnings(figures: Mapping[str, Any]) -> list[str]:
-    """Return sentences on what the test cannot show, and on a model that is no better than none.
+    """Return warnings about the test's limits, and about a model no better than predicting one class.
 
     Args:
         figures: The result of ``evaluate_predictions``.
