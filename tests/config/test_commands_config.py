@@ -36,7 +36,7 @@ from crack_lightning.runtime.errors import ConfigError
         (PredictConfig(checkpoint="builtin", scale=0.5, map=False), "scale: a photo is mapped at it"),
         (PredictConfig(checkpoint="builtin", scale=0.5), None),
         (PredictConfig(checkpoint="best.ckpt", scale=0.5, map=True), None),
-        (AuditConfig(data=data_config("painted", base="metu")), "data: audit looks at files"),
+        (AuditConfig(data=data_config("painted", base="metu")), "data: audit needs existing files"),
     ],
 )
 def test_a_key_that_a_command_does_not_read_is_refused(

@@ -150,11 +150,11 @@ def test_a_folder_of_a_mixture_may_be_named_by_a_number() -> None:
         ),
         (
             {"test_sources": ["metu"], "split": SplitConfig(folds=3)},
-            r"data\.split\.folds: train_sources and test_sources decide",
+            r"data\.split\.folds: train_sources and test_sources define",
         ),
         (
             {"train_sources": ["metu"], "split": SplitConfig(file="splits.csv")},
-            r"data\.split\.file: train_sources and test_sources decide",
+            r"data\.split\.file: train_sources and test_sources define",
         ),
     ],
 )

@@ -86,7 +86,7 @@ def test_two_that_ask_at_once_share_one_making(tmp_path: Path, caplog: pytest.Lo
     for thread in asking:
         thread.join()
     assert make.calls == 1
-    assert "another process is at work" in caplog.text
+    assert "another process is writing" in caplog.text
 
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_what_another_process_is_making_stays(
     with FileLock(entry.with_name(f".{entry.name}.lock")):
         assert main(["cache", "clear"]) == 0
         printed = capsys.readouterr().out
-        assert f"left 1 that other processes are making: {entry}" in printed
+        assert f"left 1 that other processes are writing: {entry}" in printed
         assert "in 1 entries" in printed
         assert sorted(path.name for path in entry.parent.iterdir()) == sorted(
             [f".{entry.name}.lock", part.name, entry.name]

@@ -181,5 +181,5 @@ def test_what_goes_wrong_meanwhile_is_left_to_load(tmp_path: Path, capfd: pytest
         pass
 
     assert capfd.readouterr().err == ""
-    with pytest.raises(DataError, match="CRACK_LIGHTNING_CACHE: cannot keep synthetic"):
+    with pytest.raises(DataError, match="CRACK_LIGHTNING_CACHE: cannot write synthetic"):
         drawn_tiles.load(**DRAWN, cache=tmp_path)
