@@ -65,9 +65,9 @@ def test_processes_of_a_command_print_any_text_too(
     code = f"""
 import subprocess, sys
 from pathlib import Path
-from crack_lightning.runtime.console import tolerate_every_text
+from crack_lightning.runtime.console import escape_unencodable_text
 from crack_lightning.sweep.jobs.worker import redirect_output
-tolerate_every_text()
+escape_unencodable_text()
 subprocess.run([sys.executable, "-c", {told!r}], check=True)
 redirect_output(Path({str(tmp_path / "console.log")!r}))
 {told}

@@ -70,11 +70,10 @@ def described_keys(
             continue
         node = (nodes or {}).get(name, hints[item.name])
         below = [part.removeprefix(f"{item.name}.") for part in unread if part.startswith(f"{item.name}.")]
-        if inner := list(
-            described_keys(node, nodes=nodes, prefix=f"{name}.", unread=(*entry.unread, *below))
-        ):
+        unread_below = (*entry.unread, *below)
+        if nested := list(described_keys(node, nodes=nodes, prefix=f"{name}.", unread=unread_below)):
             yield key
-            yield from inner
+            yield from nested
 
 
 def permitted_values(hint: Any, entry: Setting) -> str:

@@ -37,13 +37,13 @@ def walls() -> list[Picture]:
 def compared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Count the pairs that are aligned."""
     numbers: list[int] = []
-    plain = module._alike_of
+    plain = module._near_duplicates_of
 
     def counting(pairs: NDArray[np.int64], **fine: Any) -> NDArray[np.int64]:
         numbers.append(len(pairs))
         return plain(pairs, **fine)
 
-    monkeypatch.setattr(module, "_alike_of", counting)
+    monkeypatch.setattr(module, "_near_duplicates_of", counting)
     return numbers
 
 
