@@ -75,13 +75,13 @@ def explain_test_tiles(
 
     def maps(rows: NDArray[np.int64], of_class: NDArray[np.int64]) -> NDArray[np.float32]:
         parts = [slice(start, start + _BATCH) for start in range(0, len(rows), _BATCH)]
-        maps = [
+        evidence = [
             explainer(
                 read_batch([paths[row] for row in rows[part]], size=size), torch.from_numpy(of_class[part])
             )
             for part in parts
         ]
-        return torch.cat(maps).numpy() if maps else np.empty((0, 1, 1), np.float32)
+        return torch.cat(evidence).numpy() if evidence else np.empty((0, 1, 1), np.float32)
 
     positive = table.positive_index
     called = predicted_labels(predictions.probability, positive_index=positive, threshold=threshold)
