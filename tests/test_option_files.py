@@ -64,5 +64,5 @@ def test_an_option_beside_the_project_may_set_the_rate_of_its_network(tmp_path: 
 
 def test_a_launcher_without_its_class_is_refused() -> None:
     node = {"runtime": {"choices": {"hydra/launcher": "mine"}}, "launcher": {"cpus_per_task": 4}}
-    with pytest.raises(ConfigError, match="hydra/launcher: mine names no _target_"):
+    with pytest.raises(ConfigError, match="hydra/launcher: mine has no _target_"):
         chosen_launcher(OmegaConf.create({"hydra": node}), pruner="none")
