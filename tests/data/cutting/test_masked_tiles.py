@@ -190,7 +190,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path, caplog: pytest.LogCaptureFi
 def test_a_photo_that_cannot_be_read_is_named_with_what_helps(tmp_path: Path) -> None:
     root = lay(tmp_path / "set")
     (root / "images" / "DSC2.jpg").write_bytes(b"")
-    with pytest.raises(DataError, match=r"data\.masked\.images: .*DSC2\.jpg': an empty file\. Mend"):
+    with pytest.raises(DataError, match=r"data\.masked\.images: .*DSC2\.jpg': an empty file\. Repair"):
         read(root, tmp_path)
 
 

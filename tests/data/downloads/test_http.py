@@ -123,7 +123,7 @@ def test_a_connection_that_keeps_breaking_ends_with_a_sentence(site: Behaviour, 
 
 def test_a_server_that_stays_down_is_given_up(site: Behaviour, tmp_path: Path) -> None:
     site.statuses = [503] * 9
-    with pytest.raises(DataError, match="answered 503 Service Unavailable"):
+    with pytest.raises(DataError, match="returned 503 Service Unavailable"):
         get(site, tmp_path)
     assert len(site.asked) == 4
 
@@ -132,7 +132,7 @@ def test_a_server_that_stays_down_is_given_up(site: Behaviour, tmp_path: Path) -
 def test_a_refusal_is_one_sentence_without_a_second_try(site: Behaviour, tmp_path: Path, status: int) -> None:
     site.statuses = [status] * 2
     with pytest.raises(
-        DataError, match=rf"answered {status} .*the-page.*data\.archive=.*data\.root="
+        DataError, match=rf"returned {status} .*the-page.*data\.archive=.*data\.root="
     ) as caught:
         get(site, tmp_path)
     assert len(site.asked) == 1
