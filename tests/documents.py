@@ -76,6 +76,8 @@ def toy(name: str, typed: str) -> list[str]:
             small.append("model.image_size=48")
         if "{source: painted" in typed:
             small.append("+data.sources.painted.painted={num_tiles: 40}")
+        if "trainer.devices" in given:
+            small[small.index("trainer.threads=1")] = f"trainer.threads={given['trainer.devices']}"
         if "data.split.file" in given:
             small.remove("data.split.tolerance=0.2")
         if "-m" in arguments:
