@@ -12,7 +12,7 @@ from crack_lightning.evaluation.thresholds import decide
 from crack_lightning.experiment import factory
 from crack_lightning.experiment.fit_end_to_end import DDPFit, SingleProcessFit
 from crack_lightning.model.backbones import uses_batch_statistics
-from crack_lightning.model.backends.inference_modules import feature_network
+from crack_lightning.model.backends.inference_modules import collect_features
 from crack_lightning.model.ood.detector import OODDetector, sample
 from crack_lightning.model.ood.image_statistics import image_statistics
 from crack_lightning.model.weights.checkpoints import load_classifier
@@ -191,7 +191,7 @@ def _predict(
     # Lightning's predict would distribute the batches among devices
     with torch.inference_mode(), trainer.precision_plugin.forward_context():
         for batch in batches:
-            with feature_network(classifier) as features:
+            with collect_features(classifier) as features:
                 probabilities = torch.softmax(classifier(batch["image"].to(device)).float(), dim=1)
             columns.append((batch["index"], batch["target"], probabilities.cpu()))
             on_ood_inputs(torch.cat([image_statistics(batch["image"]), *features], dim=1))

@@ -222,8 +222,8 @@ def synchronised(model: nn.Module) -> nn.Module:
 
 
 def uses_batch_statistics(model: nn.Module) -> bool:
-    """Return whether BatchNorm layers take their statistics from the batch, as the model's mode is now."""
-    kinds = nn.modules.batchnorm._BatchNorm  # noqa: SLF001  # the only common class of them
+    """Return whether BatchNorm layers take their statistics from the batch in the model's present mode."""
+    kinds = nn.modules.batchnorm._BatchNorm  # noqa: SLF001  # the only common base class
     return any(isinstance(layer, kinds) and layer.training for layer in model.modules())
 
 

@@ -9,7 +9,7 @@ from pytorch_lightning import LightningModule
 
 from crack_lightning.model.backbones import split_parameters
 from crack_lightning.model.backends.inference_model import InferenceParts
-from crack_lightning.model.backends.inference_modules import feature_network
+from crack_lightning.model.backends.inference_modules import collect_features
 from crack_lightning.model.layer_groups import (
     freeze_batchnorm,
     freeze_modules,
@@ -36,16 +36,16 @@ class CrackClassifier(InferenceParts, LightningModule):
         recipe: ``scratch``, ``finetune``, ``frozen``, ``probe`` or ``probe_then_finetune``.
         backbone_lr_scale: The backbone's learning rate as a share of the head's, with ``finetune``.
         stage_lr_scale: Each stage's rate as a share of the next one's, with ``probe_then_finetune``.
-        unfreeze_by: Share of the steps by which all stages are unfrozen, likewise.
+        unfreeze_by: Share of the steps by which all stages are unfrozen, with ``probe_then_finetune``.
         loss: Arguments of :func:`~crack_lightning.model.losses.build_loss`.
-        cell_loss: Weight of the loss by cells beside the loss by tiles, where the head is local.
+        cell_loss: Weight of the cell loss that is added to the tile loss; local heads only.
         optimizer: Arguments of :func:`~crack_lightning.model.optim.build_optimizer`.
         scheduler: Arguments of :func:`~crack_lightning.model.optim.build_scheduler`.
         temperature: Divisor of the logits before the softmax.
         threshold: Least probability at which the positive class is predicted.
-        label: Short name for reports; the name where none is given.
-        train_scale: Pixels of the input per pixel of the training tiles' files, their median; ``None`` in
-            older checkpoints. Photos are mapped at it.
+        label: Short name for reports; ``name`` if empty.
+        train_scale: Median scale of the training tiles, input pixels per pixel of the file, at which photos
+            are mapped; ``None`` in older checkpoints.
         parts: Arguments of :class:`~crack_lightning.model.backends.inference_model.InferenceParts`.
     """
 
@@ -106,8 +106,8 @@ class CrackClassifier(InferenceParts, LightningModule):
     def train(self, mode: bool = True) -> CrackClassifier:  # noqa: FBT001, FBT002
         """Set the mode; frozen modules stay in evaluation mode.
 
-        So do the statistics of all normalisation with ``probe_then_finetune``: with those of small batches
-        the features would no longer be what the head was fitted on.
+        With ``probe_then_finetune`` all BatchNorm statistics stay fixed as well: those of small batches would
+        change the features that the head was fitted on.
         """
         super().train(mode)
         if mode:
@@ -123,7 +123,7 @@ class CrackClassifier(InferenceParts, LightningModule):
             self._num_steps = int(self.trainer.estimated_stepping_batches)
 
     def on_train_batch_start(self, batch: dict[str, Tensor], batch_idx: int) -> None:
-        """Unfreeze the stages that are due at this step; a resumed run has the same."""
+        """Unfreeze the stages that are due at this step; they depend on the global step alone."""
         if not self._num_stages:
             return
         progress = self.trainer.global_step / self._num_steps
@@ -138,7 +138,7 @@ class CrackClassifier(InferenceParts, LightningModule):
         loss = self._step(batch, "train")
         self.last_loss, self.last_index = loss.detach(), batch["index"]
         every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]  # set by its logger connector
-        if every and (self.trainer.global_step + 1) % every == 0:  # else processes would meet at every step
+        if every and (self.trainer.global_step + 1) % every == 0:  # logging synchronises the processes
             self.log("train/loss_step", self.last_loss, sync_dist=True)
         return loss
 
@@ -148,7 +148,7 @@ class CrackClassifier(InferenceParts, LightningModule):
 
     def test_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
         """Append a batch's probabilities to ``predictions`` and its OOD scores to ``ood_scores``."""
-        with feature_network(self) as features:
+        with collect_features(self) as features:
             self._step(batch, "test")
         if self.ood_detector is not None:
             inputs = torch.cat([image_statistics(batch["image"].cpu()), *features], dim=1)
@@ -165,7 +165,7 @@ class CrackClassifier(InferenceParts, LightningModule):
         return loss
 
     def _training_outputs(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor | float]:
-        """Return logits, float ``(N, K)``, and the weighted loss of the head's own, 0 where it has none."""
+        """Return logits, float ``(N, K)``, and the head's own loss times its weight, 0 without one."""
         masks = _in_unit(batch["mask"]) if "mask" in batch else None
         images = self._normalised(batch["image"])
         logits, head_loss = self.head.training_outputs(self.backbone, images, masks, batch.get("mask_known"))
@@ -193,7 +193,7 @@ class CrackClassifier(InferenceParts, LightningModule):
         self._log_epoch("test")
 
     def configure_optimizers(self) -> Any:
-        """Build the optimizer and a scheduler that moves at every step."""
+        """Build the optimizer and a scheduler that is stepped after every optimizer step."""
         groups = parameter_groups(
             self.backbone,
             recipe=self.hparams["recipe"],
@@ -208,7 +208,7 @@ class CrackClassifier(InferenceParts, LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
-        """Load all of a checkpoint but the states of training."""
+        """Load a checkpoint without the states of optimizer, scheduler and loops."""
         self.load_state_dict(checkpoint["state_dict"])
         self.on_load_checkpoint(checkpoint)
 
@@ -222,7 +222,7 @@ class CrackClassifier(InferenceParts, LightningModule):
         """Load train fingerprints, the OOD detector and the metric counts of an interrupted epoch."""
         self.load_extras(checkpoint)
         if torch.distributed.is_initialized() and torch.distributed.get_rank() > 0:
-            return  # the first process has the counts of all
+            return  # rank 0 has the counts of all processes
         self._figures("train").load_counts(checkpoint.get("train_counts", {}))
 
     def _figures(self, stage: str) -> SplitMetrics:

@@ -28,10 +28,10 @@ class Explainer:
     Features for Discriminative Localization", CVPR 2016).
 
     The last map is too coarse for a crack, and the receptive field of each position covers most of the tile.
-    In two trainings of the default network, 100 cracked validation tiles each, its skills (energy, pointing;
-    see :mod:`crack_lightning.evaluation.localisation`) were 0.34 and 0.34, then 0.77 and 0.70; those of the
-    map at stride 8 were 0.83 and 0.83, then 0.85 and 0.94. Grad-CAM at stride 8, which averages the
-    gradients, gave 0.72 and 0.89, but with shuffled weights up to 0.27.
+    In two trainings of the default network, on 100 cracked validation tiles each, the localisation skills
+    (energy / pointing; see :mod:`crack_lightning.evaluation.localisation`) of the last map were 0.34 / 0.34
+    and 0.77 / 0.70, those of the map at stride 8 were 0.83 / 0.83 and 0.85 / 0.94. Grad-CAM at stride 8,
+    which averages the gradients, gave 0.72 / 0.89, but up to 0.27 with shuffled weights.
 
     Args:
         classifier: The model, in evaluation mode.
@@ -48,17 +48,17 @@ class Explainer:
     def __init__(self, classifier: InferenceParts, *, stride: int = STRIDE_PX) -> None:
         from captum.attr import LayerGradientXActivation  # imported late: it takes a second
 
-        self._network = _Open(classifier)
+        self._network = _FeatureMapNetwork(classifier)
         self._num_classes = len(classifier.hparams["class_names"])
         name, size = classifier.hparams["name"], int(classifier.hparams["image_size"])
         info = getattr(classifier.backbone, "feature_info", None)
         if not info:
             raise _no_map(name)
         stages = {int(stage["reduction"]): stage for stage in info}
-        taken = max((reduction for reduction in stages if reduction <= stride), default=min(stages))
-        last = taken == max(stages)
-        layer = self._network.last if last else classifier.backbone.get_submodule(stages[taken]["module"])
-        channels = classifier.backbone.num_features if last else stages[taken]["num_chs"]
+        used = max((reduction for reduction in stages if reduction <= stride), default=min(stages))
+        last = used == max(stages)
+        layer = self._network.last if last else classifier.backbone.get_submodule(stages[used]["module"])
+        channels = classifier.backbone.num_features if last else stages[used]["num_chs"]
         self._gradients = LayerGradientXActivation(self._log_odds, layer)
         self._log_odds_values: Tensor | None = None
         blank = torch.zeros((1, 3, size, size), dtype=torch.uint8)
@@ -66,10 +66,10 @@ class Explainer:
         if len(shape) != 4 or shape[1] != channels:
             raise _no_map(name)
         wide = torch.zeros((1, 3, size, size + max(stages)), dtype=torch.uint8)
-        self.any_size = self._takes(wide)
-        exact = last and self._network.averages(shape)
+        self.any_size = self._accepts(wide)
+        exact = last and self._network.has_linear_pooling(shape)
         self.method = (
-            "class activation map" if exact else f"gradient times activation (HiResCAM) at stride {taken}"
+            "class activation map" if exact else f"gradient times activation (HiResCAM) at stride {used}"
         )
 
     def __call__(self, images: Tensor, of_class: Tensor) -> Tensor:
@@ -84,12 +84,11 @@ class Explainer:
             class less the mean of the others' logits.
         """
         evidence = self._products(images, of_class).sum(dim=1)
-        assert self._log_odds_values is not None, "set by the pass"
-        explained = evidence.sum(dim=(1, 2), keepdim=True)
-        placeless = self._log_odds_values.view(-1, 1, 1) - explained
-        return (evidence * evidence[0].numel() + placeless).float().cpu()
+        assert self._log_odds_values is not None, "set by the forward pass"
+        remainder = self._log_odds_values.view(-1, 1, 1) - evidence.sum(dim=(1, 2), keepdim=True)
+        return (evidence * evidence[0].numel() + remainder).float().cpu()
 
-    def _takes(self, images: Tensor) -> bool:
+    def _accepts(self, images: Tensor) -> bool:
         try:
             self._products(images, torch.zeros(1, dtype=torch.int64))
         except (AssertionError, RuntimeError):  # a dense layer or an embedding has a fixed size
@@ -157,7 +156,7 @@ def build_explainer(classifier: InferenceParts) -> Explainer | LocalExplainer:
     return Explainer(classifier) if classifier.cell_scorer is None else LocalExplainer(classifier)
 
 
-class _Open(LogitNetwork):
+class _FeatureMapNetwork(LogitNetwork):
     """A classifier without its normalisation, whose last feature map is a named module."""
 
     def __init__(self, classifier: InferenceParts) -> None:
@@ -170,14 +169,14 @@ class _Open(LogitNetwork):
         logits: Tensor = self.backbone.forward_head(maps)  # type: ignore[operator]
         return logits
 
-    def averages(self, shape: torch.Size) -> bool:
+    def has_linear_pooling(self, shape: torch.Size) -> bool:
         """Return whether global average pooling and one linear layer follow the last map ``(1, C, h, w)``."""
         maps = torch.linspace(-1, 1, shape.numel(), device=self.mean.device).view(shape)
         with torch.inference_mode():
             pooled = self.backbone.forward_head(maps, pre_logits=True)  # type: ignore[operator]
         means, heads = maps.mean(dim=(2, 3)), head_modules(self.backbone)
-        weighed = len(heads) == 1 and isinstance(heads[0], nn.Linear)
-        return weighed and pooled.shape == means.shape and torch.allclose(pooled, means, atol=1e-5)
+        linear = len(heads) == 1 and isinstance(heads[0], nn.Linear)
+        return linear and pooled.shape == means.shape and torch.allclose(pooled, means, atol=1e-5)
 
 
 def _no_map(name: str) -> ConfigError:

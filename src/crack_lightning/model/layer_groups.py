@@ -89,12 +89,12 @@ def freeze_modules(model: nn.Module) -> None:
 def freeze_batchnorm(model: nn.Module) -> None:
     """Freeze the statistics of every BatchNorm, not its scale and shift."""
     for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 - what all of them are
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 - the only common base class
             module.eval()
 
 
 def num_unfrozen(number: int, *, progress: float, all_by: float) -> int:
-    """Return how many of the last stages are unfrozen at a time of the training, at least the classifier.
+    """Return how many of the last stages are unfrozen at a point of training, at least the classifier.
 
     Args:
         number: Number of stages, S.

@@ -22,8 +22,8 @@ class StandardisedFeatures:
     """Training features standardised to mean 0 and standard deviation 1.
 
     Attributes:
-        mean: Of each feature, float32 ``(D,)``.
-        std: Likewise; 1 for a feature that is the same everywhere.
+        mean: Mean of each feature, float32 ``(D,)``.
+        std: Standard deviation of each feature, float32 ``(D,)``; 1 for a constant feature.
         values: Standardised training features, float32 ``(N, D)``.
     """
 
@@ -73,7 +73,7 @@ def fit_logistic(
         num_classes: K.
         l2: Strength of the penalty, ``> 0``; the bias is not penalised.
         class_weights: Weight of each class, ``> 0``, float ``(K,)``; the mean is weighted by them.
-        start: Where to begin; zero by default.
+        start: Initial head; zeros by default.
         max_iterations: Largest number of iterations.
 
     References:
@@ -113,13 +113,13 @@ def fit_layer(
     max_iterations: int,
     validate: Callable[[], tuple[float, float]],
 ) -> list[dict[str, float]]:
-    """Fit a linear layer with each L2 penalty, and leave the one of the least validation loss in it.
+    """Fit a linear layer with each L2 penalty, and keep the fit with the lowest validation loss.
 
     Args:
-        layer: From D features to K classes.
+        layer: From D features to K classes, changed in place.
         features: Of training tiles, float32 ``(N, D)``.
         labels: As for :func:`fit_logistic`.
-        penalties: L2 penalties; each fit starts at the one before.
+        penalties: L2 penalties; each fit starts from the previous one.
         class_weights: As for :func:`fit_logistic`.
         max_iterations: As for :func:`fit_logistic`.
         validate: Returns loss and accuracy of the layer on validation tiles.

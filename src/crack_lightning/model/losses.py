@@ -38,8 +38,8 @@ def focal_loss(
         raise ValueError(f"Expected `gamma` to be at least 0 but got {gamma}.")
     log_p = F.log_softmax(logits, dim=1).gather(1, targets[:, None])[:, 0]
     # 1 - p, clamped away from 0, where the power has no finite gradient for gamma below 1
-    doubt = (-torch.expm1(log_p)).clamp_min(torch.finfo(log_p.dtype).eps)
-    losses = -(doubt**gamma) * log_p
+    complement = (-torch.expm1(log_p)).clamp_min(torch.finfo(log_p.dtype).eps)
+    losses = -(complement**gamma) * log_p
     if class_weights is None:
         return losses.mean()
     weights = class_weights[targets]
@@ -101,7 +101,7 @@ def build_loss(
         soft_targets: Whether targets are probabilities ``(N, K)``, as MixUp and CutMix make them.
 
     Raises:
-        ConfigError: If the name is unknown, a value out of range, or the focal loss cannot do it.
+        ConfigError: If the name is unknown, a value is out of range, or the focal loss lacks the option.
     """
     if name not in ("cross_entropy", "focal"):
         raise ConfigError(
@@ -117,8 +117,8 @@ def build_loss(
         )
     if name == "focal" and soft_targets:
         raise ConfigError(
-            "recipe.loss.name: one class a tile is expected by 'focal', got MixUp's or CutMix's blends; "
-            "set recipe.loss.name=cross_entropy or switch them off."
+            "recipe.loss.name: 'focal' expects one class per tile, got mixed labels (MixUp, CutMix); "
+            "set recipe.loss.name=cross_entropy, or disable mixing."
         )
     if name == "focal" and label_smoothing:
         raise ConfigError(

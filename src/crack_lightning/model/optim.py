@@ -34,14 +34,14 @@ def build_optimizer(
         groups: ``{"params": parameters, "lr": rate, "name": name}`` each; ``lr`` and ``name`` may be left
             out. Frozen parameters are skipped.
         name: A name in :data:`~crack_lightning.model.optimizers.OPTIMIZERS`.
-        lr: Learning rate of a group that names none, ``> 0``.
+        lr: Learning rate of groups without their own, ``> 0``.
         weight_decay: Decoupled for ``adamw``, else an L2 penalty, ``>= 0``.
         momentum: In ``[0, 1)``, for the optimizers that read it; ``None`` for 0.9.
-        fused: Whether one kernel may take the whole step. Such an optimizer unscales its gradients itself,
-            so that none can be clipped before in mixed precision.
+        fused: Whether fused kernels are allowed. They unscale gradients within the step, so that in mixed
+            precision gradients cannot be clipped before it.
 
     Returns:
-        The optimizer, with up to two groups for each given: its name, and that with ``_no_decay``.
+        The optimizer; a given group becomes up to two, the second named ``<name>_no_decay``.
 
     Raises:
         ConfigError: If the name is unknown or nothing is left to train.
@@ -101,11 +101,11 @@ def build_scheduler(
 ) -> LambdaLR:
     """Build a schedule that is stepped after every optimizer step.
 
-    Each rate is a closed form of the step number, so a resumed run goes on exactly, also with another
-    ``total_steps``.
+    Each rate is a closed form of the step number, so that a resumed run has the same rates, even if
+    ``total_steps`` has changed.
 
     Args:
-        optimizer: Its present learning rates are the peaks.
+        optimizer: Its present learning rates are the peak rates.
         name: A name in :data:`~crack_lightning.model.schedulers.SCHEDULERS`.
         total_steps: Optimizer steps of the whole training, ``>= 1``.
         warmup_fraction: Share of the steps in which the rate rises, in ``[0, 1)``.

@@ -18,9 +18,9 @@ class OptimizerEntry:
     """An optimizer.
 
     Attributes:
-        build: Builds it of parameter groups, with the settings in ``reads`` and ``fused`` by keyword.
-        reads: Keys of the node ``optimizer`` that it reads beside ``name``, ``lr`` and ``weight_decay``.
-        is_fusible: Whether torch has a fused kernel, and ``build`` takes ``fused``.
+        build: Builds it from parameter groups; the settings in ``reads``, and ``fused``, are keywords.
+        reads: Keys of the node ``optimizer`` that it reads besides ``name``, ``lr`` and ``weight_decay``.
+        is_fusible: Whether torch has a fused kernel; only then ``build`` takes ``fused``.
     """
 
     build: Callable[..., Optimizer]

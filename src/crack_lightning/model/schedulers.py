@@ -28,13 +28,13 @@ def _two_steps(progress: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """A learning rate as a share of its peak; all read ``warmup_fraction``.
+    """A learning-rate schedule, as a share of the peak rate, with a warm-up.
 
     Attributes:
-        meaning: Its course, in the words of the help.
-        decay: The share by the progress in ``[0, 1]``.
-        rise: The share by the step, before the number of warm-up steps.
-        counts_warmup: Whether the progress counts the warm-up steps.
+        meaning: One phrase for the help of ``scheduler.name``.
+        decay: The share at a progress in ``[0, 1]``, after warm-up.
+        rise: The share during warm-up, of the step and the number of warm-up steps.
+        counts_warmup: Whether progress includes the warm-up steps.
     """
 
     meaning: str

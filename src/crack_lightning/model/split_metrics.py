@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-_HELD = 32
-"""Batches on a GPU that are counted together: a metric waits for all that is computed."""
+_GPU_BATCHES = 32
+"""Batches on a GPU whose metrics are updated together: each update synchronises with the device."""
 
 
 class SplitMetrics(nn.Module):
     """The mean loss and the metrics of one stage, over all processes.
 
-    Nothing of it is in a ``state_dict``; :meth:`counts` is the state from which a broken epoch resumes.
+    It adds nothing to a ``state_dict``; :meth:`counts` is the state from which an interrupted epoch resumes.
 
     Args:
         stage: ``train``, ``val`` or ``test``, the prefix of the names.
@@ -31,7 +31,7 @@ class SplitMetrics(nn.Module):
     def __init__(self, stage: str, *, class_names: list[str], positive_class: str | None) -> None:
         super().__init__()
         self.stage = stage
-        self._held: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._pending: list[tuple[Tensor, Tensor, Tensor]] = []
         self.mean_loss = MeanMetric()
         self.metrics = build_metrics(
             num_classes=len(class_names),
@@ -42,30 +42,30 @@ class SplitMetrics(nn.Module):
 
     def update(self, logits: Tensor, targets: Tensor, *, loss: Tensor) -> None:
         """Add a batch: logits float32 ``(N, K)``, targets int64 ``(N,)``, their mean loss ``()``."""
-        self._held.append((logits, targets, loss))
-        if len(self._held) >= _batches_held(logits):
-            self._count()
+        self._pending.append((logits, targets, loss))
+        if len(self._pending) >= _batches_per_update(logits):
+            self._update_pending()
 
-    def _count(self) -> None:
-        held, self._held = self._held, []
-        for logits, targets, loss in held:
+    def _update_pending(self) -> None:
+        pending, self._pending = self._pending, []
+        for logits, targets, loss in pending:
             self.metrics.update(logits, targets)
             self.mean_loss.update(loss.float(), len(logits))
 
     def compute(self) -> dict[str, Tensor]:
-        """Return the figures of all batches so far by name, float ``()`` each."""
-        self._count()
+        """Return loss and metrics of all batches so far by name, float ``()`` each."""
+        self._update_pending()
         return {f"{self.stage}/loss": self.mean_loss.compute(), **self.metrics.compute()}
 
     def reset(self) -> None:
         """Reset loss and metrics."""
-        self._held = []
+        self._pending = []
         self.mean_loss.reset()
         self.metrics.reset()
 
     def counts(self) -> dict[str, dict[str, Any]]:
         """Return the states of all metrics, reduced over all processes, by metric and state."""
-        self._count()
+        self._update_pending()
         return {name: _over_all_processes(metric) for name, metric in self._counters().items()}
 
     def load_counts(self, counts: dict[str, dict[str, Any]]) -> None:
@@ -83,5 +83,5 @@ def _over_all_processes(metric: Metric) -> dict[str, Any]:
         return dict(metric.metric_state)
 
 
-def _batches_held(logits: Tensor) -> int:
-    return 1 if logits.device.type == "cpu" else _HELD
+def _batches_per_update(logits: Tensor) -> int:
+    return 1 if logits.device.type == "cpu" else _GPU_BATCHES

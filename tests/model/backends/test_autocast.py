@@ -64,7 +64,7 @@ def test_batches_that_are_counted_together_give_the_same_figures(monkeypatch: py
     ]
     found = []
     for held in (1, 4, 100):
-        monkeypatch.setattr(split_metrics, "_batches_held", lambda _logits, held=held: held)
+        monkeypatch.setattr(split_metrics, "_batches_per_update", lambda _logits, held=held: held)
         figures = SplitMetrics("val", class_names=["intact", "crack"], positive_class="crack")
         for logits, targets in batches:
             figures.update(logits, targets, loss=logits.square().mean())

@@ -135,10 +135,20 @@ def test_an_engine_that_disagrees_is_not_taken(
 
 
 @pytest.mark.usefixtures("openvino")
+def test_a_network_without_finite_outputs_is_left_to_eager(tmp_path: Path) -> None:
+    network = Small().eval()
+    with torch.no_grad():
+        network.layers[0].weight.fill_(torch.nan)
+    choice, compute = prepared(network, tmp_path)
+    assert (choice.name, choice.tiles_per_s) == ("eager", {})
+    assert compute(tiles(2)).isnan().all()
+
+
+@pytest.mark.usefixtures("openvino")
 def test_a_network_that_openvino_cannot_take_is_left_to_eager_or_refused(tmp_path: Path) -> None:
     network = Unfit().eval()
     assert prepared(network, tmp_path)[0].name.startswith("eager")
-    with pytest.raises(ConfigError, match=r"recipe\.engine: 'openvino' cannot take this network \(not to be"):
+    with pytest.raises(ConfigError, match=r"recipe\.engine: 'openvino' cannot run this network \(not to be"):
         prepared(network, tmp_path, "openvino")
 
 

@@ -11,7 +11,7 @@ import torch
 from scipy.spatial.distance import cdist
 from scipy.stats import kurtosis, skew
 
-from crack_lightning.model.backends.inference_modules import feature_network
+from crack_lightning.model.backends.inference_modules import collect_features
 from crack_lightning.model.ood import detector as module
 from crack_lightning.model.ood.detector import MAX_TRAINING_TILES, OODDetector, conformal_limit, sample
 from crack_lightning.model.ood.image_statistics import NUM_STATISTICS, image_statistics
@@ -111,7 +111,7 @@ def test_a_tested_batch_leaves_its_scores_and_none_of_its_features(
 ) -> None:
     classifier = build_classifier(name="resnet10t").eval()
     images = torch.randint(256, (60, 3, 48, 48), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
-    with torch.inference_mode(), feature_network(classifier) as features:
+    with torch.inference_mode(), collect_features(classifier) as features:
         classifier(images)
     all_inputs = torch.cat([image_statistics(images), features[0]], dim=1)
     classifier.ood_detector = OODDetector.fit(all_inputs[:30], all_inputs[30:])

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-def float32_from_here(inputs: Tensor) -> AbstractContextManager[object]:
-    """Return a context in which autocast is off on the device of a tensor; nothing changes without autocast.
+def disable_autocast(inputs: Tensor) -> AbstractContextManager[object]:
+    """Return a context without autocast on the device of a tensor.
 
-    What is computed in it must be given float32.
+    Inputs of its operations must be float32.
     """
     kind = inputs.device.type
     if kind == "meta" or not torch.is_autocast_enabled(kind):
@@ -36,6 +36,6 @@ def features_and_head(backbone: nn.Module, inputs: Tensor, *, pre_logits: bool =
         Logits, float ``(N, K)``, or features, float ``(N, D)``.
     """
     maps = backbone.forward_features(inputs)  # type: ignore[operator]
-    with float32_from_here(inputs):
+    with disable_autocast(inputs):
         outputs: Tensor = backbone.forward_head(maps.float(), pre_logits=pre_logits)  # type: ignore[operator]
         return outputs

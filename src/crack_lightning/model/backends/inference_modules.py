@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from crack_lightning.model.backbones import head_modules
-from crack_lightning.model.backends.autocast import features_and_head, float32_from_here
+from crack_lightning.model.backends.autocast import disable_autocast, features_and_head
 from crack_lightning.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class InferenceNetwork(FeatureNetwork):
     def forward(self, images: Tensor) -> Tensor:
         """Return logits and features, float ``(N, K + D)``, of images, uint8 ``(N, 3, S, S)``."""
         features = super().forward(images)
-        with float32_from_here(images):
+        with disable_autocast(images):
             return torch.cat([linear_head(self.backbone)(features), features], dim=1)
 
 
@@ -82,7 +82,7 @@ def inference_network(classifier: InferenceParts) -> LogitNetwork:
 
 
 @contextmanager
-def feature_network(classifier: InferenceParts) -> Iterator[list[Tensor]]:
+def collect_features(classifier: InferenceParts) -> Iterator[list[Tensor]]:
     """Collect the inputs of a classifier's last layer while the block runs.
 
     Yields:

@@ -35,7 +35,7 @@ class Compute(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class BuildInputs:
-    """What a :class:`Compute` is built of.
+    """The inputs of :attr:`Backend.build`.
 
     Attributes:
         network: In evaluation mode, for images, uint8 ``(N, 3, H, W)``.
@@ -58,12 +58,12 @@ class Backend:
 
     Attributes:
         title: Its name in reports.
-        build: Builds what computes a network, or raises :class:`UnfitError`.
+        build: Builds the :class:`Compute` of a network, or raises :class:`UnfitError`.
         convert: Writes a network in the backend's format into a folder, for an image size as of
             :class:`BuildInputs`; ``None`` where the backend needs no file. Raises :class:`UnfitError`.
         package: Distribution that has to be installed, or ``None``.
         extra: Extra of this project with that distribution.
-        piece_px: Largest side of a piece in tiled inference, pixels; 0.6 to 0.9 GB of memory.
+        piece_px: Largest side of a piece in tiled inference, pixels; such a piece takes 0.6 to 0.9 GB.
     """
 
     title: str

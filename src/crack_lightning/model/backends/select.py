@@ -65,11 +65,11 @@ class BackendChoice:
 def prepare_backend(
     network: nn.Module, *, wanted: str, image_size: int | None, threads: int, cache: Path, key: str
 ) -> tuple[BackendChoice, Compute]:
-    """Select the backend of a network on the CPU, once for its weights and this machine.
+    """Select the backend of a network on the CPU; the choice is cached by weights and machine.
 
     Args:
         network: From images, uint8 ``(N, 3, S, S)``, to outputs, float ``(N, …)``; in evaluation mode.
-        wanted: A backend's name, or ``auto`` for the fastest on this machine that agrees with ``eager``.
+        wanted: An engine, or ``auto`` for the fastest on this machine that agrees with ``eager``.
         image_size: S, pixels; ``None`` for single images whose sides are multiples of 16.
         threads: Compute threads.
         cache: The cache folder, which stores the choice and the converted network.
@@ -93,9 +93,7 @@ def prepare_backend(
     try:
         entry = cached_entry("engines", fingerprint, make, cache=cache)
     except UnfitError as error:
-        raise ConfigError(
-            f"{key}: '{wanted}' cannot take this network ({error}); use {key}=eager."
-        ) from error
+        raise ConfigError(f"{key}: '{wanted}' cannot run this network ({error}); use {key}=eager.") from error
     choice = BackendChoice(**json.loads((entry / _CHOICE).read_text(encoding="utf-8")))
     compute = _build(choice.name, network, entry, image_size=image_size, threads=threads)
     rates = ", ".join(f"{name} {rate:g}" for name, rate in choice.tiles_per_s.items())
@@ -162,13 +160,13 @@ def _fastest(
             compute = _build(name, network, folder, image_size=image_size, threads=threads)
             difference = float(torch.linalg.norm(compute(sample) - reference) / torch.linalg.norm(reference))
         except UnfitError as error:
-            log.info("engine: %s cannot take this network (%s)", name, error)
+            log.info("engine: %s cannot run this network (%s)", name, error)
             continue
         if difference <= LARGEST_DISAGREEMENT:
             rates[name] = round(len(sample) / _seconds(compute, sample), 1)
         else:
             log.info("engine: %s differs from eager by %.1f %%, not used", name, 100 * difference)
-    best = max(rates, key=lambda name: rates[name])
+    best = max(rates, key=lambda name: rates[name], default="eager")  # none agrees if outputs are NaN
     return BackendChoice(name=best, precision=engine_precision(best), tiles_per_s=rates)
 
 

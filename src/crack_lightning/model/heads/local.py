@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 from crack_lightning.model.backbones import build_backbone
-from crack_lightning.model.backends.autocast import float32_from_here
+from crack_lightning.model.backends.autocast import disable_autocast
 from crack_lightning.model.heads.protocol import CELL_PX
 from crack_lightning.model.heads.registry import HEADS
 from crack_lightning.runtime.errors import ConfigError
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 STRIDES = HEADS["local"].strides
 TOP_K_FRACTION = 0.03
-"""Top-k fraction of a tile's cells whose mean is its score; also that of checkpoints that store none."""
+"""Share of a tile's cells that top-k pooling averages; also used for checkpoints that store none."""
 
 CRACK_COVERAGE = 0.25
-"""Crack coverage of its most covered pixel from which a cell is a crack cell."""
+"""A cell is a crack cell if cracks cover at least this share of one of its pixels."""
 
 _CHANNELS, _HIDDEN = 48, 64
-_RARE = -3.0
+_INITIAL_BIAS = -3.0  # few cells are crack cells
 
 
 class LocalHead(nn.Module):
@@ -50,7 +50,7 @@ class LocalHead(nn.Module):
         self.cell = nn.Conv2d(_HIDDEN, 1, kernel_size=1)
         nn.init.zeros_(self.cell.weight)
         assert self.cell.bias is not None
-        nn.init.constant_(self.cell.bias, _RARE)  # few cells are crack
+        nn.init.constant_(self.cell.bias, _INITIAL_BIAS)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
         """Return logits, float ``(N, 1, h, w)``, of features ``(N, C, H / stride, W / stride)``."""
@@ -71,10 +71,11 @@ class LocalNetwork(nn.Module):
         drop_rate: Dropout of the head's channels.
         drop_path_rate: Stochastic depth of the backbone.
         image_size: Side of the square input in pixels.
-        top_k_fraction: Top-k fraction of the cells of a tile of that size; k is the same at other sizes.
+        top_k_fraction: Share of the cells of a tile of ``image_size`` that top-k pooling averages; this k is
+            kept at other sizes.
 
     Attributes:
-        reach_px: Radius of a cell's receptive field, pixels, where it has been measured.
+        reach_px: Radius of a cell's receptive field, pixels; ``None`` until it is measured.
 
     Raises:
         ConfigError: If the network lacks such features, or there are not two classes.
@@ -93,16 +94,17 @@ class LocalNetwork(nn.Module):
     ) -> None:
         super().__init__()
         if num_classes != 2 or positive_index is None:
+            missing = " and no positive class" * (positive_index is None)
             raise ConfigError(
-                f"model.head: local is for a crack class and another, and there are {num_classes} classes; "
-                "use model.head=pooled."
+                f"model.head: local expects two classes, one of them positive, got {num_classes} classes"
+                f"{missing}; use model.head=pooled."
             )
         trunk: Any = build_backbone(
             name, num_classes=2, drop_rate=0.0, drop_path_rate=drop_path_rate, image_size=image_size
         )
         self.positive_index = positive_index
         self.top_k_fraction = top_k_fraction
-        self._strongest = top_k_fraction * (-(-image_size // CELL_PX)) ** 2
+        self._k = top_k_fraction * (-(-image_size // CELL_PX)) ** 2
         self.levels = _levels(name, trunk)
         trunk.prune_intermediate_layers(self.levels, prune_norm=True, prune_head=True)
         self.trunk = trunk
@@ -113,17 +115,17 @@ class LocalNetwork(nn.Module):
     def cells(self, images: Tensor) -> Tensor:
         """Return a logit a cell, float ``(N, 1, H / 8, W / 8)`` rounded up, of images ``(N, 3, H, W)``."""
         height, width = images.shape[-2:]
-        whole = F.pad(images, (0, -width % STRIDES[-1], 0, -height % STRIDES[-1]), mode="replicate")
+        padded = F.pad(images, (0, -width % STRIDES[-1], 0, -height % STRIDES[-1]), mode="replicate")
         features = self.trunk.forward_intermediates(
-            whole, indices=self.levels, intermediates_only=True, stop_early=True, output_fmt="NCHW"
+            padded, indices=self.levels, intermediates_only=True, stop_early=True, output_fmt="NCHW"
         )
-        with float32_from_here(images):
+        with disable_autocast(images):
             cells: Tensor = self.head([part.float() for part in features])
         return cells[..., : -(-height // CELL_PX), : -(-width // CELL_PX)]
 
     def logits(self, cells: Tensor) -> Tensor:
         """Return logits, float ``(N, 2)``: the score of the tile at the positive class, 0 at the other."""
-        score = topk_mean(cells, share=min(1.0, self._strongest / int(cells[0].numel())))
+        score = topk_mean(cells, fraction=min(1.0, self._k / int(cells[0].numel())))
         pair = [torch.zeros_like(score), score]
         return torch.stack(pair if self.positive_index == 1 else pair[::-1], dim=1)
 
@@ -132,23 +134,23 @@ class LocalNetwork(nn.Module):
         return self.logits(self.cells(images))
 
     def extra_repr(self) -> str:
-        """Return the settings that decide the logits, as backends cache networks by weights and this text."""
+        """Return the settings that affect logits; converted networks are cached by weights and this text."""
         return f"positive_index={self.positive_index}, top_k_fraction={self.top_k_fraction}"
 
     def get_classifier(self) -> nn.Module:
-        """Return the head, by the name of timm's networks."""
+        """Return the head; the name is timm's."""
         return self.head
 
 
-def topk_mean(cells: Tensor, *, share: float = TOP_K_FRACTION) -> Tensor:
+def topk_mean(cells: Tensor, *, fraction: float = TOP_K_FRACTION) -> Tensor:
     """Return the mean of the top-k cells of a tile, k at least 1, float ``(N,)``, of logits ``(N, 1, h, w)``.
 
-    >>> topk_mean(torch.tensor([[[[0.0, 2.0], [4.0, 1.0]]]]), share=0.5)
+    >>> topk_mean(torch.tensor([[[[0.0, 2.0], [4.0, 1.0]]]]), fraction=0.5)
     tensor([3.])
     """
     flat = cells.flatten(1)
-    number = max(1, round(share * int(flat.shape[1])))  # a tensor where the network is traced
-    return flat.topk(number, dim=1).values.mean(dim=1)
+    k = max(1, round(fraction * int(flat.shape[1])))  # int: tracing makes the shape a tensor
+    return flat.topk(k, dim=1).values.mean(dim=1)
 
 
 def cell_loss(cells: Tensor, masks: Tensor, known: Tensor) -> Tensor:
@@ -156,8 +158,8 @@ def cell_loss(cells: Tensor, masks: Tensor, known: Tensor) -> Tensor:
 
     Args:
         cells: Logits, float ``(N, 1, h, w)``.
-        masks: Coverage by cracks in ``[0, 1]``, float ``(N, 1, H, W)``, in the images' own size; a cell is
-            crack where it is at least ``CRACK_FROM`` in any of its pixels.
+        masks: Coverage by cracks in ``[0, 1]``, float ``(N, 1, H, W)``, at the images' size; see
+            ``CRACK_COVERAGE``.
         known: Whether a tile's mask is known, bool ``(N,)``.
 
     Returns:
@@ -169,14 +171,14 @@ def cell_loss(cells: Tensor, masks: Tensor, known: Tensor) -> Tensor:
 
 
 class Local:
-    """Methods as of :class:`~crack_lightning.model.heads.protocol.Head`."""
+    """The local head; implements :class:`~crack_lightning.model.heads.protocol.Head`."""
 
     def build(
         self, name: str, *, positive_index: int | None, settings: Mapping[str, Any], **options: Any
     ) -> LocalNetwork:
-        """Return a network that scores cells; of the settings it reads ``top_k_fraction``."""
-        share = settings.get("top_k_fraction", TOP_K_FRACTION)
-        return LocalNetwork(name, positive_index=positive_index, top_k_fraction=share, **options)
+        """Return a network that scores cells; reads the setting ``top_k_fraction``."""
+        fraction = settings.get("top_k_fraction", TOP_K_FRACTION)
+        return LocalNetwork(name, positive_index=positive_index, top_k_fraction=fraction, **options)
 
     def supports(self, name: str) -> bool:
         """Return whether a network has features of ``STRIDES``."""
@@ -202,7 +204,7 @@ class Local:
         cells = scorer.cells(images)
         if masks is None or known is None:
             return scorer.logits(cells), None
-        if masks.shape[-2:] != images.shape[-2:]:  # recipe.sizes shrinks images alone
+        if masks.shape[-2:] != images.shape[-2:]:  # recipe.sizes resizes images only
             masks = F.adaptive_max_pool2d(masks, images.shape[-2:])
         loss = cell_loss(cells, masks, known)
         return scorer.logits(cells), loss

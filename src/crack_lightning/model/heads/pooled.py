@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Pooled:
-    """Methods as of :class:`~crack_lightning.model.heads.protocol.Head`."""
+    """The pooled head; implements :class:`~crack_lightning.model.heads.protocol.Head`."""
 
     def build(
         self,

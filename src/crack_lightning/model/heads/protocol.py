@@ -13,7 +13,7 @@ CELL_PX = 8
 """Side of a cell, pixels of the network's input."""
 
 SIDE_MULTIPLE_PX = 16
-"""Sides of images that are mapped are multiples of it, pixels of the network's input."""
+"""Sides of images for crack maps are multiples of this, pixels of the network's input."""
 
 
 class CellScorer(Protocol):
@@ -35,11 +35,11 @@ class CellScorer(Protocol):
         """Return a logit per cell, float ``(N, 1, H / 8, W / 8)``, of normalised images ``(N, 3, H, W)``."""
 
     def logits(self, cells: Tensor) -> Tensor:
-        """Return the logits of tiles, float ``(N, 2)``, of the logits of their cells."""
+        """Pool cell logits into the logits of tiles, float ``(N, 2)``."""
 
 
 class Head(Protocol):
-    """The steps in which networks differ by their head."""
+    """The operations that depend on the head of a network."""
 
     def build(
         self, name: str, *, positive_index: int | None, settings: Mapping[str, Any], **options: Any
@@ -49,18 +49,18 @@ class Head(Protocol):
         Args:
             name: ``plain_cnn`` or a timm model.
             positive_index: Index of the positive class, or ``None``.
-            settings: Settings of heads by name; each reads its own.
+            settings: Settings of all heads by name; a head ignores those of others.
             options: As for :func:`~crack_lightning.model.backbones.build_backbone`.
 
         Raises:
-            ConfigError: If there is no such network with this head.
+            ConfigError: If the network cannot be built, or not with this head.
         """
 
     def supports(self, name: str) -> bool:
         """Return whether a network has the features that this head needs."""
 
     def pretrained_module(self, network: nn.Module) -> nn.Module:
-        """Return the part of a network that pretrained weights fill."""
+        """Return the submodule that pretrained weights are loaded into."""
 
     def logits(self, network: nn.Module, images: Tensor) -> Tensor:
         """Return logits, float ``(N, K)``, of normalised images; the head computes in float32."""
@@ -71,7 +71,7 @@ class Head(Protocol):
         """Return logits, float ``(N, K)``, and the head's own loss, float ``()``, or ``None`` without one.
 
         Args:
-            network: Of this head.
+            network: A network of :meth:`build`.
             images: Normalised, float ``(N, 3, H, W)``.
             masks: Coverage by cracks, float ``(N, 1, H, W)`` in ``[0, 1]``, or ``None``; its sides may be
                 larger than those of the images.

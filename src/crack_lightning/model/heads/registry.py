@@ -20,12 +20,12 @@ class HeadEntry:
     Attributes:
         meaning: One phrase for the help of ``model.head``.
         load: Imports and returns the head.
-        needs_masks: Masks of cracks train it, and ``model.head=auto`` selects it where there are some; it
-            then has two classes, and labels that are not mixed.
-        fits_on_features: ``recipe=probe`` can fit it.
-        any_size: Inference may be at other sizes than training.
-        strides: Strides of the features that it needs of a network; empty for any network.
-        settings: Full keys that it reads and others do not.
+        needs_masks: Whether it is trained on crack masks; ``model.head=auto`` then selects it if there are
+            masks, and it takes two classes and no mixed labels (MixUp, CutMix).
+        fits_on_features: Whether ``recipe=probe`` can fit it.
+        any_size: Whether inference may be at other sizes than training.
+        strides: Strides of the features that it needs; empty if it takes any network.
+        settings: Configuration keys that no other head reads.
     """
 
     meaning: str
@@ -90,7 +90,7 @@ def network_bytes(name: str, *, head: str, image_size: int) -> int:
 
     Args:
         name: As for :func:`build_network`.
-        head: A name in ``HEADS``; of ``auto`` the default head counts.
+        head: A name in ``HEADS``, or ``auto``, which counts as ``DEFAULT_HEAD``.
         image_size: Side of the square input in pixels.
 
     Raises:

@@ -172,7 +172,7 @@ def _largest_share(distances: Sequence[Tensor], scales: Sequence[float]) -> Tens
 def _whitening(statistics: Tensor) -> Tensor:
     """Return the matrix after which statistics, float32 ``(M, F)``, are uncorrelated with variance 1.
 
-    Directions of little variance keep a smaller one.
+    Directions of little variance keep a variance below 1.
     """
     deviation = statistics.std(0, correction=0).clamp(min=_SMALLEST)
     standardised = (statistics - statistics.mean(0)) / deviation

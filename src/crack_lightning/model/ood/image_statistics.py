@@ -50,7 +50,7 @@ def image_statistics(images: Tensor) -> Tensor:
 
 
 def _small(images: Tensor) -> Tensor:
-    """Resize pictures to 48 px, by subsampling first, which is fast and preserves fine texture."""
+    """Resize images to 48 px, by subsampling first, which is fast and preserves fine texture."""
     step = images.shape[-1] // SIDE
     if step > 1:
         images = images[..., ::step, ::step].contiguous()

@@ -1,7 +1,7 @@
 """The head that comes with the package, on the backbone of the extra ``offline-weights``.
 
-Its file has the tensors of the head, the OOD detector, and what rebuilds the
-classifier; the backbone is not in it. The ``README.md`` beside it gives training data, figures and limits.
+Its file contains the tensors of the head, the OOD detector and the hyper-parameters, not the backbone. The
+``README.md`` beside it gives training data, figures and limits.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound=InferenceParts)
 BUILTIN = "builtin"
 BUILTIN_FILE = Path(__file__).parents[2] / "builtin" / "head.safetensors"
-_HEAD, _FINGERPRINTS, _OOD = "head.", "seen_tiles", "novelty."
+_HEAD, _FINGERPRINTS, _OOD = "head.", "seen_tiles", "novelty."  # names in the published file
 
 
 def load_builtin(kind: type[C], path: Path = BUILTIN_FILE) -> C:
@@ -71,12 +71,12 @@ def write_head(classifier: InferenceParts, path: Path, *, reach_px: int) -> None
     """Write a trained local head without its backbone.
 
     Args:
-        classifier: One whose backbone is as published: of ``recipe=frozen`` on ``model.weights=imagenet``.
-        path: The safetensors to write.
+        classifier: Trained with ``recipe=frozen model.weights=imagenet``: its backbone is the published one.
+        path: The safetensors file to write.
         reach_px: Radius of a cell's receptive field, pixels.
 
     Raises:
-        CheckpointError: If the classifier built from that file is not the one that was given.
+        CheckpointError: If the classifier rebuilt from the file has other weights.
     """
     hyper_parameters: dict[str, Any] = dict(classifier.hparams)
     described = {"hyper_parameters": json.dumps(hyper_parameters), "reach_px": str(reach_px)}
@@ -97,13 +97,13 @@ def write_head(classifier: InferenceParts, path: Path, *, reach_px: int) -> None
         changed = [name for name, value in rebuilt.items() if not torch.equal(value, own[name])]
         if changed:
             raise CheckpointError(
-                f"checkpoint: a head on the published backbone is expected, got another {changed[0]}; train "
+                f"checkpoint: the published backbone is expected, got other values in {changed[0]}; train "
                 "with recipe=frozen model=efficientnet_lite0 model.weights=imagenet model.head=local."
             )
 
 
 def _named(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Return the tensors whose name begins with a prefix, without it."""
+    """Return the tensors whose names begin with a prefix, by names without it."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 

@@ -1,4 +1,4 @@
-"""Checks of the content of an untrusted checkpoint before a model is built of it."""
+"""Checks of the content of an untrusted checkpoint before a model is built from it."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _RANGES = {
     "temperature": (1e-6, 1e6),
     "threshold": (0, 2),
 }
-"""The least and the greatest number of each; a threshold beyond 1 calls nothing positive."""
+"""Smallest and largest value of each; with a threshold above 1 nothing is predicted positive."""
 _RENAMED = {"strongest_cells": "top_k_fraction", "all_stages_by": "unfreeze_by"}
 """Hyper-parameters that earlier versions stored under another name."""
 
 
 def with_new_names(values: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Return stored hyper-parameters under the names of today."""
+    """Return stored hyper-parameters by their present names."""
     return {_RENAMED.get(name, name): value for name, value in values.items()}
 
 
@@ -49,13 +49,13 @@ def require_stored(path: Path) -> None:
 
 
 def require_model(loaded: object) -> dict[str, Any]:
-    """Refuse content that is no model, and tensors that lack their values.
+    """Check that loaded content is a model, and that its tensors are complete.
 
     Args:
         loaded: What ``torch.load`` returned.
 
     Returns:
-        Lightning's dictionary; keys of older checkpoints have their present names.
+        Lightning's dictionary; keys of older checkpoints are renamed to the present ones.
 
     Raises:
         ValueError: With the value that is wrong.
@@ -90,10 +90,10 @@ def _is_whole(value: torch.Tensor) -> bool:
 
 
 def require_values(values: dict[str, Any]) -> None:
-    """Refuse values that no run writes, before a network is built of them.
+    """Check hyper-parameters before a network is built from them.
 
     Args:
-        values: The hyperparameters of a classifier.
+        values: The hyper-parameters of a classifier.
 
     Raises:
         ValueError: With the value that is wrong.

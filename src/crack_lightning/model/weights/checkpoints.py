@@ -47,7 +47,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             f"checkpoint: '{path}' holds more than weights and plain values, which could run code; "
             "it was not loaded. Give a run's checkpoints/best.ckpt, or builtin."
         ) from None
-    except Exception as error:  # noqa: BLE001  # a damaged file fails in as many ways as there are bytes
+    except Exception as error:  # noqa: BLE001  # torch.load raises many kinds for damaged files
         raise CheckpointError(
             f"checkpoint: '{path}' is damaged ({_reason(error)}); give another file."
         ) from None
@@ -96,7 +96,7 @@ def _rebuild(kind: type[C], path: Path) -> C:
     if str(path) == BUILTIN:
         return load_builtin(kind)
     checkpoint = read_checkpoint(path)
-    with _naming(path):
+    with _as_checkpoint_error(path):
         require_values(checkpoint["hyper_parameters"])
         classifier = kind(**checkpoint["hyper_parameters"])
         classifier.restore(checkpoint)
@@ -104,8 +104,8 @@ def _rebuild(kind: type[C], path: Path) -> C:
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Raise errors about values that no classifier can have as one about their file."""
+def _as_checkpoint_error(path: Path) -> Iterator[None]:
+    """Convert errors of building a model into a :class:`CheckpointError` that names the file."""
     try:
         yield
     except (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RuntimeError) as error:

@@ -47,7 +47,7 @@ def _describe_archive(path: Path) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except Exception:  # noqa: BLE001  # a damaged file fails in as many ways as there are bytes
+    except Exception:  # noqa: BLE001  # zipfile raises many kinds for damaged files
         return "is damaged"
     if "metadata.json" in names:
         return "is a model of Keras"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 MOST_RANDOM = 0.01
-"""Share of a backbone's values that may stay random where a file lacks them."""
+"""Largest share of a backbone's values that may be missing in a file, and stay random."""
 
 _NAMED = 3
 _WRAPPERS = ("state_dict", "model", "model_state_dict", "state_dict_ema", "model_ema")
@@ -38,10 +38,10 @@ _PREFIXES = ("", "module.", "model.", "backbone.", "network.", "net.", "_orig_mo
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedWeights:
-    """What came of loading weights.
+    """The result of loading weights.
 
     Attributes:
-        notes: Lines for the log: what was loaded from where, and that the head was left out.
+        notes: Lines for the log: what was loaded from where, and whether the head was skipped.
         random: Names of the backbone's tensors that the file lacks and that stay random.
         random_share: Their share of the backbone's values, in ``[0, MOST_RANDOM]``.
     """
@@ -52,7 +52,7 @@ class LoadedWeights:
 
     @property
     def caution(self) -> str | None:
-        """A sentence where a part of the backbone stays random, else ``None``."""
+        """A warning if a part of the backbone stays random, else ``None``."""
         if not self.random:
             return None
         named = ", ".join(self.random[:_NAMED]) + ", …" * (len(self.random) > _NAMED)
@@ -65,7 +65,7 @@ class LoadedWeights:
 def load_weights(
     model: nn.Module, *, name: str, weights: str, image_size: int | None = None
 ) -> LoadedWeights:
-    """Put weights into a network that ``build_backbone`` made.
+    """Load weights into a network of :func:`~crack_lightning.model.backbones.build_backbone`.
 
     Args:
         model: The network, changed in place.
@@ -74,11 +74,11 @@ def load_weights(
         image_size: Side of the square input in pixels, which a network of fixed input size was built for.
 
     Returns:
-        What was loaded, and what of the backbone stays random; nothing of both for ``none``.
+        What was loaded, and which tensors of the backbone stay random; empty for ``none``.
 
     Raises:
-        CheckpointError: If the weights cannot be found, read safely, or matched to the network: if they leave
-            more than ``MOST_RANDOM`` of its backbone random.
+        CheckpointError: If the weights cannot be found, read safely, or matched to the network, of whose
+            backbone at most ``MOST_RANDOM`` may stay random.
     """
     if weights == "none":
         return LoadedWeights()
@@ -86,7 +86,7 @@ def load_weights(
         state, origin = _imagenet(name, image_size)
     else:
         state, origin = read_weights(Path(expand_user(str(weights)))), f"'{weights}'"
-    return _put(model, name, state, origin)
+    return _load_matching(model, name, state, origin)
 
 
 def _imagenet(name: str, image_size: int | None) -> tuple[dict[str, Tensor], str]:
@@ -107,7 +107,7 @@ def _imagenet(name: str, image_size: int | None) -> tuple[dict[str, Tensor], str
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
-    """Read the tensors of a file without running anything that is in it.
+    """Read the tensors of a file without executing code.
 
     Args:
         path: A file with one of ``SUFFIXES``: safetensors, or what ``torch.save`` wrote of tensors.
@@ -156,7 +156,7 @@ def _read_pickle(path: Path) -> Any:
             f"model.weights: tensors alone are expected in '{path}', got pickled objects, which could run "
             f"code ({_blocked(error)}); save model.state_dict() as .safetensors and use that file."
         ) from error
-    except Exception as error:  # a damaged file fails in as many ways as there are bytes
+    except Exception as error:  # torch.load raises many kinds for damaged files
         raise _damaged(path, error) from error
 
 
@@ -173,7 +173,7 @@ def _damaged(path: Path, error: Exception) -> CheckpointError:
     )
 
 
-def _put(model: nn.Module, name: str, state: Mapping[str, Tensor], origin: str) -> LoadedWeights:
+def _load_matching(model: nn.Module, name: str, state: Mapping[str, Tensor], origin: str) -> LoadedWeights:
     own = model.state_dict()
     head = head_keys(model)
     # Old files lack BatchNorm's counters, which nothing needs.

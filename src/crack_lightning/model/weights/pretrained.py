@@ -52,7 +52,7 @@ _OTHER = {
 
 
 def packaged_weights(name: str) -> Path | None:
-    """Return the file of a network's ImageNet weights in an installed one of ``PACKAGES``, or ``None``."""
+    """Return the path of a network's ImageNet weights in its installed package, or ``None``."""
     package = PACKAGES.get(name.partition(".")[0])
     spec = find_spec(package) if package else None
     folders = spec.submodule_search_locations if spec else None
@@ -64,7 +64,7 @@ def packaged_to_timm(name: str, state: Mapping[str, Tensor]) -> dict[str, Tensor
     """Rename a package's tensors, whose blocks are numbered consecutively, to ``blocks.<stage>.<block>``.
 
     Raises:
-        CheckpointError: If a tensor's name is not one of that EfficientNet-Lite's.
+        CheckpointError: If a tensor's name is unknown.
     """
     name = name.partition(".")[0]
     places = [f"blocks.{stage}.{block}" for stage, num in enumerate(_BLOCKS[name]) for block in range(num)]
@@ -109,7 +109,7 @@ def fetch_pretrained(name: str) -> Path:
             raise _unavailable(name, str(error).splitlines()[0].rstrip(".")) from error
         except EntryNotFoundError:
             continue
-        except Exception as error:  # its network errors share no base between its versions
+        except Exception as error:  # the hub's errors have no base class common to its versions
             reason = str(error).splitlines()[0].rstrip(".") if str(error) else repr(error)
             raise _unavailable(name, f"{constants.ENDPOINT}: {reason}") from error
     raise _unavailable(name, f"{repo} has none of {', '.join(filenames)}")

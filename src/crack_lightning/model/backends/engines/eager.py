@@ -27,9 +27,9 @@ def eager(
     dtype: torch.dtype | None = None,
     any_size: bool = False,
 ) -> Compute:
-    """Return what computes a network by eager PyTorch, with autocast to ``dtype`` if one is given.
+    """Return a function that runs a network in eager PyTorch, with autocast to ``dtype`` if one is given.
 
-    Images of ``any_size`` can be large: batch normalisation is fused to save memory; their sides are
+    With ``any_size``, images can be large: batch normalisation is fused to save memory, and sides must be
     multiples of 16.
     """
     if any_size:
@@ -38,7 +38,7 @@ def eager(
 
 
 class EagerCompute:
-    """Computes a network by eager PyTorch, in a thread of its own.
+    """Runs a network in eager PyTorch, in one thread for all callers.
 
     Each call uses all compute threads, whatever the number of callers; and a forked process does not wait for
     the parent's compute threads, which do not exist there.
@@ -60,7 +60,7 @@ class EagerCompute:
     @torch.inference_mode()
     def _compute(self, images: Tensor) -> Tensor:
         if self._device != "cpu":
-            images = images.pin_memory()  # else the copy waits for all that is computed
+            images = images.pin_memory()  # a copy from pageable memory would block
         with torch.autocast(self._device, dtype=self._dtype, enabled=self._dtype is not None):
             outputs: Tensor = self._network(images.to(self._device, non_blocking=True))
         return outputs.float().cpu()

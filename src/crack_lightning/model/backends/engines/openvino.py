@@ -42,13 +42,13 @@ def convert(network: nn.Module, folder: Path, image_size: int | None) -> None:
     openvino = _quiet_openvino()
     shape = (_JOB, 3, image_size, image_size) if image_size else (1, 3, _EXAMPLE_PX, _EXAMPLE_PX)
     example = torch.zeros(shape, dtype=torch.uint8)
-    taken = list(shape) if image_size else [1, 3, -1, -1]
+    input_shape = list(shape) if image_size else [1, 3, -1, -1]
     try:
         with warnings.catch_warnings(), torch.inference_mode():
             warnings.simplefilter("ignore")  # of the tracer, whose branches the comparison with eager checks
             # traced here: the converter would trace three times and take three times as long
             traced = torch.jit.freeze(torch.jit.trace(network, example, check_trace=False))  # type: ignore[no-untyped-call]
-            model = openvino.convert_model(traced, input=[(taken, openvino.Type.u8)])
+            model = openvino.convert_model(traced, input=[(input_shape, openvino.Type.u8)])
         openvino.save_model(model, folder / _NETWORK, compress_to_fp16=False)
     except Exception as error:  # the converter raises anything
         raise UnfitError(_short(error)) from error
