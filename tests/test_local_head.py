@@ -147,7 +147,10 @@ def test_a_pooled_head_has_no_map(
     [folder] = tmp_path.glob("*/*_synthetic")
     best = str(folder / "checkpoints" / "best.ckpt")
     assert main(["predict", best, str(tmp_path / "wall.png"), "map=true", f"outputs={tmp_path}"]) == 2
-    assert "map: a map needs a model that was trained with model.head=local" in capsys.readouterr().err
+    assert (
+        "map: expected a model with a head that scores cells, as model.head=local, got the head 'pooled'"
+        in capsys.readouterr().err
+    )
 
 
 def test_batches_have_the_masks_of_their_tiles(tmp_path: Path) -> None:

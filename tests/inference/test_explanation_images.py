@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crack_lightning.inference.explanation_images import AspectExplainer, MapExplainer
-from crack_lightning.inference.maps.crack_map import CrackMap, MapTile, called_pixels
+from crack_lightning.inference.maps.crack_map import CrackMap, MapTile, crack_pixels
 
 if TYPE_CHECKING:
     import torch
@@ -65,7 +65,7 @@ def test_a_local_head_is_explained_by_its_map_and_tinted_where_that_is_outlined(
     mapper = Mapper()
     photo = np.full((32, 64, 3), 90, np.uint8)
     shown = MapExplainer(cast("Any", mapper))(photo, 1)
-    outlined = called_pixels(mapper.map(photo), (32, 64), threshold=0.5)
+    outlined = crack_pixels(mapper.map(photo), (32, 64), threshold=0.5)
     tinted = (shown != 90).any(axis=2)
     assert tinted.any()
     assert not (tinted & ~outlined).any()

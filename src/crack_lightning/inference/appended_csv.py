@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-class GrowingTable:
-    """Appends rows, which survive the end of the process once :meth:`write` returns.
+class AppendedCsv:
+    """Appends rows to a CSV file; they are in the file once :meth:`write` returns.
 
-    A process that is killed leaves whole rows but for the last, which opening the file again cuts off.
+    If the process is killed, an incomplete last row is removed when the file is opened again.
 
     Args:
-        path: The file; one that is there goes on.
+        path: The file; rows are appended to an existing one.
         columns: Its header.
-        keep: Which of the rows that are there stay, by their first cell; those from the first that does not
-            on are cut off. All by default.
-        former: Present names by the former names of columns, which a file that is there may have.
+        keep: Whether an existing row is kept, by its first cell; the file is truncated at the first row that
+            is not. All are kept by default.
+        former: Present names of columns by former ones, which an existing file may have.
 
     Raises:
-        ConfigError: If the file that is there has other columns.
+        ConfigError: If the existing file has other columns.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class GrowingTable:
         return [self._former.get(name, name) for name in header]
 
     def rows(self) -> Iterator[dict[str, str]]:
-        """Yield the rows that are there, by column."""
+        """Yield the existing rows as dicts by column."""
         records = whole_records(self._file)
         columns = self._named(_cells(next(records)))
         for record in records:
@@ -80,7 +80,7 @@ class GrowingTable:
             yield {column: cell_value(column, cell) for column, cell in cells}
 
     def write(self, rows: Iterable[Sequence[object]], *, header: bool = False) -> None:
-        """Append rows, in new files after the header."""
+        """Append rows, with a header before them if ``header`` is set."""
         text = io.StringIO()
         CsvWriter(text, self._columns, header=header).write(rows)
         self._file.write(text.getvalue().encode("utf-8", "backslashreplace"))

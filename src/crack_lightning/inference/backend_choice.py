@@ -1,4 +1,4 @@
-"""The engine of a prediction, and when a trial of the engines is worth its time."""
+"""Selection of the engine of a prediction, by a trial of the engines if that saves time."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def choose(
     image_size: int | None,
     worth_trying: bool,
 ) -> tuple[BackendChoice, Compute]:
-    """Prepare what computes a network as configured.
+    """Select the engine of a network as configured, and build the network's compute function.
 
     Args:
         config: Checked settings.
         network: As for :func:`~crack_lightning.model.backends.select.prepare_backend`.
-        plan: The machine's.
+        plan: The hardware plan.
         image_size: Side of the tiles in pixels; ``None`` where sizes differ.
         worth_trying: Whether a trial of the engines saves time.
 
@@ -65,7 +65,7 @@ def choose(
 
 
 def are_large(pictures: Sequence[Path]) -> bool:
-    """Return whether the pictures have ten million pixels together; open no more than needed."""
+    """Return whether the pictures have ten million pixels in total, reading as few headers as possible."""
     pixels = 0
     for picture in pictures:
         with suppress(Exception):  # decoding reports what is wrong

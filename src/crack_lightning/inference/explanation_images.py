@@ -9,7 +9,7 @@ import torch
 from torch.nn.functional import interpolate
 
 from crack_lightning.data.io.overlays import overlay
-from crack_lightning.inference.maps.crack_map import called_pixels, photo_probability
+from crack_lightning.inference.maps.crack_map import crack_pixels, photo_probability
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +41,7 @@ class MapExplainer:
     """The explanation of a local head: its crack map as a tint inside the outlines of the overlay.
 
     Args:
-        mapper: The model's.
+        mapper: The crack mapper of the model.
 
     Attributes:
         method: What it shows, in words.
@@ -58,14 +58,16 @@ class MapExplainer:
         shape = pixels.shape[:2]
         likely = np.clip(photo_probability(crack_map, shape), _LEAST_ODDS, 1 - _LEAST_ODDS)
         odds = np.log(likely / (1 - likely)) - np.log(threshold / (1 - threshold))
-        return overlay(pixels, np.where(called_pixels(crack_map, shape, threshold=threshold), odds, 0))
+        return overlay(pixels, np.where(crack_pixels(crack_map, shape, threshold=threshold), odds, 0))
 
 
 class AspectExplainer:
-    """The explanation of a network without a crack map, on a square's number of pixels at the photo's aspect.
+    """The explanation of a network without a crack map, at the photo's aspect ratio.
+
+    The photo is resized to about as many pixels as the model's square has.
 
     Args:
-        explainer: The model's.
+        explainer: The explainer of the model.
         image_size: Side of the model's square, pixels.
 
     Attributes:

@@ -22,11 +22,11 @@ class FramedPhotos:
     """Writes ``annotated/`` and ``explained/`` for batches of predictions.
 
     Args:
-        photos: All files, so that each has the same place whatever the batches.
-        folder: The run's.
+        photos: All files of the run, which determine the path of each output.
+        folder: The run's folder.
         positive_class: The class that means "crack", or ``None``.
         annotate: Whether photos are written with their prediction.
-        explainer: What tints explained photos, or ``None`` for none.
+        explainer: Makes explanation images; ``None`` for none.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class FramedPhotos:
     ) -> None:
         self._positive_class, self._explainer = positive_class, explainer
         kinds = {"annotated": annotate, "explained": explainer is not None}
-        self._places = {
+        self._paths = {
             name: dict(zip(photos, output_paths(photos, folder / name), strict=True))
             for name, is_enabled in kinds.items()
             if is_enabled
@@ -49,17 +49,17 @@ class FramedPhotos:
     def write(self, predictions: PicturePredictions) -> None:
         """Write the images of each photo that can be read."""
         for row, name in enumerate(predictions.names):
-            if predictions.problems[row] or not self._places:
+            if predictions.problems[row] or not self._paths:
                 continue
             photo = Path(name)
             pixels = decode_image(photo)
-            for kind, where in self._places.items():
+            for kind, paths in self._paths.items():
                 explainer = self._explainer if kind == "explained" else None
                 annotate(
                     pixels
                     if explainer is None
                     else explainer(pixels, self._explained_class(predictions, row)),
-                    where[photo].with_name(f"{where[photo].name}.{kind}.jpg"),
+                    paths[photo].with_name(f"{paths[photo].name}.{kind}.jpg"),
                     text=_band(predictions, row),
                     positive=predictions.labels[row] == self._positive_class,
                 )

@@ -22,21 +22,21 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_CALLED, _OTHER = (213, 94, 0), (0, 114, 178)
+_POSITIVE_COLOUR, _OTHER_COLOUR = (213, 94, 0), (0, 114, 178)
 
 
 def find_images(sources: Sequence[str]) -> tuple[list[Path], list[LeftOut]]:
     """Return the image files of files, folders and glob patterns, and the other files of the folders.
 
     Args:
-        sources: Each a path that exists, or a pattern such as ``site/**/*.jpg``. A file is taken whatever its
-            suffix; of a folder, the pictures in it and below.
+        sources: Existing paths, or patterns such as ``site/**/*.jpg``. A file is taken with any suffix; of a
+            folder, the images in it and its subfolders.
 
     Returns:
-        Each file once, in the order of the sources and then by path; what lies in the folders beside them.
+        Each image file once, in the order of the sources and then by path; the other files of the folders.
 
     Raises:
-        DataError: If a source means no file.
+        DataError: If a source matches no file.
     """
     images: list[Path] = []
     left_out: list[LeftOut] = []
@@ -92,7 +92,7 @@ def annotate(pixels: NDArray[np.uint8], destination: Path, *, text: str, positiv
         pixels: The picture, RGB, uint8 ``(H, W, 3)``.
         destination: The JPEG to write.
         text: The caption, one line.
-        positive: Whether the model calls it the positive class; it decides the band's colour.
+        positive: Whether the positive class is predicted, which sets the band's colour.
     """
     image = Image.fromarray(pixels)
     font = ImageFont.load_default(size=max(12, image.width // 14))
@@ -100,7 +100,7 @@ def annotate(pixels: NDArray[np.uint8], destination: Path, *, text: str, positiv
     pad = max(3, (bottom - top) // 3)
     width = max(image.width, right - left + 2 * pad)
     band = bottom - top + 2 * pad
-    framed = Image.new("RGB", (width, image.height + band), _CALLED if positive else _OTHER)
+    framed = Image.new("RGB", (width, image.height + band), _POSITIVE_COLOUR if positive else _OTHER_COLOUR)
     framed.paste(image, (0, band))
     ImageDraw.Draw(framed).text((pad - left, pad - top), text, fill="white", font=font)
     with atomic_write(destination) as temporary:

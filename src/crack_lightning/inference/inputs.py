@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _KINDS = "a path, a PIL image, an array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), or a tensor (C, H, W)"
 _CHANNELS = (1, 3, 4)
 _PILLOW = PerProcess(partial(ThreadPoolExecutor, 1))
-"""One thread for all callers: two that load one image of Pillow at once would break it."""
+"""A single thread for all callers: a Pillow image must not be loaded by two threads at once."""
 
 
 class NamedPicture(NamedTuple):
@@ -59,7 +59,7 @@ def named_pictures(pictures: Picture | Iterable[Picture]) -> Iterator[NamedPictu
             are in ``[0, 1]``, and tensors have their channels first.
 
     Raises:
-        TypeError: If something is no picture; it names the position.
+        TypeError: If an item is no picture; the message has its position.
         ValueError: If an array's values cannot be those of a picture.
     """
     for position, picture in enumerate(_several(pictures)):
@@ -137,6 +137,6 @@ def _bytes(array: NDArray[Any], where: str) -> NDArray[np.uint8]:
     if not (low >= 0 and high <= 1):
         raise ValueError(
             f"{where}: expected floats in [0, 1] but got values from {low:g} to {high:g}; divide them by "
-            "their white, or give uint8."
+            "their value of white, or give uint8."
         )
     return np.asarray(np.round(array.astype(np.float32) * 255), np.uint8)

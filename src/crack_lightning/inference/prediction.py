@@ -14,7 +14,7 @@ from rich.progress import Progress
 
 from crack_lightning.config import write_config
 from crack_lightning.data.discovery.left_out import describe_left_out
-from crack_lightning.inference.appended_csv import GrowingTable
+from crack_lightning.inference.appended_csv import AppendedCsv
 from crack_lightning.inference.backend_choice import MANY, are_large, choose
 from crack_lightning.inference.explanation_images import AspectExplainer, MapExplainer
 from crack_lightning.inference.framed_images import FramedPhotos
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _PREDICTIONS, _TILES = "predictions.csv", "tiles.csv"
-_MADE = (_PREDICTIONS, _TILES, "maps/", "annotated/", "explained/")
+_OUTPUTS = (_PREDICTIONS, _TILES, "maps/", "annotated/", "explained/")
 
 
 def run_prediction(
@@ -58,9 +58,9 @@ def run_prediction(
 
     Args:
         config: Checked settings; the folder's own where a run is resumed.
-        pictures: The files that ``config.source`` means.
-        left_out: Other files in its folders.
-        folder: The run's folder; a run in it goes on with the files that have no row yet. A new one by
+        pictures: The image files of ``config.source``.
+        left_out: The other files in its folders.
+        folder: The run's folder; a run in it is resumed with the files that have no row yet. A new one by
             default.
 
     Returns:
@@ -68,9 +68,9 @@ def run_prediction(
 
     Raises:
         CheckpointError: If the checkpoint cannot be used.
-        ConfigError: If the network cannot be explained or give a map, and shall; if ``abstain``
-            is set and the checkpoint has no OOD detector; if the model takes no threshold.
-        DataError: If not one picture can be read.
+        ConfigError: If an explanation or a map is requested that the network cannot give; if ``abstain`` is
+            set and the checkpoint has no OOD detector; if a threshold is set and there are not two classes.
+        DataError: If none of the pictures can be read.
     """
     trainer = config.trainer
     plan = plan_hardware(
@@ -96,7 +96,7 @@ def run_prediction(
         Console().print(count.table())
         if left_out:
             log.warning("%s", describe_left_out(left_out))
-        _close(count, folder, threshold=work.threshold_words)
+        _log_summary(count, folder, threshold=work.threshold_words)
     return folder
 
 
@@ -110,11 +110,11 @@ def _interruptible(folder: Path) -> Iterator[None]:
             yield
         except (KeyboardInterrupt, Interrupted):
             again = shlex.quote(f"resume={folder}")
-            log.info("stopped: python -m crack_lightning.predict %s goes on", again)
+            log.info("stopped; to continue: python -m crack_lightning.predict %s", again)
             raise
 
 
-def _close(count: PredictionCounts, folder: Path, *, threshold: str) -> None:
+def _log_summary(count: PredictionCounts, folder: Path, *, threshold: str) -> None:
     """Log unreadable files, then the counts, the threshold and the folder."""
     if count.unread == count.total:
         raise DataError(f"source: none of {count.total:,} files can be read: {count.unread_named}.")
@@ -126,12 +126,12 @@ def _close(count: PredictionCounts, folder: Path, *, threshold: str) -> None:
             _PREDICTIONS,
             count.unread_named,
         )
-    made = ", ".join(name for name in _MADE if (folder / name).exists())
-    log.info("%s pictures: %s; %s; in %s: %s", f"{count.total:,}", count.counts, threshold, folder, made)
+    outputs = ", ".join(name for name in _OUTPUTS if (folder / name).exists())
+    log.info("%s pictures: %s; %s; in %s: %s", f"{count.total:,}", count.counts, threshold, folder, outputs)
 
 
 class _Work:
-    """The parts of a prediction, checked before anything is written."""
+    """A prediction run, checked before anything is written."""
 
     def __init__(self, config: PredictConfig, classifier: InferenceParts, plan: HardwarePlan) -> None:
         self._config, self._classifier, self._plan = config, classifier, plan
@@ -150,7 +150,7 @@ class _Work:
     def threshold_words(self) -> str:
         """The decision threshold and its source."""
         if self._threshold is None:
-            return "the likeliest class is called"
+            return "the class of highest probability is predicted"
         whose = "the checkpoint's" if self._config.threshold is None else "threshold= as given"
         name = self._classifier.hparams["positive_class"]
         return f"{name} from a probability of {self._threshold:.3g} on ({whose})"
@@ -164,7 +164,7 @@ class _Work:
         count, done = PredictionCounts(columns=columns), set[str]()
         with ExitStack() as stack:
             table = stack.enter_context(
-                GrowingTable(folder / _PREDICTIONS, columns.names, former=FORMER_COLUMNS)
+                AppendedCsv(folder / _PREDICTIONS, columns.names, former=FORMER_COLUMNS)
             )
             for row in table.rows():
                 count.add(row)
@@ -191,7 +191,7 @@ class _Work:
         """Yield the predictions for the remaining photos, by an engine that suits the number of all."""
         if self._maps:
             where = dict(zip(photos, output_paths(photos, folder / "maps"), strict=True))
-            tiles = GrowingTable(folder / _TILES, TILE_COLUMNS, keep=done.__contains__, former=FORMER_COLUMNS)
+            tiles = AppendedCsv(folder / _TILES, TILE_COLUMNS, keep=done.__contains__, former=FORMER_COLUMNS)
             mapper = self._mapper(large=are_large(photos))
             log.info("scale: %s", _scale_words(self._config, self._classifier, mapper))
             return map_photos(left, mapper=mapper, places=where, tiles=stack.enter_context(tiles))
@@ -225,7 +225,7 @@ class _Work:
             size = int(self._classifier.hparams["image_size"])
             explainer = AspectExplainer(self._explainer, image_size=size)
         if explainer is not None:
-            log.info("explained: by %s, for %s", explainer.method, positive or "the class that is called")
+            log.info("explained: by %s, for %s", explainer.method, positive or "the predicted class")
         return FramedPhotos(
             photos,
             folder,
@@ -242,5 +242,5 @@ def _scale_words(config: PredictConfig, classifier: InferenceParts, mapper: Crac
     elif classifier.hparams.get("train_scale"):
         why = "that of the training tiles"
     else:
-        why = "as this checkpoint does not have that of its training tiles; set scale= if it is another"
+        why = "as the checkpoint stores none of its training tiles; set scale= for another"
     return f"{mapper.scale:.3g} pixels of the network's input per pixel of a photo, {why}"

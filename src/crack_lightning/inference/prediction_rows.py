@@ -38,7 +38,7 @@ class PredictionColumns:
 
     @property
     def shown_classes(self) -> list[str]:
-        """The classes whose probability has a column: of two the positive one, of more all."""
+        """The classes with a probability column: the positive one of two classes, else all."""
         two = self.positive_class is not None and len(self.class_names) == 2
         return [str(self.positive_class)] if two else list(self.class_names)
 
@@ -70,12 +70,12 @@ class PredictionCounts:
     """A summary of any number of rows, in bounded memory.
 
     Attributes:
-        columns: Those of the rows.
-        by_class: Rows by predicted class.
-        total: All rows.
-        ood: Those of out-of-distribution pictures.
-        unread: Those of pictures that cannot be read.
-        named: The first of these with their reasons.
+        columns: The columns of the rows.
+        by_class: Number of rows by predicted class.
+        total: Number of rows.
+        ood: Number of out-of-distribution pictures.
+        unread: Number of pictures that cannot be read.
+        named: The first unreadable pictures, with their reasons.
     """
 
     columns: PredictionColumns

@@ -1,4 +1,4 @@
-"""A trained model for pictures from files or memory."""
+"""Predictions of a trained model for pictures from files or memory."""
 
 from __future__ import annotations
 
@@ -75,7 +75,8 @@ class Predictor:
 
     Args:
         classifier: The model, in evaluation mode.
-        compute: Computes its :func:`inference_network`; eager PyTorch in 32 bits on the CPU by default.
+        compute: The compute function of its :func:`inference_network`; eager PyTorch in 32 bits on the CPU by
+            default.
     """
 
     def __init__(self, classifier: InferenceParts, *, compute: Compute | None = None) -> None:
@@ -97,7 +98,7 @@ class Predictor:
             device: Where to compute.
 
         Raises:
-            CheckpointError: If the file is missing, damaged, or no checkpoint of ours.
+            CheckpointError: If the file is missing, damaged, or no checkpoint of this package.
         """
         classifier = load_trained(Path(path))
         return cls(classifier, compute=eager(inference_network(classifier), device=device))
@@ -112,8 +113,8 @@ class Predictor:
     ) -> PicturePredictions:
         """Classify pictures of any size; each is resized to the model's square.
 
-        May be predicted from several threads at once, and in a forked process. A prediction depends neither
-        on the other pictures nor on ``batch_size``, but for the rounding of floats.
+        It is thread-safe and works in a forked process. Up to rounding, a prediction depends neither on the
+        other pictures nor on ``batch_size``.
 
         Args:
             pictures: One or any iterable, as of :func:`~crack_lightning.inference.inputs.named_pictures`.
@@ -125,7 +126,7 @@ class Predictor:
             A label, probabilities and an OOD score for each picture; ``problems`` where it cannot be read.
 
         Raises:
-            TypeError: If something is no picture, or ``batch_size`` no whole number.
+            TypeError: If an item is no picture, or ``batch_size`` no whole number.
             ValueError: If ``batch_size``, ``threshold`` or an array's values are out of range.
         """
         batches = []
@@ -206,11 +207,11 @@ def threshold_of(hparams: Mapping[str, Any], threshold: float | None) -> float |
     """Return the decision threshold of the positive class; ``None`` without two classes.
 
     Args:
-        hparams: The classifier's.
+        hparams: The classifier's hyper-parameters.
         threshold: In ``(0, 1)``; ``None`` takes the checkpoint's.
 
     Raises:
-        ConfigError: If it is out of range, or the model has no two classes for it; a ``ValueError``.
+        ConfigError: If it is out of range, or set for a model without two classes; a ``ValueError``.
     """
     names = hparams["class_names"]
     two = len(names) == 2 and hparams["positive_class"] is not None

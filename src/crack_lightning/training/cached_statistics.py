@@ -51,7 +51,7 @@ class CachedStatistics:
             self._read_missing(),
             number=len(self.rows),
             fingerprint={
-                "looks": f"{NUM_STATISTICS} at {SIDE} px",
+                "image_statistics": f"{NUM_STATISTICS} at {SIDE} px",
                 "tiles": self.digest,
                 "image_size": self.datamodule.dataset.image_size,
                 "torch": torch.__version__,

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from pytorch_lightning import LightningModule, Trainer
 
 
-_ON_A_DEVICE = 16
+_GPU_STEPS_PER_CHECK = 16
 
 
 class _Step(NamedTuple):
-    """A step whose loss is not checked yet."""
+    """A step with a loss to check."""
 
     loss: torch.Tensor
     rows: torch.Tensor
@@ -34,14 +34,14 @@ class _Step(NamedTuple):
 
 
 class FiniteLoss(Callback):
-    """Ends a run whose loss is no number, naming step, tiles and likely cause.
+    """Ends a run whose loss is not finite, with an error that names step, tiles and likely cause.
 
-    On the CPU a loss is checked before it moves a weight. On a GPU each check would wait for all that is
-    computed, so that several losses are checked together; no checkpoint is written before all so far are.
+    On the CPU each loss is checked before the optimizer step. On a GPU a check synchronises with the device,
+    so several losses are checked together; all pending ones are checked before a checkpoint is written.
 
     Args:
         names: Names of the tiles by row.
-        every: Steps that are checked together; by default one on the CPU and 16 elsewhere.
+        every: Number of steps that are checked together; by default 1 on the CPU, 16 on a GPU.
     """
 
     def __init__(self, names: NDArray[np.str_], *, every: int | None = None) -> None:
@@ -51,13 +51,13 @@ class FiniteLoss(Callback):
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
-        """Note the loss; check all that were noted when it is time."""
+        """Record the loss; check the recorded losses every ``every`` steps."""
         loss, index = pl_module.last_loss, pl_module.last_index
         assert isinstance(loss, torch.Tensor)
         assert isinstance(index, torch.Tensor)
         rate = float(optimizer.param_groups[-1]["lr"])
         self._steps.append(_Step(loss, index, trainer.global_step, trainer.current_epoch + 1, rate))
-        if len(self._steps) >= (self.every or (1 if loss.device.type == "cpu" else _ON_A_DEVICE)):
+        if len(self._steps) >= (self.every or (1 if loss.device.type == "cpu" else _GPU_STEPS_PER_CHECK)):
             self._check()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 def save_model(classifier: CrackClassifier, path: Path) -> None:
-    """Write a model that no Trainer trained as the best checkpoint of a run.
+    """Write a model that was trained without a Trainer as ``best.ckpt``.
 
     Raises:
         CrackLightningError: If the file cannot be written.
@@ -68,7 +68,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes checkpoints atomically, and reads them without executing code."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write, flush to disk, rename; a failure is an error.
+        """Write a checkpoint atomically.
 
         The best checkpoint holds the model alone, as no training continues from it.
         """
@@ -83,7 +83,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             ) from error
 
     def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Read plain values and tensors only."""
+        """Read a checkpoint of plain values and tensors."""
         checkpoint = read_checkpoint(Path(path))
         _require_own_paths(checkpoint.get("callbacks"), Path(path))
         return checkpoint
@@ -96,13 +96,13 @@ def _require_own_paths(states: object, path: Path) -> None:
         CheckpointError: With the first such path.
     """
     run = path.absolute().parents[1].resolve()
-    waiting = [states]
-    while waiting:
-        match waiting.pop():
+    pending = [states]
+    while pending:
+        match pending.pop():
             case dict() as values:
-                waiting += [*values.keys(), *values.values()]
+                pending += [*values.keys(), *values.values()]
             case list() | tuple() as values:
-                waiting += values
+                pending += values
             case str() as text if "://" in text or (
                 _PATH.match(text) and not (run / text).resolve().is_relative_to(run)
             ):
@@ -119,7 +119,7 @@ class RunCheckpoints(Checkpoint):
     every counter, metric and state of the run is consistent.
 
     Attributes:
-        history: One dict per epoch, in order: ``epoch``, from 1, and every logged figure.
+        history: One dict per epoch: ``epoch``, from 1, and every logged metric.
     """
 
     def __init__(self, folder: Path, *, monitor: str, every_s: float, requests: StopRequest) -> None:
@@ -156,7 +156,7 @@ class RunCheckpoints(Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save when it is due, or on a stop request."""
+        """Write ``last.ckpt`` after ``every_s`` seconds, or on a stop request."""
         if trainer.is_last_batch:
             return
         due = self.requests.received is not None or time.monotonic() - self._saved_at >= self.every_s
@@ -164,7 +164,7 @@ class RunCheckpoints(Checkpoint):
             self._save_last(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Record the epoch's figures; save the weights if they are the best."""
+        """Append the epoch's metrics to the history; write ``best.ckpt`` if they are the best."""
         figures = {
             name: float(value)
             for name, value in trainer.callback_metrics.items()

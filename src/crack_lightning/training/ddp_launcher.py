@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from crack_lightning.runtime.errors import CrackLightningError, Interrupted
 from crack_lightning.runtime.processes import describe_exit
-from crack_lightning.training.ddp_worker import LISTENED, Group, run_worker
+from crack_lightning.training.ddp_worker import HANDLED_SIGNALS, WorkerSettings, run_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -61,13 +61,13 @@ def launch_ddp(
     """
     context = multiprocessing.get_context("spawn")
     flag = context.RawValue("i", 0)
-    lines: dict[Connection, SpawnProcess] = {}
+    connections: dict[Connection, SpawnProcess] = {}
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         requests.deferred = True
         stack.callback(setattr, requests, "deferred", False)
-        stack.callback(_end, lines.values())
-        group = Group(
+        stack.callback(_end, connections.values())
+        settings = WorkerSettings(
             total=total,
             gpus=gpus,
             threads=threads,
@@ -76,20 +76,20 @@ def launch_ddp(
             reports=report is not None,
         )
         for number in range(total):
-            line, end = context.Pipe()
+            connection, end = context.Pipe()
             process = context.Process(
-                target=run_worker, args=(number, group, work, flag, end), name=f"process {number + 1}"
+                target=run_worker, args=(number, settings, work, flag, end), name=f"process {number + 1}"
             )
             with _signals_ignored():  # inherited by the child; signals are for this process
                 process.start()
             end.close()
-            lines[line] = process
-        result: T = _heard(lines, flag=flag, requests=requests, report=report)
+            connections[connection] = process
+        result: T = _receive_all(connections, flag=flag, requests=requests, report=report)
         return result
 
 
-def _heard(
-    lines: Mapping[Connection, SpawnProcess],
+def _receive_all(
+    connections: Mapping[Connection, SpawnProcess],
     *,
     flag: c_int,
     requests: StopSignals,
@@ -97,33 +97,34 @@ def _heard(
 ) -> Any:
     """Receive messages of the workers until all are done, and pass stop requests on to them."""
     results: dict[Connection, Any] = {}
-    while waiting := [line for line in lines if line not in results]:
+    while waiting := [connection for connection in connections if connection not in results]:
         ready = wait(waiting, timeout=_POLL_S)
-        waiting.sort(key=lambda line: lines[line].is_alive())  # dead workers first: they make others raise
-        for line in (line for line in waiting if line in ready):
-            kind, content = _received(line, lines)
+        # dead workers first: their peers raise errors that follow from it
+        waiting.sort(key=lambda connection: connections[connection].is_alive())
+        for connection in (connection for connection in waiting if connection in ready):
+            kind, content = _receive(connection, connections)
             if kind == "raised":
                 raise content
             if kind == "epoch":
                 assert report is not None, "workers send figures only for a report"
-                line.send(report(*content))
+                connection.send(report(*content))
             else:
-                results[line] = content
+                results[connection] = content
         flag.value = requests.received or 0
     if requests.received:
         raise Interrupted(requests.received)
-    return results[next(iter(lines))]
+    return results[next(iter(connections))]
 
 
-def _received(line: Any, lines: Mapping[Connection, SpawnProcess]) -> tuple[str, Any]:
+def _receive(connection: Any, connections: Mapping[Connection, SpawnProcess]) -> tuple[str, Any]:
     try:
-        kind, content = line.recv()
+        kind, content = connection.recv()
     except (EOFError, OSError):
-        process = lines[line]
+        process = connections[connection]
         process.join()
         return "raised", CrackLightningError(
-            f"training: {process.name} of {len(lines)} {describe_exit(process.exitcode)}; resume=<the run's "
-            "folder> goes on from its last checkpoint."
+            f"training: {process.name} of {len(connections)} {describe_exit(process.exitcode)}; set "
+            "resume=<the run's folder> to continue from its last checkpoint."
         )
     return kind, content
 
@@ -140,7 +141,7 @@ def _signals_ignored() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    previous = [(number, signal.signal(number, signal.SIG_IGN)) for number in LISTENED]
+    previous = [(number, signal.signal(number, signal.SIG_IGN)) for number in HANDLED_SIGNALS]
     try:
         yield
     finally:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Report = Callable[[float, dict[str, float]], bool]
 
-LISTENED = (signal.SIGINT, signal.SIGTERM)
+HANDLED_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 """Signals that the launching process handles for all workers."""
 
 
@@ -51,13 +51,13 @@ class RelayedRequests:
 
     def listen(self) -> None:
         """Ignore the signals, including those that Lightning handles."""
-        for number in LISTENED:
+        for number in HANDLED_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Worker:
-    """The identity of a worker.
+    """A worker process.
 
     Attributes:
         number: Its rank, from 0; rank 0 writes files.
@@ -73,7 +73,7 @@ class Worker:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Group:
+class WorkerSettings:
     """Settings that all workers share; see :func:`crack_lightning.training.ddp_launcher.launch_ddp`."""
 
     total: int
@@ -85,30 +85,30 @@ class Group:
 
 
 def run_worker(
-    number: int, group: Group, work: Callable[[Worker], Any], flag: c_int, line: Connection
+    number: int, settings: WorkerSettings, work: Callable[[Worker], Any], flag: c_int, connection: Connection
 ) -> None:
     """Run as a worker: join the process group, do the work, and send its result to the launcher."""
     exit_with_parent()
     requests = RelayedRequests(flag)
     requests.listen()
-    _set_up(number, group.threads)
-    rank = Worker(
+    _set_up(number, settings.threads)
+    worker = Worker(
         number=number,
-        total=group.total,
+        total=settings.total,
         requests=requests,
-        report=_reporter(line) if group.reports and number == 0 else None,
+        report=_reporter(connection) if settings.reports and number == 0 else None,
     )
     with ExitStack() as stack:
         if number == 0:
-            stack.enter_context(log_to(group.log))
+            stack.enter_context(log_to(settings.log))
         try:
-            _join(number, group)
-            result = work(rank)
-        except BaseException as error:  # noqa: BLE001  # the launcher decides
-            line.send(("raised", _sendable(error, f"process {number + 1} of {group.total}")))
+            _join(number, settings)
+            result = work(worker)
+        except BaseException as error:  # noqa: BLE001  # raised by the launcher
+            connection.send(("raised", _picklable(error, f"process {number + 1} of {settings.total}")))
             while True:
                 time.sleep(60)  # until killed: if it ended, the others would raise that a peer is missing
-        line.send(("result", result))
+        connection.send(("result", result))
     distributed.destroy_process_group()
 
 
@@ -122,33 +122,33 @@ def _set_up(number: int, threads: int) -> None:
     configure_process(threads)
 
 
-def _join(number: int, group: Group) -> None:
+def _join(number: int, settings: WorkerSettings) -> None:
     """Join the process group through a file: a port that is free now may be taken later."""
-    device = torch.device("cuda", number) if group.gpus else None
+    device = torch.device("cuda", number) if settings.gpus else None
     if device:
         torch.cuda.set_device(device)
     distributed.init_process_group(
-        "nccl" if group.gpus else "gloo",
-        init_method=f"file://{group.rendezvous}",
+        "nccl" if settings.gpus else "gloo",
+        init_method=f"file://{settings.rendezvous}",
         rank=number,
-        world_size=group.total,
+        world_size=settings.total,
         device_id=device,
     )
 
 
-def _reporter(line: Connection) -> Report:
+def _reporter(connection: Connection) -> Report:
     def report(done: float, figures: dict[str, float]) -> bool:
-        line.send(("epoch", (done, figures)))
-        return bool(line.recv())
+        connection.send(("epoch", (done, figures)))
+        return bool(connection.recv())
 
     return report
 
 
-def _sendable(error: BaseException, where: str) -> BaseException:
+def _picklable(error: BaseException, where: str) -> BaseException:
     """Return an error that can be pickled, with its traceback unless the user caused it."""
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301  # our own
-    except Exception:  # noqa: BLE001  # whatever a library's error cannot do
+    except Exception:  # noqa: BLE001  # errors of libraries may not be picklable
         error = RuntimeError(f"{type(error).__name__}: {error}")
     if not isinstance(error, CrackLightningError | Interrupted | Pruned):
         error.add_note(f"in {where}:\n{traceback.format_exc()}")

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 L2_TRIED = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00003)
 """L2 penalties from which the validation loss selects, in descending order."""
 
-LEAST_ON_A_DEVICE = 256
-"""Least batch size on a GPU: features need no memory for gradients, and smaller batches leave it idle."""
+MIN_GPU_BATCH = 256
+"""Smallest batch size on a GPU: features need no memory for gradients, and smaller batches leave it idle."""
 
 _NUM_COMPARED = 64
 
@@ -48,8 +48,8 @@ class ProbeSettings:
     """How features are computed.
 
     Attributes:
-        engine: Their engine, as for :func:`crack_lightning.model.backends.select.prepare_backend`.
-        views: Augmented views of each training tile beside the tile itself.
+        engine: The engine, as for :func:`crack_lightning.model.backends.select.prepare_backend`.
+        views: Number of augmented views of each training tile, besides the tile itself.
         threads: Compute threads.
         device: ``cpu`` or ``cuda``.
         precision: ``32``, ``bf16`` or ``16``; read on a GPU only, as the engine implies it on the CPU.
@@ -70,7 +70,7 @@ class LinearProbe:
     """The features of a run's tiles, and the head on them.
 
     Args:
-        classifier: The model; its backbone stays as it is.
+        classifier: The model; its backbone is not changed.
         datamodule: The tiles.
         settings: How features are computed.
 
@@ -105,7 +105,9 @@ class LinearProbe:
                 )
             choice = BackendChoice(name="eager", precision=settings.precision, tiles_per_s={})
             compute = eager(self.network, device=settings.device, dtype=dtype_of(settings.precision))
-            linear_head(self.classifier.backbone).cpu()  # where features come back to, and the head is fitted
+            linear_head(
+                self.classifier.backbone
+            ).cpu()  # features are returned to the CPU, where the head is fitted
             return choice, compute
         return prepare_backend(
             self.network,
@@ -139,7 +141,7 @@ class LinearProbe:
 
     def _compute_features(self, rows: NDArray[np.int64], *, view: int | None) -> Iterator[Tensor]:
         title = "Computing features" if view is None else f"Computing features, view {view + 1}"
-        size = max(self.datamodule.batch_size, 1 if self.settings.device == "cpu" else LEAST_ON_A_DEVICE)
+        size = max(self.datamodule.batch_size, 1 if self.settings.device == "cpu" else MIN_GPU_BATCH)
         batches = [rows[start : start + size].tolist() for start in range(0, len(rows), size)]
 
         def compute(batch_rows: list[int]) -> Tensor:
@@ -165,7 +167,7 @@ class LinearProbe:
         Args:
             l2: L2 penalty; ``None`` for the one of ``L2_TRIED`` with the least validation loss.
             class_weights: Weight of each class, float ``(K,)``, or ``None`` for equal ones.
-            max_iterations: Steps of L-BFGS at the most.
+            max_iterations: Largest number of L-BFGS iterations.
         """
         table = self.datamodule.table
         train, val = self.datamodule.split_rows("train"), self.datamodule.split_rows("val")

@@ -1,4 +1,4 @@
-"""The phase of a run, in ``state.json``, from which every phase resumes."""
+"""The phase of a run, in ``state.json``, from which the run resumes."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _STATE = {
 
 @dataclass
 class RunState:
-    """The phase of a run, and what later phases need of earlier ones.
+    """The phase of a run, and results of earlier phases that later ones read.
 
     Attributes:
         phase: ``fit`` during training, ``test`` until the report is written, then ``finished``.
         history: Figures of each epoch, once fitted.
         seconds: Seconds by phase, over all resumptions.
-        fitted: Further facts of the fit for the report.
+        fitted: Further facts about training for the report.
         validation: ``val/loss`` (nats) and ``val/accuracy`` of the best checkpoint's own probabilities.
         command: The command line that began the run.
         resumed: How often the run was resumed.
@@ -57,7 +57,7 @@ class RunState:
 
     @classmethod
     def read(cls, folder: Path) -> RunState:
-        """Read the state from a run's folder; a folder without one has just begun.
+        """Read the state from a run's folder; the initial state if there is no file.
 
         Raises:
             DataError: If the file is damaged.
@@ -75,21 +75,21 @@ class RunState:
     @classmethod
     def is_finished(cls, folder: Path) -> bool:
         """Return whether a run is finished and its report exists."""
-        there = (folder / "report" / "report.json").is_file()
-        return there and cls.read(folder).phase == "finished"
+        has_report = (folder / "report" / "report.json").is_file()
+        return has_report and cls.read(folder).phase == "finished"
 
     @classmethod
     def entered(cls, folder: Path, *, command: str) -> RunState:
         """Return the state of a run that a command starts or resumes, and write it."""
-        goes_on = (folder / "state.json").exists()
+        is_resumed = (folder / "state.json").exists()
         state = cls.read(folder)
-        state.resumed += goes_on
+        state.resumed += is_resumed
         state.command = state.command or command
         state.write(folder)
         return state
 
     def advance(self, phase: str, folder: Path, *, history: list[dict[str, float]] | None = None) -> None:
-        """Enter the next phase and write it down."""
+        """Set the next phase and write the state."""
         self.phase = phase
         self.history = self.history if history is None else history
         self.write(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from crack_lightning.inference.maps.crack_map import CrackMap, MapTile, called_pixels
+from crack_lightning.inference.maps.crack_map import CrackMap, MapTile, crack_pixels
 from crack_lightning.inference.maps.outlines import outlined
 
 
@@ -18,7 +18,7 @@ def crack_map(*, called: float) -> CrackMap:
 
 
 def test_only_likely_cells_of_tiles_that_are_called_are_marked() -> None:
-    marked = called_pixels(crack_map(called=0.6), (32, 64), threshold=0.5)
+    marked = crack_pixels(crack_map(called=0.6), (32, 64), threshold=0.5)
     assert marked[12, 12]
     assert not marked[:, 32:].any()
     assert not marked[24:].any()
@@ -26,7 +26,7 @@ def test_only_likely_cells_of_tiles_that_are_called_are_marked() -> None:
 
 @pytest.mark.parametrize("threshold", [0.59, 0.6, 0.61])
 def test_a_photo_is_marked_from_the_threshold_on_that_calls_it(threshold: float) -> None:
-    assert called_pixels(crack_map(called=0.6), (32, 64), threshold=threshold).any() == (threshold <= 0.6)
+    assert crack_pixels(crack_map(called=0.6), (32, 64), threshold=threshold).any() == (threshold <= 0.6)
 
 
 def luminance(colour: np.ndarray) -> float:

@@ -21,6 +21,7 @@ from crack_lightning.inference.maps.tiled_inference import (
 from crack_lightning.model.backends.engines.eager import BACKEND as EAGER, eager
 from crack_lightning.model.backends.inference_modules import CellNetwork
 from crack_lightning.model.heads.protocol import CELL_PX
+from crack_lightning.model.heads.registry import DEFAULT_HEAD
 from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.runtime.files.run_folder import atomic_write
 
@@ -37,18 +38,18 @@ if TYPE_CHECKING:
 _PLACE = ("top_px", "left_px", "height_px", "width_px")
 TILE_COLUMNS = ("path", *_PLACE, "probability_crack", "called_crack", "ood_score", "is_ood")
 _FULL_COLOUR = (cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444)
-_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 90, *_FULL_COLOUR)  # half of it takes a thin line's colour
+_JPEG = (cv2.IMWRITE_JPEG_QUALITY, 90, *_FULL_COLOUR)  # chroma subsampling would fade thin lines
 
 
 class MapTile(NamedTuple):
     """A tile of a mapped photo.
 
     Attributes:
-        top_px: Distance from the photo's upper edge, in pixels of the photo, as all lengths here.
+        top_px: Distance from the photo's upper edge; all lengths are in pixels of the photo.
         left_px: Distance from its left edge.
-        height_px: What the tile covers of the photo downwards.
-        width_px: What it covers across.
-        probability: That it is cracked.
+        height_px: Height of the tile.
+        width_px: Width of the tile.
+        probability: Probability of a crack.
         ood_score: Its OOD score, above 1 for out-of-distribution; NaN where the model has no OOD detector.
     """
 
@@ -67,9 +68,9 @@ class CrackMap:
     Attributes:
         cells: Probability that a crack runs through a cell of 8 x 8 pixels of the network's input, float32
             ``(h, w)``; the last of a row or column may reach beyond the photo.
-        covered: How many cells the photo is high and wide, fractions included.
-        tiles: All of one size, scored as the classifier scores a tile, so that the last of a row or column
-            may lie over the one before.
+        covered: Height and width of the photo in cells, with fractions.
+        tiles: Tiles of one size, scored as the classifier scores tiles; the last of a row or column may
+            overlap the one before.
     """
 
     cells: NDArray[np.float32]
@@ -82,8 +83,9 @@ class CrackMapper:
 
     Args:
         classifier: The model, in evaluation mode.
-        compute: Computes its :class:`~crack_lightning.model.backends.inference_modules.CellNetwork`;
-            eager PyTorch in 32 bits on the CPU by default.
+        compute: The compute function of its
+            :class:`~crack_lightning.model.backends.inference_modules.CellNetwork`; eager PyTorch in 32 bits
+            on the CPU by default.
         piece_px: Largest side of a piece that is computed at once, pixels; eager PyTorch's by default.
         scale: Pixels of the network's input per pixel of a photo; by default those of training
             (:func:`map_scale`).
@@ -98,7 +100,7 @@ class CrackMapper:
         tile_px: Side of a tile, pixels of the network's input.
 
     Raises:
-        ConfigError: If its head is not local, or the receptive field of its cells is too large.
+        ConfigError: If its head scores no cells, or their receptive field is too large.
     """
 
     def __init__(
@@ -127,7 +129,7 @@ class CrackMapper:
         """Map a photo, RGB, uint8 ``(H, W, 3)``.
 
         Raises:
-            TooSmallError: If the scale leaves less than a cell of a side that had one.
+            TooSmallError: If a side becomes shorter than a cell at the scale.
         """
         photo = ScaledPhoto(pixels=pixels, scale=self.scale)
         photo.require_cells(CELL_PX)
@@ -162,13 +164,13 @@ def measured_reach(classifier: InferenceParts) -> int:
     """Return the radius of the receptive field of a model's cells, pixels.
 
     Raises:
-        ConfigError: If its head is not local, or the receptive field of its cells is too large.
+        ConfigError: If its head scores no cells, or their receptive field is too large.
     """
     scorer = classifier.cell_scorer
     if scorer is None:
         raise ConfigError(
-            "map: a map needs a model that was trained with model.head=local, and this one's head is "
-            "pooled; leave map out, or give another checkpoint."
+            "map: expected a model with a head that scores cells, as model.head=local, got the head "
+            f"'{classifier.hparams.get('head', DEFAULT_HEAD)}'; leave map out, or give another checkpoint."
         )
     if scorer.reach_px is None:
         scorer.reach_px = architecture_reach(classifier)
@@ -176,7 +178,7 @@ def measured_reach(classifier: InferenceParts) -> int:
 
 
 def can_map(classifier: InferenceParts) -> bool:
-    """Return whether :class:`CrackMapper` takes a model."""
+    """Return whether :class:`CrackMapper` supports a model."""
     try:
         measured_reach(classifier)
     except ConfigError:
@@ -185,7 +187,10 @@ def can_map(classifier: InferenceParts) -> bool:
 
 
 def architecture_reach(classifier: InferenceParts) -> int:
-    """Return that radius for random weights of such a network; trained ones do not react to noise."""
+    """Return the receptive radius of a model's architecture, pixels.
+
+    It is measured with random weights, as trained ones may not respond to noise.
+    """
     names = ("name", "image_size", "drop_rate", "drop_path_rate")
     options = {name: classifier.hparams[name] for name in names}
     with torch.random.fork_rng(devices=[]):
@@ -203,21 +208,21 @@ def write_map(crack_map: CrackMap, pixels: NDArray[np.uint8], stem: Path, *, thr
     """Write ``<stem>.map.png``, one pixel for each cell, white for a crack, and ``<stem>.overlay.jpg``."""
     shown = (crack_map.cells * 255).round().astype(np.uint8)
     _write(stem.with_name(f"{stem.name}.map.png"), shown, [])
-    picture = outlined(pixels, called_pixels(crack_map, pixels.shape[:2], threshold=threshold))
+    picture = outlined(pixels, crack_pixels(crack_map, pixels.shape[:2], threshold=threshold))
     blue_first = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), np.uint8)
     _write(stem.with_name(f"{stem.name}.overlay.jpg"), blue_first, _JPEG)
 
 
-def called_pixels(crack_map: CrackMap, shape: tuple[int, ...], *, threshold: float) -> NDArray[np.bool_]:
-    """Return the pixels of cracks, bool ``(H, W)``: likely cells in tiles that are predicted as crack.
+def crack_pixels(crack_map: CrackMap, shape: tuple[int, ...], *, threshold: float) -> NDArray[np.bool_]:
+    """Return the pixels of cracks, bool ``(H, W)``: of cells and tiles that are both predicted as crack.
 
-    A photo that is called intact has none, and one that is called a crack has some.
+    A photo that is predicted as intact has none, and one that is predicted as crack has some.
     """
-    in_called = np.zeros(shape, np.bool_)
+    in_crack_tile = np.zeros(shape, np.bool_)
     for top, left, height, width, probability, _ in crack_map.tiles:
         if probability >= threshold:
-            in_called[top : top + height, left : left + width] = True
-    return in_called & (photo_probability(crack_map, shape) >= threshold)
+            in_crack_tile[top : top + height, left : left + width] = True
+    return in_crack_tile & (photo_probability(crack_map, shape) >= threshold)
 
 
 def photo_probability(crack_map: CrackMap, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -16,20 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from crack_lightning.inference.appended_csv import GrowingTable
+    from crack_lightning.inference.appended_csv import AppendedCsv
     from crack_lightning.inference.maps.crack_map import CrackMapper, MapTile
 
 
 def map_photos(
-    photos: Sequence[Path], *, mapper: CrackMapper, places: Mapping[Path, Path], tiles: GrowingTable
+    photos: Sequence[Path], *, mapper: CrackMapper, places: Mapping[Path, Path], tiles: AppendedCsv
 ) -> Iterator[PicturePredictions]:
     """Map photos; write a map and an overlay of each that can be read, and its tiles.
 
     Args:
         photos: N files.
-        mapper: The model's.
-        places: Where the map of each is written, without suffix.
-        tiles: Where its tiles are written.
+        mapper: The crack mapper of the model.
+        places: Path of each map, without suffix.
+        tiles: The table that tiles are appended to.
 
     Yields:
         The prediction of each, once its map and tiles are written. Its probability and OOD score are those of
@@ -54,11 +54,11 @@ def _prediction(
     probabilities = np.full((1, 2), np.nan, np.float32)
     label, ood_score = "", np.nan
     if likeliest is not None:
-        largest, ood_score = likeliest.probability, likeliest.ood_score
-        probabilities[0] = 1 - largest
-        probabilities[0, mapper.positive_index] = largest
-        called = mapper.positive_index if largest >= mapper.threshold else 1 - mapper.positive_index
-        label = mapper.class_names[called]
+        probability, ood_score = likeliest.probability, likeliest.ood_score
+        probabilities[0] = 1 - probability
+        probabilities[0, mapper.positive_index] = probability
+        predicted = mapper.positive_index if probability >= mapper.threshold else 1 - mapper.positive_index
+        label = mapper.class_names[predicted]
     return PicturePredictions(
         names=[str(photo)],
         labels=[label],

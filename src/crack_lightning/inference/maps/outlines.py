@@ -17,7 +17,7 @@ _PX_PER_LINE = 300
 
 
 def outlined(pixels: NDArray[np.uint8], marked: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Return a photo with lines around marked pixels, which stay as they are.
+    """Return a photo with lines around marked pixels, which are unchanged.
 
     Args:
         pixels: RGB values, uint8 ``(H, W, 3)``.

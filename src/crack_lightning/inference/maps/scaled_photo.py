@@ -37,15 +37,15 @@ class ScaledPhoto:
 
     @property
     def steps(self) -> tuple[float, float]:
-        """Pixels of the photo per pixel at that scale, down and across: the sides' own after rounding."""
+        """Pixels of the photo per pixel at that scale, down and across, of the rounded shape."""
         (height, width), (tall, wide) = self.pixels.shape[:2], self.shape
         return height / tall, width / wide
 
     def require_cells(self, cell_px: int) -> None:
-        """Refuse a scale that leaves less than a cell of a side that had one.
+        """Check that no side becomes shorter than a cell by scaling.
 
         Raises:
-            TooSmallError: If it does.
+            TooSmallError: If one does.
         """
         (height, width), (tall, wide) = self.pixels.shape[:2], self.shape
         if min(tall, wide) < min(cell_px, height, width):
@@ -69,8 +69,8 @@ class ScaledPhoto:
     def window(self, rows: slice, columns: slice) -> NDArray[np.uint8]:
         """Return a window of the scaled photo, uint8 ``(h, w, 3)``, clipped to the photo.
 
-        The resize is bilinear with antialiasing, as that of the training tiles. A part is what the whole
-        resized photo has there, but for a rounding of single grey levels.
+        The resize is bilinear with antialiasing, as that of the training tiles. It equals that part of the
+        whole resized photo up to rounding, one grey level.
         """
         if self.shape == self.pixels.shape[:2]:
             return self.pixels[rows, columns]
@@ -84,9 +84,9 @@ class ScaledPhoto:
         ]
         (down, top, bottom), (across, left, right) = spans
         height, width = (part.stop - part.start for part in parts)
-        seen = Image.fromarray(np.ascontiguousarray(self.pixels[down, across]))
-        shown = seen.resize((width, height), Image.Resampling.BILINEAR, box=(left, top, right, bottom))
-        return np.array(shown)
+        source = Image.fromarray(np.ascontiguousarray(self.pixels[down, across]))
+        resized = source.resize((width, height), Image.Resampling.BILINEAR, box=(left, top, right, bottom))
+        return np.array(resized)
 
 
 def _span(part: slice, step: float, side: int) -> tuple[slice, float, float]:

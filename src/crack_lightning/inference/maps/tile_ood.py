@@ -29,17 +29,17 @@ def tile_ood_scores(
     *,
     tile_px: int,
 ) -> NDArray[np.float32]:
-    """Return the OOD scores of tiles as a predictor computes them, in bounded memory.
+    """Return the OOD scores of tiles, equal to those of a predictor, in bounded memory.
 
     Args:
         detector: The model's OOD detector, or ``None``.
         photo: The photo at the scale of the map.
         places: Top and left of each of N tiles at that scale, pixels.
         size: Height and width of the tiles, pixels.
-        tile_px: Side of the square that the network takes, pixels.
+        tile_px: Side of the network's square input, pixels.
 
     Returns:
-        OOD scores, float32 ``(N,)``; NaN without a detector, or where it needs features too, which a map does
+        OOD scores, float32 ``(N,)``; NaN without a detector, or if it also needs features, which a map does
         not compute.
     """
     if detector is None or detector.features.shape[1]:

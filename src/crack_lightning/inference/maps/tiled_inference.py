@@ -43,17 +43,17 @@ def tiled_cell_map(
         pixels: RGB values, uint8 ``(H, W, 3)``.
         reach_px: Radius of a cell's receptive field, pixels (:func:`receptive_radius`).
         piece_px: Largest side of a piece, pixels; a multiple of 16, more than twice the reach.
-        scale: Pixels that the network is given per pixel of the picture.
+        scale: Pixels of the network's input per pixel of the picture.
 
     Returns:
         Logits, float32 ``(H * scale / 8, W * scale / 8)``, rounded up.
     """
     photo = ScaledPhoto(pixels=pixels, scale=scale)
     height, width = photo.shape
-    margin = _up(reach_px)
-    cell_map = np.empty((_up(height) // CELL_PX, _up(width) // CELL_PX), np.float32)
+    margin = _round_up(reach_px)
+    cell_map = np.empty((_round_up(height) // CELL_PX, _round_up(width) // CELL_PX), np.float32)
     for (rows, new_rows), (columns, new_columns) in product(
-        _pieces(_up(height), piece_px, margin), _pieces(_up(width), piece_px, margin)
+        _pieces(_round_up(height), piece_px, margin), _pieces(_round_up(width), piece_px, margin)
     ):
         logits = cells(
             _images(photo.window(rows, columns), rows.stop - rows.start, columns.stop - columns.start)
@@ -64,11 +64,11 @@ def tiled_cell_map(
 
 
 def _pieces(length_px: int, largest_px: int, margin_px: int) -> list[tuple[slice, slice]]:
-    """Return the span of each piece, and the part of it that the map takes, pixels; pieces have one size."""
+    """Return the span of each piece, and the part that is copied to the map, pixels; pieces have one size."""
     if length_px <= largest_px:
         return [(slice(0, length_px), slice(0, length_px))]
     number = -(-(length_px - 2 * margin_px) // (largest_px - 2 * margin_px))
-    size = _up(-(-(length_px + (number - 1) * 2 * margin_px) // number))
+    size = _round_up(-(-(length_px + (number - 1) * 2 * margin_px) // number))
     starts = [min(place * (size - 2 * margin_px), length_px - size) for place in range(number)]
     seams = [0, *(start + size - margin_px for start in starts[:-1]), length_px]
     return [
@@ -84,7 +84,7 @@ def _images(part: NDArray[np.uint8], height: int, width: int) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(whole.transpose(2, 0, 1)))[None]
 
 
-def _up(length_px: int) -> int:
+def _round_up(length_px: int) -> int:
     return -(-length_px // SIDE_MULTIPLE_PX) * SIDE_MULTIPLE_PX
 
 
@@ -99,7 +99,7 @@ def receptive_radius(cells: Cells) -> int:
         cells: As for :func:`tiled_cell_map`, but of float images in ``[0, 1]`` and with a gradient.
 
     Raises:
-        ConfigError: If that is over ``LARGEST_REACH_PX``, as in a network with global averages.
+        ConfigError: If it is over ``LARGEST_REACH_PX``, as in a network with global averages.
     """
     side = 2 * (LARGEST_REACH_PX + SIDE_MULTIPLE_PX)
     generator = torch.Generator().manual_seed(0)
