@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
+from crack_lightning.model.ood.detector import OODDetector
+from crack_lightning.model.ood.image_statistics import NUM_STATISTICS
 from crack_lightning.model.weights.checkpoints import load_classifier, load_trained, read_checkpoint
 from crack_lightning.runtime.errors import CheckpointError, CrackLightningError
 from crack_lightning.training.checkpoints import AtomicCheckpointIO, save_model
@@ -36,6 +38,11 @@ def changed(path: Path, *place: str, value: Any) -> Path:
     node[place[-1]] = value
     torch.save(checkpoint, path)
     return path
+
+
+def detector_values(**changes: Any) -> dict[str, Any]:
+    statistics = torch.rand((20, NUM_STATISTICS), generator=torch.Generator().manual_seed(0))
+    return OODDetector.from_training(statistics).values() | {"scales": [1.0]} | changes
 
 
 VIEW = torch.zeros(1).expand(10**9)
@@ -88,6 +95,16 @@ WILD = {
     ),
     "a number as OOD detector": (("ood_detector",), 3, "no model of this version"),
     "an OOD detector without tensors": (("ood_detector",), {"mean": 3}, "no model of this version"),
+    "an OOD detector with a text for a limit": (
+        ("ood_detector",),
+        detector_values(limit="1"),
+        r"expected 2 numbers \(scales, limit\), got \[1\.0, '1'\]",
+    ),
+    "an OOD detector with a scale too many": (
+        ("ood_detector",),
+        detector_values(scales=[1.0, 1.0]),
+        r"expected 2 numbers \(scales, limit\), got \[1\.0, 1\.0, 1\.0\]",
+    ),
 }
 
 
@@ -97,6 +114,15 @@ def test_a_wild_value_is_one_sentence(place: tuple[str, ...], value: Any, said: 
     for load in (load_trained, load_classifier):
         with pytest.raises(CheckpointError, match=rf"checkpoint: '.*best\.ckpt'.*{said}"):
             load(best)
+
+
+def test_a_checkpoint_without_temperature_and_threshold_has_the_defaults(best: Path) -> None:
+    checkpoint = torch.load(best, weights_only=True)
+    for name in ("temperature", "threshold"):
+        del checkpoint["hyper_parameters"][name]
+    torch.save(checkpoint, best)
+    for model in (load_trained(best), load_classifier(best)):
+        assert (model.hparams["temperature"], model.hparams["threshold"]) == (1.0, 0.5)
 
 
 @pytest.mark.parametrize("value", [[], {}, 3, "text", None, {"state_dict": {}}, {1: torch.zeros(2)}])

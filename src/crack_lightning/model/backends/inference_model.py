@@ -98,10 +98,11 @@ class InferenceModel(InferenceParts):
     """A trained :class:`~crack_lightning.model.classifier.CrackClassifier` for inference alone.
 
     Args:
-        hyper_parameters: Those of the classifier; the ones of training are stored and not read.
+        hyper_parameters: Those of the classifier; the ones of training are stored and not read. Temperature
+            and threshold have the classifier's defaults.
     """
 
     def __init__(self, **hyper_parameters: Any) -> None:
         own = [name for name in signature(InferenceParts).parameters if name in hyper_parameters]
         super().__init__(**{name: hyper_parameters[name] for name in own})
-        self.hparams = hyper_parameters
+        self.hparams = {"temperature": 1.0, "threshold": 0.5} | hyper_parameters

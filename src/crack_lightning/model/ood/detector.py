@@ -104,8 +104,19 @@ class OODDetector:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Self:
-        """Return a detector from its :meth:`values`, those of older checkpoints included."""
-        return cls(**{_FORMER_NAMES.get(name, name): value for name, value in values.items()})
+        """Return a detector from its :meth:`values`, those of older checkpoints included.
+
+        Raises:
+            ValueError: If there is not one scale for each distance, or a scale or the limit is no number.
+        """
+        detector = cls(**{_FORMER_NAMES.get(name, name): value for name, value in values.items()})
+        num_distances = 1 + (detector.features.shape[1] > 0)
+        expected, numbers = num_distances + 1, [*detector.scales, detector.limit]
+        if len(numbers) != expected or not all(isinstance(value, int | float) for value in numbers):
+            raise ValueError(
+                f"ood_detector: expected {expected} numbers (scales, limit), got {repr(numbers)[:80]}"
+            )
+        return detector
 
     def with_limit(self, distances: Sequence[Tensor]) -> Self:
         """Return a copy whose limit follows from the :meth:`distances` of validation tiles."""
