@@ -161,8 +161,8 @@ def test_the_last_lines_tell_what_was_found_from_where_on_and_what_was_not_read(
     assert "not read: 1 of 7 pictures, named with the reason in predictions.csv" in unread
     assert "a, broken.jpg (a web page" in unread
     assert last == (
-        "7 pictures: 0 intact, 6 crack, 1 not read; crack from a probability of 0.001 on "
-        f"(threshold= as given); in {folder}: predictions.csv, tiles.csv, maps/"
+        "7 pictures: 0 intact, 6 crack, 1 not read; crack is predicted from a probability of 0.001 "
+        f"(set by threshold=); in {folder}: predictions.csv, tiles.csv, maps/"
     )
     found = rows(folder / "predictions.csv")
     assert {row["threshold"] for row in found} == {"0.001"}

@@ -151,9 +151,9 @@ class _Work:
         """The decision threshold and its source."""
         if self._threshold is None:
             return "the class of highest probability is predicted"
-        whose = "the checkpoint's" if self._config.threshold is None else "threshold= as given"
+        source = "that of the checkpoint" if self._config.threshold is None else "set by threshold="
         name = self._classifier.hparams["positive_class"]
-        return f"{name} from a probability of {self._threshold:.3g} on ({whose})"
+        return f"{name} is predicted from a probability of {self._threshold:.3g} ({source})"
 
     def predict(self, photos: list[Path], folder: Path) -> PredictionCounts:
         """Predict the photos that have no row yet; return the counts of all rows."""

@@ -117,9 +117,9 @@ class Predictor:
         other pictures nor on ``batch_size``.
 
         Args:
-            pictures: One or any iterable, as of :func:`~crack_lightning.inference.inputs.named_pictures`.
+            pictures: One or an iterable; see :func:`~crack_lightning.inference.inputs.named_pictures`.
             batch_size: Pictures at once.
-            threshold: As of :func:`threshold_of`; the checkpoint's by default.
+            threshold: In ``(0, 1)``, for models of two classes; the checkpoint's by default.
             on_batch: Called after each batch with the number of its pictures.
 
         Returns:
@@ -152,7 +152,7 @@ class Predictor:
         batch_size: int = 32,
         threshold: float | None = None,
     ) -> Iterator[PicturePredictions]:
-        """Yield the predictions batch by batch, computed ahead; arguments as of :meth:`predict`."""
+        """Yield the predictions batch by batch, computed ahead; arguments as for :meth:`predict`."""
         size = _checked_batch_size(batch_size)
         squares = map_in_order(self._square, named_pictures(pictures))
         batches = iter(lambda: list(islice(squares, size)), [])

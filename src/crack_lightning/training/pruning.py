@@ -36,4 +36,4 @@ class Pruning(Callback):
         done, epochs = trainer.current_epoch + 1, trainer.max_epochs or 1
         last = done == epochs or trainer.should_stop
         if self.report(done / epochs, figures) and not last:
-            raise Pruned(f"after epoch {done} of {epochs}, others did better by then")
+            raise Pruned(f"after epoch {done} of {epochs}, as other jobs were better at that point")

@@ -206,8 +206,8 @@ def architecture_reach(classifier: InferenceParts) -> int:
 
 def write_map(crack_map: CrackMap, pixels: NDArray[np.uint8], stem: Path, *, threshold: float) -> None:
     """Write ``<stem>.map.png``, one pixel for each cell, white for a crack, and ``<stem>.overlay.jpg``."""
-    shown = (crack_map.cells * 255).round().astype(np.uint8)
-    _write(stem.with_name(f"{stem.name}.map.png"), shown, [])
+    grey = (crack_map.cells * 255).round().astype(np.uint8)
+    _write(stem.with_name(f"{stem.name}.map.png"), grey, [])
     picture = outlined(pixels, crack_pixels(crack_map, pixels.shape[:2], threshold=threshold))
     blue_first = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), np.uint8)
     _write(stem.with_name(f"{stem.name}.overlay.jpg"), blue_first, _JPEG)

@@ -23,10 +23,10 @@ def outlined(pixels: NDArray[np.uint8], marked: NDArray[np.bool_]) -> NDArray[np
         pixels: RGB values, uint8 ``(H, W, 3)``.
         marked: What to mark, bool ``(H, W)``.
     """
-    shown = pixels.copy()
+    image = pixels.copy()
     width = max(2, round(max(marked.shape) / _PX_PER_LINE))
     grown = cv2.dilate(marked.astype(np.uint8), np.ones((width + 1, width + 1), np.uint8))
     lines, _ = cv2.findContours(grown, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(shown, lines, -1, HALO, width + max(2, width // 2))
-    cv2.drawContours(shown, lines, -1, LINE, width)
-    return shown
+    cv2.drawContours(image, lines, -1, HALO, width + max(2, width // 2))
+    cv2.drawContours(image, lines, -1, LINE, width)
+    return image

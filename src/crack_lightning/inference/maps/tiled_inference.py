@@ -80,8 +80,8 @@ def _pieces(length_px: int, largest_px: int, margin_px: int) -> list[tuple[slice
 def _images(part: NDArray[np.uint8], height: int, width: int) -> Tensor:
     """Return the network's input, uint8 ``(1, 3, h, w)``, padded by the values at the edges."""
     missing = (0, height - part.shape[0]), (0, width - part.shape[1]), (0, 0)
-    whole = np.pad(part, missing, mode="edge") if any(map(any, missing)) else part
-    return torch.from_numpy(np.ascontiguousarray(whole.transpose(2, 0, 1)))[None]
+    padded = np.pad(part, missing, mode="edge") if any(map(any, missing)) else part
+    return torch.from_numpy(np.ascontiguousarray(padded.transpose(2, 0, 1)))[None]
 
 
 def _round_up(length_px: int) -> int:

@@ -25,7 +25,7 @@ def describe_file(path: Path) -> str | None:
     """Describe a file of another kind by its first bytes or members; ``None`` if it may be a checkpoint.
 
     Args:
-        path: A file that is there.
+        path: An existing file.
     """
     try:
         with path.open("rb") as file:

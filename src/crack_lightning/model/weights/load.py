@@ -168,8 +168,8 @@ def _blocked(error: Exception) -> str:
 def _damaged(path: Path, error: Exception) -> CheckpointError:
     reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
     return CheckpointError(
-        f"model.weights: a whole file of weights is expected, got '{path}', which is damaged or of another "
-        f"kind ({reason}); copy or download it again."
+        f"model.weights: a complete file of weights is expected, got '{path}', which is damaged or of "
+        f"another kind ({reason}); copy or download it again."
     )
 
 
