@@ -83,7 +83,7 @@ def test_class_weights_stay_out_of_a_checkpoint() -> None:
     ("arguments", "said"),
     [
         ({"name": "hinge"}, r"recipe\.loss\.name: .*got 'hinge'"),
-        ({"name": "focal", "soft_targets": True}, "'focal', got MixUp"),
+        ({"name": "focal", "soft_targets": True}, "'focal' expects one class per tile, got mixed"),
         ({"name": "focal", "label_smoothing": 0.1}, r"label_smoothing: .*got 0\.1"),
         ({"name": "cross_entropy", "label_smoothing": 1.0}, r"label_smoothing: .*got 1\.0"),
         ({"name": "focal", "focal_gamma": -1.0}, r"focal_gamma: .*got -1\.0"),

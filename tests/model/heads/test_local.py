@@ -174,7 +174,7 @@ def test_a_cell_stands_for_the_eight_pixels_under_it_whatever_the_side() -> None
 def test_a_network_without_the_strides_or_with_more_classes_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"'vit_tiny_patch16_224' has 16;"):
         build("vit_tiny_patch16_224", image_size=224)
-    with pytest.raises(ConfigError, match="there are 3 classes"):
+    with pytest.raises(ConfigError, match="one of them positive, got 3 classes;"):
         build(num_classes=3)
 
 
