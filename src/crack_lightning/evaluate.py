@@ -22,9 +22,9 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
     """Evaluate as configured.
 
     Args:
-        composed: What Hydra composed.
-        overrides: What the user typed, ``key=value`` each.
-        folder: The run's folder, made already; a new one under ``outputs`` by default.
+        composed: Configuration that Hydra composed.
+        overrides: Overrides on the command line, ``key=value`` each.
+        folder: An existing folder for the results; by default a new one under ``outputs``.
 
     Returns:
         The exit code.

@@ -36,9 +36,9 @@ def run(
     """Train as configured.
 
     Args:
-        composed: What Hydra composed.
-        overrides: What the user typed, ``key=value`` each.
-        folder: The run's folder, made already; a new one under ``outputs`` by default.
+        composed: Configuration that Hydra composed.
+        overrides: Overrides on the command line, ``key=value`` each.
+        folder: An existing folder for the results; by default a new one under ``outputs``.
         report: Receives the share of completed epochs and the validation metrics after each epoch; returns
             whether to prune the run.
 

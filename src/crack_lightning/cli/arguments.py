@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 MULTIRUN = frozenset({"-m", "--multirun"})
 CHECKPOINT_SUFFIXES = (".ckpt", ".pt", ".pth", ".safetensors", ".h5", ".keras", ".onnx", ".tflite")
-"""Of files that hold a network; those of other programs are refused when they are read."""
+"""Suffixes of weights files, also of formats that are refused when they are read."""
 
 
 def hydra_arguments(name: str, arguments: Sequence[str], *, keys: Collection[str] = ()) -> list[str]:
-    """Convert command-line arguments to those of Hydra, as :func:`split_arguments` does."""
+    """Convert command-line arguments to Hydra's, flags before overrides; see :func:`split_arguments`."""
     flags, overrides = split_arguments(name, arguments, keys=keys)
     return [*flags, *overrides]
 
@@ -30,20 +30,20 @@ def split_arguments(
 ) -> tuple[list[str], list[str]]:
     """Convert command-line arguments to flags and overrides in Hydra's grammar.
 
-    Flags move before overrides; plain paths become ``checkpoint=`` and ``source=``; paths are quoted, each of
-    several where there is ``-m``. After ``--`` all are plain paths.
+    Positional paths become ``checkpoint=`` and ``source=``; paths are quoted, with ``-m`` each of several.
+    After ``--`` every argument is a positional path.
 
     Args:
         name: The command.
         arguments: Its arguments.
-        keys: First parts of the command's keys: ``data=x`` is an override also where a file has that name.
+        keys: First parts of the command's keys; ``data=x`` is an override even if a file has that name.
 
     Returns:
         The flags with their values, and the overrides.
 
     Raises:
-        CrackLightningError: For ``--experimental-rerun``, which would run what a file says, for a flag that
-            is none, for a path without text, and for plain paths that the command does not take.
+        CrackLightningError: For ``--experimental-rerun``, which would execute a file, an unknown flag, an
+            empty path, or positional paths that the command does not take.
     """
     flags: list[str] = []
     overrides: list[str] = []
@@ -124,14 +124,14 @@ def _is_override(argument: str, known: Collection[str], *, takes_paths: bool) ->
 
 
 def _leads_to_a_file(path: str) -> bool:
-    """Return whether a path or pattern exists, or at least its folder whose name has the first ``=``."""
+    """Return whether a path or pattern matches a file, or its part up to the folder with the first ``=``."""
     below = path.find("/", max(path.find("="), 0))
     head = path if below < 1 or "=" not in path else path[:below]
     return exists(path) or bool(glob.glob(head))  # noqa: PTH207  # a pattern may begin with a folder
 
 
 def _path_overrides(name: str, paths: list[str]) -> list[str]:
-    """Return the overrides that plain paths stand for."""
+    """Return the overrides of positional paths."""
     if not paths:
         return []
     command = COMMANDS[name]
@@ -156,7 +156,7 @@ def _path_overrides(name: str, paths: list[str]) -> list[str]:
 
 
 def shell_line(name: str, overrides: Sequence[str]) -> str:
-    """Return the line of a shell that gives a command these overrides; a list of paths as plain paths.
+    """Return the shell command of a command's overrides, lists of paths as positional arguments.
 
     >>> shell_line("train", ["model=resnet18", "data.root='my tiles'"])
     "python -m crack_lightning.train model=resnet18 'data.root=my tiles'"

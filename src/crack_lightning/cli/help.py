@@ -25,7 +25,7 @@ def command_help(name: str, overrides: Sequence[str]) -> str:
 
     Args:
         name: The command, which has settings.
-        overrides: ``key=value`` each, in Hydra's grammar; the values shown are what they make of the keys.
+        overrides: ``key=value`` each, in Hydra's grammar; the shown values include them.
     """
     entry = COMMANDS[name]
     groups = option_groups(name)
@@ -49,7 +49,7 @@ def command_help(name: str, overrides: Sequence[str]) -> str:
             f"example: crack-lightning {name} {entry.example}",
             *(of_groups if groups else []),
             "",
-            "keys, with the values of this command line and (the values that each takes):",
+            "keys, with their values on this command line and (the permitted values):",
             *_key_lines(name, overrides),
         ]
     )
@@ -87,7 +87,7 @@ def help_topics(name: str) -> list[str]:
 
 
 def _keys_by_name(name: str, values: Any = None) -> dict[str, Key]:
-    """Return a command's keys, those of ``data`` as the source among the composed values has them."""
+    """Return a command's keys by name; those of ``data`` for the source in the composed values."""
     schema = COMMANDS[name].schema
     assert schema is not None, name
     data = (values or {}).get("data")

@@ -81,7 +81,7 @@ def run_guarded(action: Callable[[], int]) -> int:
             return MISTAKE
         traceback.print_exc()
         print(
-            "error: this is a fault of crack_lightning; please report it with the text above.",
+            "error: this is a bug in crack_lightning; please report it with the text above.",
             file=sys.stderr,
         )
         return BUG
@@ -100,7 +100,7 @@ def _of_the_machine(error: Exception) -> str | None:
 def _no_room(error: OSError) -> str:
     what = f"'{error.filename}'" if error.filename else "a file"
     return (
-        f"cannot write {what} ({error.strerror}); make room and go on with train resume=<the run's folder>, "
+        f"cannot write {what} ({error.strerror}); free space and continue with train resume=<folder>, "
         "or set outputs=<folder on another disk>."
     )
 

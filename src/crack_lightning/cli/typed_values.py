@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PLAIN_PATHS = tuple(entry.paths.key for entry in COMMANDS.values() if entry.paths and entry.paths.several)
-"""Keys of lists of paths that are typed without them."""
+"""Keys that positional paths set."""
 _LIST_KEYS = (*PLAIN_PATHS, "data.masked.images", "data.masked.masks")
 _HYDRA_KEYS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 _ONE_VALUE_KEYS = (*_HYDRA_KEYS, "resume", "sweep.resume", "outputs", "data.class_names")
-"""Of these a sweep takes one."""
+"""Keys that a sweep cannot vary."""
 TEXT_KEYS = (*sorted(PATH_KEYS), *_LIST_KEYS[len(PLAIN_PATHS) :], *_HYDRA_KEYS, "data.class_names")
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 _ITEM = re.compile(rf"\s*({_QUOTED.pattern}|[^,]+?)\s*(?:,|\Z)", re.DOTALL)
@@ -28,13 +28,13 @@ _CHOOSES = re.compile(r"(?:choice|glob|shuffle|sort)\(.*\)", re.DOTALL)
 
 
 def as_override(argument: str, *, sweeps: bool) -> str:
-    """Return ``key=value`` as Hydra's grammar takes it, the value of a path or text quoted.
+    """Return ``key=value`` in Hydra's grammar, with paths and texts quoted.
 
-    ``null`` stays Hydra's where no file has that name; what is quoted already, or a list, stays what it is.
+    ``null`` is quoted only if a file has that name; quoted values and lists are not changed.
 
     Args:
-        argument: What was typed.
-        sweeps: Whether commas part the values of several jobs.
+        argument: Argument on the command line.
+        sweeps: Whether commas separate the values of several jobs.
 
     Raises:
         CrackLightningError: If a path is empty.
@@ -55,7 +55,7 @@ def as_override(argument: str, *, sweeps: bool) -> str:
 
 
 def typed_values(override: str) -> list[str] | None:
-    """Return the paths or the text that an override in Hydra's grammar holds, ``None`` where it has none."""
+    """Return the paths or the text in an override of Hydra's grammar; ``None`` for other values."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     if not is_text_key(override.partition("=")[0]):
@@ -73,7 +73,7 @@ def literal(path: str) -> str:
 
 
 def is_text_key(key: str) -> bool:
-    """Return whether a key's value is a path or another text, also that of one of ``data.sources``."""
+    """Return whether a key takes a path or another text, also below ``data.sources``."""
     return _schema_key(key) in TEXT_KEYS
 
 
@@ -90,7 +90,7 @@ def _schema_key(key: str) -> str:
 
 
 def _listed(value: str) -> Iterator[str]:
-    """Return the paths of a list, or the one path that a text is."""
+    """Yield the quoted paths of a list, or of a single path."""
     if value.startswith("[") and value.endswith("]") and not exists(value):
         return map(_text, _items(value[1:-1]))
     return iter([_text(value)])

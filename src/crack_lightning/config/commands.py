@@ -34,7 +34,7 @@ class EvaluateConfig:
     progress: bool = setting(True, "Show progress bars.")
     data: DataConfig = node(
         DataConfig,
-        "The set; tiles that the model was trained or validated on are left out.",
+        "Data set; tiles that the model was trained or validated on are left out.",
         factory=data_config,
         unread=(*_OF_TRAINING, *keys_except(SplitConfig, prefix="split.")),
     )
@@ -64,7 +64,7 @@ class AuditConfig:
     progress: bool = setting(True, "Show progress bars.")
     data: DataConfig = node(
         DataConfig,
-        "The set.",
+        "Data set.",
         factory=data_config,
         unread=(
             *_OF_TRAINING,
@@ -95,8 +95,8 @@ class PredictConfig:
     outputs: str = setting("outputs", "Folder of all runs.")
     resume: str | None = setting(
         None,
-        "The folder of a prediction that was interrupted; it goes on with the photos that have no prediction "
-        "yet, as it was configured.",
+        "Folder of an interrupted prediction, to continue with the same settings and the photos that have no "
+        "prediction yet.",
     )
     threshold: float | None = setting(
         None,
@@ -112,19 +112,19 @@ class PredictConfig:
     map: bool | None = setting(
         None,
         "Write a crack map of each photo at its own size by tiled inference; needs a local head. A photo's "
-        "class is that of its tile with the highest crack probability. `null` does so for `builtin`.",
+        "class is that of its tile with the highest crack probability. `null` writes maps for `builtin`.",
     )
     scale: float | None = setting(
         None,
-        "Pixels of the network's input per pixel of a photo that is mapped; `null` is the scale of training, "
-        "1 the photo's own pixels.",
+        "Scale of tiled inference, in pixels of the network's input per pixel of the photo; `null` for that "
+        "of training.",
         low=1e-6,
         high=16,
     )
     abstain: bool = setting(
         False,
-        "Give no class for photos too unlike the training data (OOD); of a mapped photo its tile with the "
-        "highest crack probability counts.",
+        "Predict no class for out-of-distribution (OOD) photos; a mapped photo has the OOD score of its tile "
+        "with the highest crack probability.",
     )
     batch_size: int = setting(32, "Tiles per batch.", low=1)
     engine: str = setting(
@@ -144,7 +144,7 @@ class PredictConfig:
 
     @property
     def makes_maps(self) -> bool:
-        """Whether photos are mapped at their own size: as ``map`` says, else with ``builtin`` alone."""
+        """Whether crack maps are written: ``map``, or by default for ``builtin`` only."""
         return self.checkpoint == "builtin" if self.map is None else self.map
 
     def problems(self) -> list[str]:
@@ -156,7 +156,7 @@ class PredictConfig:
         ]
         if self.scale is not None and not self.makes_maps:
             problems.append(
-                f"scale: a photo is mapped at it, got {self.scale} without a map; set map=true, or "
+                f"scale: only crack maps read it, got {self.scale} without a map; set map=true, or "
                 "leave it out."
             )
         return problems
@@ -172,7 +172,7 @@ class CompareConfig:
     outputs: str = setting("outputs", "Folder of all runs.")
 
     def problems(self) -> list[str]:
-        """List every contradiction; there can be none."""
+        """Return no problem; there are no nodes that could contradict each other."""
         return []
 
 
@@ -180,7 +180,7 @@ def _engine_problems(engine: str, trainer: TrainerConfig) -> list[str]:
     if engine == "auto" or (trainer.precision == "auto" and trainer.accelerator != "gpu"):
         return []
     problem = (
-        f"engine: '{engine}' says itself in what precision the CPU computes; leave trainer.precision and "
+        f"engine: '{engine}' determines device and precision; leave trainer.precision and "
         "trainer.accelerator out, or leave engine out."
     )
     return [problem]
@@ -188,14 +188,14 @@ def _engine_problems(engine: str, trainer: TrainerConfig) -> list[str]:
 
 @dataclass(frozen=True)
 class PlainPaths:
-    """The paths that a command takes without a key.
+    """Positional arguments of a command, which are paths.
 
     Attributes:
-        usage: As ``--help`` shows them.
-        key: The key that holds them.
-        several: Whether the key is a list; else one path is taken.
-        checkpoint: Whether a file of weights among them is ``checkpoint``.
-        adds: Overrides that come with them.
+        usage: Their usage in ``--help``.
+        key: The key that they set.
+        several: Whether the key is a list; otherwise there is one path.
+        checkpoint: Whether a weights file among them sets ``checkpoint``.
+        adds: Overrides that they imply.
     """
 
     usage: str

@@ -52,7 +52,7 @@ def _defined_in(schema: type[Any], name: str) -> type[Any]:
 
 
 def nearest_key(key: str, schema: type[Any]) -> str:
-    """Name the valid key most like ``key``, and where it is defined.
+    """Return a hint with the most similar valid key and where it is defined.
 
     Args:
         key: A full key that the schema lacks, for example ``model.lr``.
@@ -75,7 +75,7 @@ def explain_error(error: BaseException, *, schema: type[Any], conf: Path | None 
     """Turn an error of Hydra or OmegaConf into one sentence.
 
     Args:
-        error: What composing or checking raised.
+        error: Exception of Hydra or OmegaConf.
         schema: The command's dataclass.
         conf: The folder of option files, to name the nearest option and its file.
 
@@ -84,7 +84,7 @@ def explain_error(error: BaseException, *, schema: type[Any], conf: Path | None 
     """
     if match := re.match(r"Could not override '([^']+)'", str(error)):
         return _unknown_key(match[1], schema, conf)
-    in_option_file = isinstance(error, ConfigCompositionException)  # whose cause is left empty
+    in_option_file = isinstance(error, ConfigCompositionException)  # raised without a cause
     cause = error.__cause__ or (error.__context__ if in_option_file else None)
     if isinstance(cause, ValidationError | ConfigKeyError):
         error = cause
@@ -101,14 +101,14 @@ def explain_error(error: BaseException, *, schema: type[Any], conf: Path | None 
         case InterpolationResolutionError():
             sentence = f"{error.full_key}: {_first_line(error)}; fix the reference."
         case OverrideParseException():
-            sentence = f"'{error.override}': {_what_jars(error)}; see --help, and quote what is a text."
+            sentence = f"'{error.override}': {_parser_message(error)}; see --help, and quote text."
         case _:
             sentence = _several_values(error) or _first_line(error)
     return sentence
 
 
-def _what_jars(error: OverrideParseException) -> str:
-    """Return what Hydra's grammar says of a text, without the text itself and all that might stand there."""
+def _parser_message(error: OverrideParseException) -> str:
+    """Return the message of Hydra's parser without the override and the list of expected tokens."""
     lines = [line for line in str(error).splitlines() if not line.startswith("Error parsing override ")]
     return lines[0].partition(" expecting {")[0] if lines else _first_line(error)
 

@@ -23,10 +23,10 @@ _KEPT = "chosen_dir"
 
 
 class LeaveRunFolder(Callback):
-    """Keeps Hydra from making ``hydra.run.dir``, which a command makes when its settings are checked."""
+    """Hydra callback that leaves creating ``hydra.run.dir`` to the command, after its checks."""
 
     def on_run_start(self, config: DictConfig, **_: Any) -> None:
-        """Put the folder where :func:`chosen_run_folder` finds it, and Hydra's default in its place."""
+        """Store the chosen folder for :func:`chosen_run_folder`, and reset ``hydra.run.dir``."""
         node = config.hydra.run
         with read_write(config), open_dict(node):
             node[_KEPT] = str(node.dir) if is_chosen(config.hydra, RUN_DIR) else None
@@ -34,14 +34,14 @@ class LeaveRunFolder(Callback):
 
 
 def chosen_run_folder(hydra: DictConfig, *, resume: str | None) -> Path | None:
-    """Return the folder that ``hydra.run.dir`` gives a run, ``None`` where it gives none.
+    """Return the folder of a run that ``hydra.run.dir`` sets; ``None`` if it is not set.
 
     Args:
         hydra: The ``hydra`` node of a run's configuration.
-        resume: The folder of a run that goes on, which no other folder can be chosen for.
+        resume: Folder of a resumed run, which must be the same.
 
     Raises:
-        ConfigError: If something else is in the folder, or a setting of Hydra's would have no effect.
+        ConfigError: If the folder is not empty, or a setting of Hydra would have no effect.
     """
     chosen = hydra.run.get(_KEPT)
     unread = [key for key in (SWEEP_DIR, SWEEP_SUBDIR) if is_chosen(hydra, key)]
@@ -59,10 +59,10 @@ def chosen_run_folder(hydra: DictConfig, *, resume: str | None) -> Path | None:
 
 
 def chosen_sweep_folder(hydra: DictConfig) -> Path | None:
-    """Return the folder that ``hydra.sweep.dir`` gives a sweep, ``None`` where it gives none.
+    """Return the folder of a sweep that ``hydra.sweep.dir`` sets; ``None`` if it is not set.
 
     Raises:
-        ConfigError: If a setting of Hydra's would have no effect.
+        ConfigError: If a setting of Hydra would have no effect.
     """
     chosen = is_chosen(hydra, SWEEP_DIR)
     named = chosen or is_chosen(hydra, SWEEP_SUBDIR)

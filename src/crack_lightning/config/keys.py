@@ -51,8 +51,8 @@ def described_keys(
 
     Args:
         schema: A dataclass.
-        nodes: Dataclasses of nodes that depend on a choice, by full key, instead of the schema's own.
-        prefix: What stands before each key, with its dot.
+        nodes: Dataclasses by full key that replace those of the schema, such as the source's for ``data``.
+        prefix: Prefix of each key, with its dot.
         unread: Names below ``schema`` to leave out.
     """
     hints = get_type_hints(schema)

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 _RESOLVED = re.compile(r"(\$\{(?:oc\.[a-z_.]+|now|hydra):[^{}]*\})")
-"""A call of a resolver: an environment variable, a date. It stays one in a path that is typed."""
+"""Resolver calls, such as an environment variable or a date, which work in paths on the command line."""
 
 
 def quote(text: str) -> str:
@@ -34,12 +34,12 @@ def escaped(text: str) -> str:
 
 
 def unescaped(text: str) -> str:
-    """Return what :func:`escaped` made a text from."""
+    """Invert :func:`escaped`."""
     return re.sub(r"(\\*)\\\$\{", lambda match: match[1][::2] + "${", text)
 
 
 def escaped_references(text: str) -> str:
-    """Return the same, in which calls of a resolver such as ``${oc.env:HOME}`` still are resolved."""
+    """Escape interpolations other than resolver calls such as ``${oc.env:HOME}``."""
     parts = _RESOLVED.split(text)
     return "".join(part if place % 2 else escaped(part) for place, part in enumerate(parts))
 

@@ -22,14 +22,14 @@ _PATHS = re.compile(r"data\.(?:sources\.(?P<source>[^.]+)\.)?(?P<name>root|archi
 
 
 def take_moved_data(composed: DictConfig, overrides: Sequence[str]) -> dict[str, str]:
-    """Take the paths of data out of a command line that resumes a run, as the run's own data settings count.
+    """Return the new data paths on the command line of a resumed run, whose other data settings are kept.
 
     Args:
-        composed: What Hydra composed; where it resumes a run, its data become the default.
-        overrides: What the user typed, ``key=value`` each.
+        composed: Composed configuration; for a resumed run its ``data`` node is reset to the default.
+        overrides: Overrides on the command line, ``key=value`` each.
 
     Returns:
-        The typed paths by key, and ``data.source`` where ``data=…`` was typed; empty for a new run.
+        New paths by key, and ``data.source`` for ``data=…``; empty for a new run.
     """
     if OmegaConf.select(composed, "resume", default=None) is None:
         return {}
@@ -42,7 +42,7 @@ def take_moved_data(composed: DictConfig, overrides: Sequence[str]) -> dict[str,
 
 
 def with_moved_data(config: TrainConfig, moved: Mapping[str, str]) -> TrainConfig:
-    """Return a run's configuration with the paths where its data are now.
+    """Return a run's configuration with new paths of its data.
 
     Args:
         config: The run's configuration; it is changed.

@@ -30,9 +30,9 @@ def names_code(override: str) -> bool:
 def require_repeated(
     run: TrainConfig, current: TrainConfig, *, folder: Path, overrides: Sequence[str]
 ) -> None:
-    """Refuse a run's folder that names code which neither the command line nor the package names alike.
+    """Refuse code that the run's folder names, but neither the command line nor the packaged defaults do.
 
-    What a folder leaves out or sets to ``null`` runs nothing, and needs no repetition.
+    Keys that the folder lacks or sets to ``null`` run no code and need not be repeated.
 
     Args:
         run: The folder's configuration.

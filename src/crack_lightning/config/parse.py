@@ -50,8 +50,7 @@ def plugin_names(composed: DictConfig) -> list[str]:
 def register_schemas() -> None:
     """Make each command's schema known to Hydra as ``<command>_schema``, each source's as ``data/_<source>``.
 
-    Which keys ``data`` has depends on the source, so that Hydra takes any below it, and :func:`parse` checks
-    them.
+    The keys of ``data`` depend on the source: Hydra accepts any below it, and :func:`parse` checks them.
     """
     store = ConfigStore.instance()
     for command, schema in SCHEMAS.items():
@@ -64,10 +63,10 @@ def register_schemas() -> None:
 
 
 def parse(composed: DictConfig, schema: type[T]) -> T:
-    """Check a composed configuration against its schema, once more from plain values.
+    """Convert a composed configuration to its dataclass, and check every value.
 
     Args:
-        composed: What Hydra composed, or a run's ``config.yaml``.
+        composed: Configuration that Hydra composed, or a run's ``config.yaml``.
         schema: The command's dataclass.
 
     Returns:
@@ -89,7 +88,7 @@ def parse(composed: DictConfig, schema: type[T]) -> T:
 
 
 def _data_node(plain: dict[str, Any], schema: type[Any]) -> tuple[type[DataConfig] | None, list[str]]:
-    """Return the class of a configuration's source, and what other sources would read; that is taken out."""
+    """Return the class of ``data`` and problems with keys of other sources, which are removed."""
     settings = plain.get("data")
     if not isinstance(settings, dict) or "data" not in (item.name for item in fields(schema)):
         return None, []
@@ -100,7 +99,7 @@ def _data_node(plain: dict[str, Any], schema: type[Any]) -> tuple[type[DataConfi
 
 
 def _node(schema: type[Any], data: type[DataConfig] | None = None) -> DictConfig:
-    """Return a schema as a node, which merging copies; a sweep checks many configurations against one."""
+    """Return the cached OmegaConf node of a schema, for the many configurations of a sweep."""
     if (schema, data) not in _STRUCTURED:
         node = OmegaConf.structured(schema)
         if data is not None:
@@ -110,6 +109,6 @@ def _node(schema: type[Any], data: type[DataConfig] | None = None) -> DictConfig
 
 
 def write_config(config: object, path: Path) -> None:
-    """Write a command's dataclass, with every value resolved, as YAML."""
+    """Write the dataclass of a command as YAML, with every value resolved."""
     settings = OmegaConf.create(all_escaped(asdict(cast("Any", config))))
     write_text(path, OmegaConf.to_yaml(settings, resolve=True))

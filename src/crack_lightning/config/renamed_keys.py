@@ -13,7 +13,7 @@ RENAMED = {
 
 
 def with_new_names(settings: Any, *, key: str = "") -> Any:
-    """Return the settings of an earlier run, nested mappings, under the keys of today.
+    """Return the settings of an earlier run, nested mappings, with their present keys.
 
     Args:
         settings: Plain values.
@@ -30,7 +30,7 @@ def with_new_names(settings: Any, *, key: str = "") -> Any:
 
 
 def renamed_problem(key: str) -> str | None:
-    """Return the sentence about a key that has another name now, ``None`` where it has none."""
+    """Return the error message for a renamed key; ``None`` for other keys."""
     new = RENAMED.get(of_schema(key))
     if new is None:
         return None

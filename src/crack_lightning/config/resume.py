@@ -1,4 +1,4 @@
-"""Configuration of a resumed run: its own, with the few changes that leave its result comparable."""
+"""Configuration of a resumed run: that of its folder, with the few permitted changes."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 T = TypeVar("T", TrainConfig, PredictConfig)
 _MAY_CHANGE = ("trainer.max_epochs", "trainer.log_every", "progress", "resume")
 _NODES = {"train": ("data", "model", "optimizer", "recipe", "trainer"), "predict": ("source", "trainer")}
-"""What every configuration of a command has had from the beginning."""
+"""Nodes that the configuration of a command has in every version."""
 _RESOLVED = re.compile(r"\$\{[^{}]*:")
-"""What would fetch something; any other text is taken as it is."""
+"""Resolver calls, which could read secrets; other text is literal."""
 _MAX_CONFIG_BYTES, _MAX_DEPTH = 2**18, 30
 
 
@@ -120,7 +120,7 @@ def _read_config(folder: Path, schema: type[T], *, command: str) -> T:
 
 
 def _read_settings(path: Path, *, nodes: Sequence[str]) -> DictConfig:
-    """Read a configuration as plain data: no alias that swells it, no reference that fetches a secret.
+    """Read a configuration as plain data, without YAML aliases (decompression bombs) and resolver calls.
 
     Raises:
         ConfigError: If it is not the configuration of a run.

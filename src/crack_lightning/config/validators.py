@@ -8,10 +8,10 @@ from crack_lightning.runtime.errors import CheckpointError, ConfigError
 
 
 def require_free_folder(key: str, folder: Path) -> None:
-    """Refuse a folder that a run cannot have for itself: it holds files, or is one.
+    """Refuse a run folder that is not empty, or is a file.
 
     Raises:
-        ConfigError: If there is something.
+        ConfigError: If it is not free.
     """
     if folder.is_dir() and any(folder.iterdir()):
         goes_on = f"resume={folder} goes on with the run there; or " * (folder / "state.json").is_file()
@@ -24,7 +24,7 @@ def require_free_folder(key: str, folder: Path) -> None:
 
 
 def require_checkpoint(path: str) -> None:
-    """Refuse a checkpoint that is not there, before what could read it is imported.
+    """Refuse a missing checkpoint, before torch is imported.
 
     Raises:
         CheckpointError: If it is neither ``builtin`` nor a file.

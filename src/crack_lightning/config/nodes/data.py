@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class DataConfig(SourceSettings):
-    """What is read of every source of labelled tiles, and how a run reads them."""
+    """Source of labelled tiles, loading and splits; the keys of every source."""
 
     batch_size: int = setting(32, "Tiles a step, of all devices together.", low=1)
     num_workers: int | None = setting(
@@ -54,13 +54,13 @@ class DataConfig(SourceSettings):
     exclude: str | None = setting(None, "A CSV file whose column `path` names tiles to leave out.")
     sampler: str = setting(
         "shuffled",
-        "`shuffled`, or `balanced` for as many draws from every class.",
+        "`shuffled`, or `balanced` for equally many draws from every class.",
         choices=("shuffled", "balanced"),
     )
     split: SplitConfig = node(SplitConfig)
 
     def drawing_processes(self, threads: int) -> int:
-        """Return how many processes draw tiles: one a compute thread, none where ``num_workers`` is 0."""
+        """Return the number of processes that render tiles: one per thread, or 0 as ``num_workers``."""
         return 0 if self.num_workers == 0 else threads
 
     def problems(self) -> list[str]:
@@ -85,7 +85,7 @@ class DataConfig(SourceSettings):
 
 
 class _MixedData(MixedSettings):
-    """The keys of ``data=mixed``, and how those of its sources are read."""
+    """The keys of ``data=mixed``, with parsing of its sources."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -103,7 +103,7 @@ class _MixedData(MixedSettings):
 
 
 def _nodes() -> dict[tuple[str, str | None], type[DataConfig]]:
-    """Make the class of every source, and of painting on each source that has files or draws."""
+    """Build the class of every source, and of ``painted`` on each possible base."""
     nodes = {}
     meaning = settings_of(SourceSettings)["source"].meaning
     for name, source in SOURCES.items():
@@ -122,7 +122,7 @@ def _nodes() -> dict[tuple[str, str | None], type[DataConfig]]:
 
 _NODES = _nodes()
 for _node in _NODES.values():
-    setattr(sys.modules[__name__], _node.__name__, _node)  # where pickling looks for it
+    setattr(sys.modules[__name__], _node.__name__, _node)  # for pickle
 
 
 def data_node(source: str, base: Any = None) -> type[DataConfig]:
@@ -160,7 +160,7 @@ def split_unread(
         prefix: Its key.
 
     Returns:
-        The settings without them, and a sentence for each whose value is not its default.
+        The settings without them, and a problem for each that is not at its default.
 
     Raises:
         ConfigError: If a key has another name now.

@@ -42,13 +42,13 @@ class EvaluationConfig:
             )
 
     def check_classes(self, class_names: Sequence[str], positive_class: str | None) -> None:
-        """Refuse a threshold where it is for no class.
+        """Refuse a threshold unless there are two classes, one of them positive.
 
         Raises:
             ConfigError: If one was set, and there are not two classes of which one is positive.
         """
         if self.threshold != EvaluationConfig.threshold and (len(class_names) != 2 or positive_class is None):
             raise ConfigError(
-                f"evaluation.threshold: a threshold is for two classes of which one is positive, got "
+                f"evaluation.threshold: a threshold needs two classes, one of them positive, got "
                 f"{self.threshold} for {', '.join(class_names)}; leave it out."
             )

@@ -21,7 +21,7 @@ _REGISTERED = re.compile(r"^@register_model\n(?:@.*\n)*def (\w+)\(", re.MULTILIN
 
 @dataclass
 class ModelConfig:
-    """The network, and the weights that it starts from."""
+    """The network and its initial weights."""
 
     name: str = setting(
         "mobilenetv2_100",
@@ -40,14 +40,14 @@ class ModelConfig:
     )
     head: str = setting(
         "auto",
-        f"{_HEADS}; `auto` is the one that masks of training tiles can train, where network and recipe allow "
-        f"it, else {DEFAULT_HEAD}.",
+        f"{_HEADS}; `auto` is a head trained on masks if the training tiles have masks and network and "
+        f"recipe allow it, else {DEFAULT_HEAD}.",
         choices=("auto", *HEADS),
     )
     top_k_fraction: float = setting(
         0.03,
-        "Top-k pooling of a local head: share of a tile's cells whose mean score is the tile's. At a smaller "
-        "size (`recipe.sizes`) as many cells count.",
+        "Top-k pooling of a local head: fraction of a tile's cells whose scores are averaged. At smaller "
+        "sizes (`recipe.sizes`) k is the same number of cells.",
         low=1e-6,
         high=1,
     )
@@ -79,7 +79,7 @@ class ModelConfig:
         check_settings(self, "model")
         if self.name == PLAIN_CNN and self.head != "auto" and HEADS[self.head].strides:
             raise ConfigError(
-                f"model.head: {self.head} needs features of several strides, which {PLAIN_CNN} has not; "
+                f"model.head: {self.head} needs features of several strides, which {PLAIN_CNN} lacks; "
                 "use model.head=pooled, or a network of timm."
             )
         if self.name == PLAIN_CNN and self.drop_path_rate:

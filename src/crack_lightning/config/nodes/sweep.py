@@ -47,7 +47,7 @@ class SweepConfig:
         values="{key: values in Hydra's grammar, …}",
     )
     only_if: Any = setting(  # likewise
-        None, "Condition by key, without which the key is not varied.", values="{key: other=value, …}"
+        None, "Condition by key; the key is varied only in jobs that meet it.", values="{key: other=value, …}"
     )
     objectives: list[str] = setting(
         ["val/loss"],

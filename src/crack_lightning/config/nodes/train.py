@@ -37,7 +37,7 @@ class TrainConfig:
 
     seed: int = seed_setting("Seed of weights, order and augmentation.")
     outputs: str = setting("outputs", "Folder of all runs.")
-    resume: str | None = setting(None, "A run's folder to go on with instead of making a new one.")
+    resume: str | None = setting(None, "Folder of a run to resume, instead of a new run.")
     progress: bool = setting(True, "Show progress bars.")
     plugins: list[str] = setting([], "Modules of your own, imported before anything is built.")
     data: DataConfig = node(DataConfig, factory=data_config)
@@ -92,14 +92,14 @@ class TrainConfig:
         return self.augmentation.mixup_alpha > 0 or self.augmentation.cutmix_alpha > 0
 
     def epochs_for(self, num_train_tiles: int) -> int:
-        """Return ``trainer.max_epochs``, or what suits the recipe and the number of training tiles."""
+        """Return ``trainer.max_epochs``, or the default of the recipe and the number of training tiles."""
         if self.recipe.name == "probe":
             return self.head_iterations
         return self.trainer.max_epochs or default_epochs(num_train_tiles, len(self.recipe.sizes))
 
     @property
     def head_iterations(self) -> int:
-        """Steps of L-BFGS at the most that fit a head on features."""
+        """Largest number of L-BFGS iterations to fit a head on features."""
         chosen = self.trainer.max_epochs if self.recipe.name == "probe" else None
         return chosen or PROBE_EPOCHS
 
@@ -113,19 +113,19 @@ class TrainConfig:
         problems += self.sharing_problems()
         if self._shares_tiles and self.recipe.loss.name == "focal":
             problems.append(
-                "recipe.loss.name: focal needs whole labels, and MixUp or CutMix shares them; "
+                "recipe.loss.name: focal needs hard labels, and MixUp or CutMix makes soft ones; "
                 "use recipe.loss.name=cross_entropy, or set both alphas of augmentation to 0."
             )
         return problems
 
     def require_read(self, overrides: Sequence[str]) -> None:
-        """Refuse a typed key that is not read; that an option of ``model`` sets it is no mistake.
+        """Refuse ``model.scratch_lr`` on the command line where it is not read; option files may set it.
 
         Args:
-            overrides: What the user typed, ``key=value`` each.
+            overrides: Overrides on the command line, ``key=value`` each.
 
         Raises:
-            ConfigError: If there is one.
+            ConfigError: If it is set and not read.
         """
         typed = {override.lstrip("+").partition("=")[0] for override in overrides}
         if "model.scratch_lr" in typed and not self.from_scratch:
@@ -136,7 +136,7 @@ class TrainConfig:
             )
 
     def sharing_problems(self) -> list[str]:
-        """List why ``trainer.devices`` cannot share the training out."""
+        """List why training cannot be distributed over ``trainer.devices``."""
         devices, problems = self.trainer.devices, []
         if devices == 1:
             return []
@@ -159,7 +159,7 @@ class TrainConfig:
         return problems
 
     def _sizes_problems(self) -> list[str]:
-        """List why training could not go through ``recipe.sizes`` to its end."""
+        """List problems of ``recipe.sizes``."""
         sizes, last, epochs = self.recipe.sizes, self.model.image_size, self.trainer.max_epochs
         problems = []
         if sizes and max(sizes) > last:
@@ -180,7 +180,7 @@ class TrainConfig:
         return problems
 
     def _head_problems(self) -> list[str]:
-        """List what does not go with the head, and what needs another one."""
+        """List contradictions between head, recipe, weights and augmentation."""
         problems = []
         if self.recipe.name in ("frozen", "probe") and self.model.weights == "none":
             problems.append(

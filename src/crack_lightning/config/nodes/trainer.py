@@ -41,7 +41,7 @@ class TrainerConfig:
     )
     max_epochs: int | None = setting(
         None,
-        "Number of epochs; `null` for as many as see 17,000 tiles, at least 3 and one for each of "
+        "Number of epochs; `null` for about 17,000 training tiles in total, at least 3 and one for each of "
         "`recipe.sizes`. With `recipe=probe` the largest number of L-BFGS iterations; `null` for 200.",
         low=1,
     )
@@ -90,5 +90,5 @@ class TrainerConfig:
 
 
 def default_epochs(num_train_tiles: int, num_sizes: int = 0) -> int:
-    """Return the number of epochs that see 17,000 training tiles, at least 3 and one per size."""
+    """Return the number of epochs for about 17,000 training tiles in total, at least 3 and one per size."""
     return max(3, num_sizes, round(17_000 / max(num_train_tiles, 1)))
