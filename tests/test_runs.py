@@ -165,7 +165,7 @@ def test_what_another_command_left_is_no_run_to_resume(
 ) -> None:
     write_config(PredictConfig(checkpoint="best.ckpt", source=["photo.jpg"]), tmp_path / "config.yaml")
     assert main(["train", f"resume={tmp_path}"]) == 2
-    assert f"resume: '{tmp_path / 'config.yaml'}' is of no run of train here (" in capsys.readouterr().err
+    assert f"resume: '{tmp_path / 'config.yaml'}' is no configuration of train (" in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from crack_lightning.config.commands import (
     PredictConfig,
 )
 from crack_lightning.config.conf_files import conf_dir
-from crack_lightning.config.moved_data import take_moved_data
 from crack_lightning.config.nodes.train import TrainConfig
-from crack_lightning.config.own_code import names_code
 from crack_lightning.config.parse import parse, plugin_names, register_schemas, write_config
-from crack_lightning.config.resume import resumed_config, resumed_prediction
+from crack_lightning.config.resuming.moved_data import take_moved_data
+from crack_lightning.config.resuming.resumed_config import resumed_config, resumed_prediction
+from crack_lightning.config.resuming.trusted_code import names_code
 from crack_lightning.config.validators import require_checkpoint, require_weights
 
 __all__ = [

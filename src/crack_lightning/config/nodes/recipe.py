@@ -82,8 +82,8 @@ class RecipeConfig:
     sizes: list[int] = setting(
         [],
         "Progressive resizing: sides of training tiles in pixels, each for an equal share of the epochs. "
-        "The last is `model.image_size`, or less for a local head, whose inference may be at a larger size. Empty for "
-        "`model.image_size` throughout.",
+        "The last is `model.image_size`, or less for a local head, whose inference may be at a larger size. "
+        "Empty for `model.image_size` throughout.",
         low=32,
         high=2048,
     )

@@ -215,7 +215,7 @@ UNREADABLE = {
     "a word": (b"hello", "has no settings of data"),
     "nested": (b"[" * 50_000, "it is nested more than 30 deep"),
     "an alias bomb": (bomb(), "aliases (*name) are not followed"),
-    "a date": (b"data: 2001-99-99", "config.yaml' is of no run"),
+    "a date": (b"data: 2001-99-99", "config.yaml' is no configuration of train"),
     "an object": (b"data: !!python/object/apply:os.system ['touch /x/y']", "cannot be read"),
     "a set": (b"data: !!set {a, b}", "config.yaml' "),
     "a hydra node": (

@@ -27,7 +27,7 @@ def names_code(override: str) -> bool:
     return _key(override).partition(".")[0] in KEYS
 
 
-def require_repeated(
+def require_trusted_code(
     run: TrainConfig, current: TrainConfig, *, folder: Path, overrides: Sequence[str]
 ) -> None:
     """Refuse code that the run's folder names, but neither the command line nor the packaged defaults do.
@@ -38,7 +38,7 @@ def require_repeated(
         run: The folder's configuration.
         current: The configuration of the command line, with the packaged defaults.
         folder: The run's, for the error.
-        overrides: What the user typed, ``key=value`` each.
+        overrides: Overrides on the command line, ``key=value`` each.
 
     Raises:
         ConfigError: With what to repeat, or with what to leave out.
