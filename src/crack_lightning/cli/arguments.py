@@ -7,7 +7,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from crack_lightning.cli.typed_values import PLAIN_PATHS, as_override, exists, literal, typed_values
+from crack_lightning.cli.typed_values import POSITIONAL_KEYS, as_override, exists, literal, typed_values
 from crack_lightning.config.commands import COMMANDS
 from crack_lightning.runtime.errors import CrackLightningError
 
@@ -48,29 +48,29 @@ def split_arguments(
     flags: list[str] = []
     overrides: list[str] = []
     paths: list[str] = []
-    waiting = iter(arguments)
+    remaining = iter(arguments)
     sweeps = not MULTIRUN.isdisjoint(arguments)
     known = {*keys, "hydra"}
-    for argument in waiting:
+    for argument in remaining:
         if argument.startswith("--experimental-rerun"):
             raise CrackLightningError(f"{argument}: refused, because it runs whatever the file says.")
         if argument == "--":
-            paths += waiting
-        elif argument.startswith("-") and not _is_file_with_a_dash(argument):
+            paths += remaining
+        elif argument.startswith("-") and not _is_dashed_file(argument):
             _check_flag(argument)
             flags.append(argument)
             if argument in _FLAGS_WITH_VALUE:
-                flags.append(next(waiting, ""))
+                flags.append(next(remaining, ""))
         elif _is_override(argument, known, takes_paths=COMMANDS[name].paths is not None):
             overrides.append(as_override(argument, sweeps=sweeps))
         else:
             paths.append(argument)
     if any(override.startswith("resume=") for override in overrides):
-        overrides = [_of_moved_data(override) for override in overrides]
+        overrides = [_allow_new_key(override) for override in overrides]
     return flags, [*overrides, *_path_overrides(name, paths)]
 
 
-def _of_moved_data(override: str) -> str:
+def _allow_new_key(override: str) -> str:
     """Make Hydra accept a new path for a source of a resumed run, a key that it has not composed yet."""
     return f"++{override}" if override.startswith("data.sources.") else override
 
@@ -111,8 +111,8 @@ def _check_flag(argument: str) -> None:
     )
 
 
-def _is_file_with_a_dash(argument: str) -> bool:
-    return argument.partition("=")[0] not in _FLAGS and _leads_to_a_file(argument)
+def _is_dashed_file(argument: str) -> bool:
+    return argument.partition("=")[0] not in _FLAGS and _matches_file(argument)
 
 
 def _is_override(argument: str, known: Collection[str], *, takes_paths: bool) -> bool:
@@ -120,10 +120,10 @@ def _is_override(argument: str, known: Collection[str], *, takes_paths: bool) ->
     if (match := _OVERRIDE.match(argument)) is None:
         return False
     first = re.split(r"[.:/@]", match[1] or match[2], maxsplit=1)[0]
-    return not takes_paths or first in known or not _leads_to_a_file(argument)
+    return not takes_paths or first in known or not _matches_file(argument)
 
 
-def _leads_to_a_file(path: str) -> bool:
+def _matches_file(path: str) -> bool:
     """Return whether a path or pattern matches a file, or its part up to the folder with the first ``=``."""
     below = path.find("/", max(path.find("="), 0))
     head = path if below < 1 or "=" not in path else path[:below]
@@ -135,24 +135,26 @@ def _path_overrides(name: str, paths: list[str]) -> list[str]:
     if not paths:
         return []
     command = COMMANDS[name]
-    taken = command.paths
-    if taken is None:
+    positional = command.paths
+    if positional is None:
         example = command.example.partition(" ")[0]
         raise CrackLightningError(f"'{paths[0]}': expected key=value, as in {example}; see --help.")
-    if not taken.several and len(paths) > 1:
+    if not positional.several and len(paths) > 1:
         raise CrackLightningError(
             f"{name}: expected one folder, got {len(paths)}; {name} one after the other."
         )
-    if not taken.several:
-        return [*taken.adds, f"{taken.key}={literal(paths[0])}"]
-    checkpoints = [path for path in paths if taken.checkpoint and path.lower().endswith(CHECKPOINT_SUFFIXES)]
+    if not positional.several:
+        return [*positional.adds, f"{positional.key}={literal(paths[0])}"]
+    checkpoints = [
+        path for path in paths if positional.checkpoint and path.lower().endswith(CHECKPOINT_SUFFIXES)
+    ]
     if len(checkpoints) > 1:
         raise CrackLightningError(
             f"checkpoint: expected one, got {', '.join(checkpoints)}; {name} with one after the other."
         )
     rest = [path for path in paths if path not in checkpoints]
-    overrides_of_paths = [*taken.adds, *(f"checkpoint={literal(path)}" for path in checkpoints)]
-    return overrides_of_paths + ([f"{taken.key}=[{','.join(map(literal, rest))}]"] if rest else [])
+    path_overrides = [*positional.adds, *(f"checkpoint={literal(path)}" for path in checkpoints)]
+    return path_overrides + ([f"{positional.key}=[{','.join(map(literal, rest))}]"] if rest else [])
 
 
 def shell_line(name: str, overrides: Sequence[str]) -> str:
@@ -167,9 +169,9 @@ def shell_line(name: str, overrides: Sequence[str]) -> str:
     for override in overrides:
         key = override.partition("=")[0]
         values = typed_values(override)
-        if values is None or (len(values) != 1 and key not in PLAIN_PATHS):
+        if values is None or (len(values) != 1 and key not in POSITIONAL_KEYS):
             plain.append(override)
-        elif key in PLAIN_PATHS:
+        elif key in POSITIONAL_KEYS:
             plain += (f"./{path}" if path.startswith("-") else path for path in values)
         else:
             plain.append(f"{key}={values[0]}")

@@ -76,7 +76,7 @@ def run_guarded(action: Callable[[], int]) -> int:
         print(stop, file=sys.stderr)
         return 128 + stop.signal_number
     except Exception as error:  # noqa: BLE001  # the boundary: whatever else arrives here is ours
-        if sentence := _of_the_machine(error):
+        if sentence := _resource_error(error):
             print(f"error: {sentence}", file=sys.stderr)
             return MISTAKE
         traceback.print_exc()
@@ -87,17 +87,17 @@ def run_guarded(action: Callable[[], int]) -> int:
         return BUG
 
 
-def _of_the_machine(error: Exception) -> str | None:
+def _resource_error(error: Exception) -> str | None:
     """Return a sentence for a full disk or out-of-memory error, ``None`` for another one."""
     if is_disk_full(error):
-        return f"outputs: {_no_room(cast('OSError', error))}"
+        return f"outputs: {_disk_full_message(cast('OSError', error))}"
     if cause := out_of_memory_cause(error):
         lower = "close other programs, or lower data.batch_size, data.num_workers or model.image_size."
         return out_of_memory_message(cause, lower)
     return None
 
 
-def _no_room(error: OSError) -> str:
+def _disk_full_message(error: OSError) -> str:
     what = f"'{error.filename}'" if error.filename else "a file"
     return (
         f"cannot write {what} ({error.strerror}); free space and continue with train resume=<folder>, "

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 
 from crack_lightning.config.commands import COMMANDS
 from crack_lightning.config.literals import escaped_references, quote, unescaped
+from crack_lightning.config.renamed_keys import schema_key
+from crack_lightning.config.text_keys import list_keys, text_keys
 from crack_lightning.runtime.errors import CrackLightningError
-from crack_lightning.runtime.files.paths import PATH_KEYS, expand_user
+from crack_lightning.runtime.files.paths import expand_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PLAIN_PATHS = tuple(entry.paths.key for entry in COMMANDS.values() if entry.paths and entry.paths.several)
+POSITIONAL_KEYS = tuple(entry.paths.key for entry in COMMANDS.values() if entry.paths and entry.paths.several)
 """Keys that positional paths set."""
-_LIST_KEYS = (*PLAIN_PATHS, "data.masked.images", "data.masked.masks")
 _HYDRA_KEYS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 _ONE_VALUE_KEYS = (*_HYDRA_KEYS, "resume", "sweep.resume", "outputs", "data.class_names")
 """Keys that a sweep cannot vary."""
-TEXT_KEYS = (*sorted(PATH_KEYS), *_LIST_KEYS[len(PLAIN_PATHS) :], *_HYDRA_KEYS, "data.class_names")
+TEXT_KEYS = (*text_keys("path"), *text_keys("plain"), *_HYDRA_KEYS)
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 _ITEM = re.compile(rf"\s*({_QUOTED.pattern}|[^,]+?)\s*(?:,|\Z)", re.DOTALL)
 _WORD = re.compile(r"(?!(?:null|true|false|nan|inf)\Z)(?:[A-Za-z_/]|\.{1,2}/)[A-Za-z0-9_./-]*", re.IGNORECASE)
@@ -44,8 +45,8 @@ def as_override(argument: str, *, sweeps: bool) -> str:
         return argument
     if not value:
         raise CrackLightningError(f"{key}: a text is expected, got none; give {key}=…, or leave it out.")
-    name = _schema_key(key)
-    if name in _LIST_KEYS:
+    name = schema_key(key.lstrip("+"))
+    if name in list_keys():
         return f"{key}=[{','.join(_listed(value))}]"
     if not sweeps or name in _ONE_VALUE_KEYS or exists(value) or _QUOTED.fullmatch(value):
         return f"{key}={_text(value, name)}"
@@ -74,7 +75,7 @@ def literal(path: str) -> str:
 
 def is_text_key(key: str) -> bool:
     """Return whether a key takes a path or another text, also below ``data.sources``."""
-    return _schema_key(key) in TEXT_KEYS
+    return schema_key(key.lstrip("+")) in TEXT_KEYS
 
 
 def exists(path: str) -> bool:
@@ -83,10 +84,6 @@ def exists(path: str) -> bool:
         return Path(expand_user(path)).exists()
     except OSError:  # a grid of settings can be longer than a name may be
         return False
-
-
-def _schema_key(key: str) -> str:
-    return re.sub(r"^data[.]sources[.][^.]+[.]", "data.", key.lstrip("+"))
 
 
 def _listed(value: str) -> Iterator[str]:

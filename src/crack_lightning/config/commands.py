@@ -28,8 +28,10 @@ _ENGINE = "Backend on a CPU, as `recipe.engine`; `auto` is `eager` "
 class EvaluateConfig:
     """``evaluate``: a checkpoint's report on another data set."""
 
-    checkpoint: str = setting(MISSING, "Model to evaluate.", values="a run's `best.ckpt`, or `builtin`")
-    outputs: str = setting("outputs", "Folder of all runs.")
+    checkpoint: str = setting(
+        MISSING, "Model to evaluate.", values="a run's `best.ckpt`, or `builtin`", text="path"
+    )
+    outputs: str = setting("outputs", "Folder of all runs.", text="path")
     engine: str = setting("auto", f"{_ENGINE}for fewer than 1,000 tiles.", choices=ENGINES)
     progress: bool = setting(True, "Show progress bars.")
     data: DataConfig = node(
@@ -60,7 +62,7 @@ class EvaluateConfig:
 class AuditConfig:
     """``audit``: unreadable, duplicate, mislabelled and outlying files in a set of tiles."""
 
-    outputs: str = setting("outputs", "Folder of all runs.")
+    outputs: str = setting("outputs", "Folder of all runs.", text="path")
     progress: bool = setting(True, "Show progress bars.")
     data: DataConfig = node(
         DataConfig,
@@ -90,13 +92,15 @@ class PredictConfig:
         MISSING,
         "Model; `builtin` is the head that comes with the package.",
         values="a run's `best.ckpt`, or `builtin`",
+        text="path",
     )
-    source: list[str] = setting(MISSING, "Photos.", values="files, folders or glob patterns")
-    outputs: str = setting("outputs", "Folder of all runs.")
+    source: list[str] = setting(MISSING, "Photos.", values="files, folders or glob patterns", text="path")
+    outputs: str = setting("outputs", "Folder of all runs.", text="path")
     resume: str | None = setting(
         None,
         "Folder of an interrupted prediction, to continue with the same settings and the photos that have no "
         "prediction yet.",
+        text="path",
     )
     threshold: float | None = setting(
         None,
@@ -167,9 +171,12 @@ class CompareConfig:
     """``compare``: finished runs side by side."""
 
     runs: list[str] = setting(
-        MISSING, "Runs to compare.", values="folders of runs, or folders that hold some, such as a sweep's"
+        MISSING,
+        "Runs to compare.",
+        values="folders of runs, or folders that hold some, such as a sweep's",
+        text="path",
     )
-    outputs: str = setting("outputs", "Folder of all runs.")
+    outputs: str = setting("outputs", "Folder of all runs.", text="path")
 
     def problems(self) -> list[str]:
         """Return no problem; there are no nodes that could contradict each other."""
@@ -187,7 +194,7 @@ def _engine_problems(engine: str, trainer: TrainerConfig) -> list[str]:
 
 
 @dataclass(frozen=True)
-class PlainPaths:
+class PositionalPaths:
     """Positional arguments of a command, which are paths.
 
     Attributes:
@@ -219,7 +226,7 @@ class Command:
     purpose: str
     schema: type[Any] | None
     example: str
-    paths: PlainPaths | None = None
+    paths: PositionalPaths | None = None
 
 
 COMMANDS = {
@@ -237,19 +244,19 @@ COMMANDS = {
         "predict the class of photos, map their cracks",
         PredictConfig,
         "best.ckpt photo.jpg explain=true",
-        PlainPaths("[best.ckpt] [file, folder or pattern …]", "source", checkpoint=True),
+        PositionalPaths("[best.ckpt] [file, folder or pattern …]", "source", checkpoint=True),
     ),
     "audit": Command(
         "find duplicates, near-duplicates, wrong labels and odd files in a set of tiles",
         AuditConfig,
         "tiles/ trainer.threads=2",
-        PlainPaths("[folder]", "data.root", several=False, adds=("data=image_folder",)),
+        PositionalPaths("[folder]", "data.root", several=False, adds=("data=image_folder",)),
     ),
     "compare": Command(
         "compare finished runs, test whether they differ",
         CompareConfig,
         "outputs/multirun/2026-11-21/12-00-00 outputs=comparisons",
-        PlainPaths("[folder …]", "runs"),
+        PositionalPaths("[folder …]", "runs"),
     ),
     "cache": Command("list the cache of files kept between runs; 'cache clear' empties it", None, "list"),
 }

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _OPEN_KEYS = ("callbacks", "logger", "hydra")
-_WANTED = {
+_EXPECTED = {
     "checkpoint": "a run's checkpoints/best.ckpt, or builtin",
     "source": "files, folders or patterns",
     "runs": "folders of finished runs or of a sweep",
@@ -93,7 +93,7 @@ def explain_error(error: BaseException, *, schema: type[Any], conf: Path | None 
             sentence = _missing_option(error, conf)
         case MissingMandatoryValue():
             key = str(error.full_key)
-            sentence = f"{key}: expected {_WANTED.get(key, 'a value')}, got none; give {key}=…."
+            sentence = f"{key}: expected {_EXPECTED.get(key, 'a value')}, got none; give {key}=…."
         case ConfigKeyError():
             sentence = _no_such_key(str(error.full_key), schema)
         case ValidationError():

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 RUN_DIR, SWEEP_DIR, SWEEP_SUBDIR = "hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir"
-_NONE = "."
+_NO_FOLDER = "."
 """Value in ``conf/hydra_crack.yaml`` where the user chose no folder, so that Hydra creates none."""
 _BY_NUMBER = "${hydra.job.num}"
-_KEPT = "chosen_dir"
+_CHOSEN = "chosen_dir"
 
 
 class LeaveRunFolder(Callback):
@@ -29,8 +29,8 @@ class LeaveRunFolder(Callback):
         """Store the chosen folder for :func:`chosen_run_folder`, and reset ``hydra.run.dir``."""
         node = config.hydra.run
         with read_write(config), open_dict(node):
-            node[_KEPT] = str(node.dir) if is_chosen(config.hydra, RUN_DIR) else None
-            node.dir = _NONE
+            node[_CHOSEN] = str(node.dir) if is_chosen(config.hydra, RUN_DIR) else None
+            node.dir = _NO_FOLDER
 
 
 def chosen_run_folder(hydra: DictConfig, *, resume: str | None) -> Path | None:
@@ -43,7 +43,7 @@ def chosen_run_folder(hydra: DictConfig, *, resume: str | None) -> Path | None:
     Raises:
         ConfigError: If the folder is not empty, or a setting of Hydra would have no effect.
     """
-    chosen = hydra.run.get(_KEPT)
+    chosen = hydra.run.get(_CHOSEN)
     unread = [key for key in (SWEEP_DIR, SWEEP_SUBDIR) if is_chosen(hydra, key)]
     _require_read(hydra, unread, by="a run without -m", named=chosen is not None)
     if chosen is None:
@@ -90,7 +90,7 @@ def job_subfolder(hydra: DictConfig, number: int) -> str:
 def is_chosen(hydra: DictConfig, key: str) -> bool:
     """Return whether the user chose a folder, on the command line or in an option file."""
     _, node, name = key.split(".")
-    return key in _typed_keys(hydra) or _plain(hydra[node])[name] not in (_NONE, _BY_NUMBER)
+    return key in _typed_keys(hydra) or _plain(hydra[node])[name] not in (_NO_FOLDER, _BY_NUMBER)
 
 
 def _require_read(hydra: DictConfig, unread: list[str], *, by: str, named: bool) -> None:

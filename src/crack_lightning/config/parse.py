@@ -15,9 +15,9 @@ from crack_lightning.config.error_messages import explain_error
 from crack_lightning.config.literals import all_escaped
 from crack_lightning.config.nodes.data import DataConfig, data_node, split_unread
 from crack_lightning.config.nodes.train import TrainConfig
+from crack_lightning.config.text_keys import expand_paths
 from crack_lightning.data.sources import SOURCES
 from crack_lightning.runtime.errors import ConfigError
-from crack_lightning.runtime.files.paths import expand_paths
 from crack_lightning.runtime.files.run_folder import write_text
 
 if TYPE_CHECKING:

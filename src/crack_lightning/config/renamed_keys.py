@@ -22,7 +22,7 @@ def with_new_names(settings: Any, *, key: str = "") -> Any:
     if not isinstance(settings, dict):
         return settings
     return {
-        _leaf(of_schema(f"{key}.{name}".lstrip(".")), str(name)): with_new_names(
+        _leaf(schema_key(f"{key}.{name}".lstrip(".")), str(name)): with_new_names(
             item, key=f"{key}.{name}".lstrip(".")
         )
         for name, item in settings.items()
@@ -31,16 +31,16 @@ def with_new_names(settings: Any, *, key: str = "") -> Any:
 
 def renamed_problem(key: str) -> str | None:
     """Return the error message for a renamed key; ``None`` for other keys."""
-    new = RENAMED.get(of_schema(key))
+    new = RENAMED.get(schema_key(key))
     if new is None:
         return None
     return f"{key}: no such key any more; it is {key.rpartition('.')[0]}.{new.rpartition('.')[2]} now."
 
 
-def of_schema(key: str) -> str:
+def schema_key(key: str) -> str:
     """Return a key below ``data.sources.<name>`` as the key of a single source.
 
-    >>> of_schema("data.sources.walls.root")
+    >>> schema_key("data.sources.walls.root")
     'data.root'
     """
     first, _, rest = key.partition("data.sources.")

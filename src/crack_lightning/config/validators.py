@@ -14,10 +14,10 @@ def require_free_folder(key: str, folder: Path) -> None:
         ConfigError: If it is not free.
     """
     if folder.is_dir() and any(folder.iterdir()):
-        goes_on = f"resume={folder} goes on with the run there; or " * (folder / "state.json").is_file()
+        resume_hint = f"resume={folder} goes on with the run there; or " * (folder / "state.json").is_file()
         raise ConfigError(
             f"{key}: a folder that is new or empty is expected, and '{folder}' holds files, which are kept; "
-            f"{goes_on}give another folder."
+            f"{resume_hint}give another folder."
         )
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"{key}: a folder is expected, and '{folder}' is a file; give another path.")

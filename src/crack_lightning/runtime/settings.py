@@ -26,6 +26,8 @@ class Setting:
         pair: Whether the value is a list ``[low, high]`` of two ascending numbers.
         choices: Permitted words; empty for any.
         values: Permitted values in words, where they are more than a range or a choice.
+        text: ``path`` (``~`` is expanded) or ``plain`` for texts and lists of texts, which need no quotes on
+            the command line; empty for values in Hydra's grammar.
         unread: Keys below a node that the command does not read; a node itself stands for all of its keys.
     """
 
@@ -36,6 +38,7 @@ class Setting:
     pair: bool = False
     choices: tuple[str, ...] = ()
     values: str = ""
+    text: str = ""
     unread: tuple[str, ...] = ()
 
     def check(self, key: str, value: Any) -> None:
@@ -69,6 +72,7 @@ def setting(
     pair: bool = False,
     choices: Collection[str] = (),
     values: str = "",
+    text: str = "",
 ) -> Any:
     """Return a dataclass field with its meaning and permitted values, as in :class:`Setting`.
 
@@ -78,7 +82,7 @@ def setting(
     >>> settings_of(Example)["rate"].meaning
     'Learning rate.'
     """
-    entry = Setting(meaning, low, high, exclusive, pair, tuple(choices), values)
+    entry = Setting(meaning, low, high, exclusive, pair, tuple(choices), values, text)
     if isinstance(default, list | dict):
         return field(default_factory=lambda: deepcopy(default), metadata={"setting": entry})
     return field(default=default, metadata={"setting": entry})

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from crack_lightning import load
+from crack_lightning.config.text_keys import expand_paths
 from crack_lightning.inference.inputs import named_pictures
 from crack_lightning.runtime.errors import CheckpointError
 from crack_lightning.runtime.files.paths import (
-    expand_paths,
     expand_user,
     name_key,
     output_paths,

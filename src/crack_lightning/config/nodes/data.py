@@ -51,7 +51,9 @@ class DataConfig(SourceSettings):
         low=1e-4,
         high=1000,
     )
-    exclude: str | None = setting(None, "A CSV file whose column `path` names tiles to leave out.")
+    exclude: str | None = setting(
+        None, "A CSV file whose column `path` names tiles to leave out.", text="path"
+    )
     sampler: str = setting(
         "shuffled",
         "`shuffled`, or `balanced` for equally many draws from every class.",

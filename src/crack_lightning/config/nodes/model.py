@@ -37,6 +37,7 @@ class ModelConfig:
         "none",
         "Initial weights.",
         values=f"`none`, `imagenet`, or a path ending in {', '.join(WEIGHT_SUFFIXES)}",
+        text="path",
     )
     head: str = setting(
         "auto",

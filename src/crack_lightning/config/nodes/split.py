@@ -44,7 +44,7 @@ class SplitConfig:
         "Recover the tiles of one photo by matching edges and the order of file names, where the source does "
         "not name the photos.",
     )
-    file: str | None = setting(None, "A `splits.csv` of an earlier run to use instead.")
+    file: str | None = setting(None, "A `splits.csv` of an earlier run to use instead.", text="path")
 
     def __post_init__(self) -> None:
         shares = list(self.fractions)

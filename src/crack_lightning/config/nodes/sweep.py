@@ -23,6 +23,7 @@ class SweepConfig:
         None,
         "Run the missing, failed and unfinished jobs of a sweep.",
         values="a sweep's folder, or `latest`",
+        text="path",
     )
     jobs: str = setting(
         "1",

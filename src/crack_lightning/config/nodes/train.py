@@ -36,8 +36,8 @@ class TrainConfig:
     """``train``: fit, test the best checkpoint, report."""
 
     seed: int = seed_setting("Seed of weights, order and augmentation.")
-    outputs: str = setting("outputs", "Folder of all runs.")
-    resume: str | None = setting(None, "Folder of a run to resume, instead of a new run.")
+    outputs: str = setting("outputs", "Folder of all runs.", text="path")
+    resume: str | None = setting(None, "Folder of a run to resume, instead of a new run.", text="path")
     progress: bool = setting(True, "Show progress bars.")
     plugins: list[str] = setting([], "Modules of your own, imported before anything is built.")
     data: DataConfig = node(DataConfig, factory=data_config)
@@ -73,7 +73,7 @@ class TrainConfig:
         """Return whether these settings allow a head, independent of the data."""
         return not (
             (self._fits_on_features and not head.fits_on_features)
-            or (self._shares_tiles and head.needs_masks)
+            or (self._mixes_labels and head.needs_masks)
             or (self.model.name == PLAIN_CNN and head.strides)
         )
 
@@ -88,7 +88,7 @@ class TrainConfig:
         return self.recipe.name in ("probe", "probe_then_finetune")
 
     @property
-    def _shares_tiles(self) -> bool:
+    def _mixes_labels(self) -> bool:
         return self.augmentation.mixup_alpha > 0 or self.augmentation.cutmix_alpha > 0
 
     def epochs_for(self, num_train_tiles: int) -> int:
@@ -111,7 +111,7 @@ class TrainConfig:
         problems += self._sizes_problems()
         problems += self._head_problems()
         problems += self.sharing_problems()
-        if self._shares_tiles and self.recipe.loss.name == "focal":
+        if self._mixes_labels and self.recipe.loss.name == "focal":
             problems.append(
                 "recipe.loss.name: focal needs hard labels, and MixUp or CutMix makes soft ones; "
                 "use recipe.loss.name=cross_entropy, or set both alphas of augmentation to 0."
@@ -196,7 +196,7 @@ class TrainConfig:
                 f"recipe.name: {self.recipe.name} fits a pooled head on features, and model.head={name} is "
                 "trained step by step; use recipe=frozen, or recipe=finetune."
             )
-        if self._shares_tiles and HEADS[name].needs_masks:
+        if self._mixes_labels and HEADS[name].needs_masks:
             problems.append(
                 f"augmentation: MixUp and CutMix mix the labels of tiles, and model.head={name} is trained "
                 "on masks; set mixup_alpha and cutmix_alpha to 0."

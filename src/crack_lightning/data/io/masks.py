@@ -19,10 +19,11 @@ _LEAST_LENGTH_PX = 20
 class MaskRules:
     """How masks are read and tiles cut."""
 
-    images: list[str] = setting(["images"], "Folders of photos, below `data.root`.")
+    images: list[str] = setting(["images"], "Folders of photos, below `data.root`.", text="plain")
     masks: list[str] = setting(
         ["masks"],
         "Folders of masks, one for each of `images`; the same folder if they lie beside the photos.",
+        text="plain",
     )
     mask_suffix: str = setting(
         "", "Suffix of a mask's name after the photo's, as `_mask` for `a.jpg` and `a_mask.png`."

@@ -40,7 +40,9 @@ class ImageFolderSettings(RootSettings):
     """The keys of ``data=image_folder``."""
 
     source: str = "image_folder"
-    class_names: Any = setting(None, "Class by folder name, where the names of the folders are ambiguous.")
+    class_names: Any = setting(
+        None, "Class by folder name, where the names of the folders are ambiguous.", text="plain"
+    )
     positive_class: str = setting("crack", 'The class that means "crack".')
 
     def __post_init__(self) -> None:

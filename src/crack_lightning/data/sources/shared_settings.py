@@ -35,7 +35,7 @@ class GroupSettings(SourceSettings):
 class RootSettings(GroupSettings):
     """Settings of a source that reads a folder of images."""
 
-    root: str | None = setting(None, "Folder of the images.")
+    root: str | None = setting(None, "Folder of the images.", text="path")
 
     def folder(self, content: str) -> Path:
         """Return ``root`` as a path.
@@ -59,8 +59,8 @@ class RootSettings(GroupSettings):
 class PublishedSettings(SourceSettings):
     """Settings of a published data set: its folder, its archive or a download."""
 
-    root: str | None = setting(None, "Folder of the images.")
-    archive: str | None = setting(None, "The published archive, to be unpacked into the cache.")
+    root: str | None = setting(None, "Folder of the images.", text="path")
+    archive: str | None = setting(None, "The published archive, to be unpacked into the cache.", text="path")
     download: bool = setting(False, "Fetch the published archive.")
 
     def preflight(self, published: PublishedSet) -> None:

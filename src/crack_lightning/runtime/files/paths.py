@@ -7,18 +7,11 @@ import os
 import re
 import unicodedata
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PATH_KEYS = frozenset(
-    {
-        *("source", "runs", "checkpoint", "resume", "sweep.resume", "outputs"),
-        *("data.root", "data.archive", "data.exclude", "data.split.file", "model.weights"),
-    }
-)
-"""Configuration keys that hold paths; those of ``data`` also occur below ``data.sources.<name>``."""
 _LONGEST_NAME = 255
 """Longest file name in bytes on common file systems."""
 _ROOM = 48
@@ -33,21 +26,6 @@ def expand_user(path: str) -> str:
     The name of an existing file, or of no user, is unchanged.
     """
     return path if not path.startswith("~") or os.path.lexists(path) else os.path.expanduser(path)  # noqa: PTH111
-
-
-def expand_paths(settings: Any, *, key: str = "") -> Any:
-    """Expand every path in a command's settings.
-
-    Args:
-        settings: Plain values, nested in dictionaries and lists.
-        key: The dotted key of ``settings``.
-    """
-    if isinstance(settings, dict):
-        return {name: expand_paths(item, key=f"{key}.{name}".lstrip(".")) for name, item in settings.items()}
-    if isinstance(settings, list):
-        return [expand_paths(item, key=key) for item in settings]
-    of_source = re.sub(r"^data[.]sources[.][^.]+[.]", "data.", key)
-    return expand_user(settings) if isinstance(settings, str) and of_source in PATH_KEYS else settings
 
 
 def name_key(name: str) -> str:
