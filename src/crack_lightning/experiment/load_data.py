@@ -93,7 +93,7 @@ def split_tiles(table: TileTable, data: DataConfig, *, splits_path: Path) -> Til
         table,
         file=Path(file) if file else None,
         splits_path=splits_path,
-        **data.sides(),
+        **data.split_sources(),
         **settings,
     )
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from crack_lightning.data.io.loading import UnreadableImageError, map_in_order, resize
+from crack_lightning.data.io.decoding import UnreadableImageError
+from crack_lightning.data.io.loading import map_in_order, resize
 from crack_lightning.evaluation.predictions import predicted_labels
 from crack_lightning.inference.inputs import named_pictures
 from crack_lightning.model.backends.engines.eager import eager

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from crack_lightning.data.concat import concat
-from crack_lightning.data.io.loading import decode_image
+from crack_lightning.data.io.decoding import decode_image
 from crack_lightning.data.io.mask_files import read_mask
 from crack_lightning.data.scan.prepare import with_splits
 from crack_lightning.data.splits.painted import split_painted

@@ -62,7 +62,7 @@ class DataConfig(SourceSettings):
     split: SplitConfig = node(SplitConfig)
 
     def drawing_processes(self, threads: int) -> int:
-        """Return the number of processes that render tiles: one per thread, or 0 as ``num_workers``."""
+        """Return the number of processes that render tiles: ``threads``, or 0 if ``num_workers`` is 0."""
         return 0 if self.num_workers == 0 else threads
 
     def problems(self) -> list[str]:
@@ -70,7 +70,7 @@ class DataConfig(SourceSettings):
         problems = super().problems()
         if self.mm_per_px:
             problems += self._width_problems()
-        if any(self.sides().values()):
+        if any(self.split_sources().values()):
             problems += [
                 f"data.split.{key}: train_sources and test_sources define the splits; leave it out."
                 for key in ("folds", "file")

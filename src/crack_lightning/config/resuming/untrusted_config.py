@@ -55,7 +55,7 @@ def read_untrusted_config(folder: Path, schema: type[T], *, command: str) -> T:
 
 
 def _read_settings(path: Path, *, nodes: Sequence[str]) -> DictConfig:
-    """Read a configuration as plain data, without YAML aliases (decompression bombs) and resolver calls.
+    """Read a configuration as plain data, without YAML aliases, which can expand without bound.
 
     Raises:
         ConfigError: If it is not the configuration of a run.

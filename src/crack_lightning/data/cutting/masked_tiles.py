@@ -191,7 +191,7 @@ def _is_mask(path: Path, rules: MaskRules) -> bool:
 def _check_labels(
     root: Path, rows: list[CutTile], counts: CutCounts, *, rules: MaskRules, one_class: bool
 ) -> None:
-    """Refuse tiles of one class; where one is enough, refuse masks without cracks but undeclared values."""
+    """Refuse tiles of one class; where one is enough, refuse undeclared mask values without any crack."""
     cracked = sum(row["cracked"] for row in rows)
     unexplained = any(rules.undeclared(value) for value in counts.values)
     if 0 < cracked < len(rows) or (one_class and rows and (cracked or not unexplained)):

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
-from crack_lightning.data.io.decoding import UnreadableImageError, decode_image
+from crack_lightning.data.io.decoding import decode_image
 from crack_lightning.data.io.mask_files import read_mask
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from torch import Tensor
-
-__all__ = ["UnreadableImageError", "decode_image", "map_in_order", "read_batch", "read_masks", "resize"]
 
 T = TypeVar("T")
 R = TypeVar("R")

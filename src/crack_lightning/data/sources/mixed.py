@@ -46,7 +46,7 @@ class MixedSettings(SourceSettings):
         """
         raise NotImplementedError("the node in crack_lightning.config parses the settings of each source")
 
-    def sides(self) -> dict[str, Sequence[str]]:
+    def split_sources(self) -> dict[str, Sequence[str]]:
         """Return the names of the sources for training and for testing."""
         return {"train_sources": self.train_sources, "test_sources": self.test_sources}
 
@@ -61,7 +61,7 @@ class MixedSettings(SourceSettings):
         if not real:
             return ["data.sources: painted tiles need another source that they are painted on; add it."]
         return [
-            *(key_of_part(name, problem) for name in real for problem in parts[name].problems()),
+            *(prefix_keys(name, problem) for name in real for problem in parts[name].problems()),
             *(
                 f"data.sources.{name}.base: expected one of {', '.join(real)} to paint on, got {part.kind!r}."
                 for name, part in parts.items()
@@ -69,14 +69,14 @@ class MixedSettings(SourceSettings):
             ),
             *(
                 f"data.{key}: expected some of {', '.join(parts)}, got '{name}'."
-                for key, names in self.sides().items()
+                for key, names in self.split_sources().items()
                 for name in names
                 if name not in parts
             ),
         ]
 
 
-def key_of_part(name: str, sentence: str) -> str:
+def prefix_keys(name: str, sentence: str) -> str:
     """Prefix the keys in an error message of one source with ``data.sources.<name>``."""
     from crack_lightning.data.sources import SOURCES
 
@@ -90,7 +90,7 @@ def prefix_source_keys(name: str) -> Iterator[None]:
     try:
         yield
     except (ConfigError, DataError) as error:
-        raise type(error)(key_of_part(name, str(error))) from error
+        raise type(error)(prefix_keys(name, str(error))) from error
 
 
 def _preflight(settings: MixedSettings) -> None:
@@ -127,10 +127,10 @@ def _finish(settings: MixedSettings, table: TileTable, context: LoadContext) -> 
     }
     if not layers:
         return table
-    table, made = paint_on(table, layers, context)
+    table, painted = paint_on(table, layers, context)
     named = [
         replace(tiles, extra=tiles.extra | {"name": np.char.add(f"{name}:", tiles.path)})
-        for name, tiles in zip(layers, made, strict=True)
+        for name, tiles in zip(layers, painted, strict=True)
     ]
     return concat([table, *named])
 

@@ -57,8 +57,8 @@ class PaintedSettings(SourceSettings):
 def _base(settings: PaintedSettings) -> SourceSettings:
     from crack_lightning.data.sources import find_source
 
-    below: SourceSettings = find_source(settings.kind).pick(settings)
-    return below
+    base: SourceSettings = find_source(settings.kind).pick(settings)
+    return base
 
 
 def _preflight(settings: PaintedSettings) -> None:
@@ -98,19 +98,19 @@ def paint_on(
 
     from crack_lightning.data.synthesis.painted_tiles import ensure_groups, load
 
-    table = ensure_groups(table, np.logical_or.reduce([below for _, below in layers.values()]))
-    made = []
-    for name, (settings, below) in layers.items():
+    table = ensure_groups(table, np.logical_or.reduce([selected for _, selected in layers.values()]))
+    painted = []
+    for name, (settings, selected) in layers.items():
         tiles = load(
-            table.select(below),
+            table.select(selected),
             seed=settings.seed,
             num_tiles=settings.painted.num_tiles,
             num_workers=context.num_workers,
             cache=context.cache,
             show_progress=context.show_progress,
         )
-        made.append(replace(tiles, source=np.full(len(tiles), name)))
-    return table, made
+        painted.append(replace(tiles, source=np.full(len(tiles), name)))
+    return table, painted
 
 
 SOURCE = Source(

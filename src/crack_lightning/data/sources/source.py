@@ -40,7 +40,7 @@ class SourceSettings:
         """Return why crack widths are unknown with these settings; ``None`` if they are known."""
         return None
 
-    def sides(self) -> dict[str, Sequence[str]]:
+    def split_sources(self) -> dict[str, Sequence[str]]:
         """Return the names of the sources for training and for testing; empty where each is for both."""
         return {"train_sources": (), "test_sources": ()}
 

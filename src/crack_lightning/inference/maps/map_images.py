@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crack_lightning.data.io.decoding import decode_image
-from crack_lightning.data.io.loading import UnreadableImageError
+from crack_lightning.data.io.decoding import UnreadableImageError, decode_image
 from crack_lightning.inference.maps.crack_map import tile_rows, write_map
 from crack_lightning.inference.maps.scaled_photo import TooSmallError
 from crack_lightning.inference.predictor import PicturePredictions
