@@ -9,12 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from crack_lightning.data.io.loading import (
-    UnreadableImageError,
-    decode_image,
-    map_in_order,
-    read_batch,
-)
+from crack_lightning.data.io.decoding import UnreadableImageError, decode_image
+from crack_lightning.data.io.loading import map_in_order, read_batch
 
 if TYPE_CHECKING:
     from pathlib import Path
