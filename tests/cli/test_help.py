@@ -65,7 +65,7 @@ def test_help_leaves_out_what_the_command_does_not_read(capsys: pytest.CaptureFi
 
 
 def test_the_keys_of_data_are_those_of_the_chosen_source(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "  data.root=tiles  (text, or null)\n" in printed(capsys, "audit", "--help", "tiles")
+    assert "  data.root=tiles  (path, or null)\n" in printed(capsys, "audit", "--help", "tiles")
     assert "data.root" not in printed(capsys, "audit", "--help")
 
 

@@ -116,7 +116,8 @@ class PredictConfig:
     map: bool | None = setting(
         None,
         "Write a crack map of each photo at its own size by tiled inference; needs a local head. A photo's "
-        "class is that of its tile with the highest crack probability. `null` writes maps for `builtin`.",
+        "class is that of its tile with the highest crack probability. `null` is `true` for "
+        "`builtin` only.",
     )
     scale: float | None = setting(
         None,

@@ -95,7 +95,8 @@ def permitted_values(hint: Any, entry: Setting) -> str:
         return f"[low, high], ascending numbers between {entry.low:g} and {entry.high:g}{null}"
     of_list = get_origin(kind) is list
     kind = get_args(kind)[0] if of_list else get_origin(kind) or kind
-    words = ", ".join(entry.choices) if entry.choices else _KINDS.get(kind, "any value") + _range(entry)
+    plain = "path" if entry.text == "path" else _KINDS.get(kind, "any value") + _range(entry)
+    words = ", ".join(entry.choices) if entry.choices else plain
     return ("list of " if of_list else "") + words + null
 
 

@@ -30,9 +30,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class DataConfig(SourceSettings):
-    """Source of labelled tiles, loading and splits; the keys of every source."""
+    """Source of labelled tiles, loading and splits.
 
-    batch_size: int = setting(32, "Tiles a step, of all devices together.", low=1)
+    The keys are those that every source reads.
+    """
+
+    batch_size: int = setting(32, "Tiles per step, of all devices together.", low=1)
     num_workers: int | None = setting(
         None,
         "Worker processes that load batches, per device; `null` for none on a CPU and up to 12 per GPU. "
