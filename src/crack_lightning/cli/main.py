@@ -100,7 +100,7 @@ def _resource_error(error: Exception) -> str | None:
 def _disk_full_message(error: OSError) -> str:
     what = f"'{error.filename}'" if error.filename else "a file"
     return (
-        f"cannot write {what} ({error.strerror}); free space and continue with train resume=<folder>, "
+        f"cannot write {what} ({error.strerror}); make room and continue with train resume=<folder>, "
         "or set outputs=<folder on another disk>."
     )
 
