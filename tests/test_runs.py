@@ -216,7 +216,7 @@ def test_three_classes_run_from_end_to_end_without_a_threshold(
     ]
     refused = ["evaluation.threshold=f1", f"outputs={tmp_path / 'refused'}"]
     assert main(["train", *others, *arguments, *refused]) == 2
-    assert "evaluation.threshold: a threshold is for two classes" in capsys.readouterr().err
+    assert "evaluation.threshold: a threshold needs two classes" in capsys.readouterr().err
     assert not list((tmp_path / "refused").rglob("*.ckpt"))
     assert main(["train", *others, *arguments, f"outputs={tmp_path / 'out'}"]) == 0
     [folder] = (tmp_path / "out").glob("*/*_image_folder")
