@@ -199,7 +199,7 @@ def test_a_backbone_that_stays_as_it_is_is_not_random(recipe: str) -> None:
 
 
 def test_a_plain_cnn_has_no_strides_for_a_local_head() -> None:
-    with pytest.raises(ConfigError, match="which plain_cnn has not"):
+    with pytest.raises(ConfigError, match="which plain_cnn lacks"):
         ModelConfig(name="plain_cnn", head="local")
 
 
