@@ -11,8 +11,8 @@ from crack_lightning.evaluation.classification import (
     confusion_matrix,
     evaluate_predictions,
 )
+from crack_lightning.evaluation.metrics.scoring_rules import PROBABILITY_FLOOR, brier_score, log_loss
 from crack_lightning.evaluation.predictions import Predictions
-from crack_lightning.evaluation.scoring_rules import PROBABILITY_FLOOR, brier_score, log_loss
 
 NAMES = ("crack", "intact", "spall", "rust")
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from crack_lightning.cli.main import main
-from crack_lightning.evaluation.metrics import METRICS
+from crack_lightning.evaluation.metrics.registry import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

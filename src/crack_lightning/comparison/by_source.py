@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from crack_lightning.evaluation.metrics import METRICS
+from crack_lightning.evaluation.metrics.registry import METRICS
 from crack_lightning.runtime.files.csv_files import write_table
 
 if TYPE_CHECKING:

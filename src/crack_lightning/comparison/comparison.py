@@ -11,7 +11,7 @@ from crack_lightning.comparison.by_source import SOURCE_METRICS, by_source_table
 from crack_lightning.comparison.figures import parallel_figure, scatter_figure
 from crack_lightning.comparison.reference_tests import choose_reference, tests_against
 from crack_lightning.comparison.run_results import RunResult, differing_keys, read_runs, run_folders
-from crack_lightning.evaluation.metrics import keys_of
+from crack_lightning.evaluation.metrics.registry import keys_of
 from crack_lightning.report.figures.style import save_figure
 from crack_lightning.report.render.page import data_url, render
 from crack_lightning.runtime.errors import DataError

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.evaluation.curves import pr_curve, roc_curve, simplify_curve
-from crack_lightning.evaluation.metrics import call_metrics, probability_metrics, ranking_metrics
+from crack_lightning.evaluation.metrics.curves import pr_curve, roc_curve, simplify_curve
+from crack_lightning.evaluation.metrics.registry import call_metrics, probability_metrics, ranking_metrics
 from crack_lightning.evaluation.predictions import Predictions, predicted_labels
 
 if TYPE_CHECKING:

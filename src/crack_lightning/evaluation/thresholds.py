@@ -9,8 +9,8 @@ import numpy as np
 
 from crack_lightning.evaluation.calibration import calibration_error, cross_fitted, fit_temperature
 from crack_lightning.evaluation.classification import binary_metrics, confusion_matrix
-from crack_lightning.evaluation.curves import roc_curve, simplify_curve
 from crack_lightning.evaluation.intervals.groups import group_codes, lower_bound
+from crack_lightning.evaluation.metrics.curves import roc_curve, simplify_curve
 from crack_lightning.evaluation.predictions import Predictions, predicted_labels
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from crack_lightning.evaluation.metrics.scoring_rules import log_loss
 from crack_lightning.evaluation.predictions import Predictions
-from crack_lightning.evaluation.scoring_rules import log_loss
 from crack_lightning.evaluation.thresholds import decide
 from crack_lightning.experiment import factory
 from crack_lightning.experiment.fit_end_to_end import DDPFit, SingleProcessFit

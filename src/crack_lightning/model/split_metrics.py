@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 from torchmetrics import MeanMetric, Metric
 
-from crack_lightning.evaluation.metric_collection import build_metrics
+from crack_lightning.evaluation.metrics.metric_collection import build_metrics
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.evaluation.curves import simplify_curve
+from crack_lightning.evaluation.metrics.curves import simplify_curve
 from crack_lightning.evaluation.risk_coverage import area_intervals, aurc, risk_coverage
 from crack_lightning.evaluation.slices import share_interval
 

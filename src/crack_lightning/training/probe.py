@@ -12,8 +12,8 @@ import torch
 
 from crack_lightning.data.io.loading import map_in_order
 from crack_lightning.data.scan.progress import progress_bar
+from crack_lightning.evaluation.metrics.scoring_rules import log_loss
 from crack_lightning.evaluation.predictions import Predictions
-from crack_lightning.evaluation.scoring_rules import log_loss
 from crack_lightning.model.backends.engines.eager import dtype_of, eager
 from crack_lightning.model.backends.inference_modules import FeatureNetwork, linear_head
 from crack_lightning.model.backends.select import BackendChoice, network_digest, prepare_backend

@@ -8,7 +8,7 @@ import numpy as np
 
 from crack_lightning.evaluation.classification import confusion_matrix
 from crack_lightning.evaluation.intervals.shares import combined
-from crack_lightning.evaluation.metrics import call_metrics
+from crack_lightning.evaluation.metrics.registry import call_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from crack_lightning.evaluation.intervals.combined import Bounded, prior_size, r
 from crack_lightning.evaluation.intervals.groups import Interval
 from crack_lightning.evaluation.intervals.shares import Estimate, combined
 from crack_lightning.evaluation.intervals.weighted_metrics import rank_weights
-from crack_lightning.evaluation.metrics import call_metrics, probability_metrics, ranking_metrics
+from crack_lightning.evaluation.metrics.registry import call_metrics, probability_metrics, ranking_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

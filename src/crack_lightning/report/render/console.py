@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from crack_lightning.evaluation.metrics import call_metrics
+from crack_lightning.evaluation.metrics.registry import call_metrics
 from crack_lightning.report.sections.formatting import number
 from crack_lightning.report.sections.metrics import write_of
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from crack_lightning.evaluation.metrics import METRICS, call_metrics, keys_of
+from crack_lightning.evaluation.metrics.registry import METRICS, call_metrics, keys_of
 from crack_lightning.report.render.document import Links, Pictures, Section, Table
 from crack_lightning.report.sections.formatting import in_brackets, limits, number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from crack_lightning.evaluation.metric_types import Metric
+    from crack_lightning.evaluation.metrics.metric_types import Metric
     from crack_lightning.report.render.document import Block
 
 _BASELINES = (

@@ -9,12 +9,12 @@ import torch
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassConfusionMatrix
 
-from crack_lightning.evaluation.metrics import call_metrics
+from crack_lightning.evaluation.metrics.registry import call_metrics
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from crack_lightning.evaluation.metric_types import CallMetric
+    from crack_lightning.evaluation.metrics.metric_types import CallMetric
 
 
 def build_metrics(

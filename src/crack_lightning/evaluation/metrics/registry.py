@@ -9,15 +9,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crack_lightning.evaluation.curves import auroc, average_precision
 from crack_lightning.evaluation.intervals import shares
 from crack_lightning.evaluation.intervals.weighted_metrics import (
     ratio,
     weighted_auroc,
     weighted_average_precision,
 )
-from crack_lightning.evaluation.metric_types import CallMetric, Metric, ProbabilityMetric, RankingMetric
-from crack_lightning.evaluation.scoring_rules import log_losses, squared_errors
+from crack_lightning.evaluation.metrics.curves import auroc, average_precision
+from crack_lightning.evaluation.metrics.metric_types import (
+    CallMetric,
+    Metric,
+    ProbabilityMetric,
+    RankingMetric,
+)
+from crack_lightning.evaluation.metrics.scoring_rules import log_losses, squared_errors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

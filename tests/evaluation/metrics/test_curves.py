@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from crack_lightning.evaluation.curves import auroc, average_precision, pr_curve, roc_curve, simplify_curve
+from crack_lightning.evaluation.metrics.curves import (
+    auroc,
+    average_precision,
+    pr_curve,
+    roc_curve,
+    simplify_curve,
+)
 
 
 def drawn_scores(tiles: int, *, levels: int | None = None) -> tuple[np.ndarray, np.ndarray]:

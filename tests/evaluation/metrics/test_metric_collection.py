@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 
-from crack_lightning.evaluation.metric_collection import build_metrics
+from crack_lightning.evaluation.metrics.metric_collection import build_metrics
 
 if TYPE_CHECKING:
     import numpy as np

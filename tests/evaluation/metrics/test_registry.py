@@ -11,8 +11,8 @@ from sklearn import metrics as reference
 from crack_lightning.evaluation.classification import evaluate_predictions
 from crack_lightning.evaluation.intervals.metrics import uncertainty
 from crack_lightning.evaluation.intervals.weighted_metrics import ratio
-from crack_lightning.evaluation.metric_types import CallMetric
-from crack_lightning.evaluation.metrics import METRICS
+from crack_lightning.evaluation.metrics.metric_types import CallMetric
+from crack_lightning.evaluation.metrics.registry import METRICS
 from crack_lightning.evaluation.predictions import Predictions
 
 if TYPE_CHECKING:
