@@ -32,7 +32,7 @@ def test_evaluating_the_training_source_uses_its_test_split(
     first = {row["path"]: row["probability_crack"] for row in rows(run / "predictions.csv")}
     assert again == first
     report = json.loads((folder / "report" / "report.json").read_text(encoding="utf-8"))
-    assert report["provenance"]["known_tiles_left_out"] == 120 - len(first)
+    assert report["provenance"]["excluded_training_tiles"] == 120 - len(first)
     looked = report["localisation"]
     assert looked["tiles"] == sum(row["label"] == "crack" for row in rows(folder / "predictions.csv"))
     assert sum(row["tiles"] for row in looked["by_lines"]) == looked["tiles"]
@@ -125,7 +125,7 @@ def test_an_evaluation_takes_the_backend_of_predict_and_gives_the_same_figures(
         assert main(["evaluate", *given, f"engine={engine}", f"outputs={base}"]) == 0
         [folder] = base.glob("*/*_evaluate_synthetic")
         contents[engine] = json.loads((folder / "report" / "report.json").read_text(encoding="utf-8"))
-    assert contents["openvino"]["provenance"]["engine"] == "OpenVINO on cpu"
+    assert contents["openvino"]["provenance"]["backend"] == "OpenVINO on cpu"
     metrics = [contents[engine]["metrics"] for engine in ("auto", "openvino")]
     assert metrics[0].keys() == metrics[1].keys()
     for name, value in metrics[0].items():

@@ -247,5 +247,5 @@ def test_unreadable_files_end_a_run_or_are_counted(
     assert last.endswith(f": {written.removeprefix('error: ').strip()}")
     assert main(["train", *arguments, "data.on_unreadable=skip"]) == 0
     [report] = (tmp_path / "out").glob("*/*/report/report.json")
-    skipped = json.loads(report.read_text(encoding="utf-8"))["provenance"]["skipped"]
+    skipped = json.loads(report.read_text(encoding="utf-8"))["provenance"]["excluded_files"]
     assert [item["path"] for item in skipped] == ["Positive/00003.jpg"]

@@ -81,7 +81,7 @@ def provenance() -> dict[str, Any]:
         "command": "python -m crack_lightning.train model=plain_cnn",
         "model": {"name": "plain_cnn", "parameters": 12_345},
         "best_epoch": 1,
-        "skipped": [{"path": "bad|tile.jpg", "reason": "cut off after 12 bytes"}],
+        "excluded_files": [{"path": "bad|tile.jpg", "reason": "cut off after 12 bytes"}],
         "settings": {"optimizer": {"lr": 0.001, "betas": [0.9, 0.999]}, "seed": 0},
         "timing": {"seconds": {"training": 12.34, "test": 0.5}},
         "created": "2026-01-02T03:04:05+00:00",

@@ -139,10 +139,14 @@ def test_strata_are_absent_where_nothing_is_known(draw_run: DrawRun, case: str) 
     assert contents["false_alarms_by_distractor"] is None
 
 
-def test_weights_that_began_at_random_are_a_caution_of_the_report(draw_run: DrawRun) -> None:
+def test_randomly_initialised_weights_are_a_warning_of_the_report(draw_run: DrawRun) -> None:
     table, predictions = draw_run()
-    caution = "0.33% of the backbone's weights were not in the file and began at random: conv1.weight."
-    for told, expected in (({"weights_caution": caution}, [caution]), ({}, [])):
+    warning = "0.33% of the backbone's weights were not in the file and began at random: conv1.weight."
+    for told, expected in (
+        ({"weights_warning": warning}, [warning]),
+        ({"weights_caution": warning}, [warning]),
+        ({}, []),
+    ):
         contents = report_contents(
             title="t", predictions=predictions, table=table, history=[], provenance=told, threshold=0.5
         )

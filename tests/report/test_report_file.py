@@ -43,10 +43,20 @@ def test_a_report_from_before_schema_versions_is_read_under_the_current_names(tm
     assert report["ood"]["aurc"].keys() == {"by_ood_score", "by_confidence"}
     assert report["pod"]["detected"] + report["metrics"]["false_negatives"] == report["pod"]["cracks"]
     assert report["near_duplicates"]["searched"] is True
+    made = report["provenance"]
+    assert (made["backend"], made["excluded_files"]) == ("eager PyTorch on cpu", [])
+    assert (made["excluded_training_tiles"], made["weights_warning"]) == (4, "w")
+    assert made["max_abs_difference_from_float32"] == 0.5
 
 
-@pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, "1", None])
-def test_a_report_of_a_later_version_is_refused_with_what_to_do(tmp_path: Path, version: object) -> None:
+def test_a_report_of_version_1_is_read_under_the_current_names(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps({"schema_version": 1, "provenance": {"engine": "x"}}), encoding="utf-8")
+    assert read_report(path, {})["provenance"] == {"backend": "x"}
+
+
+@pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, -1, "1", True, None])
+def test_a_report_of_an_unknown_version_is_refused_with_what_to_do(tmp_path: Path, version: object) -> None:
     path = tmp_path / "report.json"
     path.write_text(json.dumps({"schema_version": version}), encoding="utf-8")
     with pytest.raises(ValueError, match=r"schema_version .* run evaluate again"):

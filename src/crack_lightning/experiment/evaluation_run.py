@@ -103,12 +103,12 @@ def _run(
         settings=reproducible(config),
         num_parameters=count_parameters(classifier),
         plan=plan,
-        skipped=skipped,
+        excluded_files=skipped,
         seconds=state.seconds,
-        engine=None if backend is None else f"{backend[0].backend.title} on {plan.device}",
+        backend=None if backend is None else f"{backend[0].backend.title} on {plan.device}",
         precision=None if backend is None else backend[0].precision,
     )
-    checkpoint_facts = {"checkpoint": config.checkpoint, "known_tiles_left_out": left_out}
+    checkpoint_facts = {"checkpoint": config.checkpoint, "excluded_training_tiles": left_out}
     write_report(
         folder,
         title=f"{classifier.hparams['label'] or classifier.hparams['name']} on {config.data.source}",

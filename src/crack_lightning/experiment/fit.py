@@ -127,9 +127,9 @@ def fit_linear_probe(
 
 
 def _weights_caution(classifier: CrackClassifier) -> dict[str, Any]:
-    """Return the caution about weights that a file lacked, for the report."""
-    caution = classifier.weights_caution
-    return {} if caution is None else {"weights_caution": caution}
+    """Return the warning about weights that a file lacked, for the report."""
+    warning = classifier.weights_caution
+    return {} if warning is None else {"weights_warning": warning}
 
 
 def _choose_decision(

@@ -158,7 +158,7 @@ def _run(
                 settings=reproducible(config),
                 num_parameters=count_parameters(classifier),
                 plan=plan,
-                skipped=skipped,
+                excluded_files=skipped,
                 seconds=state.seconds,
                 resumed=state.resumed,
                 best_epoch=best["epoch"] + 1 if state.history else None,

@@ -54,6 +54,7 @@ def report_contents(
         Values that JSON can hold, not-finite numbers as ``None``. Whatever differs between two equal runs
         is under ``timing`` and ``created``.
     """
+    made = with_current_names({"provenance": to_builtin(dict(provenance))})["provenance"]  # of a resumed run
     classes: dict[str, Any] = {"class_names": table.class_names, "positive_class": table.positive_class}
     figures = evaluate_predictions(predictions, **classes, threshold=threshold)
     curves = figures.pop("curves")
@@ -68,11 +69,11 @@ def report_contents(
         "schema_version": SCHEMA_VERSION,
         "title": title,
         "verdict": verdict(figures, positive_class=table.positive_class, intervals=sure["intervals"]),
-        "warnings": [*warnings(figures), *ood_warnings(ood), *_weights_warnings(provenance)],
+        "warnings": [*warnings(figures), *ood_warnings(ood), *_weights_warnings(made)],
         **classes,
         **figures,
         "uncertainty": sure,
-        "calibration": _calibration(predictions, codes, table, provenance.get("decision")),
+        "calibration": _calibration(predictions, codes, table, made.get("decision")),
         "ood": ood,
         "most_confident_errors": _worst_errors(predictions, table, predicted),
         "least_confident": _least_sure(predictions, table, predicted, threshold),
@@ -84,19 +85,19 @@ def report_contents(
         "data": data_statement(table) | {"test_sha256": _digest(table.select(predictions.index))},
         "near_duplicates": _near_duplicates(predictions, table, predicted),
         "history": history,
-        "provenance": {key: value for key, value in provenance.items() if key not in {"timing", "created"}},
-        "timing": provenance.get("timing", {}),
-        "created": provenance.get("created"),
+        "provenance": {key: value for key, value in made.items() if key not in {"timing", "created"}},
+        "timing": made.get("timing", {}),
+        "created": made.get("created"),
         "curves": curves,
     }
-    plain: dict[str, Any] = with_current_names(to_builtin(contents))  # a resumed run may have older names
+    plain: dict[str, Any] = to_builtin(contents)
     return plain
 
 
 def _weights_warnings(provenance: Mapping[str, Any]) -> list[str]:
     """Warn of backbone weights that were initialised at random because the file lacked them."""
-    caution = provenance.get("weights_caution")
-    return [] if caution is None else [caution]
+    warning = provenance.get("weights_warning")
+    return [] if warning is None else [warning]
 
 
 def data_statement(table: TileTable) -> dict[str, Any]:

@@ -23,11 +23,11 @@ def provenance(
     settings: Mapping[str, Any],
     num_parameters: int,
     plan: HardwarePlan,
-    skipped: Sequence[Mapping[str, str]],
+    excluded_files: Sequence[Mapping[str, str]],
     seconds: Mapping[str, float],
     resumed: int = 0,
     best_epoch: int | None = None,
-    engine: str | None = None,
+    backend: str | None = None,
     precision: str | None = None,
     fitted: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
@@ -38,11 +38,11 @@ def provenance(
         settings: The resolved configuration, or the part that is known.
         num_parameters: Weights of the model.
         plan: Devices, threads and precision.
-        skipped: Files left out, with ``path`` and ``reason``.
+        excluded_files: Unreadable files and those that ``data.exclude`` names, with ``path`` and ``reason``.
         seconds: By phase.
         resumed: How often the run was resumed.
         best_epoch: The epoch of the tested weights, from 1 as in the log.
-        engine: Inference backend; PyTorch by default.
+        backend: Inference backend; PyTorch by default.
         precision: Precision of inference; that of the plan by default.
         fitted: Further facts of the fit.
 
@@ -54,11 +54,11 @@ def provenance(
         "command": command,
         "parameters": num_parameters,
         "best_epoch": best_epoch,
-        "engine": engine or f"eager PyTorch on {plan.accelerator}",
+        "backend": backend or f"eager PyTorch on {plan.accelerator}",
         "precision": precision or plan.precision,
         **(fitted or {}),
         "threads": plan.threads,
-        "skipped": list(skipped),
+        "excluded_files": list(excluded_files),
         "machine": describe_machine(),
         "versions": {name: _version(name) for name in _PACKAGES},
         "settings": settings,

@@ -1,4 +1,4 @@
-"""``report.json``: values that JSON can hold, the version of its schema, and reading of older versions."""
+"""``report.json``: conversion to JSON, version of the schema, and reading of older versions."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from crack_lightning.runtime.files.untrusted_files import read_json, require_sha
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-SCHEMA_VERSION = 1
-"""Version of the names in ``report.json``; older reports have none."""
+SCHEMA_VERSION = 2
+"""Version of the names in ``report.json``; the oldest reports have none, which counts as 0."""
 
 _COUNTS = (
     ("misses", "false_negatives"),
@@ -61,6 +61,11 @@ _RENAMED = (
     ("near_duplicates.accuracy_on_the_others", "accuracy_without_near_duplicates"),
     ("provenance.kept_epoch", "best_epoch"),
     ("provenance.novelty", "ood_detector"),
+    ("provenance.engine", "backend"),
+    ("provenance.skipped", "excluded_files"),
+    ("provenance.known_tiles_left_out", "excluded_training_tiles"),
+    ("provenance.weights_caution", "weights_warning"),
+    ("provenance.largest_difference_from_eager_32", "max_abs_difference_from_float32"),
     ("provenance.decision.told", "notes"),
     *((f"provenance.decision.validation.{old}", new) for old, new in _COUNTS),
     ("provenance.decision.curve.misses", "false_negative_rate"),
@@ -69,7 +74,7 @@ _RENAMED = (
 
 
 def to_builtin(value: Any) -> Any:
-    """Return a value as strict JSON can hold it: not-finite numbers become ``None``, the rest text."""
+    """Convert a value to types of strict JSON: NaN and infinity become ``None``, unknown types text."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, dict):
@@ -92,32 +97,30 @@ def to_json(contents: Mapping[str, Any]) -> str:
 
 
 def read_report(path: Path, shape: Mapping[str, Any]) -> dict[str, Any]:
-    """Read a report under the names of this version, whichever version wrote it.
+    """Read a report of this version or an older one, with its keys renamed to those of this version.
 
     Args:
         path: A ``report.json``.
-        shape: What it must hold; see :func:`require_shape`.
+        shape: Fields that are read, with their types; see :func:`require_shape`.
 
     Raises:
         OSError: If it cannot be read.
-        ValueError: If it is no report, or one of a later version.
+        ValueError: If it is no report, or its version is unknown.
     """
     report = read_json(path)
     require_shape(report, {})
     version = report.get("schema_version", 0)
-    if type(version) is not int or version > SCHEMA_VERSION:
+    if type(version) is not int or not 0 <= version <= SCHEMA_VERSION:
         raise ValueError(
             f"schema_version {version!r}, where {SCHEMA_VERSION} or an older one is expected; update "
             "crack-lightning, or run evaluate again with its checkpoint"
         )
-    if version == 0:
-        with_current_names(report)
-    require_shape(report, shape)
+    require_shape(with_current_names(report), shape)
     return report
 
 
 def with_current_names(report: dict[str, Any]) -> dict[str, Any]:
-    """Rename the keys of a report from before schema versions, in place, and return it."""
+    """Rename the keys that older versions wrote, in place, and return the report; current keys stay."""
     for old, new in _RENAMED:
         *parents, key = old.split(".")
         for node in _nodes(report, parents):

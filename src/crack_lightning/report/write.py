@@ -86,7 +86,7 @@ def write_report(
         table: All tiles of the run, not only the tested ones; its classes are the model's.
         history: One mapping an epoch: ``epoch`` (from 1), ``train/loss``, ``val/accuracy``, …; no times.
         provenance: Provenance in reading order. Known keys: ``command``,
-            ``skipped`` (a list of ``{"path", "reason"}``), ``best_epoch`` (counted as in ``history``),
+            ``excluded_files`` (a list of ``{"path", "reason"}``), ``best_epoch`` (counted as in ``history``),
             ``settings`` (nested), ``timing`` (a mapping) and ``created`` (date and time); other keys are
             written unchanged.
         tiles: Tiles to show; without them there are no pictures of tiles.

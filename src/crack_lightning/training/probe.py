@@ -218,9 +218,9 @@ class LinearProbe:
         """Return the facts of the fit for the report; call after ``fit``."""
         best = min(self.tried, key=lambda row: row["val/loss"])
         return {
-            "engine": f"{self.engine.backend.title} on {self.settings.device}",
+            "backend": f"{self.engine.backend.title} on {self.settings.device}",
             "precision": self.engine.precision,
-            "largest_difference_from_eager_32": self.largest_difference(),
+            "max_abs_difference_from_float32": self.largest_difference(),
             "l2": best["l2"],
             "l2_tried": self.tried,
         }

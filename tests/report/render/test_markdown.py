@@ -100,7 +100,9 @@ def test_tiles_that_the_user_left_out_are_counted_apart(
     draw_run: DrawRun, provenance: dict[str, Any]
 ) -> None:
     mine = [{"path": f"{number}.jpg", "reason": "data.exclude"} for number in range(12)]
-    text = markdown_of(draw_run(), provenance=provenance | {"skipped": [*mine, *provenance["skipped"]]})
+    text = markdown_of(
+        draw_run(), provenance=provenance | {"excluded_files": [*mine, *provenance["excluded_files"]]}
+    )
     assert "Excluded by data.exclude: 12 tiles, listed in report.json." in text
     assert "Unreadable files left out: 1. " in text
 

@@ -23,7 +23,7 @@ def report_markdown(contents: Mapping[str, Any], *, pictures: Mapping[str, str])
     parts = [
         f"# {plain(contents['title'])}",
         f"**{plain(contents['verdict'])}**",
-        *(f"> {plain(caution)}" for caution in contents["warnings"]),
+        *(f"> {plain(warning)}" for warning in contents["warnings"]),
     ]
     for section in report_sections(contents):
         if blocks := markdown_blocks(section.blocks, pictures):

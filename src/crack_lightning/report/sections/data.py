@@ -25,7 +25,12 @@ def data_section(contents: Mapping[str, Any]) -> Section:
     head = ["split", *names, "all tiles", "groups"]
     sources = ", ".join(f"{name} ({tiles:,} tiles)" for name, tiles in data["sources"].items())
     leaks = [_group_sentence(data), _near_duplicate_sentence(contents) if len(rows) > 1 else ""]
-    lines = [f"Source: {sources}.", *leaks, _left_out_sentence(data), *_skipped_lines(contents["provenance"])]
+    lines = [
+        f"Source: {sources}.",
+        *leaks,
+        _left_out_sentence(data),
+        *_excluded_lines(contents["provenance"]),
+    ]
     return Section(
         "Data and leakage",
         [
@@ -74,13 +79,13 @@ def _near_duplicate_sentence(contents: Mapping[str, Any]) -> str:
     return f"{text} Test tiles with one in training: {tiles:,}; {rest}."
 
 
-def _skipped_lines(provenance: Mapping[str, Any]) -> list[str]:
-    left_out = provenance.get("skipped") or []
-    skipped = [row for row in left_out if row["reason"] != EXCLUDED]
-    excluded = len(left_out) - len(skipped)
+def _excluded_lines(provenance: Mapping[str, Any]) -> list[str]:
+    left_out = provenance.get("excluded_files") or []
+    unreadable = [row for row in left_out if row["reason"] != EXCLUDED]
+    excluded = len(left_out) - len(unreadable)
     lines = [f"Excluded by {EXCLUDED}: {excluded:,} tiles, listed in report.json."] if excluded else []
-    if not skipped:
+    if not unreadable:
         return lines
-    named = "; ".join(f"{row['path']} ({row['reason']})" for row in skipped[:10])
-    more = f"; and {len(skipped) - 10:,} more, in report.json" if len(skipped) > 10 else ""
-    return [*lines, f"Unreadable files left out: {len(skipped):,}. {named}{more}."]
+    named = "; ".join(f"{row['path']} ({row['reason']})" for row in unreadable[:10])
+    more = f"; and {len(unreadable) - 10:,} more, in report.json" if len(unreadable) > 10 else ""
+    return [*lines, f"Unreadable files left out: {len(unreadable):,}. {named}{more}."]

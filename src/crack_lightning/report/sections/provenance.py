@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from crack_lightning.report.render.document import Block
 
-_ELSEWHERE = {"skipped", "settings", "l2_tried", "decision"}
+_ELSEWHERE = {"excluded_files", "settings", "l2_tried", "decision"}
 
 
 def training_section(contents: Mapping[str, Any]) -> Section:
