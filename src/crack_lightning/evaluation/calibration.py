@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 NUM_BINS = 15
 NUM_FOLDS = 5
 _TEMPERATURES = (0.05, 20.0)
-_LEAST_PROBABILITY = 1e-12  # so that logits are finite; every log loss has its own, larger floor
+_LEAST_PROBABILITY = 1e-12  # keeps logits finite; the log loss clips at a higher value
 
 
 def fit_temperature(label: NDArray[np.int64], probability: NDArray[np.floating]) -> float:
-    """Return the temperature with the least log loss, in ``[0.05, 20]``: the divisor of the logits.
+    """Return the temperature, the divisor of the logits, with the lowest log loss in ``[0.05, 20]``.
 
-    The loss is convex in the inverse of the temperature, so that its slope has at most one root.
+    The loss is convex in the inverse temperature, so its derivative has at most one root.
 
     Args:
         label: True classes, int64 ``(N,)``.
@@ -44,14 +44,14 @@ def fit_temperature(label: NDArray[np.int64], probability: NDArray[np.floating])
     def slope(inverse: float) -> float:
         return float((_softmax(logits * inverse) * logits).sum(axis=1).mean() - true)
 
-    coldest, hottest = _TEMPERATURES
-    if slope(1 / coldest) <= 0:
-        return coldest
-    return hottest if slope(1 / hottest) >= 0 else 1 / float(brentq(slope, 1 / hottest, 1 / coldest))
+    lowest, highest = _TEMPERATURES
+    if slope(1 / lowest) <= 0:
+        return lowest
+    return highest if slope(1 / highest) >= 0 else 1 / float(brentq(slope, 1 / highest, 1 / lowest))
 
 
 def tempered(probability: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
-    """Return the probabilities ``(N, K)`` after division of their logits by a temperature."""
+    """Apply a temperature: return the softmax ``(N, K)`` of the logits divided by it."""
     return _softmax(_logits(probability) / temperature)
 
 
@@ -60,9 +60,9 @@ def cross_fitted(
 ) -> tuple[NDArray[np.float64], list[float]]:
     """Calibrate each tile by a temperature that was fitted without the group of the tile.
 
-    Groups are assigned at random to five folds, or to as many as there are groups; a single group is
-    calibrated by its own temperature. A threshold that is chosen on these probabilities is not chosen on
-    tiles that the temperature was fitted to.
+    Groups are assigned at random to five folds, or to one fold each where there are fewer; a single group is
+    calibrated by its own temperature. These probabilities can be used to choose a threshold, because no
+    tile's temperature was fitted to that tile.
 
     Args:
         validation: Labels and uncalibrated probabilities of N tiles.
@@ -98,7 +98,7 @@ class Forecasts(NamedTuple):
     def of(
         cls, label: NDArray[np.int64], probability: NDArray[np.floating], positive: int | None
     ) -> Forecasts:
-        """Select the probability of the positive class of two; with ``None`` that of the predicted class.
+        """Build from probabilities of the positive class of two, or, with ``None``, of the predicted class.
 
         References:
             On the predicted class: Gupta and Ramdas, "Top-label calibration", ICLR 2022.
@@ -110,9 +110,9 @@ class Forecasts(NamedTuple):
 
 
 def equal_mass_bins(probability: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the equal-mass bin of each of N forecasts, as ``numpy.array_split`` of their ascending order.
+    """Return the equal-mass bin of each of N forecasts, int64 ``(N,)``, in ascending order.
 
-    Equal forecasts share the bin of the middle one, so that the order of the tiles has no effect.
+    Equal forecasts are in one bin, that of their middle rank, so the order of the tiles has no effect.
     """
     _, place, counts = np.unique(probability, return_inverse=True, return_counts=True)
     sizes = [len(part) for part in np.array_split(np.arange(len(probability)), NUM_BINS)]
@@ -126,7 +126,7 @@ def calibration_error(
 ) -> float:
     """Return the expected calibration error (ECE): the mean gap of the bins, weighted by their tiles.
 
-    The gap of a bin is the distance of its mean predicted probability and its observed frequency.
+    The gap of a bin is the difference between its mean predicted probability and its observed frequency.
 
     Args:
         label: True classes, int64 ``(N,)``.
@@ -180,7 +180,7 @@ def reliability(
 
     Returns:
         ``expected_calibration_error`` with its ``interval`` (``None`` for a single group), and by bin
-        ``mean_probability``, ``observed_share``, the ``low`` and ``high`` limits of the share (Wilson's on
+        ``mean_probability``, ``observed_frequency``, its limits ``low`` and ``high`` (Wilson's interval on
         the effective sample size), and ``tiles``.
     """
     codes = np.arange(len(label)) if group is None else group

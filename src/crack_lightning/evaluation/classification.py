@@ -1,9 +1,9 @@
 """Metrics of a test, computed from predictions and labels by the registry.
 
-An undefined metric (precision of a class that is never predicted, recall of one that has no tile) is ``None``
-and left out of averages over classes, as with scikit-learn's ``zero_division=np.nan``. So are precision, F1
-and average precision of a class where no tile, or every tile, is of it: without a crack no call can be right,
-and without an intact tile none can be wrong. In columns of many tests at once it is NaN.
+An undefined metric (precision of a class that is never predicted, recall of a class without tiles) is
+``None`` and left out of averages over classes, as with scikit-learn's ``zero_division=np.nan``. Precision, F1
+and average precision of a class are also undefined if no tile, or every tile, is of that class: then no, or
+every, prediction of it is correct. In arrays of many tests an undefined metric is NaN.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def evaluate_predictions(
         predictions: Labels and probabilities of N tiles.
         class_names: K names by class index.
         positive_class: The class whose misses and false alarms count; ``None`` when there is none.
-        threshold: With two classes the positive one is called from this probability on.
+        threshold: With two classes the positive one is predicted from this probability on.
 
     Returns:
         ``metrics`` (flat: name to number), ``classes`` (by name: precision, recall, f1, support, auroc,
@@ -107,7 +107,7 @@ def class_metrics(confusion: NDArray[np.int64], class_names: Sequence[str]) -> d
 def call_metric_values(
     confusion: NDArray[np.int64], class_names: Sequence[str], positive: int | None
 ) -> dict[str, float | None]:
-    """Compute the counts and metrics that predicted classes alone give.
+    """Compute the counts and metrics that depend on predicted classes only.
 
     Args:
         confusion: Counts by true and predicted class, int64 ``(K, K)``.
@@ -115,8 +115,9 @@ def call_metric_values(
         positive: Index of the positive class, if there is one.
 
     Returns:
-        ``tiles``, ``errors``, with a positive class ``misses`` and ``false_alarms``, and the metrics: of one
-        class averaged (``recall_macro``) and, with a positive class, of that (``recall_<class>``).
+        ``tiles``, ``errors``, with a positive class ``false_negatives`` and ``false_positives``, and the
+        metrics: averages over classes (``recall_macro``) and, with a positive class, its own
+        (``recall_<class>``).
     """
     counts, of_class = confusion[None].astype(np.float64), class_metrics(confusion, class_names)
     values: dict[str, float | None] = {
@@ -140,7 +141,7 @@ def call_metric_values(
 
 
 def binary_metrics(confusion: NDArray[np.int64], positive: int) -> dict[str, float | None]:
-    """Compute the metrics of predicted classes of the positive one of two, by their plain names.
+    """Compute the metrics of the positive class of two from predicted classes, keyed by metric name.
 
     Args:
         confusion: Counts by true and predicted class, int64 ``(2, 2)``.
@@ -150,19 +151,19 @@ def binary_metrics(confusion: NDArray[np.int64], positive: int) -> dict[str, flo
     return {
         metric.name: defined(metric.values(counts, positive)[0])
         for metric in call_metrics()
-        if metric.of_model
+        if metric.depends_on_model
     }
 
 
 def defined(value: float) -> float | None:
-    """Return a plain number, ``None`` for NaN."""
+    """Return a value as a Python float, ``None`` for NaN."""
     return None if np.isnan(value) else float(value)
 
 
 def _ranking(
     label: NDArray[np.int64], probability: NDArray[np.floating], names: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """Rank each class against the rest: areas in full, curves thinned."""
+    """Compute ranking metrics and simplified curves of each class against the rest."""
     result: dict[str, dict[str, Any]] = {"metrics": {}, "roc": {}, "pr": {}}
     for k, name in enumerate(names):
         score, positive = probability[:, k], label == k
@@ -175,7 +176,7 @@ def _ranking(
         }
         for kind, trace in (("roc", roc_curve), ("pr", pr_curve)):
             curve = trace(score, positive)
-            assert curve is not None, "both classes are there"
+            assert curve is not None, "both classes have tiles"
             result[kind][name] = {key: column.tolist() for key, column in simplify_curve(curve).items()}
     return result
 
@@ -183,7 +184,7 @@ def _ranking(
 def _of_classes(
     name: str, by_class: Mapping[str, Mapping[str, float | None]], positive_class: str | None
 ) -> dict[str, float | None]:
-    """Return the mean of a metric over the classes that have it, and that of the positive class."""
+    """Return the mean of a metric over the classes where it is defined, and that of the positive class."""
     known = [value for row in by_class.values() if (value := row[name]) is not None]
     values: dict[str, float | None] = {f"{name}_macro": float(np.mean(known)) if known else None}
     if positive_class is not None:
@@ -192,6 +193,6 @@ def _of_classes(
 
 
 def _average(values: NDArray[np.float64], weight: NDArray[np.floating]) -> float | None:
-    """Return the weighted mean of the values that there are, ``None`` where they have no weight."""
+    """Return the weighted mean of the values that are not NaN; ``None`` if their weights are all 0."""
     known = ~np.isnan(values)
     return float(np.average(values[known], weights=weight[known])) if weight[known].any() else None

@@ -1,4 +1,4 @@
-"""Localisation skill: evidence maps against crack masks."""
+"""Localisation skill: agreement of evidence maps with crack masks."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def _resize(evidence: NDArray[np.floating], shape: tuple[int, int]) -> NDArray[n
 def localisation_scores(
     maps: NDArray[np.floating], masks: Iterable[NDArray[np.bool_]], *, near_px: float = NEAR_PX
 ) -> Scores:
-    """Return the share of each map that lies on its crack.
+    """Return the share of the evidence of each map that lies on or near the crack.
 
-    Negative evidence counts as 0, and a map without positive evidence as uniform.
+    Negative evidence counts as 0; a map without positive evidence counts as uniform.
 
     Args:
         maps: Evidence, float ``(N, h, w)``; each covers its whole image.
@@ -40,11 +40,11 @@ def localisation_scores(
         near_px: Tolerance around the crack, original pixels.
 
     Returns:
-        Float ``(N,)`` each: ``random`` (the share of the image within the tolerance, which a random map
-        gets on average); ``energy``, the share of the map's sum there (Wang et al., "Score-CAM", CVPR
-        Workshops 2020); ``pointing``, whether its maximum is there (Zhang et al., "Top-down Neural Attention
-        by Excitation Backprop", IJCV 2018), of several maxima their share; ``energy_ideal`` and
-        ``pointing_ideal``, the same of the mask at the maps' own resolution.
+        Float ``(N,)`` each: ``random``, the share of the image within the tolerance, which is the expected
+        score of a random map; ``energy``, the share of the map's sum within it (Wang et al., "Score-CAM",
+        CVPR Workshops 2020); ``pointing``, 1 if the map's maximum lies within it, else 0 (Zhang et al.,
+        "Top-down Neural Attention by Excitation Backprop", IJCV 2018), the share of them if there are several
+        maxima; ``energy_ideal`` and ``pointing_ideal``, the scores of the mask at the resolution of the map.
     """
     rows = [_scores(evidence, crack, near_px) for evidence, crack in zip(maps, masks, strict=True)]
     names = ("random", *MEASURES, *(f"{name}_ideal" for name in MEASURES))
@@ -68,7 +68,7 @@ def _share_near(evidence: NDArray[np.floating], near: NDArray[np.bool_]) -> tupl
 
 
 def localisation_skill(scores: Scores, group: NDArray[np.int64]) -> dict[str, Any]:
-    """Return the localisation skill: 0 for random maps, 1 for ideal maps of their resolution.
+    """Return the localisation skill: 0 for random maps, 1 for the masks at the resolution of the maps.
 
     Args:
         scores: The result of :func:`localisation_scores` for N tiles, N at least 1.
@@ -77,15 +77,15 @@ def localisation_skill(scores: Scores, group: NDArray[np.int64]) -> dict[str, An
     Returns:
         ``tiles``, and by measure (``energy``, ``pointing``) the means ``score``, ``random`` and ``ideal``,
         the ``skill`` (score - random) / (ideal - random) of these means, and its ``interval``; both are
-        ``None`` where the ideal is no better than chance.
+        ``None`` where the ideal is no better than random.
     """
-    skill_of: dict[str, Any] = {"tiles": len(group)}
+    found: dict[str, Any] = {"tiles": len(group)}
     samples = resampled(lambda weights: _skills(scores, weights), group)
     whole = _skills(scores, np.ones((1, len(group))))
     for name in MEASURES:
         skill, interval = float(whole[name][0]), percentiles(samples[name])
         undefined = float(np.isnan(samples[name]).mean())
-        skill_of[name] = {
+        found[name] = {
             "score": float(scores[name].mean()),
             "random": float(scores["random"].mean()),
             "ideal": float(scores[f"{name}_ideal"].mean()),
@@ -93,38 +93,38 @@ def localisation_skill(scores: Scores, group: NDArray[np.int64]) -> dict[str, An
             "interval": interval
             and interval._asdict() | {"method": BOOTSTRAP, "undefined_resamples": undefined},
         }
-    return skill_of
+    return found
 
 
 def _skills(scores: Scores, weights: NDArray[np.float64]) -> Scores:
-    """Return the skill of each measure for R sets of weights ``(R, N)``; NaN where the ideal is no better."""
-    skills = {}
+    """Return the skill of each measure for R sets of weights ``(R, N)``; NaN where ideal equals random."""
+    found = {}
     for name in MEASURES:
         gained = weights @ (scores[name] - scores["random"])
         possible = weights @ (scores[f"{name}_ideal"] - scores["random"])
-        skills[name] = np.divide(gained, possible, out=np.full(len(gained), np.nan), where=possible > 0)
-    return skills
+        found[name] = np.divide(gained, possible, out=np.full(len(gained), np.nan), where=possible > 0)
+    return found
 
 
 def skill_by_lines(
     scores: Scores, group: NDArray[np.int64], lines: NDArray[np.floating], *, most: int = 3
 ) -> list[dict[str, Any]]:
-    """Return the skill by the number of lines of a crack.
+    """Return the localisation skill by the number of lines of the crack.
 
     Args:
         scores: The result of :func:`localisation_scores` for N tiles.
         group: Group numbers from 0, int64 ``(N,)``.
         lines: Number of lines (trunks and branches) of each tile's crack; NaN where unknown, float ``(N,)``.
-        most: The last row has the tiles with this many lines or more.
+        most: Number of lines of the last row, which includes tiles with more.
 
     Returns:
         One row per number that occurs: ``lines``, ``or_more``, and what :func:`localisation_skill` returns.
     """
-    table = []
+    found = []
     for number in range(1, most + 1):
         rows = lines >= number if number == most else lines == number
         if rows.any():
             part = {name: values[rows] for name, values in scores.items()}
             codes = np.unique(group[rows], return_inverse=True)[1].astype(np.int64)
-            table.append({"lines": number, "or_more": number == most, **localisation_skill(part, codes)})
-    return table
+            found.append({"lines": number, "or_more": number == most, **localisation_skill(part, codes)})
+    return found

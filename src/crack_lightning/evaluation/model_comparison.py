@@ -1,7 +1,7 @@
 """Paired comparison of two models on the same tiles: p-values and intervals of the difference.
 
-Errors on tiles of one photo are correlated, so that the permutation test exchanges whole photos: McNemar's
-test, which exchanges tiles, has too many false positives (``benchmarks/model_comparison.py`` simulates it).
+Errors on tiles of one photo are correlated. The permutation test therefore exchanges whole photos: McNemar's
+test, which exchanges tiles, has too many false positives (simulated by ``benchmarks/model_comparison.py``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEAST_PHOTOS = 6
-"""With fewer photos no difference has a p-value under 0.05: two of 2^n patterns of signs are as extreme."""
+"""With n photos the lowest possible p-value is 2 / 2^n, which is above 0.05 for fewer than 6."""
 _EQUAL = 1e-12
 
 
@@ -29,12 +29,12 @@ def photo_codes(group: NDArray[np.str_]) -> NDArray[np.int64]:
 
 
 def sign_flip_p_value(gain: NDArray[np.int64]) -> float:
-    """Return the two-sided p-value of equal error rates by the sign-flip test over photos.
+    """Return the two-sided p-value of the sign-flip test over photos for equal error rates.
 
-    Under the null hypothesis the two may be exchanged on any photo, which flips the sign of its difference.
-    All patterns of signs are counted, photo after photo; with one tile a photo it is McNemar's exact test. Of
-    two models that are equally good, but err together on photos to different degrees, the
-    test rejects too often where photos are few or of very unequal sizes.
+    Under the null hypothesis the two models can be exchanged on any photo, which flips the sign of the
+    difference on it. The distribution over all patterns of signs is exact; with one tile per photo this is
+    McNemar's exact test. If two equally good models differ in how strongly their errors are correlated
+    within photos, the test rejects too often with few photos or photos of very unequal sizes.
 
     Args:
         gain: Correct predictions of one model minus those of the other, by photo, ``(G,)``.
@@ -45,7 +45,9 @@ def sign_flip_p_value(gain: NDArray[np.int64]) -> float:
     """
     sizes = np.abs(gain[gain != 0])
     most = int(sizes.sum())
-    chance = np.zeros(most + 1)  # of a sum of sizes with random signs, from -most to most in steps of 2
+    chance = np.zeros(
+        most + 1
+    )  # probability of each sum of randomly signed sizes: -most, -most + 2, ..., most
     chance[0] = 1.0
     for size in sizes.tolist():
         chance /= 2
@@ -55,10 +57,10 @@ def sign_flip_p_value(gain: NDArray[np.int64]) -> float:
 
 
 def difference_intervals(gain: NDArray[np.int64], tiles: NDArray[np.int64]) -> list[Interval]:
-    """Return the 95 % intervals of differences of accuracy, over the same resampled photos for all models.
+    """Return 95 % bootstrap intervals of differences of accuracy; all models use the same resampled photos.
 
     Args:
-        gain: Correct predictions of each of R models minus those of the other, by photo, ``(R, G)``.
+        gain: Correct predictions of each of R models minus those of the reference, by photo, ``(R, G)``.
         tiles: Number of tiles of each photo, ``(G,)``.
     """
 
@@ -73,12 +75,12 @@ def paired_t(one: Sequence[float], other: Sequence[float]) -> tuple[float, Inter
     """Compare two settings over the same repetitions (seeds or folds) by the paired t-test.
 
     Args:
-        one: A value for each repetition, at least two.
-        other: Of the same repetitions in the same order.
+        one: Values of one setting, one per repetition, at least two.
+        other: Values of the other setting for the same repetitions in the same order.
 
     Returns:
         The mean difference, its 95 % interval by Student's t, and the two-sided p-value; both ``None`` where
-        all differences are equal, so that their variance is unknown.
+        all differences are equal, which gives no estimate of their variance.
     """
     gain = np.asarray(one, float) - np.asarray(other, float)
     if np.ptp(gain) < _EQUAL:

@@ -19,7 +19,7 @@ class Predictions:
         index: The tile's row in its table, each at most once, int64 ``(N,)``.
         label: The true class, in ``[0, K)``, int64 ``(N,)``.
         probability: Class probabilities in ``[0, 1]``, float32 or float64 ``(N, K)``.
-        ood_score: OOD score of each tile, over 1 for out-of-distribution, float32 ``(N,)``, or ``None``.
+        ood_score: OOD score of each tile, above 1 for out-of-distribution, float32 ``(N,)``, or ``None``.
     """
 
     index: NDArray[np.int64]
@@ -58,9 +58,9 @@ def predicted_labels(
 
     Args:
         probability: Class probabilities, ``(N, K)``.
-        positive_index: The class that the threshold is for; ``None`` for the most probable class.
-        threshold: With two classes the positive one is predicted from this probability on, in ``[0, 1]``;
-            with more classes it is not used.
+        positive_index: Index of the positive class; with ``None`` the most probable class is predicted.
+        threshold: Lowest probability, in ``[0, 1]``, at which the positive class of two is predicted; not
+            used with more classes.
 
     Returns:
         Class indices, int64 ``(N,)``.

@@ -1,4 +1,4 @@
-"""Risk-coverage curves of selective classification: the error rate of the tiles that are kept."""
+"""Risk-coverage curves of selective classification: error rate of the tiles that are not rejected."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 def risk_coverage(doubt: NDArray[np.floating], wrong: NDArray[np.bool_]) -> dict[str, NDArray[np.float64]]:
-    """Return the error rate (risk) of the tiles that are kept, by the share that is kept (coverage).
+    """Return the error rate of the accepted tiles (risk) by the share of accepted tiles (coverage).
 
     Args:
-        doubt: Tiles with a higher value are left out first, float ``(N,)``; the mean over random orders of
-            ties is returned.
+        doubt: Tiles with a higher value are rejected first, float ``(N,)``; the risk is averaged over the
+            orders of equal values.
         wrong: Whether each tile is predicted wrongly, bool ``(N,)``.
 
     Returns:
@@ -39,7 +39,7 @@ def risk_coverage(doubt: NDArray[np.floating], wrong: NDArray[np.bool_]) -> dict
 
 
 def aurc(curve: dict[str, NDArray[np.float64]]) -> float:
-    """Return the mean risk over all coverages (AURC); with a random order it is the error rate.
+    """Return the area under the risk-coverage curve (AURC), the mean risk; the error rate for random doubt.
 
     References:
         Geifman, Uziel and El-Yaniv, "Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers", ICLR
@@ -51,10 +51,10 @@ def aurc(curve: dict[str, NDArray[np.float64]]) -> float:
 def area_intervals(
     doubts: Mapping[str, NDArray[np.floating]], wrong: NDArray[np.bool_], group: NDArray[np.int64]
 ) -> dict[str, Interval]:
-    """Return the 95 % intervals of areas under risk-coverage curves; none for a single group.
+    """Return 95 % intervals of areas under risk-coverage curves; an empty mapping for a single group.
 
     Args:
-        doubts: By name of the order, the values by which tiles are left out, float ``(N,)``.
+        doubts: Values by which tiles are rejected, float ``(N,)``, by name.
         wrong: Whether each tile is predicted wrongly, bool ``(N,)``.
         group: Group numbers from 0, int64 ``(N,)``.
     """

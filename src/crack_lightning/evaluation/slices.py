@@ -24,18 +24,18 @@ def recall_by_width(
     *,
     edges_px: Sequence[float] = WIDTH_EDGES_PX,
 ) -> list[dict[str, Any]]:
-    """Count the detected cracked tiles by crack width.
+    """Return the recall of cracked tiles by crack width.
 
     Args:
         width_px: Crack width of each cracked tile, in original pixels, NaN where unknown, ``(M,)``.
         detected: Whether the tile was predicted as cracked, bool ``(M,)``.
         group: Group numbers from 0, int64 ``(M,)``, for intervals.
-        edges_px: Ascending inner borders of the classes of width; a border belongs to the class above it.
+        edges_px: Ascending borders between the width classes; a width equal to a border is in the upper one.
 
     Returns:
-        One row per class of width, the narrowest first: ``from_px`` (inclusive), ``to_px`` (exclusive;
-        ``None`` is open), ``tiles``, ``detected``, ``recall`` (``None`` without tiles), and with groups its
-        ``interval``. A last row with both borders ``None`` counts unknown widths where there are any.
+        One row per width class, the narrowest first: ``from_px`` (inclusive), ``to_px`` (exclusive; ``None``
+        for no limit), ``tiles``, ``detected``, ``recall`` (``None`` without tiles), and with groups its
+        ``interval``. If some widths are unknown, the last row counts these tiles, with both borders ``None``.
     """
     parts: list[tuple[float | None, float | None, NDArray[np.bool_]]] = [
         (low, None if high == np.inf else high, (width_px >= low) & (width_px < high))
@@ -59,11 +59,11 @@ def recall_by_width(
 def share_interval(
     hit: NDArray[np.bool_], part: NDArray[np.bool_], group: NDArray[np.int64] | None
 ) -> dict[str, dict[str, float] | None]:
-    """Return the ``interval`` of the share of hits in a slice; nothing without groups.
+    """Return the ``interval`` of a proportion in a slice; an empty mapping without groups.
 
     Args:
         hit: Outcomes, bool ``(N,)``.
-        part: The tiles to count, bool ``(N,)``.
+        part: Whether each tile is in the slice, bool ``(N,)``.
         group: Group numbers from 0, int64 ``(N,)``.
     """
     if group is None:
@@ -74,15 +74,15 @@ def share_interval(
 def false_alarms_by_distractor(
     distractors: NDArray[np.str_], called: NDArray[np.bool_], group: NDArray[np.int64] | None = None
 ) -> list[dict[str, Any]]:
-    """Count the false alarms among tiles without a crack, by distractor.
+    """Return the false alarms on tiles without a crack, by distractor.
 
     Args:
-        distractors: Kinds on each tile, joined by ``+``, empty for none, str ``(M,)``.
+        distractors: Kinds of distractor on each tile, joined by ``+``; empty for none, str ``(M,)``.
         called: Whether the tile was predicted as cracked, bool ``(M,)``.
         group: Group numbers from 0, int64 ``(M,)``, for intervals.
 
     Returns:
-        One row per kind, in the order of names, ``none`` first: ``distractor``, ``tiles``, ``false_alarms``,
+        One row per kind, ``none`` first, then by name: ``distractor``, ``tiles``, ``false_positives``,
         ``rate``, and with groups its ``interval``. A tile with two kinds counts in both rows.
     """
     on_each = [set(kinds.split("+")) for kinds in distractors.tolist()]
@@ -102,10 +102,10 @@ def false_alarms_by_distractor(
 
 
 def quarters(values: NDArray[np.floating]) -> list[tuple[str, NDArray[np.bool_]]]:
-    """Split N tiles at the quartiles of a value, the lowest first; equal values stay together.
+    """Split N tiles at the quartiles of a value; tiles of equal values are in one part.
 
     Returns:
-        The limits as text and the tiles, bool ``(N,)``, of each quarter that has tiles.
+        The range of values as text and the tiles, bool ``(N,)``, of each part that has tiles, ascending.
     """
     borders = np.quantile(values, (0.25, 0.5, 0.75))
     quarter = np.searchsorted(borders, values, side="left")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEAST_ERRORS = 20
-"""Validation errors below which a temperature is not identified."""
+"""Validation errors that fitting a temperature requires."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,14 +26,13 @@ class Decision:
 
     Attributes:
         temperature: Divisor of the logits.
-        threshold: A tile is predicted as the positive class from this probability on.
+        threshold: Lowest probability at which the positive class is predicted.
         notes: Sentences on how the threshold was chosen.
         facts: ``rule``, ``validation_errors``, ``temperature_identified``, ``temperature_notes`` (sentences);
-            where it is, ``cross_fitting``
-            (the temperatures of the folds, and the calibration error of validation tiles before and after,
-            each tile by a temperature that its group had no part in); and, with a threshold of two classes,
-            ``validation`` (figures of the validation tiles at it) and ``curve`` (shares of misses and of
-            false alarms by threshold).
+            with an identified temperature ``cross_fitting`` (temperatures of the folds, and the cross-fitted
+            calibration error of the validation tiles before and after scaling); with a positive class of two
+            ``validation`` (metrics of the validation tiles at the threshold) and ``curve`` (false negative
+            and false positive rates by threshold).
     """
 
     temperature: float = 1.0
@@ -47,32 +46,32 @@ def decide(
 ) -> Decision:
     """Choose temperature and threshold on validation tiles.
 
-    The threshold is chosen on cross-fitted probabilities (:func:`calibration.cross_fitted`), because the
-    final temperature was fitted to all tiles, and its probabilities are slightly optimistic.
+    The threshold is chosen on cross-fitted probabilities (:func:`calibration.cross_fitted`), because
+    probabilities scaled by a temperature that was fitted to the same tiles are slightly optimistic.
 
     Args:
         validation: Labels and uncalibrated probabilities of N validation tiles.
-        group: The photo or set of near-duplicates of each tile, str ``(N,)``; empty where unknown: tiles
-            then count as independent.
+        group: The photo or set of near-duplicates of each tile, str ``(N,)``; a tile with an
+            empty name counts as independent.
         positive: Index of the positive class of two; ``None`` where there is none.
         rule: A number, ``f1``, ``recall:r`` or ``cost:c``; see :func:`choose_threshold`.
         calibrate: Whether to fit a temperature.
     """
     codes, over = group_codes(group), "groups" if (group != "").any() else "tiles, as groups are unknown"
-    decision, probability = _tempered(validation, codes, positive, calibrate=calibrate, over=over)
-    facts = {"rule": rule} | decision.facts
+    scaling, probability = _tempered(validation, codes, positive, calibrate=calibrate, over=over)
+    facts = {"rule": rule} | scaling.facts
     if positive is None:
-        return replace(decision, facts=facts)
+        return replace(scaling, facts=facts)
     score = probability[:, positive]
     threshold, why = choose_threshold(score, validation.label == positive, codes, rule=rule, over=over)
     facts |= _consequences(validation.label, probability, positive, threshold)
-    return replace(decision, threshold=threshold, notes=why, facts=facts)
+    return replace(scaling, threshold=threshold, notes=why, facts=facts)
 
 
 def _tempered(
     validation: Predictions, codes: NDArray[np.int64], positive: int | None, *, calibrate: bool, over: str
 ) -> tuple[Decision, NDArray[np.float64]]:
-    """Choose the temperature; return cross-fitted probabilities ``(N, K)`` too."""
+    """Return a decision with the temperature, and cross-fitted probabilities ``(N, K)``."""
     label, raw = validation.label, validation.probability
     errors = int((raw.argmax(axis=1) != label).sum())
     identified = calibrate and errors >= LEAST_ERRORS
@@ -103,7 +102,7 @@ def _consequences(
     """Return the metrics of the validation tiles at a threshold, and the DET curve over all thresholds."""
     predicted = predicted_labels(probability, positive_index=positive, threshold=threshold)
     confusion = confusion_matrix(label, predicted, num_classes=2)
-    metrics: dict[str, Any] = {
+    found: dict[str, Any] = {
         "validation": {
             "false_negatives": int(confusion[positive, 1 - positive]),
             "false_positives": int(confusion[1 - positive, positive]),
@@ -112,12 +111,12 @@ def _consequences(
     }
     if curve := roc_curve(probability[:, positive], label == positive):
         thin = simplify_curve(curve)
-        metrics["curve"] = {
+        found["curve"] = {
             "false_negative_rate": (1 - thin["true_positive_rate"]).tolist(),
             "false_positive_rate": thin["false_positive_rate"].tolist(),
             "threshold": [1.0, *thin["threshold"][1:].tolist()],
         }
-    return metrics
+    return found
 
 
 def choose_threshold(
@@ -130,18 +129,18 @@ def choose_threshold(
 ) -> tuple[float, list[str]]:
     """Choose the probability from which a tile is predicted as positive.
 
-    ``f1`` makes F1 largest; ``cost:10`` makes the cost least where a miss costs ten false alarms; with
-    ``recall:0.99`` it is the highest threshold up to which the one-sided 95 % lower bound on recall (exact,
-    on the effective number of positive tiles) stays at 0.99 or above: thresholds are tried from the lowest
-    on, and the first that fails ends the search: a fixed sequence of tests needs no correction for multiple
-    testing. Where the lowest fails already, its bound is the highest that can be guaranteed.
+    ``f1`` maximises F1. ``cost:10`` minimises the cost if a miss costs as much as ten false alarms.
+    ``recall:0.99`` gives the highest threshold at which the one-sided 95 % lower bound on recall (exact, on
+    the effective number of positive tiles) is at least 0.99. Thresholds are tested in ascending order up to
+    the first that fails: tests in a fixed sequence need no correction for multiple testing. If the lowest
+    threshold fails, it is returned, with its bound in the sentences.
 
     Args:
         score: Probabilities of the positive class, ``(N,)``.
-        positive: The truth, bool ``(N,)``, once at least.
+        positive: The truth, bool ``(N,)``, with at least one positive.
         group: Group numbers from 0, int64 ``(N,)``.
         rule: A number in ``[0, 1]``, ``f1``, ``recall:r`` or ``cost:c``.
-        over: Name of the groups in the sentences.
+        over: Name of the sampling units in the sentences.
 
     Returns:
         The threshold, and sentences on how it was chosen.
@@ -153,7 +152,7 @@ def choose_threshold(
     if kind not in ("f1", "recall", "cost"):
         return float(kind), []
     if kind == "recall":
-        return _guaranteed(score, positive, group, wanted=float(value), over=over)
+        return _with_recall_bound(score, positive, group, target=float(value), over=over)
     order = np.argsort(-score, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
     hits = np.cumsum(positive[order])[ends]
@@ -165,41 +164,41 @@ def choose_threshold(
     return threshold, [f"A threshold of {threshold:.4g} gives {what} on validation tiles."]
 
 
-def _guaranteed(
+def _with_recall_bound(
     score: NDArray[np.floating],
     positive: NDArray[np.bool_],
     group: NDArray[np.int64],
     *,
-    wanted: float,
+    target: float,
     over: str,
 ) -> tuple[float, list[str]]:
     own, codes = score[positive], group[positive]
     lowest, *others = np.unique(own)
     most, best = lower_bound(np.ones(len(own), np.bool_), codes), float(lowest)
     tiles = f"{len(own):,} positive validation tiles, over {over}"
-    if most < wanted:
+    if most < target:
         threshold = _just_below(score, best)
         return threshold, [
             (
-                f"A recall of {_percent(wanted)} cannot be guaranteed with {tiles}; the highest possible "
+                f"A recall of {_percent(target)} cannot be guaranteed with {tiles}; the highest possible "
                 f"bound is {_percent(most)}, at a threshold of {threshold:.4g}."
             )
         ]
     for candidate in others:
-        if lower_bound(own >= candidate, codes) < wanted:
+        if lower_bound(own >= candidate, codes) < target:
             break
         best = float(candidate)
     threshold = _just_below(score, best)
     return threshold, [
         (
-            f"At a threshold of {threshold:.4g} recall is at least {_percent(wanted)} (one-sided 95 % "
+            f"At a threshold of {threshold:.4g} recall is at least {_percent(target)} (one-sided 95 % "
             f"confidence bound on {tiles})."
         )
     ]
 
 
 def _just_below(score: NDArray[np.floating], lowest_called: float) -> float:
-    """Return a threshold between the lowest positive prediction and the next lower score."""
+    """Return the middle of the lowest score that is predicted as positive and the next lower score."""
     below = score[score < lowest_called]
     return (lowest_called + float(below.max(initial=0.0))) / 2
 

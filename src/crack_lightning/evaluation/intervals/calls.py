@@ -1,4 +1,4 @@
-"""95 % intervals of the metrics of predicted classes that have a closed form, from the registry."""
+"""Closed-form 95 % intervals of the metrics of predicted classes in the registry."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def call_intervals(
     class_names: Sequence[str],
     positive: int | None,
 ) -> dict[str, dict[str, Any]]:
-    """Return the intervals of the metrics of predicted classes; an undefined metric has none.
+    """Return the closed-form intervals of metrics of predicted classes; an undefined metric has none.
 
     Args:
         label: True classes, int64 ``(N,)``.
@@ -36,8 +36,8 @@ def call_intervals(
         positive: Index of the positive class, if there is one.
 
     Returns:
-        ``low``, ``high`` and ``method`` by metric; those of one class as ``recall_<class>``, averaged over
-        classes as ``recall_macro``.
+        ``low``, ``high`` and ``method`` by metric: ``accuracy``, ``recall_<class>`` and, averaged over
+        classes, ``recall_macro``, for example.
     """
     confusion = confusion_matrix(label, called, num_classes=len(class_names))[None].astype(np.float64)
     estimates: dict[str, Estimate] = {}

@@ -1,6 +1,6 @@
-"""Intervals of metrics that are not shares: from intervals of shares, or from resampled groups.
+"""Intervals of metrics that are not proportions: from those of proportions, or by a bootstrap over groups.
 
-Both kinds have a width where plain resampling has none, as for an AUROC of 1.
+Both have a positive width where the percentile bootstrap has width 0, such as for an AUROC of 1.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ def mover_interval(
 ) -> Interval:
     """Return the interval of a function of independent values from their intervals (MOVER).
 
-    The distance to a limit is the root of the sum of squares of the distances that the limits of the values
-    cause one by one.
+    The distance from the estimate to a limit is the root of the sum of squares of the changes that result
+    from replacing each value by its limit.
 
     Args:
         figure: The function, from all values to a number.
         values: The observed values.
-        limits: The interval of each.
+        limits: The interval of each value.
 
     References:
         Zou and Donner, "Construction of confidence limits about effect measures: a general approach",
@@ -54,12 +54,12 @@ def mover_interval(
 
 
 class Bounded(NamedTuple):
-    """Range and sample size of a metric, known before resampling.
+    """Range of a metric, and its sample size before any prediction is known.
 
     Attributes:
         low: The least possible value.
         high: The greatest possible value.
-        groups: Number of groups of the class that is in fewer groups.
+        groups: Number of groups; for a metric of one class against the rest, of the side with fewer groups.
         size: Effective sample size before any prediction is known.
     """
 
@@ -77,7 +77,7 @@ class ResampledInterval(NamedTuple):
 
 
 def prior_size(group: NDArray[np.int64]) -> float:
-    """Return the effective sample size of N tiles in groups without an observed error."""
+    """Return the effective sample size of N tiles in groups if no error was observed."""
     return effective_size(np.ones(len(group), np.bool_), group)
 
 
@@ -86,18 +86,18 @@ def resampled_intervals(
     group: NDArray[np.int64],
     bounded: Mapping[str, Bounded],
 ) -> dict[str, ResampledInterval]:
-    """Return Wilson's intervals of bounded metrics on the effective sample size that resampling gives.
+    """Return Wilson's intervals of bounded metrics, with effective sample sizes from a bootstrap over groups.
 
-    A metric scaled to ``[0, 1]`` has the greatest variance, for its value, if it is a proportion. The
-    effective sample size is the number of tiles at which a proportion has the variance of the resamples. Its
-    inverse is averaged with that of the prior size, by weights of n squared and 4, where n is the number of
-    groups that the variance comes from: a ranking without an error, or with errors in a single photo, is
-    little evidence of its variance.
-    ``benchmarks/interval_kinds.py`` simulates their coverage.
+    The effective sample size is the number of tiles at which a proportion of the same value, scaled to
+    ``[0, 1]``, has the variance of the resamples; among all variables in ``[0, 1]`` with a given mean a
+    proportion has the largest variance. The inverse of that size is averaged with the inverse of the prior
+    size, with weights n squared and 4, where n is the effective number of groups that contribute to the
+    variance: a ranking without errors, or with errors in one photo only, gives hardly any information on its
+    variance. ``benchmarks/interval_kinds.py`` simulates the coverage.
 
     Args:
-        figures: From weights of N tiles, float ``(R, N)``, to metrics by name, float ``(R,)``, NaN where
-            undefined; a metric that is undefined for the tiles themselves gets no interval.
+        figures: Computes metrics by name, float ``(R,)``, NaN where undefined, from R sets of weights of N
+            tiles, float ``(R, N)``; a metric that is undefined with equal weights gets no interval.
         group: Group numbers from 0, two at least, int64 ``(N,)``.
         bounded: Range and sample size by name.
 
@@ -108,45 +108,45 @@ def resampled_intervals(
         share of the tiles of the smaller class: Birnbaum and Klose, "Bounds for the Variance of the
         Mann-Whitney Statistic", Annals of Mathematical Statistics 1957.
     """
-    whole, intervals = figures(np.ones((1, len(group)))), {}
+    whole, found = figures(np.ones((1, len(group)))), {}
     for name, (variance, influence, undefined) in _spread(figures, group).items():
         value = float(whole[name][0])
         if not np.isnan(value):
             interval = _scaled_wilson(value, bounded[name], variance, influence)
-            intervals[name] = ResampledInterval(interval, undefined)
-    return intervals
+            found[name] = ResampledInterval(interval, undefined)
+    return found
 
 
-def _scaled_wilson(value: float, of: Bounded, variance: float, influence: Floats) -> Interval:
-    width = of.high - of.low
-    share = float(np.clip((value - of.low) / width, 0, 1))
+def _scaled_wilson(value: float, bounds: Bounded, variance: float, influence: Floats) -> Interval:
+    width = bounds.high - bounds.low
+    share = float(np.clip((value - bounds.low) / width, 0, 1))
     inverse, weight = 0.0, 0.0
-    if 0 < share < 1 and variance > 0 and of.groups > 1:
-        weight = min(variance**2 / float((influence**4).sum()), of.groups) ** 2
-        inverse = variance / width**2 * few_groups_factor(of.groups) ** 2 / (share * (1 - share))
-    inverse = (weight * inverse + _PRIOR_GROUPS / of.size) / (weight + _PRIOR_GROUPS)
+    if 0 < share < 1 and variance > 0 and bounds.groups > 1:
+        weight = min(variance**2 / float((influence**4).sum()), bounds.groups) ** 2
+        inverse = variance / width**2 * few_groups_factor(bounds.groups) ** 2 / (share * (1 - share))
+    inverse = (weight * inverse + _PRIOR_GROUPS / bounds.size) / (weight + _PRIOR_GROUPS)
     low, high = wilson_interval(share, max(1.0, 1 / inverse))
-    return Interval(of.low + width * low, of.low + width * high)
+    return Interval(bounds.low + width * low, bounds.low + width * high)
 
 
 def _spread(
     figures: Callable[[Floats], Mapping[str, Floats]], group: NDArray[np.int64]
 ) -> dict[str, tuple[float, Floats, float]]:
-    """Return the variance over resamples, the influence of each group, and the undefined share, by name."""
-    values_by_name: dict[str, list[Floats]] = {}
+    """Return by metric the variance over resamples, the influence of each group, and the undefined share."""
+    resamples: dict[str, list[Floats]] = {}
     sums: dict[str, Floats] = {}
     for counts in resampled_counts(int(group.max()) + 1):
         for name, values in figures(counts[:, group]).items():
             known = ~np.isnan(values)
-            values_by_name.setdefault(name, []).append(values)
+            resamples.setdefault(name, []).append(values)
             both = np.stack([np.where(known, values, 0.0), known.astype(np.float64)]) @ counts
             sums[name] = sums.get(name, 0.0) + both
-    spread = {}
-    for name, parts in values_by_name.items():
+    found = {}
+    for name, parts in resamples.items():
         values = np.concatenate(parts)
         known = values[~np.isnan(values)]
         if len(known):
             weighted, plain = sums[name] / len(known)
             influence = weighted - plain * known.mean()
-            spread[name] = (float(known.var()), influence, 1 - len(known) / len(values))
-    return spread
+            found[name] = (float(known.var()), influence, 1 - len(known) / len(values))
+    return found

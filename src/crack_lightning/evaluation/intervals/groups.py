@@ -28,7 +28,7 @@ class Interval(NamedTuple):
 
 
 def group_codes(group: NDArray[np.str_]) -> NDArray[np.int64]:
-    """Number the groups of N tiles from 0; a tile of unknown group is a group of its own, int64 ``(N,)``."""
+    """Number the groups of N tiles from 0, int64 ``(N,)``; each tile of unknown group is its own group."""
     alone = np.char.add("\0", np.arange(len(group)).astype(np.str_))
     return np.unique(np.where(group == "", alone, group), return_inverse=True)[1].astype(np.int64)
 
@@ -36,12 +36,12 @@ def group_codes(group: NDArray[np.str_]) -> NDArray[np.int64]:
 def effective_size(hit: NDArray[np.bool_], group: NDArray[np.int64]) -> float:
     """Return the effective sample size of N tiles in groups, in ``[1, N]``.
 
-    N is divided by the design effect, 1 + (m - 1) r, where m is the mean group size of a tile
-    and r the correlation of hits within a group (analysis of variance; Donner and Klar, "Design and Analysis
-    of Cluster Randomization Trials", 2000), and multiplied by the square of the normal quantile over
-    Student's at G - 1 degrees of freedom (Korn and Graubard, Survey Methodology 1998). Few errors are little
-    evidence of r: it is averaged with ``_PRIOR_CORRELATION``, which counts as ``_PRIOR_GROUPS`` groups beside
-    those that have the rarer outcome.
+    N is divided by the design effect 1 + (m - 1) r, where m is the group size averaged over tiles and r the
+    intraclass correlation of the outcome (analysis of variance; Donner and Klar, "Design and Analysis of
+    Cluster Randomization Trials", 2000). It is multiplied by the squared ratio of the normal quantile to
+    Student's quantile at G - 1 degrees of freedom (Korn and Graubard, Survey Methodology 1998). With few
+    errors r is poorly estimated: it is averaged with ``_PRIOR_CORRELATION``, which has the weight of
+    ``_PRIOR_GROUPS`` groups, while the estimate has the weight of the groups with the rarer outcome.
 
     Args:
         hit: Whether each tile is predicted correctly, bool ``(N,)``, N at least 1.
@@ -65,7 +65,7 @@ def effective_size(hit: NDArray[np.bool_], group: NDArray[np.int64]) -> float:
 
 
 def _correlation(hits: NDArray[np.int64], sizes: NDArray[np.int64]) -> float:
-    """Return the correlation within groups by analysis of variance, in ``[0, 1]``."""
+    """Return the intraclass correlation by analysis of variance, in ``[0, 1]``."""
     number, groups = int(sizes.sum()), len(sizes)
     if number == groups:
         return 0.0
@@ -91,7 +91,7 @@ def proportion_interval(hit: NDArray[np.bool_], group: NDArray[np.int64]) -> Int
 
 
 def wilson_interval(share: float, size: float) -> Interval:
-    """Return Wilson's interval of a share in ``[0, 1]`` and a sample size, at least 1."""
+    """Return Wilson's interval of a proportion in ``[0, 1]`` for a sample size of at least 1."""
     z = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
     middle = (share + z**2 / (2 * size)) / (1 + z**2 / size)
     half = z / (1 + z**2 / size) * float(np.sqrt(share * (1 - share) / size + z**2 / (4 * size**2)))
@@ -115,17 +115,18 @@ def lower_bound(hit: NDArray[np.bool_], group: NDArray[np.int64]) -> float:
     return float(stats.beta.ppf(1 - CONFIDENCE, hits, size - hits + 1)) if hits > 0 else 0.0
 
 
-def cannot_be_excluded(hit: NDArray[np.bool_], group: NDArray[np.int64]) -> float:
+def error_rate_bound(hit: NDArray[np.bool_], group: NDArray[np.int64]) -> float:
     """Return the one-sided 95 % upper bound on the error rate where no error was observed.
 
-    Exact on the effective sample size n: the share whose chance of no error in n tiles is 5 %.
+    Exact for the effective sample size n: the error rate at which n tiles are free of errors with a
+    probability of 5 %.
     """
-    assert hit.all(), "an error was seen"
+    assert hit.all(), "an error was observed"
     return 1 - lower_bound(hit, group)
 
 
 def few_groups_factor(groups: int) -> float:
-    """Return the factor by which a distance from resampling G groups, at least 2, is too small.
+    """Return the factor by which bootstrap limits of G groups, at least 2, are too close to the estimate.
 
     Student's quantile at G - 1 degrees of freedom over the normal one, times the square root of G / (G - 1).
 
@@ -143,17 +144,17 @@ def bootstrap_intervals(
     *,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """Return percentile intervals of metrics over resampled groups; see :func:`resampled`.
+    """Return percentile bootstrap intervals over groups; see :func:`resampled` for the arguments.
 
     Returns:
-        An interval by name, without the metrics that are undefined in every resample.
+        Intervals by name, without metrics that are undefined in every resample.
     """
     by_name = {name: percentiles(values) for name, values in resampled(figures, group, seed=seed).items()}
     return {name: interval for name, interval in by_name.items() if interval is not None}
 
 
 def percentiles(values: NDArray[np.float64]) -> Interval | None:
-    """Return the percentile interval of resampled values, without those that are NaN; ``None`` if all are."""
+    """Return the percentile interval of resampled values without NaN; ``None`` if all are NaN."""
     tails = np.array([0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
     return None if np.isnan(values).all() else Interval(*np.nanquantile(values, tails).tolist())
 
@@ -167,7 +168,7 @@ def resampled(
     """Return metrics of 2,000 bootstrap samples of the groups.
 
     Args:
-        figures: From weights of N tiles, float ``(R, N)``, to metrics by name, float ``(R,)``.
+        figures: Computes metrics by name, float ``(R,)``, from R sets of weights of N tiles, ``(R, N)``.
         group: Group numbers from 0, int64 ``(N,)``.
         seed: Seed of the resampling.
 
@@ -185,7 +186,7 @@ def resampled(
 
 
 def resampled_counts(groups: int, *, seed: int = 0) -> Iterator[NDArray[np.float64]]:
-    """Yield the counts of G groups in 2,000 resamples, a hundred resamples at once, ``(100, G)``."""
+    """Yield how often each of G groups is in each of 2,000 resamples, in blocks of 100, ``(100, G)``."""
     rng = np.random.default_rng(seed)
     for _ in range(NUM_RESAMPLES // _RESAMPLES_AT_ONCE):
         drawn = rng.integers(0, groups, (_RESAMPLES_AT_ONCE, groups))

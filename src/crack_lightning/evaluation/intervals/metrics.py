@@ -8,7 +8,7 @@ import numpy as np
 
 from crack_lightning.evaluation.classification import binary_metrics, confusion_matrix
 from crack_lightning.evaluation.intervals.calls import call_intervals
-from crack_lightning.evaluation.intervals.groups import cannot_be_excluded, effective_size, group_codes
+from crack_lightning.evaluation.intervals.groups import effective_size, error_rate_bound, group_codes
 from crack_lightning.evaluation.intervals.resampling import resampled_metrics
 from crack_lightning.evaluation.predictions import Predictions, predicted_labels
 
@@ -36,20 +36,19 @@ def uncertainty(
         threshold: With two classes the positive one is predicted from this probability on.
 
     Returns:
-        ``intervals`` (by metric: ``low``, ``high``, ``method``, and ``undefined_resamples`` where groups are
-        resampled: the share of resamples in which the metric is undefined, which are left out), ``groups``
-        (their number), ``groups_known``, ``independent_tiles`` (effective sample size for the accuracy),
-        ``notes`` (sentences on errors that were not seen, on resamples left out, and on a test of a single
-        group, which cannot be resampled), and ``baselines`` (metrics of predicting one class for every tile,
-        by its name).
+        ``intervals`` (by metric: ``low``, ``high``, ``method``, and for bootstrap intervals
+        ``undefined_resamples``, the share of resamples that are left out because the metric is undefined),
+        ``groups`` (their number), ``groups_known``, ``effective_sample_size`` (for the accuracy), ``notes``
+        (sentences on classes without an observed error, on resamples left out, and on tests of a single
+        group), and ``baselines`` (by class: metrics of predicting that class for every tile).
     """
     codes = group_codes(group)
     positive = None if positive_class is None else class_names.index(positive_class)
     label = predictions.label
     called = predicted_labels(predictions.probability, positive_index=positive, threshold=threshold)
-    pole = positive if len(class_names) == 2 else None
+    binary_positive = positive if len(class_names) == 2 else None
     intervals = call_intervals(label, called, codes, class_names=class_names, positive=positive)
-    bounds = _bounds(called == label, label, codes, class_names, pole)
+    bounds = _bounds(called == label, label, codes, class_names, binary_positive)
     if codes.any():
         intervals |= resampled_metrics(predictions, called, codes, class_names=class_names, positive=positive)
         bounds += _left_out(intervals)
@@ -63,12 +62,14 @@ def uncertainty(
         "groups_known": bool((group != "").any()),
         "effective_sample_size": round(effective_size(called == label, codes), 1),
         "notes": bounds,
-        "baselines": {} if pole is None or np.ptp(label) == 0 else _baselines(label, class_names, pole),
+        "baselines": {}
+        if binary_positive is None or np.ptp(label) == 0
+        else _baselines(label, class_names, binary_positive),
     }
 
 
 def _left_out(intervals: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """State the share of the resamples in which some metrics are undefined."""
+    """Return a sentence on the share of resamples in which AUROC and average precision are undefined."""
     most = max((row.get("undefined_resamples", 0.0) for row in intervals.values()), default=0.0)
     if not most:
         return []
@@ -83,7 +84,7 @@ def _bounds(
     class_names: Sequence[str],
     positive: int | None,
 ) -> list[str]:
-    """State for each class without an error the error rate that cannot be excluded."""
+    """Return a sentence on the upper bound of the error rate for each class without an observed error."""
     sentences = []
     for k, name in enumerate(class_names):
         of_class = label == k
@@ -94,7 +95,7 @@ def _bounds(
             f" of {groups:,} group{'s' * (groups > 1)}" if groups < tiles else ""
         )  # else each tile is a group of its own
         error = "error" if positive is None else "miss" if k == positive else "false alarm"
-        bound = 100 * cannot_be_excluded(right[of_class], codes[of_class])
+        bound = 100 * error_rate_bound(right[of_class], codes[of_class])
         sentences.append(
             f"No {error} among {tiles:,} {name} tiles{of_groups}; up to "
             f"{bound:.2g} % cannot be excluded (one-sided, 95 %)."

@@ -35,7 +35,7 @@ def resampled_metrics(
     class_names: Sequence[str],
     positive: int | None,
 ) -> dict[str, dict[str, Any]]:
-    """Return the intervals of the metrics of probabilities, of rankings, and of calls without a closed form.
+    """Return the bootstrap intervals of metrics without a closed form.
 
     Args:
         predictions: Labels and probabilities of N tiles.
@@ -65,9 +65,9 @@ def resampled_metrics(
     }
     ranked = _ranked_classes(predictions.label, class_names, positive)
     for metric in ranking_metrics():
-        for name, k in ranked.items():  # without a ranking the value is known, whatever the tiles are
-            if metric.of_ties is not None and np.ptp(predictions.probability[:, k]) == 0:
-                rows[f"{metric.name}_{name}"] |= {"low": metric.of_ties, "high": metric.of_ties}
+        for name, k in ranked.items():  # with equal scores the value is the same for all tiles
+            if metric.value_of_ties is not None and np.ptp(predictions.probability[:, k]) == 0:
+                rows[f"{metric.name}_{name}"] |= {"low": metric.value_of_ties, "high": metric.value_of_ties}
     values = figures(np.ones((1, len(group))))
     return rows | _averages(values, rows, class_names, one=positive is not None and len(class_names) == 2)
 
@@ -82,7 +82,7 @@ def _of_probabilities(
     groups, size = int(group.max()) + 1, prior_size(group)
     bounded = {
         metric.name: Bounded(
-            metric.low, max(metric.sure_error, float(losses[metric.name].max())), groups, size
+            metric.low, max(metric.confident_error, float(losses[metric.name].max())), groups, size
         )
         for metric in probability_metrics()
     }
@@ -107,7 +107,7 @@ def _of_rankings(
         return values
 
     return weighted, {
-        f"{metric.name}_{name}": _of_two_sides(label == k, group, low=metric.low, high=metric.high)
+        f"{metric.name}_{name}": _one_against_rest(label == k, group, low=metric.low, high=metric.high)
         for metric in ranking_metrics()
         for name, k in classes.items()
     }
@@ -137,7 +137,7 @@ def _of_calls(
 
     groups, size = int(group.max()) + 1, prior_size(group)
     return weighted, {
-        key: _of_two_sides(label == k, group, low=metric.low, high=metric.high)
+        key: _one_against_rest(label == k, group, low=metric.low, high=metric.high)
         if metric.scope != "all" and 0 < (label == k).sum() < len(label)
         else Bounded(metric.low, metric.high, groups, size)
         for key, (metric, k) in chosen.items()
@@ -147,14 +147,16 @@ def _of_calls(
 def _ranked_classes(
     label: NDArray[np.int64], class_names: Sequence[str], positive: int | None
 ) -> dict[str, int]:
-    """Return the classes that are ranked and that have tiles on both sides, by name."""
+    """Return the classes to rank, by name: those that some tiles have and others do not."""
     one = positive is not None and len(class_names) == 2
     ranked = {name: k for k, name in enumerate(class_names) if k == positive or not one}
     return {name: k for name, k in ranked.items() if 0 < (label == k).sum() < len(label)}
 
 
-def _of_two_sides(own: NDArray[np.bool_], group: NDArray[np.int64], *, low: float, high: float) -> Bounded:
-    """Describe a metric of a class against the others: the side that is in fewer groups decides."""
+def _one_against_rest(
+    own: NDArray[np.bool_], group: NDArray[np.int64], *, low: float, high: float
+) -> Bounded:
+    """Return the range of a metric of one class against the others, and the smaller of their sample sizes."""
     sides = [group[own], group[~own]]
     groups = min(len(np.unique(side)) for side in sides)
     return Bounded(low, high, groups, min(map(prior_size, sides)))
@@ -167,7 +169,7 @@ def _averages(
     *,
     one: bool,
 ) -> dict[str, dict[str, Any]]:
-    """Average the intervals of one class over classes; of two classes with a positive one there is none."""
+    """Average intervals over classes; with two classes, one of them positive, there is no average."""
     averages = {}
     for metric in () if one else (*ranking_metrics(), *call_metrics()):
         keys = [key for key in (f"{metric.name}_{name}" for name in class_names) if key in rows]

@@ -1,4 +1,4 @@
-"""95 % intervals of metrics of predicted classes that are shares of tiles or functions of shares.
+"""Closed-form 95 % intervals of proportions of tiles, and of metrics computed from proportions.
 
 Each function takes true and predicted classes and groups, int64 ``(N,)``, and the index of a class.
 """
@@ -47,18 +47,18 @@ def majority_class_accuracy(label: Labels, _called: Labels, group: Labels, _: in
 
 
 def recall(label: Labels, called: Labels, group: Labels, k: int) -> Estimate:
-    """Estimate the share of the tiles of class ``k`` that are predicted as such."""
+    """Estimate the share of the tiles of class ``k`` that are predicted as class ``k``."""
     own = label == k
     return _share(called[own] == k, group[own])
 
 
 def precision(label: Labels, called: Labels, group: Labels, k: int) -> Estimate:
-    """Estimate the share of the tiles predicted as class ``k`` that are of it."""
+    """Estimate the share of the tiles predicted as class ``k`` that are of class ``k``."""
     return _share(label[called == k] == k, group[called == k])
 
 
 def f1(label: Labels, called: Labels, group: Labels, k: int) -> Estimate:
-    """Estimate F1 from the share of true positives among the tiles of class ``k`` or predicted as it."""
+    """Estimate F1 from the share of true positives among tiles that are of class ``k`` or predicted as it."""
     own, predicted = label == k, called == k
     either = own | predicted
     both, interval, _ = _share((own & predicted)[either], group[either])

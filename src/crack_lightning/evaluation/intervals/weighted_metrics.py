@@ -1,6 +1,6 @@
-"""Metrics of N weighted tiles, for R sets of weights at once, as a bootstrap needs them.
+"""Metrics of N weighted tiles for R sets of weights at once, for the bootstrap.
 
-A weight is how often a tile is in a resample, a whole number. An undefined metric is NaN.
+The weight of a tile is the number of times that it is in a resample. An undefined metric is NaN.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class RankedWeights(NamedTuple):
-    """Weights of tiles above each of T distinct scores, from the highest score down, for R sets of weights.
+    """Cumulative weights of tiles at T distinct scores, from the highest score down, for R sets of weights.
 
     Attributes:
         hits: Weight of the positives with at least this score, float32 ``(R, T)``.
@@ -38,16 +38,16 @@ class RankedWeights(NamedTuple):
 
 
 def rank_weights(weights: Floats, score: NDArray[np.floating], positive: NDArray[np.bool_]) -> RankedWeights:
-    """Sum weights by score.
+    """Accumulate weights from the highest score down.
 
     Args:
-        weights: Of N tiles, whole numbers, ``(R, N)``.
+        weights: Weights of N tiles, whole numbers, ``(R, N)``.
         score: A higher score is more likely positive, float ``(N,)``.
         positive: The truth, bool ``(N,)``.
     """
     order = np.argsort(-score, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
-    # whole numbers below 2**24: sums in 32 bits are exact, and twice as fast
+    # sums of whole numbers below 2**24 are exact in float32, and twice as fast
     ranked = weights.astype(np.float32)[:, order]
     predicted = np.cumsum(ranked, axis=1)[:, ends]
     hits = np.cumsum(ranked * positive[order], axis=1)[:, ends]
@@ -56,14 +56,14 @@ def rank_weights(weights: Floats, score: NDArray[np.floating], positive: NDArray
 
 
 def weighted_auroc(ranked: RankedWeights) -> Floats:
-    """Compute the area under the ROC curve, ``(R,)``; NaN where one side has no weight."""
+    """Compute the area under the ROC curve, ``(R,)``; NaN where positives or others have no weight."""
     alarms = np.diff(ranked.predicted, axis=1, prepend=np.float32(0)) - ranked.new_hits
     area = (alarms * (ranked.hits - ranked.new_hits / 2)).sum(axis=1, dtype=np.float64)
     return ratio(area, ranked.positives * ranked.others)
 
 
 def weighted_average_precision(ranked: RankedWeights) -> Floats:
-    """Compute the average precision, ``(R,)``; NaN where one side has no weight."""
+    """Compute the average precision, ``(R,)``; NaN where positives or others have no weight."""
     hits, predicted = ranked.hits, ranked.predicted
     precision = np.divide(hits, predicted, out=np.zeros_like(hits), where=predicted > 0)
     area = (ranked.new_hits * precision).sum(axis=1, dtype=np.float64)
@@ -71,12 +71,12 @@ def weighted_average_precision(ranked: RankedWeights) -> Floats:
 
 
 def weighted_area_under_risk(weights: Floats, doubt: Floats, wrong: NDArray[np.bool_]) -> Floats:
-    """Compute the area under the risk-coverage curve, ``(R,)``, exactly as for repeated tiles.
+    """Compute the area under the risk-coverage curve, ``(R,)``, equal to that of a table of repeated tiles.
 
     Args:
-        weights: Of N tiles, ``(R, N)``.
-        doubt: Tiles with a higher value are left out first, ``(N,)``; the mean over random orders of ties
-            is returned.
+        weights: Weights of N tiles, whole numbers, ``(R, N)``.
+        doubt: Tiles with a higher value are rejected first, ``(N,)``; the risk is averaged over the orders of
+            equal values.
         wrong: Whether each tile is predicted wrongly, bool ``(N,)``.
     """
     order = np.argsort(doubt, kind="stable")
@@ -92,6 +92,6 @@ def weighted_area_under_risk(weights: Floats, doubt: Floats, wrong: NDArray[np.b
 
 
 def ratio(part: NDArray[np.number], whole: NDArray[np.number]) -> Floats:
-    """Divide; NaN where the whole is 0."""
+    """Divide elementwise; NaN where the denominator is 0."""
     empty = np.full(np.broadcast_shapes(np.shape(part), np.shape(whole)), np.nan)
     return np.asarray(np.divide(part, whole, out=empty, where=np.asarray(whole) > 0), np.float64)

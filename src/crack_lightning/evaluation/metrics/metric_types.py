@@ -1,4 +1,4 @@
-"""What an entry of the registry of metrics says: its function, interval, range, direction and wording."""
+"""Types of the entries in the registry of metrics: function, interval, range, direction and wording."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """Common properties of all kinds of metrics.
+    """Properties that all metrics share.
 
     Attributes:
         name: Its key in ``report.json``; with scope ``class`` followed by ``_<class>`` or ``_macro``.
         label: Its name in a report.
-        meaning: A clause that says how to read it; ``{name}`` stands for a class.
-        scope: ``all`` for one value a test, ``class`` for one value a class and their average, ``positive``
-            for one value of the positive class of two.
-        low: The least possible value.
-        high: The greatest.
-        higher_is_better: The direction.
+        meaning: How to read it, as a clause; ``{name}`` is replaced by a class name.
+        scope: ``all``: one value per test; ``class``: one value per class, and their average; ``positive``:
+            one value, that of the positive class, in tests of two classes.
+        low: Lowest possible value.
+        high: Highest possible value.
+        higher_is_better: Whether a higher value is better.
         percent: Whether reports show it in per cent.
-        headline: Whether it stands on top of a report and in the table of a comparison.
+        headline: Whether it is among the main metrics: at the top of a report and in a comparison.
         hub_name: Its name in the metadata of the Hugging Face Hub, if it has one.
     """
 
@@ -49,9 +49,9 @@ class Metric:
     hub_name: str | None = None
 
     def keys(self, class_names: Sequence[str], positive: int | None) -> dict[str, int]:
-        """Return the keys of its values, each with the index of the class that the value is of.
+        """Return the keys of its values, each with the index of its class.
 
-        With scope ``all`` the index means nothing.
+        With scope ``all`` the index is 0 and is not used.
         """
         if self.scope == "class":
             return {f"{self.name}_{name}": k for k, name in enumerate(class_names)}
@@ -65,25 +65,25 @@ class CallMetric(Metric):
     """A metric of predicted classes.
 
     Attributes:
-        function: From confusion matrices (rows: truth), float ``(R, K, K)``, and a class to values ``(R,)``,
-            NaN where undefined: its own weighted form, as a resample's confusion matrix is one of counts.
-        interval: From true classes, predicted classes and groups, int64 ``(N,)``, and a class to the value
-            and its interval; without one, groups are resampled.
-        needs_both_sides: Whether it is undefined where no tile, or every tile, is of the class.
-        in_training: Whether training logs it too.
-        of_model: Whether it depends on the model at all.
+        function: Computes R values ``(R,)``, NaN where undefined, from R confusion matrices of tests or
+            bootstrap resamples, float ``(R, K, K)`` (rows: truth), and the index of a class.
+        interval: Computes the value and its interval from true classes, predicted classes and groups, int64
+            ``(N,)`` each, and the index of a class; with ``None`` the interval is a bootstrap over groups.
+        needs_both_classes: Whether it is undefined where no tile, or every tile, is of the class.
+        in_training: Whether it is logged during training.
+        depends_on_model: Whether it depends on the predictions, and not on the labels alone.
     """
 
     function: Callable[[Floats, int], Floats]
     interval: Callable[[Labels, Labels, Labels, int], Estimate] | None = None
-    needs_both_sides: bool = False
+    needs_both_classes: bool = False
     in_training: bool = False
-    of_model: bool = True
+    depends_on_model: bool = True
 
     def values(self, confusion: Floats, k: int) -> Floats:
-        """Return the metric of class ``k`` in each of R tests, ``(R,)``; NaN where undefined."""
+        """Return the metric of class ``k`` in each of R tests, float ``(R,)``; NaN where undefined."""
         values = self.function(confusion, k)
-        if not self.needs_both_sides:
+        if not self.needs_both_classes:
             return values
         support = confusion.sum(axis=2)
         both = (support[:, k] > 0) & (support[:, k] < support.sum(axis=1))
@@ -92,28 +92,29 @@ class CallMetric(Metric):
 
 @dataclass(frozen=True, kw_only=True)
 class RankingMetric(Metric):
-    """A metric of the order in which scores rank one class against the others.
+    """A metric of how well scores rank the tiles of one class above the others.
 
     Attributes:
-        function: From scores and the truth, each ``(N,)``, both sides present, to the value.
-        weighted: The same for R sets of weights at once, ``(R,)``.
-        of_ties: The value where all scores are equal, if that is known whatever the tiles are.
+        function: Computes the value from scores and the truth, ``(N,)`` each; both outcomes must occur.
+        weighted: Computes the same for R sets of tile weights at once, ``(R,)``.
+        value_of_ties: The value where all scores are equal, if it does not depend on the tiles.
     """
 
     function: Callable[[NDArray[np.floating], NDArray[np.bool_]], float | None]
     weighted: Callable[[RankedWeights], Floats]
-    of_ties: float | None = None
+    value_of_ties: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProbabilityMetric(Metric):
-    """The mean over tiles of a loss of their probabilities; weighted, the weighted mean.
+    """The mean, or weighted mean, of a loss over the tiles.
 
     Attributes:
-        losses: From true classes ``(N,)`` and probabilities ``(N, K)`` to the loss of each tile, ``(N,)``.
-        sure_error: The loss of a tile that is predicted wrongly with 99 %, or the greatest: intervals allow
-            for one, whether or not one was seen.
+        losses: Computes the loss of each tile, ``(N,)``, from true classes, ``(N,)``, and probabilities,
+            ``(N, K)``.
+        confident_error: The loss of a wrong prediction with a probability of 99 %, or the highest possible
+            loss; intervals allow for such a loss even if none was observed.
     """
 
     losses: Callable[[Labels, NDArray[np.floating]], Floats]
-    sure_error: float
+    confident_error: float

@@ -1,4 +1,4 @@
-"""The registry of metrics: everything that computes, shows or describes metrics reads :data:`METRICS`.
+"""The registry of metrics, :data:`METRICS`, for evaluation, reports, comparisons and TensorBoard.
 
 To add a metric, write its function and its entry here, and a test that compares it with a reference.
 """
@@ -110,7 +110,7 @@ METRICS: dict[str, Metric] = {
             scope="all",
             function=_majority_class_accuracy,
             interval=shares.majority_class_accuracy,
-            of_model=False,
+            depends_on_model=False,
             percent=True,
         ),
         CallMetric(
@@ -129,7 +129,7 @@ METRICS: dict[str, Metric] = {
             scope="class",
             function=_precision,
             interval=shares.precision,
-            needs_both_sides=True,
+            needs_both_classes=True,
             in_training=True,
             percent=True,
             hub_name="precision",
@@ -153,7 +153,7 @@ METRICS: dict[str, Metric] = {
             scope="class",
             function=_f1,
             interval=shares.f1,
-            needs_both_sides=True,
+            needs_both_classes=True,
             in_training=True,
             percent=True,
             hub_name="f1",
@@ -165,7 +165,7 @@ METRICS: dict[str, Metric] = {
             scope="class",
             function=auroc,
             weighted=weighted_auroc,
-            of_ties=0.5,
+            value_of_ties=0.5,
             headline=True,
             hub_name="roc_auc",
         ),
@@ -194,7 +194,7 @@ METRICS: dict[str, Metric] = {
             scope="positive",
             function=_mcc,
             interval=shares.mcc,
-            needs_both_sides=True,
+            needs_both_classes=True,
             low=-1.0,
             hub_name="matthews_correlation",
         ),
@@ -204,7 +204,7 @@ METRICS: dict[str, Metric] = {
             meaning="mean negative log probability of the true class, in nats; lower is better, 0 is perfect",
             scope="all",
             losses=log_losses,
-            sure_error=float(np.log(100)),
+            confident_error=float(np.log(100)),
             high=float("inf"),
             higher_is_better=False,
         ),
@@ -214,7 +214,7 @@ METRICS: dict[str, Metric] = {
             meaning="mean squared error of the probabilities; lower is better, 0 is perfect",
             scope="all",
             losses=squared_errors,
-            sure_error=1.0,
+            confident_error=1.0,
             high=2.0,
             higher_is_better=False,
             hub_name="brier_score",
@@ -224,10 +224,10 @@ METRICS: dict[str, Metric] = {
 
 
 def keys_of(positive_class: str | None) -> dict[str, Metric]:
-    """Return the keys in ``report.json`` of the main metrics, in the order of the registry.
+    """Return the keys of the metrics that reports and comparisons show, in the order of the registry.
 
     Args:
-        positive_class: The class of the metrics of one class; with ``None`` these are averages over classes.
+        positive_class: The positive class of two, whose metrics are shown; ``None`` for class averages.
     """
     return {
         f"{metric.name}_{positive_class or 'macro'}" if metric.scope == "class" else metric.name: metric
@@ -237,15 +237,15 @@ def keys_of(positive_class: str | None) -> dict[str, Metric]:
 
 
 def call_metrics() -> list[CallMetric]:
-    """Return the metrics of predicted classes."""
+    """Return the metrics that are computed from predicted classes."""
     return [metric for metric in METRICS.values() if isinstance(metric, CallMetric)]
 
 
 def ranking_metrics() -> list[RankingMetric]:
-    """Return the metrics of rankings."""
+    """Return the metrics that are computed from the order of scores."""
     return [metric for metric in METRICS.values() if isinstance(metric, RankingMetric)]
 
 
 def probability_metrics() -> list[ProbabilityMetric]:
-    """Return the metrics of probabilities."""
+    """Return the metrics that are computed from probabilities."""
     return [metric for metric in METRICS.values() if isinstance(metric, ProbabilityMetric)]

@@ -1,9 +1,9 @@
-"""A logistic curve of hits and misses, and confidence bounds by likelihood.
+"""Logistic hit/miss curve, and its confidence bounds by the likelihood.
 
-The bounds invert the signed root of the likelihood ratio in its modified form, which is normal to the third
+The bounds invert the modified signed root of the likelihood ratio, which is standard normal to third
 order: Barndorff-Nielsen, Biometrika 1986; Brazzale, Davison and Reid, "Applied Asymptotics", 2007, chapter 2.
-With 60 to 200 cracks the bounds of the plain likelihood ratio are too narrow
-(``benchmarks/detection.py`` simulates it).
+With 60 to 200 cracks the bounds of the plain likelihood ratio are too narrow (simulated by
+``benchmarks/detection.py``).
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ class HitMissCurve(NamedTuple):
     intercept: float
     slope: float
     log_likelihood: float
-    information: float  # the determinant of its matrix
+    information: float  # determinant of the Fisher information
 
     def logit_at(self, x: float) -> float:
         """Return the log odds of a hit."""
         return self.intercept + self.slope * x
 
     def where(self, logit_of_hit: float) -> float:
-        """Return the place with these log odds."""
+        """Return the x with these log odds."""
         return (logit_of_hit - self.intercept) / self.slope
 
 
 def fit_curve(x: Floats, hit: NDArray[np.bool_]) -> HitMissCurve | None:
-    """Fit hits, bool ``(N,)``, at ``x``, ``(N,)``; ``None`` where the likelihood has no finite maximum."""
+    """Fit a curve to hits, bool ``(N,)``, at ``x``, ``(N,)``; ``None`` if there is no finite maximum."""
     places, at = np.unique(x, return_inverse=True)
     tried = np.bincount(at).astype(np.float64)
     hits = np.bincount(at, weights=hit).astype(np.float64)
@@ -73,13 +73,13 @@ def upper_bound(
     reach: float,
     critical: float = ONE_SIDED_95,
 ) -> float | None:
-    """Return the upper bound, one-sided 95 %, on the place where the log odds of a hit reach a value.
+    """Return the one-sided 95 % upper bound on the x at which the log odds of a hit reach a value.
 
     Args:
-        x: Places of the trials, ``(N,)``.
-        hit: Whether it was hit, bool ``(N,)``.
-        curve: Their rising curve.
-        logit_of_hit: The log odds.
+        x: Log width of each crack, ``(N,)``.
+        hit: Whether it was detected, bool ``(N,)``.
+        curve: The fitted curve, with a positive slope.
+        logit_of_hit: These log odds.
         reach: Search range above the estimate.
         critical: Critical value of the modified root.
 
@@ -98,17 +98,17 @@ def upper_bound(
 
 
 def lower_limits(x: Floats, hit: NDArray[np.bool_], curve: HitMissCurve, *, at: Floats) -> Floats:
-    """Return the lower limit, one-sided 95 %, of the probability of a hit at each place.
+    """Return the one-sided 95 % lower limit of the probability of detection at each width.
 
     Args:
-        x: Places of the trials, ``(N,)``.
-        hit: Whether it was hit, bool ``(N,)``.
-        curve: Their rising curve.
-        at: Rising places, ``(G,)``.
+        x: Log width of each crack, ``(N,)``.
+        hit: Whether it was detected, bool ``(N,)``.
+        curve: The fitted curve, with a positive slope.
+        at: Ascending log widths, ``(G,)``.
 
     Returns:
-        Probabilities that do not fall, ``(G,)``, as the probability of a hit does not; with one or two
-        misses the modified root alone may give falling limits.
+        Probabilities in ascending order, ``(G,)``; with one or two misses the limits of the modified root
+        alone may decrease with the width, and are then lowered to the smallest limit above.
     """
     limits = [_lower_logit(x, hit, curve, at=place) for place in at.tolist()]
     return np.asarray(expit(np.minimum.accumulate(limits[::-1])[::-1]))
@@ -133,7 +133,7 @@ def _crossing(excess: Callable[[float], float], low: float, high: float) -> floa
 
 
 class Roots(NamedTuple):
-    """The signed root of a likelihood ratio, plain and modified; nearly standard normal."""
+    """Plain and modified signed root of a likelihood ratio, approximately standard normal."""
 
     plain: float
     modified: float
@@ -154,6 +154,6 @@ def roots(x: Floats, hit: NDArray[np.bool_], curve: HitMissCurve, *, at: float, 
     if abs(root) < _NEAR:
         return Roots(root, root)
     nuisance = (expit(logits) * expit(-logits) * distance**2).sum()
-    with np.errstate(divide="ignore"):  # where all chances are 0 or 1 in floating point
+    with np.errstate(divide="ignore"):  # where all probabilities are 0 or 1 in floating point
         wald = away * np.sqrt(np.divide(curve.information, nuisance))
     return Roots(root, root + float(np.log(wald / root)) / root)

@@ -1,6 +1,6 @@
-"""Probability of detection (POD) of a crack by its width.
+"""Probability of detection (POD) by crack width.
 
-Hit or miss against the logarithm of the width by a logistic curve, after MIL-HDBK-1823A, "Nondestructive
+A logistic regression of hit or miss on the logarithm of the width, after MIL-HDBK-1823A, "Nondestructive
 Evaluation System Reliability Assessment" (2009), appendix G.
 """
 
@@ -25,7 +25,7 @@ LEAST_CRACKS = 60
 LEAST_PHOTOS = 20
 METHOD = "logistic in log width (MIL-HDBK-1823A), bounds by the modified likelihood root"
 TARGET = float(logit(0.9))
-_FALLING = "Wider cracks are found less often"
+_DECREASING = "Not estimable: recall decreases with crack width"
 _POINTS = 60
 _REACH = float(np.log(50))
 _AT_ONCE = 100
@@ -35,34 +35,34 @@ _PLACES = 1000
 def probability_of_detection(
     width_px: NDArray[np.floating], detected: NDArray[np.bool_], group: NDArray[np.int64]
 ) -> dict[str, Any]:
-    """Estimate the probability of detection by crack width.
+    """Estimate the POD curve and the widths that are detected with 50 % and 90 % probability.
 
     Args:
-        width_px: Widths in pixels of the original picture, above 0, NaN where unknown, float ``(N,)``.
-        detected: Whether each was predicted as cracked, bool ``(N,)``.
-        group: Group numbers from 0, int64 ``(N,)``; those of one photo are the same.
+        width_px: Crack widths in pixels of the original image, above 0, NaN where unknown, float ``(N,)``.
+        detected: Whether each crack was detected, bool ``(N,)``.
+        group: Photo of each crack by number from 0, int64 ``(N,)``.
 
     Returns:
-        ``cracks`` (with a known width), ``detected`` and ``estimable``; where it is, ``intercept``,
-        ``slope``, ``a50_px``, ``a90_px``, ``a90_95_px`` (the width with a POD of 90 % with 95 %
-        confidence, ``None`` where the data set no such bound), ``widest_px``, ``method``, ``curve``
-        (``width_px``, ``pod``, ``low``: the lower one-sided 95 % limit, which reaches 0.9 at ``a90_95_px``)
-        and, where cracks share photos, ``photos`` (how many there are) and ``a90_95_px_by_photos`` (the
-        bound by resampling whole photos, or the other where that is larger; ``None`` as above or with fewer
-        than 20 photos); where it is not, ``reason`` with the bound that can be given.
+        ``cracks`` (number with a known width), ``detected`` and ``estimable``. If estimable: ``intercept``,
+        ``slope``, ``a50_px``, ``a90_px``, ``a90_95_px`` (the width with a POD of 90 % at 95 % confidence,
+        ``None`` if there is no finite bound), ``widest_px``, ``method``, ``curve`` (``width_px``, ``pod`` and
+        ``low``, the one-sided 95 % lower limit, which reaches 0.9 at ``a90_95_px``), and, if cracks share
+        photos, ``photos`` (their number) and ``a90_95_px_by_photos`` (the larger of ``a90_95_px`` and the
+        bound over photos; ``None`` without a finite bound, or with fewer than 20 photos). Otherwise:
+        ``reason``, with a lower bound on the recall.
     """
     known = np.isfinite(width_px) & (width_px > 0)
     log_width, hit = np.log(width_px[known].astype(np.float64)), detected[known]
     codes = np.unique(group[known], return_inverse=True)[1].astype(np.int64)
     facts = {"cracks": len(hit), "detected": int(hit.sum())}
     if len(hit) < LEAST_CRACKS:
-        reason = f"Only {len(hit)} cracks have a known width, and {LEAST_CRACKS} are needed"
-        return facts | {"estimable": False, "reason": f"{reason}{_what_is_known(hit, codes)}."}
+        reason = f"Not estimable: {LEAST_CRACKS} cracks of known width are needed, got {len(hit)}"
+        return facts | {"estimable": False, "reason": f"{reason}{_recall_bound(hit, codes)}."}
     centre, unit = float(log_width.mean()), float(log_width.std()) or 1.0
     x = (log_width - centre) / unit
     curve = rising_curve(x, hit)
     if isinstance(curve, str):
-        return facts | {"estimable": False, "reason": f"{curve}{_what_is_known(hit, codes)}."}
+        return facts | {"estimable": False, "reason": f"{curve}{_recall_bound(hit, codes)}."}
     grid = np.linspace(x.min(), x.max(), _POINTS)
     reach = _REACH / unit
     bound = upper_bound(x, hit, curve, logit_of_hit=TARGET, reach=reach)
@@ -92,7 +92,7 @@ def probability_of_detection(
 
 
 def rising_curve(x: Floats, hit: NDArray[np.bool_]) -> HitMissCurve | str:
-    """Fit a curve that rises; return the reason instead where there is none.
+    """Fit a curve with a positive slope; return the reason as text if it cannot be estimated.
 
     Args:
         x: Log widths, with mean 0 and standard deviation 1 or so, ``(N,)``, N at least 1.
@@ -102,31 +102,33 @@ def rising_curve(x: Floats, hit: NDArray[np.bool_]) -> HitMissCurve | str:
         return reason
     curve, share = fit_curve(x, hit), float(hit.mean())
     if curve is None:
-        return "Found and missed cracks overlap too little for a slope"
+        return "Not estimable: the fit did not converge, as detected and missed widths hardly overlap"
     flat = len(hit) * (share * np.log(share) + (1 - share) * np.log1p(-share))
     if 2 * (curve.log_likelihood - flat) < stats.chi2.ppf(CONFIDENCE, 1):
-        return "Found cracks are not wider than missed ones"
-    return _FALLING if curve.slope <= 0 else curve
+        return (
+            "Not estimable: recall does not depend significantly on crack width (likelihood ratio, 5 % level)"
+        )
+    return _DECREASING if curve.slope <= 0 else curve
 
 
 def _without_overlap(x: Floats, hit: NDArray[np.bool_]) -> str:
-    """Return why the likelihood has no finite maximum; an empty string where it has one."""
+    """Return the reason if the likelihood has no finite maximum, else an empty string."""
     if hit.all() or not hit.any():
-        return "Every crack was found" if hit.all() else "No crack was found"
+        return f"Not estimable: {'every' if hit.all() else 'no'} crack was detected"
     if np.ptp(x) == 0:
-        return "All cracks have one width"
+        return "Not estimable: all cracks have the same width"
     if x[~hit].max() <= x[hit].min():
         than = "wider than" if x[~hit].max() < x[hit].min() else "at least as wide as"
-        return f"Every found crack is {than} every missed one, so the curve has no finite slope"
-    return _FALLING if x[hit].max() <= x[~hit].min() else ""
+        return f"Not estimable: every detected crack is {than} every missed one, so the slope is infinite"
+    return _DECREASING if x[hit].max() <= x[~hit].min() else ""
 
 
-def _what_is_known(hit: NDArray[np.bool_], codes: NDArray[np.int64]) -> str:
-    """Return a sentence with a lower bound of the recall for cracks of the tested widths."""
+def _recall_bound(hit: NDArray[np.bool_], codes: NDArray[np.int64]) -> str:
+    """Return a clause on the lower bound of the recall over all widths; empty without cracks."""
     if not len(hit):
         return ""
     bound = 100 * lower_bound(hit, codes)
-    return f"; of cracks of these widths at least {bound:.1f} % are found (one-sided 95 %, {len(hit)} cracks)"
+    return f"; recall over all widths is at least {bound:.1f} % (one-sided 95 % bound, {len(hit)} cracks)"
 
 
 def _over_photos(
@@ -150,21 +152,22 @@ def _over_photos(
 def bound_by_photos(
     x: Floats, hit: NDArray[np.bool_], group: NDArray[np.int64], curve: HitMissCurve, *, reach: float
 ) -> float | None:
-    """Return the one-sided 95 % bound on a90 of cracks that share photos: the larger of two.
+    """Return the one-sided 95 % upper bound on a90 for cracks that share photos, the larger of two bounds.
 
-    One resamples photos, corrected for bias and skewness; the other divides the likelihood root by the design
-    effect. Either alone holds the true a90 too rarely with 20 to 40 photos (``benchmarks/detection.py``).
+    One is a bootstrap over photos with correction for bias and skewness; the other divides the likelihood
+    root by the root of the design effect. Each alone has too low a coverage with 20 to 40 photos
+    (``benchmarks/detection.py``).
 
     Args:
         x: Log widths, with mean 0 and standard deviation 1 or so, ``(N,)``.
-        hit: Whether each crack was found, bool ``(N,)``.
-        group: Photos by number from 0, int64 ``(N,)``.
-        curve: Their rising curve.
+        hit: Whether each crack was detected, bool ``(N,)``.
+        group: Photo of each crack by number from 0, int64 ``(N,)``.
+        curve: The fitted curve, with a positive slope.
         reach: Search range above the estimate.
 
     Returns:
-        A place on the axis of ``x``; ``None`` where too many samples have no rising curve, and so no a90, or
-        where it hangs on one group of photos alone.
+        The bound as a value of ``x``; ``None`` if too many bootstrap samples have no positive slope, or if
+        there is none without some photo.
 
     References:
         Efron, "Better bootstrap confidence intervals", JASA 1987; Field and Welsh, JRSS B 2007; Rao and
@@ -201,10 +204,10 @@ def bound_by_photos(
 def _bound_by_design_effect(
     x: Floats, hit: NDArray[np.bool_], curve: HitMissCurve, deviations: Floats, *, reach: float
 ) -> float | None:
-    """Return the bound of the modified root divided by the root of the design effect, by Student's quantile.
+    """Return the bound of the modified root with a critical value scaled by the root of the design effect.
 
-    The design effect is the variance of the a90 by leaving out each of G photos, ``deviations`` ``(G,)`` from
-    their mean, over that of independent cracks.
+    The design effect is the jackknife variance of a90 over G photos, from the ``deviations`` ``(G,)`` of the
+    estimates that leave one out, divided by the variance for independent cracks.
     """
     photos, a90 = len(deviations), curve.where(TARGET)
     chance = expit(curve.intercept + curve.slope * x)
@@ -215,7 +218,7 @@ def _bound_by_design_effect(
 
 
 def _few_places(x: Floats) -> Floats:
-    """Round x, ``(N,)``, to ``_PLACES`` even places where it has more different values."""
+    """Round x, ``(N,)``, to ``_PLACES`` evenly spaced values if it has more distinct ones."""
     if len(np.unique(x)) <= _PLACES:
         return x
     step = float(np.ptp(x)) / _PLACES

@@ -1,6 +1,7 @@
-"""Maximum likelihood of logistic curves in one variable, one at a time or thousands at once.
+"""Maximum likelihood fits of logistic curves in one variable, one at a time or thousands at once.
 
-There is a finite maximum, and only one, where hits and misses overlap: Albert and Anderson, "On the existence
+The likelihood has a unique finite maximum if and only if hits and misses overlap:
+Albert and Anderson, "On the existence
 of maximum likelihood estimates in logistic regression models", Biometrika 1984.
 """
 
@@ -20,16 +21,16 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _STEPS, _HALVINGS = 60, 40
-_SETTLED = 1e-12  # Newton's decrement: the squared distance to the maximum in standard errors
-_ROUNDING = 1e-12  # of a log-likelihood
+_SETTLED = 1e-12  # Newton decrement: squared distance to the maximum in standard errors
+_ROUNDING = 1e-12  # relative rounding error of a log-likelihood
 
 
 def overlapping(hits: Floats, tried: Floats) -> NDArray[np.bool_]:
-    """Return whether hits and misses overlap: a miss above a hit, and a hit above a miss, bool ``(R,)``.
+    """Return whether some miss lies above a hit and some hit above a miss, bool ``(R,)``.
 
     Args:
-        hits: Counts of hits at M rising places, ``(R, M)``.
-        tried: Counts of hits and misses there, ``(R, M)``.
+        hits: Number of hits at M ascending values of x, ``(R, M)``.
+        tried: Number of trials at these values, ``(R, M)``.
     """
     first_hit, last_hit = _ends(hits > 0)
     first_miss, last_miss = _ends(tried > hits)
@@ -37,21 +38,21 @@ def overlapping(hits: Floats, tried: Floats) -> NDArray[np.bool_]:
 
 
 def _ends(there: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the first and the last true place of each row, ``(R,)`` each; the ends swapped without any."""
+    """Return the first and last true column of each row, ``(R,)`` each; last and first without any."""
     some, last = there.any(axis=1), there.shape[1] - 1
     return np.where(some, there.argmax(axis=1), last), np.where(some, last - there[:, ::-1].argmax(axis=1), 0)
 
 
 def fit_one(x: Floats, hits: Floats, tried: Floats) -> Floats | None:
-    """Fit one curve by scipy's trust region method, its last digits by :func:`fit_many`, which checks them.
+    """Fit one curve by scipy's trust-region method, refined and checked by :func:`fit_many`.
 
     Args:
-        x: M rising places, ``(M,)``.
-        hits: Counts of hits there, ``(M,)``.
-        tried: Counts of hits and misses there, ``(M,)``.
+        x: M ascending values, ``(M,)``.
+        hits: Number of hits at each value, ``(M,)``.
+        tried: Number of trials at each value, ``(M,)``.
 
     Returns:
-        Intercept and slope, ``(2,)``; ``None`` where there is no finite maximum, or none was reached.
+        Intercept and slope, ``(2,)``; ``None`` without a finite maximum or convergence.
     """
     powers = np.stack([np.ones_like(x), x])
 
@@ -70,19 +71,19 @@ def fit_one(x: Floats, hits: Floats, tried: Floats) -> Floats | None:
 
 
 def fit_many(x: Floats, hits: Floats, tried: Floats, *, start: Floats) -> Floats:
-    """Fit R curves at once by Newton's method, each step halved until the likelihood does not fall.
+    """Fit R curves at once by Newton's method, with each step halved until the likelihood does not decrease.
 
     Args:
-        x: M rising places, ``(M,)``.
-        hits: Counts of hits there, ``(R, M)``.
-        tried: Counts of hits and misses there, ``(R, M)``.
-        start: Intercept and slope to begin with, ``(2,)``.
+        x: M ascending values, ``(M,)``.
+        hits: Number of hits at each value, ``(R, M)``.
+        tried: Number of trials at these values, ``(R, M)``.
+        start: Initial intercept and slope, ``(2,)``.
 
     Returns:
-        Intercepts and slopes, ``(R, 2)``; NaN where there is no finite maximum, or none was reached.
+        Intercepts and slopes, ``(R, 2)``; NaN without a finite maximum or convergence.
 
     References:
-        Boyd and Vandenberghe, "Convex Optimization", 2004, section 9.5: the decrement that says when to stop.
+        Boyd and Vandenberghe, "Convex Optimization", 2004, section 9.5, on the stopping criterion.
     """
     fitted = np.full((len(hits), 2), np.nan)
     left = np.flatnonzero(overlapping(hits, tried))
@@ -100,11 +101,11 @@ def fit_many(x: Floats, hits: Floats, tried: Floats, *, start: Floats) -> Floats
 
 
 def _newton(at: Floats, x: Floats, hits: Floats, tried: Floats) -> tuple[Floats, Floats]:
-    """Return Newton's steps, ``(R, 2)``, and their decrements, ``(R,)``, infinite where there is none."""
+    """Return Newton steps, ``(R, 2)``, and decrements, ``(R,)``; 0 and infinite where undefined."""
     logits = at[:, :1] + at[:, 1:] * x
     surplus = hits - tried * expit(logits)
     total, middle, spread = _moments(logits, x, tried)
-    with np.errstate(all="ignore"):  # where all chances are 0 or 1 in floating point
+    with np.errstate(all="ignore"):  # where all probabilities are 0 or 1 in floating point
         level, slope = surplus.sum(axis=1), (surplus * (x - middle[:, None])).sum(axis=1)
         decrement = level**2 / total + slope**2 / spread
         step = np.stack([level / total - middle * slope / spread, slope / spread], axis=1)
@@ -113,9 +114,9 @@ def _newton(at: Floats, x: Floats, hits: Floats, tried: Floats) -> tuple[Floats,
 
 
 def _moments(logits: Floats, x: Floats, tried: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return sum, mean place and spread of the weights of Fisher's information, ``(R,)`` each.
+    """Return sum, mean and spread of x under the weights of the Fisher information, ``(R,)`` each.
 
-    About the mean place intercept and slope are independent, so that nothing cancels.
+    About the mean, intercept and slope are uncorrelated, which avoids cancellation.
     """
     weight = tried * expit(logits) * expit(-logits)
     total = weight.sum(axis=1)
@@ -125,7 +126,7 @@ def _moments(logits: Floats, x: Floats, tried: Floats) -> tuple[Floats, Floats, 
 
 
 def _halved(at: Floats, step: Floats, x: Floats, hits: Floats, tried: Floats) -> Floats:
-    """Return steps short enough for the likelihood not to fall, ``(R, 2)``."""
+    """Return steps, ``(R, 2)``, shortened until the likelihood does not decrease."""
     least = log_likelihood(at, x, hits, tried)
     least -= _ROUNDING * np.abs(least)
     for _ in range(_HALVINGS):
@@ -137,24 +138,24 @@ def _halved(at: Floats, step: Floats, x: Floats, hits: Floats, tried: Floats) ->
 
 
 def log_likelihood(at: Floats, x: Floats, hits: Floats, tried: Floats) -> Floats:
-    """Return the log-likelihood of curves, ``(R, 2)``, given counts, ``(R, M)`` at M places; ``(R,)``."""
+    """Return the log-likelihoods, ``(R,)``, of curves, ``(R, 2)``, for counts, ``(R, M)``, at M values."""
     logits = at[:, :1] + at[:, 1:] * x
     return np.asarray((hits * logits - tried * np.logaddexp(0, logits)).sum(axis=1))
 
 
 def information(at: Floats, x: Floats, tried: Floats) -> Floats:
-    """Return the determinant of Fisher's information on intercept and slope, ``(R, 2)``; ``(R,)``."""
+    """Return the determinant of the Fisher information, ``(R,)``, of curves, ``(R, 2)``."""
     total, _, spread = _moments(at[:, :1] + at[:, 1:] * x, x, tried)
     return np.asarray(total * spread)
 
 
 def root_of_falling(function: Callable[[float], float], *, start: float, step: float) -> float:
-    """Return the root of a falling function that changes its sign, by Brent's method.
+    """Return the root of a decreasing function that changes its sign, by Brent's method.
 
     Args:
-        function: It.
-        start: Where the root is looked for first.
-        step: The first step from there; it doubles until the root lies between two.
+        function: The decreasing function.
+        start: Initial guess.
+        step: Initial step away from it, doubled until the root is bracketed.
     """
     low = high = start
     reach = step

@@ -96,7 +96,7 @@ def metrics_section(contents: Mapping[str, Any]) -> Section:
 
 
 def _baselines_table(baselines: Mapping[str, Mapping[str, float]]) -> Table:
-    shown = [metric for metric in call_metrics() if metric.of_model and metric.percent]
+    shown = [metric for metric in call_metrics() if metric.depends_on_model and metric.percent]
     cells = [
         [f"all {name}", *(percent(row[metric.name]) for metric in shown)] for name, row in baselines.items()
     ]
