@@ -2,8 +2,8 @@
 
     python benchmarks/bench.py loop job --data ../shared/data --turns 5
 
-Each part writes ``results/<part>.md`` beside this file, with the machine. What is compared takes turns, so
-that a slow spell of the machine falls on both. With a GPU the training loop runs there.
+Each part writes ``results/<part>.md`` beside this file, with the machine. Alternatives are measured in turns,
+so that varying speed of the machine affects all alike. With a GPU the training loop runs on it.
 """
 
 from __future__ import annotations
@@ -34,16 +34,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="part", help=f"{', '.join(PARTS)}; all by default")
     parser.add_argument("--data", type=Path, default=DATA, help="folder that holds metu/ and uav75/")
-    parser.add_argument("--turns", type=int, default=5, help="measurements of everything that is compared")
-    asked = parser.parse_args()
-    if unknown := set(asked.parts) - set(PARTS):
+    parser.add_argument("--turns", type=int, default=5, help="measurements of each alternative")
+    options = parser.parse_args()
+    if unknown := set(options.parts) - set(PARTS):
         parser.error(f"parts: expected some of {', '.join(PARTS)}, got {', '.join(sorted(unknown))}")
-    if not (asked.data / "metu").is_dir():
-        parser.error(f"--data: there is no folder '{asked.data / 'metu'}'")
-    for name in asked.parts or PARTS:
+    if not (options.data / "metu").is_dir():
+        parser.error(f"--data: there is no folder '{options.data / 'metu'}'")
+    for name in options.parts or PARTS:
         with tempfile.TemporaryDirectory() as scratch:
-            commands = Commands(asked.data.resolve(), Path(scratch))
-            write_results(name, PARTS[name](commands, turns=asked.turns))
+            commands = Commands(options.data.resolve(), Path(scratch))
+            write_results(name, PARTS[name](commands, turns=options.turns))
 
 
 if __name__ == "__main__":

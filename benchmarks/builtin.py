@@ -1,8 +1,8 @@
 """Write the head that comes with the package: ``python benchmarks/builtin.py best.ckpt``.
 
-The run that leaves this checkpoint is in ``src/crack_lightning/builtin/README.md``. With ``--keep-head`` the
-weights and settings of the present file stay, and the checkpoint gives only the scale of its training tiles
-and the OOD limit; both come from tiles and image statistics alone.
+``src/crack_lightning/builtin/README.md`` has the command that trains the checkpoint. With ``--keep-head`` the
+weights and settings of the present file are kept, and only the scale of the training tiles and the OOD limit
+are taken from the checkpoint; both depend on tiles and image statistics only.
 """
 
 import argparse
@@ -16,10 +16,10 @@ from crack_lightning.model.weights.checkpoints import load_classifier
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--keep-head", action="store_true", help="renew the scale and the limit alone")
-    asked = parser.parse_args()
-    model: InferenceParts = load_classifier(asked.checkpoint)
-    if asked.keep_head:
+    parser.add_argument("--keep-head", action="store_true", help="replace only the scale and the OOD limit")
+    options = parser.parse_args()
+    model: InferenceParts = load_classifier(options.checkpoint)
+    if options.keep_head:
         shipped = load_builtin(InferenceModel)
         shipped.ood_detector = model.ood_detector
         shipped.hparams["train_scale"] = model.hparams["train_scale"]

@@ -1,4 +1,4 @@
-"""Commands as a user types them, each in a process of its own, with their time and their memory."""
+"""Time and memory of commands, each in its own process."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """A command that has ended.
+    """A finished command.
 
     Attributes:
-        folder: The folder that it made.
-        seconds: How long it took.
-        mib: Largest resident memory of a process of its tree.
+        folder: Its output folder.
+        seconds: Wall-clock time.
+        mib: Peak resident memory of a process of its tree.
     """
 
     folder: Path
@@ -38,11 +38,11 @@ class Done:
 
 
 class Commands:
-    """Runs commands with a cache of their own.
+    """Runs commands with a separate cache.
 
     Args:
         data: The folder with ``metu`` and ``uav75``.
-        scratch: For everything that is written.
+        scratch: Folder of the cache and of all outputs.
     """
 
     def __init__(self, data: Path, scratch: Path) -> None:
@@ -52,7 +52,7 @@ class Commands:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables of the commands' processes."""
+        """Environment variables of the commands."""
         return os.environ | {"CRACK_LIGHTNING_CACHE": str(self.cache)}
 
     def run(self, command: str, *arguments: str) -> Done:
@@ -72,5 +72,5 @@ class Commands:
 
 
 def median_of(runs: Sequence[Done]) -> str:
-    """Say the median time and the largest memory of runs of one command."""
+    """Return the median time and the peak memory of runs of one command as text."""
     return f"{median(run.seconds for run in runs):.1f} s, {max(run.mib for run in runs):,.0f} MiB"

@@ -1,10 +1,10 @@
-"""How often a90/95 lies above the true a90, on simulated hits and misses: ``python benchmarks/detection.py``.
+"""Coverage of a90/95 on simulated hits and misses: ``python benchmarks/detection.py``.
 
-400 experiments a row, whose curve is known, over widths of three laws: even by logarithm from 0.7 to 12 px,
-even from 0.8 to 30 px, and those of tiles that are drawn by default. Bounds by the modified root and by the
-plain likelihood ratio of MIL-HDBK-1823A; where photos hold 8 cracks of one width, some easier than others, by
-photos too. Experiments without a curve are drawn anew and counted. The table goes to
-``benchmarks/results/detection.md``.
+400 experiments per row with a known curve and three distributions of width: log-uniform from 0.7 to 12 px,
+uniform from 0.8 to 30 px, and that of ``data=synthetic``. Bounds by the modified root and by the plain
+likelihood ratio of MIL-HDBK-1823A; for photos of 8 cracks of one width, which differ in how easily their
+cracks are detected, also by photos. Experiments without a curve are repeated and counted. The table is
+written to ``benchmarks/results/detection.md``.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ EXPERIMENTS, MOST = 400, 8000
 
 
 class Cell(NamedTuple):
-    """What is simulated: curves of ``a50`` (px) and ``slope``, and how much photos differ, in log odds."""
+    """A simulated kind of test: curve of ``a50`` (px) and ``slope``; ``spread`` over photos in log odds."""
 
     cracks: int
     photos: int
@@ -55,15 +55,15 @@ def main() -> None:
     cells = [Cell(cracks, cracks, 0.0, *curve) for cracks, curve in product(CRACKS, CURVES)]
     cells += [Cell(A_PHOTO * photos, photos, spread, 2.0, 4.0) for photos, spread in product(PHOTOS, SPREADS)]
     print("\n".join(lines))
-    for (name, draw), cell in product(width_laws().items(), cells):
+    for (name, draw), cell in product(width_samplers().items(), cells):
         lines.append(row(name, draw, cell))
         print(lines[-1], flush=True)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "detection.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def width_laws() -> dict[str, Draw]:
-    """Return how widths are drawn, by name: ``(generator, N)`` gives log widths, ``(N,)``."""
+def width_samplers() -> dict[str, Draw]:
+    """Return samplers of N log widths, ``(N,)``, by name of the distribution."""
     drawn = np.log(widths_of_drawn_tiles(np.random.default_rng(0), 3000))
     return {
         "log-uniform": lambda rng, number: rng.uniform(np.log(0.7), np.log(12), number),
@@ -73,7 +73,7 @@ def width_laws() -> dict[str, Draw]:
 
 
 def widths_of_drawn_tiles(rng: np.random.Generator, number: int) -> Floats:
-    """Return widths of cracked tiles as ``data=synthetic`` has them, without their pixels, in px."""
+    """Return widths, in px, of cracked tiles of ``data=synthetic``, without drawing the tiles."""
     widths: list[float] = []
     window = (float(TILE_PX), float(TILE_PX))
     while len(widths) < number:
@@ -109,7 +109,7 @@ def row(name: str, draw: Draw, cell: Cell) -> str:
 
 
 def true_a90(cell: Cell) -> float:
-    """Return the log width at which nine of ten cracks are found, over photos of all kinds."""
+    """Return the log width with a POD of 90 %, averaged over photos."""
     ease = np.linspace(-8, 8, 2001)
     weights = stats.norm.pdf(ease)
 

@@ -1,4 +1,4 @@
-"""The pass of tiles through a frozen backbone, against its parts and the machine's matrix-product rate."""
+"""Speed of frozen-backbone features, relative to its parts and to matrix multiplication."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ TILES, BATCH, SIDE = 1024, 32, 2048
 
 
 def measure(commands: Commands, *, turns: int) -> str:
-    """Compare the pass with its backend on bytes in memory, its decoding, and multiplying matrices.
+    """Compare feature extraction with its backend on tiles in memory, with decoding and with matrix products.
 
-    Flops are counted in the network as eager PyTorch runs it, two a multiplication with its addition.
+    Floating-point operations are those of the network in eager PyTorch, two per multiply-add.
     """
     configure_process(available_cores())
     every = sorted(commands.metu.glob("*/*.jpg"))

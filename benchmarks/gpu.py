@@ -1,7 +1,7 @@
-"""What needs a GPU to be proven, in one table: ``python benchmarks/gpu.py`` (under ten minutes on one GPU).
+"""Checks that need a GPU, in one table: ``python benchmarks/gpu.py`` (under ten minutes on one GPU).
 
-``--toy`` runs the same checks small, on whatever there is; the tests do so on the CPU. A row that fails does
-not end the others; the exit code says whether all hold.
+``--toy`` runs the same checks at a small size on any device, as the tests do on the CPU. All rows are run
+even if one fails; the exit code is 1 if any fails.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ sys.exit(3 if active else 0)
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
-    """How much is computed.
+    """Size of the checks.
 
     Attributes:
         network: A network of timm.
         image_size: Side of a tile, pixels.
-        batch: Tiles at once.
-        steps: Steps that are timed or compared.
+        batch: Tiles in a batch.
+        steps: Number of steps that are timed or compared.
     """
 
     network: str
@@ -67,8 +67,8 @@ TOY = Size(network="resnet10t", image_size=64, batch=4, steps=2)
 
 
 def throughput(device: str, size: Size) -> Row:
-    """Batches that come from the CPU against tensors that lie on the device."""
-    network = LogitNetwork(built(size)).to(device)
+    """Compare the throughput of batches from the CPU with that of tensors on the device."""
+    network = LogitNetwork(build(size)).to(device)
     compute = eager(network, device=device, dtype=torch.bfloat16)
     images = batch(size)
     from_cpu = rate(lambda: compute(images), size, device)
@@ -80,7 +80,7 @@ def throughput(device: str, size: Size) -> Row:
 
 
 def peak_memory(device: str, size: Size) -> Row:
-    """Memory of training steps; it does not grow from step to step."""
+    """Check that the memory of training does not grow from step to step."""
     if device == "cpu":
         return "not counted on a CPU", True
     model, optimizer = learning(device, size)
@@ -92,55 +92,55 @@ def peak_memory(device: str, size: Size) -> Row:
 
 
 def resumed(device: str, size: Size) -> Row:
-    """Weights after a break against those of the unbroken steps."""
+    """Compare the weights of resumed training with those of uninterrupted training."""
     whole, optimizer = learning(device, size)
-    kept: dict[str, Any] = {}
+    saved: dict[str, Any] = {}
     for number in range(2 * size.steps):
         if number == size.steps:
-            kept = deepcopy({"model": whole.state_dict(), "optimizer": optimizer.state_dict()})
+            saved = deepcopy({"model": whole.state_dict(), "optimizer": optimizer.state_dict()})
         step(whole, optimizer, batch(size, seed=number), device)
     again, other = learning(device, size)
-    again.load_state_dict(kept["model"])
-    other.load_state_dict(kept["optimizer"])
+    again.load_state_dict(saved["model"])
+    other.load_state_dict(saved["optimizer"])
     for number in range(size.steps, 2 * size.steps):
         step(again, other, batch(size, seed=number), device)
     pairs = zip(whole.parameters(), again.parameters(), strict=True)
-    furthest = max(float((one - two).detach().abs().max()) for one, two in pairs)
+    largest = max(float((one - two).detach().abs().max()) for one, two in pairs)
     return (
-        f"largest difference of a weight {furthest:.2g}",
-        furthest == 0 if device == "cpu" else furthest < 1e-3,
+        f"largest difference of a weight {largest:.2g}",
+        largest == 0 if device == "cpu" else largest < 1e-3,
     )
 
 
 def compiled(device: str, size: Size) -> Row:
-    """Logits of the compiled network against those of the eager one."""
-    network = LogitNetwork(built(size)).to(device)
+    """Compare the logits of the compiled network with those of the eager network."""
+    network = LogitNetwork(build(size)).to(device)
     images = batch(size).to(device)
     with torch.inference_mode():
         expected = network(images)
         backend = "inductor" if device != "cpu" else "eager"
         found = torch.compile(network, backend=backend)(images)
-    furthest = float((found - expected).abs().max())
-    return f"largest difference of a logit {furthest:.2g}", furthest < 1e-2
+    largest = float((found - expected).abs().max())
+    return f"largest difference of a logit {largest:.2g}", largest < 1e-2
 
 
 def precision(device: str, size: Size) -> Row:
-    """Scores in bf16 against those in 32 bits, of a pooled and of a local head."""
-    told, holds = [], True
+    """Compare scores in bf16 with those in float32, for a pooled and a local head."""
+    differences, holds = [], True
     for head in ("pooled", "local"):
-        network = LogitNetwork(built(size, head=head))
+        network = LogitNetwork(build(size, head=head))
         exact = eager(deepcopy(network), device=device)(batch(size))
         rough = eager(network, device=device, dtype=torch.bfloat16)(batch(size))
         scores = [functional.softmax(logits, dim=1)[:, 1] for logits in (exact, rough)]
-        furthest = float((scores[0] - scores[1]).abs().max())
+        largest = float((scores[0] - scores[1]).abs().max())
         rounded = torch.equal(rough, rough.bfloat16().float())
-        told.append(f"{head} {furthest:.2g}" + ", rounded to bf16" * rounded)
-        holds &= furthest < 0.05 and not rounded
-    return "largest difference of a score: " + "; ".join(told), holds
+        differences.append(f"{head} {largest:.2g}" + ", rounded to bf16" * rounded)
+        holds &= largest < 0.05 and not rounded
+    return "largest difference of a score: " + "; ".join(differences), holds
 
 
 def out_of_memory(device: str, size: Size) -> Row:
-    """What a run says of a batch that no memory holds."""
+    """Check the error message for a batch that does not fit into memory."""
     try:
         with explain_out_of_memory(batch_size=size.batch, image_size=size.image_size):
             torch.empty(2**50, dtype=torch.uint8, device=device)
@@ -152,7 +152,7 @@ def out_of_memory(device: str, size: Size) -> Row:
 
 
 def parent(_device: str, _size: Size) -> Row:
-    """A process that plans for GPUs, and builds the trainer of their test, opens no context."""
+    """Check that planning hardware and building a test trainer opens no CUDA context."""
     code = subprocess.run([sys.executable, "-c", _PARENT], check=False, timeout=120).returncode
     return f"exit code {code}, 3 where a context is open", code == 0
 
@@ -168,7 +168,7 @@ ROWS: dict[str, Callable[[str, Size], Row]] = {
 }
 
 
-def built(size: Size, *, head: str = "pooled") -> CrackClassifier:
+def build(size: Size, *, head: str = "pooled") -> CrackClassifier:
     """Build a classifier with random weights, in evaluation mode."""
     torch.manual_seed(0)
     classifier = CrackClassifier(
@@ -196,7 +196,7 @@ def built(size: Size, *, head: str = "pooled") -> CrackClassifier:
 
 def learning(device: str, size: Size) -> tuple[CrackClassifier, torch.optim.Optimizer]:
     """Return a classifier in training mode on a device, with its optimizer."""
-    model = built(size).to(device).train()
+    model = build(size).to(device).train()
     return model, torch.optim.AdamW(model.parameters(), lr=1e-3)
 
 
@@ -218,7 +218,7 @@ def batch(size: Size, *, seed: int = 0) -> torch.Tensor:
 
 
 def rate(work: Callable[[], object], size: Size, device: str) -> float:
-    """Return tiles a second of some work on batches, after one that is not timed."""
+    """Return tiles per second of work on batches, after one untimed batch."""
     work()
     wait(device)
     began = time.perf_counter()
@@ -229,35 +229,35 @@ def rate(work: Callable[[], object], size: Size, device: str) -> float:
 
 
 def wait(device: str) -> None:
-    """Wait for what a device computes."""
+    """Wait for the device."""
     if device != "cpu":
         torch.cuda.synchronize()
 
 
 def table(device: str, size: Size) -> list[tuple[str, str, bool]]:
-    """Return what each row measured and whether it holds; a row that raises does not hold."""
+    """Return name, measurement and success of each row; a row that raises fails."""
     found = []
     for name, measure in ROWS.items():
         try:
-            told, holds = measure(device, size)
-        except Exception as error:  # noqa: BLE001  # the other rows are run all the same
-            told, holds = f"{type(error).__name__}: {str(error)[:80]}", False
-        found.append((name, told, holds))
+            measured, holds = measure(device, size)
+        except Exception as error:  # noqa: BLE001  # so that the other rows are run
+            measured, holds = f"{type(error).__name__}: {str(error)[:80]}", False
+        found.append((name, measured, holds))
     return found
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--toy", action="store_true", help="small, on whatever there is")
-    asked = parser.parse_args(arguments)
+    parser.add_argument("--toy", action="store_true", help="small, on any device")
+    options = parser.parse_args(arguments)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cpu" and not asked.toy:
+    if device == "cpu" and not options.toy:
         parser.error("there is no GPU; --toy runs the checks on the CPU")
-    rows = table(device, TOY if asked.toy else FULL)
+    rows = table(device, TOY if options.toy else FULL)
     print("| what | measured | holds |\n| --- | --- | --- |")
-    for name, told, holds in rows:
-        print(f"| {name} | {told} | {'yes' if holds else 'NO'} |")
+    for name, measured, holds in rows:
+        print(f"| {name} | {measured} | {'yes' if holds else 'NO'} |")
     return 0 if all(holds for _, _, holds in rows) else 1
 
 

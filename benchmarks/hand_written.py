@@ -1,4 +1,4 @@
-"""A training loop written by hand with our settings and leaves, but no Lightning, metrics, log or check."""
+"""A minimal training loop with the same settings, but without Lightning, metrics, logs and checks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def train(
     total_steps: int,
     in_memory: bool,
 ) -> Iterator[torch.Tensor]:
-    """Yield the loss after each step, for ever; ``in_memory`` repeats the first batch."""
+    """Yield the loss of each step without end; ``in_memory`` repeats the first batch."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     options = {"num_classes": 2, "drop_rate": 0.0, "drop_path_rate": 0.0, "image_size": size}
     network = build_backbone(name, **options).to(device)  # type: ignore[arg-type]

@@ -1,8 +1,8 @@
-"""How often each kind of interval holds the truth: ``python benchmarks/interval_kinds.py``.
+"""Coverage of each kind of interval: ``python benchmarks/interval_kinds.py``.
 
-Tests of photos of 20 tiles whose truth is that of 20,000 such photos. Scores are normal, with photos that are
-darker or of weaker cracks ("overlap"), or some tiles look like the other class, by photo ("lookalikes").
-Cracks are in every photo, or in one of ten or twenty. The table goes to
+Simulated tests of photos of 20 tiles; the true values are those of 20,000 such photos. Scores are normal with
+random effects of the photo on mean and contrast ("overlap"), or some tiles, by photo, have scores of the
+other class ("lookalikes"). All photos, one in ten or one in twenty have cracks. The table is written to
 ``benchmarks/results/interval_kinds.md``.
 """
 
@@ -43,9 +43,9 @@ class Kind(NamedTuple):
     """A kind of test.
 
     Attributes:
-        photos: How many.
-        cracked: Share of the photos that have cracks; 1 for cracks in all of them, in various shares.
-        distance: Of the mean scores of cracked and intact tiles, in deviations.
+        photos: Number of photos.
+        cracked: Share of the photos with cracks; with 1 the share of cracked tiles varies by photo.
+        distance: Distance of the mean scores of cracked and intact tiles, in standard deviations.
         lookalikes: Share of the tiles that look like the other class.
     """
 
@@ -71,7 +71,7 @@ TESTS = (
 
 
 class Test(NamedTuple):
-    """A simulated test: predictions, photos, and how wide each crack is (NaN without one)."""
+    """A simulated test: predictions, photos and crack widths (NaN without a crack)."""
 
     predictions: Predictions
     photo: NDArray[np.int64]
@@ -85,11 +85,11 @@ def drawn(kind: Kind, photos: int, rng: np.random.Generator) -> Test:
     share = rng.beta(2, 2, photos) if kind.cracked == 1 else half
     label = (rng.random(len(photo)) < share[photo]).astype(np.int64)
     contrast, light = rng.normal(1, 0.15, photos)[photo], rng.normal(0, 0.4, photos)[photo]
-    looks = label
+    apparent = label
     if kind.lookalikes:
         chance = rng.beta(kind.lookalikes * 4, (1 - kind.lookalikes) * 4, photos)[photo]
-        looks = np.where(rng.random(len(photo)) < chance, 1 - label, label)
-    score = kind.distance * contrast * looks + light + rng.normal(size=len(photo))
+        apparent = np.where(rng.random(len(photo)) < chance, 1 - label, label)
+    score = kind.distance * contrast * apparent + light + rng.normal(size=len(photo))
     crack = expit(0.8 * kind.distance * (score - kind.distance / 2))
     predictions = Predictions(
         index=np.arange(len(photo)), label=label, probability=np.stack([1 - crack, crack], axis=1)
@@ -98,7 +98,7 @@ def drawn(kind: Kind, photos: int, rng: np.random.Generator) -> Test:
 
 
 def figures(test: Test, *, intervals: bool) -> Figures:
-    """Return value and limits of every figure; without intervals the values alone."""
+    """Return value and limits of every metric; ``None`` as limits without intervals."""
     predictions, label = test.predictions, test.predictions.label
     called = predictions.probability[:, 1] >= 0.5
     metrics = evaluate_predictions(predictions, **CLASSES)["metrics"]
@@ -106,8 +106,8 @@ def figures(test: Test, *, intervals: bool) -> Figures:
     wrong, cracked = called != (label == 1), label == 1
     sure = uncertainty(predictions, test.photo.astype(np.str_), **CLASSES)["intervals"] if intervals else {}
     found: Figures = {name: _with_limits(metrics[name], sure.get(name)) for name in (*KINDS, *SCORED)}
-    told = reliability(label, predictions.probability, codes if intervals else codes * 0, positive=1)
-    found["ECE"] = _with_limits(told["expected_calibration_error"], told["interval"])
+    calibration = reliability(label, predictions.probability, codes if intervals else codes * 0, positive=1)
+    found["ECE"] = _with_limits(calibration["expected_calibration_error"], calibration["interval"])
     areas = area_intervals({"AURC": doubt}, wrong, codes) if intervals else {}
     limits = areas["AURC"]._asdict() if areas else None
     found["AURC"] = _with_limits(aurc(risk_coverage(doubt, wrong)), limits)
@@ -123,7 +123,7 @@ def _with_limits(
 
 
 def cell(number: int, experiments: int) -> dict[str, tuple[float, float]]:
-    """Return how often each figure's interval held the truth in a kind of test, and its mean width."""
+    """Return coverage and mean width of the interval of each metric for a kind of test."""
     kind, rng = TESTS[number], np.random.default_rng(number)
     truth = figures(drawn(kind, TRUE_PHOTOS, rng), intervals=False)
     rows: dict[str, list[tuple[bool, float]]] = {name: [] for name in truth}
@@ -137,7 +137,7 @@ def cell(number: int, experiments: int) -> dict[str, tuple[float, float]]:
 
 
 def main() -> None:
-    """Simulate every kind of test and print the table, a row a figure."""
+    """Simulate every kind of test and print the table, one row per metric."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--experiments", type=int, default=200)
     experiments = parser.parse_args().experiments
@@ -148,10 +148,12 @@ def main() -> None:
         f"{'lookalikes' if kind.lookalikes else 'overlap'}, AUROC {found.pop('true AUROC')[0]:.4f}"
         for kind, found in zip(TESTS, cells, strict=True)
     ]
-    lines = [f"| holds the truth (mean width) | {' | '.join(names)} |", f"| --- |{' ---: |' * len(names)}"]
+    lines = [f"| coverage (mean width) | {' | '.join(names)} |", f"| --- |{' ---: |' * len(names)}"]
     for name in cells[0]:
-        told = [f"{found[name][0]:.1%} ({found[name][1]:.3f})" if name in found else "-" for found in cells]
-        lines.append(f"| {name.replace('_crack', '').replace('_', ' ')} | {' | '.join(told)} |")
+        cells_of_row = [
+            f"{found[name][0]:.1%} ({found[name][1]:.3f})" if name in found else "-" for found in cells
+        ]
+        lines.append(f"| {name.replace('_crack', '').replace('_', ' ')} | {' | '.join(cells_of_row)} |")
     print("\n".join(lines))
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "interval_kinds.md").write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -1,6 +1,6 @@
-"""How often the intervals hold the truth, on simulated tests: ``python benchmarks/intervals.py``.
+"""Coverage of the interval of a proportion on simulated tests: ``python benchmarks/intervals.py``.
 
-Groups of 20 tiles whose hits are correlated (beta-binomial); 400 experiments a cell. The table goes to
+Groups of 20 tiles with correlated hits (beta-binomial); 400 experiments per row. The table is written to
 ``benchmarks/results/intervals.md``.
 """
 
@@ -54,7 +54,7 @@ def row(recall: float, groups: int, correlation: float, rng: np.random.Generator
 def drawn(
     recall: float, groups: int, correlation: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
-    """Draw the hits of an experiment, and their groups."""
+    """Draw hits and groups of an experiment."""
     spread = (1 - correlation) / correlation
     chance = rng.beta(recall * spread, (1 - recall) * spread, groups)
     group = np.repeat(np.arange(groups), TILES)

@@ -1,4 +1,4 @@
-"""Whole jobs on METU: a probe from the start to its report, fifty probes, and predictions of 4,000 tiles."""
+"""Jobs on METU: a linear probe from start to report, a sweep of fifty, and predictions of 4,000 tiles."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ HEADS, PREDICTED = 50, 4000
 
 
 def measure(commands: Commands, *, turns: int) -> str:
-    """Measure the jobs; the medians of so many turns."""
+    """Measure the jobs; return medians over the turns."""
     smoke = ("model=mobilenetv2", "model.image_size=160", "trainer=smoke")
-    prepared = commands.run("train", *smoke, *commands.on_metu)  # leaves METU's groups in the cache
+    prepared = commands.run("train", *smoke, *commands.on_metu)  # caches the groups of METU
     cold = []
     for _ in range(turns):
         for kind in ("features", "engines"):
@@ -37,8 +37,8 @@ def measure(commands: Commands, *, turns: int) -> str:
     rows = {
         "grouping of METU's tiles, nothing in the cache": f"{grouping:.1f} s",
         "probe, features not in the cache": f"{median_of(cold)}; test accuracy {accuracy:.4f}",
-        "the same, features in the cache": median_of(warm),
-        f"{HEADS} probes by -m, a job a core, reports included": f"{swept.seconds:.0f} s",
+        "probe, features in the cache": median_of(warm),
+        f"sweep of {HEADS} probes, one job per core, reports included": f"{swept.seconds:.0f} s",
         f"{PREDICTED:,} tiles predicted, MobileNetV2, 160 px": prediction_rate(commands, checkpoint, turns),
     }
     lines = [f"| {what} | {figure} |" for what, figure in rows.items()]
@@ -46,7 +46,7 @@ def measure(commands: Commands, *, turns: int) -> str:
 
 
 def prediction_rate(commands: Commands, checkpoint: str, turns: int) -> str:
-    """Predict tiles; return the tiles a second between the start of the backend and the last row."""
+    """Predict tiles; return the rate from the start of the backend to the last row."""
     tiles = commands.scratch / "tiles"
     tiles.mkdir()
     for path in sorted((commands.metu / "Positive").iterdir())[:PREDICTED]:

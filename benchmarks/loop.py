@@ -1,4 +1,4 @@
-"""The training loop: ours against a hand-written one, tensors in memory, and the libraries' defaults."""
+"""Speed of the training loop, relative to a minimal loop, to tensors in memory and to library defaults."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOGETHER = (
     ("ours", "tensors", "split"),
     ("defaults", *(f"only_{name}" for name in SETTINGS), "ours"),
 )
-"""Variants of ``loop_process`` that are measured together: all of a group are in memory at once."""
+"""Variants of ``loop_process`` that are measured in turns; all of a group are in memory at once."""
 
 PAIRS = (
     (("ours", "by_hand"), ("by_hand", "by_hand_in_memory")),
@@ -50,6 +50,6 @@ def ratio(measured: Measured, what: str, over: str) -> Ratio:
 
 
 def step_shares(measured: Measured) -> str:
-    """Say what share of a step its parts take, in the median turn."""
+    """Return the median share of each part in the time of a step as text."""
     turns = [(turn["parts"], sum(turn["parts"].values())) for turn in measured["split"]]
     return ", ".join(f"{part} {median(parts[part] / whole for parts, whole in turns):.1%}" for part in PARTS)

@@ -1,10 +1,10 @@
-"""One training loop, measured when it is its turn.
+"""One training loop, measured in turns with others.
 
     python benchmarks/loop_process.py ours --data ../shared/data/metu
 
 MobileNetV2 from scratch on METU's tiles with ``augmentation=standard``. ``ours`` is the product's Trainer,
-DataModule and classifier; the other variants change what ``VARIANTS`` says. What a variant lacks is as torch,
-Lightning and the libraries' tutorials have it.
+DataModule and classifier; the other variants use only the settings in ``VARIANTS``, and otherwise the
+defaults of torch, Lightning and their tutorials.
 """
 
 from __future__ import annotations
@@ -51,21 +51,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("variant", choices=list(VARIANTS))
     parser.add_argument("--data", type=Path, required=True)
-    asked = parser.parse_args()
-    settings = VARIANTS[asked.variant]
+    options = parser.parse_args()
+    settings = VARIANTS[options.variant]
     if "sleeping" in settings:
         hardware.limit_omp_spin()  # before torch is imported
-    kept = hardware.configure_allocator if "allocator" in settings else lambda: False
-    with patch.object(hardware, "configure_allocator", kept), tempfile.TemporaryDirectory() as folder:
-        config = configured(asked.data)
-        if asked.variant.startswith("by_hand"):
-            _by_hand(config, in_memory=asked.variant.endswith("in_memory"))
+    keep_freed_memory = hardware.keep_freed_memory if "allocator" in settings else lambda: False
+    with (
+        patch.object(hardware, "keep_freed_memory", keep_freed_memory),
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        config = compose_config(options.data)
+        if options.variant.startswith("by_hand"):
+            _by_hand(config, in_memory=options.variant.endswith("in_memory"))
         else:
-            _by_lightning(config, asked.variant, Path(folder))
+            _by_lightning(config, options.variant, Path(folder))
 
 
-def configured(metu: Path) -> TrainConfig:
-    """Return the run's configuration, as the command ``train`` makes it."""
+def compose_config(metu: Path) -> TrainConfig:
+    """Return the configuration of the run, as composed by ``train``."""
     from hydra import compose, initialize_config_dir
 
     from crack_lightning.config import TrainConfig, conf_dir, parse, register_schemas
@@ -74,7 +77,7 @@ def configured(metu: Path) -> TrainConfig:
     given = [
         *("model=mobilenetv2", f"model.image_size={SIZE}", "augmentation=standard", "progress=false"),
         *("data=metu", f"data.root={metu}", f"data.batch_size={BATCH}"),
-        "trainer.checkpoint_every=1e9",  # waiting for a turn is no reason to save
+        "trainer.checkpoint_every=1e9",  # no checkpoint while waiting for a turn
     ]
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         config = parse(compose("train", given), TrainConfig)
@@ -126,7 +129,7 @@ def _turns(*, split: bool) -> list[Any]:
     parts = StepParts()
 
     class Turns(Callback):
-        """Measures so many steps, then waits for the next turn."""
+        """Measures ``STEPS`` steps, then waits for the next turn."""
 
         def on_train_start(self, trainer: Any, pl_module: Any) -> None:
             self._begin({})
@@ -139,8 +142,8 @@ def _turns(*, split: bool) -> list[Any]:
                 rate = STEPS * BATCH / (time.perf_counter() - self.began)
                 self._begin({"rate": rate, "parts": parts.seconds if split else None})
 
-        def _begin(self, answer: Mapping[str, Any]) -> None:
-            wait_for_turn(answer)
+        def _begin(self, measured: Mapping[str, Any]) -> None:
+            wait_for_turn(measured)
             self.began = time.perf_counter()
             parts.start()
 
@@ -155,7 +158,7 @@ def _finish() -> None:
 
 
 def _changed(tiles: CrackDataModule, classifier: CrackClassifier, variant: str) -> None:
-    """Take from our tiles and classifier the settings that the variant lacks."""
+    """Undo the settings of the data module and the classifier that the variant does not use."""
     import variants
 
     if variant == "tensors":
@@ -190,15 +193,15 @@ def _by_hand(config: TrainConfig, *, in_memory: bool) -> None:
         total_steps=config.epochs_for(len(table)) * (len(table) // config.data.batch_size),
         in_memory=in_memory,
     )
-    answer: dict[str, float] = {}
+    measured: dict[str, float] = {}
     step: partial[Tensor] = partial(next, steps)
     while True:
-        wait_for_turn(answer)
+        wait_for_turn(measured)
         began = time.perf_counter()
         for _ in range(STEPS):
             step()
         _finish()
-        answer = {"rate": STEPS * BATCH / (time.perf_counter() - began)}
+        measured = {"rate": STEPS * BATCH / (time.perf_counter() - began)}
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""How often two equally good models are found to differ at 5 %: ``python benchmarks/model_comparison.py``.
+"""False positive rate of paired tests of equally good models: ``python benchmarks/model_comparison.py``.
 
-Both models call nine of ten tiles rightly; their errors are correlated within photos (beta-binomial). 2,000
-trials a row, by exchanging whole photos, as a comparison of runs does, and by McNemar's exact test, which
-exchanges tiles. In the last rows one model errs in whole photos and the other anywhere, so that the two are
-not quite exchangeable. The table goes to ``benchmarks/results/model_comparison.md``.
+Both models predict 90 % of the tiles correctly, with errors correlated within photos (beta-binomial).
+2,000 trials per row, by the sign-flip test over photos, as in a comparison of runs, and by McNemar's exact
+test over tiles. In the last rows the errors of one model only are correlated, so that the models are not
+exactly exchangeable. The table is written to ``benchmarks/results/model_comparison.md``.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def row(name: str, sizes: Sizes, correlation: str) -> str:
 
 
 def errors(rng: np.random.Generator, photo: Sizes, correlation: float) -> NDArray[np.bool_]:
-    """Draw on which tiles a model errs, bool ``(N,)``."""
+    """Draw the errors of a model, bool ``(N,)``."""
     if correlation == 0:
         return rng.random(len(photo)) < 1 - RIGHT
     spread = (1 - correlation) / correlation

@@ -1,4 +1,4 @@
-"""Reading, drawing and augmenting tiles on one compute thread."""
+"""Speed of reading, drawing and augmenting tiles with one compute thread."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def measure(commands: Commands, *, turns: int) -> str:
 
 
 def tile_work(folder: Path) -> dict[str, Callable[[], object]]:
-    """Return what handles all tiles once, by name."""
+    """Return functions that process all tiles once, by name."""
     table = drawn_tiles.load(seed=0, num_tiles=TILES, cache=folder / "first")
     paths = [table.root / path for path in table.path.tolist()]
     images, fresh = read_batch(paths, size=SIZE), count()

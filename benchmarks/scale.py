@@ -1,4 +1,4 @@
-"""Time and memory as inputs grow: audits of up to 40,000 tiles, a large photo, a report of 12,000 tiles."""
+"""Time and memory of large inputs: audits of up to 40,000 tiles, a large photo, a report of 12,000 tiles."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TESTED, DRAWN, PHOTO_TILES = 12_000, 400, 40
 
 
 def measure(commands: Commands, *, turns: int) -> str:  # noqa: ARG001  # as the other parts
-    """Measure once each: an audit takes long enough."""
+    """Measure each input once, since an audit takes long."""
     rows = audits(commands) | {
         "a photo of 4032 x 3024 mapped, scale=1": mapped_photo(commands),
         f"evaluation and report of {TESTED:,} tiles": large_report(commands.scratch / "report"),
@@ -36,7 +36,7 @@ def measure(commands: Commands, *, turns: int) -> str:  # noqa: ARG001  # as the
 
 
 def audits(commands: Commands) -> dict[str, str]:
-    """Audit quarters of METU's tiles, nothing in the cache."""
+    """Audit quarters of METU's tiles with an empty cache."""
     quarters = sorted(quarter_tiles(commands.metu, commands.scratch / "quarters"))
     rows = {}
     for size in SIZES:
@@ -67,7 +67,7 @@ def quarter_tiles(metu: Path, folder: Path) -> list[Path]:
 
 
 def mapped_photo(commands: Commands) -> str:
-    """Map 48 of uav75's photos, put together to one, by the head that comes with the package."""
+    """Map a mosaic of 48 photos of uav75 with the built-in model."""
     paths = sorted((commands.uav75 / "images").glob("*.jpg"))[:48]
     pieces = [decode_image(path)[:504, :504] for path in paths]
     mosaic = np.vstack([np.hstack(pieces[start : start + 8]) for start in range(0, 48, 8)])
@@ -78,7 +78,7 @@ def mapped_photo(commands: Commands) -> str:
 
 
 def large_report(folder: Path) -> str:
-    """Evaluate tiles of 300 photos, 3 % of them called wrongly, and write the report."""
+    """Evaluate tiles of 300 photos, 3 % of them predicted wrongly, and write the report."""
     drawn = drawn_tiles.load(seed=0, num_tiles=DRAWN, cache=folder / "cache", show_progress=False)
     table = drawn.select(np.arange(TESTED) % DRAWN)
     paths = [f"{number:05d}.jpg" for number in range(TESTED)]

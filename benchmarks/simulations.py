@@ -1,7 +1,7 @@
-"""Coverage of every interval and size of the comparison test: ``python benchmarks/simulations.py``.
+"""Coverage of all intervals and size of the paired test: ``python benchmarks/simulations.py``.
 
-Runs the four simulations (an hour or so on two cores; ``--summary`` takes their last tables) and summarises
-each column over its kinds of tests in ``benchmarks/results/simulations.md``.
+Runs the four simulations (about an hour on two cores; ``--summary`` reads their last tables) and summarises
+each column over its rows in ``benchmarks/results/simulations.md``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SHARE = re.compile(r"(\d+\.\d)%")
 
 
 class Column(NamedTuple):
-    """A column of a table: its head there, what it shows, and what it should be, in %."""
+    """A column of a table: script, heading, meaning, nominal value in %, and a filter of its rows."""
 
     script: str
     head: str
@@ -56,7 +56,7 @@ def main() -> None:
             subprocess.run([sys.executable, str(FOLDER / f"{script}.py")], check=True)
     rows = [(column.meaning, column.target, shares_of(column)) for column in COLUMNS]
     kinds = [(row[0], 95, shares(row[1:])) for row in table("interval_kinds")[1:]]
-    lines = ["| figure | kinds of tests | should be | lowest | median | highest |", f"| --- |{' ---: |' * 5}"]
+    lines = ["| figure | kinds of tests | nominal | lowest | median | highest |", f"| --- |{' ---: |' * 5}"]
     lines += [
         f"| {meaning} | {len(found)} | {target} % | {found.min():.1f} % | {np.median(found):.1f} % "
         f"| {found.max():.1f} % |"
@@ -68,21 +68,21 @@ def main() -> None:
 
 
 def table(script: str) -> list[list[str]]:
-    """Return the cells of a simulation's table, its head first."""
+    """Return the rows of a simulation's table, the heading first."""
     lines = (RESULTS / f"{script}.md").read_text(encoding="utf-8").splitlines()
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return [rows[0], *rows[2:]]
 
 
 def shares_of(column: Column) -> np.ndarray:
-    """Return a column's shares in %, of the rows that its place asks for."""
+    """Return the shares of a column in %, of the rows that its filter selects."""
     head, *rows = table(column.script)
     at = head.index(column.head)
     return shares([row[at] for row in rows if not column.where or column.where in row])
 
 
 def shares(cells: list[str]) -> np.ndarray:
-    """Return the first share of each cell that has one, in %."""
+    """Return the shares at the start of cells, in %."""
     return np.array([float(found[1]) for found in map(SHARE.match, cells) if found])
 
 

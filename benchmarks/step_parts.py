@@ -1,4 +1,4 @@
-"""A callback that splits the time of training steps into their parts."""
+"""A callback that measures the parts of training steps."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ PARTS = ("wait", "augment", "forward", "backward", "rest")
 
 
 class StepParts(Callback):
-    """Splits the time of steps into waiting for a batch, augmenting, forward, backward, and the rest.
+    """Measures waiting for a batch, augmentation, forward pass, backward pass, and the rest.
 
-    The rest is the optimizer's step, the schedule, metrics' and loggers' share outside the forward pass, the
-    other callbacks and Lightning itself. On a GPU each part waits for the device, which the loop does not.
+    The rest includes optimizer, schedule, logging, other callbacks and Lightning itself. On a GPU the device
+    is synchronised after each part, unlike in normal training.
 
     Attributes:
-        seconds: By part, since ``start``.
+        seconds: Seconds by part since ``start``.
     """
 
     def __init__(self) -> None:
         self.start()
 
     def start(self) -> None:
-        """Forget what was counted."""
+        """Reset the seconds of all parts."""
         self.seconds = dict.fromkeys(PARTS, 0.0)
         self._mark = time.perf_counter()
 

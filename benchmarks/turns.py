@@ -1,4 +1,4 @@
-"""Measurements that take turns, so that a slow spell of the machine falls on everything that is compared."""
+"""Measurements in turns, so that varying speed of the machine affects all alternatives alike."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ HEADING = "| what | over | per second | per second | median ratio (range) |\n|--
 
 @dataclass(frozen=True)
 class Ratio:
-    """Rates of two things, turn by turn.
+    """Rates of two alternatives, by turn.
 
     Attributes:
         what: What was measured.
-        over: What it is compared with.
-        rates: Tiles, or whatever is counted, a second, in the order of the turns.
-        over_rates: The other's, likewise.
+        over: The alternative that it is compared with.
+        rates: Amounts, such as tiles, per second by turn.
+        over_rates: Those of the alternative.
     """
 
     what: str
@@ -46,7 +46,7 @@ class Ratio:
 
     @property
     def text(self) -> str:
-        """The median ratio, with the lowest and the highest one."""
+        """Median, lowest and highest ratio."""
         each = [rate / other for rate, other in zip(self.rates, self.over_rates, strict=True)]
         return f"{statistics.median(each):.3f} ({min(each):.3f} to {max(each):.3f})"
 
@@ -67,7 +67,7 @@ def rate_of(work: Callable[[], object], amount: float) -> Callable[[], float]:
 
 
 def in_turns(work: Mapping[str, Callable[[], T]], *, turns: int) -> dict[str, list[T]]:
-    """Do every work in turn, after a round that warms up; return what each gave, turn by turn."""
+    """Call all functions in turns, after a warm-up turn; return their results by turn."""
     given: dict[str, list[T]] = {name: [] for name in work}
     for turn in range(turns + 1):
         for name, measured in work.items():
@@ -80,16 +80,16 @@ def in_turns(work: Mapping[str, Callable[[], T]], *, turns: int) -> dict[str, li
 def processes_in_turns(
     lines: Mapping[str, Sequence[str]], *, turns: int, environment: Mapping[str, str]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Let processes measure in turn; all are started first, and one that waits computes nothing.
+    """Let processes measure in turns; all are started first and idle while they wait.
 
     Args:
-        lines: Command lines by name. Each process writes ``{}`` when it is ready, and for each line that it
-            reads then measures once and writes a line of JSON.
-        turns: Measurements of each, after one that warms up.
-        environment: Of all of them.
+        lines: Command lines by name. Each process writes ``{}`` when it is ready. For each line of input it
+            measures once and writes a line of JSON.
+        turns: Measurements of each, after a warm-up.
+        environment: Environment variables of the processes.
 
     Returns:
-        What each wrote, turn by turn.
+        The JSON of each process by turn.
     """
     piped = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": dict(environment)}
     with ExitStack() as stack:
@@ -98,29 +98,29 @@ def processes_in_turns(
             running[name] = stack.enter_context(subprocess.Popen(list(line), **piped))  # type: ignore[call-overload]
             stack.callback(running[name].kill)
         for process in running.values():
-            _answer(process)
-        return in_turns({name: partial(_ask, process) for name, process in running.items()}, turns=turns)
+            _read_measurement(process)
+        return in_turns({name: partial(_measure, process) for name, process in running.items()}, turns=turns)
 
 
-def _ask(process: subprocess.Popen[str]) -> dict[str, Any]:
+def _measure(process: subprocess.Popen[str]) -> dict[str, Any]:
     assert process.stdin is not None
     process.stdin.write("go\n")
     process.stdin.flush()
-    return _answer(process)
+    return _read_measurement(process)
 
 
-def _answer(process: subprocess.Popen[str]) -> dict[str, Any]:
+def _read_measurement(process: subprocess.Popen[str]) -> dict[str, Any]:
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("{"):
-            answer: dict[str, Any] = json.loads(line)
-            return answer
+            measurement: dict[str, Any] = json.loads(line)
+            return measurement
     raise RuntimeError(f"{process.args!r} ended with {process.wait()}")
 
 
-def wait_for_turn(answer: Mapping[str, Any]) -> None:
-    """Write an answer, and wait until it is this process's turn again; end when nobody asks any more."""
-    print(json.dumps(answer), flush=True)
+def wait_for_turn(measurement: Mapping[str, Any]) -> None:
+    """Write a measurement, and wait for the next turn; exit when the input ends."""
+    print(json.dumps(measurement), flush=True)
     if not sys.stdin.readline():
         sys.exit(0)
 

@@ -1,4 +1,4 @@
-"""What our loop becomes without one of its settings, and with tiles that lie in memory."""
+"""Variants of the training loop: without one of its settings, and with tiles in memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Contiguous(CrackClassifier):
 
 
 class TensorsInMemory(Dataset[Any]):
-    """Random bytes on the device, in the place of tiles."""
+    """Random tiles on the device."""
 
     def __init__(self, labels: Tensor, *, size: int) -> None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -47,7 +47,7 @@ class TensorsInMemory(Dataset[Any]):
 
 
 class OneTile(Dataset[Any]):
-    """A tile an item: decoded by Pillow, augmented alone, handed on as floats."""
+    """One tile per item: decoded by Pillow, augmented on its own, as floats."""
 
     def __init__(self, tiles: CrackDataModule) -> None:
         self.tiles, self.rows = tiles, tiles.table.rows("train")
@@ -66,7 +66,7 @@ class OneTile(Dataset[Any]):
 
 
 class TileByTile(CrackDataModule):
-    """The tiles as a plain DataLoader gives them."""
+    """The tiles through a plain DataLoader."""
 
     def train_dataloader(self) -> DataLoader[Any]:
         return DataLoader(OneTile(self), batch_size=self.batch_size, shuffle=True, drop_last=True)
