@@ -121,7 +121,7 @@ def test_without_validation_figures_the_reference_is_the_first_listed_and_that_i
     assert main(["compare", *runs, f"outputs={tmp_path / 'out'}"]) == 0
     contents = compared(tmp_path / "out")
     assert contents["reference"]["run"] == "first"
-    assert contents["chosen_by"].startswith("the first that is listed, as not every run has")
+    assert contents["chosen_by"].startswith("order (the first run), as not every run has")
 
 
 @pytest.mark.parametrize(

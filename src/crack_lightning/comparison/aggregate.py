@@ -1,4 +1,4 @@
-"""Aggregation of runs: folds of a cross-validation are pooled, seeds are paired."""
+"""Aggregation of runs: pooling of cross-validation folds, and paired tests over seeds."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ _EPOCHS = "trainer.max_epochs"
 
 
 def pool_folds(runs: Sequence[RunResult]) -> tuple[list[RunResult], list[RunResult]]:
-    """Pool the folds of each cross-validation: each tile with the prediction of the fold that tested it.
+    """Pool the test tiles of the folds of each cross-validation.
 
     Returns:
-        One result per cross-validation of two folds or more, with metrics and intervals over all of its
-        tiles (predictions at the threshold of each fold); and these together with the other runs, in the
-        order of their first runs.
+        The pooled results, one per cross-validation of at least two folds, with metrics and intervals over
+        all of its tiles (predicted by the model and threshold of their fold); and a list of these and the
+        other runs, in the order of their first runs.
     """
     pools, compared = [], []
     for folds in _sets(runs, [FOLD]):
@@ -46,7 +46,7 @@ def pool_folds(runs: Sequence[RunResult]) -> tuple[list[RunResult], list[RunResu
 
 
 def _is_cross_validation(folds: Sequence[RunResult]) -> bool:
-    """Return whether runs are folds that share no test tile."""
+    """Return whether runs are at least two folds without a common test tile."""
     if len(folds) < 2 or not folds[0].settings.get("data.split.folds"):
         return False
     return max(Counter(path for run in folds for path in run.path.tolist()).values()) == 1
@@ -90,7 +90,7 @@ def _name_of_all(folds: Sequence[RunResult]) -> str:
 
 
 def _pooled_metrics(run: RunResult) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Compute the metrics of predicted classes; scores of different models cannot be ranked together."""
+    """Compute metrics of predicted classes only, as scores of different models cannot be ranked together."""
     names = run.class_names
     place = {name: number for number, name in enumerate(names)}
     label = np.array([place[name] for name in run.label.tolist()], np.int64)
@@ -106,11 +106,11 @@ def aggregate_seeds(runs: Sequence[RunResult]) -> list[dict[str, Any]]:
     """Aggregate runs that differ in their seeds only, by mean accuracy.
 
     Returns:
-        One row per set of settings: ``settings``, ``repetitions``, mean ``accuracy``, ``deviation``; for all
-        but the reference (the highest mean accuracy on validation tiles, or the first listed where not all
-        have one), over the same seeds and test tiles, ``difference``, ``low``, ``high`` and ``p`` by a t-test
-        (``None`` where the differences do not vary), or ``refused`` with the reason. Empty where no settings
-        were run twice.
+        One row per set of settings: ``settings``, ``repetitions``, mean ``accuracy`` and its standard
+        ``deviation``. All but the reference have ``difference``, ``low``, ``high`` and ``p`` of a paired
+        t-test over the same seeds and test tiles (the last three ``None`` if all differences are equal), or
+        ``refused`` with the reason. The reference has the highest mean validation accuracy, or is the first
+        if a run has none. Empty if no settings were run with several seeds.
     """
     sets = [{_seeds(run): run for run in part} for part in _sets(runs, SEEDS)]
     if not any(len(part) > 1 for part in sets):
@@ -158,7 +158,7 @@ def _accuracies(part: dict[str, RunResult]) -> list[float]:
 
 
 def why_not_comparable(run: RunResult, best: RunResult) -> str:
-    """Return the reason why two runs cannot be compared tile by tile; empty if they can."""
+    """Return the reason if two runs cannot be compared tile by tile, else an empty string."""
     if not np.array_equal(run.path, best.path):
         shared = len(np.intersect1d(run.path, best.path))
         return f"other test tiles: {shared:,} of {len(best.path):,} are shared"
@@ -170,7 +170,7 @@ def why_not_comparable(run: RunResult, best: RunResult) -> str:
 
 
 def _sets(runs: Sequence[RunResult], left_out: Sequence[str]) -> list[list[RunResult]]:
-    """Group runs of equal settings, without some settings and without epochs that follow from the tiles."""
+    """Group runs of equal settings, ignoring some settings and default numbers of epochs."""
     keys = [key for key in differing_keys(runs) if key not in left_out]
     if all(other.settings.get(_EPOCHS) == _usual_epochs(other) for other in runs):
         keys = [key for key in keys if key != _EPOCHS]

@@ -22,13 +22,13 @@ def by_source_table(runs: Sequence[RunResult], differing: Sequence[str]) -> dict
 
     Args:
         runs: In the order of the rows.
-        differing: Keys of the settings that are not the same in all.
+        differing: Keys of the settings that differ between the runs.
 
     Returns:
-        ``sources`` (all test sources), ``varied`` (the settings that differ, without the training sources),
-        and ``rows``, one per run with several sources: ``run``, ``trained_on``, ``settings`` and
-        ``tested``, by source the number of ``tiles`` and the ``value``, ``low`` and ``high`` of each of
-        ``SOURCE_METRICS``, each ``None`` where it has none.
+        ``sources`` (all test sources), ``varied`` (the differing settings except the training sources), and
+        ``rows``, one per run with several sources: ``run``, ``trained_on``, ``settings`` and ``tested``,
+        which has for each source the number of ``tiles`` and ``value``, ``low`` and ``high`` (``None`` where
+        undefined) of each of ``SOURCE_METRICS``.
     """
     varied = [key for key in differing if key != _TRAINED_ON]
     rows = [

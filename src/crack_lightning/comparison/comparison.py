@@ -34,11 +34,11 @@ def compare_runs(runs: Sequence[RunResult]) -> dict[str, Any]:
     """Compare finished runs.
 
     Returns:
-        ``differing`` (the settings that are not the same in all), ``runs`` and ``pooled`` (one row
-        per run and one per cross-validation, by test accuracy), ``reference`` (the row of the run
-        that the others are tested against), ``chosen_by`` (how it was chosen),
-        ``tests`` (see :func:`tests_against`), ``repeated`` (settings that were run with several seeds, see
-        :func:`aggregate_seeds`), and ``transfer`` (figures by tested source).
+        ``differing`` (keys of the settings that differ), ``positive_class`` (of two classes, else ``None``),
+        ``runs`` and ``pooled`` (rows of the runs and of the cross-validations, by descending test accuracy),
+        ``reference`` (row of the run that the others are tested against), ``chosen_by`` (how it was chosen),
+        ``tests`` (see :func:`tests_against`), ``repeated`` (settings with several seeds, see
+        :func:`aggregate_seeds`), and ``transfer`` (metrics by test source).
     """
     differing = differing_keys(runs)
     pools, compared = pool_folds(runs)
@@ -46,7 +46,7 @@ def compare_runs(runs: Sequence[RunResult]) -> dict[str, Any]:
     others = [run for run in _best_first(compared) if run is not reference]
     return {
         "differing": differing,
-        "positive_class": runs[0].positive_class,
+        "positive_class": runs[0].positive_class if len(runs[0].class_names) == 2 else None,
         "runs": [_row(run, differing) for run in _best_first(runs)],
         "pooled": [_row(pool, differing) for pool in _best_first(pools)],
         "reference": _row(reference, differing),
@@ -85,16 +85,16 @@ def write_comparison(
     without: Sequence[Mapping[str, Any]] = (),
     pictures: Mapping[str, tuple[Figure, str]] | None = None,
 ) -> dict[str, Any]:
-    """Write ``comparison.json``, ``comparison.csv`` and ``comparison.html`` about the runs in some folders.
+    """Compare runs; write ``comparison.json``, ``comparison.csv`` and ``comparison.html``.
 
-    Runs with several sources have their metrics by source in ``comparison_by_source.csv``.
+    With several test sources ``comparison_by_source.csv`` has the metrics by source.
 
     Args:
-        paths: Folders of runs, or of several.
-        folder: Where to write.
+        paths: Folders of runs or of sweeps.
+        folder: Output folder.
         title: Heading of the page.
         command: The command line.
-        without: Jobs of a sweep that have no result: ``run``, ``overrides`` and ``status`` of each.
+        without: Jobs of a sweep without a result: ``run``, ``overrides`` and ``status`` of each.
         pictures: Further figures by file name, each with its alternative text.
 
     Raises:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-_AXES, _LEVELS, _LOGARITHMIC, _NAME = 5, 10, 30, 18
+_AXES, _TICKS, _LOGARITHMIC, _NAME = 5, 10, 30, 18
 
 
 def scatter_figure(points: Sequence[tuple[float, float, str]]) -> Figure:
@@ -50,7 +50,7 @@ def scatter_figure(points: Sequence[tuple[float, float, str]]) -> Figure:
 
 
 def _ending(name: str) -> str:
-    """Shorten a name to its end, where names of one folder differ."""
+    """Shorten a name to its end, by which runs of one folder differ."""
     return short(name if len(name) <= _NAME else f"…{name[1 - _NAME :]}")
 
 
@@ -98,19 +98,19 @@ def parallel_figure(
 def _axis(
     values: Sequence[Any], *, percent: bool = False
 ) -> tuple[NDArray[np.float64], list[tuple[float, str]]]:
-    """Return heights in ``[0, 1]`` and ticks: numbers to scale, other values equally spaced by name."""
+    """Return heights in ``[0, 1]`` and ticks: numbers to scale, other values evenly spaced in text order."""
     known = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
     if len(known) < len(values):
         levels, places = np.unique([str(value) for value in values], return_inverse=True)
         step = 1 / max(len(levels) - 1, 1)
         return places.astype(np.float64) * step, [
-            (place * step, str(name)) for place, name in enumerate(levels[:_LEVELS])
+            (place * step, str(name)) for place, name in enumerate(levels[:_TICKS])
         ]
     numbers = np.array(known, np.float64)
     wide = numbers.min() > 0 and numbers.max() / numbers.min() >= _LOGARITHMIC
     scaled = np.log(numbers) if wide else numbers
     heights = (scaled - scaled.min()) / (np.ptp(scaled) or 1.0)
     ticks = sorted(set(zip(heights.tolist(), known, strict=True)))
-    if len(ticks) > _LEVELS:
+    if len(ticks) > _TICKS:
         ticks = [ticks[0], ticks[-1]]
     return heights, [(height, f"{100 * value:.2f} %" if percent else f"{value:g}") for height, value in ticks]

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from crack_lightning.comparison.run_results import RunResult
 
 BY_VALIDATION = "the highest accuracy on validation tiles"
-FIRST_LISTED = "the first that is listed, as not every run has an accuracy on validation tiles"
+FIRST_LISTED = "order (the first run), as not every run has an accuracy on validation tiles"
 
 
 def choose_reference(runs: Sequence[RunResult]) -> tuple[RunResult, str]:
-    """Return the reference run, chosen without test tiles, and how it was chosen."""
+    """Return the reference run, chosen without test results, and the criterion of the choice."""
     if all(VALIDATION in run.validation for run in runs):
         return max(runs, key=_validated), BY_VALIDATION
     return runs[0], FIRST_LISTED
@@ -42,9 +42,10 @@ def tests_against(reference: RunResult, others: Sequence[RunResult]) -> list[dic
     """Test each run against the reference.
 
     Returns:
-        One row per run: ``run``, ``against``, and ``difference`` of the accuracies with ``low``, ``high``,
-        ``p`` (sign-flip test over photos) and ``p_adjusted`` (Holm's method); or ``refused`` with the reason
-        why they cannot be compared; or ``difference`` with ``untested``, the reason for no p-value.
+        One row per run: ``run``, ``against``, and either ``difference`` of the accuracies with ``low``,
+        ``high``, ``p`` (sign-flip test over photos) and ``p_adjusted`` (Holm's method), or ``difference`` and
+        ``untested``, the reason why there is no p-value, or ``refused``, the reason why they cannot be
+        compared.
     """
     refused = [why_not_comparable(run, reference) for run in others]
     compared = [run for run, why in zip(others, refused, strict=True) if not why]
@@ -82,6 +83,8 @@ def _too_few_photos(group: NDArray[np.str_], codes: NDArray[np.int64]) -> str:
     if photos >= LEAST_PHOTOS:
         return ""
     if unknown == len(group):
-        return "no p-value: the photo of no test tile is known, and tiles of one photo err together"
-    of_unknown = f", all {unknown:,} tiles of no known photo counted as one" if unknown else ""
+        return (
+            "no p-value: the photos of the test tiles are unknown, and errors within a photo are correlated"
+        )
+    of_unknown = f", with all {unknown:,} tiles of unknown photo counted as one" if unknown else ""
     return f"no p-value: {LEAST_PHOTOS} or more photos are needed, and the test has {photos}{of_unknown}"

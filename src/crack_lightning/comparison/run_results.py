@@ -1,4 +1,4 @@
-"""Reading of finished runs for a comparison."""
+"""Reading of finished runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_WHERE_AND_HOW_SHOWN = ("outputs", "resume", "progress", "model.label")
+_IGNORED_SETTINGS = ("outputs", "resume", "progress", "model.label")
 
 _FIGURES, _LIMITS = {"*": (NUMBER, None)}, {"*": {"low": NUMBER, "high": NUMBER}}
 _REPORT = {
@@ -36,7 +36,7 @@ _REPORT = {
     "intervals_by_source": ({"*": _LIMITS}, None),
     "provenance": {"settings": dict, "parameters": COUNT},
 }
-"""The fields that are read of a report, which may come from elsewhere."""
+"""The fields of a report that are read, with their types; the file may be from an untrusted source."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +50,12 @@ class RunResult:
         class_names: Names by class index, K of them.
         positive_class: The class that means "crack", or ``None``.
         validation: ``val/accuracy`` and ``val/loss`` (nats) of its checkpoint; empty where it has none.
-        metrics: Its test figures by name.
-        intervals: Their ``low`` and ``high``, where known.
-        path: The test tiles, sorted, str ``(N,)``.
-        group: Their groups, str ``(N,)``.
-        label: Their classes, str ``(N,)``.
-        called: Their predicted classes, str ``(N,)``.
+        metrics: Test metrics by name.
+        intervals: ``low`` and ``high`` by metric.
+        path: Paths of the test tiles, sorted, str ``(N,)``.
+        group: Group of each test tile, str ``(N,)``.
+        label: True class of each test tile, str ``(N,)``.
+        called: Predicted class of each test tile, str ``(N,)``.
         tested: Digest of the test files; ``None`` if unknown.
         train_tiles: Number of training tiles.
         trained_on: Training sources.
@@ -101,10 +101,10 @@ class RunResult:
 
 
 def read_runs(folders: Sequence[Path]) -> list[RunResult]:
-    """Read finished runs, each named by its folder relative to the common one.
+    """Read finished runs, named by their folders relative to the common parent folder.
 
     Raises:
-        DataError: If one has not finished, or its files cannot be read.
+        DataError: If a run is not finished, or its files cannot be read.
     """
     common = os.path.commonpath([folder.absolute().parent for folder in folders])
     return [_read(folder, folder.absolute().relative_to(common).as_posix()) for folder in folders]
@@ -122,7 +122,7 @@ def _read(folder: Path, name: str) -> RunResult:
         return RunResult(
             name=name,
             title=report["title"],
-            settings={key: settings[key] for key in settings if key not in _WHERE_AND_HOW_SHOWN},
+            settings={key: settings[key] for key in settings if key not in _IGNORED_SETTINGS},
             class_names=report["class_names"],
             positive_class=report["positive_class"],
             validation=_validation(folder),
@@ -150,24 +150,24 @@ def _read(folder: Path, name: str) -> RunResult:
 def _predictions(folder: Path) -> list[dict[str, str]]:
     rows = sorted(read_table(folder / "predictions.csv")[1], key=lambda row: row["path"])
     if not rows:
-        raise ValueError("it has no predictions")
+        raise ValueError("predictions.csv has no rows")
     return rows
 
 
 def _validation(folder: Path) -> dict[str, float]:
-    """Return the validation figures of a run's state; none of an evaluation, which has no such file."""
+    """Return the validation metrics of a run; empty for an evaluation, which has no ``state.json``."""
     try:
-        validation = json.loads((folder / "state.json").read_text(encoding="utf-8"))["validation"]
-        return {name: float(value) for name, value in validation.items() if math.isfinite(value)}
+        found = json.loads((folder / "state.json").read_text(encoding="utf-8"))["validation"]
+        return {name: float(value) for name, value in found.items() if math.isfinite(value)}
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return {}
 
 
 def _with_accuracy(metrics: dict[str, Any]) -> dict[str, Any]:
-    """Return metrics by which runs can be ordered.
+    """Return the metrics, with an accuracy by which runs can be sorted.
 
     Raises:
-        ValueError: If they have no accuracy between 0 and 1.
+        ValueError: If the accuracy is not between 0 and 1.
     """
     if not 0 <= float(metrics["accuracy"]) <= 1:
         raise ValueError(f"an accuracy of {metrics['accuracy']}")
@@ -184,22 +184,22 @@ def run_folders(paths: Sequence[Path]) -> list[Path]:
     Raises:
         DataError: If a folder does not exist or has no finished run.
     """
-    folders: dict[Path, Path] = {}
+    found: dict[Path, Path] = {}
     for path in paths:
         below = [path] if (path / "report" / "report.json").is_file() else _finished_below(path)
         if not below:
             raise DataError(f"runs: {_why_nothing_to_compare(path)}")
-        folders |= {folder.absolute(): folder for folder in below if folder.absolute() not in folders}
-    return list(folders.values())
+        found |= {folder.absolute(): folder for folder in below if folder.absolute() not in found}
+    return list(found.values())
 
 
 def _why_nothing_to_compare(path: Path) -> str:
-    """Return the contents of a folder without a report, and the next step."""
+    """Return a sentence on a folder without a report, with the next step."""
     of_predict = any(_is_of_predict(file) for file in [path / "config.yaml", *path.glob("**/config.yaml")])
     if of_predict and not list(path.glob("**/state.json")):
         return (
-            f"'{path}' holds predictions without labels, which cannot be compared; run evaluate with each "
-            "checkpoint on the same labelled tiles, and compare those folders."
+            f"'{path}' holds predictions without labels, which cannot be compared; run evaluate with "
+            "each checkpoint on the same labelled tiles, and compare those folders."
         )
     return f"there is no finished run in '{path}'; give folders of runs or of a sweep."
 
@@ -223,11 +223,11 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     >>> flatten({"seed": 0, "model": {"name": "m"}, "logger": {}})
     {'seed': 0, 'model.name': 'm', 'logger': {}}
     """
-    flat: dict[str, Any] = {}
+    found: dict[str, Any] = {}
     for key, value in settings.items():
         nested = isinstance(value, dict) and value
-        flat |= flatten(value, f"{prefix}{key}.") if nested else {prefix + key: value}
-    return flat
+        found |= flatten(value, f"{prefix}{key}.") if nested else {prefix + key: value}
+    return found
 
 
 def differing_keys(runs: Sequence[RunResult]) -> list[str]:

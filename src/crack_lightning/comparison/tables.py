@@ -1,4 +1,4 @@
-"""The console tables of a comparison."""
+"""Console tables of a comparison."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from crack_lightning.comparison.by_source import SOURCE_METRICS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_APART = 4
+_MAX_SETTINGS = 4
 
 
 def comparison_table(contents: Mapping[str, Any]) -> Group:
-    """Build the console output of a comparison: one row per run, the reference, and untested runs."""
+    """Build the console output of a comparison: one row per run, and notes on the tests."""
     table = Table(title=Text(contents["title"]), title_justify="left")
-    shown = contents["differing"] if len(contents["differing"]) <= _APART else []
+    shown = contents["differing"] if len(contents["differing"]) <= _MAX_SETTINGS else []
     for name in ("run", *shown):
         table.add_column(name, overflow="fold")
     for name in ("accuracy", "95 % CI", "adjusted p", "seconds", "parameters", "tiles/s"):
@@ -35,11 +35,11 @@ def comparison_table(contents: Mapping[str, Any]) -> Group:
 
 
 def by_source(transfer: Mapping[str, Any]) -> list[Table]:
-    """Build the console table of metrics by test source, one row per run and source, if there are any."""
+    """Build the table of metrics by test source, one row per run and source; empty with one source."""
     if not transfer["rows"]:
         return []
     table = Table(title=Text("Metrics by test source"), title_justify="left")
-    shown = transfer["varied"] if len(transfer["varied"]) <= _APART else []
+    shown = transfer["varied"] if len(transfer["varied"]) <= _MAX_SETTINGS else []
     for name in ("run", *shown, "trained on", "tested on"):
         table.add_column(name, overflow="fold")
     for name in ("tiles", *(metric.label for metric in SOURCE_METRICS.values())):

@@ -18,13 +18,13 @@ def figures_by_source(
     """Compute the metrics of each test source.
 
     Args:
-        predictions: Of N tested tiles.
+        predictions: Predictions of N test tiles.
         table: All tiles.
         threshold: The positive class of two is predicted from this probability on.
 
     Returns:
-        By source, ``by_source`` (its metrics) and ``intervals_by_source`` (their limits, by group as for all
-        tiles); each ``None`` where the table has one source only.
+        ``by_source`` (metrics of each source) and ``intervals_by_source`` (their intervals over groups); both
+        ``None`` if the table has a single source.
     """
     if len(set(table.source.tolist())) < 2:
         return {"by_source": None, "intervals_by_source": None}

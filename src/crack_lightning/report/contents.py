@@ -1,4 +1,4 @@
-"""The contents of a report as plain values, from which all of its formats are rendered."""
+"""The contents of a report as JSON values, from which all of its formats are rendered."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def report_contents(
     """Compute the contents of a report; see ``write_report`` for the arguments.
 
     Returns:
-        Values that JSON can hold, not-finite numbers as ``None``. Whatever differs between two equal runs
-        is under ``timing`` and ``created``.
+        JSON values, with ``None`` for NaN and infinity. Only ``timing`` and ``created`` differ between two
+        equal runs.
     """
     made = with_current_names({"provenance": to_builtin(dict(provenance))})["provenance"]  # of a resumed run
     classes: dict[str, Any] = {"class_names": table.class_names, "positive_class": table.positive_class}
@@ -63,20 +63,20 @@ def report_contents(
     )
     codes = group_codes(table.group[predictions.index])
     ood = ood_contents(predictions, predicted, codes)
-    sure = uncertainty(predictions, table.group[predictions.index], **classes, threshold=threshold)
-    sure["intervals"] |= _interval_without_near_duplicates(predictions, table, predicted, codes)
+    intervals = uncertainty(predictions, table.group[predictions.index], **classes, threshold=threshold)
+    intervals["intervals"] |= _interval_without_near_duplicates(predictions, table, predicted, codes)
     contents = {
         "schema_version": SCHEMA_VERSION,
         "title": title,
-        "verdict": verdict(figures, positive_class=table.positive_class, intervals=sure["intervals"]),
+        "verdict": verdict(figures, positive_class=table.positive_class, intervals=intervals["intervals"]),
         "warnings": [*warnings(figures), *ood_warnings(ood), *_weights_warnings(made)],
         **classes,
         **figures,
-        "uncertainty": sure,
+        "uncertainty": intervals,
         "calibration": _calibration(predictions, codes, table, made.get("decision")),
         "ood": ood,
-        "most_confident_errors": _worst_errors(predictions, table, predicted),
-        "least_confident": _least_sure(predictions, table, predicted, threshold),
+        "most_confident_errors": _most_confident_errors(predictions, table, predicted),
+        "least_confident": _least_confident(predictions, table, predicted, threshold),
         **figures_by_source(predictions, table, threshold=threshold),
         **_detection(predictions, table, predicted, codes, mm_per_px),
         "error_slices": error_slices(predictions, table, predicted),
@@ -117,7 +117,7 @@ def data_statement(table: TileTable) -> dict[str, Any]:
 
 
 def _digest(tested: TileTable) -> str | None:
-    """Digest the names and bytes of the test files: equal digests mean the same test tiles."""
+    """Return a digest of names and contents of the test files; ``None`` if a content digest is unknown."""
     if not len(tested) or (tested.sha256 == "").any():
         return None
     lines = sorted(f"{path}\0{digest}\n" for path, digest in zip(tested.path, tested.sha256, strict=True))
@@ -138,28 +138,28 @@ def _near_duplicates(
     predictions: Predictions, table: TileTable, predicted: NDArray[np.int64]
 ) -> dict[str, Any]:
     """Count leaked pairs, and compute the accuracy on test tiles without a near-duplicate in training."""
-    seen = has_near_duplicate_in(table, "train")[predictions.index]
+    leaked = has_near_duplicate_in(table, "train")[predictions.index]
     right = predicted == predictions.label
     return {
         "searched": NEAR_DUPLICATES in table.extra,
         "leaked_pairs": leaked_pairs(table),
-        "test_tiles_with_near_duplicate_in_train": int(seen.sum()),
-        "accuracy_without_near_duplicates": float(right[~seen].mean()) if (~seen).any() else None,
+        "test_tiles_with_near_duplicate_in_train": int(leaked.sum()),
+        "accuracy_without_near_duplicates": float(right[~leaked].mean()) if (~leaked).any() else None,
     }
 
 
 def _interval_without_near_duplicates(
     predictions: Predictions, table: TileTable, predicted: NDArray[np.int64], codes: NDArray[np.int64]
 ) -> dict[str, Any]:
-    """Return the interval of the accuracy on test tiles without a near-duplicate, where some have one."""
-    seen = has_near_duplicate_in(table, "train")[predictions.index]
-    if not seen.any() or seen.all():
+    """Return the interval of the accuracy without near-duplicates; empty if no, or every, tile has one."""
+    leaked = has_near_duplicate_in(table, "train")[predictions.index]
+    if not leaked.any() or leaked.all():
         return {}
-    limits = proportion_interval((predicted == predictions.label)[~seen], codes[~seen])
+    limits = proportion_interval((predicted == predictions.label)[~leaked], codes[~leaked])
     return {"accuracy_without_near_duplicates": limits._asdict() | {"method": WILSON}}
 
 
-def _worst_errors(
+def _most_confident_errors(
     predictions: Predictions, table: TileTable, predicted: NDArray[np.int64]
 ) -> list[dict[str, Any]]:
     """List the most confident errors of each true class."""
@@ -172,7 +172,7 @@ def _worst_errors(
     ]
 
 
-def _least_sure(
+def _least_confident(
     predictions: Predictions, table: TileTable, predicted: NDArray[np.int64], threshold: float
 ) -> list[dict[str, Any]]:
     """List the tiles nearest to the threshold, or with the smallest margin between two classes."""
@@ -216,7 +216,7 @@ def _detection(
     codes: NDArray[np.int64],
     mm_per_px: float | None,
 ) -> dict[str, Any]:
-    """Compute recall and POD by crack width and false alarms by distractor, ``None`` where unknown."""
+    """Compute recall and POD by crack width, and false alarms by distractor; ``None`` where unknown."""
     result: dict[str, Any] = {"recall_by_width": None, "pod": None, "false_alarms_by_distractor": None}
     if table.positive_index is None:
         return result

@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     Part = tuple[str, NDArray[np.bool_]]
 
-_GROUPS, _SHOWN = 8, 6
+_GROUPS, _EXAMPLES = 8, 6
 
 
 def named_tiles(
     predictions: Predictions, table: TileTable, predicted: NDArray[np.int64], rows: NDArray[np.int64]
 ) -> list[dict[str, Any]]:
-    """Return ``path``, ``group``, ``label``, ``predicted`` and ``probability`` of tested tiles."""
+    """Return ``path``, ``group``, ``label``, ``predicted`` and ``probability`` of test tiles by row."""
     return [
         {
             "path": str(table.path[predictions.index[row]]),
@@ -46,16 +46,16 @@ def error_slices(
     """Count errors by the known attributes of the tested tiles.
 
     Args:
-        predictions: Of N tested tiles.
+        predictions: Predictions of N test tiles.
         table: All tiles.
         predicted: Predicted classes, int64 ``(N,)``.
 
     Returns:
-        ``group`` (those with most errors), ``source``, ``brightness`` and ``sharpness`` (in quarters),
-        ``crack_width`` (cracked tiles alone) and ``distractor`` (tiles without a crack alone); each a list of
-        ``name``, ``tiles``, ``errors``, ``share``, its ``interval`` (``None`` for a group, which is one
-        sample of groups, and chosen for its errors) and ``examples`` (its most confident errors, see
-        :func:`named_tiles`), or ``None`` where nothing is known or there is one part only.
+        ``group`` (those with most errors), ``source``, ``brightness`` and ``sharpness`` (split at quartiles),
+        ``crack_width`` (cracked tiles only) and ``distractor`` (tiles without a crack only). Each is ``None``
+        if the attribute is unknown or has a single value, else a list of slices: ``name``, ``tiles``,
+        ``errors``, ``share``, its ``interval`` (``None`` for groups: a group is a single sample, selected for
+        its errors) and ``examples`` (the most confident errors, see :func:`named_tiles`).
     """
     wrong = predicted != predictions.label
     tested = table.select(predictions.index)
@@ -73,8 +73,8 @@ def error_slices(
 
     def row(key: str, name: str, part: NDArray[np.bool_]) -> dict[str, Any]:
         errors = np.flatnonzero(part & wrong)
-        sure = predictions.probability[errors, predicted[errors]]
-        shown = errors[np.argsort(-sure, kind="stable")[:_SHOWN]]
+        confidence = predictions.probability[errors, predicted[errors]]
+        shown = errors[np.argsort(-confidence, kind="stable")[:_EXAMPLES]]
         tiles = int(part.sum())
         return {
             "name": name,
@@ -99,7 +99,7 @@ def _groups(group: NDArray[np.str_], wrong: NDArray[np.bool_]) -> list[Part]:
 
 
 def _quarters(values: NDArray[np.float64]) -> list[Part]:
-    """Split the tiles with a known value at its quartiles, and add those with an unknown one."""
+    """Split tiles at the quartiles of a value; tiles with an unknown value are a part of their own."""
     known = np.isfinite(values)
     if not known.any():
         return []

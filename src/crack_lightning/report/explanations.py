@@ -1,4 +1,4 @@
-"""Explanations of test tiles: maps of a few tiles, and localisation skill on tiles with masks."""
+"""Explanations of test tiles: evidence maps of some tiles, and localisation skill on tiles with masks."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class Explanations:
 
     Attributes:
         method: Method of the maps.
-        shown: Titles with the tiles under them, each as ``named_tiles`` gives it.
-        maps: Evidence by the path of a shown tile, float32 ``(h, w)``.
-        localisation: Localisation skill where test tiles have masks, else ``None``.
+        shown: Tiles by title, as ``named_tiles`` returns them.
+        maps: Evidence maps by path of a shown tile, float32 ``(h, w)``.
+        localisation: Localisation skill; ``None`` if no test tile has a mask.
     """
 
     method: str
@@ -55,15 +55,15 @@ class Explanations:
 def explain_test_tiles(
     classifier: CrackClassifier, table: TileTable, predictions: Predictions, *, threshold: float
 ) -> Explanations | None:
-    """Explain test tiles; ``None`` for a network without a map.
+    """Explain test tiles; return ``None`` for a network without evidence maps.
 
-    At most 300 cracked tiles with masks are measured, at even distances through the table, so that a large
-    set costs no more than a small one.
+    Localisation skill is measured on at most 300 cracked tiles with masks, evenly spaced in the table, which
+    bounds its time.
 
     Args:
         classifier: The tested model.
-        table: The tiles.
-        predictions: Of the tested tiles, by row of ``table``.
+        table: All tiles.
+        predictions: Predictions of the test tiles, by row of ``table``.
         threshold: The positive class of two is predicted from this probability on.
     """
     try:

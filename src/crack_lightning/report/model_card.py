@@ -23,19 +23,19 @@ def model_card(contents: Mapping[str, Any]) -> str:
     """Write a model card: YAML front matter with the test metrics, then Markdown sections.
 
     Args:
-        contents: The contents of the report of a run.
+        contents: The contents of the run's report.
 
     References:
         Mitchell et al., "Model Cards for Model Reporting", FAT* 2019; the Hub's model card template.
     """
-    made, classes = contents["provenance"], ", ".join(contents["class_names"])
-    settings = made["settings"]
+    provenance, classes = contents["provenance"], ", ".join(contents["class_names"])
+    settings = provenance["settings"]
     model = settings["model"]
     sections: dict[str, list[Block]] = {
         "Model details": [
-            f"A classifier of concrete tiles into {classes}: {model['name']}, {made['parameters']:,} "
+            f"A classifier of concrete tiles into {classes}: {model['name']}, {provenance['parameters']:,} "
             f"parameters, input {model['image_size']} px, made by crack-lightning "
-            f"{made['versions']['crack-lightning']}. " + _DETAILS
+            f"{provenance['versions']['crack-lightning']}. " + _DETAILS
         ],
         "Uses": [_USES],
         "Bias, risks and limitations": [
@@ -47,7 +47,8 @@ def model_card(contents: Mapping[str, Any]) -> str:
         "Training details": [
             *data_section(contents).blocks,
             f"Recipe {settings['recipe']['name']}, weights {model['weights']} at the start, seed "
-            f"{settings['seed']}. " + (f"The command was: {made['command']}" if made["command"] else ""),
+            f"{settings['seed']}. "
+            + (f"The command was: {provenance['command']}" if provenance["command"] else ""),
         ],
         "Evaluation": [
             *metrics_section(contents).blocks,
@@ -57,7 +58,7 @@ def model_card(contents: Mapping[str, Any]) -> str:
     }
     parts = [f"---\n{_front_matter(contents)}\n---", f"# {plain(contents['title'])}"]
     for title, blocks in sections.items():
-        parts += [f"## {title}", *markdown_blocks(_alone(blocks), {})]
+        parts += [f"## {title}", *markdown_blocks(_without_files(blocks), {})]
         if title == "Uses":
             parts += ["## How to get started", _START]
     return "\n\n".join(parts) + "\n"
@@ -77,8 +78,8 @@ predictions = model.predict(["photo.jpg"])
 ```"""
 
 
-def _alone(blocks: Iterable[Block]) -> list[Block]:
-    """Remove links and pictures, whose files exist only beside the report."""
+def _without_files(blocks: Iterable[Block]) -> list[Block]:
+    """Return the blocks without links and pictures, whose files are not beside the card."""
     return [block for block in blocks if not isinstance(block, Links | Pictures)]
 
 

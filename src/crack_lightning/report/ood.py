@@ -19,18 +19,17 @@ if TYPE_CHECKING:
 def ood_contents(
     predictions: Predictions, predicted: NDArray[np.int64], group: NDArray[np.int64]
 ) -> dict[str, Any] | None:
-    """Count OOD tiles, and compare two orders of leaving tiles out.
+    """Return the share and error rate of OOD tiles, and risk-coverage curves of two rejection orders.
 
     Args:
-        predictions: Of the tested tiles.
+        predictions: Predictions of the test tiles.
         predicted: Their predicted classes, int64 ``(N,)``.
         group: Group numbers from 0, int64 ``(N,)``.
 
     Returns:
-        ``ood_tiles`` and their ``share``, ``error_rate_ood`` and ``error_rate_in_distribution`` (``None``
-        where there are none), for two orders of leaving tiles out (``by_ood_score``, ``by_confidence``)
-        ``risk_coverage`` and ``aurc``, and the ``intervals`` of all of these by name; ``None`` for a model
-        without an OOD detector.
+        ``ood_tiles`` (number), their ``share``, ``error_rate_ood`` and ``error_rate_in_distribution``
+        (``None`` without such tiles); ``risk_coverage`` and ``aurc`` if tiles are rejected ``by_ood_score``
+        or ``by_confidence``; and the ``intervals`` of these values by name. ``None`` without an OOD detector.
     """
     if predictions.ood_score is None:
         return None

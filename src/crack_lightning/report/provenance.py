@@ -35,13 +35,13 @@ def provenance(
 
     Args:
         command: The command line.
-        settings: The resolved configuration, or the part that is known.
-        num_parameters: Weights of the model.
+        settings: The resolved configuration, or its known part.
+        num_parameters: Number of parameters of the model.
         plan: Devices, threads and precision.
         excluded_files: Unreadable files and those that ``data.exclude`` names, with ``path`` and ``reason``.
-        seconds: By phase.
-        resumed: How often the run was resumed.
-        best_epoch: The epoch of the tested weights, from 1 as in the log.
+        seconds: Seconds by phase.
+        resumed: Number of times that the run was resumed.
+        best_epoch: Epoch of the tested weights, counted from 1 as in the log.
         backend: Inference backend; PyTorch by default.
         precision: Precision of inference; that of the plan by default.
         fitted: Further facts of the fit.
@@ -49,7 +49,7 @@ def provenance(
     Returns:
         A mapping for ``write_report``.
     """
-    breaks = {"times_resumed": resumed} if resumed else {}
+    resumption = {"times_resumed": resumed} if resumed else {}
     return {
         "command": command,
         "parameters": num_parameters,
@@ -62,13 +62,13 @@ def provenance(
         "machine": describe_machine(),
         "versions": {name: _version(name) for name in _PACKAGES},
         "settings": settings,
-        "timing": {"seconds": dict(seconds), "peak_memory_mib": peak_memory_mib(), **breaks},
+        "timing": {"seconds": dict(seconds), "peak_memory_mib": peak_memory_mib(), **resumption},
         "created": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
 
 
 def peak_memory_mib() -> int | None:
-    """Return the peak resident memory of this process in MiB; ``None`` if the system does not report it."""
+    """Return the peak resident memory of this process in MiB; ``None`` on systems that do not record it."""
     try:
         import resource
     except ImportError:

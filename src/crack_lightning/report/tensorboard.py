@@ -26,7 +26,7 @@ _PICTURES = ("example_tiles.png", "augmentations.png", "confusion_matrix.png")
 
 @contextmanager
 def hparams_session(log_dir: Path, settings: Mapping[str, Any], *, name: str) -> Iterator[None]:
-    """Write the start and the end of a run for the HPARAMS tab."""
+    """Write start and end of a run for the HPARAMS tab, the end with its status."""
     begin_session(log_dir, settings, name=name)
     try:
         yield
@@ -39,9 +39,9 @@ def hparams_session(log_dir: Path, settings: Mapping[str, Any], *, name: str) ->
 def begin_session(log_dir: Path, settings: Mapping[str, Any], *, name: str) -> None:
     """Write a run's settings for the HPARAMS tab.
 
-    TensorBoard takes the tab's columns from one run's experiment summary; without any it gathers them from
-    every run's session, so none is written. What an earlier attempt at the run wrote is taken back, for the
-    tab believes the first that it reads.
+    TensorBoard takes the columns of the tab from the experiment summary of one run; without a summary it
+    collects them from the sessions of all runs, so no summary is written. Sessions of earlier attempts at
+    this run are deleted, because the tab shows only the first session of a run.
 
     Args:
         log_dir: The run's TensorBoard folder.
@@ -79,8 +79,8 @@ def log_report(
     Args:
         log_dir: The run's TensorBoard folder.
         contents: The contents of the report.
-        predictions: Of the tested tiles.
-        report: The folder of the report, which has the pictures.
+        predictions: Predictions of the test tiles.
+        report: Folder of the report with its pictures.
         step: The run's last global step.
     """
     with SummaryWriter(str(log_dir)) as writer:
@@ -92,7 +92,7 @@ def log_report(
             writer.add_image(name.removesuffix(".png"), picture, step, dataformats="HWC")
         for label, name in enumerate(contents["class_names"]):
             hit = (predictions.label == label).astype(np.int64)
-            if 0 < hit.sum() < len(hit):  # otherwise there is no such curve
+            if 0 < hit.sum() < len(hit):  # otherwise the curve is undefined
                 writer.add_pr_curve(f"pr/{_utf8(name)}", hit, predictions.probability[:, label], step)
 
 
@@ -108,7 +108,7 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _utf8(text: str) -> str:
-    """Return a text that is valid UTF-8."""
+    """Replace what is not valid UTF-8 by escapes."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 

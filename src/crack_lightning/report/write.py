@@ -1,4 +1,4 @@
-"""Writing of a run's report: text, data, figures and predictions."""
+"""Writing of the files of a report: predictions, tables, figures, JSON, Markdown and HTML."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _ALTERNATIVE_TEXTS = {
     "pr_curve.png": "Precision-recall curve",
     "misses_against_false_alarms.png": "DET curve: misses against false alarms, by threshold",
     "reliability.png": "Reliability diagram: observed frequency against predicted probability",
-    "risk_coverage.png": "Risk-coverage curve: error rate of the tiles that are kept, against their share",
+    "risk_coverage.png": "Risk-coverage curve: error rate of the accepted tiles, against their share",
     "probability_of_detection.png": "Probability of detection against crack width",
     "loss_curve.png": "Loss of training and validation by epoch",
     "accuracy_curve.png": "Accuracy of training and validation by epoch",
@@ -82,16 +82,16 @@ def write_report(
     Args:
         folder: The run's folder.
         title: Heading of the report.
-        predictions: Of the tested tiles, by row of ``table``.
-        table: All tiles of the run, not only the tested ones; its classes are the model's.
-        history: One mapping an epoch: ``epoch`` (from 1), ``train/loss``, ``val/accuracy``, …; no times.
+        predictions: Predictions of the test tiles, by row of ``table``.
+        table: All tiles of the run, not only the test tiles; with the classes of the model.
+        history: One mapping per epoch: ``epoch`` (from 1), ``train/loss``, ``val/accuracy``, …
         provenance: Provenance in reading order. Known keys: ``command``,
             ``excluded_files`` (a list of ``{"path", "reason"}``), ``best_epoch`` (counted as in ``history``),
             ``settings`` (nested), ``timing`` (a mapping) and ``created`` (date and time); other keys are
             written unchanged.
         tiles: Tiles to show; without them there are no pictures of tiles.
         threshold: The positive class of two is predicted from this probability on.
-        mm_per_px: Millimetres that a pixel of the original pictures shows, if known.
+        mm_per_px: Millimetres per pixel of the original images, if known.
         explanations: Explanations of test tiles, if any.
 
     Returns:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,6 +9,7 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 
 from crack_lightning.evaluation.metrics.metric_collection import build_metrics
+from crack_lightning.evaluation.metrics.registry import METRICS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -119,3 +121,17 @@ def test_a_class_name_with_a_dot_is_a_valid_key() -> None:
     metrics = build_metrics(num_classes=2, class_names=["v1.2", "ok"], positive_class="v1.2", prefix="val/")
     metrics.update(torch.tensor([[1.0, 0.0]]), torch.tensor([0]))
     assert metrics.compute()["val/recall_v1_2"].item() == 1.0
+
+
+@pytest.mark.parametrize("num_classes", [2, 3])
+def test_a_metric_of_the_positive_class_is_logged_for_two_classes_only(
+    monkeypatch: pytest.MonkeyPatch, num_classes: int
+) -> None:
+    monkeypatch.setitem(METRICS, "specificity", replace(METRICS["specificity"], in_training=True))  # type: ignore[call-arg]
+    metrics = build_metrics(
+        num_classes=num_classes,
+        class_names=["intact", "crack", "spall"][:num_classes],
+        positive_class="crack",
+        prefix="val/",
+    )
+    assert ("val/specificity" in metrics.keys()) == (num_classes == 2)  # noqa: SIM118

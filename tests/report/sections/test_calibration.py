@@ -35,4 +35,4 @@ def test_the_calibration_error_is_stated_by_name_and_definition(
         predictions.label == 0, predictions.probability[:, 0], n_bins=15, strategy="quantile"
     )
     assert float(said[1]) == pytest.approx(abs(observed - predicted).mean(), abs=1e-3)
-    assert "the mean distance of predicted probability and observed frequency" in text
+    assert "the mean absolute difference of predicted probability and observed frequency" in text

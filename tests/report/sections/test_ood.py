@@ -48,7 +48,7 @@ def test_ood_tiles_are_counted_with_their_errors(
     told = ood_section(contents).blocks[0]
     assert isinstance(told, str)
     assert told.startswith(f"{found['ood_tiles']} of {len(ood_score)} test tiles are OOD: ")
-    assert "The limit of the OOD score passes 99.00 % of tiles like the validation tiles." in told
+    assert "99.00 % of tiles like the validation tiles have an OOD score within the limit." in told
     assert any("unlike the training data (OOD)" in line for line in contents["warnings"])
     lines = risk_coverage_figure(found).axes[0].lines
     np.testing.assert_allclose(

@@ -20,32 +20,32 @@ if TYPE_CHECKING:
 def build_metrics(
     *, num_classes: int, class_names: list[str], positive_class: str | None, prefix: str
 ) -> MetricCollection:
-    """Build the metrics of one stage from the registry; they share one confusion matrix.
+    """Build the metrics of one stage from the registry, which share one confusion matrix.
 
     Args:
         num_classes: K, at least 2.
         class_names: K names by class index.
-        positive_class: With two classes, the class of recall, precision and F1; with ``None``, and with more
-            than two classes, these are macro averages.
+        positive_class: Positive class of two. With ``None`` or more classes recall, precision and F1 are
+            macro averages, and metrics of the positive class are left out.
         prefix: Prefix of the keys, for example ``val/``.
 
     Returns:
         A collection to update with ``(logits or probabilities (N, K), targets int64 (N,))``. Its keys are
         ``accuracy`` and ``recall_crack``, ``precision_crack``, ``f1_crack``, or ``recall_macro`` and so on; a
-        metric that would divide by zero is 0.
+        metric with a denominator of zero is 0.
     """
     assert num_classes == len(class_names) >= 2, (num_classes, class_names)
     if positive_class is not None and num_classes == 2:
-        of, name = class_names.index(positive_class), positive_class
+        class_index, name = class_names.index(positive_class), positive_class
     else:
-        of, name = None, "macro"
-    name = name.replace(".", "_")  # torch refuses a module's name with a dot
+        class_index, name = None, "macro"
+    name = name.replace(".", "_")  # torch does not allow dots in the name of a module
     metrics: dict[str, Metric] = {
         f"{metric.name}_{name}" if metric.scope == "class" else metric.name: ConfusionMetric(
-            num_classes=num_classes, metric=metric, of=of
+            num_classes=num_classes, metric=metric, class_index=class_index
         )
         for metric in call_metrics()
-        if metric.in_training
+        if metric.in_training and (metric.scope != "positive" or class_index is not None)
     }
     return MetricCollection({**metrics}, prefix=prefix, compute_groups=[list(metrics)])
 
@@ -56,16 +56,18 @@ class ConfusionMetric(MulticlassConfusionMatrix):
     Args:
         num_classes: K.
         metric: The entry of the registry.
-        of: Index of the class; ``None`` for the mean over classes.
+        class_index: Index of the class; ``None`` for the mean over classes.
     """
 
-    def __init__(self, *, num_classes: int, metric: CallMetric, of: int | None) -> None:
+    def __init__(self, *, num_classes: int, metric: CallMetric, class_index: int | None) -> None:
         super().__init__(num_classes=num_classes, validate_args=False)
         self.metric = metric
-        self.classes = range(num_classes) if of is None and metric.scope == "class" else [of or 0]
+        self.classes = (
+            range(num_classes) if class_index is None and metric.scope == "class" else [class_index or 0]
+        )
 
     def compute(self) -> Tensor:
-        """Return the metric of all batches so far, float32 ``()``; 0 where it would divide by zero."""
+        """Return the metric of all batches so far, float32 ``()``; 0 with a denominator of zero."""
         confusion = self.confmat.cpu().numpy().astype(np.float64)[None]
         values = [np.nan_to_num(self.metric.function(confusion, k)[0]) for k in self.classes]
         return torch.tensor(values, dtype=torch.float32, device=self.confmat.device).mean()

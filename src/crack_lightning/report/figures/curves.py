@@ -66,26 +66,26 @@ class OperatingPoint(NamedTuple):
 
 
 def roc_figure(
-    curves: Mapping[str, Any], areas: Mapping[str, float | None], decided: OperatingPoint | None
+    curves: Mapping[str, Any], areas: Mapping[str, float | None], operating_point: OperatingPoint | None
 ) -> Figure:
     """Draw receiver operating characteristics.
 
     Args:
         curves: By class, ``false_positive_rate`` and ``true_positive_rate``; ``None`` where undefined.
-        areas: Area under each.
-        decided: The operating point: false positive rate (x) and true positive rate (y), if known.
+        areas: Area under each curve.
+        operating_point: The operating point: false positive rate (x) and true positive rate (y), if known.
     """
     figure, axes = panel("ROC curve", "false positive rate", "true positive rate (recall)")
     axes.plot([0, 1], [0, 1], color=GREY, linestyle=":", linewidth=1.2, label="chance")
     known = {name: curve for name, curve in curves.items() if curve is not None}
     x, y = "false_positive_rate", "true_positive_rate"
     lines = [(f"{short(name)}: AUROC {number(areas[name])}", row[x], row[y]) for name, row in known.items()]
-    _draw_curves(axes, lines, decided)
+    _draw_curves(axes, lines, operating_point)
     if min(area for area in areas.values() if area is not None) > 0.97:
         corner = axes.inset_axes((0.42, 0.46, 0.53, 0.39), xlim=(-0.002, 0.1), ylim=(0.9, 1.002))
-        _draw_curves(corner, lines, decided, clip=True)
+        _draw_curves(corner, lines, operating_point, clip=True)
         as_percent(corner)
-        corner.set_title("the corner, enlarged", fontsize=9)
+        corner.set_title("upper left corner, enlarged", fontsize=9)
         corner.set_xticks([0.02, 0.04, 0.06, 0.08, 0.1])
         corner.tick_params(labelsize=8)
     _finish_unit_square(axes)
@@ -96,15 +96,15 @@ def pr_figure(
     curves: Mapping[str, Any],
     areas: Mapping[str, float | None],
     prevalence: Mapping[str, float],
-    decided: OperatingPoint | None,
+    operating_point: OperatingPoint | None,
 ) -> Figure:
     """Draw precision against recall.
 
     Args:
         curves: By class, ``recall`` and ``precision``; ``None`` where undefined.
-        areas: Average precision of each.
-        prevalence: Share of each class among the tiles: the precision of predicting it for every tile.
-        decided: The operating point: recall (x) and precision (y), if known.
+        areas: Average precision of each class.
+        prevalence: Share of each class among the tiles, the precision of predicting it for every tile.
+        operating_point: The operating point: recall (x) and precision (y), if known.
     """
     figure, axes = panel("Precision-recall curve", "recall", "precision")
     known = {name: curve for name, curve in curves.items() if curve is not None}
@@ -115,7 +115,7 @@ def pr_figure(
         (f"{short(name)}: average precision {number(areas[name])}", row["recall"], row["precision"])
         for name, row in known.items()
     ]
-    _draw_curves(axes, lines, decided)
+    _draw_curves(axes, lines, operating_point)
     _finish_unit_square(axes)
     return figure
 
@@ -123,7 +123,7 @@ def pr_figure(
 def _draw_curves(
     axes: Axes,
     lines: Sequence[tuple[str, Sequence[float], Sequence[float]]],
-    decided: OperatingPoint | None,
+    operating_point: OperatingPoint | None,
     *,
     clip: bool = False,
 ) -> None:
@@ -131,9 +131,18 @@ def _draw_curves(
     styles = cycle(["-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1))])
     for (label, x, y), colour, style in zip(lines, colours, styles, strict=False):
         axes.plot(x, y, color=colour, linestyle=style, linewidth=2.0, label=label, clip_on=clip)
-    if decided is not None:
-        label = f"threshold {decided.threshold:.4g}"
-        axes.plot(decided.x, decided.y, "o", color=ORANGE, markersize=8, label=label, clip_on=clip, zorder=5)
+    if operating_point is not None:
+        label = f"threshold {operating_point.threshold:.4g}"
+        axes.plot(
+            operating_point.x,
+            operating_point.y,
+            "o",
+            color=ORANGE,
+            markersize=8,
+            label=label,
+            clip_on=clip,
+            zorder=5,
+        )
 
 
 def _finish_unit_square(axes: Axes) -> None:
@@ -148,7 +157,7 @@ def history_figure(
     """Draw a metric of training and validation by epoch.
 
     Args:
-        history: One mapping an epoch with ``epoch``, ``train/<metric>`` and ``val/<metric>`` where known.
+        history: One mapping per epoch with ``epoch``, ``train/<metric>`` and ``val/<metric>`` where known.
         metric: ``loss`` or ``accuracy``.
         best_epoch: The epoch of the tested weights, marked by a line, if known.
     """

@@ -82,7 +82,7 @@ def misses_figure(contents: Mapping[str, Any]) -> Figure:
 
 
 def detection_figure(detection: Mapping[str, Any]) -> Figure:
-    """Draw the probability of detection against the width of a crack, with its lower limit and a90/95."""
+    """Draw the probability of detection by crack width, with its lower limit and a90/95."""
     figure, axes = panel("Probability of detection (POD)", "crack width in pixels", "POD")
     curve = detection["curve"]
     axes.plot(curve["width_px"], curve["pod"], color=BLUE, linewidth=2, label="estimate")
@@ -106,12 +106,12 @@ def detection_figure(detection: Mapping[str, Any]) -> Figure:
 
 
 def risk_coverage_figure(ood: Mapping[str, Any]) -> Figure:
-    """Draw the error rate of the tiles that are kept against their share (coverage)."""
-    figure, axes = panel("Risk-coverage curve", "coverage: tiles kept", "risk: error rate of these")
+    """Draw the error rate of the accepted tiles (risk) against their share (coverage)."""
+    figure, axes = panel("Risk-coverage curve", "coverage: share of accepted tiles", "risk: their error rate")
     orders = (("by_ood_score", "OOD score", ORANGE, "-"), ("by_confidence", "confidence", BLUE, "--"))
     for name, order, colour, style in orders:
         curve = ood["risk_coverage"][name]
-        label = f"left out by {order}: AURC {percent(ood['aurc'][name])}"
+        label = f"rejected by {order}: AURC {percent(ood['aurc'][name])}"
         axes.plot(curve["coverage"], curve["risk"], style, color=colour, linewidth=2, label=label)
     share = 1 - ood["share"]
     axes.axvline(share, color=GREY, linestyle=":", label=f"without OOD tiles: coverage {percent(share)}")

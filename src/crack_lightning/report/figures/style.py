@@ -1,6 +1,6 @@
-"""Colours, axes and files of figures, drawn without pyplot: no global state is touched.
+"""Colours, axes and files of figures, drawn without pyplot and its global state.
 
-Colours are Okabe and Ito's, which colour-blind readers tell apart; lines differ in style as well.
+The colours are Okabe and Ito's, which colour-blind readers can distinguish; lines also differ in style.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DPI = 110
 
 
 def panel(title: str, x: str, y: str, *, size: tuple[float, float] = (6.4, 4.8)) -> tuple[Figure, Axes]:
-    """Make a figure with one pair of named axes; the size is in inches."""
+    """Return a figure with one pair of labelled axes; the size is in inches."""
     figure = Figure(figsize=size, dpi=DPI, layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.1))
     axes = figure.add_subplot()
     axes.set_title(title, fontsize=13)
@@ -40,14 +40,14 @@ def panel(title: str, x: str, y: str, *, size: tuple[float, float] = (6.4, 4.8))
 
 
 def as_percent(axes: Axes) -> None:
-    """Write both axes in per cent."""
+    """Label the ticks of both axes in per cent."""
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
 
 
 def short(text: str, limit: int = 18) -> str:
-    """Shorten a text, and escape dollars, which would start a formula."""
-    text = text.replace("$", r"\$")  # a dollar would begin a formula
+    """Shorten a text, and escape dollar signs, which start a formula in matplotlib."""
+    text = text.replace("$", r"\$")
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
@@ -60,6 +60,6 @@ def figure_to_array(figure: Figure) -> NDArray[np.uint8]:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, whole or not at all."""
+    """Write a figure as PNG, atomically."""
     with atomic_write(path) as temporary:
         figure.savefig(temporary, format="png")

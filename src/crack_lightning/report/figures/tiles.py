@@ -36,10 +36,10 @@ def tiles_figure(
     """Draw tiles in a grid, the caption above each in the colour of its frame.
 
     Args:
-        tiles: Pictures, uint8 ``(M, 3, H, W)``; the first 24 are drawn.
+        tiles: Images, uint8 ``(M, 3, H, W)``; the first 24 are drawn.
         captions: M short texts.
         colours: M colours of the frames.
-        title: Stands above all.
+        title: Heading of the figure.
     """
     shown = min(len(tiles), 24)
     columns = min((6, 5, 4), key=lambda wanted: -shown % wanted) if shown > 6 else max(shown, 1)
@@ -47,7 +47,7 @@ def tiles_figure(
     width, height = max(1.7 * columns, 3.4), 1.88 * rows + 0.42
     figure = Figure(figsize=(width, height), dpi=DPI)
     figure.suptitle(title, fontsize=12, y=1 - 0.12 / height)
-    axes = figure.add_axes((0, 0, 1, 1))  # one for all, measured in inches: making axes costs most
+    axes = figure.add_axes((0, 0, 1, 1))  # one for all tiles, in inches: creating axes is slow
     left = (width - 1.7 * columns) / 2
     for cell in range(shown):
         x, y = left + 0.06 + 1.7 * (cell % columns), 0.62 + 1.88 * (cell // columns)

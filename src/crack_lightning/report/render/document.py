@@ -1,4 +1,4 @@
-"""The parts of a report, before they are rendered as Markdown or HTML."""
+"""Elements of a report, to be rendered as Markdown or HTML."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Code(str):
-    """A name or a command, written verbatim."""
+    """A name or a command, to be rendered as code."""
 
     __slots__ = ()
 
@@ -20,8 +20,8 @@ class Table:
     """Rows of cells under a head.
 
     Attributes:
-        head: A name a column.
-        rows: Cells, as many in each row.
+        head: Column names.
+        rows: One cell per column in each row.
         alignment: ``l`` or ``r`` for each column.
     """
 
@@ -32,15 +32,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Figures by file name; those that were not drawn are left out."""
+    """Figures by file name; figures that were not drawn are skipped."""
 
     names: Sequence[str]
 
 
 class ShownTile(NamedTuple):
-    """A tile in a gallery: its path below the set's root, its true class and a caption.
+    """A tile in a gallery: path relative to the root of the data set, true class and caption.
 
-    One that is ``explained`` has its map of evidence beside it.
+    If ``explained``, its evidence map is shown beside it.
     """
 
     path: str
@@ -51,7 +51,7 @@ class ShownTile(NamedTuple):
 
 @dataclass(frozen=True)
 class Gallery:
-    """Tiles with captions, in HTML only, optionally folded."""
+    """Tiles with captions, in HTML only; ``folded`` galleries open on a click."""
 
     title: str
     tiles: Sequence[ShownTile]
@@ -83,7 +83,7 @@ class Section:
     Attributes:
         title: The heading.
         blocks: The contents; a section without any is not shown.
-        how_to_read: One plain sentence.
+        how_to_read: A sentence on how to read the section.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""``report.md``."""
+"""Rendering of a report as Markdown, ``report.md``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def report_markdown(contents: Mapping[str, Any], *, pictures: Mapping[str, str]) -> str:
-    """Write a report.
+    """Render a report as Markdown.
 
     Args:
         contents: The contents of the report.
@@ -33,7 +33,7 @@ def report_markdown(contents: Mapping[str, Any], *, pictures: Mapping[str, str])
 
 
 def markdown_blocks(blocks: Sequence[Block], pictures: Mapping[str, str]) -> list[str]:
-    """Write the blocks of a section; galleries, and pictures that were not drawn, are left out."""
+    """Render blocks as Markdown; galleries, and pictures that were not drawn, are left out."""
     return [text for text in (_block(block, pictures) for block in blocks) if text]
 
 
@@ -61,7 +61,7 @@ def _table(table: Table) -> str:
 
 
 def plain(text: str) -> str:
-    """Escape Markdown and HTML markup; names of files and classes may contain anything."""
+    """Escape Markdown and HTML markup, which names of files and classes may contain."""
     one_line = " ".join(text.split())
     for mark in "\\`*_[]<>|":
         one_line = one_line.replace(mark, f"\\{mark}")
@@ -69,5 +69,5 @@ def plain(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    """Write a name as code, whose only marks are the backtick and a table's bar."""
+    """Render a name as code, without backticks and with escaped table separators."""
     return f"`{' '.join(text.split()).replace('`', chr(39)).replace('|', chr(92) + '|')}`"

@@ -1,4 +1,4 @@
-"""Reports as self-contained HTML pages: images inside, no network request, with dark and print styles."""
+"""Rendering of self-contained HTML pages: embedded images, no network request, dark and print styles."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _THUMBNAIL_PX = 96
-_NO_PICTURE = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+_TRANSPARENT_PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 
 
 def render(template: str, /, **values: Any) -> str:
@@ -51,8 +51,8 @@ def report_page(
         contents: The contents of the report.
         root: The folder that the tiles' paths are relative to.
         pictures: Alternative text by file name of the figures.
-        folder: Where the figures are.
-        evidence: Maps by the path of an explained tile, float32 ``(h, w)``.
+        folder: Folder of the figures.
+        evidence: Evidence maps by path of an explained tile, float32 ``(h, w)``.
     """
     return render(
         "report.html.j2",
@@ -68,14 +68,14 @@ def report_page(
 
 
 def thumbnail(root: Path, path: str, evidence: NDArray[np.float32] | None = None) -> str:
-    """Return a thumbnail as a data URL, with a map of evidence over it if given.
+    """Return a thumbnail as a data URL, with an overlaid evidence map if given.
 
-    It is empty if the image cannot be read any more.
+    The thumbnail is a transparent pixel if the image can no longer be read.
     """
     try:
         pixels = decode_image(root / path)
     except UnreadableImageError:
-        return _NO_PICTURE
+        return _TRANSPARENT_PIXEL
     scale = _THUMBNAIL_PX / max(pixels.shape[:2])
     width, height = (max(1, round(scale * side)) for side in (pixels.shape[1], pixels.shape[0]))
     small = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)

@@ -1,4 +1,4 @@
-"""The tables of a report as text: the classification report and the predictions."""
+"""Classification report and predictions as text files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COLUMNS = ("precision", "recall", "f1")
 
 
 def classification_report(figures: Mapping[str, Any]) -> str:
-    """Lay out precision, recall, F1 and support by class as scikit-learn does, with four digits.
+    """Return precision, recall, F1 and support by class in the layout of scikit-learn, with four digits.
 
     Undefined values are a dash.
 
@@ -47,18 +47,18 @@ def classification_report(figures: Mapping[str, Any]) -> str:
 
 
 def predictions_csv(predictions: Predictions, table: TileTable, *, threshold: float = 0.5) -> str:
-    """Lay out one row per tile, in the order of the table.
+    """Return predictions as CSV, one row per tile in the order of the table.
 
     Args:
-        predictions: Predictions of the tested tiles.
+        predictions: Predictions of the test tiles.
         table: All tiles.
         threshold: The positive class of two is predicted from this probability on.
 
     Returns:
-        CSV with the columns ``path,group,label,predicted`` and ``probability_<positive class>``; one
-        probability a class where there are more than two, or none is positive. A probability has the digits
-        that bring back exactly the same number. Of a model that has an OOD detector, ``ood_score`` and
-        ``is_ood`` (``yes`` or ``no``) too.
+        CSV with the columns ``path``, ``group``, ``label``, ``predicted``, ``probability_<positive class>``
+        (one probability per class if there are more than two classes or none is positive; written with enough
+        digits to restore the same number), and for a model with an OOD detector ``ood_score`` and ``is_ood``
+        (``yes`` or ``no``).
     """
     ordered = predictions.in_table_order()
     names = np.array(table.class_names)

@@ -1,4 +1,4 @@
-"""The data of a report: splits, leakage between them, and excluded files."""
+"""Section on the data: splits, leakage between them, and excluded files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SPLITS = {"train": "training", "val": "validation", "test": "test", "unused": "
 
 
 def data_section(contents: Mapping[str, Any]) -> Section:
-    """Lay out the splits, leakage between them, and what was left out."""
+    """Return the section on splits, leakage between them, and excluded files."""
     data, names = contents["data"], contents["class_names"]
     rows = [
         [_SPLITS[split], *map(number, row["classes"].values()), number(row["tiles"]), number(row["groups"])]
@@ -64,12 +64,12 @@ def _group_sentence(data: Mapping[str, Any]) -> str:
 
 
 def _near_duplicate_sentence(contents: Mapping[str, Any]) -> str:
-    facts = contents["near_duplicates"]
-    kinds = "identical files or near-duplicates" if facts["searched"] else "identical files"
-    text = f"Leaked pairs ({kinds} in two splits): {facts['leaked_pairs']:,}."
-    if not (tiles := facts["test_tiles_with_near_duplicate_in_train"]):
+    found = contents["near_duplicates"]
+    kinds = "identical files or near-duplicates" if found["searched"] else "identical files"
+    text = f"Leaked pairs ({kinds} in two splits): {found['leaked_pairs']:,}."
+    if not (tiles := found["test_tiles_with_near_duplicate_in_train"]):
         return text
-    others = facts["accuracy_without_near_duplicates"]
+    others = found["accuracy_without_near_duplicates"]
     interval = contents["uncertainty"]["intervals"].get("accuracy_without_near_duplicates")
     rest = (
         "there are no others"

@@ -22,16 +22,16 @@ _SLICES = {
     "crack_width": "Missed cracks by crack width",
     "distractor": "False alarms by distractor",
 }
-_WITH_A_TABLE = ("group", "source", "brightness", "sharpness")
-_GROUP_NOTE = (
-    "Groups have no interval: each is one sample, and these are shown because they have most errors."
+_WITH_TABLE = ("group", "source", "brightness", "sharpness")
+_GROUP_NOTE = "Groups have no interval: each is a single sample, and these were selected for their errors."
+_LEAST_CONFIDENT = (
+    "The tiles nearest to the threshold: a small change of image or threshold changes the prediction."
 )
-_UNSURE = "The tiles nearest to the threshold: a small change of image or threshold changes the prediction."
 _HOW = "Look at these tiles: wrong labels, unusual surfaces or one photo with many errors are easy to see."
 
 
 def missed_section(contents: Mapping[str, Any]) -> Section:
-    """Show the missed tiles of the positive class, the most confident errors first."""
+    """Return the section on missed tiles of the positive class, the most confident errors first."""
     name, title = contents["positive_class"], "Missed cracks (false negatives)"
     if name is None:
         return Section(title, [])
@@ -39,12 +39,12 @@ def missed_section(contents: Mapping[str, Any]) -> Section:
     missed = [row for row in contents["most_confident_errors"] if row["label"] == name]
     count = f"{total:,} of {tiles:,} {name} tiles were missed." if tiles else f"No {name} tile was tested."
     return Section(
-        title, [_with_part(count, missed, total), *_gallery_and_table(missed)], _HOW * bool(missed)
+        title, [_with_number_shown(count, missed, total), *_gallery_and_table(missed)], _HOW * bool(missed)
     )
 
 
 def false_alarms_section(contents: Mapping[str, Any]) -> Section:
-    """Show the false alarms, the most confident first, and their rate by distractor."""
+    """Return the section on false alarms, the most confident first, with their rate by distractor."""
     name, title = contents["positive_class"], "False alarms (false positives)"
     if name is None:
         return Section(title, [])
@@ -56,14 +56,14 @@ def false_alarms_section(contents: Mapping[str, Any]) -> Section:
     count = (
         f"{total:,} of {tiles:,} other tiles raised a false alarm." if tiles else "No other tile was tested."
     )
-    blocks = [_with_part(count, alarms, total), *_gallery_and_table(alarms)]
+    blocks = [_with_number_shown(count, alarms, total), *_gallery_and_table(alarms)]
     return Section(
         title, [*blocks, *_distractor_blocks(contents["false_alarms_by_distractor"])], _HOW * bool(alarms)
     )
 
 
 def errors_section(contents: Mapping[str, Any]) -> Section:
-    """Show all other errors, and the tiles with the least confident predictions."""
+    """Return the section on all other errors and on the least confident predictions."""
     name, total = contents["positive_class"], contents["metrics"]["errors"]
     others = [
         row
@@ -73,15 +73,15 @@ def errors_section(contents: Mapping[str, Any]) -> Section:
     blocks: list[Block] = _gallery_and_table(others)
     if name is None:
         count = f"{total:,} of {contents['metrics']['tiles']:,} tiles are predicted wrongly."
-        blocks = [_with_part(count, others, total), *blocks]
-    unsure = [_shown(row) for row in contents["least_confident"]]
+        blocks = [_with_number_shown(count, others, total), *blocks]
+    least_confident = [_shown(row) for row in contents["least_confident"]]
     if others or name is None:
-        blocks.append(Gallery("The least confident predictions", unsure))
+        blocks.append(Gallery("The least confident predictions", least_confident))
         return Section("Errors" if name is None else "Other errors", blocks, _HOW)
-    return Section("Least confident predictions", [Gallery("", unsure)], _UNSURE)
+    return Section("Least confident predictions", [Gallery("", least_confident)], _LEAST_CONFIDENT)
 
 
-def _with_part(count: str, rows: Tiles, total: int) -> str:
+def _with_number_shown(count: str, rows: Tiles, total: int) -> str:
     return f"{count} Shown: the {len(rows)} most confident." if 0 < len(rows) < total else count
 
 
@@ -117,11 +117,11 @@ def _distractor_blocks(rows: Tiles | None) -> list[Block]:
 
 
 def slices_section(contents: Mapping[str, Any]) -> Section:
-    """Show the error rate of slices; crack width and distractor have their tables in other sections."""
+    """Return the section on error slices; crack width and distractor have tables in other sections."""
     blocks: list[Block] = []
     for key, title in _SLICES.items():
         rows = contents["error_slices"][key] or []
-        if key in _WITH_A_TABLE and rows:
+        if key in _WITH_TABLE and rows:
             cells = [
                 [
                     row["name"],

@@ -1,4 +1,4 @@
-"""Explanations of predictions: maps of evidence, and their localisation skill."""
+"""Section on explanations of predictions: evidence maps and their localisation skill."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def explanation_section(contents: Mapping[str, Any]) -> Section:
-    """Show example tiles with their maps of evidence, and how well the maps localise the crack."""
+    """Return the section with evidence maps of example tiles and their localisation skill."""
     explained, localisation = contents["explanation"], contents["localisation"]
     if not explained:
         return Section("Explanations", [])
-    blocks: list[Block] = [f"Method: {explained['method']}. Each map is scaled to its own highest value."]
+    blocks: list[Block] = [f"Method: {explained['method']}. Each map is scaled to its maximum."]
     if localisation:
         blocks += _skill_blocks(localisation)
     blocks += [
@@ -75,7 +75,7 @@ def _skills(row: Mapping[str, Any]) -> list[str]:
 
 
 def _branches(row: Mapping[str, Any]) -> str:
-    """Name a number of lines by the branches: a crack of one line has none."""
+    """Return the number of branches of cracks as text; a crack of one line has no branch."""
     branches = row["lines"] - 1
     more = " or more" if row["or_more"] else ""
     return f"{branches or 'no'}{more} branch{'' if branches == 1 and not more else 'es'}"

@@ -1,4 +1,4 @@
-"""How values and intervals are written in a report."""
+"""Formatting of values and intervals in reports."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def percent(share: float | None) -> str:
-    """Write a share in per cent with two digits, a dash for undefined; only 1 is written as 100 %.
+    """Format a share in per cent with two digits, ``None`` as a dash; only 1 becomes "100 %", only 0 "0 %".
 
     >>> percent(0.97826), percent(1.0), percent(0.99999), percent(0.00001), percent(None)
     ('97.83 %', '100 %', 'over 99.99 %', 'under 0.01 %', '-')
@@ -24,7 +24,7 @@ def percent(share: float | None) -> str:
 
 
 def number(value: float | None) -> str:
-    """Write a number with four digits, a whole number with thousands separators, a dash for undefined.
+    """Format a number with four digits, an integer with thousands separators, ``None`` as a dash.
 
     >>> number(0.123456), number(12000), number(0.99999), number(None)
     ('0.1235', '12,000', 'over 0.9999', '-')
@@ -37,7 +37,7 @@ def number(value: float | None) -> str:
 
 
 def limits(interval: Mapping[str, Any] | None, write: Callable[[float], str]) -> str:
-    """Write the limits of an interval with one unit, a dash where there is none.
+    """Format the limits of an interval with one unit, ``None`` as a dash.
 
     >>> limits({"low": 0.9272, "high": 0.9723}, percent)
     '92.72 to 97.23 %'
@@ -48,7 +48,7 @@ def limits(interval: Mapping[str, Any] | None, write: Callable[[float], str]) ->
 
 
 def in_brackets(interval: Mapping[str, Any] | None, write: Callable[[float], str]) -> str:
-    """Write an interval in brackets after a value, nothing where there is none.
+    """Format an interval in brackets after a value, ``None`` as an empty string.
 
     >>> in_brackets({"low": 0.97, "high": 0.99}, number)
     ' (95 % CI 0.9700 to 0.9900)'

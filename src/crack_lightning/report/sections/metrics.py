@@ -1,4 +1,4 @@
-"""The metrics of a report: cards, table with intervals, baselines, classes, sources."""
+"""Sections on metrics: headline cards, table with intervals, baselines, classes and sources."""
 
 from __future__ import annotations
 
@@ -14,16 +14,14 @@ if TYPE_CHECKING:
     from crack_lightning.evaluation.metrics.metric_types import Metric
     from crack_lightning.report.render.document import Block
 
-_BASELINES = (
-    "For comparison, predicting one class for every tile; the class shares alone decide these values:"
-)
+_BASELINES = "For comparison, the metrics of predicting one class for every tile, without a model:"
 _BY_SOURCE = ("accuracy", "balanced_accuracy", "recall", "auroc")
 
 
 def metric_keys(contents: Mapping[str, Any]) -> dict[str, Metric]:
-    """Return the keys of the metrics of a test that its report shows, in the order of the registry.
+    """Return the keys of the metrics in a report, in the order of the registry.
 
-    With two classes and a positive one these are the metrics of that class, else averages over classes.
+    With a positive class of two they are the metrics of that class, otherwise averages over classes.
     """
     positive, _ = positive_and_suffix(contents)
     return keys_of(positive)
@@ -56,7 +54,7 @@ def metric_rows(contents: Mapping[str, Any], keys: Sequence[str] | None = None) 
 
 
 def write_of(metric: Metric) -> Callable[[float | None], str]:
-    """Return the function that writes a value of a metric, in per cent or as a number."""
+    """Return the function that formats values of a metric, in per cent or as numbers."""
     return percent if metric.percent else number
 
 
@@ -65,13 +63,13 @@ def _row(
 ) -> list[str]:
     meaning, write = metric.meaning.format(name=positive or "class k"), write_of(metric)
     if metric.scope == "class" and positive is None:
-        meaning = f"{meaning}, averaged over the classes k"
+        meaning = f"{meaning}, averaged over all classes k"
     of_class = f" of {positive}" if metric.scope == "class" and positive else ""
     return [f"{metric.label}{of_class}", write(value), limits(interval, write), meaning]
 
 
 def metrics_section(contents: Mapping[str, Any]) -> Section:
-    """Lay out every metric with its interval, the baselines and the confusion matrix."""
+    """Return the section with all metrics, their intervals, the baselines and the confusion matrix."""
     uncertainty, (positive, _) = contents["uncertainty"], positive_and_suffix(contents)
     over = "groups" if uncertainty["groups_known"] else "tiles, as groups are unknown: it may be too narrow"
     blocks: list[Block] = [
@@ -107,7 +105,8 @@ def _classes_table(
     classes: Mapping[str, Mapping[str, Any]], intervals: Mapping[str, Mapping[str, Any]]
 ) -> Table:
     def cell(name: str, key: str) -> str:
-        return percent(classes[name][key]) + in_brackets(intervals.get(f"{key}_{name}"), percent)
+        write = write_of(METRICS[key])
+        return write(classes[name][key]) + in_brackets(intervals.get(f"{key}_{name}"), write)
 
     shown = [metric for metric in call_metrics() if metric.scope == "class"]
     cells = [
@@ -119,7 +118,7 @@ def _classes_table(
 
 
 def source_section(contents: Mapping[str, Any]) -> Section:
-    """Lay out the main metrics of each test source; nothing for a single source."""
+    """Return the section on the metrics of each test source; empty for a single source."""
     positive, suffix = positive_and_suffix(contents)
     shown = {name: METRICS[name] for name in _BY_SOURCE}
 

@@ -1,4 +1,4 @@
-"""Out-of-distribution (OOD) tiles in a report: tiles unlike the training data."""
+"""Section on out-of-distribution (OOD) tiles, which are unlike the training data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MANY = 0.05
 
 
 def ood_warnings(ood: Mapping[str, Any] | None) -> list[str]:
-    """Warn where many tiles are out of distribution."""
+    """Return a warning if over 5 % of the test tiles are out of distribution."""
     if ood is None or ood["share"] <= MANY:
         return []
     share = f"{percent(ood['share'])} of the test tiles are unlike the training data (OOD)"
@@ -22,13 +22,13 @@ def ood_warnings(ood: Mapping[str, Any] | None) -> list[str]:
 
 
 def ood_section(contents: Mapping[str, Any]) -> Section:
-    """Lay out the share and the error rate of OOD tiles, and risk against coverage."""
+    """Return the section on share and error rate of OOD tiles, and on risk and coverage."""
     ood = contents["ood"]
     if not ood:
         return Section("Out-of-distribution tiles", [])
     bounds = {name: in_brackets(row, percent) for name, row in ood["intervals"].items()}
     passes = contents["provenance"].get("ood_detector", {}).get("passes")
-    limit = f" The limit of the OOD score passes {percent(passes)} of tiles like the validation tiles."
+    limit = f" {percent(passes)} of tiles like the validation tiles have an OOD score within the limit."
     share = (
         f"{number(ood['ood_tiles'])} of {contents['metrics']['tiles']:,} test tiles are OOD: "
         f"{percent(ood['share'])}{bounds['share']}.{limit if passes else ''}"
@@ -38,7 +38,7 @@ def ood_section(contents: Mapping[str, Any]) -> Section:
         f"others: {percent(ood['error_rate_in_distribution'])}{bounds['error_rate_in_distribution']}."
     )
     areas = "; ".join(
-        f"tiles left out by {order} {percent(ood['aurc'][name])}{bounds[name]}"
+        f"tiles rejected by {order} {percent(ood['aurc'][name])}{bounds[name]}"
         for name, order in (("by_ood_score", "OOD score"), ("by_confidence", "confidence"))
     )
     gain = (
@@ -48,6 +48,6 @@ def ood_section(contents: Mapping[str, Any]) -> Section:
     return Section(
         "Out-of-distribution tiles",
         [share, *([rates] if ood["ood_tiles"] else []), gain, Pictures(["risk_coverage.png"])],
-        "Tiles unlike the training data (OOD score above 1): other surfaces, cameras or light. A prediction "
-        "of such a tile is a guess.",
+        "Tiles unlike the training data (OOD score above 1): other surfaces, cameras or light. Their "
+        "predictions are not reliable.",
     )

@@ -1,4 +1,4 @@
-"""The probability of detection (POD) by crack width in a report."""
+"""Section on the probability of detection (POD) by crack width."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def pod_section(contents: Mapping[str, Any]) -> Section:
-    """Lay out recall by crack width and the POD curve; nothing where no width is known."""
+    """Return the section on recall and POD by crack width; empty if no width is known."""
     rows, pod = contents["recall_by_width"], contents["pod"]
     cells = [
         [
@@ -44,14 +44,14 @@ def _pod_sentences(pod: Mapping[str, Any]) -> list[str]:
         interval = in_brackets(pod["false_call_interval"], percent)
         calls = f"False call rate: {percent(rate)}{interval} of the intact tiles."
     if not pod["estimable"]:
-        return [f"The POD curve cannot be estimated. {pod['reason']}", calls]
+        return [f"POD curve: {pod['reason'][0].lower()}{pod['reason'][1:]}", calls]
     curve = (
         f"a50: {_width(pod, 'a50_px')}; a90: {_width(pod, 'a90_px')}; a90/95: {_bound(pod, 'a90_95_px')} "
         f"({pod['cracks']:,} cracks, {pod['method']})."
     )
     if "photos" in pod:
         bound = _bound(pod, "a90_95_px_by_photos")
-        curve += f" a90/95 by resampling the {pod['photos']:,} photos that cracks share: {bound}."
+        curve += f" a90/95 with {pod['photos']:,} photos as sampling units: {bound}."
     return [curve, calls]
 
 

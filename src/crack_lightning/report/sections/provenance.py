@@ -1,4 +1,4 @@
-"""The provenance section: training and report settings, machine and versions."""
+"""Sections on learning curves, linear probe and provenance."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
     from crack_lightning.report.render.document import Block
 
-_ELSEWHERE = {"excluded_files", "settings", "l2_tried", "decision"}
+_NOT_IN_TABLE = {"excluded_files", "settings", "l2_tried", "decision"}
 
 
 def training_section(contents: Mapping[str, Any]) -> Section:
-    """Lay out the learning curves."""
+    """Return the section on the learning curves."""
     return Section(
         "Learning curves",
         [Pictures(["loss_curve.png", "accuracy_curve.png"])] if contents["history"] else [],
@@ -27,7 +27,7 @@ def training_section(contents: Mapping[str, Any]) -> Section:
 
 
 def probe_section(contents: Mapping[str, Any]) -> Section:
-    """Lay out how the L2 penalty of a linear probe was chosen."""
+    """Return the section on the choice of the L2 penalty of a linear probe."""
     provenance = contents["provenance"]
     if not (tried := provenance.get("l2_tried")):
         return Section("Linear probe", [])
@@ -45,12 +45,12 @@ def probe_section(contents: Mapping[str, Any]) -> Section:
 
 
 def provenance_section(contents: Mapping[str, Any]) -> Section:
-    """Lay out command, machine, versions, times and settings."""
+    """Return the section on command, machine, versions, times and settings."""
     facts = contents["provenance"] | contents["timing"] | {"created": contents["created"]}
     rows = [
         [key.replace("_", " "), Code(value) if key == "command" else _inline(value)]
         for key, value in facts.items()
-        if key not in _ELSEWHERE and value is not None
+        if key not in _NOT_IN_TABLE and value is not None
     ]
     blocks: list[Block] = [Table(["", ""], rows, "ll")] if rows else []
     if settings := contents["provenance"].get("settings"):

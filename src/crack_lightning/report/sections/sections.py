@@ -1,4 +1,4 @@
-"""The sections of a report, in order."""
+"""The sections of a report in reading order."""
 
 from __future__ import annotations
 
@@ -43,6 +43,6 @@ _SECTIONS = (
 
 
 def report_sections(contents: Mapping[str, Any]) -> list[Section]:
-    """Lay out the contents of a report, without the sections that have nothing to show."""
-    laid_out = [lay_out(contents) for lay_out in _SECTIONS]
-    return [section for section in laid_out if section.blocks]
+    """Return the sections of a report that have contents."""
+    sections = [build(contents) for build in _SECTIONS]
+    return [section for section in sections if section.blocks]

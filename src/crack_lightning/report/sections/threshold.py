@@ -1,4 +1,4 @@
-"""The threshold and the calibration of a model in its report."""
+"""Sections on threshold and calibration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ON_VALIDATION = "Validation values have no interval: temperature and threshold 
 
 
 def threshold_section(contents: Mapping[str, Any]) -> Section:
-    """Lay out the threshold, how it was chosen, and its errors on validation and test tiles."""
+    """Return the section on the threshold: its choice, and its errors on validation and test tiles."""
     decision, threshold = contents["provenance"].get("decision"), contents["threshold"]
     if threshold is None:
         return Section("Threshold", [])
@@ -45,7 +45,7 @@ def threshold_section(contents: Mapping[str, Any]) -> Section:
 
 
 def _origin(threshold: float, decision: Mapping[str, Any] | None) -> str:
-    """State the threshold and where it is from: a rule, a fixed value, or an evaluation's checkpoint."""
+    """Return a sentence on the threshold and its origin: a rule, a fixed value, or a checkpoint."""
     if decision is None:
         return f"Threshold: {threshold:.4g}."
     rule = decision["rule"]
@@ -55,7 +55,7 @@ def _origin(threshold: float, decision: Mapping[str, Any] | None) -> str:
 
 
 def calibration_section(contents: Mapping[str, Any]) -> Section:
-    """Lay out temperature, expected calibration error and reliability diagram."""
+    """Return the section on temperature, expected calibration error and reliability diagram."""
     notes = (contents["provenance"].get("decision") or {}).get("temperature_notes", [])
     if sum(row["support"] > 0 for row in contents["classes"].values()) < 2:
         return Section("Calibration", [*notes, "Calibration cannot be measured on tiles of one class."])
@@ -68,7 +68,7 @@ def calibration_section(contents: Mapping[str, Any]) -> Section:
 
 
 def _calibration_sentence(calibration: Mapping[str, Any]) -> str:
-    """State the expected calibration error by its name, its definition and its interval."""
+    """Return a sentence with name, value, interval and definition of the expected calibration error."""
     after, before = calibration["calibrated"], calibration["uncalibrated"]
     name = calibration["probability_of"]
     kind, of = ("Expected", f"of {name}") if name else ("Top-label expected", "of the predicted class")
@@ -79,4 +79,5 @@ def _calibration_sentence(calibration: Mapping[str, Any]) -> str:
     if before:
         error = before["expected_calibration_error"]
         text += f"; before temperature scaling {number(error)}{in_brackets(before['interval'], number)}"
-    return f"{text}. It is the mean distance of predicted probability and observed frequency; 0 is perfect."
+    meaning = "the mean absolute difference of predicted probability and observed frequency; 0 is perfect"
+    return f"{text}. It is {meaning}."

@@ -9,7 +9,7 @@ from crack_lightning.report.sections.formatting import in_brackets, number, perc
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_RANKS_WELL = 0.7
+_ACCEPTABLE_AUROC = 0.7
 """AUROC that is called acceptable; Hosmer et al., "Applied Logistic Regression", 3rd ed., 2013, 5.2.4."""
 
 
@@ -19,7 +19,7 @@ def verdict(
     positive_class: str | None,
     intervals: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> str:
-    """State the result of a test in a sentence or two.
+    """Return the result of a test in one or two sentences.
 
     Args:
         figures: The result of ``evaluate_predictions``.
@@ -42,30 +42,32 @@ def verdict(
 
 
 def warnings(figures: Mapping[str, Any]) -> list[str]:
-    """Return warnings about the test's limits, and about a model no better than predicting one class.
+    """Return warnings: classes without test tiles, and an accuracy no better than without a model.
 
     Args:
         figures: The result of ``evaluate_predictions``.
     """
     metrics, classes = figures["metrics"], figures["classes"]
-    warnings = []
+    found = []
     if empty := [name for name, row in classes.items() if row["support"] == 0]:
-        warnings.append(
+        found.append(
             f"No test tile is of class {', '.join(empty)}: metrics that need one are undefined (-), and "
             "averages over classes leave it out."
         )
     if len(classes) > len(empty) + 1 and metrics["accuracy"] <= metrics["majority_class_accuracy"]:
-        warnings.append(_no_better_than_one_class(figures))
-    return warnings
+        found.append(_no_better_than_one_class(figures))
+    return found
 
 
 def _no_better_than_one_class(figures: Mapping[str, Any]) -> str:
-    """Return a warning, which says whether the ranking is good and only the threshold is not."""
+    """Return a warning on the accuracy; with an acceptable AUROC it recommends another threshold."""
     metrics, threshold = figures["metrics"], figures["threshold"]
     share = percent(metrics["majority_class_accuracy"])
     baseline = f"predicting the most frequent class for every tile, which gives {share}"
-    ranking = next((row["auroc"] for row in figures["classes"].values()), None)  # of two classes both have it
-    if threshold is None or ranking is None or ranking < _RANKS_WELL:
+    ranking = next(
+        (row["auroc"] for row in figures["classes"].values()), None
+    )  # equal for both of two classes
+    if threshold is None or ranking is None or ranking < _ACCEPTABLE_AUROC:
         return f"The accuracy is no better than {baseline}."
     return (
         f"At the threshold of {threshold:.3g} the accuracy is no better than {baseline}; but the ranking is "
