@@ -12,7 +12,7 @@ from statsmodels.stats.proportion import proportion_confint
 from crack_lightning.evaluation.intervals.groups import (
     NUM_RESAMPLES,
     bootstrap_intervals,
-    cannot_be_excluded,
+    error_rate_bound,
     effective_size,
     group_codes,
     proportion_interval,
@@ -76,7 +76,7 @@ def test_no_error_is_no_certainty(right: bool) -> None:  # noqa: FBT001
     assert (high == 1.0, low == 0.0) == (right, not right)
     assert high - low > 0.005
     if right:
-        assert 0.0025 < cannot_be_excluded(hit, group) < 0.02
+        assert 0.0025 < error_rate_bound(hit, group) < 0.02
 
 
 @pytest.mark.parametrize("number", [1, 2])
