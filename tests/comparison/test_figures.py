@@ -8,7 +8,7 @@ SETTINGS = [{"optimizer.lr": lr, "model.name": name} for lr in (0.001, 0.01, 0.1
 ACCURACY = [0.9, 0.92, 0.99, 0.94, 0.5, 0.6]
 
 
-def test_parallel_coordinates_have_a_line_a_run_and_the_best_on_top() -> None:
+def test_parallel_coordinates_have_one_line_per_run_with_the_best_on_top() -> None:
     [axes] = parallel_figure(SETTINGS, ["optimizer.lr", "model.name"], ACCURACY).axes
     drawn = [np.asarray(line.get_ydata(), float) for line in axes.lines[: len(ACCURACY)]]
     assert [len(line) for line in drawn] == [3] * 6
@@ -27,7 +27,7 @@ def test_settings_beyond_five_are_counted_in_the_title() -> None:
     assert len(axes.get_xticks()) == 6
 
 
-def test_runs_that_none_beats_in_both_are_joined() -> None:
+def test_the_pareto_front_joins_the_non_dominated_runs() -> None:
     points = [(10.0, 0.2, "quick"), (20.0, 0.3, "beaten"), (30.0, 0.1, "good")]
     [axes] = scatter_figure(points).axes
     assert np.asarray(axes.lines[1].get_xydata()).tolist() == [[10.0, 0.2], [30.0, 0.1]]

@@ -1,4 +1,4 @@
-"""A run's report of a stranger is compared, or it is one sentence."""
+"""Reports from untrusted sources in a comparison."""
 
 from __future__ import annotations
 
@@ -58,13 +58,13 @@ WRONG = {
 
 
 @pytest.mark.parametrize("content", WRONG.values(), ids=WRONG)
-def test_a_report_that_no_run_writes_is_one_sentence(content: str, tmp_path: Path) -> None:
+def test_an_invalid_report_is_refused_in_one_sentence(content: str, tmp_path: Path) -> None:
     assert read_runs([written(tmp_path / "good", json.dumps(REPORT))])[0].title == "a on b"
     with pytest.raises(DataError, match=r"runs: '.*bad' holds no finished run \("):
         read_runs([written(tmp_path / "bad", content)])
 
 
 @pytest.mark.parametrize("rows", ["", "path\na\n", "path,label,group,predicted\n" + "x" * 200_000])
-def test_predictions_that_no_run_writes_are_one_sentence(rows: str, tmp_path: Path) -> None:
+def test_invalid_predictions_are_refused_in_one_sentence(rows: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"runs: "):
         read_runs([written(tmp_path / "bad", json.dumps(REPORT), rows)])

@@ -31,7 +31,7 @@ def drawn_predictions(num_classes: int, *, tiles: int = 400, absent: int | None 
 
 @pytest.mark.parametrize("num_classes", [2, 3, 4])
 @pytest.mark.parametrize("absent", [None, 1])
-def test_class_figures_equal_scikit_learns_classification_report(
+def test_class_metrics_equal_scikit_learns_classification_report(
     num_classes: int, absent: int | None
 ) -> None:
     predictions = drawn_predictions(num_classes, absent=absent)
@@ -127,7 +127,7 @@ def test_a_class_without_tiles_is_left_out_of_averages(key: str) -> None:
 
 
 @pytest.mark.parametrize("only", [0, 1])
-def test_a_test_of_one_class_has_its_recall_and_nothing_that_compares(only: int) -> None:
+def test_a_test_of_one_class_has_only_its_recall(only: int) -> None:
     predictions = drawn_predictions(2, absent=1 - only)
     metrics = evaluate_predictions(predictions, class_names=NAMES[:2], positive_class="crack")["metrics"]
     found = float((predictions.probability[:, 0] >= 0.5).mean())
@@ -144,7 +144,7 @@ def test_a_test_of_one_class_has_its_recall_and_nothing_that_compares(only: int)
     assert {key: metrics[key] for key in lacking} == dict.fromkeys(lacking)
 
 
-def test_calling_every_tile_the_same_has_no_correlation_with_the_truth() -> None:
+def test_constant_predictions_have_an_mcc_of_zero() -> None:
     one_prediction, one_class, both = (
         binary_metrics(np.array(confusion), 1)["mcc"]
         for confusion in ([[0, 3], [0, 5]], [[0, 0], [2, 5]], [[4, 1], [2, 5]])
@@ -155,7 +155,7 @@ def test_calling_every_tile_the_same_has_no_correlation_with_the_truth() -> None
     assert both == pytest.approx(reference.matthews_corrcoef(label, called))
 
 
-def test_the_threshold_moves_misses_to_false_alarms() -> None:
+def test_a_lower_threshold_trades_misses_for_false_alarms() -> None:
     predictions = drawn_predictions(2)
     low, high = (
         evaluate_predictions(predictions, class_names=NAMES[:2], positive_class="crack", threshold=threshold)[
@@ -167,7 +167,7 @@ def test_the_threshold_moves_misses_to_false_alarms() -> None:
     assert low["false_positives"] > high["false_positives"]
 
 
-def test_figures_are_plain_values_but_for_the_first_thresholds_infinity() -> None:
+def test_all_values_are_json_values_except_the_first_threshold() -> None:
     figures = evaluate_predictions(drawn_predictions(2), class_names=NAMES[:2], positive_class="crack")
     assert figures["curves"]["roc"]["crack"]["threshold"].pop(0) == np.inf
     assert figures["curves"]["pr"]["crack"]["threshold"].pop(0) == np.inf
@@ -175,7 +175,7 @@ def test_figures_are_plain_values_but_for_the_first_thresholds_infinity() -> Non
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
-def test_one_sure_error_costs_the_same_in_every_log_loss(kind: type[np.floating]) -> None:
+def test_the_log_loss_of_a_confident_error_is_the_same_for_all_dtypes(kind: type[np.floating]) -> None:
     label = np.array([0, 1, 0, 1])
     probability = np.array([[0.0, 1.0], [0.0, 1.0], [0.7, 0.3], [1e-30, 1.0]]).astype(kind)
     predictions = Predictions(index=np.arange(4), label=label, probability=probability)

@@ -1,4 +1,4 @@
-"""Skill is 0 for chance and 1 for the mask, whatever the resolution."""
+"""Localisation skill: 0 for random maps, 1 for the mask at any resolution."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def cracks(number: int) -> np.ndarray:
     return masks
 
 
-def test_shares_are_those_of_an_independent_distance() -> None:
+def test_scores_equal_those_of_an_independent_distance_transform() -> None:
     masks = cracks(5)
     maps = np.random.default_rng(1).normal(size=masks.shape)
     scores = localisation_scores(maps, masks)
@@ -43,20 +43,20 @@ def test_a_mask_has_skill_one_at_any_resolution() -> None:
 
 
 @pytest.mark.parametrize("level", [-1.0, 0.0, 2.0])
-def test_a_map_that_says_nothing_has_no_skill(level: float) -> None:
+def test_a_constant_map_has_no_skill(level: float) -> None:
     masks = cracks(9)
     skill = localisation_skill(localisation_scores(np.full((9, 6, 6), level), masks), np.arange(9))
     assert skill["energy"]["skill"] == pytest.approx(0, abs=1e-6)
     assert skill["pointing"]["skill"] == pytest.approx(0, abs=1e-6)
 
 
-def test_looking_beside_the_crack_is_worse_than_chance() -> None:
+def test_evidence_beside_the_crack_has_negative_skill() -> None:
     masks = cracks(9)
     skill = localisation_skill(localisation_scores(1.0 - masks, masks), np.arange(9))
     assert skill["energy"]["skill"] < 0
 
 
-def test_tiles_seen_twice_in_a_group_make_it_no_surer() -> None:
+def test_repeated_tiles_of_a_group_do_not_narrow_the_interval() -> None:
     masks = cracks(40)
     maps = masks + np.random.default_rng(2).normal(size=masks.shape)
     once = localisation_skill(localisation_scores(maps, masks), np.arange(40) // 2)
@@ -69,14 +69,14 @@ def test_tiles_seen_twice_in_a_group_make_it_no_surer() -> None:
         assert once[name]["interval"]["low"] < once[name]["skill"] < once[name]["interval"]["high"]
 
 
-def test_a_crack_that_fills_its_tile_leaves_no_skill_to_measure() -> None:
+def test_skill_is_undefined_for_a_crack_that_fills_its_tile() -> None:
     everywhere = np.ones((3, PX, PX), bool)
     skill = localisation_skill(localisation_scores(np.ones((3, 6, 6)), everywhere), np.arange(3))
     assert skill["energy"]["skill"] is None
     assert skill["energy"]["interval"] is None
 
 
-def test_tiles_are_told_apart_by_their_lines() -> None:
+def test_skill_is_given_by_number_of_lines() -> None:
     masks = cracks(6)
     scores = localisation_scores(masks.astype(float), masks)
     rows = skill_by_lines(scores, np.arange(6), np.array([1, 1, 2, 4, 5, np.nan]), most=3)

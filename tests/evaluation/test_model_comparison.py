@@ -1,4 +1,4 @@
-"""Tests on the same tiles, against statsmodels."""
+"""Paired tests of two models against statsmodels and scipy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def gains(right: NDArray[np.bool_], other: NDArray[np.bool_], photo: NDArray[np.
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_with_one_tile_a_photo_the_test_is_mcnemars_exact_one(seed: int) -> None:
+def test_with_one_tile_per_photo_the_test_is_mcnemars_exact_test(seed: int) -> None:
     rng = np.random.default_rng(seed)
     one, other = rng.random(300) < 0.95, rng.random(300) < 0.9
     table = [[(one & other).sum(), (one & ~other).sum()], [(~one & other).sum(), (~one & ~other).sum()]]
@@ -36,7 +36,7 @@ def test_with_one_tile_a_photo_the_test_is_mcnemars_exact_one(seed: int) -> None
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_photos_are_exchanged_whole_and_all_patterns_counted_as_by_scipy(seed: int) -> None:
+def test_the_sign_flip_test_equals_scipys_exact_permutation_test(seed: int) -> None:
     rng = np.random.default_rng(seed)
     photo = rng.integers(0, 11, 200) ** 2 // 10  # of very unequal sizes
     one, other = rng.random(200) < 0.9, rng.random(200) < 0.8
@@ -47,12 +47,12 @@ def test_photos_are_exchanged_whole_and_all_patterns_counted_as_by_scipy(seed: i
     assert sign_flip_p_value(gain) == pytest.approx(reference.pvalue, abs=1e-12)
 
 
-def test_models_that_agree_do_not_differ() -> None:
+def test_equal_predictions_have_a_p_value_of_one() -> None:
     assert sign_flip_p_value(np.zeros(50, np.int64)) == 1.0
     assert difference_intervals(np.zeros((1, 50), np.int64), np.full(50, 3)) == [(0.0, 0.0)]
 
 
-def test_a_chance_too_small_for_any_number_is_none_rather_than_wrong() -> None:
+def test_a_p_value_below_the_smallest_float_is_zero() -> None:
     assert sign_flip_p_value(np.full(3000, 2)) == pytest.approx(0.0, abs=1e-300)
 
 
@@ -69,13 +69,13 @@ def rejected(rng: np.random.Generator, sizes: NDArray[np.int64], correlation: fl
 
 
 @pytest.mark.parametrize("photos", [10, 40])
-def test_models_that_do_not_differ_are_found_to_in_one_of_twenty_trials_at_most(photos: int) -> None:
+def test_the_false_positive_rate_is_at_most_5_percent(photos: int) -> None:
     rng = np.random.default_rng(photos)
     for sizes in (np.full(photos, 30), rng.integers(1, 8, photos) ** 3):
         assert 0.02 < rejected(rng, sizes, 0.14, 800) < 0.075
 
 
-def test_tiles_of_no_known_photo_count_as_one_photo() -> None:
+def test_tiles_of_unknown_photo_count_as_one_photo() -> None:
     assert photo_codes(np.array(["b", "", "a", "", "b"])).tolist() == [2, 0, 1, 0, 2]
 
 
@@ -116,7 +116,7 @@ def test_intervals_of_many_runs_equal_scipys_bootstrap_of_each() -> None:
         assert (low, high) == pytest.approx(tuple(reference), abs=0.1 * (reference.high - reference.low))
 
 
-def test_settings_over_seeds_are_compared_by_students_t() -> None:
+def test_settings_over_seeds_are_compared_by_the_paired_t_test() -> None:
     one, other = [0.9, 0.92, 0.94, 0.91], [0.89, 0.9, 0.95, 0.88]
     mean, interval, p_value = paired_t(one, other)
     expected = stats.ttest_rel(one, other)
@@ -126,7 +126,7 @@ def test_settings_over_seeds_are_compared_by_students_t() -> None:
 
 
 @pytest.mark.parametrize("gain", [0.0, 0.1])
-def test_differences_that_do_not_vary_are_not_tested(gain: float) -> None:
+def test_equal_differences_have_no_p_value(gain: float) -> None:
     other = [0.7, 0.5, 0.3]
     mean, interval, p_value = paired_t([value + gain for value in other], other)
     assert mean == pytest.approx(gain)

@@ -29,7 +29,7 @@ def test_a_probability_that_is_not_finite_is_refused() -> None:
 
 
 @pytest.mark.parametrize("positive", [0, 1])
-def test_the_positive_class_is_called_from_the_threshold_on(positive: int) -> None:
+def test_the_positive_class_is_predicted_from_the_threshold_on(positive: int) -> None:
     score = np.array([0.29, 0.3, 0.31, 0.9])
     probability = np.stack([score, 1 - score], axis=1)[:, :: 1 if positive == 0 else -1]
     called = predicted_labels(probability, positive_index=positive, threshold=0.3) == positive

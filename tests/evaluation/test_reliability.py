@@ -1,4 +1,4 @@
-"""The expected calibration error against computations of its own, and its interval."""
+"""The expected calibration error against independent computations, and its interval."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_error_of_the_positive_class_equals_scikit_learns_curve(number: int)
         assert found["mean_probability"] == pytest.approx(predicted)
 
 
-def test_of_more_classes_the_error_is_that_of_the_called_class() -> None:
+def test_the_error_of_more_classes_is_that_of_the_predicted_class() -> None:
     rng = np.random.default_rng(0)
     odds = np.exp(rng.normal(size=(600, 3)))
     probability = odds / odds.sum(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Risk against coverage, against the definition written out."""
+"""Risk-coverage curves against a direct implementation of their definition."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from crack_lightning.evaluation.risk_coverage import aurc, risk_coverage
 
 
-def test_risk_is_the_share_of_errors_among_the_least_doubted() -> None:
+def test_risk_is_the_error_rate_of_the_accepted_tiles() -> None:
     rng = np.random.default_rng(0)
     doubt, wrong = rng.normal(size=50), rng.random(50) < 0.3
     curve = risk_coverage(doubt, wrong)
@@ -17,7 +17,7 @@ def test_risk_is_the_share_of_errors_among_the_least_doubted() -> None:
     np.testing.assert_allclose(curve["coverage"], np.linspace(0.02, 1, 50))
 
 
-def test_the_area_is_the_mean_over_the_orders_that_ties_allow() -> None:
+def test_the_area_is_the_mean_over_the_orders_of_ties() -> None:
     rng = np.random.default_rng(1)
     doubt, wrong = rng.integers(0, 4, 30).astype(float), rng.random(30) < 0.4
     found = []
@@ -27,7 +27,7 @@ def test_the_area_is_the_mean_over_the_orders_that_ties_allow() -> None:
     assert aurc(risk_coverage(doubt, wrong)) == pytest.approx(np.mean(found), abs=0.004)
 
 
-def test_doubt_that_says_nothing_leaves_the_share_of_errors() -> None:
+def test_constant_doubt_gives_the_error_rate() -> None:
     wrong = np.array([True, False, False, True, False])
     curve = risk_coverage(np.zeros(5), wrong)
     assert aurc(curve) == pytest.approx(0.4)

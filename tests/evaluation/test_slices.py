@@ -18,7 +18,7 @@ def test_a_width_on_a_border_belongs_to_the_wider_class() -> None:
     ]
 
 
-def test_a_class_of_width_without_tiles_has_no_recall() -> None:
+def test_a_width_class_without_tiles_has_no_recall() -> None:
     rows = recall_by_width(np.array([2.0]), np.array([True]))
     assert [row["recall"] for row in rows] == [None, 1.0, None, None]
 
@@ -39,7 +39,7 @@ def test_a_tile_with_two_distractors_counts_under_both() -> None:
     ]
 
 
-def test_each_class_of_width_and_kind_of_distractor_has_wilsons_interval() -> None:
+def test_each_width_class_and_distractor_has_wilsons_interval() -> None:
     hit, alone = np.arange(40) % 4 > 0, np.arange(40)
     [*empty, row, _, _] = recall_by_width(np.full(40, 2.0), hit, alone)
     expected = proportion_confint(30, 40, method="wilson")

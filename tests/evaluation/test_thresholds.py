@@ -1,4 +1,4 @@
-"""Temperature and threshold are what they claim to be, and are not claimed where they cannot be known."""
+"""Temperature scaling, and the choice of the threshold."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_temperature_without_a_finite_optimum_is_a_limit(right: bool, expected
     assert fit_temperature(label, np.stack([1 - score, score], axis=1)) == expected
 
 
-def test_no_group_has_a_part_in_its_own_temperature() -> None:
+def test_the_temperature_of_a_group_is_fitted_without_it() -> None:
     predictions = overconfident(1000)
     group = np.arange(1000) // 10
     found, temperatures = cross_fitted(predictions, group)
@@ -69,7 +69,7 @@ def test_a_single_photo_is_calibrated_by_itself() -> None:
     np.testing.assert_array_equal(found, tempered(predictions.probability, temperature))
 
 
-def test_tempering_there_and_back_changes_nothing() -> None:
+def test_a_temperature_and_its_inverse_restore_the_probabilities() -> None:
     probability = overconfident(50).probability
     np.testing.assert_allclose(tempered(tempered(probability, 2.5), 0.4), probability, atol=1e-9)
 
@@ -108,7 +108,7 @@ def test_few_errors_identify_no_temperature(errors: int, said: str) -> None:
     )
 
 
-def test_the_threshold_of_f1_is_the_best_there_is() -> None:
+def test_the_f1_threshold_has_the_highest_f1() -> None:
     predictions = overconfident(300)
     score, positive = predictions.probability[:, 1], predictions.label == 1
     threshold, _ = choose_threshold(score, positive, np.arange(300), rule="f1")
@@ -116,7 +116,7 @@ def test_the_threshold_of_f1_is_the_best_there_is() -> None:
     assert f1_score(positive, score >= threshold) == pytest.approx(best)
 
 
-def test_dear_misses_lower_the_threshold() -> None:
+def test_a_higher_cost_of_misses_lowers_the_threshold() -> None:
     predictions = overconfident(1000)
     score, positive = predictions.probability[:, 1], predictions.label == 1
     cheap, dear = (
@@ -128,7 +128,7 @@ def test_dear_misses_lower_the_threshold() -> None:
     assert ours == min(costs)
 
 
-def test_a_promised_recall_is_promised_by_its_lower_bound() -> None:
+def test_the_recall_threshold_satisfies_the_lower_bound() -> None:
     predictions = overconfident(3000)
     score, positive = predictions.probability[:, 1], predictions.label == 1
     threshold, told = choose_threshold(score, positive, np.arange(3000), rule="recall:0.95")
@@ -137,7 +137,7 @@ def test_a_promised_recall_is_promised_by_its_lower_bound() -> None:
     assert "recall is at least 95 %" in told[0]
 
 
-def test_a_recall_that_cannot_be_promised_is_said_with_the_most_that_can() -> None:
+def test_an_unreachable_recall_is_reported_with_the_highest_bound() -> None:
     predictions = overconfident(60)
     score, positive = predictions.probability[:, 1], predictions.label == 1
     threshold, told = choose_threshold(score, positive, np.arange(60), rule="recall:0.999")
@@ -147,7 +147,7 @@ def test_a_recall_that_cannot_be_promised_is_said_with_the_most_that_can() -> No
     assert (score[positive] >= threshold).all()
 
 
-def test_the_promise_ends_where_the_first_threshold_fails() -> None:
+def test_the_sequence_of_tests_ends_at_the_first_failure() -> None:
     predictions = overconfident(2000)
     score, positive, group = predictions.probability[:, 1], predictions.label == 1, np.arange(2000) // 10
     threshold, _ = choose_threshold(score, positive, group, rule="recall:0.9")
@@ -157,7 +157,7 @@ def test_the_promise_ends_where_the_first_threshold_fails() -> None:
     assert own[passed - 1] < threshold <= own[passed]
 
 
-def test_the_threshold_lies_between_scores_so_that_rounding_changes_no_call() -> None:
+def test_the_threshold_lies_between_scores() -> None:
     predictions = overconfident(500)
     score, positive = predictions.probability[:, 1], predictions.label == 1
     for rule in ("f1", "cost:5", "recall:0.9", "recall:0.9999"):
@@ -184,12 +184,12 @@ def test_the_threshold_is_chosen_on_cross_fitted_probabilities(rule: str) -> Non
     assert found.facts["validation"]["recall"] == pytest.approx(1 - missed)
 
 
-def test_unknown_groups_are_said() -> None:
+def test_unknown_groups_are_stated() -> None:
     told = decide(overconfident(), np.full(2000, ""), positive=1, rule="recall:0.9", calibrate=True).notes
     assert all("over tiles, as groups are unknown" in sentence for sentence in told)
 
 
-def test_promises_are_kept_on_other_tiles() -> None:
+def test_guaranteed_recalls_hold_on_other_tiles() -> None:
     kept = 0
     for seed in range(100):
         validation, test = overconfident(1500, seed=2 * seed), overconfident(4000, seed=2 * seed + 1)

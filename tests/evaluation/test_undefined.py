@@ -1,4 +1,4 @@
-"""Figures and intervals of tests that lack something: a class, a second tile, a second photo, a ranking."""
+"""Metrics and intervals of incomplete tests: without a class, a second tile or photo, or a ranking."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def few_cracked_photos() -> tuple[NDArray[np.int64], NDArray[np.floating], NDArr
     return label, score, np.char.add("photo ", photo.astype(np.str_))
 
 
-def test_a_class_that_resamples_lack_does_not_pull_figures_to_zero() -> None:
+def test_resamples_without_a_class_are_left_out() -> None:
     label, score, group = few_cracked_photos()
     metrics, sure = told(label, score, group)
     assert metrics["f1_crack"] == pytest.approx(reference.f1_score(label, score >= 0.5))
@@ -74,7 +74,7 @@ def test_the_share_of_resamples_without_a_class_is_reported() -> None:
 
 
 @pytest.mark.parametrize("only", [0, 1])
-def test_figures_that_need_two_classes_have_neither_value_nor_interval_with_one(only: int) -> None:
+def test_metrics_of_two_classes_are_undefined_with_one(only: int) -> None:
     label, score = np.full(200, only), np.where(np.arange(200) < 12, 1 - 0.9 * only - 0.05, 0.9 * only + 0.05)
     metrics, sure = told(label, score)
     found = "recall_crack" if only else "specificity"
@@ -105,7 +105,7 @@ ODD: dict[str, tuple[NDArray[np.int64], NDArray[np.floating], NDArray[np.str_] |
 
 
 @pytest.mark.parametrize("case", ODD)
-def test_every_value_lies_in_its_interval_whatever_the_test_lacks(case: str) -> None:
+def test_every_value_lies_in_its_interval_in_incomplete_tests(case: str) -> None:
     label, score, group = ODD[case]
     metrics, sure = told(label, score, group)
     for name, row in sure["intervals"].items():
@@ -129,7 +129,9 @@ def test_every_value_lies_in_its_interval_whatever_the_test_lacks(case: str) -> 
 
 @pytest.mark.parametrize("threshold", [0.05, 0.5, 0.95])
 @pytest.mark.parametrize("best", [0, 1])
-def test_a_perfect_ranking_is_as_sure_as_its_number_of_tiles(threshold: float, best: int) -> None:
+def test_the_interval_of_a_perfect_ranking_depends_on_the_number_of_tiles(
+    threshold: float, best: int
+) -> None:
     label = np.arange(200) % 2
     score = np.linspace(0.1, 0.2, 200) + (0.7 * label if best else 0.7 * (1 - label))
     metrics, sure = told(label, score, threshold=threshold)
@@ -142,14 +144,14 @@ def test_a_perfect_ranking_is_as_sure_as_its_number_of_tiles(threshold: float, b
         assert (average["low"], average["high"]) == pytest.approx((low, 1.0), abs=1e-9)
 
 
-def test_tiles_of_one_photo_make_a_perfect_ranking_less_sure() -> None:
+def test_shared_photos_widen_the_interval_of_a_perfect_ranking() -> None:
     label, score = np.arange(400) % 2, 0.1 + 0.8 * (np.arange(400) % 2)
     photos = np.char.add("photo ", (np.arange(400) // 20).astype(np.str_))
     alone, together = (told(label, score, group)[1]["intervals"]["auroc_crack"] for group in (None, photos))
     assert together["low"] < alone["low"] < 1 == together["high"]
 
 
-def test_the_intervals_of_nearly_perfect_rankings_hold_the_truth() -> None:
+def test_the_intervals_of_nearly_perfect_rankings_cover_the_true_value() -> None:
     rng, inside, photo = np.random.default_rng(0), 0, np.repeat(np.arange(40), 6)
     for _ in range(60):
         label = rng.integers(0, 2, 240)
@@ -160,14 +162,14 @@ def test_the_intervals_of_nearly_perfect_rankings_hold_the_truth() -> None:
     assert inside >= 54
 
 
-def test_the_interval_of_f1_is_that_of_a_share_of_tiles() -> None:
+def test_the_interval_of_f1_is_computed_from_a_proportion() -> None:
     label, called = np.repeat([1, 1, 0, 0], [40, 6, 4, 150]), np.repeat([1, 0, 1, 0], [40, 6, 4, 150])
     row = told(label, 0.2 + 0.6 * called)[1]["intervals"]["f1_crack"]
     low, high = (2 * limit / (1 + limit) for limit in proportion_confint(40, 50, method="wilson"))
     assert (row["low"], row["high"]) == pytest.approx((low, high))
 
 
-def test_the_interval_of_balanced_accuracy_comes_from_those_of_its_recalls() -> None:
+def test_the_interval_of_balanced_accuracy_is_computed_from_those_of_recalls() -> None:
     label, called = np.repeat([1, 1, 0, 0], [40, 6, 4, 150]), np.repeat([1, 0, 1, 0], [40, 6, 4, 150])
     metrics, sure = told(label, 0.2 + 0.6 * called)
     (low_r, high_r), (low_s, high_s) = (
@@ -179,7 +181,7 @@ def test_the_interval_of_balanced_accuracy_comes_from_those_of_its_recalls() -> 
     assert (row["low"], row["high"]) == pytest.approx((value - below, value + above))
 
 
-def test_figures_averaged_over_classes_have_intervals() -> None:
+def test_metrics_averaged_over_classes_have_intervals() -> None:
     rng = np.random.default_rng(1)
     label = rng.integers(3, size=300)
     odds = np.exp(rng.normal(size=(300, 4)) + 2 * np.eye(4)[label])

@@ -44,7 +44,7 @@ def test_a_group_in_two_splits_is_counted_and_an_unknown_one_is_not(draw_run: Dr
     assert statement["tiles_without_group"] == len(table) - 20
 
 
-def test_sets_of_twins_are_not_taken_for_photos(draw_run: DrawRun) -> None:
+def test_sets_of_near_duplicates_do_not_count_as_photos(draw_run: DrawRun) -> None:
     table, _ = draw_run()
     table = replace(table, group=np.full(len(table), ""))
     statement = data_statement(merge_groups(table, near_duplicates=np.array([[0, 1], [2, 3]]), clues=None))
@@ -52,7 +52,7 @@ def test_sets_of_twins_are_not_taken_for_photos(draw_run: DrawRun) -> None:
     assert sum(row["groups"] for row in statement["splits"].values()) == 0
 
 
-def test_what_the_splits_leak_is_counted_and_the_accuracy_without_it_given(draw_run: DrawRun) -> None:
+def test_leaked_pairs_are_counted_with_the_accuracy_without_them(draw_run: DrawRun) -> None:
     table, predictions = draw_run()
     tested = predictions.index
     wrong = tested[predictions.probability.argmax(axis=1) != predictions.label]
@@ -74,7 +74,7 @@ def test_what_the_splits_leak_is_counted_and_the_accuracy_without_it_given(draw_
     }
 
 
-def test_the_worst_errors_are_the_surest_wrong_calls(draw_run: DrawRun) -> None:
+def test_the_most_confident_errors_are_listed_by_probability(draw_run: DrawRun) -> None:
     table, predictions = draw_run()
     contents = report_contents(
         title="t", predictions=predictions, table=table, history=[], provenance={}, threshold=0.5
@@ -88,7 +88,7 @@ def test_the_worst_errors_are_the_surest_wrong_calls(draw_run: DrawRun) -> None:
     assert all(error["label"] != error["predicted"] for error in contents["most_confident_errors"])
 
 
-def test_strata_cover_the_cracked_and_the_intact_test_tiles(draw_run: DrawRun) -> None:
+def test_recall_by_width_and_false_alarms_by_distractor_cover_all_test_tiles(draw_run: DrawRun) -> None:
     table, predictions = draw_run()
     contents = report_contents(
         title="t", predictions=predictions, table=table, history=[], provenance={}, threshold=0.5
@@ -99,7 +99,7 @@ def test_strata_cover_the_cracked_and_the_intact_test_tiles(draw_run: DrawRun) -
     assert {row["distractor"] for row in contents["false_alarms_by_distractor"]} == {"none", "joint", "stain"}
 
 
-def test_widths_are_told_in_millimetres_and_with_false_calls(draw_run: DrawRun) -> None:
+def test_pod_is_given_in_millimetres_with_the_false_call_rate(draw_run: DrawRun) -> None:
     table, predictions = draw_run()
     width = table.extra["crack_width_px"].astype(np.float64)
     score = predictions.probability[:, 0].astype(np.float64)
@@ -126,7 +126,9 @@ def test_widths_are_told_in_millimetres_and_with_false_calls(draw_run: DrawRun) 
 
 
 @pytest.mark.parametrize("case", ["no positive class", "no such columns", "no width known"])
-def test_strata_are_absent_where_nothing_is_known(draw_run: DrawRun, case: str) -> None:
+def test_recall_by_width_and_false_alarms_by_distractor_are_absent_where_unknown(
+    draw_run: DrawRun, case: str
+) -> None:
     table, predictions = draw_run(positive=None if case == "no positive class" else "crack")
     if case == "no such columns":
         table = replace(table, extra={})

@@ -29,7 +29,7 @@ def found(draw_run: DrawRun) -> Found:
     return error_slices(predictions, table, predicted), table, predictions, predicted != predictions.label
 
 
-def test_quarters_hold_equally_many_tiles_and_every_one_once() -> None:
+def test_quarters_are_equal_parts_of_all_tiles() -> None:
     values = np.random.default_rng(0).random(1000)
     parts = quarters(values)
     assert [int(part.sum()) for _, part in parts] == [250] * 4
@@ -49,7 +49,7 @@ def test_the_groups_with_most_errors_come_first(found: Found) -> None:
 
 
 @pytest.mark.parametrize("look", ["brightness", "sharpness"])
-def test_errors_by_look_sum_to_all_errors_and_show_the_surest(found: Found, look: str) -> None:
+def test_errors_by_image_statistic_sum_to_all_errors(found: Found, look: str) -> None:
     rows, table, _, wrong = found[0][look], *found[1:]
     assert sum(row["errors"] for row in rows) == wrong.sum()
     value = dict(zip(table.path.tolist(), table.extra[look].tolist(), strict=True))
@@ -69,7 +69,7 @@ def test_widths_are_of_cracks_and_distractors_of_other_tiles(found: Found) -> No
     assert {row["name"] for row in found[0]["distractor"]} == {"none", "joint", "stain"}
 
 
-def test_one_source_is_no_part_and_what_is_unknown_has_none(draw_run: DrawRun) -> None:
+def test_a_single_source_and_unknown_attributes_have_no_slices(draw_run: DrawRun) -> None:
     table, predictions = draw_run()
     table = replace(table, extra={}, group=np.full(len(table), ""))
     found = error_slices(predictions, table, predictions.probability.argmax(axis=1))

@@ -1,4 +1,4 @@
-"""What is shown of where a model looks, and what is measured."""
+"""Explanations of test tiles."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_errors_come_worst_first_and_every_shown_tile_has_its_map(
     assert found.localisation["by_lines"] is None
 
 
-def test_a_set_without_cracks_has_nothing_to_show(
+def test_a_set_without_cracks_has_no_explanations(
     tested: tuple[TileTable, Predictions], classifier: Build
 ) -> None:
     table, predictions = tested
@@ -76,7 +76,7 @@ def test_a_network_without_maps_leaves_the_report_without_them(
     assert "explain: the network 'test_vit' has no map" in caplog.text
 
 
-def test_of_many_tiles_some_are_measured_at_even_distances() -> None:
+def test_a_bounded_number_of_tiles_is_measured() -> None:
     taken = _spread(np.arange(10_000), MOST_MEASURED)
     assert len(set(taken.tolist())) == MOST_MEASURED
     assert set(np.diff(taken).tolist()) <= {33, 34}

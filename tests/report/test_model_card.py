@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_the_card_beside_a_checkpoint_has_the_figures_of_the_report(run: Path) -> None:
+def test_the_model_card_has_the_metrics_of_the_report(run: Path) -> None:
     text = (run / "checkpoints" / "README.md").read_text(encoding="utf-8")
     _, front, body = text.split("---\n", 2)
     metadata = yaml.safe_load(front)
@@ -36,6 +36,6 @@ def test_the_card_beside_a_checkpoint_has_the_figures_of_the_report(run: Path) -
     assert ".png" not in body
 
 
-def test_the_hubs_own_reader_takes_the_card(run: Path) -> None:
+def test_huggingface_hub_reads_the_model_card(run: Path) -> None:
     card = ModelCard.load(run / "checkpoints" / "README.md")
     assert [result.metric_type for result in card.data.eval_results][:2] == ["accuracy", "recall"]

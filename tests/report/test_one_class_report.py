@@ -1,4 +1,4 @@
-"""Reports of tests that hold one class alone, or a single tile; and what every report gives an interval."""
+"""Reports of tests with one class or a single tile, and intervals of all metrics."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_a_report_of_any_part_of_a_test_has_dashes_for_what_is_undefined(
 
 
 @pytest.mark.parametrize(("num_classes", "positive"), [(2, "crack"), (2, None), (3, "crack"), (4, None)])
-def test_every_figure_of_the_table_has_an_interval(
+def test_every_metric_of_the_table_has_an_interval(
     draw_run: DrawRun, num_classes: int, positive: str | None
 ) -> None:
     table, predictions = draw_run(num_classes=num_classes, positive=positive)
@@ -95,7 +95,7 @@ def test_every_figure_of_the_table_has_an_interval(
         assert all("95 % CI" in cell for row in others[-1].rows for cell in row[1:4])
 
 
-def test_the_model_card_leaves_undefined_figures_out(draw_run: DrawRun, provenance: dict[str, Any]) -> None:
+def test_the_model_card_leaves_undefined_metrics_out(draw_run: DrawRun, provenance: dict[str, Any]) -> None:
     table, predictions = draw_run()
     made = provenance | {
         "versions": {"crack-lightning": "1"},

@@ -12,7 +12,7 @@ import pytest
 from crack_lightning.report.report_file import SCHEMA_VERSION, read_report, to_builtin, to_json
 
 
-def test_plain_values_hold_no_number_that_json_lacks() -> None:
+def test_nan_and_infinity_become_none() -> None:
     value: dict[Any, Any] = {
         "nan": float("nan"),
         "array": np.array([1.5, np.inf]),

@@ -1,4 +1,4 @@
-"""What real runs write, held against the schema in the docs."""
+"""Reports of runs against the JSON schema in the docs."""
 
 from __future__ import annotations
 

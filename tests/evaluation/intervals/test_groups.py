@@ -1,4 +1,4 @@
-"""Intervals hold what they promise, and never claim to know everything."""
+"""Coverage and width of intervals over groups."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from statsmodels.stats.proportion import proportion_confint
 from crack_lightning.evaluation.intervals.groups import (
     NUM_RESAMPLES,
     bootstrap_intervals,
-    error_rate_bound,
     effective_size,
+    error_rate_bound,
     group_codes,
     proportion_interval,
 )
@@ -43,7 +43,7 @@ def clustered(
     return rng.random(groups * size) < chance[group], group
 
 
-def test_of_single_tiles_it_is_wilsons_interval() -> None:
+def test_the_interval_of_independent_tiles_is_wilsons() -> None:
     hit = np.arange(50) < 45
     low, high = proportion_confint(45, 50, method="wilson")
     assert proportion_interval(hit, np.arange(50)) == pytest.approx((low, high), abs=1e-9)
@@ -58,7 +58,7 @@ def test_groups_make_intervals_wider() -> None:
 
 @pytest.mark.parametrize("share", [0.8, 0.99])
 @pytest.mark.parametrize("groups", [20, 60])
-def test_the_truth_is_inside_nearly_always(share: float, groups: int) -> None:
+def test_the_interval_covers_the_true_value(share: float, groups: int) -> None:
     rng = np.random.default_rng(groups)
     inside = 0
     for _ in range(200):
@@ -70,7 +70,7 @@ def test_the_truth_is_inside_nearly_always(share: float, groups: int) -> None:
 
 
 @pytest.mark.parametrize("right", [True, False])
-def test_no_error_is_no_certainty(right: bool) -> None:  # noqa: FBT001
+def test_the_interval_has_a_width_without_errors(right: bool) -> None:  # noqa: FBT001
     hit, group = np.full(1200, right), np.repeat(np.arange(85), 15)[:1200]
     low, high = proportion_interval(hit, group)
     assert (high == 1.0, low == 0.0) == (right, not right)
@@ -80,11 +80,11 @@ def test_no_error_is_no_certainty(right: bool) -> None:  # noqa: FBT001
 
 
 @pytest.mark.parametrize("number", [1, 2])
-def test_a_single_group_is_worth_one_tile(number: int) -> None:
+def test_a_single_group_has_an_effective_sample_size_of_one(number: int) -> None:
     assert effective_size(np.ones(number, np.bool_), np.zeros(number, np.int64)) == 1.0
 
 
-def test_tiles_of_no_known_group_stand_alone() -> None:
+def test_each_tile_of_unknown_group_is_its_own_group() -> None:
     codes = group_codes(np.array(["a", "", "a", "", "b"]))
     assert codes[0] == codes[2]
     assert len(set(codes.tolist())) == 4
@@ -126,7 +126,7 @@ def test_weighted_rankings_equal_scikit_learns() -> None:
 
 
 @pytest.mark.parametrize("missing", [0, 1])
-def test_a_ranking_without_one_of_its_sides_has_no_value(missing: int) -> None:
+def test_ranking_metrics_of_one_class_are_undefined(missing: int) -> None:
     predictions = drawn(50)
     weights = (predictions.label != missing)[None].astype(float)
     ranked = rank_weights(weights, predictions.probability[:, 1], predictions.label == 1)
@@ -134,7 +134,7 @@ def test_a_ranking_without_one_of_its_sides_has_no_value(missing: int) -> None:
 
 
 @pytest.mark.parametrize("decimals", [1, 9])
-def test_a_weighted_area_under_risk_is_that_of_repeated_tiles(decimals: int) -> None:
+def test_a_weighted_aurc_equals_that_of_repeated_tiles(decimals: int) -> None:
     rng = np.random.default_rng(2)
     doubt = np.round(rng.random(300), decimals)
     wrong = rng.random(300) < doubt / 3
@@ -143,7 +143,7 @@ def test_a_weighted_area_under_risk_is_that_of_repeated_tiles(decimals: int) -> 
     assert weighted_area_under_risk(weights.astype(float), doubt, wrong) == pytest.approx(repeated)
 
 
-def test_every_figure_lies_in_its_interval() -> None:
+def test_every_metric_lies_in_its_interval() -> None:
     predictions = drawn()
     group = np.char.add("photo", (np.arange(600) // 10).astype(np.str_))
     told = uncertainty(predictions, group, class_names=NAMES, positive_class="crack")
@@ -168,7 +168,7 @@ def test_every_figure_lies_in_its_interval() -> None:
 
 
 @pytest.mark.parametrize("score", [0.2, 0.8])
-def test_calling_every_tile_the_same_leaves_width_to_all_but_the_order_that_there_is_none_of(
+def test_constant_predictions_have_intervals_with_a_width_except_for_auroc(
     score: float,
 ) -> None:
     label, probability = np.arange(100) % 2, np.tile([1 - score, score], (100, 1))
@@ -178,7 +178,7 @@ def test_calling_every_tile_the_same_leaves_width_to_all_but_the_order_that_ther
     assert narrow == ["auroc_crack"]
 
 
-def test_a_perfect_test_is_told_with_what_it_cannot_exclude() -> None:
+def test_a_test_without_errors_has_upper_bounds_of_its_error_rates() -> None:
     label = np.arange(200) % 2
     score = 0.1 + 0.8 * label
     perfect = Predictions(index=np.arange(200), label=label, probability=np.stack([1 - score, score], axis=1))
@@ -191,7 +191,7 @@ def test_a_perfect_test_is_told_with_what_it_cannot_exclude() -> None:
     assert told["notes"][1].startswith("No miss among 100 crack tiles of 50 groups; up to ")
 
 
-def test_one_photo_does_not_tell_how_figures_vary_over_photos() -> None:
+def test_a_single_photo_gives_no_bootstrap_intervals() -> None:
     rng = np.random.default_rng(0)
     label = np.arange(40) % 2
     score = np.clip(0.5 * label + rng.uniform(0, 0.6, 40), 0, 1)

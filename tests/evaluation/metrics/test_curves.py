@@ -59,7 +59,7 @@ def test_scores_that_separate_the_classes_give_areas_of_exactly_one() -> None:
     assert average_precision(score, positive) == 1.0
 
 
-def test_what_cannot_be_ranked_has_no_area_and_no_curve() -> None:
+def test_scores_of_one_class_have_no_area_and_no_curve() -> None:
     score = np.array([0.1, 0.9])
     assert auroc(score, np.array([True, True])) is None
     assert auroc(score, np.array([False, False])) is None
@@ -68,7 +68,7 @@ def test_what_cannot_be_ranked_has_no_area_and_no_curve() -> None:
     assert pr_curve(score, np.array([False, False])) is None
 
 
-def test_a_thinned_curve_keeps_its_ends_and_nearly_its_area() -> None:
+def test_a_simplified_curve_keeps_its_ends_and_nearly_its_area() -> None:
     score, positive = drawn_scores(20_000)
     curve = roc_curve(score, positive)
     assert curve is not None
@@ -81,7 +81,7 @@ def test_a_thinned_curve_keeps_its_ends_and_nearly_its_area() -> None:
     assert np.trapezoid(y, x) == pytest.approx(reference.roc_auc_score(positive, score), abs=1e-3)
 
 
-def test_thinning_a_curve_with_few_corners_loses_nothing() -> None:
+def test_simplifying_a_curve_with_few_corners_loses_nothing() -> None:
     score, positive = np.arange(1_000) / 1_000, np.arange(1_000) >= 400
     positive[[380, 450]] = [True, False]
     curve = roc_curve(score, positive)

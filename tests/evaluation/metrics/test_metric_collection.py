@@ -70,7 +70,7 @@ def test_other_metrics_are_averages_over_classes(num_classes: int, positive_clas
     assert {key: value.item() for key, value in metrics.compute().items()} == pytest.approx(expected)
 
 
-def test_a_class_that_is_never_called_counts_as_zero() -> None:
+def test_the_precision_of_a_class_that_is_never_predicted_is_zero() -> None:
     metrics = build_metrics(num_classes=2, class_names=["crack", "intact"], positive_class="crack", prefix="")
     metrics.update(torch.tensor([[0.0, 1.0], [0.0, 1.0]]), torch.tensor([1, 1]))
     values = {key: value.item() for key, value in metrics.compute().items()}

@@ -1,4 +1,4 @@
-"""Every metric of the registry against scikit-learn, and what follows from an entry."""
+"""All metrics of the registry against scikit-learn, and the effects of a new entry."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     DrawRun = Callable[..., tuple[TileTable, Predictions]]
 
 
-def test_the_console_shows_figures_and_the_verdict(draw_run: DrawRun) -> None:
+def test_the_console_shows_metrics_and_the_verdict(draw_run: DrawRun) -> None:
     table, predictions = draw_run()
     contents = report_contents(
         title="[red]a run", predictions=predictions, table=table, history=[], provenance={}, threshold=0.5

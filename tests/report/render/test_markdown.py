@@ -26,7 +26,7 @@ def markdown_of(run: tuple[Any, Any], **changes: Any) -> str:
     return report_markdown(contents, pictures={"roc_curve.png": "ROC curve"})
 
 
-def test_the_verdict_is_the_first_thing_said(draw_run: DrawRun) -> None:
+def test_the_verdict_comes_first(draw_run: DrawRun) -> None:
     lines = markdown_of(draw_run()).splitlines()
     assert lines[0] == "# a run"
     assert lines[2].startswith("**Accuracy ")
@@ -46,7 +46,7 @@ def test_every_table_row_has_as_many_cells_as_its_head(draw_run: DrawRun, proven
     assert rows > 30
 
 
-def test_names_cannot_smuggle_markup_into_the_report(draw_run: DrawRun) -> None:
+def test_markup_in_names_is_escaped(draw_run: DrawRun) -> None:
     table, predictions = draw_run()
     group = np.full(len(table), "<img src=x> [a](b)\n# heading")
     text = markdown_of((replace(table, group=group), predictions))
@@ -61,7 +61,7 @@ def test_only_pictures_that_exist_are_embedded(draw_run: DrawRun) -> None:
     assert "![ROC curve](roc_curve.png)" in text
 
 
-def test_unknown_groups_are_said_to_flatter(draw_run: DrawRun) -> None:
+def test_unknown_groups_are_said_to_make_metrics_optimistic(draw_run: DrawRun) -> None:
     table, predictions = draw_run()
     text = markdown_of((replace(table, group=np.full(len(table), "")), predictions))
     assert "Groups are unknown: tiles of one photo may be in several splits" in text
@@ -83,7 +83,7 @@ def test_leaked_pairs_are_stated_with_the_accuracy_on_the_other_tiles(draw_run: 
     assert "accuracy on the others" in text
 
 
-def test_pictures_that_are_no_tiles_are_counted_by_folder(draw_run: DrawRun) -> None:
+def test_images_that_are_not_tiles_are_counted_by_folder(draw_run: DrawRun) -> None:
     table, predictions = draw_run()
     assert "left out" not in markdown_of((table, predictions))
     left_out = (LeftOut("test", 20, "in no class folder"), LeftOut(".", 1, "a broken link"))
@@ -96,9 +96,7 @@ def test_a_file_left_out_is_named_with_its_reason(draw_run: DrawRun, provenance:
     assert "Unreadable files left out: 1. bad\\|tile.jpg (cut off after 12 bytes)." in text
 
 
-def test_tiles_that_the_user_left_out_are_counted_apart(
-    draw_run: DrawRun, provenance: dict[str, Any]
-) -> None:
+def test_tiles_excluded_by_the_user_are_counted_apart(draw_run: DrawRun, provenance: dict[str, Any]) -> None:
     mine = [{"path": f"{number}.jpg", "reason": "data.exclude"} for number in range(12)]
     text = markdown_of(
         draw_run(), provenance=provenance | {"excluded_files": [*mine, *provenance["excluded_files"]]}
@@ -107,7 +105,7 @@ def test_tiles_that_the_user_left_out_are_counted_apart(
     assert "Unreadable files left out: 1. " in text
 
 
-def test_how_it_was_made_names_command_settings_and_times(
+def test_the_provenance_names_command_settings_and_times(
     draw_run: DrawRun, provenance: dict[str, Any]
 ) -> None:
     detector = {"ood_detector": {"validation_tiles": 36, "passes": 36 / 37}}

@@ -1,4 +1,4 @@
-"""The page opens offline, shows what the report says, and cannot be made to run what a name holds."""
+"""The HTML page of a report: self-contained, complete, and safe for any name."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def page(tmp_path: Path, draw_run: Callable[..., Any], provenance: dict[str, Any
     return (tmp_path / "report" / "report.html").read_text(encoding="utf-8")
 
 
-def test_it_is_one_file_that_asks_for_nothing(page: str) -> None:
+def test_the_page_is_one_file_without_network_requests(page: str) -> None:
     tags = Tags(page).seen
     assert not [tag for tag, _ in tags if tag in ("script", "link", "iframe", "object")]
     sources = [attributes["src"] or "" for tag, attributes in tags if tag == "img"]
@@ -60,24 +60,24 @@ def test_it_is_one_file_that_asks_for_nothing(page: str) -> None:
     assert not re.search(r"url\(|@import", page)
 
 
-def test_every_picture_has_a_text_beside_it(page: str) -> None:
+def test_every_picture_has_an_alternative_text(page: str) -> None:
     images = [attributes for tag, attributes in Tags(page).seen if tag == "img"]
     assert all(attributes.get("alt") for attributes in images)
 
 
-def test_names_are_shown_and_never_run(page: str) -> None:
+def test_names_are_escaped(page: str) -> None:
     assert "<script>" not in page
     assert "&lt;script&gt;alert(" in page
     assert "<title>a &amp; b</title>" in page
 
 
-def test_it_says_what_the_report_says(page: str) -> None:
+def test_the_page_has_the_contents_of_the_report(page: str) -> None:
     for told in ("95 % CI", "Probability of detection", "Least confident", "Settings", "all intact"):
         assert told in page
     assert page.count("<figure>") >= 20
 
 
-def test_a_tile_that_is_gone_leaves_the_page_whole(tmp_path: Path, draw_run: Callable[..., Any]) -> None:
+def test_a_missing_tile_does_not_break_the_page(tmp_path: Path, draw_run: Callable[..., Any]) -> None:
     table, predictions = draw_run()
     write_report(tmp_path, title="t", predictions=predictions, table=table, provenance={})
     assert "data:image/gif" in (tmp_path / "report" / "report.html").read_text(encoding="utf-8")

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("num_classes", [2, 4])
-def test_the_classification_report_is_scikit_learns_to_the_letter(
-    draw_run: DrawRun, num_classes: int
-) -> None:
+def test_the_classification_report_equals_scikit_learns(draw_run: DrawRun, num_classes: int) -> None:
     table, predictions = draw_run(num_classes=num_classes, positive=None)
     names = ["a class with a long name", *table.class_names[1:]]
     figures = evaluate_predictions(predictions, class_names=names, positive_class=None)
@@ -63,7 +61,7 @@ def test_the_classification_report_has_dashes_where_scikit_learn_has_no_number(d
     assert classification_report(figures) == expected.replace("nan", "  -")
 
 
-def test_predictions_hold_every_tile_and_bring_back_its_exact_probability(draw_run: DrawRun) -> None:
+def test_predictions_have_every_tile_with_its_exact_probability(draw_run: DrawRun) -> None:
     table, predictions = draw_run()
     rows = list(csv.DictReader(io.StringIO(predictions_csv(predictions, table))))
     assert list(rows[0]) == ["path", "group", "label", "predicted", "probability_crack"]
@@ -88,7 +86,7 @@ def test_the_order_of_predictions_does_not_change_the_file(draw_run: DrawRun) ->
 
 
 @pytest.mark.parametrize(("num_classes", "positive"), [(2, None), (3, None), (3, "crack")])
-def test_every_class_has_a_probability_where_one_column_would_not_do(
+def test_every_class_has_a_probability_without_a_positive_class_of_two(
     draw_run: DrawRun, num_classes: int, positive: str | None
 ) -> None:
     table, predictions = draw_run(num_classes=num_classes, positive=positive)

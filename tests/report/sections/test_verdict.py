@@ -59,7 +59,7 @@ def test_one_error_in_many_is_never_rounded_to_none() -> None:
     assert sentence.startswith("Accuracy over 99.99 % on 60,001 test tiles:")
 
 
-def test_the_verdict_of_more_classes_names_the_class_found_least() -> None:
+def test_the_verdict_of_more_classes_names_the_class_with_the_lowest_recall() -> None:
     figures = figures_of([[9, 1, 0], [0, 10, 0], [4, 0, 6]], positive=None)
     assert verdict(figures, positive_class=None) == (
         "Accuracy 83.33 % on 30 test tiles of 3 classes: 5 tiles predicted wrongly; "
@@ -67,7 +67,7 @@ def test_the_verdict_of_more_classes_names_the_class_found_least() -> None:
     )
 
 
-def test_more_classes_without_an_error_are_said_to_have_none() -> None:
+def test_the_verdict_of_more_classes_states_that_there_is_no_error() -> None:
     sentence = verdict(figures_of([[2, 0, 0], [0, 3, 0], [0, 0, 5]], positive=None), positive_class=None)
     assert sentence == "Accuracy 100 % on 10 test tiles of 3 classes: no error."
 
@@ -100,7 +100,7 @@ def ranked(scores: list[float], truth: list[int], *, threshold: float = 0.5) -> 
     )
 
 
-def test_a_model_that_ranks_well_is_told_to_move_its_threshold() -> None:
+def test_a_good_auroc_with_a_bad_threshold_gives_advice() -> None:
     """Three cracks among ten tiles, all scored below the threshold: 20 of 21 pairs are in order."""
     scores = [0.45, 0.4, 0.2, 0.25, *[0.1] * 6]
     found = ranked(scores, [0] * 3 + [1] * 7, threshold=0.62)
@@ -112,12 +112,12 @@ def test_a_model_that_ranks_well_is_told_to_move_its_threshold() -> None:
 
 
 @pytest.mark.parametrize("scores", [[0.1, 0.2, 0.3], [0.1, 0.45, 0.1]])
-def test_a_model_that_ranks_badly_is_told_nothing_of_its_threshold(scores: list[float]) -> None:
+def test_a_bad_auroc_gives_no_advice_on_the_threshold(scores: list[float]) -> None:
     (warning,) = warnings(ranked([*scores, *[0.3, 0.2, 0.1, 0.4, 0.2, 0.3, 0.1]], [0] * 3 + [1] * 7))
     assert "no better than predicting the most frequent class for every tile, which gives 70.00 %" in warning
     assert "threshold" not in warning
 
 
-def test_a_model_no_better_than_one_answer_gives_a_warning() -> None:
+def test_a_model_no_better_than_one_class_gives_a_warning() -> None:
     (warning,) = warnings(figures_of([[0, 30], [0, 70]]))
     assert "no better than predicting the most frequent class for every tile, which gives 70.00 %" in warning
