@@ -63,16 +63,20 @@ def report_contents(
     )
     codes = group_codes(table.group[predictions.index])
     ood = ood_contents(predictions, predicted, codes)
-    intervals = uncertainty(predictions, table.group[predictions.index], **classes, threshold=threshold)
-    intervals["intervals"] |= _interval_without_near_duplicates(predictions, table, predicted, codes)
+    test_uncertainty = uncertainty(
+        predictions, table.group[predictions.index], **classes, threshold=threshold
+    )
+    test_uncertainty["intervals"] |= _interval_without_near_duplicates(predictions, table, predicted, codes)
     contents = {
         "schema_version": SCHEMA_VERSION,
         "title": title,
-        "verdict": verdict(figures, positive_class=table.positive_class, intervals=intervals["intervals"]),
+        "verdict": verdict(
+            figures, positive_class=table.positive_class, intervals=test_uncertainty["intervals"]
+        ),
         "warnings": [*warnings(figures), *ood_warnings(ood), *_weights_warnings(made)],
         **classes,
         **figures,
-        "uncertainty": intervals,
+        "uncertainty": test_uncertainty,
         "calibration": _calibration(predictions, codes, table, made.get("decision")),
         "ood": ood,
         "most_confident_errors": _most_confident_errors(predictions, table, predicted),

@@ -226,8 +226,7 @@ METRICS: dict[str, Metric] = {
 def keys_of(positive_class: str | None) -> dict[str, Metric]:
     """Return the keys of the metrics that reports and comparisons show, in the order of the registry.
 
-    Args:
-        positive_class: The positive class of two, whose metrics are shown; ``None`` for class averages.
+    They are those of the positive class of two; with ``None``, averages over classes.
     """
     return {
         f"{metric.name}_{positive_class or 'macro'}" if metric.scope == "class" else metric.name: metric

@@ -25,7 +25,7 @@ LEAST_CRACKS = 60
 LEAST_PHOTOS = 20
 METHOD = "logistic in log width (MIL-HDBK-1823A), bounds by the modified likelihood root"
 TARGET = float(logit(0.9))
-_DECREASING = "Not estimable: recall decreases with crack width"
+_DECREASING = "recall decreases with crack width"
 _POINTS = 60
 _REACH = float(np.log(50))
 _AT_ONCE = 100
@@ -56,13 +56,13 @@ def probability_of_detection(
     codes = np.unique(group[known], return_inverse=True)[1].astype(np.int64)
     facts = {"cracks": len(hit), "detected": int(hit.sum())}
     if len(hit) < LEAST_CRACKS:
-        reason = f"Not estimable: {LEAST_CRACKS} cracks of known width are needed, got {len(hit)}"
-        return facts | {"estimable": False, "reason": f"{reason}{_recall_bound(hit, codes)}."}
+        reason = f"{LEAST_CRACKS} cracks of known width are needed, got {len(hit)}"
+        return facts | _not_estimable(reason, hit, codes)
     centre, unit = float(log_width.mean()), float(log_width.std()) or 1.0
     x = (log_width - centre) / unit
     curve = rising_curve(x, hit)
     if isinstance(curve, str):
-        return facts | {"estimable": False, "reason": f"{curve}{_recall_bound(hit, codes)}."}
+        return facts | _not_estimable(curve, hit, codes)
     grid = np.linspace(x.min(), x.max(), _POINTS)
     reach = _REACH / unit
     bound = upper_bound(x, hit, curve, logit_of_hit=TARGET, reach=reach)
@@ -102,33 +102,32 @@ def rising_curve(x: Floats, hit: NDArray[np.bool_]) -> HitMissCurve | str:
         return reason
     curve, share = fit_curve(x, hit), float(hit.mean())
     if curve is None:
-        return "Not estimable: the fit did not converge, as detected and missed widths hardly overlap"
+        return "the fit did not converge, as detected and missed widths hardly overlap"
     flat = len(hit) * (share * np.log(share) + (1 - share) * np.log1p(-share))
     if 2 * (curve.log_likelihood - flat) < stats.chi2.ppf(CONFIDENCE, 1):
-        return (
-            "Not estimable: recall does not depend significantly on crack width (likelihood ratio, 5 % level)"
-        )
+        return "recall does not depend significantly on crack width (likelihood ratio, 5 % level)"
     return _DECREASING if curve.slope <= 0 else curve
 
 
 def _without_overlap(x: Floats, hit: NDArray[np.bool_]) -> str:
     """Return the reason if the likelihood has no finite maximum, else an empty string."""
     if hit.all() or not hit.any():
-        return f"Not estimable: {'every' if hit.all() else 'no'} crack was detected"
+        return f"{'every' if hit.all() else 'no'} crack was detected"
     if np.ptp(x) == 0:
-        return "Not estimable: all cracks have the same width"
+        return "all cracks have the same width"
     if x[~hit].max() <= x[hit].min():
         than = "wider than" if x[~hit].max() < x[hit].min() else "at least as wide as"
-        return f"Not estimable: every detected crack is {than} every missed one, so the slope is infinite"
+        return f"every detected crack is {than} every missed one, so the slope is infinite"
     return _DECREASING if x[hit].max() <= x[~hit].min() else ""
 
 
-def _recall_bound(hit: NDArray[np.bool_], codes: NDArray[np.int64]) -> str:
-    """Return a clause on the lower bound of the recall over all widths; empty without cracks."""
-    if not len(hit):
-        return ""
-    bound = 100 * lower_bound(hit, codes)
-    return f"; recall over all widths is at least {bound:.1f} % (one-sided 95 % bound, {len(hit)} cracks)"
+def _not_estimable(reason: str, hit: NDArray[np.bool_], codes: NDArray[np.int64]) -> dict[str, Any]:
+    """Return ``estimable`` and ``reason``, with a lower bound on the recall over all widths."""
+    bound = ""
+    if len(hit):
+        recall = f"recall over all widths is at least {100 * lower_bound(hit, codes):.1f} %"
+        bound = f"; {recall} (one-sided 95 % bound, {len(hit)} cracks)"
+    return {"estimable": False, "reason": f"The POD curve is not estimable: {reason}{bound}."}
 
 
 def _over_photos(

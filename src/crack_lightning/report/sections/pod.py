@@ -44,7 +44,7 @@ def _pod_sentences(pod: Mapping[str, Any]) -> list[str]:
         interval = in_brackets(pod["false_call_interval"], percent)
         calls = f"False call rate: {percent(rate)}{interval} of the intact tiles."
     if not pod["estimable"]:
-        return [f"POD curve: {pod['reason'][0].lower()}{pod['reason'][1:]}", calls]
+        return [pod["reason"], calls]
     curve = (
         f"a50: {_width(pod, 'a50_px')}; a90: {_width(pod, 'a90_px')}; a90/95: {_bound(pod, 'a90_95_px')} "
         f"({pod['cracks']:,} cracks, {pod['method']})."
