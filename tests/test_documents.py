@@ -16,7 +16,7 @@ from crack_lightning.cli.arguments import hydra_arguments
 from crack_lightning.cli.main import main
 from crack_lightning.config import conf_dir, parse, register_schemas
 from crack_lightning.config.commands import SCHEMAS
-from crack_lightning.evaluation.metrics import METRICS
+from crack_lightning.evaluation.metrics.registry import METRICS
 from tests.documents import PAGES, ROOT, documented, fenced, first_choice, toy, write_workspace
 
 if TYPE_CHECKING:
