@@ -55,9 +55,9 @@ def main() -> None:
     settings = VARIANTS[options.variant]
     if "sleeping" in settings:
         hardware.limit_omp_spin()  # before torch is imported
-    keep_freed_memory = hardware.keep_freed_memory if "allocator" in settings else lambda: False
+    configure_allocator = hardware.configure_allocator if "allocator" in settings else lambda: False
     with (
-        patch.object(hardware, "keep_freed_memory", keep_freed_memory),
+        patch.object(hardware, "configure_allocator", configure_allocator),
         tempfile.TemporaryDirectory() as folder,
     ):
         config = compose_config(options.data)

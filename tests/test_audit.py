@@ -61,7 +61,7 @@ def test_what_is_wrong_is_found(found: dict[str, Any]) -> None:
 def test_pictures_beside_the_tiles_are_counted_in_the_page(folder: Path, found: dict[str, Any]) -> None:
     assert found["left_out"] == [{"folder": ".", "files": 1, "reason": "in no class folder"}]
     page = (folder / "audit.html").read_text(encoding="utf-8")
-    assert re.search(r"Images left out(.|\n)*?<td[^>]*>1</td><td>in no class folder</td>", page)
+    assert re.search(r"Pictures left out(.|\n)*?<td[^>]*>1</td><td>in no class folder</td>", page)
 
 
 def test_the_page_is_named_in_one_line_however_long(

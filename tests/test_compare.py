@@ -126,7 +126,10 @@ def test_without_validation_figures_the_reference_is_the_first_listed_and_that_i
 
 @pytest.mark.parametrize(
     ("photo_tiles", "sentence"),
-    [(None, "the photo of no test tile is known"), (120, "6 or more photos are needed, and the test has 5")],
+    [
+        (None, "the photos of the test tiles are unknown"),
+        (120, "6 or more photos are needed, and the test has 5"),
+    ],
 )
 def test_unknown_or_few_photos_give_a_sentence_in_place_of_a_p_value(
     photo_tiles: int | None, sentence: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -1,4 +1,4 @@
-"""Output of an audit: JSON contents, HTML page and console table."""
+"""An audit as data, as a self-contained page, and as a console table."""
 
 from __future__ import annotations
 
@@ -23,43 +23,43 @@ if TYPE_CHECKING:
 
     from crack_lightning.data.scan.audit import Audit
 
-_SETS, _TILES_PER_SET, _TILES, _GROUPS = 12, 6, 24, 20
+_SETS, _OF_A_SET, _SHOWN, _GROUPS = 12, 6, 24, 20
 
 
-def audit_contents(found: Audit, *, title: str, command: str, left_out: int) -> dict[str, Any]:
-    """Return the findings of an audit as JSON values that name tiles by path.
+def audit_contents(audit: Audit, *, title: str, command: str, left_out: int) -> dict[str, Any]:
+    """Collect the findings of an audit as plain values, tiles by their paths.
 
     Args:
-        found: The audit.
+        audit: The audit.
         title: Heading of the page.
         command: The command line.
-        left_out: Number of tiles that ``data.exclude`` names.
+        left_out: Tiles that ``data.exclude`` names.
     """
-    table = found.table
+    table = audit.table
     names, paths = table.class_names, table.path
 
     def named(sets: Sequence[NDArray[np.int64]]) -> list[list[str]]:
         return [paths[rows].tolist() for rows in sets]
 
-    good = found.reason == ""
+    good = audit.reason == ""
     contents = {
         "title": title,
         "command": command,
         "root": table.root,
         "class_names": names,
         "positive_class": table.positive_class,
-        "counts": _counts(found, left_out=left_out),
+        "counts": _counts(audit, left_out=left_out),
         "classes": {name: int((table.label == k).sum()) for k, name in enumerate(names)},
         "left_out": [item._asdict() for item in table.left_out],
-        "unreadable": [{"path": paths[row], "reason": found.reason[row]} for row in np.flatnonzero(~good)],
-        "identical": named(found.identical),
-        "near_duplicates": named(found.twins),
-        "conflicts": named(found.conflicts),
+        "unreadable": [{"path": paths[row], "reason": audit.reason[row]} for row in np.flatnonzero(~good)],
+        "identical": named(audit.identical),
+        "near_duplicates": named(audit.near_duplicates),
+        "conflicts": named(audit.conflicts),
         "groups": class_balance(table),
-        "sizes": _counted(f"{width} x {height}" for width, height in found.size[good].tolist()),
-        "modes": _counted(found.mode[good].tolist()),
-        "rare_sizes": paths[found.rare_sizes],
-        **_image_statistics(found),
+        "sizes": _counted(f"{width} x {height}" for width, height in audit.size[good].tolist()),
+        "modes": _counted(audit.mode[good].tolist()),
+        "rare_sizes": paths[audit.rare_sizes],
+        **_appearance(audit),
         "suspects": [
             {
                 "path": paths[suspect.row],
@@ -67,45 +67,45 @@ def audit_contents(found: Audit, *, title: str, command: str, left_out: int) -> 
                 "probable": names[suspect.probable],
                 "probability": round(suspect.probability, 4),
             }
-            for suspect in found.suspects
+            for suspect in audit.suspects
         ],
     }
     plain: dict[str, Any] = to_builtin(contents)
     return plain
 
 
-def _counts(found: Audit, *, left_out: int) -> dict[str, int]:
-    group, origin = found.table.group, found.table.extra["group_from"]
+def _counts(audit: Audit, *, left_out: int) -> dict[str, int]:
+    group, origin = audit.table.group, audit.table.extra["group_from"]
     return {
-        "tiles": len(found.table),
+        "tiles": len(audit.table),
         "left_out_by_data_exclude": left_out,
-        "images_left_out": sum(item.files for item in found.table.left_out),
-        "unreadable": int((found.reason != "").sum()),
-        "identical_files": sum(map(len, found.identical)),
-        "identical_sets": len(found.identical),
-        "near_duplicate_tiles": sum(map(len, found.twins)),
-        "near_duplicate_sets": len(found.twins),
-        "conflicting_sets": len(found.conflicts),
-        "suspected_labels": len(found.suspects),
-        "source_photos": len(np.unique(group[origin == "source"])),
-        "inferred_photos": len(np.unique(group[origin == "recovery"])),
-        "tiles_without_photo": int((~has_known_photo(found.table)).sum()),
+        "pictures_left_out": sum(item.files for item in audit.table.left_out),
+        "unreadable": int((audit.reason != "").sum()),
+        "identical_files": sum(map(len, audit.identical)),
+        "identical_sets": len(audit.identical),
+        "tiles_in_near_duplicate_sets": sum(map(len, audit.near_duplicates)),
+        "near_duplicate_sets": len(audit.near_duplicates),
+        "conflicting_sets": len(audit.conflicts),
+        "suspected_labels": len(audit.suspects),
+        "photos_of_the_source": len(np.unique(group[origin == "source"])),
+        "recovered_photos": len(np.unique(group[origin == "recovery"])),
+        "tiles_without_photo": int((~has_known_photo(audit.table)).sum()),
     }
 
 
-def _image_statistics(found: Audit) -> dict[str, Any]:
-    """Return quantiles and outliers of each image statistic over the decodable files."""
-    good = found.reason == ""
+def _appearance(audit: Audit) -> dict[str, Any]:
+    """Return the quantiles of each image statistic over the decodable files, and its outliers."""
+    good = audit.reason == ""
     return {
-        "image_statistics": {
-            measure: np.round(np.quantile(found.appearance[good, column], (0, 0.05, 0.5, 0.95, 1)), 4)
+        "appearance": {
+            measure: np.round(np.quantile(audit.appearance[good, column], (0, 0.05, 0.5, 0.95, 1)), 4)
             for column, measure in enumerate(MEASURES)
             if good.any()
         },
         "outliers": {
             measure: [
-                {"path": found.table.path[row], "value": round(float(found.appearance[row, column]), 4)}
-                for row in found.outliers[measure]
+                {"path": audit.table.path[row], "value": round(float(audit.appearance[row, column]), 4)}
+                for row in audit.outliers[measure]
             ]
             for column, measure in enumerate(MEASURES)
         },
@@ -116,16 +116,16 @@ def _counted(values: Iterable[str]) -> dict[str, int]:
     return dict(Counter(values).most_common())
 
 
-def audit_page(contents: Mapping[str, Any], found: Audit) -> str:
+def audit_page(contents: Mapping[str, Any], audit: Audit) -> str:
     """Render an audit as a self-contained HTML page."""
-    table = found.table
+    table = audit.table
     label = dict(zip(table.path.tolist(), np.array(table.class_names)[table.label].tolist(), strict=True))
     return render(
         "audit.html.j2",
         **contents,
         label=label,
         thumbnail=partial(thumbnail, table.root),
-        limits={"sets": _SETS, "of_a_set": _TILES_PER_SET, "shown": _TILES, "groups": _GROUPS},
+        limits={"sets": _SETS, "of_a_set": _OF_A_SET, "shown": _SHOWN, "groups": _GROUPS},
         measures=MEASURES,
     )
 
@@ -134,7 +134,7 @@ def closing_table(contents: Mapping[str, Any]) -> Table:
     """Build the console table of an audit: findings and their number of tiles."""
     counts = contents["counts"]
     table = Table(title=Text(contents["title"]), title_justify="left")
-    table.add_column("finding")
+    table.add_column("found")
     table.add_column("tiles", justify="right")
     for name, number in summary_rows(counts):
         table.add_row(name, f"{number:,}")
@@ -142,13 +142,16 @@ def closing_table(contents: Mapping[str, Any]) -> Table:
 
 
 def summary_rows(counts: Mapping[str, int]) -> list[tuple[str, int]]:
-    """Return name and number of each main finding."""
+    """Return the main findings with their number of tiles."""
     return [
         ("tiles", counts["tiles"]),
-        ("unused images", counts["images_left_out"]),
+        ("images that are not used", counts["pictures_left_out"]),
         ("unreadable", counts["unreadable"]),
         (f"identical files, in {counts['identical_sets']:,} sets", counts["identical_files"]),
-        (f"near-duplicates, in {counts['near_duplicate_sets']:,} sets", counts["near_duplicate_tiles"]),
+        (
+            f"near-duplicates, in {counts['near_duplicate_sets']:,} sets",
+            counts["tiles_in_near_duplicate_sets"],
+        ),
         ("sets with conflicting labels", counts["conflicting_sets"]),
         ("possible label errors", counts["suspected_labels"]),
         ("tiles of unknown photo", counts["tiles_without_photo"]),
