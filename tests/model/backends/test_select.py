@@ -137,8 +137,7 @@ def test_an_engine_that_disagrees_is_not_taken(
 @pytest.mark.usefixtures("openvino")
 def test_a_network_without_finite_outputs_is_left_to_eager(tmp_path: Path) -> None:
     network = Small().eval()
-    with torch.no_grad():
-        network.layers[0].weight.fill_(torch.nan)
+    nn.init.constant_(next(network.parameters()), torch.nan)
     choice, compute = prepared(network, tmp_path)
     assert (choice.name, choice.tiles_per_s) == ("eager", {})
     assert compute(tiles(2)).isnan().all()
