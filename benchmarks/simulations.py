@@ -28,15 +28,20 @@ class Column(NamedTuple):
     meaning: str
     target: int
     where: str = ""
+    photos: str = ""  # "alone": one crack a photo, "shared": several
 
 
 COLUMNS = (
     Column("intervals", "covers", "proportion, 95 % interval over groups", 95),
     Column("intervals", "tile bootstrap covers", "for comparison: bootstrap of single tiles", 95),
     *(
-        Column("detection", head, f"{meaning}, {widths} widths", 95, widths)
+        Column("detection", head, f"{meaning}, {widths} widths", 95, widths, photos)
         for widths in ("log-uniform", "uniform", "default run")
-        for head, meaning in (("above a90", "a90/95"), ("by photos", "a90/95 by photos"))
+        for head, meaning, photos in (
+            ("above a90", "a90/95, independent cracks", "alone"),
+            ("by photos", "a90/95 by photos, 8 cracks each", "shared"),
+            ("above a90", "for comparison: a90/95 of independent cracks, 8 a photo", "shared"),
+        )
     ),
     *(
         Column("model_comparison", head, f"{meaning}, errors correlated: {within}", 5, within)
@@ -75,10 +80,15 @@ def table(script: str) -> list[list[str]]:
 
 
 def shares_of(column: Column) -> np.ndarray:
-    """Return the shares of a column in %, of the rows that its filter selects."""
+    """Return the percentages in a column, from the rows that it selects."""
     head, *rows = table(column.script)
     at = head.index(column.head)
-    return shares([row[at] for row in rows if not column.where or column.where in row])
+    if column.where:
+        rows = [row for row in rows if column.where in row]
+    if column.photos:
+        shared = head.index("by photos")
+        rows = [row for row in rows if (row[shared] == "-") == (column.photos == "alone")]
+    return shares([row[at] for row in rows])
 
 
 def shares(cells: list[str]) -> np.ndarray:
