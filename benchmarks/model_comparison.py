@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from crack_lightning.evaluation.model_comparison import sign_flip_p_value
+from crack_lightning.evaluation.paired_tests import sign_flip_p_value
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

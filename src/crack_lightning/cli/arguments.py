@@ -7,7 +7,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from crack_lightning.cli.typed_values import POSITIONAL_KEYS, as_override, exists, literal, typed_values
+from crack_lightning.cli.hydra_quoting import POSITIONAL_KEYS, as_override, exists, literal, typed_values
 from crack_lightning.config.commands import COMMANDS
 from crack_lightning.runtime.errors import CrackLightningError
 

@@ -14,7 +14,7 @@ from crack_lightning.config.nodes.trainer import default_epochs
 from crack_lightning.evaluation.classification import call_metric_values, confusion_matrix
 from crack_lightning.evaluation.intervals.calls import call_intervals
 from crack_lightning.evaluation.intervals.groups import group_codes
-from crack_lightning.evaluation.model_comparison import paired_t
+from crack_lightning.evaluation.paired_tests import paired_t
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,8 +15,8 @@ from crack_lightning.evaluation.metrics.registry import keys_of
 from crack_lightning.report.figures.style import save_figure
 from crack_lightning.report.render.page import data_url, render
 from crack_lightning.runtime.errors import DataError
+from crack_lightning.runtime.files.atomic_write import write_text
 from crack_lightning.runtime.files.csv_files import write_table
-from crack_lightning.runtime.files.run_folder import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

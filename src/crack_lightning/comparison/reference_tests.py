@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crack_lightning.comparison.aggregate import VALIDATION, why_not_comparable
-from crack_lightning.evaluation.model_comparison import (
+from crack_lightning.evaluation.paired_tests import (
     LEAST_PHOTOS,
     difference_intervals,
     holm,

@@ -18,7 +18,7 @@ from crack_lightning.config.nodes.train import TrainConfig
 from crack_lightning.config.text_keys import expand_paths
 from crack_lightning.data.sources import SOURCES
 from crack_lightning.runtime.errors import ConfigError
-from crack_lightning.runtime.files.run_folder import write_text
+from crack_lightning.runtime.files.atomic_write import write_text
 
 if TYPE_CHECKING:
     from pathlib import Path

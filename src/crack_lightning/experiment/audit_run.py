@@ -18,8 +18,9 @@ from crack_lightning.data.scan.scan import scan_files
 from crack_lightning.experiment.load_data import load_tiles, recovers_photos
 from crack_lightning.report.audit_page import audit_contents, audit_page, closing_table
 from crack_lightning.runtime.cache import cache_folder
+from crack_lightning.runtime.files.atomic_write import write_text
 from crack_lightning.runtime.files.csv_files import write_table
-from crack_lightning.runtime.files.run_folder import ensure_folder, lock_folder, log_to, write_text
+from crack_lightning.runtime.files.run_folder import ensure_folder, lock_folder, log_to
 from crack_lightning.runtime.hardware import available_cores
 
 if TYPE_CHECKING:

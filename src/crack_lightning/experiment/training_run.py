@@ -26,7 +26,8 @@ from crack_lightning.report.provenance import provenance
 from crack_lightning.report.tensorboard import hparams_session, log_report
 from crack_lightning.report.write import ReportTiles, write_report
 from crack_lightning.runtime.errors import ConfigError, Interrupted
-from crack_lightning.runtime.files.run_folder import ensure_folder, lock_folder, log_to, write_text
+from crack_lightning.runtime.files.atomic_write import write_text
+from crack_lightning.runtime.files.run_folder import ensure_folder, lock_folder, log_to
 from crack_lightning.runtime.memory import explain_out_of_memory
 from crack_lightning.training.callbacks import StopSignals
 from crack_lightning.training.checkpoints import BEST, LAST

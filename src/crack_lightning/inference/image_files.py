@@ -13,8 +13,8 @@ from crack_lightning.data.discovery.file_listing import REPEATED, list_files
 from crack_lightning.data.discovery.left_out import LeftOut, count_left_out
 from crack_lightning.data.io.formats import IMAGE_SUFFIXES
 from crack_lightning.runtime.errors import DataError
+from crack_lightning.runtime.files.atomic_write import atomic_write
 from crack_lightning.runtime.files.paths import expand_user
-from crack_lightning.runtime.files.run_folder import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,10 +8,11 @@ from huggingface_hub import EvalResult, ModelCardData
 
 from crack_lightning.report.render.document import Links, Pictures
 from crack_lightning.report.render.markdown import markdown_blocks, plain
+from crack_lightning.report.sections.calibration import calibration_section
 from crack_lightning.report.sections.data import data_section
 from crack_lightning.report.sections.metrics import metric_keys, metrics_section
 from crack_lightning.report.sections.pod import pod_section
-from crack_lightning.report.sections.threshold import calibration_section, threshold_section
+from crack_lightning.report.sections.threshold import threshold_section
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -21,7 +21,7 @@ from crack_lightning.report.render.markdown import report_markdown
 from crack_lightning.report.render.page import report_page
 from crack_lightning.report.render.tables import classification_report, predictions_csv
 from crack_lightning.report.report_file import to_json
-from crack_lightning.runtime.files.run_folder import write_text
+from crack_lightning.runtime.files.atomic_write import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

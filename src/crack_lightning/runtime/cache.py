@@ -16,8 +16,8 @@ from filelock import FileLock, Timeout
 from platformdirs import user_cache_path
 
 from crack_lightning.runtime.errors import DataError
+from crack_lightning.runtime.files.atomic_write import write_text
 from crack_lightning.runtime.files.paths import expand_user
-from crack_lightning.runtime.files.run_folder import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

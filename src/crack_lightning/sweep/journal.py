@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from crack_lightning.runtime.errors import ConfigError, CrackLightningError
-from crack_lightning.runtime.files.run_folder import open_text
+from crack_lightning.runtime.files.atomic_write import open_text
 from crack_lightning.runtime.files.untrusted_files import COUNT, NUMBER, require_shape
 from crack_lightning.sweep.jobs.job_files import read_metrics
 

@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from crack_lightning.runtime.errors import DataError
+from crack_lightning.runtime.files.atomic_write import write_text
 from crack_lightning.runtime.files.csv_files import write_table
-from crack_lightning.runtime.files.run_folder import write_text
 from crack_lightning.sweep.jobs.worker import CONSOLE
 from crack_lightning.sweep.journal import DONE, FAILED, PRUNED, RUNNING
 

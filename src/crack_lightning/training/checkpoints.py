@@ -15,7 +15,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 
 from crack_lightning.model.weights.checkpoints import read_checkpoint
 from crack_lightning.runtime.errors import CheckpointError, CrackLightningError, Interrupted
-from crack_lightning.runtime.files.run_folder import atomic_write
+from crack_lightning.runtime.files.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningModule, Trainer

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from crack_lightning.runtime.errors import DataError
-from crack_lightning.runtime.files.run_folder import write_text
+from crack_lightning.runtime.files.atomic_write import write_text
 from crack_lightning.runtime.files.untrusted_files import COUNT, NUMBER, read_json, require_shape
 
 if TYPE_CHECKING:

@@ -9,13 +9,8 @@ import pytest
 from filelock import FileLock
 
 from crack_lightning.runtime.errors import ConfigError, CrackLightningError
-from crack_lightning.runtime.files.run_folder import (
-    atomic_write,
-    create_run_folder,
-    lock_folder,
-    log_to,
-    write_text,
-)
+from crack_lightning.runtime.files.atomic_write import atomic_write, write_text
+from crack_lightning.runtime.files.run_folder import create_run_folder, lock_folder, log_to
 
 NOON = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)
 

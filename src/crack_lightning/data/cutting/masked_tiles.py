@@ -27,7 +27,7 @@ from crack_lightning.data.io.decoding import DECODING_VERSION, UnreadableContent
 from crack_lightning.data.scan.progress import progress_bar
 from crack_lightning.runtime.cache import cached_entry
 from crack_lightning.runtime.errors import DataError
-from crack_lightning.runtime.files.run_folder import write_text
+from crack_lightning.runtime.files.atomic_write import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

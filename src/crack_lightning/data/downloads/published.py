@@ -11,7 +11,7 @@ from crack_lightning.data.downloads.http import fetch
 from crack_lightning.data.downloads.rar import require_tool
 from crack_lightning.runtime.cache import PUBLISHED, published_name
 from crack_lightning.runtime.errors import ConfigError, DataError
-from crack_lightning.runtime.files.run_folder import write_text
+from crack_lightning.runtime.files.atomic_write import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -23,7 +23,7 @@ from crack_lightning.model.backends.inference_modules import CellNetwork
 from crack_lightning.model.heads.protocol import CELL_PX
 from crack_lightning.model.heads.registry import DEFAULT_HEAD
 from crack_lightning.runtime.errors import ConfigError
-from crack_lightning.runtime.files.run_folder import atomic_write
+from crack_lightning.runtime.files.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -20,7 +20,7 @@ from crack_lightning.model.weights.checkpoint_checks import with_new_names
 from crack_lightning.model.weights.load import load_weights
 from crack_lightning.model.weights.pretrained import LITE0, packaged_weights
 from crack_lightning.runtime.errors import CheckpointError
-from crack_lightning.runtime.files.run_folder import atomic_write
+from crack_lightning.runtime.files.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from torch import Tensor

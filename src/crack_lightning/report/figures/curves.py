@@ -20,7 +20,7 @@ from crack_lightning.report.figures.style import (
     panel,
     short,
 )
-from crack_lightning.report.sections.formatting import number, percent
+from crack_lightning.report.render.formatting import number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

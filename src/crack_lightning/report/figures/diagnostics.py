@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, PercentFormatter
 
 from crack_lightning.report.figures.style import BLUE, GREY, ORANGE, as_percent, panel, short
-from crack_lightning.report.sections.formatting import number, percent
+from crack_lightning.report.render.formatting import number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

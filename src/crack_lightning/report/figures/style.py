@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import PercentFormatter
 
-from crack_lightning.runtime.files.run_folder import atomic_write
+from crack_lightning.runtime.files.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from crack_lightning.evaluation.metrics.registry import call_metrics
-from crack_lightning.report.sections.formatting import number
+from crack_lightning.report.render.formatting import number
 from crack_lightning.report.sections.metrics import write_of
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from crack_lightning.data.discovery.left_out import LeftOut, describe_left_out
 from crack_lightning.data.table import EXCLUDED
 from crack_lightning.report.render.document import Pictures, Section, Table
-from crack_lightning.report.sections.formatting import in_brackets, number, percent
+from crack_lightning.report.render.formatting import in_brackets, number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from crack_lightning.evaluation.metrics.registry import METRICS, call_metrics, keys_of
 from crack_lightning.report.render.document import Links, Pictures, Section, Table
-from crack_lightning.report.sections.formatting import in_brackets, limits, number, percent
+from crack_lightning.report.render.formatting import in_brackets, limits, number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from crack_lightning.report.render.document import Pictures, Section
-from crack_lightning.report.sections.formatting import in_brackets, number, percent
+from crack_lightning.report.render.formatting import in_brackets, number, percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

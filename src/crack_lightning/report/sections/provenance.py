@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from crack_lightning.report.render.document import Code, Listing, Pictures, Section, Table
-from crack_lightning.report.sections.formatting import percent
+from crack_lightning.report.render.formatting import percent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

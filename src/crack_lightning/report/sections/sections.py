@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from crack_lightning.report.sections.calibration import calibration_section
 from crack_lightning.report.sections.data import data_section
 from crack_lightning.report.sections.errors import (
     errors_section,
@@ -16,7 +17,7 @@ from crack_lightning.report.sections.metrics import metrics_section, source_sect
 from crack_lightning.report.sections.ood import ood_section
 from crack_lightning.report.sections.pod import pod_section
 from crack_lightning.report.sections.provenance import probe_section, provenance_section, training_section
-from crack_lightning.report.sections.threshold import calibration_section, threshold_section
+from crack_lightning.report.sections.threshold import threshold_section
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

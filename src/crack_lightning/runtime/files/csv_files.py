@@ -7,7 +7,7 @@ import io
 import re
 from typing import TYPE_CHECKING, Any, TextIO
 
-from crack_lightning.runtime.files.run_folder import atomic_write, open_text
+from crack_lightning.runtime.files.atomic_write import atomic_write, open_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ class CsvWriter:
     removes both. Numbers are unchanged.
 
     Args:
-        file: From :func:`crack_lightning.runtime.files.run_folder.open_text`.
+        file: From :func:`crack_lightning.runtime.files.atomic_write.open_text`.
         columns: Names of the columns.
         header: Whether they are written, at once.
     """

@@ -1,15 +1,12 @@
-"""Run folders: creation, locks and logs, and atomic writes of files."""
+"""Run folders: creation, locks and logs."""
 
 from __future__ import annotations
 
 import logging
-import os
 import sys
-import tempfile
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
@@ -19,6 +16,7 @@ from crack_lightning.runtime.errors import ConfigError, CrackLightningError, is_
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from logging import LogRecord
+    from pathlib import Path
 
 LOCK, LEASE = ".lock", ".lease"
 """Names of the files that mark a writer of a folder: any process, and a submitted job."""
@@ -123,42 +121,6 @@ def _clear(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
-@contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
-    """Yield a temporary path that replaces ``path`` if the block succeeds, and is removed otherwise.
-
-    Args:
-        path: The file to write; its folder is created.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def open_text(path: Path, mode: str = "w") -> TextIO:
-    r"""Open a text file for writing: UTF-8, line ends unchanged.
-
-    Lone surrogates, as in file names of another encoding, are written as an escape such as ``\udcfc``, which
-    JSON reads back.
-    """
-    return cast("TextIO", path.open(mode, encoding="utf-8", errors="backslashreplace", newline=""))
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically; see :func:`open_text`."""
-    with atomic_write(path) as temporary, open_text(temporary) as file:
-        file.write(text)
-
-
 class _RunLog(logging.FileHandler):
     """Prints no traceback if the log cannot be written to a full disk: the run raises that error itself."""
 
@@ -198,9 +160,3 @@ def log_to(path: Path) -> Iterator[None]:
         for handler in (file, console):
             package.removeHandler(handler)
         file.close()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -11,7 +11,8 @@ import time
 import uuid
 from typing import TYPE_CHECKING
 
-from crack_lightning.runtime.files.run_folder import LEASE, write_text
+from crack_lightning.runtime.files.atomic_write import write_text
+from crack_lightning.runtime.files.run_folder import LEASE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from crack_lightning.cli.main import run_guarded
 from crack_lightning.config.literals import all_escaped
 from crack_lightning.runtime.errors import Pruned
-from crack_lightning.runtime.files.run_folder import SESSION, write_text
+from crack_lightning.runtime.files.atomic_write import write_text
+from crack_lightning.runtime.files.run_folder import SESSION
 from crack_lightning.runtime.processes import describe_exit, exit_with_parent, own_forkserver
 from crack_lightning.sweep.journal import DONE, FAILED, PRUNED
 

@@ -13,7 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from crack_lightning.cli.arguments import hydra_arguments, shell_line
-from crack_lightning.cli.typed_values import TEXT_KEYS
+from crack_lightning.cli.hydra_quoting import TEXT_KEYS
 from crack_lightning.config import (
     TrainConfig,
     conf_dir,

@@ -10,7 +10,7 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
-from crack_lightning.evaluation.model_comparison import (
+from crack_lightning.evaluation.paired_tests import (
     difference_intervals,
     holm,
     paired_t,
