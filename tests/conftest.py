@@ -28,6 +28,9 @@ limit_omp_spin()
 if "PYTEST_XDIST_WORKER" in os.environ:  # a process a core
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
+collect_ignore_glob = [
+    "end_to_end/[!t]*.py"
+]  # scripts without doctests, whose packages are not all installed
 
 
 @pytest.fixture(scope="session", autouse=True)
