@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from crack_lightning.data.table import TileTable
 from crack_lightning.evaluation.predictions import Predictions
@@ -13,6 +15,7 @@ from crack_lightning.report.write import ReportTiles
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
 NAMES = ("crack", "intact", "spall", "rust")
@@ -86,3 +89,15 @@ def provenance() -> dict[str, Any]:
         "timing": {"seconds": {"training": 12.34, "test": 0.5}},
         "created": "2026-01-02T03:04:05+00:00",
     }
+
+
+@pytest.fixture
+def render_figure() -> Callable[[Figure], NDArray[np.uint8]]:
+    """Render a figure as uint8 RGB ``(H, W, 3)``."""
+
+    def render(figure: Figure) -> NDArray[np.uint8]:
+        png = io.BytesIO()
+        figure.savefig(png, format="png")
+        return np.asarray(Image.open(png).convert("RGB"))
+
+    return render

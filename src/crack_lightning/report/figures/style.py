@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import PercentFormatter
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.axes import Axes
-    from numpy.typing import NDArray
 
 BLUE, ORANGE, GREEN, PURPLE, SKY, GOLD = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"
 GREY = "#767676"
@@ -49,14 +46,6 @@ def short(text: str, limit: int = 18) -> str:
     """Shorten a text, and escape dollar signs, which start a formula in matplotlib."""
     text = text.replace("$", r"\$")
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
-
-
-def figure_to_array(figure: Figure) -> NDArray[np.uint8]:
-    """Render a figure, uint8 RGB ``(H, W, 3)``."""
-    canvas = FigureCanvasAgg(figure)
-    canvas.draw()  # type: ignore[no-untyped-call]
-    pixels = np.asarray(canvas.buffer_rgba(), dtype=np.uint8)  # type: ignore[no-untyped-call]
-    return pixels[..., :3].copy()
 
 
 def save_figure(figure: Figure, path: Path) -> None:
