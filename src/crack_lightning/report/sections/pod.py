@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from crack_lightning.evaluation.pod.estimate import LEAST_PHOTOS
 from crack_lightning.report.render.document import Pictures, Section, Table
 from crack_lightning.report.render.formatting import in_brackets, limits, number, percent
 
@@ -34,7 +35,7 @@ def pod_section(contents: Mapping[str, Any]) -> Section:
             Pictures(["probability_of_detection.png"]),
         ],
         "a90 is the crack width that is detected in 90 % of cases; a90/95 is the width for which this holds "
-        "with 95 % confidence, the number to quote.",
+        "with 95 % confidence.",
     )
 
 
@@ -49,10 +50,18 @@ def _pod_sentences(pod: Mapping[str, Any]) -> list[str]:
         f"a50: {_width(pod, 'a50_px')}; a90: {_width(pod, 'a90_px')}; a90/95: {_bound(pod, 'a90_95_px')} "
         f"({pod['cracks']:,} cracks, {pod['method']})."
     )
-    if "photos" in pod:
-        bound = _bound(pod, "a90_95_px_by_photos")
-        curve += f" a90/95 with {pod['photos']:,} photos as sampling units: {bound}."
-    return [curve, calls]
+    return [curve, _photo_sentence(pod), calls] if "photos" in pod else [curve, calls]
+
+
+def _photo_sentence(pod: Mapping[str, Any]) -> str:
+    photos, caution = f"{pod['photos']:,} photos", "is too low if cracks of one photo are alike."
+    if pod["photos"] < LEAST_PHOTOS:
+        return (
+            f"The cracks are from {photos}, too few for an a90/95 with photos as sampling units "
+            f"({LEAST_PHOTOS} are needed); the a90/95 above {caution}"
+        )
+    bound = _bound(pod, "a90_95_px_by_photos")
+    return f"a90/95 with {photos} as sampling units: {bound}. Quote this one: the a90/95 above {caution}"
 
 
 def _bound(pod: Mapping[str, Any], key: str) -> str:
