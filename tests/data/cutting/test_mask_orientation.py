@@ -1,4 +1,4 @@
-"""Masks lie on their photos: where EXIF turns these, at their edges, and in whatever format."""
+"""Masks match their photos whatever the EXIF orientation, the size and the format."""
 
 from __future__ import annotations
 

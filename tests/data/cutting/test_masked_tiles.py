@@ -1,4 +1,4 @@
-"""Photos with masks become tiles whose labels, groups and masks are those of their place."""
+"""Labels, groups and masks of tiles cut from photos with masks."""
 
 from __future__ import annotations
 

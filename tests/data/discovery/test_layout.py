@@ -1,4 +1,4 @@
-"""Trees of folders, and what is read of each: classes, splits, what is left out, or a sentence."""
+"""Classes, splits and files left out, or the error, of many trees of folders."""
 
 from __future__ import annotations
 
@@ -282,15 +282,15 @@ def test_a_layout_that_is_not_certain_is_shown_and_refused(layout: str, tmp_path
 def test_class_names_decide_which_folders_are_the_classes(
     names: list[str], folders: str, expected: dict[str, int], tmp_path: Path
 ) -> None:
-    told = dict(zip(folders.split(), ("crack", "intact"), strict=True))
-    assert counts(read(fill(tmp_path, *names), class_names=told)) == expected
+    class_names = dict(zip(folders.split(), ("crack", "intact"), strict=True))
+    assert counts(read(fill(tmp_path, *names), class_names=class_names)) == expected
 
 
 def test_folders_of_a_mac_and_of_others_are_one_class(tmp_path: Path) -> None:
     composed, apart = (unicodedata.normalize(form, "Rissgefüge") for form in ("NFC", "NFD"))
     fill(tmp_path, f"{composed}/a.png", f"{apart}/b.png", "heil/c.png")
-    told = {composed: "crack", "heil": "intact"}
-    assert counts(read(tmp_path, class_names=told)) == {"crack": 2, "intact": 1}
+    class_names = {composed: "crack", "heil": "intact"}
+    assert counts(read(tmp_path, class_names=class_names)) == {"crack": 2, "intact": 1}
     assert counts(read(tmp_path, positive_class=composed)) == {composed: 2, "heil": 1}
 
 

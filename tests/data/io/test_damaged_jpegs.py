@@ -1,4 +1,4 @@
-"""A JPEG that lost bytes is no picture, however it ends; one with harmless oddities is."""
+"""JPEG files that lost bytes are refused; those with harmless oddities are read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever its format, a picture comes out upright, in RGB and in eight bits."""
+"""Pictures of every format are decoded to upright 8-bit RGB."""
 
 from __future__ import annotations
 

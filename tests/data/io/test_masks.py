@@ -1,4 +1,4 @@
-"""Masks are read as they are meant, and widths are those of drawn bars."""
+"""Mask files of every kind, and the widths of drawn bars."""
 
 from __future__ import annotations
 
@@ -47,14 +47,6 @@ def test_masks_of_every_mode_are_grey_values(mode: str, tmp_path: Path) -> None:
     mask[2:4] = 255
     Image.fromarray(mask).convert(mode).save(tmp_path / "mask.png")
     assert np.array_equal(read_mask(tmp_path / "mask.png").values, mask)
-
-
-def test_a_matlab_file_gives_its_segmentation(tmp_path: Path) -> None:
-    from scipy.io import savemat
-
-    segmentation = np.array([[1, 2], [2, 1]], np.uint8)
-    savemat(tmp_path / "a.mat", {"groundTruth": {"Segmentation": segmentation, "Boundaries": segmentation}})
-    assert np.array_equal(read_mask(tmp_path / "a.mat").values, segmentation)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.mat"])
@@ -116,15 +108,6 @@ def test_sixteen_bits_keep_their_values(tmp_path: Path) -> None:
         Image.fromarray(wide).save(tmp_path / name)
         np.testing.assert_array_equal(read_mask(tmp_path / name).values, wide)
     assert mask_rules(crack_values=[256]).is_crack(wide).tolist() == [[False] * 3, [True, False, False]]
-
-
-@pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.int32, np.float64, np.bool_])
-def test_matlab_labels_keep_their_values(kind: type[np.generic], tmp_path: Path) -> None:
-    from scipy.io import savemat
-
-    labels = np.array([[0, 1], [2, 257]]).astype(kind)
-    savemat(tmp_path / "a.mat", {"groundTruth": {"Segmentation": labels}})
-    assert read_mask(tmp_path / "a.mat").values.tolist() == labels.astype(np.int64).tolist()
 
 
 def test_values_that_are_no_whole_numbers_are_refused(tmp_path: Path) -> None:

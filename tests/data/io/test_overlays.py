@@ -1,4 +1,4 @@
-"""Evidence tints a picture, and none leaves it grey."""
+"""Overlays tint a picture where there is evidence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every file that is no whole picture is named with its reason, and nothing else is ever raised."""
+"""Every file that is no whole picture raises one kind of error, with its name and the reason."""
 
 from __future__ import annotations
 

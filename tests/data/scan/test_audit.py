@@ -1,4 +1,4 @@
-"""What an audit says of tiles is true of them, and what it does not say is not there."""
+"""Audits against planted duplicates, outliers and label errors."""
 
 from __future__ import annotations
 
@@ -69,27 +69,23 @@ def test_a_dark_line_shows_in_the_features() -> None:
 
 
 def test_sets_share_a_name_and_empty_names_are_none() -> None:
-    found = sets_of(np.array(["b", "", "a", "b", "c", "a", "b", ""]))
-    assert [rows.tolist() for rows in found] == [[0, 3, 6], [2, 5]]
+    result = sets_of(np.array(["b", "", "a", "b", "c", "a", "b", ""]))
+    assert [rows.tolist() for rows in result] == [[0, 3, 6], [2, 5]]
     assert sets_of(np.array(["", ""])) == []
     assert sets_of(np.array([], dtype=str)) == []
 
 
 def test_outliers_lie_far_from_the_rest_and_the_farthest_comes_first() -> None:
     rng = np.random.default_rng(0)
-    looks = np.abs(rng.normal(0.5, 0.02, (500, NUM_FEATURES))).astype(np.float32)
-    looks[[7, 9], 0] = 0.05, 0.95
-    looks[9, 0] = 0.99
-    looks[3, 2] = 0.01
-    found = outliers(looks)
-    assert found["brightness"][0] == 9
-    assert set(found["brightness"]) >= {7, 9}
-    assert 3 in found["sharpness"]
-    assert all(len(rows) < 10 for rows in found.values())
-
-
-def test_equal_looks_have_no_outliers() -> None:
-    assert all(len(rows) == 0 for rows in outliers(np.full((20, NUM_FEATURES), 0.5, np.float32)).values())
+    statistics = np.abs(rng.normal(0.5, 0.02, (500, NUM_FEATURES))).astype(np.float32)
+    statistics[[7, 9], 0] = 0.05, 0.95
+    statistics[9, 0] = 0.99
+    statistics[3, 2] = 0.01
+    result = outliers(statistics)
+    assert result["brightness"][0] == 9
+    assert set(result["brightness"]) >= {7, 9}
+    assert 3 in result["sharpness"]
+    assert all(len(rows) < 10 for rows in result.values())
 
 
 def test_sizes_of_fewer_than_one_in_a_hundred_are_rare() -> None:
@@ -107,12 +103,12 @@ def test_planted_wrong_labels_are_found_first(grouped: bool) -> None:  # noqa: F
     label = truth.copy()
     label[wrong] = 1 - label[wrong]
     group = np.array([f"photo {row // 10}" if grouped else "" for row in range(1000)])
-    found = suspects(features, label, group, num_classes=2)
-    right = [suspect.row in wrong for suspect in found]
+    result = suspects(features, label, group, num_classes=2)
+    right = [suspect.row in wrong for suspect in result]
     assert sum(right) >= 24
-    assert sum(right) >= 0.9 * len(found)
+    assert sum(right) >= 0.9 * len(result)
     assert all(right[:10])
-    assert all(suspect.probable == truth[suspect.row] for suspect in found[:10])
+    assert all(suspect.probable == truth[suspect.row] for suspect in result[:10])
 
 
 def test_too_few_tiles_or_groups_give_no_suspects() -> None:
@@ -135,37 +131,37 @@ def test_an_audit_joins_what_is_known_by_row() -> None:
         split=blank,
         sha256=blank,
     )
-    looks = np.full((5, NUM_FEATURES), 0.5, np.float32)
-    looks[3] = np.nan
-    seen = ScanResult(
+    statistics = np.full((5, NUM_FEATURES), 0.5, np.float32)
+    statistics[3] = np.nan
+    scan = ScanResult(
         sha256=np.array(["1" * 64, "1" * 64, "2" * 64, "3" * 64, "4" * 64]),
         reason=np.array(["", "", "", "an empty file", ""]),
         near_duplicates=np.array([[1, 2]]),
         adjacent=None,
-        appearance=looks,
+        appearance=statistics,
     )
     size = np.array([[9, 9], [9, 9], [9, 9], [0, 0], [9, 9]])
-    found = audit_tiles(table, seen, size=size, mode=np.array(["RGB", "RGB", "L", "", "RGB"]))
-    assert [rows.tolist() for rows in found.identical] == [[0, 1]]
-    assert [rows.tolist() for rows in found.near_duplicates] == [[0, 1, 2]]
-    assert [rows.tolist() for rows in found.conflicts] == [[0, 1, 2]]
-    assert found.flags() == [
+    result = audit_tiles(table, scan, size=size, mode=np.array(["RGB", "RGB", "L", "", "RGB"]))
+    assert [rows.tolist() for rows in result.identical] == [[0, 1]]
+    assert [rows.tolist() for rows in result.near_duplicates] == [[0, 1, 2]]
+    assert [rows.tolist() for rows in result.conflicts] == [[0, 1, 2]]
+    assert result.flags() == [
         "identical+near_duplicate+conflict",
         "identical+near_duplicate+conflict",
         "near_duplicate+conflict",
         "unreadable",
         "",
     ]
-    assert class_balance(found.table) == {"p": [2, 1]}
+    assert class_balance(result.table) == {"p": [2, 1]}
 
 
-@pytest.mark.parametrize("equal", [60, 90])
+@pytest.mark.parametrize("equal", [60, 90, 100])
 def test_where_most_tiles_are_equally_bright_the_others_are_no_outliers_for_that(equal: int) -> None:
-    looks = np.full((100, NUM_FEATURES), 0.5, np.float32)
-    looks[equal:, MEASURES.index("brightness")] += np.linspace(-1e-3, 1e-3, 100 - equal)
-    assert outliers(looks)["brightness"].tolist() == []
-    looks[7, MEASURES.index("brightness")] = 0.9
-    assert outliers(looks)["brightness"].tolist() == [7]
+    statistics = np.full((100, NUM_FEATURES), 0.5, np.float32)
+    statistics[equal:, MEASURES.index("brightness")] += np.linspace(-1e-3, 1e-3, 100 - equal)
+    assert outliers(statistics)["brightness"].tolist() == []
+    statistics[7, MEASURES.index("brightness")] = 0.9
+    assert outliers(statistics)["brightness"].tolist() == [7]
 
 
 def test_the_modified_z_score_of_a_set_half_equal_is_by_the_mean_deviation() -> None:

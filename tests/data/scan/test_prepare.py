@@ -1,4 +1,4 @@
-"""What a user leaves out is left out, and nothing else."""
+"""Exclusion of listed tiles, and the search for near-duplicates on request."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def table(tmp_path: Path) -> TileTable:
     )
 
 
-def test_the_tiles_of_the_list_are_left_out_and_told(table: TileTable, tmp_path: Path) -> None:
+def test_the_tiles_of_the_list_are_left_out_and_listed(table: TileTable, tmp_path: Path) -> None:
     listed = tmp_path / "listed.csv"
-    listed.write_text("path,why\n1.png,blurred\n3.png,twin\n", encoding="utf-8")
+    listed.write_text("path,why\n1.png,blurred\n3.png,copy\n", encoding="utf-8")
     kept, out = without_excluded(table, listed)
     assert kept.path.tolist() == ["0.png", "2.png"]
     assert out == [{"path": name, "reason": EXCLUDED} for name in ("1.png", "3.png")]
@@ -66,7 +66,7 @@ def test_a_list_that_does_not_fit_is_refused(
         without_excluded(table, listed)
 
 
-def test_twins_are_looked_for_when_asked(table: TileTable, tmp_path: Path) -> None:
+def test_near_duplicates_are_searched_on_request(table: TileTable, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"on_unreadable": "error", "num_workers": 1, "show_progress": False}
     settings["cache"] = tmp_path / "cache"
     plain, _ = prepare_tiles(table, **settings)

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import unicodedata
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -79,7 +79,7 @@ def load(
         "cut": [_VERSION, DECODING_VERSION],
         "files": _digest(pairs),
         "groups": groups,
-        "rules": {key: _plain(value) for key, value in vars(rules).items()} | {"stride_px": rules.step_px},
+        "rules": vars(rules) | {"stride_px": rules.step_px},
     }
 
     def cut(folder: Path) -> None:
@@ -191,7 +191,7 @@ def _is_mask(path: Path, rules: MaskRules) -> bool:
 def _check_labels(
     root: Path, rows: list[CutTile], counts: CutCounts, *, rules: MaskRules, one_class: bool
 ) -> None:
-    """Refuse tiles of one class; where one is enough, refuse undeclared mask values without any crack."""
+    """Refuse tiles of one class; where one is enough, refuse none cracked beside undeclared mask values."""
     cracked = sum(row["cracked"] for row in rows)
     unexplained = any(rules.undeclared(value) for value in counts.values)
     if 0 < cracked < len(rows) or (one_class and rows and (cracked or not unexplained)):
@@ -224,7 +224,3 @@ def _read(path: Path) -> bytes:
         raise DataError(
             f"data.masked: cannot read '{path}' ({error}); repair it, or remove the photo with its mask."
         ) from None
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, list | tuple) else value

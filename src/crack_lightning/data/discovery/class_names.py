@@ -57,9 +57,9 @@ def name_classes(
 ) -> dict[str, str]:
     """Map class folders to classes.
 
-    Folders whose names all stand for classes of a given model get these classes. Two folders that are a
-    common pair become ``crack`` and ``intact``. Otherwise classes are named like the folders; of two, one
-    must be the positive class.
+    If all names stand for classes of a given model, these are the classes. A common pair of names becomes
+    ``crack`` and ``intact``. Otherwise classes are named like the folders; of two, one must be the positive
+    class.
 
     Args:
         folders: Names of the folders that hold images.

@@ -61,8 +61,8 @@ class Listing:
 def list_files(root: Path) -> Listing:
     """List a folder and all below it.
 
-    Hidden and system files are ignored. Links are followed, each folder once; the folder itself takes
-    precedence over a link to it.
+    Hidden and system files are ignored. Links to folders are followed; a folder is listed once, under its
+    own path rather than under a link to it.
 
     Args:
         root: The folder.

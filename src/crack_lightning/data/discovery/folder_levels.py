@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crack_lightning.data.discovery.folder_names import is_fold, mentions_split, split_of
-from crack_lightning.data.discovery.folder_tree import folder_tree
 from crack_lightning.runtime.errors import DataError
 from crack_lightning.runtime.files.paths import name_key
 
@@ -17,6 +16,8 @@ if TYPE_CHECKING:
     Parts = tuple[str, ...]
 
 _ORDER = ("train", "val", "test")
+_TREE_DEPTH = 3
+_TREE_LISTED = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,21 +139,21 @@ class FolderLevels:
     def _beside(self, folder: Parts, what: str) -> DataError:
         place = "/".join((self.root, *folder))
         return DataError(
-            f"data.root: '{place}' has images beside {what}:\n{folder_tree(self.folders)}\n"
+            f"data.root: '{place}' has images beside {what}:\n{_folder_tree(self.folders)}\n"
             "Move it into one of them or away, or set data.root=<the folder to read alone>."
         )
 
     def _not_one_each(self, names: Iterable[str]) -> DataError:
         return DataError(
             f"data.root: '{self.root}' has the folders {', '.join(sorted(names))}; expected train and one "
-            f"each of val and test at most:\n{folder_tree(self.folders)}\n"
+            f"each of val and test at most:\n{_folder_tree(self.folders)}\n"
             "Rename them, or move the class folders to one place."
         )
 
     def _uncertain(self) -> DataError:
         return DataError(
             f"data.root: it is not certain which folders under '{self.root}' are the classes:\n"
-            f"{folder_tree(self.folders)}\n"
+            f"{_folder_tree(self.folders)}\n"
             "Set 'data.class_names={<folder>: <class>, …}' for the folders that are classes, or "
             "data.root=<the folder that holds them>."
         )
@@ -160,3 +161,31 @@ class FolderLevels:
 
 def _is_of_split(folder: str) -> bool:
     return split_of(folder) is not None or mentions_split(folder)
+
+
+def _folder_tree(folders: Mapping[Parts, int]) -> str:
+    """Draw folders as an indented tree, each with the number of pictures in and below it.
+
+    Examples:
+        >>> print(_folder_tree({(): 2, ("a", "x"): 3, ("a",): 1, ("b",): 4}))
+        2 pictures beside the folders
+        a/ 4
+          x/ 3
+        b/ 4
+    """
+    below: Counter[Parts] = Counter()
+    for parts, number in folders.items():
+        below.update({parts[:depth]: number for depth in range(1, min(len(parts), _TREE_DEPTH) + 1)})
+    loose = folders.get((), 0)
+    lines = [f"{loose:,} pictures beside the folders"] if loose else []
+    return "\n".join([*lines, *_tree_lines(below, ())])
+
+
+def _tree_lines(below: Mapping[Parts, int], parent: Parts) -> list[str]:
+    children = sorted(parts for parts in below if parts[:-1] == parent)
+    lines: list[str] = []
+    for parts in children[:_TREE_LISTED]:
+        lines += [f"{'  ' * len(parent)}{parts[-1]}/ {below[parts]:,}", *_tree_lines(below, parts)]
+    if len(children) > _TREE_LISTED:
+        lines.append(f"{'  ' * len(parent)}… and {len(children) - _TREE_LISTED:,} folders more")
+    return lines

@@ -16,25 +16,12 @@ _OF_A_SET = re.compile(r"((data)?set|data|split|im(g|age)s?|tiles?|photos?|pictu
 _FOLD = re.compile(r"(k?fold|cv|split|partition)\d+")
 _MASKS = re.compile(r"(gt|groundtruth|mask|annotation|label|segmentation|segmentationmask)s?")
 _SYSTEM = frozenset(
-    {
-        "__macosx",
-        "@eadir",
-        "@__thumb",
-        "thumbs.db",
-        "ehthumbs.db",
-        "desktop.ini",
-        "$recycle.bin",
-        "recycler",
-        "#recycle",
-        "@recycle",
-        "@recently-snapshot",
-        "@synoresource",
-        "network trash folder",
-        "temporary items",
-        "#snapshot",
+    (
+        *("__macosx", "network trash folder", "temporary items"),
+        *("thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "recycler", "system volume information"),
+        *("@eadir", "@__thumb", "#recycle", "@recycle", "@recently-snapshot", "@synoresource", "#snapshot"),
         "lost+found",
-        "system volume information",
-    }
+    )
 )
 
 

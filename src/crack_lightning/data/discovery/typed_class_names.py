@@ -17,8 +17,8 @@ _PAIR = re.compile(
 def read_class_names(value: Any) -> dict[str, str] | None:
     """Parse ``{folder: class, …}`` from a string or a mapping.
 
-    In a string all names are strings: ``0`` is no number, ``True`` no bool, and ``Crack (wide), 2mm`` one
-    folder, since a class follows every colon. A quoted folder may contain a colon.
+    Names in a string stay text: ``0`` is no number and ``True`` no bool. A folder's name ends at its colon,
+    so it may contain commas; one in quotes may contain colons, too.
 
     Raises:
         ConfigError: If the value has another form, or a folder or class has no name.

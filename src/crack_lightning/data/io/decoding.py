@@ -48,7 +48,7 @@ class UnreadableImageError(DataError):
 
     @classmethod
     def about(cls, path: Path, problem: UnreadableContentError | str) -> Self:
-        """Build the error for a file; its only constructor argument is the message, so that it pickles."""
+        """Build the error for a file; the constructor takes the message alone, so that the error pickles."""
         name = os.fsencode(path).decode("utf-8", "backslashreplace")
         hint = "Repair or remove the file, or set data.on_unreadable=skip."
         if isinstance(problem, FailedAccessError):
@@ -192,10 +192,15 @@ def _decode_jpeg(data: bytes) -> NDArray[np.uint8] | None:
 
 
 def _decode(data: bytes) -> NDArray[np.uint8]:
-    if tag_bytes(data) > len(data):
-        raise UnreadableContentError("damaged (its tags hold more than the file)")
+    check_tags(data)
     with Image.open(io.BytesIO(data), formats=PILLOW_FORMATS) as image:
         return _upright(image)
+
+
+def check_tags(data: bytes) -> None:
+    """Refuse a TIFF file whose tags claim more bytes than it has."""
+    if tag_bytes(data) > len(data):
+        raise UnreadableContentError("damaged (its tags hold more than the file)")
 
 
 def _upright(image: Image.Image) -> NDArray[np.uint8]:

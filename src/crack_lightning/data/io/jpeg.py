@@ -73,8 +73,8 @@ def decode_jpeg(data: bytes, header: JpegHeader) -> NDArray[np.uint8] | None:
         header: Its header.
 
     Returns:
-        RGB values, uint8 ``(H, W, 3)``; ``None`` where Pillow has to decode: CMYK, which is only checked
-        here, and files that simplejpeg does not support, such as those of unusual subsampling.
+        RGB values, uint8 ``(H, W, 3)``; ``None`` where Pillow has to decode them: a CMYK file, which is
+        checked for damage here, and one that simplejpeg does not support, by unusual subsampling for example.
 
     Raises:
         DamagedJpegError: If bytes are missing or corrupt, as far as entropy decoding detects it.

@@ -1,4 +1,4 @@
-"""Reading of mask files: 8 and 16 bits, MATLAB labels, and JPEG, which changes values a little."""
+"""Reading of mask files: grey values of 8 or 16 bits, MATLAB labels, and JPEG, which alters values."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from crack_lightning.data.io.decoding import (
     FailedAccessError,
     UnreadableContentError,
     as_content_error,
+    check_tags,
     read_file,
 )
 from crack_lightning.data.io.jpeg import DamagedJpegError, decode_jpeg, read_header
 from crack_lightning.data.io.matlab_files import read_segmentation
 from crack_lightning.data.io.orientation import UPRIGHT, orientation_in
-from crack_lightning.data.io.tiff_tags import tag_bytes
 from crack_lightning.runtime.errors import DataError
 
 if TYPE_CHECKING:
@@ -99,8 +99,7 @@ def snap_to_declared(mask: NDArray[np.uint8], declared: Sequence[int], *, path: 
 
 def _read_picture(data: bytes) -> Mask:
     _check_jpeg(data)
-    if tag_bytes(data) > len(data):
-        raise UnreadableContentError("damaged (its tags hold more than the file)")
+    check_tags(data)
     with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
             raise UnreadableContentError(f"{image.width} x {image.height} pixels, over {MAX_PIXELS:,}")

@@ -5,28 +5,12 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-_UNIT_BYTES = {
-    1: 1,
-    2: 1,
-    3: 2,
-    4: 4,
-    5: 8,
-    6: 1,
-    7: 1,
-    8: 2,
-    9: 4,
-    10: 8,
-    11: 4,
-    12: 8,
-    13: 4,
-    16: 8,
-    17: 8,
-    18: 8,
-}
+_UNIT_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+"""Bytes a value by type of tag; 1 for the others."""
 
 
 class _Layout(NamedTuple):
-    """Format of the first directory's offset, its number of tags, and a tag; and where the offset is."""
+    """Formats of the first directory's offset, its number of tags and one tag; ``place`` of the offset."""
 
     offset: str
     number: str

@@ -1,4 +1,4 @@
-"""Size of training tiles in pixels of their files, which gives the scale of the network's input."""
+"""Median side of the training tiles in pixels of their files."""
 
 from __future__ import annotations
 

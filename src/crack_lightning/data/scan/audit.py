@@ -27,7 +27,7 @@ OUTLYING = 3.5
 """Modified z-score from which a value is an outlier (Iglewicz and Hoaglin, 1993)."""
 
 _LEAST_SPREAD = 1 / 255 / OUTLYING
-"""Smallest spread, so that no tile is an outlier by less than one grey level."""
+"""Lower bound of the spread: one grey level from the median is no outlier yet."""
 _FOLDS = 5
 _RARE = 0.01
 
@@ -191,8 +191,8 @@ def suspects(
 ) -> list[Suspect]:
     """Return likely label errors, by confident learning.
 
-    A logistic regression predicts each tile out of fold, by group. A tile is suspected to be of another class
-    if the probability of that class is at least its mean over the tiles labelled so.
+    A logistic regression predicts each tile out of fold, by group. A tile is a suspect if the probability of
+    another class is at least the mean probability of that class over the tiles labelled with it.
 
     Args:
         features: Image statistics, float32 ``(N, F)``.

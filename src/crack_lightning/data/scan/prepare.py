@@ -121,7 +121,7 @@ def with_groups(table: TileTable, scan: ScanResult) -> TileTable:
 
 
 def with_splits(table: TileTable, *, file: Path | None, splits_path: Path, **how: Any) -> TileTable:
-    """Assign the splits and write ``splits.csv``; a resumed run must have the tiles of its own.
+    """Assign the splits and write ``splits.csv``; for a resumed run, check its tiles and take its splits.
 
     Args:
         table: Tiles with their digests.
