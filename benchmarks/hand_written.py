@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from crack_lightning.data.io.loading import read_batch
 from crack_lightning.model.backbones import build_backbone, normalisation, split_parameters
-from crack_lightning.model.optim import build_optimizer, build_scheduler
+from crack_lightning.model.optimizers import build_optimizer
+from crack_lightning.model.schedulers import build_scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,8 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from crack_lightning.config.nodes.model import ModelConfig, timm_model_names
 from crack_lightning.config.nodes.optimizer import OptimizerConfig, SchedulerConfig
 from crack_lightning.model.backbones import build_backbone
-from crack_lightning.model.optim import build_optimizer
-from crack_lightning.model.optimizers import OPTIMIZERS
+from crack_lightning.model.optimizers import OPTIMIZERS, build_optimizer
 from crack_lightning.model.schedulers import lr_factor
 from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.runtime.settings import settings_of

@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 from crack_lightning.model.backbones import (
-    build_backbone,
     head_keys,
     head_modules,
     normalisation,
@@ -14,28 +13,11 @@ from crack_lightning.model.backbones import (
     synchronised,
 )
 from crack_lightning.runtime.errors import ConfigError
-
-NAMES = (
-    "mobilenetv2_100",
-    "mobilenetv3_small_100",
-    "mobilenetv4_conv_small",
-    "efficientnet_b0",
-    "tf_efficientnet_lite0",
-    "resnet18",
-    "convnext_atto",
-    "plain_cnn",
-)
-
-
-def build(name: str, *, num_classes: int = 2, drop_rate: float = 0.0, image_size: int = 64) -> nn.Module:
-    return build_backbone(
-        name, num_classes=num_classes, drop_rate=drop_rate, drop_path_rate=0.0, image_size=image_size
-    )
+from tests.model.networks import NAMES, build
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_offered_network_learns_from_a_batch_in_channels_last(name: str) -> None:
-    torch.manual_seed(0)
     model = build(name, num_classes=3).to(memory_format=torch.channels_last)
     images = torch.randn(2, 3, 64, 64).contiguous(memory_format=torch.channels_last)
     logits = model(images)
@@ -132,11 +114,11 @@ def test_a_name_that_cannot_be_built_safely_is_refused(name: str, said: str) -> 
 
 def test_a_network_that_does_not_take_an_option_says_so() -> None:
     with pytest.raises(ConfigError, match=r"'vgg11' with drop_path_rate=0\.1"):
-        build_backbone("vgg11", num_classes=2, drop_rate=0.0, drop_path_rate=0.1, image_size=64)
+        build("vgg11", drop_path_rate=0.1)
 
 
 def test_dropout_and_stochastic_depth_reach_the_network() -> None:
-    model = build_backbone("convnext_atto", num_classes=2, drop_rate=0.25, drop_path_rate=0.5, image_size=64)
+    model = build("convnext_atto", drop_rate=0.25, drop_path_rate=0.5)
     drops = [m.p for m in model.modules() if isinstance(m, nn.Dropout)]
     assert 0.25 in drops
     paths = [m.drop_prob for m in model.modules() if type(m).__name__ == "DropPath"]

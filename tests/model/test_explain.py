@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from crack_lightning.model.explain import Explainer
 from crack_lightning.runtime.errors import ConfigError
+from tests.model.networks import NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,16 +20,6 @@ if TYPE_CHECKING:
     Build = Callable[[str, list[str]], CrackClassifier]
 
 PX = 64
-EVERY_OPTION = [
-    "mobilenetv2_100",
-    "mobilenetv3_small_100",
-    "mobilenetv4_conv_small",
-    "efficientnet_b0",
-    "tf_efficientnet_lite0",
-    "resnet18",
-    "convnext_atto",
-    "plain_cnn",
-]
 
 
 @pytest.fixture
@@ -50,7 +41,7 @@ def images() -> Tensor:
     return torch.randint(256, (2, 3, PX, PX), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-@pytest.mark.parametrize("name", EVERY_OPTION)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_mean_of_a_map_is_the_log_odds(name: str, classifier: Build, images: Tensor) -> None:
     model = classifier(name, ["intact", "crack"])
     explainer = Explainer(model)

@@ -5,22 +5,18 @@ from __future__ import annotations
 import pytest
 import torch
 
-from crack_lightning.model.backbones import build_backbone, head_keys
+from crack_lightning.model.backbones import head_keys
 from crack_lightning.model.layer_groups import (
     freeze_batchnorm,
     freeze_modules,
     layer_groups,
     num_unfrozen,
     parameter_groups,
-    stage_groups,
     unfreeze_last,
 )
+from tests.model.networks import build
 
 NAMES = ["plain_cnn", "mobilenetv2_100", "mobilenetv3_small_100", "tf_efficientnet_lite0", "convnext_atto"]
-
-
-def build(name: str, *, drop_rate: float = 0.0) -> torch.nn.Module:
-    return build_backbone(name, num_classes=2, drop_rate=drop_rate, drop_path_rate=0.0, image_size=64)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -36,7 +32,6 @@ def test_every_parameter_is_in_one_stage_and_the_head_in_the_last(name: str) -> 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("number", [1, 2])
 def test_only_what_is_open_learns(name: str, number: int) -> None:
-    torch.manual_seed(0)
     model = build(name).train()
     unfreeze_last(model, number)
     freeze_modules(model)
@@ -86,7 +81,8 @@ def test_dropout_before_the_head_stays_on_over_frozen_stages() -> None:
 
 def test_each_stage_has_its_share_of_the_next_ones_rate() -> None:
     model = build("mobilenetv2_100")
-    groups = stage_groups(model, lr=0.8, scale=0.5)
+    recipe = "probe_then_finetune"
+    groups = parameter_groups(model, recipe=recipe, lr=0.8, backbone_scale=1.0, stage_scale=0.5)
     assert [group["lr"] for group in groups[-3:]] == pytest.approx([0.2, 0.4, 0.8])
     assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from crack_lightning.model.losses import balanced_class_weights, build_loss, focal_loss
+from crack_lightning.model.losses import CrackLoss, balanced_class_weights, focal_loss
 from crack_lightning.runtime.errors import ConfigError
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.1, 0.2, -0.3], [-4.0, 3.0, 1.0], [0.0, 0.0, 6.0]])
@@ -53,7 +53,7 @@ def test_focal_loss_refuses_a_negative_gamma() -> None:
 
 
 def test_cross_entropy_smooths_and_weighs() -> None:
-    loss = build_loss(name="cross_entropy", label_smoothing=0.1, class_weights=WEIGHTS)
+    loss = CrackLoss(name="cross_entropy", label_smoothing=0.1, class_weights=WEIGHTS)
     log_p = np.log(probabilities())
     truth = np.eye(3)[TARGETS.numpy()] * 0.9 + 0.1 / 3
     total = -(truth * log_p * np.array(WEIGHTS)).sum() / np.array(WEIGHTS)[TARGETS.numpy()].sum()
@@ -63,18 +63,18 @@ def test_cross_entropy_smooths_and_weighs() -> None:
 def test_cross_entropy_takes_blended_classes() -> None:
     blend = torch.tensor([[0.7, 0.3, 0.0], [0.0, 0.5, 0.5], [1.0, 0.0, 0.0], [0.2, 0.2, 0.6]])
     wanted = -(blend.double().numpy() * np.log(probabilities())).sum(axis=1).mean()
-    assert build_loss(name="cross_entropy")(LOGITS, blend).item() == pytest.approx(wanted, rel=1e-5)
+    assert CrackLoss(name="cross_entropy")(LOGITS, blend).item() == pytest.approx(wanted, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", ["cross_entropy", "focal"])
 def test_a_loss_of_half_precision_is_computed_in_full(name: str) -> None:
-    loss = build_loss(name=name)(LOGITS.bfloat16(), TARGETS)
+    loss = CrackLoss(name=name)(LOGITS.bfloat16(), TARGETS)
     assert loss.dtype == torch.float32
-    torch.testing.assert_close(loss, build_loss(name=name)(LOGITS.bfloat16().float(), TARGETS))
+    torch.testing.assert_close(loss, CrackLoss(name=name)(LOGITS.bfloat16().float(), TARGETS))
 
 
 def test_class_weights_stay_out_of_a_checkpoint() -> None:
-    loss = build_loss(name="focal", class_weights=WEIGHTS)
+    loss = CrackLoss(name="focal", class_weights=WEIGHTS)
     assert not loss.state_dict()
     assert loss.to(torch.float64).class_weights.dtype == torch.float64  # type: ignore[union-attr]
 
@@ -91,7 +91,7 @@ def test_class_weights_stay_out_of_a_checkpoint() -> None:
 )
 def test_a_loss_that_cannot_be_is_refused(arguments: dict[str, object], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        build_loss(**arguments)  # type: ignore[arg-type]
+        CrackLoss(**arguments)  # type: ignore[arg-type]
 
 
 def test_balanced_weights_give_every_class_the_same_say() -> None:

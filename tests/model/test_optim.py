@@ -10,12 +10,9 @@ import pytest
 import torch
 from torch import nn
 
-from crack_lightning.model.optim import build_optimizer, build_scheduler
-from crack_lightning.model.optimizers import OPTIMIZERS
-from crack_lightning.model.schedulers import lr_factor
+from crack_lightning.model.optimizers import OPTIMIZERS, build_optimizer
+from crack_lightning.model.schedulers import SCHEDULERS, build_scheduler, lr_factor
 from crack_lightning.runtime.errors import ConfigError
-
-SCHEDULES = ("one_cycle", "cosine", "constant", "step")
 
 
 def network() -> nn.Sequential:
@@ -97,7 +94,7 @@ def factors(name: str, *, steps: int = 100, warmup: float = 0.2) -> list[float]:
     return [lr_factor(s, name=name, total_steps=steps, warmup_fraction=warmup) for s in range(steps + 3)]
 
 
-@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("name", SCHEDULERS)
 def test_a_rate_rises_through_the_warm_up_and_never_after(name: str) -> None:
     rates = factors(name)
     rise, fall = rates[:21], rates[20:]
@@ -127,7 +124,7 @@ def test_cosine_falls_along_half_a_cosine() -> None:
     assert rates[100] == rates[102] == pytest.approx(0.0)
 
 
-@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("name", SCHEDULERS)
 def test_a_schedule_resumed_anywhere_goes_on_exactly(name: str) -> None:
     def begin() -> tuple[torch.optim.Optimizer, Any]:
         model = network()

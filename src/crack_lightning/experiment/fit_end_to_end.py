@@ -22,12 +22,9 @@ from crack_lightning.model.weights.checkpoints import load_classifier, read_chec
 from crack_lightning.runtime.errors import CheckpointError, CrackLightningError, DataError
 from crack_lightning.runtime.hardware import require_compiler
 from crack_lightning.runtime.plugins import import_plugins
-from crack_lightning.training.broadcast_buffers import BroadcastBuffers
-from crack_lightning.training.callbacks import FiniteLoss
+from crack_lightning.training.callbacks import BroadcastBuffers, FiniteLoss, Pruning, StepSeeds
 from crack_lightning.training.checkpoints import RunCheckpoints, save_model
 from crack_lightning.training.ddp_launcher import launch_ddp
-from crack_lightning.training.pruning import Pruning
-from crack_lightning.training.seeds import StepSeeds
 from crack_lightning.training.warning_filters import filter_warnings
 
 if TYPE_CHECKING:

@@ -18,9 +18,10 @@ from crack_lightning.model.layer_groups import (
     parameter_groups,
     unfreeze_last,
 )
-from crack_lightning.model.losses import build_loss
+from crack_lightning.model.losses import CrackLoss
 from crack_lightning.model.ood.image_statistics import image_statistics
-from crack_lightning.model.optim import build_optimizer, build_scheduler
+from crack_lightning.model.optimizers import build_optimizer
+from crack_lightning.model.schedulers import build_scheduler
 from crack_lightning.model.split_metrics import SplitMetrics
 
 if TYPE_CHECKING:
@@ -37,10 +38,10 @@ class CrackClassifier(InferenceParts, LightningModule):
         backbone_lr_scale: The backbone's learning rate as a share of the head's, with ``finetune``.
         stage_lr_scale: Each stage's rate as a share of the next one's, with ``probe_then_finetune``.
         unfreeze_by: Share of the steps by which all stages are unfrozen, with ``probe_then_finetune``.
-        loss: Arguments of :func:`~crack_lightning.model.losses.build_loss`.
+        loss: Arguments of :func:`~crack_lightning.model.losses.CrackLoss`.
         cell_loss: Weight of the cell loss that is added to the tile loss; local heads only.
-        optimizer: Arguments of :func:`~crack_lightning.model.optim.build_optimizer`.
-        scheduler: Arguments of :func:`~crack_lightning.model.optim.build_scheduler`.
+        optimizer: Arguments of :func:`~crack_lightning.model.optimizers.build_optimizer`.
+        scheduler: Arguments of :func:`~crack_lightning.model.schedulers.build_scheduler`.
         temperature: Divisor of the logits before the softmax.
         threshold: Least probability at which the positive class is predicted.
         label: Short name for reports; ``name`` if empty.
@@ -71,7 +72,7 @@ class CrackClassifier(InferenceParts, LightningModule):
         if recipe == "frozen":
             for parameter in split_parameters(self.backbone)[0]:
                 parameter.requires_grad_(False)
-        self.loss = build_loss(**loss)
+        self.loss = CrackLoss(**loss)
         for stage in ("train", "val", "test"):
             figures = SplitMetrics(
                 stage, class_names=parts["class_names"], positive_class=parts["positive_class"]

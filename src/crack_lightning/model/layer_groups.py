@@ -30,7 +30,7 @@ def layer_groups(model: nn.Module) -> list[list[str]]:
 def parameter_groups(
     model: nn.Module, *, recipe: str, lr: float, backbone_scale: float, stage_scale: float
 ) -> list[dict[str, Any]]:
-    """Return parameter groups for :func:`crack_lightning.model.optim.build_optimizer`, for a recipe.
+    """Return parameter groups for :func:`crack_lightning.model.optimizers.build_optimizer`.
 
     Args:
         model: A network.
@@ -38,36 +38,25 @@ def parameter_groups(
             backbone; or ``probe_then_finetune``, with a group per stage.
         lr: Learning rate of the head.
         backbone_scale: Ratio of the backbone's rate to the head's, with ``finetune``.
-        stage_scale: Ratio of each stage's rate to the next one's, with ``probe_then_finetune``.
+        stage_scale: Ratio of each stage's rate to the next one's, with ``probe_then_finetune`` (Howard and
+            Ruder, "Universal Language Model Fine-tuning for Text Classification", ACL 2018, section 3.2).
     """
     if recipe == "probe_then_finetune":
-        return stage_groups(model, lr=lr, scale=stage_scale)
+        parameters, stages = dict(model.named_parameters()), layer_groups(model)
+        return [
+            {
+                "name": f"stage{number}",
+                "params": [parameters[name] for name in names],
+                "lr": lr * stage_scale ** (len(stages) - 1 - number),
+            }
+            for number, names in enumerate(stages)
+        ]
     backbone, head = split_parameters(model)
     of_head = {"name": "head", "params": head, "lr": lr}
     if recipe == "frozen":
         return [of_head]
     scale = backbone_scale if recipe == "finetune" else 1.0
     return [{"name": "backbone", "params": backbone, "lr": lr * scale}, of_head]
-
-
-def stage_groups(model: nn.Module, *, lr: float, scale: float) -> list[dict[str, Any]]:
-    """Return parameter groups for :func:`crack_lightning.model.optim.build_optimizer`, one for each stage.
-
-    Args:
-        model: A network.
-        lr: Learning rate of the last stage.
-        scale: Ratio of each stage's rate to the next one's (Howard and Ruder, "Universal Language Model
-            Fine-tuning for Text Classification", ACL 2018, section 3.2).
-    """
-    parameters, parts = dict(model.named_parameters()), layer_groups(model)
-    return [
-        {
-            "name": f"stage{number}",
-            "params": [parameters[name] for name in names],
-            "lr": lr * scale ** (len(parts) - 1 - number),
-        }
-        for number, names in enumerate(parts)
-    ]
 
 
 def unfreeze_last(model: nn.Module, number: int) -> None:
@@ -94,11 +83,11 @@ def freeze_batchnorm(model: nn.Module) -> None:
 
 
 def num_unfrozen(number: int, *, progress: float, all_by: float) -> int:
-    """Return how many of the last stages are unfrozen at a point of training, at least the classifier.
+    """Return how many of the last stages are unfrozen: 1 at first, one more at equal intervals.
 
     Args:
-        number: Number of stages, S.
+        number: Number of all stages.
         progress: Share of the training steps done, in ``[0, 1]``.
-        all_by: Share of the steps by which all S are unfrozen, at equal intervals.
+        all_by: Progress at which all stages are unfrozen.
     """
     return number if progress >= all_by else 1 + int((number - 1) * progress / all_by)

@@ -51,16 +51,27 @@ class CrackLoss(nn.Module):
 
     Args:
         name: ``cross_entropy`` or ``focal``.
-        label_smoothing: Share of each target that is spread over all classes.
-        focal_gamma: Focusing strength of the focal loss.
-        class_weights: Weight of each class, K of them, or ``None``.
+        label_smoothing: Share of each target that is spread over all classes, in ``[0, 1)``; not focal.
+        focal_gamma: Focusing strength of the focal loss, at least 0.
+        class_weights: Weight of each class, K of them, or ``None`` for equal ones.
+        soft_targets: Whether targets are probabilities ``(N, K)``, as MixUp and CutMix make them.
+
+    Raises:
+        ConfigError: If the name is unknown, a value is out of range, or the focal loss lacks the option.
     """
 
     class_weights: Tensor | None
 
     def __init__(
-        self, *, name: str, label_smoothing: float, focal_gamma: float, class_weights: Sequence[float] | None
+        self,
+        *,
+        name: str,
+        label_smoothing: float = 0.0,
+        focal_gamma: float = 2.0,
+        class_weights: Sequence[float] | None = None,
+        soft_targets: bool = False,
     ) -> None:
+        _check(name, label_smoothing=label_smoothing, focal_gamma=focal_gamma, soft_targets=soft_targets)
         super().__init__()
         self.name = name
         self.label_smoothing = label_smoothing
@@ -83,26 +94,7 @@ class CrackLoss(nn.Module):
         )
 
 
-def build_loss(
-    *,
-    name: str,
-    label_smoothing: float = 0.0,
-    focal_gamma: float = 2.0,
-    class_weights: Sequence[float] | None = None,
-    soft_targets: bool = False,
-) -> CrackLoss:
-    """Build the loss of training.
-
-    Args:
-        name: ``cross_entropy`` or ``focal``.
-        label_smoothing: In ``[0, 1)``; cross entropy only.
-        focal_gamma: At least 0; focal only.
-        class_weights: Weight of each class, K of them, or ``None`` for equal ones.
-        soft_targets: Whether targets are probabilities ``(N, K)``, as MixUp and CutMix make them.
-
-    Raises:
-        ConfigError: If the name is unknown, a value is out of range, or the focal loss lacks the option.
-    """
+def _check(name: str, *, label_smoothing: float, focal_gamma: float, soft_targets: bool) -> None:
     if name not in ("cross_entropy", "focal"):
         raise ConfigError(
             f"recipe.loss.name: 'cross_entropy' or 'focal' is expected, got '{name}'; set either."
@@ -125,9 +117,6 @@ def build_loss(
             f"recipe.loss.label_smoothing: 0 is expected with the focal loss, got {label_smoothing}; "
             "set recipe.loss.name=cross_entropy, or recipe.loss.label_smoothing=0."
         )
-    return CrackLoss(
-        name=name, label_smoothing=label_smoothing, focal_gamma=focal_gamma, class_weights=class_weights
-    )
 
 
 def balanced_class_weights(counts: Sequence[int]) -> list[float]:

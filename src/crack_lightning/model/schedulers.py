@@ -1,4 +1,4 @@
-"""Registry of learning-rate schedules: one entry each, read by configuration and builder; without torch."""
+"""Learning-rate schedules: a registry with one entry each, read by configuration and builder."""
 
 from __future__ import annotations
 
@@ -6,8 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from crack_lightning.runtime.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LambdaLR
 
 
 def _linear_rise(step: int, warmup: int) -> float:
@@ -28,12 +33,12 @@ def _two_steps(progress: float) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """A learning-rate schedule, as a share of the peak rate, with a warm-up.
+    """A learning-rate schedule; rates are shares of the peak rate.
 
     Attributes:
         meaning: One phrase for the help of ``scheduler.name``.
-        decay: The share at a progress in ``[0, 1]``, after warm-up.
-        rise: The share during warm-up, of the step and the number of warm-up steps.
+        decay: Returns the rate after warm-up, from the progress in ``[0, 1]``.
+        rise: Returns the rate during warm-up, from the step and the number of warm-up steps.
         counts_warmup: Whether progress includes the warm-up steps.
     """
 
@@ -81,3 +86,34 @@ def lr_factor(step: int, *, name: str, total_steps: int, warmup_fraction: float)
         return schedule.rise(step, warmup)
     skipped = 0 if schedule.counts_warmup else warmup
     return schedule.decay(min((step - skipped) / max(total_steps - skipped, 1), 1.0))
+
+
+def build_scheduler(
+    optimizer: Optimizer, *, name: str, total_steps: int, warmup_fraction: float = 0.0
+) -> LambdaLR:
+    """Build a schedule that is stepped after every optimizer step.
+
+    Each rate is a closed form of the step number, so that a resumed run has the same rates, even if
+    ``total_steps`` has changed.
+
+    Args:
+        optimizer: Its present learning rates are the peak rates.
+        name: A name in ``SCHEDULERS``.
+        total_steps: Optimizer steps of the whole training, ``>= 1``.
+        warmup_fraction: Share of the steps in which the rate rises, in ``[0, 1)``.
+
+    Raises:
+        ConfigError: If the name is unknown.
+    """
+    from torch.optim.lr_scheduler import LambdaLR
+
+    if name not in SCHEDULERS:
+        raise ConfigError(
+            f"scheduler.name: one of {', '.join(SCHEDULERS)} is expected, got '{name}'; set one of them."
+        )
+    assert total_steps >= 1, f"total_steps: {total_steps}"
+
+    def factor(step: int) -> float:
+        return lr_factor(step, name=name, total_steps=total_steps, warmup_fraction=warmup_fraction)
+
+    return LambdaLR(optimizer, factor)

@@ -1,4 +1,4 @@
-"""Callbacks that end a run: on a loss that is not finite, on a request to stop."""
+"""Callbacks of a run: seeding, BatchNorm over processes, and its end by a bad loss, a sweep or a signal."""
 
 from __future__ import annotations
 
@@ -6,21 +6,71 @@ import signal
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
 from pytorch_lightning import Callback
 
-from crack_lightning.runtime.errors import CrackLightningError, Interrupted
+from crack_lightning.runtime.errors import CrackLightningError, Interrupted, Pruned
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
     from typing import Self
 
-    import numpy as np
     from numpy.typing import NDArray
     from pytorch_lightning import LightningModule, Trainer
 
 
 _GPU_STEPS_PER_CHECK = 16
+
+
+class StepSeeds(Callback):
+    """Seeds torch in each step (dropout, drop path) from (seed, global step, rank)."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Seed torch for this step."""
+        sequence = np.random.SeedSequence([self.seed, trainer.global_step, trainer.global_rank])
+        words = sequence.generate_state(1, np.uint64)
+        torch.manual_seed(int(words[0] >> np.uint64(1)))
+
+
+class BroadcastBuffers(Callback):
+    """Broadcasts the buffers of rank 0 before validation: each rank has its own BatchNorm statistics."""
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Broadcast all buffers."""
+        for buffer in pl_module.buffers():
+            torch.distributed.broadcast(buffer, src=0)
+
+
+class Pruning(Callback):
+    """Reports the validation figures after each epoch, and ends the run if it is pruned.
+
+    Args:
+        report: Takes the share of epochs done and the figures by name; returns whether to prune the run.
+    """
+
+    def __init__(self, report: Callable[[float, dict[str, float]], bool]) -> None:
+        self.report = report
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Report this epoch's figures; a run in its last epoch is not pruned.
+
+        Raises:
+            Pruned: If the run is pruned.
+        """
+        figures = {
+            name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")
+        }
+        done, epochs = trainer.current_epoch + 1, trainer.max_epochs or 1
+        last = done == epochs or trainer.should_stop
+        if self.report(done / epochs, figures) and not last:
+            raise Pruned(f"after epoch {done} of {epochs}, as other jobs were better at that point")
 
 
 class _Step(NamedTuple):

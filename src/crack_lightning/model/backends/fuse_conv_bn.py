@@ -77,9 +77,9 @@ def _in_place(activation: Any) -> nn.Module:
 
 
 def _evenly_padded(convolution: nn.Conv2d) -> nn.Conv2d:
-    """Return a convolution with symmetric padding, its kernel extended by a first row and column of zeros.
+    """Return a convolution with symmetric padding, whose kernel begins with a row and a column of zeros.
 
-    With stride 2, kernel k and even sides it pads k - 2 pixels, the smaller half of them first.
+    With stride 2 and even sides timm pads k - 2 pixels for a kernel of k, one pixel more behind than before.
     """
     size = convolution.kernel_size[0]
     even = size % 2 == 1 and convolution.kernel_size == (size, size) and convolution.dilation == (1, 1)

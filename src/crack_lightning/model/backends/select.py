@@ -48,8 +48,8 @@ class BackendChoice:
     Attributes:
         name: The engine, a value of ``ENGINES`` other than ``auto``.
         precision: ``32``, ``bf16`` or ``16``.
-        tiles_per_s: Rate of each candidate on one batch, or on a piece of 320 px where sizes differ; empty
-            where none was compared.
+        tiles_per_s: Rate of each candidate; empty for a single candidate. Of images of any size, it is that
+            of a piece of 320 px.
     """
 
     name: str

@@ -71,8 +71,8 @@ class LocalNetwork(nn.Module):
         drop_rate: Dropout of the head's channels.
         drop_path_rate: Stochastic depth of the backbone.
         image_size: Side of the square input in pixels.
-        top_k_fraction: Share of the cells of a tile of ``image_size`` that top-k pooling averages; this k is
-            kept at other sizes.
+        top_k_fraction: Share of a tile's cells that top-k pooling averages, which determines k at
+            ``image_size``; at other sizes k is the same.
 
     Attributes:
         reach_px: Radius of a cell's receptive field, pixels; ``None`` until it is measured.

@@ -31,7 +31,7 @@ MAX_TILES_AT_ONCE = 8192
 """Largest number of tiles whose distances are computed at once."""
 
 K_NEIGHBOUR = 5
-"""Distances are to the k-th nearest training tile, so that a single outlier among these has no effect."""
+"""Distances are to the k-th nearest training tile; the nearest could be an outlier among these."""
 
 _LEAST_VARIANCE = 0.02  # of standardised image statistics; smaller variance is noise
 _SMALLEST = 1e-6
@@ -42,9 +42,9 @@ _FORMER_NAMES = {"looks": "image_statistics", "directions": "features"}
 class OODDetector:
     """Training tiles, and the limit of the distance to them.
 
-    The OOD score is the larger of two distances, each as a share of its scale on validation tiles, divided by
-    the limit: Mahalanobis distance of image statistics, which works for any network, and Euclidean distance
-    of features of length 1, which works for pretrained networks.
+    Two distances to training tiles are divided by their scales on validation tiles: the Mahalanobis distance
+    of image statistics, which works for any network, and the Euclidean distance of features of length 1,
+    which works for pretrained networks. The OOD score is the larger quotient, divided by the limit.
 
     Attributes:
         image_statistics: Image statistics of training tiles, whitened, float16 ``(M, F)``, where F is
@@ -52,8 +52,9 @@ class OODDetector:
         mean: Their mean before whitening, float32 ``(F,)``.
         whitening: Whitening matrix, float32 ``(F, F)``.
         features: Features of these tiles, float16 ``(M, D)``, of length 1; D is 0 without features.
-        scales: Distance that 99.5 % of validation tiles do not exceed, of image statistics and of features.
-        limit: Largest share of these scales that is in-distribution.
+        scales: The distances, of image statistics and of features, that 99.5 % of validation tiles do not
+            exceed.
+        limit: The quotient of a distance and its scale above which a tile is out-of-distribution.
         validation_tiles: Number of tiles that determined scales and limit.
 
     References:

@@ -167,8 +167,8 @@ def _build_core() -> Any:
 _CORE = PerProcess(_build_core)
 """The core of each process, kept until it ends.
 
-The CPU plugin gives the thread that loads it a stack for signal handlers, and frees this stack with its core:
-where cores overlap, or another thread drops one, the next signal to that thread is a segmentation fault.
+The CPU plugin installs a signal stack in the thread that creates a core, and frees it with the core. After
+that, a signal to this thread is a segmentation fault.
 """
 
 
