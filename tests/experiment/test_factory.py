@@ -1,4 +1,4 @@
-"""What the assembler chooses where the settings leave it open."""
+"""The head, the scale and the weights that the factory chooses."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ PLAIN = replace(MASKED, extra={})
         (PLAIN, {"model": ModelConfig(head="local")}, "local"),
     ],
 )
-def test_a_head_is_local_where_masks_can_teach_it_unless_it_is_said(
+def test_the_head_is_local_where_tiles_have_masks_unless_one_is_set(
     table: TileTable, settings: dict[str, Any], head: str
 ) -> None:
     assert suitable_head(TrainConfig(**settings), table) == head
@@ -60,16 +60,11 @@ def test_the_scale_of_training_is_that_of_the_median_training_tile(tmp_path: Pat
     sizes = [(100, 100), (200, 50), (227, 227), (400, 900), (3, 4)]
     for number, size in enumerate(sizes):
         Image.new("RGB", size).save(tmp_path / f"{number}.png")
-    same = np.array(["s"] * 5)
     table = replace(
-        PLAIN,
+        PLAIN.select(np.zeros(5, np.int64)),
         root=tmp_path,
         path=np.array([f"{number}.png" for number in range(5)]),
-        label=np.zeros(5, np.int64),
         split=np.array(["train"] * 4 + ["test"]),
-        group=same,
-        source=same,
-        sha256=same,
     )
     assert train_scale(table, image_size=96) == pytest.approx(96 / 163.5)  # of 100, 100, 227 and 600
     (tmp_path / "2.png").unlink()
@@ -81,16 +76,13 @@ def test_the_scale_of_training_is_that_of_the_median_training_tile(tmp_path: Pat
 def test_a_backbone_that_is_random_in_part_is_warned_of(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    config = TrainConfig(
-        model=ModelConfig(name="resnet10t", head="pooled", weights=str(tmp_path / "w.pth")),
-    )
-    state = build_classifier(TrainConfig(model=ModelConfig(name="resnet10t", head="pooled")), PLAIN)
-    weights = state.backbone.state_dict()
+    config = TrainConfig(model=ModelConfig(name="resnet10t", head="pooled"))
+    weights = build_classifier(config, PLAIN).backbone.state_dict()
+    config.model.weights = str(tmp_path / "w.pth")
+    torch.save(weights, tmp_path / "w.pth")
+    assert build_classifier(config, PLAIN).weights_caution is None
     del weights["layer1.0.bn1.weight"]
     torch.save(weights, tmp_path / "w.pth")
-    built = build_classifier(config, PLAIN)
-    assert built.weights_caution is not None
+    assert build_classifier(config, PLAIN).weights_caution is not None
     [record] = [record for record in caplog.records if "at random: layer1.0.bn1.weight" in record.message]
     assert record.levelname == "WARNING"
-    torch.save(state.backbone.state_dict(), tmp_path / "w.pth")
-    assert build_classifier(config, PLAIN).weights_caution is None

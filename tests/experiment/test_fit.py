@@ -1,4 +1,4 @@
-"""What is refused before the first step."""
+"""Batches that BatchNorm cannot normalise are refused before the first step."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_batches_of_one_tile_are_refused_where_batch_norm_needs_their_statistics
         return
     with pytest.raises(
         ConfigError, match=rf"data\.batch_size: .* got data\.batch_size={batch_size} "
-    ) as told:
+    ) as raised:
         require_batch_statistics(config, classifier, num_train_tiles=tiles)
-    assert f"set data.batch_size={2 * devices}, or" in str(told.value)
-    assert ("for each of trainer.devices=2" in str(told.value)) == (devices == 2)
+    assert f"set data.batch_size={2 * devices}, or" in str(raised.value)
+    assert ("for each of trainer.devices=2" in str(raised.value)) == (devices == 2)

@@ -1,4 +1,4 @@
-"""Steps that two processes share are the steps of one."""
+"""Training by two DDP processes equals training by one."""
 
 from __future__ import annotations
 
@@ -51,14 +51,16 @@ EPOCH_STEPS, STOP_AT = 10, 23
 
 
 class StopsTheRun(pl.Callback):
-    """Asks the run's process for a stop from the second of the processes that train."""
+    """Sends SIGTERM to the run's process from the second DDP worker."""
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         if trainer.global_rank == 1 and trainer.global_step == STOP_AT - 1:
             os.kill(os.getppid(), signal.SIGTERM)
-            time.sleep(2)  # the first process waits with this one, and both hear of it after this step
+            time.sleep(
+                2
+            )  # the first worker waits with this one, and both receive the request after this step
 
 
 class Run:
@@ -109,16 +111,13 @@ class Run:
 
 
 @pytest.mark.slow
-def test_two_processes_take_the_steps_of_one_which_can_go_on_from_them(tmp_path: Path) -> None:
-    one, two = (
-        Run(tmp_path / "one"),
-        Run(tmp_path / "two", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"),
-    )
-
-    told: list[tuple[float, dict[str, float]]] = []
+def test_two_processes_take_the_steps_of_one_and_one_resumes_their_run(tmp_path: Path) -> None:
+    one = Run(tmp_path / "one")
+    two = Run(tmp_path / "two", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
+    reported: list[tuple[float, dict[str, float]]] = []
 
     def report(done: float, figures: dict[str, float]) -> bool:
-        told.append((done, figures))
+        reported.append((done, figures))
         return False
 
     with pytest.raises(Interrupted, match="signal 15"):
@@ -128,10 +127,10 @@ def test_two_processes_take_the_steps_of_one_which_can_go_on_from_them(tmp_path:
 
     history, expected = two.alone(), one.alone()
     assert [row["epoch"] for row in history] == [1, 2, 3]
-    for (done, figures), row in zip(told, history, strict=False):
+    for (done, figures), row in zip(reported, history, strict=False):
         assert figures == {name: row[name] for name in figures}
         assert done == row["epoch"] / 3
-    assert len(told) == 2
+    assert len(reported) == 2
     for row, other in zip(history, expected, strict=True):  # each tile was counted once, also across the stop
         assert row == pytest.approx(other, abs=1e-4)
     ours, theirs = two.last(), one.last()

@@ -1,4 +1,4 @@
-"""What a model may be tested on."""
+"""Tiles that a model may be tested on."""
 
 from __future__ import annotations
 

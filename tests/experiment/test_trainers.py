@@ -33,8 +33,7 @@ def trainer_of(folder: Path, **settings: Any) -> Trainer:
 
 def test_a_progress_bar_shows_figures_alone_and_tensorboard_has_its_folder(tmp_path: Path) -> None:
     plan = plan_hardware(accelerator="cpu", precision="auto", threads=1, num_workers=0)
-    logger = {"tensorboard": {"_target_": "pytorch_lightning.loggers.TensorBoardLogger"}}
-    trainer = build_test_trainer(tmp_path, plan=plan, progress=True, logger=logger)
+    trainer = build_test_trainer(tmp_path, plan=plan, progress=True, logger={"tensorboard": TENSORBOARD})
     assert get_standard_metrics(trainer) == {}  # else the end of a version, as "v_num"
     assert trainer.log_dir is not None
     assert Path(trainer.log_dir) == tmp_path / "tensorboard"
@@ -51,7 +50,7 @@ def test_a_progress_bar_shows_figures_alone_and_tensorboard_has_its_folder(tmp_p
         ({"progress": RATE}, True, None),
     ],
 )
-def test_a_progress_bar_is_told_by_its_class(
+def test_a_progress_bar_is_recognised_by_its_class(
     callbacks: dict[str, Any],
     progress: bool,  # noqa: FBT001
     shown: str | None,
@@ -62,9 +61,8 @@ def test_a_progress_bar_is_told_by_its_class(
     assert (None if bar is None else type(bar).__name__) == shown
 
 
-def test_two_progress_bars_are_one_sentence(tmp_path: Path) -> None:
-    said = r"callbacks: one progress bar is expected, got progress_bar, mine; set callbacks"
-    with pytest.raises(ConfigError, match=said):
+def test_two_progress_bars_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="one progress bar is expected, got progress_bar, mine; set callb"):
         trainer_of(tmp_path, callbacks={"progress_bar": BAR, "mine": OTHER_BAR})
 
 
@@ -75,7 +73,7 @@ def test_without_a_logger_no_callback_needs_one(logger: dict[str, Any], tmp_path
     assert not [item for item in trainer.callbacks if isinstance(item, LearningRateMonitor)]  # type: ignore[attr-defined]
 
 
-def test_tensorboard_is_told_by_its_class() -> None:
+def test_tensorboard_is_recognised_by_its_class() -> None:
     logger = {"tensorboard": None, "curves": TENSORBOARD, "tensorboard_2": CSV}
     assert tensorboard_loggers(TrainConfig(logger=logger)) == {"curves": TENSORBOARD}
 

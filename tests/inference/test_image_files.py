@@ -1,4 +1,4 @@
-"""Which files the sources of predict mean, and what is left out of them."""
+"""Image files of the sources of predict, and the files left out."""
 
 from __future__ import annotations
 

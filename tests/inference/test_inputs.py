@@ -1,4 +1,4 @@
-"""Whatever holds a picture gives the pixels that Pillow gives; what holds none is named by its position."""
+"""Every kind of picture gives the pixels of Pillow; an item that is no picture is named by its position."""
 
 from __future__ import annotations
 

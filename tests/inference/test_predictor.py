@@ -1,4 +1,4 @@
-"""A predictor gives one answer to a picture, wherever, with whatever and however often it is used."""
+"""A prediction is the same in threads, forked processes, copies and batches of any size."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def predictor(build_classifier: Build) -> Predictor:
     return Predictor(build_classifier(temperature=1.0, threshold=0.5).eval())
 
 
-def answered_in_child(predictor: Predictor, queue: Any) -> None:
+def predict_in_child(predictor: Predictor, queue: Any) -> None:
     queue.put(predictor.predict(PICTURES).probabilities)
 
 
 def forked(predictor: Predictor) -> Any:
-    """What a forked child of this process answers; a child that hangs fails the test."""
+    """Return the probabilities that a forked child computes; a child that hangs fails the test."""
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
-    child = context.Process(target=answered_in_child, args=(predictor, queue))
+    child = context.Process(target=predict_in_child, args=(predictor, queue))
     child.start()
     try:
         return queue.get(timeout=60)
@@ -53,7 +53,7 @@ def forked(predictor: Predictor) -> Any:
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
-def test_a_predictor_that_has_answered_answers_in_a_forked_process(predictor: Predictor) -> None:
+def test_a_used_predictor_predicts_in_a_forked_process(predictor: Predictor) -> None:
     expected = predictor.predict(PICTURES).probabilities
     torch.nn.functional.conv2d(torch.rand(8, 3, 99, 99), torch.rand(8, 3, 3, 3))  # threads of the caller's
     np.testing.assert_array_equal(forked(predictor), expected)

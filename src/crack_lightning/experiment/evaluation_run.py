@@ -6,16 +6,22 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from crack_lightning.config import write_config
 from crack_lightning.data.loader_workers import explain_worker_failures
 from crack_lightning.data.model_classes import ModelClasses
 from crack_lightning.data.scan.prepare import describe
+from crack_lightning.data.scan.progress import progress_bar
+from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.experiment import factory, fit, load_data
-from crack_lightning.experiment.backend_test import chosen_backend, predictions_by
 from crack_lightning.experiment.result import ExperimentResult
 from crack_lightning.experiment.trainers import build_test_trainer
 from crack_lightning.experiment.training_run import reproducible
+from crack_lightning.inference.backend_choice import MANY, choose, is_untried
+from crack_lightning.inference.predictor import Predictor
 from crack_lightning.model.backbones import count_parameters
+from crack_lightning.model.backends.inference_modules import inference_network
 from crack_lightning.model.train_fingerprints import is_known
 from crack_lightning.model.weights.checkpoints import load_classifier
 from crack_lightning.report.explanations import explain_test_tiles
@@ -28,6 +34,8 @@ from crack_lightning.training.warning_filters import filter_warnings
 
 if TYPE_CHECKING:
     from crack_lightning.config import EvaluateConfig
+    from crack_lightning.data.datamodule import CrackDataModule
+    from crack_lightning.model.backends.select import BackendChoice
     from crack_lightning.model.classifier import CrackClassifier
     from crack_lightning.runtime.hardware import HardwarePlan
 
@@ -88,13 +96,7 @@ def _run(
     log.info("data: %s; left out: %d that the model was trained on", describe(table), left_out)
     with state.timed("test"):
         datamodule = factory.build_test_datamodule(config.data, classifier, table, plan=plan)
-        backend = chosen_backend(config, classifier, tiles=len(table), plan=plan)
-        if backend is None:
-            trainer = build_test_trainer(folder, plan=plan, progress=config.progress)
-            predictions = fit.test(trainer, classifier, datamodule)
-        else:
-            _, compute = backend
-            predictions = predictions_by(compute, classifier, datamodule, show_progress=config.progress)
+        predictions, choice = _test(config, classifier, datamodule, folder=folder, plan=plan)
     threshold = float(classifier.hparams["threshold"])
     with state.timed("explanations"):
         explanations = explain_test_tiles(classifier.to(plan.device), table, predictions, threshold=threshold)
@@ -105,8 +107,8 @@ def _run(
         plan=plan,
         excluded_files=skipped,
         seconds=state.seconds,
-        backend=None if backend is None else f"{backend[0].backend.title} on {plan.device}",
-        precision=None if backend is None else backend[0].precision,
+        backend=None if choice is None else f"{choice.backend.title} on {plan.device}",
+        precision=None if choice is None else choice.precision,
     )
     checkpoint_facts = {"checkpoint": config.checkpoint, "excluded_training_tiles": left_out}
     write_report(
@@ -119,3 +121,40 @@ def _run(
         mm_per_px=config.data.mm_per_px,
         explanations=explanations,
     )
+
+
+def _test(
+    config: EvaluateConfig,
+    classifier: CrackClassifier,
+    datamodule: CrackDataModule,
+    *,
+    folder: Path,
+    plan: HardwarePlan,
+) -> tuple[Predictions, BackendChoice | None]:
+    """Return the calibrated predictions for every test tile, and the engine; ``None`` if Lightning tested.
+
+    Raises:
+        ConfigError: If the engine is not installed, not of this machine, or cannot take the network.
+    """
+    worth_trying = len(datamodule.table) >= MANY
+    if is_untried(config, plan, worth_trying=worth_trying):
+        trainer = build_test_trainer(folder, plan=plan, progress=config.progress)
+        return fit.test(trainer, classifier, datamodule), None
+    choice, compute = choose(
+        config,
+        inference_network(classifier),
+        plan=plan,
+        image_size=int(classifier.hparams["image_size"]),
+        worth_trying=worth_trying,
+    )
+    predictor, batches = Predictor(classifier, compute=compute), datamodule.test_dataloader()
+    parts = [
+        (batch["index"], batch["target"], *predictor.classify(batch["image"]))
+        for batch in progress_bar(batches, "Testing" if config.progress else None, total=len(batches))
+    ]
+    index, label, probability, ood_score = (np.concatenate(column) for column in zip(*parts, strict=True))
+    has_scores = classifier.ood_detector is not None
+    predictions = Predictions(
+        index=index, label=label, probability=probability, ood_score=ood_score if has_scores else None
+    )
+    return predictions, choice

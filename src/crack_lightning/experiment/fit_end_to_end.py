@@ -52,9 +52,9 @@ class SingleProcessFit:
         config: The run's settings.
         datamodule: Its tiles.
         folder: Its folder.
-        plan: The machine's use; with several devices this is one of the processes that share the training.
-        requests: Whether it is to stop.
-        report: Called with an epoch's figures; returns whether to end the run.
+        plan: The hardware plan; with several devices this process is one DDP worker.
+        requests: Signals that request a stop.
+        report: Called with the validation figures after each epoch; returns whether to end the run.
     """
 
     def __init__(
@@ -126,9 +126,8 @@ class DDPFit:
     """Training by as many processes as the plan has devices; this process alone tests.
 
     Together they take the steps of one process: a batch is split among them, every validation tile is used
-    once, gradients are averaged. What is normalised within a batch is normalised within each share:
-    BatchNorm (but for ``trainer.sync_batchnorm``), class weights, and MixUp's partners. Arguments are as for
-    :class:`SingleProcessFit`.
+    once, gradients are averaged. BatchNorm (without ``trainer.sync_batchnorm``), class weights and MixUp use
+    the process's share of the batch. Arguments are as for :class:`SingleProcessFit`.
     """
 
     def __init__(

@@ -31,8 +31,8 @@ def load_tiles(
 ) -> tuple[TileTable, list[dict[str, str]]]:
     """Return the tiles of the configured source, and those that ``data.exclude`` leaves out.
 
-    Of painted tiles these are the tiles below. With the classes of a ``model`` the tiles have these, and
-    tiles of one class are enough.
+    Painted tiles are returned before painting. With a ``model`` the tiles get its classes, and may all be of
+    one class.
 
     Raises:
         DataError: If the tiles have a class that the model has not.

@@ -1,4 +1,4 @@
-"""Selection of the engine of a prediction, by a trial of the engines if that saves time."""
+"""Selection of the engine of a prediction or an evaluation, by a trial of the engines if that saves time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from crack_lightning.config import PredictConfig
+    from crack_lightning.config import EvaluateConfig, PredictConfig
     from crack_lightning.model.backends.registry import Compute
     from crack_lightning.runtime.hardware import HardwarePlan
 
@@ -28,8 +28,14 @@ MANY = 1000
 _MANY_PIXELS = 10_000_000
 
 
+def is_untried(config: PredictConfig | EvaluateConfig, plan: HardwarePlan, *, worth_trying: bool) -> bool:
+    """Return whether PyTorch computes without a trial of the engines."""
+    is_plain = plan.accelerator == "gpu" or config.trainer.precision != "auto" or not worth_trying
+    return config.engine == "auto" and is_plain
+
+
 def choose(
-    config: PredictConfig,
+    config: PredictConfig | EvaluateConfig,
     network: nn.Module,
     *,
     plan: HardwarePlan,
@@ -48,8 +54,7 @@ def choose(
     Raises:
         ConfigError: If the engine is not available, or cannot run the network.
     """
-    plain = plan.accelerator == "gpu" or config.trainer.precision != "auto" or not worth_trying
-    if config.engine == "auto" and plain:
+    if is_untried(config, plan, worth_trying=worth_trying):
         log.info("engine: eager PyTorch, precision %s, on %s", plan.precision, plan.device)
         choice = BackendChoice(name="eager", precision=plan.precision, tiles_per_s={})
         dtype = dtype_of(plan.precision)

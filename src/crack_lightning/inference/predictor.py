@@ -176,7 +176,7 @@ class Predictor:
         ood_score = np.full(len(squares), np.nan, np.float32)
         labels = np.full(len(squares), "", object)
         if readable:
-            probabilities[rows], ood_score[rows] = self._compute_predictions(torch.stack(readable))
+            probabilities[rows], ood_score[rows] = self.classify(torch.stack(readable))
             positive = None if self.positive_class is None else self.class_names.index(self.positive_class)
             predicted = predicted_labels(
                 probabilities[rows], positive_index=positive, threshold=threshold or self.threshold
@@ -192,8 +192,11 @@ class Predictor:
             threshold=threshold,
         )
 
-    def _compute_predictions(self, images: torch.Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Return probabilities ``(N, K)`` and OOD scores ``(N,)`` of images, uint8 ``(N, 3, S, S)``."""
+    def classify(self, images: torch.Tensor) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return probabilities ``(N, K)`` and OOD scores ``(N,)`` of images, uint8 ``(N, 3, S, S)``.
+
+        OOD scores are NaN where the model has no OOD detector.
+        """
         logits, features = self._compute(images).tensor_split([len(self.class_names)], dim=1)
         probabilities = torch.softmax(logits / self._temperature, dim=1).numpy()
         ood_score = np.full(len(images), np.nan, np.float32)

@@ -1,4 +1,4 @@
-"""What is marked is what is called, in lines that are seen on every concrete."""
+"""Outlines mark predicted cracks, in colours that contrast with every concrete."""
 
 from __future__ import annotations
 

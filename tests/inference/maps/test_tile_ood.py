@@ -1,4 +1,4 @@
-"""Each tile of a map is judged as the predictor judges the same tile alone."""
+"""Each tile of a map has the OOD score that the predictor gives the tile alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from PIL import Image
 
 from crack_lightning.inference.maps.crack_map import CrackMapper
 from crack_lightning.inference.predictor import Predictor
-from crack_lightning.model.heads.local import LocalNetwork
 from crack_lightning.model.ood.detector import OODDetector
 from crack_lightning.model.ood.image_statistics import image_statistics
 
@@ -30,11 +29,8 @@ def concrete(height: int, width: int, *, seed: int = 0) -> NDArray[np.uint8]:
 
 
 @pytest.fixture
-def model(build_classifier: Callable[..., CrackClassifier]) -> CrackClassifier:
-    built = build_classifier(name="resnet10t", head="local", image_size=64).eval()
-    assert isinstance(built.backbone, LocalNetwork)
-    torch.nn.init.normal_(built.backbone.head.cell.weight)
-    built.backbone.reach_px = 112
+def model(local_model: Callable[..., CrackClassifier]) -> CrackClassifier:
+    built = local_model()
     tiles = [torch.from_numpy(concrete(64, 64, seed=seed)).permute(2, 0, 1) for seed in range(1, 241)]
     inputs = image_statistics(torch.stack(tiles))
     built.ood_detector = OODDetector.fit(inputs[:120], inputs[120:])
@@ -67,7 +63,7 @@ def test_pieces_and_scales_leave_ood_scores_as_they_are(model: CrackClassifier) 
     np.testing.assert_allclose(scaled, resized, rtol=3e-2)
 
 
-def test_a_photo_smaller_than_a_tile_is_judged(model: CrackClassifier) -> None:
+def test_a_photo_smaller_than_a_tile_has_an_ood_score(model: CrackClassifier) -> None:
     [tile] = CrackMapper(model).map(concrete(20, 37)).tiles
     assert np.isfinite(tile.ood_score)
     model.ood_detector = None

@@ -1,4 +1,4 @@
-"""A picture in pieces gives what one pass gives."""
+"""A picture computed in pieces has the map of one pass."""
 
 from __future__ import annotations
 
@@ -11,30 +11,25 @@ import torch
 from crack_lightning.inference.maps.tiled_inference import receptive_radius, tile_boxes, tiled_cell_map
 from crack_lightning.model.backends.engines.eager import eager
 from crack_lightning.model.backends.select import prepare_backend
-from crack_lightning.model.heads.local import LocalNetwork
 from crack_lightning.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from crack_lightning.model.heads.local import LocalNetwork
 
-def network(name: str) -> LocalNetwork:
-    torch.manual_seed(0)
-    built = LocalNetwork(
-        name, num_classes=2, positive_index=1, drop_rate=0.0, drop_path_rate=0.0, image_size=64
-    )
-    torch.nn.init.normal_(built.head.cell.weight)
-    return built.eval()
+    Build = Callable[[str], LocalNetwork]
 
 
 class OfBytes(torch.nn.Module):
     """A local network that takes uint8."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, local: LocalNetwork) -> None:
         super().__init__()
-        self.local = network(name)
+        self.local = local
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.local.cells(images.float() / 255)
@@ -48,8 +43,10 @@ def in_one_pass(plain: OfBytes, pixels: NDArray[np.uint8]) -> NDArray[np.float32
 @pytest.mark.usefixtures("openvino")
 @pytest.mark.parametrize("engine", ["eager", "openvino"])
 @pytest.mark.parametrize(("name", "size"), [("resnet10t", (533, 401)), ("tf_efficientnet_lite0", (260, 660))])
-def test_pieces_fit_without_seams(engine: str, name: str, size: tuple[int, int], tmp_path: Path) -> None:
-    plain = OfBytes(name).eval()
+def test_pieces_fit_without_seams(
+    engine: str, name: str, size: tuple[int, int], local_network: Build, tmp_path: Path
+) -> None:
+    plain = OfBytes(local_network(name)).eval()
     pixels = np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)
     far = receptive_radius(plain.local.cells)
     assert 30 < far < 320
@@ -76,16 +73,16 @@ def test_pieces_fit_without_seams(engine: str, name: str, size: tuple[int, int],
 
 
 @pytest.mark.parametrize("size", [(1, 1), (15, 100), (64, 33)])
-def test_a_small_picture_is_one_piece(size: tuple[int, int]) -> None:
-    plain = OfBytes("resnet10t").eval()
+def test_a_small_picture_is_one_piece(size: tuple[int, int], local_network: Build) -> None:
+    plain = OfBytes(local_network("resnet10t")).eval()
     pixels = np.random.default_rng(0).integers(0, 255, (*size, 3), np.uint8)
     found = tiled_cell_map(eager(plain), pixels, reach_px=320)
     np.testing.assert_allclose(found, in_one_pass(plain, pixels), atol=1e-4)
 
 
-def test_a_network_that_averages_over_all_it_sees_is_refused() -> None:
+def test_a_network_with_global_averages_is_refused(local_network: Build) -> None:
     with pytest.raises(ConfigError, match="cells is over 320 px"):
-        receptive_radius(network("mobilenetv3_small_050").cells)
+        receptive_radius(local_network("mobilenetv3_small_050").cells)
 
 
 def test_tiles_of_one_size_cover_every_cell() -> None:
