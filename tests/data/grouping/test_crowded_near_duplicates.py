@@ -96,7 +96,7 @@ def test_plain_walls_of_camera_noise_are_compared_with_a_bounded_number_of_other
 
 @pytest.mark.parametrize("share", [0.5, 0.8, 0.95])
 @pytest.mark.parametrize("slope", [0.0, 0.3])
-def test_a_black_margin_at_the_same_place_makes_no_twins(
+def test_a_black_margin_at_the_same_place_makes_no_near_duplicates(
     share: float, slope: float, walls: list[Picture]
 ) -> None:
     y, x = np.mgrid[0:64, 0:64]
@@ -106,7 +106,7 @@ def test_a_black_margin_at_the_same_place_makes_no_twins(
 
 
 @pytest.mark.parametrize("kind", ["constant", "gradient", "step"])
-def test_a_tile_without_detail_is_the_twin_of_nothing(kind: str, walls: list[Picture]) -> None:
+def test_a_tile_without_detail_has_no_near_duplicate(kind: str, walls: list[Picture]) -> None:
     ramp = np.arange(64)
     plain = {
         "constant": np.full((64, 64), 7),

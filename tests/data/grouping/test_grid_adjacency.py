@@ -63,15 +63,11 @@ def precision_and_recall(found: NDArray[np.int64], photo: NDArray[np.int64]) -> 
     return both / max(said.sum() - number, 1), both / (real.sum() - number)
 
 
-def test_photos_cut_row_by_row_are_put_together(tiles: Cut) -> None:
+@pytest.mark.parametrize("by_column", [False, True])
+def test_photos_cut_row_by_row_or_column_by_column_are_put_together(tiles: Cut, *, by_column: bool) -> None:
+    if by_column:
+        tiles = tiles.select(np.lexsort((tiles.row, tiles.column, tiles.photo)))
     precision, recall = precision_and_recall(together(tiles), tiles.photo)
-    assert precision == 1
-    assert recall > 0.8
-
-
-def test_photos_cut_column_by_column_are_put_together(tiles: Cut) -> None:
-    by_column = tiles.select(np.lexsort((tiles.row, tiles.column, tiles.photo)))
-    precision, recall = precision_and_recall(together(by_column), by_column.photo)
     assert precision == 1
     assert recall > 0.8
 

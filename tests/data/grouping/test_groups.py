@@ -1,4 +1,4 @@
-"""Groups join where twins or identical files do, and a split says what it leaks."""
+"""Groups join where near-duplicates or identical files do, and a split says what it leaks."""
 
 from __future__ import annotations
 
@@ -39,27 +39,18 @@ def table(sha256: str, group: list[str] | None = None) -> TileTable:
     )
 
 
-def test_twins_and_identical_files_become_one_group_named_after_the_first() -> None:
-    joined = merge_groups(table("abcad"), near_duplicates=np.array([[1, 3]]), clues=None)
+def test_near_duplicates_and_identical_files_become_one_group_named_after_the_first() -> None:
+    given = table("abcad")
+    joined = merge_groups(given, near_duplicates=np.array([[1, 3]]), clues=None)
     assert joined.group.tolist() == ["00.jpg", "00.jpg", "", "00.jpg", ""]
     assert joined.extra["near_duplicates"].tolist() == joined.group.tolist()
-    assert joined.extra["group_from"].tolist() == [
-        "near_duplicates",
-        "near_duplicates",
-        "",
-        "near_duplicates",
-        "",
-    ]
+    same = "near_duplicates"
+    assert joined.extra["group_from"].tolist() == [same, same, "", same, ""]
     assert not has_known_photo(joined).any()
-
-
-def test_the_table_that_was_given_stays_as_it_is() -> None:
-    given = table("aab")
-    merge_groups(given, near_duplicates=NO_PAIRS, clues=None)
     assert given.extra == {}
 
 
-def test_photos_that_share_a_twin_become_one_and_their_other_tiles_no_twins() -> None:
+def test_photos_that_share_a_near_duplicate_become_one_and_their_other_tiles_none() -> None:
     joined = merge_groups(
         table("abcde", ["p", "p", "q", "q", "r"]), near_duplicates=np.array([[1, 2]]), clues=None
     )
@@ -67,7 +58,7 @@ def test_photos_that_share_a_twin_become_one_and_their_other_tiles_no_twins() ->
     assert joined.extra["near_duplicates"].tolist() == ["", "01.jpg", "01.jpg", "", ""]
 
 
-def test_a_tile_of_no_known_photo_joins_the_photo_of_its_twin() -> None:
+def test_a_tile_of_no_known_photo_joins_the_photo_of_its_near_duplicate() -> None:
     joined = merge_groups(table("abc", ["", "p", ""]), near_duplicates=np.array([[0, 1]]), clues=None)
     assert joined.group.tolist() == ["p", "p", ""]
 
@@ -92,7 +83,7 @@ def test_tiles_that_touch_are_one_photo() -> None:
     assert has_known_photo(joined).tolist() == recovered.tolist()
 
 
-def test_a_tile_between_those_that_touch_is_of_their_photo_but_none_between_twins() -> None:
+def test_a_tile_between_those_that_touch_is_of_their_photo_but_none_between_near_duplicates() -> None:
     joined = merge_groups(
         table("abcdefgh"), near_duplicates=np.array([[5, 7]]), clues=clues([[0, 1], [1, 3]], [])
     )
@@ -112,7 +103,7 @@ def test_names_place_only_what_touches_nothing() -> None:
     assert joined.group.tolist()[:4] == ["00.jpg", "00.jpg", "02.jpg", "02.jpg"]
 
 
-def test_a_chain_of_names_is_cut_at_its_weakest_links_but_twins_stay() -> None:
+def test_a_chain_of_names_is_cut_at_its_weakest_links_but_near_duplicates_stay() -> None:
     number = 400
     many = table("".join(chr(0x4E00 + row) for row in range(number)))
     chain = [[row, row + 1] for row in range(number - 1)]
@@ -141,7 +132,7 @@ def test_leaks_are_counted_pair_by_pair() -> None:
     assert leaked_pairs(joined) == 0
 
 
-def test_identical_files_leak_without_a_search_for_twins() -> None:
+def test_identical_files_leak_without_a_search_for_near_duplicates() -> None:
     leaky = table("aab").with_columns(split=np.array(["train", "test", "test"]))
     assert leaked_pairs(leaky) == 1
     assert has_near_duplicate_in(leaky, "train").tolist() == [False, True, False]

@@ -1,4 +1,4 @@
-"""Twins are found whatever was done to them, and nothing else is called a twin."""
+"""Near-duplicates are found whatever was done to them, and nothing else is."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def decoded(data: Any) -> Image:
 
 
 def altered(image: Image, *, scale: float, shift: float, gain: float, quality: int) -> Image:
-    """Scale about the middle, move, brighten and save again, as twins on the web come about."""
+    """Scale about the middle, move, brighten and save again, as near-duplicates on the web come about."""
     middle = (image.shape[0] - 1) / 2
     offset = shift + middle * (1 - scale)
     matrix = np.array([[scale, 0, offset], [0, scale, -shift + middle * (1 - scale)]])
@@ -78,11 +78,11 @@ def test_a_tile_is_found_again_mirrored_and_turned(
     assert found.tolist() == [[row, row + len(some)] for row in range(len(some))]
 
 
-def test_tiles_of_different_walls_are_no_twins(tiles: list[Image]) -> None:
+def test_tiles_of_different_walls_are_no_near_duplicates(tiles: list[Image]) -> None:
     assert len(near_duplicate_pairs(np.stack([preview(tile) for tile in tiles]))) == 0
 
 
-def test_flat_tiles_are_no_twins() -> None:
+def test_flat_tiles_are_no_near_duplicates() -> None:
     assert near_duplicate_pairs(
         np.stack([np.full((64, 64), tone, np.uint8) for tone in (20, 20, 200)])
     ).shape == (0, 2)
@@ -97,7 +97,7 @@ def test_the_result_does_not_depend_on_the_threads(tiles: list[Image]) -> None:
 
 @pytest.mark.real_data
 @pytest.mark.skipif(not METU.is_dir(), reason="the METU tiles are not beside the project")
-def test_known_twins_of_metu_are_found_and_others_are_not() -> None:
+def test_known_near_duplicates_of_metu_are_found_and_others_are_not() -> None:
     names = ["Positive/00427.jpg", "Positive/05935.jpg", "Negative/05439.jpg", "Negative/07904.jpg"]
     names += ["Positive/02700.jpg", "Positive/04997.jpg", "Negative/01213.jpg", "Negative/06538.jpg"]
     names += ["Positive/16420_1.jpg", "Positive/01463.jpg", "Positive/00591.jpg", "Positive/14955_1.jpg"]

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from crack_lightning.data.splits.assign import split_table
-from crack_lightning.data.splits.split_files import SplitRow, apply_splits, read_splits
 from crack_lightning.data.splits.stratified_groups import assign_splits
 from crack_lightning.data.table import SPLITS, TileTable
 from crack_lightning.runtime.errors import ConfigError, DataError
@@ -122,12 +121,6 @@ def test_three_classes_are_all_in_every_split() -> None:
         assert shares(table, label) == pytest.approx([0.70, 0.15, 0.15], abs=0.01)
 
 
-def test_ready_made_splits_stay() -> None:
-    split = ["train", "val", "test", "train", "val", "test"]
-    table = split_table(make([0, 0, 0, 1, 1, 1], split=split), seed=0)
-    assert table.split.tolist() == split
-
-
 @pytest.mark.parametrize(("present", "cut"), [("test", "val"), ("val", "test")])
 def test_a_missing_split_is_cut_from_train_by_photo(present: str, cut: str) -> None:
     base = photos(40, 20, 60)
@@ -141,9 +134,12 @@ def test_a_missing_split_is_cut_from_train_by_photo(present: str, cut: str) -> N
         assert len(set(rest[table.group[ready == "train"] == photo])) == 1
 
 
-def test_ready_made_splits_that_share_a_photo_are_reported(caplog: pytest.LogCaptureFixture) -> None:
+def test_ready_made_splits_stay_and_a_photo_that_they_share_is_reported(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     split = ["train", "val", "test"] * 2
-    split_table(make([0, 0, 0, 1, 1, 1], ["a", "a", "b", "c", "d", "e"], split), seed=0)
+    table = split_table(make([0, 0, 0, 1, 1, 1], ["a", "a", "b", "c", "d", "e"], split), seed=0)
+    assert table.split.tolist() == split
     assert "tiles of 1 photos in more than one split" in caplog.text
 
 
@@ -209,46 +205,6 @@ def test_no_seed_is_advised_where_none_can_help() -> None:
 def test_two_tiles_of_a_class_are_too_few() -> None:
     with pytest.raises(DataError, match="no tile of 'crack'; there are 2 such tiles, and"):
         split_table(make([0] * 50 + [1] * 2), seed=0)
-
-
-def test_splits_are_read_back_as_they_were_written(tmp_path: Path) -> None:
-    table = split_table(photos(20, 5, 20), seed=2)
-    file = tmp_path / "splits.csv"
-    table.write_csv(file)
-    bare = replace(table, split=np.full(len(table), ""))
-    np.testing.assert_array_equal(apply_splits(bare, read_splits(file), file=file).split, table.split)
-
-
-def listed(table: TileTable, splits: list[str]) -> list[SplitRow]:
-    return [
-        SplitRow(name, digest, split)
-        for name, digest, split in zip(table.name.tolist(), table.sha256.tolist(), splits, strict=True)
-    ]
-
-
-def test_a_tile_that_the_file_does_not_know_is_named() -> None:
-    table = make([0, 1] * 3)
-    rows = listed(table, [SPLITS[index // 2] for index in range(6)])
-    with pytest.raises(DataError, match=r"data\.split\.file: 1 tiles are not in 'old\.csv': '00004\.jpg'"):
-        apply_splits(table, [row for row in rows if row.name[4] != "4"], file=Path("old.csv"))
-
-
-def test_a_tile_of_the_file_that_is_gone_is_named() -> None:
-    table = make([0, 1] * 3)
-    rows = [
-        *listed(table, [SPLITS[index // 2] for index in range(6)]),
-        SplitRow("gone.jpg", "", "val"),
-    ]
-    with pytest.raises(DataError, match=r"1 tiles are in 'old\.csv', but not under 'tiles': 'gone\.jpg'"):
-        apply_splits(table, rows, file=Path("old.csv"))
-
-
-def test_a_file_that_leaves_a_split_without_a_class_is_refused() -> None:
-    table = make([0, 1] * 3)
-    with pytest.raises(DataError, match="the test split has no tile of 'intact'"):
-        apply_splits(
-            table, listed(table, ["train", "train", "val", "val", "val", "test"]), file=Path("old.csv")
-        )
 
 
 def test_few_groups_are_dealt_better_than_99_of_100_of_all_ways() -> None:

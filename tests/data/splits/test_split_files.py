@@ -13,7 +13,7 @@ import pytest
 from crack_lightning.data.concat import concat, merge
 from crack_lightning.data.scan.prepare import with_splits
 from crack_lightning.data.splits.assign import split_table
-from crack_lightning.data.splits.split_files import apply_splits, read_splits
+from crack_lightning.data.splits.split_files import SplitRow, apply_splits, read_splits
 from crack_lightning.data.table import TileTable
 from crack_lightning.runtime.errors import DataError
 
@@ -125,6 +125,16 @@ def test_what_has_no_match_is_named_by_its_source_and_path(file: Path) -> None:
         apply_splits(tiles.select(np.arange(len(tiles)) != NUMBER), rows, file=file)
     with pytest.raises(DataError, match=r"1 tiles are not in '.*splits\.csv': 'drone:0/000\.jpg'"):
         apply_splits(tiles, [row for row in rows if row.name != "drone:0/000.jpg"], file=file)
+
+
+def test_a_file_that_leaves_a_split_without_a_class_is_refused() -> None:
+    tiles = table("/data", "site")
+    rows = [
+        SplitRow(name, "", ("train", "val", "test")[row % 2 + (row == 0)])
+        for row, name in enumerate(tiles.name)
+    ]
+    with pytest.raises(DataError, match="the train split has no tile of 'crack'"):
+        apply_splits(tiles, rows, file=Path("old.csv"))
 
 
 def test_a_list_without_names_and_digests_is_followed_by_paths(tmp_path: Path) -> None:

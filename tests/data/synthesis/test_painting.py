@@ -36,6 +36,23 @@ def grey_wall() -> NDArray[Any]:
     return np.full((SIZE, SIZE, 3), 0.6, np.float32)
 
 
+def painted_with(
+    cracks: list[Stroke], image: NDArray[Any], appearance: CrackAppearance = LOOK
+) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    return paint_cracks(image, cracks, np.random.default_rng(0), appearance=appearance)
+
+
+def spread_and_widths(**geometry: Any) -> tuple[float, NDArray[Any]]:
+    """Return the median relative deviation along cracks of 4 px, and all widths."""
+    even = CrackGeometry(usual_px=(4, 4), hairlines=0, branches=(1.0,), swelling=(0, 0), limits_px=(0.5, 30))
+    cracks = [
+        random_cracks(np.random.default_rng(seed), 400, 400, num_cracks=1, habit=replace(even, **geometry))[0]
+        for seed in range(30)
+    ]
+    spread = np.median([crack.width_px.std() / crack.width_px.mean() for crack in cracks])
+    return float(spread), np.concatenate([crack.width_px for crack in cracks])
+
+
 @pytest.mark.parametrize("width_px", [1.5, 3.0, 10.0])
 def test_a_stroke_covers_its_length_times_its_width(width_px: float) -> None:
     covered = coverage([level_stroke(width_px)], SIZE, SIZE)
@@ -49,41 +66,26 @@ def test_a_stroke_outside_the_image_leaves_it_blank() -> None:
     assert not coverage([level_stroke(4, y=-50)], SIZE, SIZE).any()
 
 
-def test_a_wider_stroke_covers_every_pixel_of_a_thinner_one() -> None:
-    thin, wide = (coverage([level_stroke(width)], SIZE, SIZE) for width in (2.0, 6.0))
-
-    assert (wide >= thin).all()
-
-
-def test_painting_a_crack_leaves_the_given_image_and_everything_far_away_as_it_was() -> None:
+def test_a_crack_is_dark_and_leaves_the_given_image_and_everything_far_away_as_it_was() -> None:
     image = grey_wall()
-
-    painted, mask = paint_cracks(image, [level_stroke(5)], np.random.default_rng(0), appearance=LOOK)
+    painted, mask = painted_with([level_stroke(6)], image)
 
     far = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5) > 40
     assert (image == np.float32(0.6)).all()
     np.testing.assert_allclose(painted[far], 0.6, atol=1e-5)
-
-
-def test_a_crack_is_darker_than_the_concrete_beside_it() -> None:
-    painted, mask = paint_cracks(grey_wall(), [level_stroke(6)], np.random.default_rng(0), appearance=LOOK)
-
     assert painted[mask].mean() < 0.35
     assert painted[~mask].mean() > 0.5
 
 
 def test_an_image_without_cracks_comes_back_with_an_empty_mask() -> None:
-    image = grey_wall()
+    painted, mask = painted_with([], grey_wall())
 
-    painted, mask = paint_cracks(image, [], np.random.default_rng(0), appearance=LOOK)
-
-    np.testing.assert_array_equal(painted, image)
+    np.testing.assert_array_equal(painted, grey_wall())
     assert not mask.any()
 
 
 def test_the_mask_is_as_wide_as_the_crack_and_holds_every_hairline() -> None:
-    _, mask = paint_cracks(grey_wall(), [level_stroke(8)], np.random.default_rng(0), appearance=LOOK)
-    _, hairline = paint_cracks(grey_wall(), [level_stroke(0.7)], np.random.default_rng(0), appearance=LOOK)
+    mask, hairline = (painted_with([level_stroke(width)], grey_wall())[1] for width in (8, 0.7))
 
     assert mask[:, 80].sum() == pytest.approx(8, abs=1)
     assert (hairline >= centre_lines([level_stroke(0.7)], SIZE, SIZE)).all()
@@ -101,25 +103,19 @@ def test_the_width_of_a_tile_is_the_95th_percentile_along_the_line_inside_it() -
     assert crack_length_in([stroke], 40, 40, 80, 80) == 80
 
 
-def test_lines_count_from_ten_pixels_on() -> None:
+def test_lines_count_from_ten_pixels_on_inside_the_picture() -> None:
     long, short = level_stroke(2, left=0, right=158), level_stroke(2, left=0, right=44)
 
     assert count_lines_in([long, short], 0, 40, 80, 80) == 2
     assert count_lines_in([long, short], 40, 40, 80, 80) == 1
     assert count_lines_in([long, short], 0, 120, 30, 30) == 0
+    assert crack_length_in([long], 0, 0, 100, 90) == 100
 
 
-def test_what_lies_beside_a_picture_that_is_not_square_does_not_count() -> None:
-    stroke = level_stroke(4, y=80, left=0, right=158)
-
-    assert crack_length_in([stroke], 0, 0, 100, 90) == 100
-    assert crack_length_in([stroke], 0, 0, 100, 70) == 0
-    assert np.isnan(crack_width_in([stroke], 0, 0, 100, 70))
-
-
-def test_a_tile_without_a_crack_has_no_width() -> None:
-    assert np.isnan(crack_width_in([level_stroke(3)], 0, 100, 50, 50))
-    assert np.isnan(crack_width_in([], 0, 0, 50, 50))
+@pytest.mark.parametrize("cracks", [[], [level_stroke(4, left=0, right=158)]])
+def test_a_tile_without_a_crack_has_no_width(cracks: list[Stroke]) -> None:
+    assert crack_length_in(cracks, 0, 0, 100, 70) == 0
+    assert np.isnan(crack_width_in(cracks, 0, 0, 100, 70))
 
 
 def test_random_cracks_keep_to_the_range_of_widths_and_vary_along_the_line() -> None:
@@ -134,28 +130,11 @@ def test_random_cracks_keep_to_the_range_of_widths_and_vary_along_the_line() -> 
 
 
 def test_the_width_of_a_crack_that_opened_follows_its_heading() -> None:
-    def spread(habit: CrackGeometry) -> float:
-        cracks = [
-            random_cracks(np.random.default_rng(seed), 400, 400, num_cracks=1, habit=habit)[0]
-            for seed in range(30)
-        ]
-        return float(np.median([crack.width_px.std() / crack.width_px.mean() for crack in cracks]))
-
-    habit = CrackGeometry(usual_px=(4, 4), hairlines=0, branches=(1.0,), swelling=(0, 0), limits_px=(0.5, 30))
-
-    assert spread(replace(habit, opening=1.0)) > 1.5 * spread(habit)
+    assert spread_and_widths(opening=1.0)[0] > 1.5 * spread_and_widths()[0]
 
 
 def test_chips_widen_a_crack_here_and_there() -> None:
-    def widths(chips: float) -> NDArray[Any]:
-        habit = CrackGeometry(usual_px=(4, 4), hairlines=0, branches=(1.0,), swelling=(0, 0), chips=chips)
-        found = [
-            random_cracks(np.random.default_rng(seed), 400, 400, num_cracks=1, habit=habit)[0]
-            for seed in range(30)
-        ]
-        return np.concatenate([crack.width_px for crack in found])
-
-    whole, chipped = widths(0.0), widths(4.0)
+    (_, whole), (_, chipped) = spread_and_widths(), spread_and_widths(chips=4.0)
 
     assert np.quantile(chipped, 0.95) > 1.1 * np.quantile(whole, 0.95)
     assert np.median(chipped) == pytest.approx(np.median(whole), rel=0.15)
@@ -163,11 +142,8 @@ def test_chips_widen_a_crack_here_and_there() -> None:
 
 def test_a_lit_edge_is_as_wide_as_asked_and_broken_where_it_has_gaps() -> None:
     def beside(appearance: CrackAppearance) -> NDArray[Any]:
-        painted, _ = paint_cracks(
-            grey_wall(), [level_stroke(10)], np.random.default_rng(0), appearance=appearance
-        )
-        row: NDArray[Any] = painted[89, 40:120, 0]  # 4 px below the crack's edge
-        return row
+        row: NDArray[Any] = painted_with([level_stroke(10)], grey_wall(), appearance)[0][89, 40:120, 0]
+        return row  # 4 px below the crack's edge
 
     lit = replace(LOOK, light_angle=np.pi / 2, rim=0.5, soiling=0.0)
 
@@ -180,9 +156,7 @@ def test_a_lit_edge_is_as_wide_as_asked_and_broken_where_it_has_gaps() -> None:
 def test_a_wide_lit_edge_beside_a_hairline_is_one_band(rim_px: float) -> None:
     appearance = replace(LOOK, light_angle=np.pi / 2, rim=1.0, soiling=0.0, rim_px=rim_px)
 
-    painted, _ = paint_cracks(
-        grey_wall(), [level_stroke(1.2)], np.random.default_rng(0), appearance=appearance
-    )
+    painted, _ = painted_with([level_stroke(1.2)], grey_wall(), appearance)
 
     band = painted[82 : 80 + int(rim_px), 40:120, 0].mean(axis=1)
     assert band.min() > 0.6 + 0.5 * (band.max() - 0.6)
@@ -205,22 +179,15 @@ def test_the_same_seed_paints_the_same_pixels() -> None:
 
 
 @pytest.mark.parametrize("kind", DISTRACTORS)
-def test_a_distractor_is_seen_where_it_says_it_is(kind: str) -> None:
+def test_a_distractor_is_the_same_by_seed_and_seen_where_it_says_it_is(kind: str) -> None:
     marked = 0.0
     for seed in range(8):
         image = grey_wall()
         painted, area = paint_distractor(kind, image, np.random.default_rng(seed), light_angle=0.5)
+        again, _ = paint_distractor(kind, image, np.random.default_rng(seed), light_angle=0.5)
+        np.testing.assert_array_equal(painted, again)
         assert (image == np.float32(0.6)).all()
         assert painted.dtype == np.float32
         change = np.abs(painted - image).max(axis=2)
         marked += float(change[area].mean()) if area.any() else 0.0
     assert marked / 8 > 0.03
-
-
-@pytest.mark.parametrize("kind", DISTRACTORS)
-def test_the_same_seed_paints_the_same_distractor(kind: str) -> None:
-    first, again = (
-        paint_distractor(kind, grey_wall(), np.random.default_rng(3), light_angle=0.5)[0] for _ in range(2)
-    )
-
-    np.testing.assert_array_equal(first, again)

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
-from torch.nn import functional
 
 from crack_lightning.data.transforms.augmentation import Augmentation
 from crack_lightning.data.transforms.counter_rng import hash_key, pixel_noise, uniform
+from tests.data.transforms.rough_tiles import rough_tiles as tiles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,30 +34,8 @@ EVERYTHING: dict[str, Any] = {
 }
 # Each option alone, at a strength that changes every tile or nearly.
 OPTIONS: list[dict[str, Any]] = [
-    {"flip": True},
-    {"quarter_turns": True},
-    {"rotation_deg": 30},
-    {"scale": (0.7, 1.5)},
-    {"translate": 0.1},
-    {"brightness": 0.4},
-    {"contrast": 0.4},
-    {"saturation": 0.5},
-    {"hue": 0.1},
-    {"blur_probability": 1.0},
-    {"noise_std": 0.05},
-    {"jpeg_probability": 1.0},
-    {"shadow_probability": 1.0},
-    {"erasing_probability": 1.0},
+    {name: 1.0 if name.endswith("_probability") else value} for name, value in EVERYTHING.items()
 ]
-
-
-def tiles(number: int, height: int = 37, width: int = 37, seed: int = 0) -> Tensor:
-    """Smooth colour with grain on it, so that every transform has something to change."""
-    rng = np.random.default_rng(seed)
-    coarse = torch.from_numpy(rng.uniform(40, 215, (number, 3, 5, 5)))
-    smooth = functional.interpolate(coarse, (height, width), mode="bilinear")
-    grain = torch.from_numpy(rng.normal(0, 8, (number, 3, height, width)))
-    return (smooth + grain).clamp(0, 255).to(torch.uint8)
 
 
 @pytest.fixture
@@ -158,30 +135,21 @@ def test_the_gpu_draws_as_the_cpu_does() -> None:
     assert (there - augment(images, index, seed=1, epoch=2)).abs().mean() < 1e-4
 
 
-def test_flips_and_quarter_turns_only_move_pixels() -> None:
-    image = tiles(1)[0]
-    out = Augmentation(flip=True, quarter_turns=True)(
+@pytest.mark.parametrize(
+    ("flip", "width", "quarters"), [(True, 37, (0, 1, 2, 3)), (False, 37, (0, 1, 2, 3)), (False, 45, (0, 2))]
+)
+def test_flips_and_quarter_turns_only_move_pixels(
+    width: int, quarters: tuple[int, ...], *, flip: bool
+) -> None:
+    image = tiles(1, 37, width)[0]
+    out = Augmentation(flip=flip, quarter_turns=True)(
         image.expand(200, -1, -1, -1), torch.arange(200), seed=0, epoch=0
     )
-    turned = [image.rot90(turns, (1, 2)) for turns in range(4)]
-    symmetries = [tile.float() / 255 for one in turned for tile in (one, one.flip(2))]
+    turned = [image.rot90(turns, (1, 2)).float() / 255 for turns in quarters]
+    symmetries = [*turned, *(tile.flip(2) for tile in turned if flip)]
     counts = [sum(torch.equal(tile, symmetry) for tile in out) for symmetry in symmetries]
     assert sum(counts) == 200
-    assert min(counts) > 8  # 25 expected, standard deviation 4.7
-
-
-def test_quarter_turns_alone_never_mirror() -> None:
-    image = tiles(1)[0]
-    out = Augmentation(quarter_turns=True)(image.expand(40, -1, -1, -1), torch.arange(40), seed=0, epoch=0)
-    turned = [image.rot90(turns, (1, 2)).float() / 255 for turns in range(4)]
-    assert {next(k for k, t in enumerate(turned) if torch.equal(t, tile)) for tile in out} == {0, 1, 2, 3}
-
-
-def test_tiles_that_are_not_square_turn_by_half_a_turn_only() -> None:
-    image = tiles(1, 20, 32)[0]
-    out = Augmentation(quarter_turns=True)(image.expand(40, -1, -1, -1), torch.arange(40), seed=0, epoch=0)
-    turned = [image.float() / 255, image.rot90(2, (1, 2)).float() / 255]
-    assert {next(k for k, t in enumerate(turned) if torch.equal(t, tile)) for tile in out} == {0, 1}
+    assert min(counts) > 8  # at least 25 expected, standard deviation 4.7
 
 
 def test_no_black_corner_appears() -> None:

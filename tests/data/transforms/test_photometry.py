@@ -8,26 +8,13 @@ from torch.nn import functional
 
 from crack_lightning.data.transforms import photometry
 from crack_lightning.data.transforms.counter_rng import hash_key
-
-
-def tiles(number: int, height: int = 37, width: int = 37, seed: int = 0) -> Tensor:
-    """Smooth colour with grain on it, so that every transform has something to change."""
-    rng = np.random.default_rng(seed)
-    coarse = torch.from_numpy(rng.uniform(40, 215, (number, 3, 5, 5)))
-    smooth = functional.interpolate(coarse, (height, width), mode="bilinear")
-    grain = torch.from_numpy(rng.normal(0, 8, (number, 3, height, width)))
-    return (smooth + grain).clamp(0, 255).to(torch.uint8)
-
-
-def ones(number: int) -> Tensor:
-    return torch.ones(number)
+from tests.data.transforms.rough_tiles import rough_tiles as tiles
 
 
 def recoloured(images: Tensor, **factors: Tensor) -> Tensor:
-    number = len(images)
-    same = {"brightness": ones(number), "contrast": ones(number), "saturation": ones(number)}
-    means = images.mean((2, 3))
-    return photometry.recolour(images, means, **(same | {"hue": torch.zeros(number)} | factors))
+    one = torch.ones(len(images))
+    same = {"brightness": one, "contrast": one, "saturation": one, "hue": 0 * one}
+    return photometry.recolour(images, images.mean((2, 3)), **(same | factors))
 
 
 def luma(images: Tensor) -> Tensor:

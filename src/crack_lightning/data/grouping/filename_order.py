@@ -59,10 +59,10 @@ def consecutive_pairs(
 
 
 def enclosed_name_pairs(path: NDArray[np.str_], photo: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return pairs that link tiles whose names are enclosed by those of a photo.
+    """Return pairs that link the tiles between the first and the last name of a photo.
 
-    Where most of the names between the first and the last of a photo are its own, names follow the order of
-    cutting, and the tiles between belong to it too. With shuffled names they are few.
+    Only photos that have most of the names in that range count: there names follow the order of cutting. With
+    shuffled names a photo has few of them.
 
     Args:
         path: Relative paths of N tiles, str ``(N,)``.

@@ -93,8 +93,8 @@ def _rows_of_tiles(beside: NDArray[np.float32], width: int, *, least: float) -> 
     """Return the first positions of rows of ``width`` tiles: neighbours match inside a row, not at its ends.
 
     Args:
-        beside: Correlation of each of M positions with the next, float32 ``(M - 1,)``; averaged over adjacent
-            rows, as the ends of a photo's rows lie below one another.
+        beside: Correlation of each of M positions with the next, float32 ``(M - 1,)``. It is averaged over
+            positions one row apart, since the rows of a photo end below one another.
         width: Tiles a row.
         least: Smallest mean correlation inside a row.
     """

@@ -40,9 +40,9 @@ def merge_groups(
 ) -> TileTable:
     """Merge tiles into groups that share a photo, a near-duplicate, an edge, or consecutive names.
 
-    A tile with an adjacent one is grouped by adjacency alone, and so is one whose name is enclosed by those
-    of such a photo (:func:`~crack_lightning.data.grouping.filename_order.enclosed_name_pairs`). Links by
-    consecutive names alone may chain: no such group may exceed ``LARGEST_SHARE`` of the tiles
+    Adjacency is strong evidence: tiles that have it, and tiles whose names lie between those of such a photo
+    (:func:`~crack_lightning.data.grouping.filename_order.enclosed_name_pairs`), are not linked by consecutive
+    names. Those links may chain: no group that they form may exceed ``LARGEST_SHARE`` of the tiles
     (:func:`_bounded_single_linkage`).
 
     Args:
@@ -100,9 +100,8 @@ def leaked_pairs(table: TileTable) -> int:
     """Return the number of pairs of identical files or near-duplicates in different splits."""
     keys = _content_keys(table)
     decided = (keys != "") & (table.split != "")
-    of_set = _counts(keys[decided])
-    of_side = _counts(np.char.add(np.char.add(keys[decided], "\0"), table.split[decided]))
-    return int(_pairs_within(of_set) - _pairs_within(of_side))
+    keys_and_splits = np.char.add(np.char.add(keys[decided], "\0"), table.split[decided])
+    return _num_equal_pairs(keys[decided]) - _num_equal_pairs(keys_and_splits)
 
 
 def has_near_duplicate_in(table: TileTable, split: str) -> NDArray[np.bool_]:
@@ -168,9 +167,6 @@ def _first_names(
     return np.where(np.bincount(component)[component] > 1, named, alone)
 
 
-def _counts(keys: NDArray[np.str_]) -> NDArray[np.int64]:
-    return np.unique(keys, return_counts=True)[1].astype(np.int64)
-
-
-def _pairs_within(counts: NDArray[np.int64]) -> int:
+def _num_equal_pairs(keys: NDArray[np.str_]) -> int:
+    counts = np.unique(keys, return_counts=True)[1]
     return int((counts * (counts - 1) // 2).sum())

@@ -33,11 +33,10 @@ def split_table(
     fold: int = 0,
     tolerance: float = 0.02,
 ) -> TileTable:
-    """Assign tiles to splits.
+    """Assign tiles to splits: groups stay whole, and every split has nearly the same class proportions.
 
-    Tiles of one group stay in one split, and class proportions are nearly the same in every split
-    (:func:`crack_lightning.data.splits.stratified_groups.assign_splits`). Splits given by folders stay as
-    they are; missing ones are taken from their ``train`` part.
+    The method is that of :func:`crack_lightning.data.splits.stratified_groups.assign_splits`. Splits given by
+    folders stay as they are; missing ones are taken from their ``train`` part.
 
     Args:
         table: N tiles; ``split`` is empty everywhere or nowhere.
@@ -46,7 +45,7 @@ def split_table(
         strategy: ``grouped``, or ``random`` to split tile by tile whatever their groups.
         folds: Number of folds of a cross-validation, of which one is the test split; ``None`` for none.
         fold: The test fold, in ``[0, folds)``.
-        tolerance: Largest deviation of a class fraction from the requested one, beside one tile.
+        tolerance: Largest deviation of a class fraction from the requested one; one tile more is allowed.
 
     Returns:
         The same tiles in the same order, with ``split`` filled.

@@ -29,9 +29,9 @@ def split_by_source(
 ) -> TileTable:
     """Assign splits where some sources only train or only test.
 
-    A source in both lists is split as usual; one that only trains has no test tiles, one that only tests no
-    others, and one in neither list none at all. A tile of a source that only tests, whose group (by a
-    near-duplicate, say) has tiles in another split, is left out, unless the strategy is ``random``.
+    A source in both lists is split as usual. One that only trains is split into train and val, one that only
+    tests is test, and one in neither list is left out. Unless the strategy is ``random``, so is a tile of a
+    source that only tests if its group has tiles in another split (by a near-duplicate, for example).
 
     Args:
         table: N tiles; ``split`` is empty where the two lists decide.

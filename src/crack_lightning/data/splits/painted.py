@@ -23,9 +23,9 @@ def split_painted(
 ) -> TileTable:
     """Assign splits such that a painted tile is in the split of the tile below it.
 
-    The tiles below are split as if they belonged to the sources painted on them too, and then left out where
-    their own source is not selected: ``train_sources=[painted] test_sources=[metu]`` trains on tiles painted
-    on METU's training tiles and tests on METU's test tiles.
+    A source takes part if it or a source painted on it is selected; tiles whose own source is not selected
+    for their split are then left out. ``train_sources=[painted] test_sources=[metu]`` thus trains on tiles
+    painted on METU's training tiles and tests on METU's test tiles.
 
     Args:
         table: N tiles; ``extra["painted_on"]`` has the digest of the tile below, where that is here too.

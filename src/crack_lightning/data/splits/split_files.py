@@ -15,7 +15,7 @@ from crack_lightning.data.table import SPLITS, read_rows
 from crack_lightning.runtime.errors import DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from crack_lightning.data.table import TileTable
@@ -99,36 +99,27 @@ def _matched(table: TileTable, rows: Sequence[SplitRow]) -> dict[int, int]:
     """Return the matching row of each tile that has one."""
     names, digests = table.name.tolist(), table.sha256.tolist()
     own = own_paths([row.name for row in rows], names)
+    listed_names, listed_digests = [own[row.name] for row in rows], [row.sha256 for row in rows]
     row_of: dict[int, int] = {}
-    keys: tuple[tuple[Callable[[int], str], Callable[[int], str]], ...] = (
-        (
-            lambda tile: f"{digests[tile]} {names[tile]}" if digests[tile] else "",
-            lambda row: f"{rows[row].sha256} {own[rows[row].name]}" if rows[row].sha256 else "",
-        ),
-        (lambda tile: digests[tile], lambda row: rows[row].sha256),
-        (lambda tile: names[tile], lambda row: own[rows[row].name]),
-    )
-    for of_tile, of_row in keys:
-        _match_by(of_tile, of_row, row_of, tiles=len(table), rows=len(rows))
+    _match_by(_joint_keys(digests, names), _joint_keys(listed_digests, listed_names), row_of)
+    _match_by(digests, listed_digests, row_of)
+    _match_by(names, listed_names, row_of)
     return row_of
 
 
-def _match_by(
-    of_tile: Callable[[int], str],
-    of_row: Callable[[int], str],
-    row_of: dict[int, int],
-    *,
-    tiles: int,
-    rows: int,
-) -> None:
-    """Match tiles and rows of equal keys that are not matched yet, in order."""
+def _joint_keys(digests: list[str], names: list[str]) -> list[str]:
+    return [f"{digest} {name}" if digest else "" for digest, name in zip(digests, names, strict=True)]
+
+
+def _match_by(of_tile: list[str], of_row: list[str], row_of: dict[int, int]) -> None:
+    """Match tiles and rows of equal keys that are not matched yet, in order; an empty key matches none."""
     taken = set(row_of.values())
     free = defaultdict(list)
-    for row in reversed(range(rows)):
+    for row in reversed(range(len(of_row))):
         if row not in taken:
-            free[of_row(row)].append(row)
-    for tile in range(tiles):
-        if tile not in row_of and (key := of_tile(tile)) and free[key]:
+            free[of_row[row]].append(row)
+    for tile, key in enumerate(of_tile):
+        if tile not in row_of and key and free[key]:
             row_of[tile] = free[key].pop()
 
 

@@ -27,10 +27,9 @@ def assign_splits(
 
     Groups are assigned greedily in a random order, each to the split whose class counts come nearest to the
     target; a local search then moves, and if needed swaps, groups while that reduces the cost, the squared
-    difference in tiles over the target, summed over splits and classes. Single tiles fill the rest. A
-    class with as many groups and single tiles as there are splits is in each of them. The random order is a
-    hash of ``seed`` and the name of the group or tile, independent of the order of rows and of
-    library versions.
+    difference in tiles over the target, summed over splits and classes. Single tiles fill the rest. Every
+    split gets every class that has enough groups and single tiles for that. The random order is a hash of
+    ``seed`` and the name of the group or tile, independent of the order of rows and of library versions.
 
     Args:
         path: Names of the tiles, all different, str ``(N,)``.
@@ -78,16 +77,15 @@ def round_shares(amounts: NDArray[np.float64], total: int) -> NDArray[np.int64]:
     whole = np.floor(exact + 1e-9)
     largest = np.argsort(whole - exact, kind="stable")
     whole[largest[: total - int(whole.sum())]] += 1
-    result: NDArray[np.int64] = whole.astype(np.int64)
-    return result
+    return np.asarray(whole, np.int64)
 
 
 def one_each(amounts: NDArray[np.int64], *, already: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Move single tiles from splits that can spare one to splits that have none, float and int64 ``(S,)``.
+    """Move single tiles from splits that can spare one to splits that would have none, int64 ``(S,)``.
 
     Args:
-        amounts: Tiles that each split is to get, of one class.
-        already: Tiles of that class that it has.
+        amounts: Tiles of one class to add to each split, int64 ``(S,)``.
+        already: Tiles of that class in each split, float ``(S,)``.
 
     Examples:
         >>> one_each(np.array([2, 1, 0]), already=np.zeros(3)).tolist()
@@ -147,11 +145,7 @@ class _Groups:
         return self
 
     def _fill_empty(self, singles: NDArray[np.int64]) -> None:
-        """Move a group into each split that has no tile of a class, from one that has another such group.
-
-        Args:
-            singles: Single tiles by class, int64 ``(K,)``, each of which will fill a split.
-        """
+        """Move a group into each split without a class that single tiles ``(K,)`` will not fill."""
         for index in range(self.counts.shape[1]):
             empty = np.flatnonzero(self.filled[:, index] == 0)
             for split in empty[: max(0, len(empty) - int(singles[index]))]:
@@ -176,10 +170,8 @@ class _Groups:
     def _cost(self, split: NDArray[np.int64] | slice, change: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the change of the cost when splits ``(M,)`` change by ``change`` tiles ``(M, K)``."""
         surplus = self.filled[split] - self.target[split]
-        cost: NDArray[np.float64] = ((2 * surplus + change) * change / np.maximum(self.target[split], 1)).sum(
-            -1
-        )
-        return cost
+        cost = (2 * surplus + change) * change / np.maximum(self.target[split], 1)
+        return np.asarray(cost.sum(-1))
 
     def _best_split(self, group: int) -> int:
         return int(self._cost(slice(None), self.counts[group]).argmin())

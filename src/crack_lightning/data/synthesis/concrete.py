@@ -166,9 +166,15 @@ def _relief(rng: np.random.Generator, height: int, width: int, light_angle: floa
     rough = octave_noise(
         rng, height, width, coarsest_px=rng.uniform(8, 24), finest_px=1.2, persistence=rng.uniform(0.5, 0.8)
     )
-    slope = np.float32(np.cos(light_angle)) * cv2.Sobel(rough, cv2.CV_32F, 1, 0, ksize=3)
-    slope += np.float32(np.sin(light_angle)) * cv2.Sobel(rough, cv2.CV_32F, 0, 1, ksize=3)
+    slope = directional_slope(rough, light_angle)
     return np.asarray(slope * np.float32(np.exp(rng.uniform(np.log(0.001), np.log(0.015)))), np.float32)
+
+
+def directional_slope(surface: NDArray[np.float32], light_angle: float) -> NDArray[np.float32]:
+    """Return the slope of a surface ``(H, W)`` in the direction of the light, of the same shape."""
+    slope = np.float32(np.cos(light_angle)) * cv2.Sobel(surface, cv2.CV_32F, 1, 0, ksize=3)
+    slope += np.float32(np.sin(light_angle)) * cv2.Sobel(surface, cv2.CV_32F, 0, 1, ksize=3)
+    return np.asarray(slope, np.float32)
 
 
 def _board_grain(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:

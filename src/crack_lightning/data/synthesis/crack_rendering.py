@@ -27,7 +27,7 @@ class CrackAppearance:
         darkness: Share of light absorbed by a deep crack, in ``[0, 1]``.
         rim: Brightening of the edge that faces the light; the other edge is darkened by half of it.
         rim_px: Width of those edges, pixels.
-        rim_gaps: Largest share of the edges that is missing locally, in ``[0, 1]``.
+        rim_gaps: Largest local weakening of those edges, in ``[0, 1]``; ``1`` interrupts them.
         soiling: Darkening of the concrete beside the crack.
         tint: Relative transmission of red, green and blue inside, about 1 each.
         fading: Largest share of a crack that fades locally, in ``[0, 1]``.

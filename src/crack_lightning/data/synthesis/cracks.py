@@ -32,8 +32,8 @@ class CrackGeometry:
         branches: Probability of 0, 1, 2, … branches.
         branch_px: Range of the length of a branch, pixels.
         swelling: Range of the relative standard deviation of the width along a crack.
-        opening: Dependence of the width on the heading, in ``[0, 1]``: faces displaced in one direction open
-            where the crack runs across it and close where it runs along it.
+        opening: Dependence of the width on the heading, in ``[0, 1]``: two faces that move apart in one
+            direction open where the crack runs across that direction and stay closed where it runs along it.
         chips: Pieces broken out of an edge per hundred points of a line.
     """
 
@@ -50,16 +50,8 @@ class CrackGeometry:
     chips: float = 0.0
 
 
-PHOTO_GEOMETRY = CrackGeometry()
-
-
 def random_cracks(
-    rng: np.random.Generator,
-    height: int,
-    width: int,
-    *,
-    num_cracks: int,
-    habit: CrackGeometry = PHOTO_GEOMETRY,
+    rng: np.random.Generator, height: int, width: int, *, num_cracks: int, habit: CrackGeometry | None = None
 ) -> list[Stroke]:
     """Draw cracks that cross or end in an image, each with its branches.
 
@@ -73,6 +65,7 @@ def random_cracks(
     Returns:
         Centre lines with edges, each local width within ``habit.limits_px``.
     """
+    habit = habit or CrackGeometry()
     cracks: list[Stroke] = []
     for _ in range(num_cracks):
         trunk = _main_crack(rng, height, width, habit)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from crack_lightning.data.synthesis.concrete import attenuate, octave_noise
+from crack_lightning.data.synthesis.concrete import attenuate, directional_slope, octave_noise
 from crack_lightning.data.synthesis.strokes import (
     Stroke,
     coverage,
@@ -162,6 +162,5 @@ def _relief(rng: np.random.Generator, shape: tuple[int, ...], light_angle: float
     rough = octave_noise(
         rng, height, width, coarsest_px=float(rng.uniform(4, 18)), finest_px=1.5, persistence=0.75
     )
-    slope = np.float32(np.cos(light_angle)) * cv2.Sobel(rough, cv2.CV_32F, 1, 0, ksize=3)
-    slope += np.float32(np.sin(light_angle)) * cv2.Sobel(rough, cv2.CV_32F, 0, 1, ksize=3)
+    slope = directional_slope(rough, light_angle)
     return np.asarray(slope / np.float32(max(float(slope.std()), 1e-6)), np.float32)

@@ -62,8 +62,8 @@ class _Worker:
 
     It runs this module afresh. Forking would copy a process in which torch may have started threads, and
     multiprocessing's spawn would import the caller's main module again, with all that it imports and does.
-    joblib's loky is as fast, but its processes outlive a parent that is killed, and an end before the last
-    photo raises in its threads (joblib 1.6).
+    joblib's loky is as fast, but its processes outlive a parent that is killed, and stopping before all
+    photos are drawn raises errors in its threads (joblib 1.6).
     """
 
     def __init__(self, *numbers: int) -> None:

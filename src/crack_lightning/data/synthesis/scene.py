@@ -94,7 +94,8 @@ def draw_photo(
     """
     light_angle = float(rng.uniform(0, 2 * np.pi))
     number = _number_of_cracks(rng, height * width)
-    cracks = random_cracks(rng, height, width, num_cracks=number, habit=_geometry(crack_width_px))
+    habit = CrackGeometry(usual_px=crack_width_px, hairlines=0.0) if crack_width_px else None
+    cracks = random_cracks(rng, height, width, num_cracks=number, habit=habit)
     clutter = rng.beta(2, 1.5) * _CLUTTER["cracked" if cracks else "sound"]
     kinds = _random_distractors(rng, clutter)
     over_cracks = [kind for kind in kinds if "photo" in DISTRACTORS[kind].over_cracks]
@@ -140,12 +141,6 @@ def cut_tiles(photo: Photo, *, tile_px: int) -> Iterator[Tile]:
                 crack_lines=count_lines_in(photo.cracks, left, top, tile_px, tile_px),
                 distractors="+".join(kinds),
             )
-
-
-def _geometry(crack_width_px: tuple[float, float] | None) -> CrackGeometry:
-    if crack_width_px is None:
-        return CrackGeometry()
-    return CrackGeometry(usual_px=crack_width_px, hairlines=0.0)
 
 
 def _random_distractors(rng: np.random.Generator, clutter: float) -> list[str]:
