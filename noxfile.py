@@ -20,7 +20,7 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.sessions = ["tests", "lint", "types"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
-PROJECT = ("--editable", ".[offline-weights,larger-offline-weights,fast,slurm,ray,joblib]")
+PROJECT = ("--editable", ".[offline-weights,larger-offline-weights,fast,slurm,ray]")
 TOOLS = nox.project.dependency_groups(PYPROJECT, "test", "lint", "types", "docs")
 TESTED = ("--constraint", "constraints.txt")
 COMPILED = {"UV_COMPILE_BYTECODE": "1"}  # once here, not in every process that a test starts

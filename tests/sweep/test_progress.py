@@ -39,12 +39,18 @@ def jobs(folder: Path) -> list[Job]:
     return found
 
 
+def watched(all_jobs: list[Job], folder: Path, **settings: Any) -> tuple[SweepProgress, io.StringIO]:
+    """Return the progress of a sweep of five jobs, and what it prints."""
+    shown = io.StringIO()
+    console = Console(file=shown, force_terminal=settings.pop("terminal", False), width=400)
+    return SweepProgress(all_jobs, folder, total=5, console=console, **settings), shown
+
+
 @pytest.mark.parametrize("terminal", [False, True])
 def test_a_sweep_says_how_far_it_is_and_what_is_best(tmp_path: Path, *, terminal: bool) -> None:
-    shown = io.StringIO()
-    console = Console(file=shown, force_terminal=terminal, width=160)
     all_jobs = jobs(tmp_path)
-    with SweepProgress(all_jobs, tmp_path, total=5, compares=False, console=console) as watch:
+    watch, shown = watched(all_jobs, tmp_path, compares=False, terminal=terminal)
+    with watch:
         watch.started(all_jobs[3])
         watch.ended(all_jobs[2])
     watch.close()
@@ -57,23 +63,18 @@ def test_a_sweep_says_how_far_it_is_and_what_is_best(tmp_path: Path, *, terminal
         assert [row["status"] for row in csv.DictReader(file)][2] == "failed: ValueError: [red]7"
 
 
-def test_the_comparison_is_written_when_there_is_time_and_runs_have_ended(tmp_path: Path) -> None:
-    written: list[int] = []
-
-    class Counting(SweepProgress):
-        def compare(self) -> bool:
-            written.append(len(written))
-            return super().compare()
-
-    found = jobs(tmp_path)
-    watch = Counting(found, tmp_path, total=5, compares=False, console=Console(file=io.StringIO()))
+def test_the_comparison_is_written_when_there_is_time_and_runs_have_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+    monkeypatch.setattr(comparison, "write_comparison", lambda *_, **__: written.append(tmp_path))
+    watch, _ = watched(jobs(tmp_path), tmp_path, compares=True)
     watch.on_idle()
-    assert written == []
-    watch.ended(found[0])
+    watch.ended(watch.jobs[0])
     assert written == []
     watch.on_idle()
     watch.on_idle()
-    assert written == [0]
+    assert written == [tmp_path]
 
 
 def test_the_best_of_a_search_is_by_its_first_objective(tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_the_best_of_a_search_is_by_its_first_objective(tmp_path: Path) -> None:
     assert best.number == 0
 
 
-def fail(error: Exception) -> Callable[..., Any]:
+def fail(error: BaseException) -> Callable[..., Any]:
     def failing(*_: object, **__: object) -> Any:
         raise error
 
@@ -106,10 +107,7 @@ def test_nothing_that_prevents_the_comparison_ends_a_sweep(
     error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(comparison, "write_comparison", fail(error))
-    shown = io.StringIO()
-    watch = SweepProgress(
-        jobs(tmp_path), tmp_path, total=5, compares=True, console=Console(file=shown, width=400)
-    )
+    watch, shown = watched(jobs(tmp_path), tmp_path, compares=True)
     watch.on_idle()
     watch.ended(watch.jobs[0])
     watch.on_idle()
@@ -130,10 +128,7 @@ def test_a_folder_that_takes_no_file_ends_no_sweep_and_the_traceback_is_printed(
     monkeypatch.setattr(comparison, "write_comparison", fail(full))
     for name in ("write_text", "write_jobs_table"):
         monkeypatch.setattr(progress, name, fail(full))
-    shown = io.StringIO()
-    watch = SweepProgress(
-        jobs(tmp_path), tmp_path, total=5, compares=True, console=Console(file=shown, width=400)
-    )
+    watch, shown = watched(jobs(tmp_path), tmp_path, compares=True)
     for job in watch.jobs:
         watch.ended(job)
     watch.close()
@@ -143,10 +138,8 @@ def test_a_folder_that_takes_no_file_ends_no_sweep_and_the_traceback_is_printed(
 
 
 def test_pictures_that_cannot_be_drawn_end_no_sweep(tmp_path: Path) -> None:
-    shown = io.StringIO()
-    console = Console(file=shown, width=400)
     drawn = fail(ValueError("no variance"))
-    watch = SweepProgress(jobs(tmp_path), tmp_path, total=5, compares=True, console=console, pictures=drawn)
+    watch, shown = watched(jobs(tmp_path), tmp_path, compares=True, pictures=drawn)
     watch.close()
     assert "(ValueError: no variance)" in shown.getvalue()
 
@@ -157,8 +150,7 @@ def test_pictures_that_cannot_be_drawn_end_no_sweep(tmp_path: Path) -> None:
 def test_a_report_of_another_form_counts_as_no_figures(content: str, tmp_path: Path) -> None:
     found = jobs(tmp_path)
     (found[1].folder / "report" / "report.json").write_text(content, encoding="utf-8")
-    shown = io.StringIO()
-    watch = SweepProgress(found, tmp_path, total=5, compares=True, console=Console(file=shown, width=400))
+    watch, shown = watched(found, tmp_path, compares=True)
     watch.ended(found[1])
     watch.close()
     assert "best so far job 0 (accuracy 0.7000)" in shown.getvalue()
@@ -167,20 +159,15 @@ def test_a_report_of_another_form_counts_as_no_figures(content: str, tmp_path: P
 def test_a_stop_that_is_asked_for_is_no_failure_of_the_comparison(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(*_: object, **__: object) -> None:
-        raise Interrupted(15)
-
-    monkeypatch.setattr(comparison, "write_comparison", stop)
-    watch = SweepProgress(
-        jobs(tmp_path), tmp_path, total=5, compares=True, console=Console(file=io.StringIO())
-    )
+    monkeypatch.setattr(comparison, "write_comparison", fail(Interrupted(15)))
+    watch, _ = watched(jobs(tmp_path), tmp_path, compares=True)
     with pytest.raises(Interrupted):
         watch.close()
 
 
 def test_overrides_are_told_apart_as_jobs_are_added(tmp_path: Path) -> None:
     growing = jobs(tmp_path)[:1]
-    watch = SweepProgress(growing, tmp_path, total=3, compares=False, console=Console(file=io.StringIO()))
+    watch, _ = watched(growing, tmp_path, compares=False)
     assert watch.own_overrides(growing[0]) == ["a=1", "b=[0]"]
     growing += jobs(tmp_path / "more")[1:3]
     assert [watch.own_overrides(job) for job in growing] == [["b=[0]"], ["b=[1]"], ["b=[2]"]]

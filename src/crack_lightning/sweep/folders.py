@@ -35,12 +35,6 @@ def job_folder(
 ) -> Path:
     """Return the folder of the next job: its number, or ``hydra.sweep.subdir``.
 
-    Args:
-        composer: Composer of the sweep's job configurations.
-        sweep: The sweep's folder.
-        overrides: The job's overrides.
-        earlier_jobs: The jobs planned before it.
-
     Raises:
         ConfigError: If an earlier job has the same folder.
     """
@@ -62,7 +56,7 @@ def sweep_folder(resume: str, base: Path, *, chosen: Path | None = None) -> Path
     Args:
         resume: A folder, or ``latest``.
         base: The folder that holds all sweeps.
-        chosen: ``hydra.sweep.dir``, which must be the same folder if it is set.
+        chosen: ``hydra.sweep.dir``.
 
     Raises:
         ConfigError: If there is no such sweep, or ``chosen`` is another folder.

@@ -46,18 +46,13 @@ _SHOWN = 8
 
 
 class JobComposer:
-    """Composes and checks the configurations of a sweep's jobs.
+    """Composes and checks the configurations of a sweep's jobs; arguments as of :func:`run_sweep`.
 
     Attributes:
         command: The command's name, such as ``train``.
         sweep: The node ``sweep``.
         folder: ``hydra.sweep.dir`` if it was set, else ``None``.
         overrides: The jobs' overrides, of the command line and of ``sweep.space``.
-
-    Args:
-        arguments: Overrides in Hydra's grammar.
-        context: Hydra's context, which composes each job's configuration.
-        config: The sweep's configuration, with the ``hydra`` node.
 
     Raises:
         ConfigError: If the command takes no ``-m``, or several values are given for one of the sweep's keys.
@@ -77,15 +72,13 @@ class JobComposer:
             raise ConfigError(f"sweep.search: {self.command} has nothing to search for; leave it out.")
         if self.sweep.keep != "all" and self.command != "train":
             raise ConfigError(f"sweep.keep: {self.command} makes no weights; leave it out.")
-        self.overrides: list[Override] = []
         parser = OverridesParser.create(config_loader=context.config_loader)
-        typed_overrides = parser.parse_overrides(list(arguments))
-        typed_keys = {item.key_or_group for item in typed_overrides}
-        space = self.sweep.space or {}
-        typed_overrides += parser.parse_overrides(
-            [f"{key}={text}" for key, text in space.items() if key not in typed_keys]
-        )
-        for override in typed_overrides:
+        typed = parser.parse_overrides(list(arguments))
+        typed_keys = {item.key_or_group for item in typed}
+        space = {key: text for key, text in (self.sweep.space or {}).items() if key not in typed_keys}
+        typed += parser.parse_overrides([f"{key}={text}" for key, text in space.items()])
+        self.overrides: list[Override] = []
+        for override in typed:
             if not override.key_or_group.startswith("sweep."):
                 self.overrides.append(override)
             elif override.is_sweep_override():
@@ -186,7 +179,7 @@ def check_unchanged(what: str, planned: Mapping[str, Any], current: Mapping[str,
         current: The settings that the command line composes.
 
     Raises:
-        ConfigError: With the settings that differ, both values each.
+        ConfigError: With the settings that differ.
     """
     changes = [
         f"{key} was {before!r} and is {after!r}"

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from crack_lightning.evaluation.metrics.registry import METRICS
 from crack_lightning.runtime.errors import ConfigError, CrackLightningError
 from crack_lightning.runtime.files.atomic_write import open_text
 from crack_lightning.runtime.files.untrusted_files import COUNT, NUMBER, require_shape
@@ -30,11 +31,11 @@ class Job:
         folder: Its run folder.
         overrides: Its overrides, ``key=value`` each.
         config: Its composed configuration as plain values.
-        state: ``planned``, ``running``, ``done``, ``failed`` or ``pruned``.
+        state: One of ``STATES``.
         reason: Why it failed or was pruned: an exception, a signal.
         attempts: How often it was started.
         params: The values of a search's proposal, by key.
-        values: Its objectives, once it is done.
+        values: Its objectives by name, once it is done.
     """
 
     number: int
@@ -57,7 +58,7 @@ class Job:
     def objective(self) -> float | None:
         """The first objective with its sign such that higher is better."""
         for name, value in self.values.items():
-            return value if name.endswith("accuracy") else -value
+            return value if is_maximised(name) else -value
         return None
 
     @property
@@ -73,14 +74,16 @@ class Job:
         return self._metrics
 
 
+def is_maximised(objective: str) -> bool:
+    """Return whether a higher objective is better: one that is a registered metric may be, a loss is not."""
+    metric = METRICS.get(objective.removeprefix("val/"))
+    return metric is not None and metric.higher_is_better
+
+
 class Journal:
     """A write-ahead log of a sweep: its settings, its jobs, and their states.
 
-    A line is on the disk before it is acted upon. A line that a killed sweep left half written is truncated
-    when the file is opened again.
-
-    Args:
-        folder: The sweep's folder.
+    A line is on the disk before it is acted upon.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -128,7 +131,7 @@ class Journal:
             ) from error
 
     def read(self) -> tuple[dict[str, Any], list[Job]]:
-        """Return the settings of the sweep and its jobs; truncate a half written line.
+        """Return the settings of the sweep and its jobs; truncate a half written last line.
 
         Raises:
             ConfigError: If its file is damaged.
@@ -171,11 +174,7 @@ _STATE = {"state": str, "attempts": COUNT, "reason": (str, None), "values": ({"*
 
 
 def _check(event: object) -> None:
-    """Refuse an event of an unknown form.
-
-    Raises:
-        ValueError: With what is expected.
-    """
+    """Refuse an event of an unknown form."""
     require_shape(event, {"job": COUNT})
     assert isinstance(event, dict), "checked"
     json.dumps(event, ensure_ascii=False).encode()  # a lone surrogate cannot be written again

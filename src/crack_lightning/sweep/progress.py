@@ -41,7 +41,7 @@ class SweepProgress:
         folder: The sweep's folder.
         total: Number of jobs in the end.
         compares: Whether the jobs' runs can be compared.
-        console: Output; standard output by default.
+        console: Standard output by default.
         pictures: Returns further figures of the comparison: figure and caption by file name.
     """
 
@@ -104,7 +104,7 @@ class SweepProgress:
             self.compare()
 
     def summary(self) -> str:
-        """Return a sentence with counts of jobs, the best so far and the estimated remaining time."""
+        """Return counts of jobs, the best so far and the estimated remaining time, in a sentence."""
         done = [job for job in self.jobs if job.state == DONE]
         counts = {state: sum(job.state == state for job in self.jobs) for state in (FAILED, PRUNED)}
         parts = [f"{len(done)} of {self.total} done"]
@@ -185,10 +185,8 @@ class SweepProgress:
             return [f"{key}={value}" for key, value in job.params.items()]
         for other in self.jobs[self._num_compared_overrides :]:
             shared = self._shared if self._num_compared_overrides else set(other.overrides)
-            self._shared, self._num_compared_overrides = (
-                shared.intersection(other.overrides),
-                self._num_compared_overrides + 1,
-            )
+            self._shared = shared.intersection(other.overrides)
+            self._num_compared_overrides += 1
         return [item for item in job.overrides if len(self.jobs) == 1 or item not in self._shared]
 
     def close(self) -> None:
@@ -214,17 +212,15 @@ class SweepProgress:
 
 def best_job(jobs: Sequence[Job]) -> Job | None:
     """Return the job that is best by the first objective of a search, else by test accuracy."""
-    scores = {job.number: score for job in jobs if (score := _score(job)) is not None}
-    best = max(scores, key=lambda number: scores[number], default=None)
-    return next((job for job in jobs if job.number == best), None)
-
-
-def _score(job: Job) -> float | None:
-    return _metrics(job).get("accuracy") if job.objective is None else job.objective
+    scores = [
+        (_metrics(job).get("accuracy") if job.objective is None else job.objective, job) for job in jobs
+    ]
+    scored = [(score, job) for score, job in scores if score is not None]
+    return max(scored, key=lambda pair: pair[0])[1] if scored else None
 
 
 def _metrics(job: Job) -> dict[str, float]:
-    """Return the test figures of a job that are known; none of a damaged report."""
+    """Return the known test metrics of a job; none of a damaged report."""
     try:
         metrics: Mapping[str, float | None] = job.metrics()
     except DataError:
@@ -233,13 +229,13 @@ def _metrics(job: Job) -> dict[str, float]:
 
 
 def figures(job: Job) -> list[str]:
-    """Return the figures of a job: its objectives in a search, else its test accuracy."""
+    """Format the objectives of a job of a search, else its test accuracy."""
     accuracy = {name: value for name, value in _metrics(job).items() if name == "accuracy"}
     return [f"{name} {value:.4f}" for name, value in (job.values or accuracy).items()]
 
 
 def write_jobs_table(jobs: Sequence[Job], path: Path) -> None:
-    """Write ``jobs.csv``: number, status, overrides and test figures of each job."""
+    """Write number, status, overrides and test metrics of each job as CSV."""
     metrics = [_metrics(job) for job in jobs]
     names = sorted({name for job_metrics in metrics for name in job_metrics})
     rows = (

@@ -26,12 +26,7 @@ _WHILE_RUNNING = 5
 
 
 class WeightRetention:
-    """Removes the weights of ended jobs by ``sweep.keep``; reports and predictions stay.
-
-    Args:
-        keep: ``best`` for the five best on validation, ``all`` or ``none``.
-        jobs: All jobs so far, ended ones included.
-    """
+    """Removes the weights of ended jobs by ``sweep.keep``; reports and predictions stay."""
 
     def __init__(self, keep: str, jobs: Iterable[Job] = ()) -> None:
         self.keep = keep
@@ -88,16 +83,7 @@ def expected_bytes(weights: Sequence[int], *, keep: str, at_once: int) -> int:
 
 
 def check_disk_space(expected: int, folder: Path, *, keep: str) -> None:
-    """Refuse to start jobs that the disk has no room for.
-
-    Args:
-        expected: Bytes.
-        folder: Their folder; need not exist yet.
-        keep: ``sweep.keep``, for the advice.
-
-    Raises:
-        CrackLightningError: With both sizes.
-    """
+    """Raise if ``expected`` bytes are more than the disk of a folder, which may not exist yet, has free."""
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(there).free
     if expected > free:
@@ -121,7 +107,7 @@ def format_bytes(size: int) -> str:
 def weight_bytes(configs: Sequence[Mapping[str, Any]]) -> list[int]:
     """Return the bytes of each job's weights, computed in a process that imports torch.
 
-    A network that cannot be built counts as 0; its job will fail with the reason.
+    A network that cannot be built counts as 0; its job fails with the reason.
     """
     models = [config["model"] for config in configs]
     different = list({repr(model): model for model in models}.values())

@@ -61,11 +61,7 @@ class JobSource(Protocol):
 
 
 class JobQueue:
-    """A fixed list of jobs.
-
-    Args:
-        jobs: The jobs that are not done yet.
-    """
+    """The jobs of a grid, of which none is pruned."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._queue = deque(jobs)
@@ -78,7 +74,7 @@ class JobQueue:
         """Do nothing."""
 
     def report(self, job: Job, done: float, figures: Mapping[str, float]) -> bool:
-        """Return ``False``: a grid prunes nothing."""
+        """Return ``False``."""
         return False
 
 

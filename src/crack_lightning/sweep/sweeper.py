@@ -124,9 +124,6 @@ def _read_planned(
     """Return the jobs of a resumed sweep with their states.
 
     The journal is untrusted: each job's configuration is composed anew from this command line.
-
-    Raises:
-        ConfigError: If the journal differs from what the command line composes.
     """
     planned, jobs = journal.read()
     if planned["command"] != composer.command:
@@ -167,11 +164,7 @@ def _planned_threads(job: Job, journal: Journal) -> int | None:
 def _check_size(
     composer: JobComposer, configs: list[dict[str, Any]], resources: Resources, folder: Path, jobs: list[Job]
 ) -> int:
-    """Return the disk space in bytes of the remaining jobs; a search's trials count the largest network.
-
-    Raises:
-        CrackLightningError: If the disk has not enough space.
-    """
+    """Return the disk space in bytes of the remaining jobs; a search's trials count the largest network."""
     if composer.command != "train" or not configs:
         return 0
     sweep = composer.sweep

@@ -48,19 +48,11 @@ def test_the_ends_of_launched_jobs_come_back(tmp_path: Path) -> None:
     assert not [*tmp_path.glob("*/.lease"), *tmp_path.glob("*/.pulse_*")]
 
 
-@pytest.mark.parametrize(
-    ("num_processes", "told"),
-    [(1, "ended by SIGKILL"), (2, "TerminatedWorkerError: A worker process managed by the executor was")],
-    ids=["in the process that waits", "in joblib's own"],
-)
-def test_a_launched_job_that_was_killed_is_told_by_its_engine(
-    num_processes: int, told: str, tmp_path: Path
-) -> None:
+def test_the_reason_of_a_launched_job_that_was_killed_is_its_launchers(tmp_path: Path) -> None:
     planned(tmp_path, {"do": "kill"})
-    node = option("joblib_local") | {"n_jobs": num_processes}
-    [job] = swept(tmp_path, launcher=node, patience_s=60)
+    [job] = swept(tmp_path, launcher=SUBMITIT, patience_s=60)
     assert job.state == FAILED
-    assert job.reason.startswith(told)
+    assert job.reason.startswith("UncompletedJobError: Job")
 
 
 def test_a_launched_job_is_stopped_with_its_sweep_and_can_go_on(tmp_path: Path) -> None:
@@ -99,7 +91,6 @@ def sweep_with(name: str, node: dict[str, Any]) -> Any:
     [
         ("slurm", "hydra_plugins.hydra_submitit_launcher", "slurm"),
         ("ray_cluster", "ray", "ray"),
-        ("joblib_local", "hydra_plugins.hydra_joblib_launcher", "joblib"),
     ],
 )
 def test_a_launcher_that_is_not_installed_names_its_extra(
@@ -130,10 +121,3 @@ def test_a_job_elsewhere_has_the_cores_that_are_reserved_for_it(name: str, cores
     assert (len(shares.environments), shares.threads) == (300, cores)
     with pytest.raises(ConfigError, match=f"{cores + 1} threads are more than the {cores} cores"):
         launcher.allocate_resources("1", [{"trainer": {"threads": cores + 1}}])
-
-
-def test_under_joblib_jobs_share_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("crack_lightning.sweep.resources.available_cores", lambda: 6)
-    launcher = ChosenLauncher("joblib_local", option("joblib_local"))
-    config = {"trainer": {"threads": None, "accelerator": "cpu", "devices": 1}}
-    assert launcher.allocate_resources("3", [config]).threads == 2

@@ -8,8 +8,7 @@ import numpy as np
 import optuna
 import pytest
 
-from crack_lightning.comparison.search_figures import history_figure
-from crack_lightning.sweep.search.figures import FEWEST, search_pictures
+from crack_lightning.sweep.search.figures import FEWEST, history_figure, search_pictures
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -75,7 +75,7 @@ class Heartbeat:
 
 @contextlib.contextmanager
 def watch_heartbeat(folder: Path, token: str, *, patience_s: float = PATIENCE_S) -> Iterator[None]:
-    """Stop this process by SIGTERM, then by force, once its lease has ended.
+    """Stop this process by SIGTERM, then by force, once the lease of a token has ended.
 
     Args:
         folder: The job's folder.
@@ -112,7 +112,7 @@ def watch_heartbeat(folder: Path, token: str, *, patience_s: float = PATIENCE_S)
 
 
 class _Liveness:
-    """Counts checks of a file that is no longer touched: clocks differ, and a machine may be suspended."""
+    """Counts the checks that find a file untouched: clocks differ, and a machine may be suspended."""
 
     def __init__(self, path: Path, *, checks: int) -> None:
         self._path, self._checks = path, checks

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.sweep.jobs.worker import CommandRun
-from crack_lightning.sweep.resources import Resources, allocate_resources
+from crack_lightning.sweep.resources import Resources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 
 LOCAL = "basic"
 """Hydra's default launcher, in whose place :mod:`crack_lightning.sweep.scheduler` runs the jobs."""
-_JOBLIB = "hydra_plugins.hydra_joblib_launcher"
 _REQUIRED = {  # by prefix of a launcher's _target_: the module that it needs, and the extra that installs it
     "hydra_plugins.hydra_submitit_launcher": ("hydra_plugins.hydra_submitit_launcher", "slurm"),
-    _JOBLIB: (_JOBLIB, "joblib"),
     "hydra_plugins.crack_lightning_ray": ("ray", "ray"),
 }
 
@@ -44,21 +42,15 @@ class ChosenLauncher:
 
     @property
     def cores(self) -> int | None:
-        """The cores that a job reserves: submitit's ``cpus_per_task``, Ray's ``remote.num_cpus``."""
+        """The cores that a job reserves, of submitit or Ray."""
         return self.node.get("cpus_per_task") or (self.node.get("remote") or {}).get("num_cpus")
 
     def allocate_resources(self, num_jobs: str, configs: Sequence[Mapping[str, Any]]) -> Resources:
-        """Return the resources of each job: a share of this machine, or what the launcher reserves elsewhere.
-
-        Args:
-            num_jobs: Number of jobs at once, ``sweep.jobs``.
-            configs: The jobs' configurations.
+        """Return the resources that the launcher reserves for each of ``num_jobs`` jobs at once.
 
         Raises:
-            ConfigError: If ``num_jobs`` is ``auto`` elsewhere, or a job has more threads than reserved cores.
+            ConfigError: If ``num_jobs`` is ``auto``, or a job has more threads than reserved cores.
         """
-        if self.node["_target_"].startswith(_JOBLIB):
-            return allocate_resources(num_jobs, configs)
         if num_jobs == "auto":
             raise ConfigError(
                 f"sweep.jobs: auto counts what this machine has, and hydra/launcher={self.name} runs jobs "
@@ -82,10 +74,6 @@ class ChosenLauncher:
 
 def chosen_launcher(config: DictConfig, *, pruner: str) -> ChosenLauncher | None:
     """Return the launcher that the command line chose, or ``None`` for Hydra's default.
-
-    Args:
-        config: The sweep's configuration, with the ``hydra`` node.
-        pruner: ``sweep.pruner``.
 
     Raises:
         ConfigError: If its module or SLURM is not installed, or the sweep needs pruning.

@@ -1,9 +1,7 @@
-"""Submission of jobs to a Hydra launcher: SLURM, Ray, joblib.
+"""Submission of jobs to a Hydra launcher: SLURM, Ray.
 
-Each job has a local process that submits it and waits for it. The scheduler treats that process like any
-other job: at most ``sweep.jobs`` at once, resumed, retried, its failure recorded. It is a process and not a
-thread because it dies with the sweep, and because threads would share joblib's workers, where one killed
-worker ends all. The job reads and writes its own folder, which both machines must share.
+Each job has a local process that submits it and waits for it, which the scheduler treats like any other job
+and which dies with the sweep. The job reads and writes its own folder, which both machines must share.
 """
 
 from __future__ import annotations
@@ -56,13 +54,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class SubmittedRun:
-    """Submits a job to a launcher, and waits for it.
+    """Submits ``run`` of a command to the launcher of settings ``node``, and waits for it.
 
-    Attributes:
-        run: The callable that the job runs.
-        command: The command whose primary configuration Hydra composes.
-        node: The launcher's settings.
-        patience_s: Seconds without a heartbeat after which job and sweep count one another as dead.
+    Without a heartbeat for ``patience_s`` seconds, job and sweep count one another as dead.
     """
 
     run: Run
@@ -125,7 +119,7 @@ class SubmittedJob:
         action: The job's callable with its arguments.
         folder: The job's folder.
         token: Token of the job's lease.
-        patience_s: Seconds without a heartbeat of the sweep after which the job stops.
+        patience_s: As of :class:`SubmittedRun`.
         working_dir: Working folder of the sweep.
         module_paths: ``sys.path`` of the sweep.
     """

@@ -52,11 +52,7 @@ class Run(Protocol):
 
 @dataclass(frozen=True)
 class CommandRun:
-    """Runs a command of this package.
-
-    Attributes:
-        command: Its name, for example ``train``.
-    """
+    """Runs a command of this package by its name."""
 
     command: str
 
@@ -99,9 +95,6 @@ def start_job(
         environment: Environment variables added to those of the sweep.
         pipe: The job's end of a pipe that sends metrics and receives whether to prune; ``run`` then receives
             the argument ``report``.
-
-    Returns:
-        The running process.
     """
     job.folder.mkdir(parents=True, exist_ok=True)
     (job.folder / OUTCOME).unlink(missing_ok=True)

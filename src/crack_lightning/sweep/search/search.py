@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections import deque
-from typing import TYPE_CHECKING, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import optuna
 
 from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.sweep.jobs.job_files import read_validation
-from crack_lightning.sweep.journal import DONE, PRUNED
+from crack_lightning.sweep.journal import DONE, PRUNED, is_maximised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
     from crack_lightning.config.nodes.sweep import SweepConfig
     from crack_lightning.sweep.journal import Job, Journal
     from crack_lightning.sweep.search.space import Dimension
-
-_DIRECTIONS: dict[str, Literal["minimize", "maximize"]] = {
-    "val/accuracy": "maximize",
-    "val/loss": "minimize",
-    "seconds": "minimize",
-}
 
 
 class Search:
@@ -62,7 +57,7 @@ class Search:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.study = optuna.create_study(
             study_name="sweep",  # Hyperband assigns trials to its brackets by it
-            directions=[_DIRECTIONS[name] for name in settings.objectives],
+            directions=["maximize" if is_maximised(name) else "minimize" for name in settings.objectives],
             pruner=_pruner(settings),
         )
         self._trials: dict[int, optuna.Trial] = {}
@@ -150,11 +145,7 @@ class Search:
 
 
 def check_search(settings: SweepConfig, dimensions: Sequence[Dimension]) -> None:
-    """Refuse settings that Optuna would refuse or silently change.
-
-    Raises:
-        ConfigError: With the possible choices.
-    """
+    """Raise a ``ConfigError`` for settings that Optuna would refuse or silently change."""
     if not dimensions:
         raise ConfigError(
             "sweep.space: a search needs something to vary; give keys with choices or intervals, as in "
@@ -207,11 +198,11 @@ def _per_cent(share: float) -> int:
 
 
 def _pruner(settings: SweepConfig) -> optuna.pruners.BasePruner:
-    after = _per_cent(settings.prune_after)
-    if settings.pruner == "median":
-        return optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=after - 1)
-    if settings.pruner == "asha":
-        return optuna.pruners.SuccessiveHalvingPruner(min_resource=after, reduction_factor=4)
-    if settings.pruner == "hyperband":
-        return optuna.pruners.HyperbandPruner(min_resource=after, reduction_factor=3)
-    return optuna.pruners.NopPruner()
+    after, pruners = _per_cent(settings.prune_after), optuna.pruners
+    build: dict[str, Callable[[], optuna.pruners.BasePruner]] = {
+        "none": pruners.NopPruner,
+        "median": partial(pruners.MedianPruner, n_startup_trials=5, n_warmup_steps=after - 1),
+        "asha": partial(pruners.SuccessiveHalvingPruner, min_resource=after, reduction_factor=4),
+        "hyperband": partial(pruners.HyperbandPruner, min_resource=after, reduction_factor=3),
+    }
+    return build[settings.pruner]()
