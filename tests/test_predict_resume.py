@@ -127,7 +127,7 @@ def test_answers_are_written_batch_by_batch_and_go_on(
     given = [checkpoint(), str(site), "batch_size=2"]
     assert predicted(tmp_path / "whole", *given) == 0
     with monkeypatch.context() as patch:
-        broken_off(patch, predictor.Predictor, "_compute_predictions", after=2, how=interrupt)
+        broken_off(patch, predictor.Predictor, "classify", after=2, how=interrupt)
         assert predicted(tmp_path / "broken", *given) == 130
     folder = made(tmp_path / "broken")
     assert 1 < len(rows(folder / "predictions.csv")) < 7
