@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 QUADRANTS = np.array([[[200, 40, 40], [40, 200, 40]], [[40, 40, 200], [220, 220, 220]]], dtype=np.uint8)
 
 
+def write_images(root: Path, *names: str) -> Path:
+    """Write a black image of 4 x 4 pixels to each relative path, and return the root."""
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 4)).save(path, "PNG")
+    return root
+
+
 def picture(height: int = 32, width: int = 48) -> Image.Image:
     """Four flat quadrants, so that any turn or mirror shows."""
     return Image.fromarray(QUADRANTS.repeat(height // 2, 0).repeat(width // 2, 1))

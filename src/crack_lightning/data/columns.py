@@ -46,6 +46,8 @@ COLUMNS = {
     "group_from": _TEXT,
 }
 """Columns by name; see ``crack_lightning.data.table.TileTable`` for their meaning."""
+REQUIRED = tuple(name for name, column in COLUMNS.items() if not column.optional)
+"""Columns of every table, also the names of its attributes."""
 
 
 def typed(name: str, values: Any) -> NDArray[Any]:

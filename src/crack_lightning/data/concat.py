@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from crack_lightning.data.columns import COLUMNS, missing_values
+from crack_lightning.data.columns import REQUIRED, missing_values
 from crack_lightning.data.table import TileTable
 from crack_lightning.runtime.errors import DataError
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 def merge(tables: Mapping[str, TileTable]) -> TileTable:
-    """Concatenate the tables of several sources.
+    """Concatenate the tables of several sources, with the source's name before each group.
 
     Args:
         tables: Tables by name of the source, at least one.
 
     Returns:
-        All tiles; ``source`` is the given name, which prefixes each group; paths are relative to the common
-        parent folder. Extra columns that a source lacks are NaN or empty.
+        All tiles, ``source`` being the given name. Paths are relative to the common parent folder. Extra
+        columns that a source lacks are NaN or empty.
 
     Raises:
         DataError: If the sources have different classes, only some have predefined splits, or they have no
@@ -69,13 +69,20 @@ def concat(tables: Sequence[TileTable]) -> TileTable:
         raise DataError("data.sources: the sources must lie on one drive; move them together.") from None
     moved = [_moved(table, root) for table in tables]
     extra = dict.fromkeys(name for table in moved for name in table.extra)
-    required = [name for name, column in COLUMNS.items() if not column.optional]
     return TileTable(
         root=root,
         class_names=moved[0].class_names,
         positive_class=moved[0].positive_class,
-        **{name: np.concatenate([getattr(table, name) for table in moved]) for name in required},
-        extra={name: np.concatenate([_known(table, name) for table in moved]) for name in extra},
+        **{name: np.concatenate([getattr(table, name) for table in moved]) for name in REQUIRED},
+        extra={
+            name: np.concatenate(
+                [
+                    table.extra[name] if name in table.extra else missing_values(name, len(table))
+                    for table in moved
+                ]
+            )
+            for name in extra
+        },
         left_out=tuple(item for table in tables for item in table.left_out),
     )
 
@@ -106,7 +113,3 @@ def _below(prefix: str, paths: NDArray[np.str_]) -> NDArray[np.str_]:
     if prefix == ".":
         return paths
     return np.where(paths == "", "", np.char.add(f"{prefix}/", paths)).astype(np.str_)
-
-
-def _known(table: TileTable, name: str) -> NDArray[np.generic]:
-    return table.extra[name] if name in table.extra else missing_values(name, len(table))

@@ -143,11 +143,7 @@ class CrackDataModule(LightningDataModule):
 
     def test_dataloader(self) -> DataLoader[Any]:
         """Return every test tile in table order."""
-        return self.loader(self.table.rows("test"))
-
-    def loader(self, rows: NDArray[np.int64]) -> DataLoader[Any]:
-        """Return the tiles of the given rows, int64 ``(M,)``, in their order, without augmentation."""
-        return self._loader(self._batched(rows))
+        return self._loader(self._batched(self.table.rows("test")))
 
     def _batched(self, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         return [rows[start : start + self.batch_size] for start in range(0, len(rows), self.batch_size)]

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class TrainBatches(Sampler[list[int]]):
-    """Batches of rows of one epoch, from the current step of the run on.
+    """Batches of rows for one epoch, beginning at the run's current step.
 
-    A resumed run thus continues with the batch after its last step. An incomplete last batch is dropped,
+    So a resumed run continues with the batch after its last step. An incomplete last batch is dropped,
     unless it is the only one.
 
     Args:

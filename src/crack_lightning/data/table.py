@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.data.columns import COLUMNS, typed
+from crack_lightning.data.columns import COLUMNS, REQUIRED, typed
 from crack_lightning.runtime.errors import DataError
 from crack_lightning.runtime.files import csv_files
 
@@ -60,7 +60,7 @@ class TileTable:
     left_out: tuple[LeftOut, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in (name for name, column in COLUMNS.items() if not column.optional):
+        for name in REQUIRED:
             object.__setattr__(self, name, typed(name, getattr(self, name)))
         object.__setattr__(self, "extra", {name: typed(name, values) for name, values in self.extra.items()})
         for name, column in self._columns().items():
@@ -70,15 +70,7 @@ class TileTable:
         return len(self.path)
 
     def _columns(self) -> dict[str, NDArray[np.generic]]:
-        named: dict[str, NDArray[np.generic]] = {
-            "path": self.path,
-            "label": self.label,
-            "group": self.group,
-            "source": self.source,
-            "split": self.split,
-            "sha256": self.sha256,
-        }
-        return named | self.extra
+        return {name: getattr(self, name) for name in REQUIRED} | self.extra
 
     @property
     def positive_index(self) -> int | None:
@@ -116,14 +108,13 @@ class TileTable:
         names, rows = csv_files.read_table(path)
         known = [name for name in names if name in COLUMNS]
         columns: dict[str, Any] = {name: np.array([row[name] for row in rows]) for name in known}
-        own = ("path", "group", "source", "split", "sha256")
+        columns["label"] = np.array([class_names.index(row["label"]) for row in rows], np.int64)
         return cls(
             root=path.parent,
             class_names=class_names,
             positive_class=positive_class,
-            label=np.array([class_names.index(row["label"]) for row in rows], np.int64),
-            **{name: columns[name] for name in own},
-            extra={name: values for name, values in columns.items() if name not in (*own, "label")},
+            **{name: columns.pop(name) for name in REQUIRED},
+            extra=columns,
         )
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crack_lightning.data.downloads.archive import unpack
 from crack_lightning.data.downloads.archive_readers import archive_kind
 from crack_lightning.runtime.errors import DataError
 from tests.data.archives import TILES, make_tar, make_zip, refuse
@@ -65,13 +64,6 @@ def test_an_empty_archive_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_archive_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "page.zip").write_bytes(content)
     refuse(tmp_path / "page.zip", r"'page\.zip' is no zip, tar or rar archive")
-
-
-def test_a_missing_archive_and_a_folder_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"gone\.zip' does not exist; set data\.archive="):
-        unpack(tmp_path / "gone.zip", tmp_path / "out", show_progress=False)
-    with pytest.raises(DataError, match=rf"{tmp_path.name}' is a folder; set data\.root"):
-        unpack(tmp_path, tmp_path / "out", show_progress=False)
 
 
 def test_an_unreadable_archive_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,7 @@ def test_a_whole_file_arrives_and_nothing_else_stays(site: Behaviour, tmp_path: 
     assert [p.name for p in path.parent.iterdir() if p.suffix != ".lock"] == ["tiles.zip"]
 
 
-def test_a_file_that_is_there_is_not_asked_for_again(site: Behaviour, tmp_path: Path) -> None:
+def test_a_complete_file_is_not_fetched_again(site: Behaviour, tmp_path: Path) -> None:
     get(site, tmp_path)
     get(site, tmp_path)
     assert len(site.asked) == 1
@@ -38,8 +38,11 @@ def test_a_file_with_another_digest_is_fetched_again(site: Behaviour, tmp_path: 
     assert get(site, tmp_path).read_bytes() == CONTENT
 
 
-def test_a_file_of_unannounced_length_arrives(site: Behaviour, tmp_path: Path) -> None:
-    site.length = False
+@pytest.mark.parametrize(("length", "location"), [(False, None), (True, "/moved")])
+def test_a_file_of_unannounced_length_or_behind_a_redirection_arrives(
+    site: Behaviour, tmp_path: Path, *, length: bool, location: str | None
+) -> None:
+    site.length, site.location = length, location
     assert get(site, tmp_path).read_bytes() == CONTENT
 
 
@@ -103,40 +106,34 @@ def test_two_fetches_at_once_ask_once(site: Behaviour, tmp_path: Path) -> None:
     assert len(site.asked) == 1
 
 
-def test_a_server_that_stumbles_is_asked_again(site: Behaviour, tmp_path: Path) -> None:
-    site.statuses = [503, 500]
-    assert get(site, tmp_path).read_bytes() == CONTENT
-
-
-def test_a_connection_that_breaks_is_opened_again(site: Behaviour, tmp_path: Path) -> None:
-    site.cuts = [300_000, 200_000]
+@pytest.mark.parametrize(("statuses", "cuts"), [([503, 500], []), ([], [300_000, 200_000])])
+def test_a_fetch_is_repeated_after_errors_of_the_server_and_broken_connections(
+    site: Behaviour, tmp_path: Path, statuses: list[int], cuts: list[int]
+) -> None:
+    site.statuses, site.cuts = statuses, cuts
     assert get(site, tmp_path).read_bytes() == CONTENT
     assert len(site.asked) == 3
 
 
-def test_a_connection_that_keeps_breaking_ends_with_a_sentence(site: Behaviour, tmp_path: Path) -> None:
-    site.cuts = [1000] * 9
-    with pytest.raises(DataError, match=r"1000 bytes read.*the-page.*data\.archive=.*data\.root="):
+@pytest.mark.parametrize(
+    ("statuses", "cuts", "said", "tries"),
+    [
+        ([], [1000] * 9, "1000 bytes read", 4),
+        ([503] * 9, [], "returned 503 Service Unavailable", 4),
+        ([403] * 2, [], "returned 403 ", 1),
+        ([404] * 2, [], "returned 404 ", 1),
+        ([410] * 2, [], "returned 410 ", 1),
+    ],
+)
+def test_a_fetch_that_fails_for_good_ends_with_one_sentence(
+    site: Behaviour, tmp_path: Path, *, statuses: list[int], cuts: list[int], said: str, tries: int
+) -> None:
+    site.statuses, site.cuts = statuses, cuts
+    with pytest.raises(DataError, match=rf"{said}.*the-page.*data\.archive=.*data\.root=") as caught:
         get(site, tmp_path)
-    assert not list(tmp_path.glob("t*"))
-
-
-def test_a_server_that_stays_down_is_given_up(site: Behaviour, tmp_path: Path) -> None:
-    site.statuses = [503] * 9
-    with pytest.raises(DataError, match="returned 503 Service Unavailable"):
-        get(site, tmp_path)
-    assert len(site.asked) == 4
-
-
-@pytest.mark.parametrize("status", [403, 404, 410])
-def test_a_refusal_is_one_sentence_without_a_second_try(site: Behaviour, tmp_path: Path, status: int) -> None:
-    site.statuses = [status] * 2
-    with pytest.raises(
-        DataError, match=rf"returned {status} .*the-page.*data\.archive=.*data\.root="
-    ) as caught:
-        get(site, tmp_path)
-    assert len(site.asked) == 1
     assert "\n" not in str(caught.value)
+    assert len(site.asked) == tries
+    assert not list(tmp_path.glob("t*"))
 
 
 def test_a_refused_port_is_one_sentence(site: Behaviour, tmp_path: Path) -> None:
@@ -173,11 +170,6 @@ def test_a_server_that_never_answers_is_given_up(site: Behaviour, tmp_path: Path
 def test_only_http_addresses_are_fetched(tmp_path: Path, url: str) -> None:
     with pytest.raises(DataError, match=rf"'{url}' \(only http and https"):
         fetch(url, tmp_path / "x", sha256=None, page=PAGE, show_progress=False)
-
-
-def test_a_redirection_is_followed(site: Behaviour, tmp_path: Path) -> None:
-    site.location = "/moved"
-    assert get(site, tmp_path).read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("target", ["file:///etc/passwd", "ftp://127.0.0.1/x"])

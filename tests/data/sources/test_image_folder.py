@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from PIL import Image
 
 from crack_lightning.data.scan.scan import decode_files
 from crack_lightning.data.sources.image_folder import load
@@ -16,14 +15,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from crack_lightning.data.table import TileTable
-
-
-def fill(root: Path, *names: str) -> Path:
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (4, 4)).save(path, "PNG")
-    return root
+from tests.data.pictures import write_images
 
 
 def read(root: Path, **options: Any) -> TileTable:
@@ -53,22 +45,21 @@ def classes(table: TileTable) -> dict[str, str]:
         ("cracks", "crack-free"),
     ],
 )
-def test_common_pairs_become_crack_and_intact(cracked: str, intact: str, tmp_path: Path) -> None:
-    table = read(fill(tmp_path, f"{cracked}/a.png", f"{intact}/b.png"))
+def test_common_pairs_become_crack_and_intact_and_are_logged(
+    cracked: str, intact: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    table = read(write_images(tmp_path, f"{cracked}/a.png", f"{intact}/b.png"))
     assert table.class_names == ("intact", "crack")
     assert (table.positive_class, table.positive_index) == ("crack", 1)
     assert classes(table) == {f"{cracked}/a.png": "crack", f"{intact}/b.png": "intact"}
-
-
-def test_the_mapping_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level("INFO"):
-        read(fill(tmp_path, "CD/a.png", "UD/b.png"))
-    assert "CD → crack, UD → intact" in caplog.text
+    assert f"{cracked} → crack" in caplog.text
+    assert f"{intact} → intact" in caplog.text
 
 
 def test_rows_are_sorted_by_path_and_name_their_source(tmp_path: Path) -> None:
     table = read(
-        fill(tmp_path, "crack/b.png", "crack/a/z.png", "intact/B.png", "crack/B.JPG", "intact/a.png")
+        write_images(tmp_path, "crack/b.png", "crack/a/z.png", "intact/B.png", "crack/B.JPG", "intact/a.png")
     )
     assert table.path.tolist() == sorted(table.path.tolist())
     assert len(table) == 5
@@ -78,12 +69,12 @@ def test_rows_are_sorted_by_path_and_name_their_source(tmp_path: Path) -> None:
 
 
 def test_a_folder_named_as_the_positive_class_settles_a_pair(tmp_path: Path) -> None:
-    table = read(fill(tmp_path, "Spalling/a.png", "concrete/b.png"), positive_class="spalling")
+    table = read(write_images(tmp_path, "Spalling/a.png", "concrete/b.png"), positive_class="spalling")
     assert (table.class_names, table.positive_class) == (("concrete", "spalling"), "spalling")
 
 
 def test_two_uncertain_folders_are_asked_about(tmp_path: Path) -> None:
-    fill(tmp_path, "bad/a.png", "good/b.png")
+    write_images(tmp_path, "bad/a.png", "good/b.png")
     said = (
         r"'bad' and 'good'.*Set 'data\.class_names=\{bad: crack, good: intact\}', or"  # as a shell takes it
     )
@@ -95,11 +86,11 @@ def test_two_uncertain_folders_are_asked_about(tmp_path: Path) -> None:
 
 def test_two_folders_that_both_mean_cracked_are_asked_about(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="'cracked' and 'positive' means 'crack'"):
-        read(fill(tmp_path, "cracked/a.png", "positive/b.png"))
+        read(write_images(tmp_path, "cracked/a.png", "positive/b.png"))
 
 
 def test_several_folders_may_be_told_to_be_one_class(tmp_path: Path) -> None:
-    fill(tmp_path, "wide/a.png", "fine/b.png", "wall/c.png")
+    write_images(tmp_path, "wide/a.png", "fine/b.png", "wall/c.png")
     table = read(tmp_path, class_names={"wide": "crack", "fine": "crack", "wall": "intact"})
     assert table.class_names == ("intact", "crack")
     assert table.label.tolist() == [1, 0, 1]
@@ -115,13 +106,13 @@ def test_several_folders_may_be_told_to_be_one_class(tmp_path: Path) -> None:
 )
 def test_class_names_that_do_not_fit_are_refused(told: dict[str, str], message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message):
-        read(fill(tmp_path, "crack/a.png", "intact/b.png"), class_names=told)
+        read(write_images(tmp_path, "crack/a.png", "intact/b.png"), class_names=told)
 
 
 def test_three_classes_keep_their_names(tmp_path: Path) -> None:
-    table = read(fill(tmp_path, "Crack/a.png", "no_crack/b.png", "spalling/c.png"))
+    table = read(write_images(tmp_path, "Crack/a.png", "no_crack/b.png", "spalling/c.png"))
     assert (table.class_names, table.positive_class) == (("crack", "no_crack", "spalling"), "crack")
-    table = read(fill(tmp_path, "rust/d.png"), positive_class="stain")
+    table = read(write_images(tmp_path, "rust/d.png"), positive_class="stain")
     assert (table.class_names, table.positive_class) == (("Crack", "no_crack", "rust", "spalling"), None)
 
 
@@ -130,7 +121,7 @@ def test_three_classes_keep_their_names(tmp_path: Path) -> None:
 )
 def test_ready_made_splits_are_taken(names: tuple[str, ...], tmp_path: Path) -> None:
     for name in names:
-        fill(tmp_path, f"{name}/Positive/a.png", f"{name}/Negative/b.png")
+        write_images(tmp_path, f"{name}/Positive/a.png", f"{name}/Negative/b.png")
     table = read(tmp_path)
     expected = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
     for path, split in zip(table.path.tolist(), table.split.tolist(), strict=True):
@@ -139,7 +130,7 @@ def test_ready_made_splits_are_taken(names: tuple[str, ...], tmp_path: Path) -> 
 
 
 def test_a_lone_train_folder_is_not_a_split(tmp_path: Path) -> None:
-    table = read(fill(tmp_path, "train/crack/a.png", "train/intact/b.png"))
+    table = read(write_images(tmp_path, "train/crack/a.png", "train/intact/b.png"))
     assert table.split.tolist() == ["", ""]
 
 
@@ -155,14 +146,14 @@ def test_splits_that_are_not_certain_are_refused(
     names: tuple[str, ...], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match=message):
-        read(fill(tmp_path, *names))
+        read(write_images(tmp_path, *names))
 
 
 def test_a_missing_root_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"data\.root: '.*nowhere' does not exist.*data\.root=<folder>"):
         read(tmp_path / "nowhere")
     with pytest.raises(DataError, match=r"a\.png' is a file"):
-        read(fill(tmp_path, "a.png") / "a.png")
+        read(write_images(tmp_path, "a.png") / "a.png")
 
 
 def test_a_root_without_images_says_what_it_looked_for(tmp_path: Path) -> None:
@@ -178,16 +169,16 @@ def test_a_root_without_images_says_what_it_looked_for(tmp_path: Path) -> None:
 
 
 def test_images_in_no_folder_of_a_class_are_told_from_files_in_other_formats(tmp_path: Path) -> None:
-    fill(tmp_path, "set/a.png", "set/b.png")
+    write_images(tmp_path, "set/a.png", "set/b.png")
     with pytest.raises(DataError, match=r"2 images under '.*set' lie in no folder of a class.*folder above"):
         read(tmp_path / "set")
 
 
 def test_one_class_only_is_refused_and_a_folder_too_high_is_explained(tmp_path: Path) -> None:
-    fill(tmp_path, "set/crack/a.png")
+    write_images(tmp_path, "set/crack/a.png")
     with pytest.raises(DataError, match=r"images of one class only under '.*set' \('crack' → crack\)"):
         read(tmp_path / "set")
-    fill(tmp_path, "set/intact/b.png")
+    write_images(tmp_path, "set/intact/b.png")
     with pytest.raises(
         DataError, match=r"If its folders crack, intact are the classes, set data\.root to it"
     ):
@@ -195,17 +186,17 @@ def test_one_class_only_is_refused_and_a_folder_too_high_is_explained(tmp_path: 
 
 
 def test_what_systems_leave_behind_is_ignored(tmp_path: Path) -> None:
-    fill(
+    write_images(
         tmp_path, "crack/a.png", "intact/b.png", "__MACOSX/crack/a.png", ".hidden/c.png", "crack/.cache/d.png"
     )
-    fill(tmp_path, "crack/._a.png", "crack/@eaDir/e.png", "intact/Thumbs.db", "intact/notes.txt")
+    write_images(tmp_path, "crack/._a.png", "crack/@eaDir/e.png", "intact/Thumbs.db", "intact/notes.txt")
     (tmp_path / "empty").mkdir()
     assert read(tmp_path).path.tolist() == ["crack/a.png", "intact/b.png"]
 
 
 def test_links_are_followed_once_and_never_in_a_circle(tmp_path: Path) -> None:
-    root = fill(tmp_path / "root", "crack/deep/a.png", "intact/b.png")
-    fill(tmp_path / "elsewhere", "c.png")
+    root = write_images(tmp_path / "root", "crack/deep/a.png", "intact/b.png")
+    write_images(tmp_path / "elsewhere", "c.png")
     (root / "crack" / "more").symlink_to(tmp_path / "elsewhere")
     (root / "crack" / "more_again").symlink_to(tmp_path / "elsewhere")
     (root / "crack" / "self").symlink_to(root / "crack")
@@ -216,7 +207,7 @@ def test_links_are_followed_once_and_never_in_a_circle(tmp_path: Path) -> None:
 
 
 def test_odd_entries_are_listed_so_that_the_check_names_them(tmp_path: Path) -> None:
-    fill(tmp_path, "crack/a.png", "intact/b.png", "crack/folder.jpg/inside.png")
+    write_images(tmp_path, "crack/a.png", "intact/b.png", "crack/folder.jpg/inside.png")
     (tmp_path / "crack" / "link.jpg").symlink_to(tmp_path / "gone.jpg")
     (tmp_path / "intact" / "photo.HEIC").write_bytes(b"")
     table = read(tmp_path)
@@ -232,7 +223,7 @@ def test_odd_entries_are_listed_so_that_the_check_names_them(tmp_path: Path) -> 
 
 
 def test_a_pattern_names_the_photo(tmp_path: Path) -> None:
-    fill(tmp_path, "crack/7001-1.png", "crack/7001-2.png", "intact/7001-3.png", "intact/Ж 2-1.png")
+    write_images(tmp_path, "crack/7001-1.png", "crack/7001-2.png", "intact/7001-3.png", "intact/Ж 2-1.png")
     table = read(tmp_path, group_pattern=r"([^/]+)-\d+\.")
     assert table.group.tolist() == ["7001", "7001", "7001", "Ж 2"]
 
@@ -248,14 +239,14 @@ def test_a_pattern_names_the_photo(tmp_path: Path) -> None:
 )
 def test_a_pattern_that_does_not_fit_is_refused(pattern: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message):
-        read(fill(tmp_path, "crack/1-1.png", "intact/b.png"), group_pattern=pattern)
+        read(write_images(tmp_path, "crack/1-1.png", "intact/b.png"), group_pattern=pattern)
 
 
 def test_a_folder_that_cannot_be_listed_is_named(
     unprivileged: Callable[[], AbstractContextManager[None]],
 ) -> None:
     with tempfile.TemporaryDirectory() as name:  # others may not enter the folders above tmp_path
-        folder = fill(Path(name), "crack/a.png", "intact/b.png", "intact/locked/c.png")
+        folder = write_images(Path(name), "crack/a.png", "intact/b.png", "intact/locked/c.png")
         folder.chmod(0o755)
         locked = folder / "intact" / "locked"
         locked.chmod(0)

@@ -3,26 +3,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from crack_lightning.data.sources import metu, sdnet2018
 from crack_lightning.data.splits.assign import split_table
 from crack_lightning.runtime.errors import ConfigError, DataError
+from tests.data.pictures import write_images
 
 METU = Path(__file__).parents[4] / "shared" / "data" / "metu"
 
 
-def fill(root: Path, *names: str) -> Path:
-    for name in names:
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (4, 4)).save(path)
-    return root
-
-
 @pytest.mark.parametrize("home", [".", "Concrete Crack Images for Classification"])
 def test_metu_is_found_at_the_root_or_one_level_below(home: str, tmp_path: Path) -> None:
-    fill(tmp_path / home, "Positive/00002.jpg", "Positive/00001.jpg", "Negative/00001.jpg")
+    write_images(tmp_path / home, "Positive/00002.jpg", "Positive/00001.jpg", "Negative/00001.jpg")
     table = metu.load(tmp_path)
     assert table.path.tolist() == ["Negative/00001.jpg", "Positive/00001.jpg", "Positive/00002.jpg"]
     assert table.label.tolist() == [0, 1, 1]
@@ -33,9 +25,9 @@ def test_metu_is_found_at_the_root_or_one_level_below(home: str, tmp_path: Path)
 
 def test_metu_without_its_folders_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"data\.root: '.*' has not the folders Positive and Negative"):
-        metu.load(fill(tmp_path, "a/b.jpg"))
+        metu.load(write_images(tmp_path, "a/b.jpg"))
     with pytest.raises(DataError, match="has no folder Negative"):
-        metu.load(fill(tmp_path, "Positive/1.jpg"))
+        metu.load(write_images(tmp_path, "Positive/1.jpg"))
     (tmp_path / "Negative").mkdir()
     with pytest.raises(DataError, match=r"no images under '.*Negative'"):
         metu.load(tmp_path)
@@ -44,7 +36,7 @@ def test_metu_without_its_folders_is_refused(tmp_path: Path) -> None:
 
 
 def test_metu_takes_a_pattern(tmp_path: Path) -> None:
-    fill(tmp_path, "Positive/00001_1.jpg", "Negative/00001_1.jpg")
+    write_images(tmp_path, "Positive/00001_1.jpg", "Negative/00001_1.jpg")
     assert metu.load(tmp_path, group_pattern=r"/(\d+)_").group.tolist() == ["00001", "00001"]
     with pytest.raises(ConfigError, match=r"data\.group_pattern: 'x'"):
         metu.load(tmp_path, group_pattern="x")
@@ -52,8 +44,10 @@ def test_metu_takes_a_pattern(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("home", [".", "SDNET2018"])
 def test_sdnet_names_its_photos(home: str, tmp_path: Path) -> None:
-    fill(tmp_path / home, "D/CD/7001-115.jpg", "D/UD/7001-1.jpg", "W/CW/7001-2.jpg", "W/UW/7002-3.jpg")
-    fill(tmp_path / home, "P/CP/1-1.jpg", "P/UP/1-2.jpg")
+    write_images(
+        tmp_path / home, "D/CD/7001-115.jpg", "D/UD/7001-1.jpg", "W/CW/7001-2.jpg", "W/UW/7002-3.jpg"
+    )
+    write_images(tmp_path / home, "P/CP/1-1.jpg", "P/UP/1-2.jpg")
     table = sdnet2018.load(tmp_path)
     rows = zip(table.path.tolist(), table.label.tolist(), table.group.tolist(), strict=True)
     assert list(rows) == [
@@ -69,21 +63,21 @@ def test_sdnet_names_its_photos(home: str, tmp_path: Path) -> None:
 
 
 def test_sdnet_in_whole_words_and_in_part(tmp_path: Path) -> None:
-    table = sdnet2018.load(fill(tmp_path, "Decks/Cracked/7001-1.jpg", "Decks/Non-cracked/7002-1.jpg"))
+    table = sdnet2018.load(write_images(tmp_path, "Decks/Cracked/7001-1.jpg", "Decks/Non-cracked/7002-1.jpg"))
     assert table.group.tolist() == ["D/7001", "D/7002"]
     assert table.label.tolist() == [1, 0]
 
 
 def test_sdnet_without_its_layout_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has not the folders D, W and P"):
-        sdnet2018.load(fill(tmp_path / "a", "x/b.jpg"))
+        sdnet2018.load(write_images(tmp_path / "a", "x/b.jpg"))
     with pytest.raises(DataError, match=r"D' has not the folders CD \(cracked\) and UD \(intact\)"):
-        sdnet2018.load(fill(tmp_path / "b", "D/CD/1-1.jpg"))
+        sdnet2018.load(write_images(tmp_path / "b", "D/CD/1-1.jpg"))
     with pytest.raises(DataError, match=r"photo\.jpg' is not named photo-tile"):
-        sdnet2018.load(fill(tmp_path / "c", "D/CD/photo.jpg", "D/UD/1-1.jpg"))
+        sdnet2018.load(write_images(tmp_path / "c", "D/CD/photo.jpg", "D/UD/1-1.jpg"))
     (tmp_path / "d" / "D" / "UD").mkdir(parents=True)
     with pytest.raises(DataError, match=r"no images under '.*UD'"):
-        sdnet2018.load(fill(tmp_path / "d", "D/CD/1-1.jpg"))
+        sdnet2018.load(write_images(tmp_path / "d", "D/CD/1-1.jpg"))
 
 
 @pytest.mark.real_data

@@ -52,17 +52,10 @@ def unpack(archive: Path, destination: Path, *, show_progress: bool) -> Path:
         ``destination``.
 
     Raises:
-        DataError: If the archive is missing, unknown, unsafe, encrypted or damaged, or the disk is full.
+        DataError: If the archive is unreadable, unknown, unsafe, encrypted or damaged, or the disk is full.
     """
     if destination.is_dir():
         return destination
-    if not archive.is_file():
-        what = (
-            "is a folder; set data.root to it"
-            if archive.is_dir()
-            else "does not exist; set data.archive=<file>"
-        )
-        raise DataError(f"data.archive: '{archive}' {what}.")
     with wrap_disk_errors(destination.parent):
         destination.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(destination.parent / f".{destination.name}.lock"):

@@ -122,7 +122,7 @@ def _find(
 def _of_root(
     listing: Listing, is_class: Callable[[str], bool], known_classes: Sequence[str]
 ) -> tuple[list[Tile], list[tuple[str, str]]] | None:
-    """Return the same for a root that is itself a class folder; ``None`` for other roots."""
+    """Return the result of :func:`_find` for a root that is itself a class folder, else ``None``."""
     name = listing.root.resolve().name
     folders = {folder for path in listing.pictures for folder in path.split("/")[:-1]}
     if known_class(name, known_classes) is None or any(map(is_class, folders)):

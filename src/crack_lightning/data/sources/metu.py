@@ -7,7 +7,7 @@ doi 10.17632/5y9wdsg2zt.2, CC BY 4.0. The published set does not name the photo 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from crack_lightning.data.discovery.class_names import CRACK, INTACT
 from crack_lightning.data.discovery.tile_listing import (
@@ -20,7 +20,7 @@ from crack_lightning.data.discovery.tile_listing import (
     no_images_error,
     unused_files,
 )
-from crack_lightning.data.sources.shared_settings import GroupSettings, PublishedSettings
+from crack_lightning.data.sources.shared_settings import GroupSettings, PublishedSet, PublishedSettings
 from crack_lightning.data.sources.source import LoadContext, Source
 from crack_lightning.runtime.errors import DataError
 
@@ -35,6 +35,18 @@ class MetuSettings(PublishedSettings, GroupSettings):
     """The keys of ``data=metu``."""
 
     source: str = "metu"
+    published: ClassVar[PublishedSet] = PublishedSet(
+        name="metu",
+        page="https://data.mendeley.com/datasets/5y9wdsg2zt/2",
+        url=(
+            "https://data.mendeley.com/public-files/datasets/5y9wdsg2zt/files/"
+            "8a70d8a5-bce9-4291-bab9-b48cfb3e87c3/file_downloaded"
+        ),
+        file_name="Concrete Crack Images for Classification.rar",
+        sha256="08d7dc505a4f5a0330cee2fa2a1ae4b5b4f98bcffd0549b774caf7959bb1f02f",
+        doi="10.17632/5y9wdsg2zt.2",
+        licence="CC BY 4.0",
+    )
 
 
 _CLASS_BY_FOLDER = {"Negative": INTACT, "Positive": CRACK}
@@ -81,17 +93,12 @@ def load(root: Path, *, group_pattern: str | None = None, one_class: bool = Fals
     )
 
 
-def _preflight(settings: MetuSettings) -> None:
-    from crack_lightning.data.downloads.published import METU
-
-    settings.preflight(METU)
-
-
 def _load(settings: MetuSettings, context: LoadContext) -> TileTable:
-    from crack_lightning.data.downloads.published import METU
+    return load(
+        settings.locate(context),
+        group_pattern=settings.group_pattern,
+        one_class=bool(context.known_classes),
+    )
 
-    root = settings.locate(METU, context)
-    return load(root, group_pattern=settings.group_pattern, one_class=bool(context.known_classes))
 
-
-SOURCE = Source(settings=MetuSettings, preflight=_preflight, load=_load)
+SOURCE = Source(settings=MetuSettings, preflight=MetuSettings.check_location, load=_load)

@@ -30,7 +30,7 @@ class PaintingSettings:
 
 @dataclass
 class PaintedSettings(SourceSettings):
-    """The keys of ``data=painted``; outside ``data=mixed`` those of its base are read too."""
+    """The keys of ``data=painted``; as the only source it also has the keys of its base."""
 
     source: str = "painted"
     seed: int = seed_setting("Seed of drawing and painting.")

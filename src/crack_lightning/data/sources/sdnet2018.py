@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from crack_lightning.data.discovery.class_names import CRACK, INTACT, common_class
 from crack_lightning.data.discovery.file_listing import folders_in
@@ -21,7 +21,7 @@ from crack_lightning.data.discovery.tile_listing import (
     no_images_error,
     unused_files,
 )
-from crack_lightning.data.sources.shared_settings import PublishedSettings
+from crack_lightning.data.sources.shared_settings import PublishedSet, PublishedSettings
 from crack_lightning.data.sources.source import LoadContext, Source
 from crack_lightning.runtime.errors import DataError
 
@@ -36,6 +36,18 @@ class Sdnet2018Settings(PublishedSettings):
     """The keys of ``data=sdnet2018``."""
 
     source: str = "sdnet2018"
+    published: ClassVar[PublishedSet] = PublishedSet(
+        name="sdnet2018",
+        page="https://digitalcommons.usu.edu/all_datasets/48/",
+        url=(
+            "https://digitalcommons.usu.edu/cgi/viewcontent.cgi"
+            "?filename=2&article=1047&context=all_datasets&type=additional"
+        ),
+        file_name="SDNET2018.zip",
+        sha256=None,
+        doi="10.15142/T3TD19",
+        licence="CC BY 4.0",
+    )
 
 
 _PLACE_BY_FOLDER = {"D": "D", "W": "W", "P": "P", "Decks": "D", "Walls": "W", "Pavements": "P"}
@@ -106,16 +118,13 @@ def _photo(path: Path) -> str:
     return match.group(1)
 
 
-def _preflight(settings: Sdnet2018Settings) -> None:
-    from crack_lightning.data.downloads.published import SDNET2018
-
-    settings.preflight(SDNET2018)
-
-
 def _load(settings: Sdnet2018Settings, context: LoadContext) -> TileTable:
-    from crack_lightning.data.downloads.published import SDNET2018
-
-    return load(settings.locate(SDNET2018, context), one_class=bool(context.known_classes))
+    return load(settings.locate(context), one_class=bool(context.known_classes))
 
 
-SOURCE = Source(settings=Sdnet2018Settings, preflight=_preflight, load=_load, provides=frozenset({"photos"}))
+SOURCE = Source(
+    settings=Sdnet2018Settings,
+    preflight=Sdnet2018Settings.check_location,
+    load=_load,
+    provides=frozenset({"photos"}),
+)

@@ -29,7 +29,7 @@ class SourceSettings:
 
     @property
     def kind(self) -> str:
-        """The underlying source: of painted tiles the one that is painted on, else this one."""
+        """Name of the source of the photos: for painted tiles the source that is painted on."""
         return self.source
 
     def problems(self) -> list[str]:

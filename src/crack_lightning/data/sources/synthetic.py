@@ -36,10 +36,6 @@ class SyntheticSettings(SourceSettings):
     synthetic: DrawingSettings = node(DrawingSettings)
 
 
-def _preflight(_: SyntheticSettings) -> None:
-    """Accept all settings; no files are needed."""
-
-
 def _load(settings: SyntheticSettings, context: LoadContext) -> TileTable:
     from crack_lightning.data.synthesis.drawn_tiles import load
 
@@ -66,7 +62,7 @@ def _in_background(settings: SyntheticSettings, context: LoadContext) -> Abstrac
 
 SOURCE = Source(
     settings=SyntheticSettings,
-    preflight=_preflight,
+    preflight=lambda _: None,  # no files are needed
     load=_load,
     in_background=_in_background,
     provides=frozenset({"photos", "masks", "widths"}),
