@@ -69,18 +69,15 @@ def main() -> None:
 
 def compose_config(metu: Path) -> TrainConfig:
     """Return the configuration of the run, as composed by ``train``."""
-    from hydra import compose, initialize_config_dir
 
-    from crack_lightning.config import TrainConfig, conf_dir, parse, register_schemas
+    from crack_lightning.config import TrainConfig, compose_config, parse
 
-    register_schemas()
     given = [
         *("model=mobilenetv2", f"model.image_size={SIZE}", "augmentation=standard", "progress=false"),
         *("data=metu", f"data.root={metu}", f"data.batch_size={BATCH}"),
         "trainer.checkpoint_every=1e9",  # no checkpoint while waiting for a turn
     ]
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        config = parse(compose("train", given), TrainConfig)
+    config = parse(compose_config("train", given), TrainConfig)
     config.optimizer.lr = config.learning_rate
     return config
 

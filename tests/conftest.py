@@ -111,6 +111,18 @@ def _build_classifier(**changes: Any) -> CrackClassifier:
 
 
 @pytest.fixture
+def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of a stranger, in which a command is run and Python finds a module; that makes ``it ran``."""
+    folder = tmp_path / "untrusted"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)
+    code = f"from pathlib import Path\nPath({str(tmp_path / 'it ran')!r}).touch()\nclass Mine: ...\n"
+    (folder / "evil.py").write_text(code, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
 def openvino() -> None:
     if find_spec("openvino") is None:
         pytest.skip("OpenVINO, of the extra fast, is not installed")

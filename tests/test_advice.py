@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.conf import HydraConf
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from crack_lightning.cli.arguments import hydra_arguments
-from crack_lightning.config import TrainConfig, conf_dir, parse, register_schemas
+from crack_lightning.config import TrainConfig, compose_config, conf_dir, parse
 from crack_lightning.config.commands import SCHEMAS
 from crack_lightning.config.error_messages import schema_keys
 from crack_lightning.config.nodes.data import data_node
@@ -48,9 +47,7 @@ FOLDERS = [
 
 def configured(*typed: str) -> TrainConfig:
     """The checked configuration of a command line."""
-    register_schemas()
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return parse(compose("train", overrides=hydra_arguments("train", typed)), TrainConfig)
+    return parse(compose_config("train", hydra_arguments("train", typed)), TrainConfig)
 
 
 def advised(error: Exception, key: str) -> list[str]:

@@ -14,7 +14,10 @@ from PIL import Image
 from crack_lightning.cli.main import main
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    ReadRows = Callable[[Path], list[dict[str, str]]]
 
 
 @pytest.fixture(scope="module")
@@ -73,25 +76,15 @@ def test_the_page_is_named_in_one_line_however_long(
     assert capsys.readouterr().out.endswith(f"\nPage: {page}\n")
 
 
-def test_every_tile_has_a_row_with_its_flags(folder: Path) -> None:
-    with (folder / "audit.csv").open(encoding="utf-8", newline="") as file:
-        rows = {row["path"]: row for row in csv.DictReader(file)}
-    assert len(rows) == 27
-    assert list(rows["cracked/0.png"]) == [
-        "path",
-        "label",
-        "group",
-        "sha256",
-        "near_duplicate_group",
-        "flags",
-    ]
-    assert rows["cracked/cut.png"]["flags"] == "unreadable"
-    assert rows["uncracked/<b>again.jpg"]["flags"].startswith("near_duplicate+conflict")
-    assert (
-        rows["cracked/copy.png"]["near_duplicate_group"]
-        == rows["cracked/2.png"]["near_duplicate_group"]
-        == "cracked/2.png"
-    )
+def test_every_tile_has_a_row_with_its_flags(folder: Path, rows: ReadRows) -> None:
+    listed = {row["path"]: row for row in rows(folder / "audit.csv")}
+    assert len(listed) == 27
+    columns = "path label group sha256 near_duplicate_group flags"
+    assert " ".join(listed["cracked/0.png"]) == columns
+    assert listed["cracked/cut.png"]["flags"] == "unreadable"
+    assert listed["uncracked/<b>again.jpg"]["flags"].startswith("near_duplicate+conflict")
+    for name in ("cracked/copy.png", "cracked/2.png"):
+        assert listed[name]["near_duplicate_group"] == "cracked/2.png"
 
 
 def test_the_page_stands_alone(folder: Path) -> None:
@@ -105,17 +98,15 @@ def test_the_page_stands_alone(folder: Path) -> None:
 
 
 def test_rows_that_are_kept_make_a_list_to_leave_out(
-    folder: Path, tiles: Path, tmp_path: Path, tiny: list[str], capsys: pytest.CaptureFixture[str]
+    folder: Path, tiles: Path, tmp_path: Path, rows: ReadRows
 ) -> None:
-    with (folder / "audit.csv").open(encoding="utf-8", newline="") as file:
-        listed = [row for row in csv.DictReader(file) if row["flags"]]
+    listed = [row for row in rows(folder / "audit.csv") if row["flags"]]
     bad = tmp_path / "bad.csv"
     with bad.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, listed[0])
         writer.writeheader()
         writer.writerows(listed)
     assert main(["audit", str(tiles), f"data.exclude={bad}", f"outputs={tmp_path}", "progress=false"]) == 0
-    capsys.readouterr()
     [again] = tmp_path.glob("*/*_audit_image_folder")
     counts = json.loads((again / "audit.json").read_text(encoding="utf-8"))["counts"]
     assert counts["left_out_by_data_exclude"] == len(listed)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,11 @@ from crack_lightning.model.weights.pretrained import LITE0, packaged_weights
 from crack_lightning.runtime.errors import CheckpointError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
+
+    ReadRows = Callable[[Path], list[dict[str, str]]]
 
 needs_backbone = pytest.mark.skipif(
     packaged_weights(LITE0) is None, reason="the extra offline-weights is not installed"
@@ -55,14 +58,13 @@ def test_it_finds_a_plain_dark_crack() -> None:
 
 
 @needs_backbone
-def test_it_maps_a_photo_without_further_options(tmp_path: Path) -> None:
+def test_it_maps_a_photo_without_further_options(tmp_path: Path, rows: ReadRows) -> None:
     photo = wall(340, 720, crack_px=4)
     Image.fromarray(photo).save(tmp_path / "wall.png")
     arguments = ["checkpoint=builtin", str(tmp_path / "wall.png"), f"outputs={tmp_path}", "progress=false"]
     assert main(["predict", *arguments]) == 0
     [folder] = tmp_path.glob("*/*_predict")
-    with (folder / "tiles.csv").open(encoding="utf-8", newline="") as file:
-        tiles = {(row["top_px"], row["left_px"]): row["called_crack"] for row in csv.DictReader(file)}
+    tiles = {(row["top_px"], row["left_px"]): row["called_crack"] for row in rows(folder / "tiles.csv")}
     assert tiles["0", "227"] == "1"  # a tile of 320 px of the input, at the scale of training
     assert tiles["0", "0"] == "0"
     likely = decode_image(folder / "maps" / "wall.png.map.png")[2:-2, 2:-2, 0]
@@ -104,21 +106,21 @@ def test_the_limit_and_the_scale_are_written_with_the_head(tmp_path: Path) -> No
 
 
 @needs_backbone
-def test_a_mapped_photo_of_brickwork_is_out_of_distribution_tile_by_tile(tmp_path: Path) -> None:
+def test_a_mapped_photo_of_brickwork_is_out_of_distribution_tile_by_tile(
+    tmp_path: Path, rows: ReadRows
+) -> None:
     photo = Path(skimage.data.__file__).with_name("brick.png")
     arguments = ["checkpoint=builtin", str(photo), f"outputs={tmp_path}", "progress=false", "abstain=true"]
     assert main(["predict", *arguments]) == 0
     [folder] = tmp_path.glob("*/*_predict")
-    with (folder / "tiles.csv").open(encoding="utf-8", newline="") as file:
-        assert {row["is_ood"] for row in csv.DictReader(file)} == {"yes"}
-    with (folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
-        [row] = csv.DictReader(file)
+    assert {row["is_ood"] for row in rows(folder / "tiles.csv")} == {"yes"}
+    [row] = rows(folder / "predictions.csv")
     assert (row["predicted"], row["is_ood"]) == ("", "yes")
 
 
 @needs_backbone
 @pytest.mark.usefixtures("openvino")
-def test_every_engine_and_precision_maps_alike(tmp_path: Path) -> None:
+def test_every_engine_and_precision_maps_alike(tmp_path: Path, rows: ReadRows) -> None:
     Image.fromarray(wall(480, 720, crack_px=6)).save(tmp_path / "wall.png")
     found = {}
     for setting, said in (
@@ -131,8 +133,8 @@ def test_every_engine_and_precision_maps_alike(tmp_path: Path) -> None:
         assert main(["predict", "checkpoint=builtin", *arguments]) == 0
         [folder] = outputs.glob("*/*_predict")
         assert f"engine: {said}" in (folder / "run.log").read_text(encoding="utf-8")
-        with (folder / "tiles.csv").open(encoding="utf-8", newline="") as file:
-            found[setting] = np.array([float(row["probability_crack"]) for row in csv.DictReader(file)])
+        probabilities = [float(row["probability_crack"]) for row in rows(folder / "tiles.csv")]
+        found[setting] = np.array(probabilities)
     exact, same, rough = (np.log(probability / (1 - probability)) for probability in found.values())
     np.testing.assert_allclose(same, exact, atol=1e-3)
     np.testing.assert_allclose(rough, exact, atol=0.3)

@@ -9,12 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
-from hydra import compose, initialize_config_dir
 
 import crack_lightning
 from crack_lightning.cli.arguments import hydra_arguments
 from crack_lightning.cli.main import main
-from crack_lightning.config import conf_dir, parse, register_schemas
+from crack_lightning.config import compose_config, parse
 from crack_lightning.config.commands import SCHEMAS
 from crack_lightning.evaluation.metrics.registry import METRICS
 from tests.documents import PAGES, ROOT, documented, fenced, first_choice, toy, write_workspace
@@ -40,14 +39,11 @@ def composed() -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize(("name", "arguments"), sorted(composed()))
 def test_a_documented_command_composes(name: str, arguments: str) -> None:
-    register_schemas()
     overrides = [item for item in hydra_arguments(name, shlex.split(arguments)) if not item.startswith("-")]
     if "-m" in shlex.split(arguments):
         overrides = [first_choice(override) for override in overrides if "(" not in override]
     overrides = [item for item in overrides if item != "job"]  # of --cfg
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        config = compose(name, overrides=overrides)
-    assert parse(config, SCHEMAS[name])
+    assert parse(compose_config(name, overrides), SCHEMAS[name])
 
 
 def test_there_are_commands_to_check() -> None:

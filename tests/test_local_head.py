@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -25,7 +24,10 @@ from crack_lightning.model.weights.checkpoints import load_trained
 from crack_lightning.runtime.cache import cache_folder
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    ReadRows = Callable[[Path], list[dict[str, str]]]
 
 DRAWN = "{source: synthetic, synthetic: {num_tiles: 120, tile_px: 64}}"
 PAINTED = "{source: painted, base: walls, painted: {num_tiles: 80}}"
@@ -53,9 +55,8 @@ def local(tiny: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_local_head_is_trained_on_painted_and_other_tiles_and_tested(local: Path) -> None:
-    with (local / "splits.csv").open(encoding="utf-8", newline="") as file:
-        found = {(row["source"], row["split"]) for row in csv.DictReader(file)}
+def test_a_local_head_is_trained_on_painted_and_other_tiles_and_tested(local: Path, rows: ReadRows) -> None:
+    found = {(row["source"], row["split"]) for row in rows(local / "splits.csv")}
     assert found == {(s, side) for s in ("walls", "painted") for side in ("train", "val")} | {
         ("walls", "test"),
         ("painted", ""),
@@ -65,12 +66,11 @@ def test_a_local_head_is_trained_on_painted_and_other_tiles_and_tested(local: Pa
     assert report["metrics"]["tiles"] == 18
 
 
-def test_its_checkpoint_answers_as_it_was_tested(local: Path) -> None:
-    with (local / "predictions.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))[:6]
-    paths = [cache_folder() / row["path"] for row in rows]
+def test_its_checkpoint_answers_as_it_was_tested(local: Path, rows: ReadRows) -> None:
+    listed = rows(local / "predictions.csv")[:6]
+    paths = [cache_folder() / row["path"] for row in listed]
     answers = load(local / "checkpoints" / "best.ckpt").predict(paths)
-    told = [float(row["probability_crack"]) for row in rows]
+    told = [float(row["probability_crack"]) for row in listed]
     np.testing.assert_allclose(answers.probabilities[:, 1], told, atol=2e-4)
 
 
@@ -81,11 +81,6 @@ def predicted(checkpoint: str, files: list[Path], outputs: Path, *settings: str)
     return folder
 
 
-def read(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 @pytest.fixture
 def wall(tmp_path: Path) -> Path:
     rng = np.random.default_rng(0)
@@ -93,15 +88,15 @@ def wall(tmp_path: Path) -> Path:
     return tmp_path / "wall.png"
 
 
-def test_a_photo_is_mapped_at_its_own_size(local: Path, wall: Path, tmp_path: Path) -> None:
+def test_a_photo_is_mapped_at_its_own_size(local: Path, wall: Path, tmp_path: Path, rows: ReadRows) -> None:
     best, torn = str(local / "checkpoints" / "best.ckpt"), tmp_path / "torn.jpg"
     torn.write_bytes(b"no picture")
     folder = predicted(best, [torn, wall], tmp_path / "outputs", "scale=1")
-    tiles = read(folder / "tiles.csv")
+    tiles = rows(folder / "tiles.csv")
     assert [(row["top_px"], row["left_px"]) for row in tiles][:6] == [
         ("0", str(left)) for left in (0, 48, 96, 144, 184)
     ] + [("48", "0")]
-    unread, told = read(folder / "predictions.csv")
+    unread, told = rows(folder / "predictions.csv")
     assert (unread["predicted"], unread["probability_crack"], bool(unread["problem"])) == ("", "", True)
     largest = max(float(row["probability_crack"]) for row in tiles)
     assert float(told["probability_crack"]) == pytest.approx(largest, abs=1e-5)
@@ -110,11 +105,11 @@ def test_a_photo_is_mapped_at_its_own_size(local: Path, wall: Path, tmp_path: Pa
 
 
 def test_a_photo_is_mapped_at_the_scale_of_the_training_tiles(
-    local: Path, wall: Path, tmp_path: Path
+    local: Path, wall: Path, tmp_path: Path, rows: ReadRows
 ) -> None:
     best = local / "checkpoints" / "best.ckpt"
     folder = predicted(str(best), [wall], tmp_path / "outputs")  # it learnt tiles of 64 px at 48 px
-    tiles = read(folder / "tiles.csv")
+    tiles = rows(folder / "tiles.csv")
     assert [(row["top_px"], row["left_px"]) for row in tiles][:4] == [
         ("0", str(left)) for left in (0, 64, 128)
     ] + [("0", "171")]

@@ -32,8 +32,7 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
     preflight_data(config.data)
     from crack_lightning.experiment.audit_run import run_audit
 
-    command = shell_line("audit", overrides)
-    run_audit(config, folder=folder, command=command)
+    run_audit(config, folder=folder, command=shell_line("audit", overrides))
     return 0
 
 

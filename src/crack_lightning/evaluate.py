@@ -19,16 +19,7 @@ if TYPE_CHECKING:
 
 
 def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None = None) -> int:
-    """Evaluate as configured.
-
-    Args:
-        composed: Configuration that Hydra composed.
-        overrides: Overrides on the command line, ``key=value`` each.
-        folder: An existing folder for the results; by default a new one under ``outputs``.
-
-    Returns:
-        The exit code.
-    """
+    """Evaluate as configured; arguments and exit code as of :func:`crack_lightning.audit.run`."""
     config = parse(composed, EvaluateConfig)
     require_checkpoint(config.checkpoint)
     preflight_data(config.data)
@@ -38,8 +29,7 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
         from crack_lightning.experiment.evaluation_run import run_evaluation
         from crack_lightning.report.render.console import closing_table
 
-    command = shell_line("evaluate", overrides)
-    result = run_evaluation(config, folder=folder, command=command)
+    result = run_evaluation(config, folder=folder, command=shell_line("evaluate", overrides))
     show(closing_table(result.contents))
     print(f"Report: {result.report.with_suffix('.html')}")  # plain, so that no path is broken
     return 0

@@ -18,16 +18,7 @@ if TYPE_CHECKING:
 
 
 def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None = None) -> int:
-    """Predict as configured.
-
-    Args:
-        composed: Configuration that Hydra composed.
-        overrides: Overrides on the command line, ``key=value`` each.
-        folder: An existing folder for the results; by default a new one under ``outputs``.
-
-    Returns:
-        The exit code.
-    """
+    """Predict as configured; arguments and exit code as of :func:`crack_lightning.audit.run`."""
     if composed.resume is not None:
         folder = Path(expand_user(str(composed.resume)))
         config = resumed_prediction(folder, progress=bool(composed.progress), overrides=overrides)

@@ -8,7 +8,6 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
@@ -16,9 +15,8 @@ from crack_lightning.cli.arguments import hydra_arguments, shell_line
 from crack_lightning.cli.hydra_quoting import TEXT_KEYS
 from crack_lightning.config import (
     TrainConfig,
-    conf_dir,
+    compose_config,
     parse,
-    register_schemas,
     resumed_config,
     write_config,
 )
@@ -78,10 +76,7 @@ HOSTILE = [
     "\udcff.jpg",
 ]
 CHARACTERS = "a1e.\\\\''\"\"$${}, =:[]()~+-@#%*?!|&;<>\n\tü裂😀\udcff"
-NEEDS = {
-    "evaluate": ["checkpoint=a"],
-    "predict": ["checkpoint=a"],
-}
+NEEDS = {"evaluate": ["checkpoint=a"], "predict": ["checkpoint=a"]}
 
 
 def drawn_texts(seed: int, number: int) -> Iterator[str]:
@@ -105,10 +100,8 @@ def path_keys(command: str) -> list[str]:
 
 def composed(command: str, *arguments: str) -> Any:
     """The configuration of a command line, as plain values."""
-    register_schemas()
     given = hydra_arguments(command, [*NEEDS.get(command, []), *arguments])
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return OmegaConf.to_container(compose(command, overrides=given), resolve=True)
+    return OmegaConf.to_container(compose_config(command, given), resolve=True)
 
 
 def value_of(config: Any, key: str) -> Any:
@@ -165,6 +158,9 @@ def test_plain_paths_are_what_the_configuration_holds() -> None:
     assert composed("compare", "--", *HOSTILE)["runs"] == HOSTILE
     pictures = [text for text in HOSTILE if not text.endswith(".pt")]
     assert composed("predict", "--", *pictures)["source"] == pictures
+    assert shlex.split(shell_line("compare", hydra_arguments("compare", ["--", *pictures])))[3:] == [
+        f"./{text}" if text.startswith("-") else text for text in pictures
+    ]
     for text in HOSTILE[:6]:
         assert composed("audit", "--", text)["data"]["root"] == text
 
@@ -223,6 +219,15 @@ def test_a_file_is_told_from_an_override(tmp_path: Path, monkeypatch: pytest.Mon
     assert hydra_arguments("train", ["seed=1"]) == ["seed=1"]
     (tmp_path / "-x=1.jpg").touch()
     assert hydra_arguments("predict", ["-x=1.jpg"]) == ["source=['-x=1.jpg']"]
+
+
+def test_files_are_taken_as_they_are_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path in ("site (1)/a.jpg", "a=b.jpg", "x#y.jpg", "it's.jpg", "~home.jpg", "Öl 裂缝.jpg", "[1].jpg"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).touch()
+        config = composed("predict", "model (2).ckpt", path)
+        assert (config["checkpoint"], config["source"]) == ("model (2).ckpt", [path])
 
 
 @pytest.mark.parametrize("name", ["best.pt", "BEST.CKPT", "last.pth", "head.safetensors", "model.h5"])

@@ -198,17 +198,6 @@ def test_a_backbone_that_stays_as_it_is_is_not_random(recipe: str) -> None:
     assert given.problems() == []
 
 
-def test_a_plain_cnn_has_no_strides_for_a_local_head() -> None:
-    with pytest.raises(ConfigError, match="which plain_cnn lacks"):
-        ModelConfig(name="plain_cnn", head="local")
-
-
-@pytest.mark.parametrize("share", [0.0, 1.5])
-def test_a_tile_has_a_score_from_some_of_its_cells(share: float) -> None:
-    with pytest.raises(ConfigError, match=rf"model\.top_k_fraction: .* got {share}"):
-        ModelConfig(top_k_fraction=share)
-
-
 def test_at_most_half_of_the_intact_tiles_are_painted_cracked() -> None:
     with pytest.raises(ConfigError, match=r"augmentation\.paint: .* got 0\.7"):
         AugmentationConfig(paint=0.7)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from crack_lightning.config import conf_dir, register_schemas
+from crack_lightning.config import compose_config, conf_dir
 
 STATED = [
     (path.parent.name, path.stem, key, value)
@@ -25,7 +24,4 @@ def test_the_share_of_the_default_schedule_is_stated() -> None:
 
 @pytest.mark.parametrize(("group", "option", "key", "value"), STATED)
 def test_what_a_comment_states_is_what_is_composed(group: str, option: str, key: str, value: str) -> None:
-    register_schemas()
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        composed = compose("train", overrides=[f"{group}={option}"])
-    assert str(OmegaConf.select(composed, key)) == value
+    assert str(OmegaConf.select(compose_config("train", [f"{group}={option}"]), key)) == value

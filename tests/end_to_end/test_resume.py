@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 
-from crack_lightning.config import TrainConfig, conf_dir, parse, register_schemas
+from crack_lightning.config import TrainConfig, compose_config, parse
 from crack_lightning.sweep.jobs.worker import job_context
 
 if TYPE_CHECKING:
@@ -36,9 +35,7 @@ SETTINGS = [
 
 
 def settings(*overrides: str) -> TrainConfig:
-    register_schemas()
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return parse(compose("train", overrides=[*SETTINGS, *overrides]), TrainConfig)
+    return parse(compose_config("train", [*SETTINGS, *overrides]), TrainConfig)
 
 
 def _kill_self() -> None:

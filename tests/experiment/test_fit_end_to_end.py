@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytorch_lightning as pl
 import torch
-from hydra import compose, initialize_config_dir
 
-from crack_lightning.config import TrainConfig, conf_dir, parse, register_schemas
+from crack_lightning.config import TrainConfig, compose_config, parse
 from crack_lightning.experiment import factory, load_data
 from crack_lightning.experiment.fit_end_to_end import DDPFit, SingleProcessFit
 from crack_lightning.runtime.errors import DataError, Interrupted
@@ -67,9 +66,7 @@ class Run:
     """A run up to its first step."""
 
     def __init__(self, folder: Path, *overrides: str) -> None:
-        register_schemas()
-        with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-            self.config = parse(compose("train", overrides=[*SETTINGS, *overrides]), TrainConfig)
+        self.config = parse(compose_config("train", [*SETTINGS, *overrides]), TrainConfig)
         self.folder = folder
         folder.mkdir()
         self.config.optimizer.lr = self.config.learning_rate

@@ -95,38 +95,40 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         cached_entry("things", MADE_OF, Maker(), cache=tmp_path)
 
 
-def test_the_cache_is_listed_and_cleared(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CRACK_LIGHTNING_CACHE", str(tmp_path))
+    return tmp_path
+
+
+def test_the_cache_is_listed_and_cleared(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
     def make(folder: Path) -> None:
         (folder / "x").write_bytes(bytes(2**20))
 
-    entry = cached_entry("synthetic", MADE_OF, make, cache=tmp_path)
+    entry = cached_entry("synthetic", MADE_OF, make, cache=cache)
     (entry.parent / f".{entry.name}.x1y2.part").mkdir()
     assert main(["cache"]) == 0
     assert f"1.0 MiB  synthetic/{entry.name}" in capsys.readouterr().out
     assert main(["cache", "clear"]) == 0
     assert "cleared 1.0 MiB in 1 entries" in capsys.readouterr().out
-    assert not list(tmp_path.iterdir())
+    assert not list(cache.iterdir())
     assert main(["cache", "purge"]) == 2
     assert "expected list or clear, got 'purge'" in capsys.readouterr().err
 
 
 def test_clearing_the_cache_spares_what_is_not_of_the_cache(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("CRACK_LIGHTNING_CACHE", str(tmp_path))
-    entry = cached_entry("features", MADE_OF, Maker(), cache=tmp_path)
-    own = [tmp_path / "thesis.tex", tmp_path / "photos" / "2026" / "a.jpg", tmp_path / "features" / ".note"]
+    entry = cached_entry("features", MADE_OF, Maker(), cache=cache)
+    own = [cache / "thesis.tex", cache / "photos" / "2026" / "a.jpg", cache / "features" / ".note"]
     for path in own:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("mine", encoding="utf-8")
     assert main(["cache", "clear"]) == 0
-    assert f"in 1 entries under {tmp_path}" in capsys.readouterr().out
+    assert f"in 1 entries under {cache}" in capsys.readouterr().out
     assert not entry.exists()
-    assert sorted(path for path in tmp_path.rglob("*") if path.is_file()) == sorted(own)
+    assert sorted(path for path in cache.rglob("*") if path.is_file()) == sorted(own)
 
 
 def note(path: Path, content: object) -> Path:
@@ -138,35 +140,29 @@ def note(path: Path, content: object) -> Path:
 
 
 def test_a_folder_in_use_loses_nothing_whatever_notes_lie_in_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("CRACK_LIGHTNING_CACHE", str(tmp_path))
-    elsewhere = cached_entry("features", MADE_OF, Maker(), cache=tmp_path.with_name("elsewhere"))
+    elsewhere = cached_entry("features", MADE_OF, Maker(), cache=cache.with_name("elsewhere"))
     names = ("diary", elsewhere.name, "0" * 20, f"metu-{'0' * 16}")
     contents: tuple[object, ...] = ({}, [], {"made_of": 3}, {"made_of": {"seed": 3}}, "x")
     mine = [
-        note(tmp_path / f"work{kind}" / name, content)
-        for kind, content in enumerate(contents)
-        for name in names
+        note(cache / f"work{kind}" / name, content) for kind, content in enumerate(contents) for name in names
     ]
-    mine += [note(tmp_path / "published" / name, contents[0]) for name in names]
-    (tmp_path / "features").mkdir()
-    (tmp_path / "features" / elsewhere.name).symlink_to(elsewhere, target_is_directory=True)
+    mine += [note(cache / "published" / name, contents[0]) for name in names]
+    (cache / "features").mkdir()
+    (cache / "features" / elsewhere.name).symlink_to(elsewhere, target_is_directory=True)
     for name in (".lock", ".env.part", ".profile.lock"):
-        (tmp_path / "features" / name).write_text("mine", encoding="utf-8")
-    before = sorted(tmp_path.rglob("*"))
+        (cache / "features" / name).write_text("mine", encoding="utf-8")
+    before = sorted(cache.rglob("*"))
     assert main(["cache", "clear"]) == 0
     assert "cleared 0.0 MiB in 0 entries" in capsys.readouterr().out
-    assert sorted(tmp_path.rglob("*")) == before
+    assert sorted(cache.rglob("*")) == before
     assert (elsewhere / "two.txt").is_file()
 
 
-def test_what_another_process_is_making_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("CRACK_LIGHTNING_CACHE", str(tmp_path))
-    entry = cached_entry("features", MADE_OF, Maker(), cache=tmp_path)
-    other = cached_entry("features", MADE_OF | {"seed": 9}, Maker(), cache=tmp_path)
+def test_what_another_process_is_making_stays(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entry = cached_entry("features", MADE_OF, Maker(), cache=cache)
+    other = cached_entry("features", MADE_OF | {"seed": 9}, Maker(), cache=cache)
     part = entry.with_name(f".{entry.name}.x1.part")
     part.mkdir()
     left = entry.with_name(f".{'a' * 20}.x2.part")
@@ -181,20 +177,17 @@ def test_what_another_process_is_making_stays(
         )
     assert not other.exists()
     assert main(["cache", "clear"]) == 0
-    assert not list(tmp_path.iterdir())
+    assert not list(cache.iterdir())
 
 
-def test_a_published_set_is_removed_unless_it_is_being_unpacked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CRACK_LIGHTNING_CACHE", str(tmp_path))
+def test_a_published_set_is_removed_unless_it_is_being_unpacked(cache: Path) -> None:
     written = json.dumps({"data_set": "metu"})
     digest = hashlib.sha256(written.encode()).hexdigest()[:16]
-    entry = tmp_path / "published" / f"metu-{digest}"
+    entry = cache / "published" / f"metu-{digest}"
     (entry / "files").mkdir(parents=True)
     (entry / "entry.json").write_text(written + "\n", encoding="utf-8")
     with FileLock(entry / ".files.lock"):
         assert main(["cache", "clear"]) == 0
         assert (entry / "files").is_dir()
     assert main(["cache", "clear"]) == 0
-    assert not list(tmp_path.iterdir())
+    assert not list(cache.iterdir())

@@ -23,18 +23,6 @@ MODEL = Dimension(key="model", choices=("plain_cnn", "resnet18"))
 FAIR = {"optimizer.lr": 0.01, "model": "plain_cnn"}
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stranger's sweep, in which Python would find its module."""
-    sweep = tmp_path / "sweep"
-    sweep.mkdir()
-    monkeypatch.chdir(sweep)
-    monkeypatch.syspath_prepend(sweep)
-    evil = f"from pathlib import Path\nPath({str(tmp_path / 'it ran')!r}).touch()\n"
-    (sweep / "evil.py").write_text(evil, encoding="utf-8")
-    return sweep
-
-
 def write(folder: Path, *events: Any, **asked: Any) -> None:
     settings = {"search": "random", "objectives": ["val/loss"], "pruner": "none", "prune_after": 0.4}
     space = {item.key: vars(item) for item in (LR, MODEL)}
@@ -71,13 +59,13 @@ def test_parameters_outside_the_space_are_refused(params: dict[str, Any]) -> Non
 
 @pytest.mark.parametrize("name", ["a plugin", "an override in a value"])
 def test_a_hostile_journal_runs_nothing(
-    name: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, stranger: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write(folder, {"job": 0, "overrides": ["plugins=[evil]"], "config": {}, "params": HOSTILE[name]})
-    assert main(["train", *SEARCH, f"sweep.resume={folder}"]) == 2
+    write(stranger, {"job": 0, "overrides": ["plugins=[evil]"], "config": {}, "params": HOSTILE[name]})
+    assert main(["train", *SEARCH, f"sweep.resume={stranger}"]) == 2
     assert "sweep.resume: of job 0 " in capsys.readouterr().err
     assert not (tmp_path / "it ran").exists()
-    assert sorted(path.name for path in folder.iterdir()) == [".lock", "evil.py", "sweep.jsonl"]
+    assert sorted(path.name for path in stranger.iterdir()) == [".lock", "evil.py", "sweep.jsonl"]
 
 
 @pytest.mark.parametrize(
@@ -93,26 +81,30 @@ def test_a_hostile_journal_runs_nothing(
     ],
 )
 def test_a_grid_runs_what_the_command_line_makes_and_not_what_a_journal_says(
-    config: dict[str, Any], said: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    config: dict[str, Any],
+    said: str,
+    stranger: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     events = [{"job": number, "overrides": ["plugins=[evil]"], "config": config} for number in (0, 1)]
     lines = [json.dumps(event) for event in ({"asked": {"command": "train"}}, *events)]
-    (folder / "sweep.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    assert main(["train", "-m", "seed=0,1", f"sweep.resume={folder}"]) == 2
+    (stranger / "sweep.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert main(["train", "-m", "seed=0,1", f"sweep.resume={stranger}"]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "it ran").exists()
 
 
 def test_a_link_in_a_sweep_is_refused_before_anything_is_removed(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    stranger: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mine = tmp_path / "mine" / "checkpoints" / "best.ckpt"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine", encoding="utf-8")
-    (folder / "0").symlink_to(tmp_path / "mine")
+    (stranger / "0").symlink_to(tmp_path / "mine")
     done = {"job": 0, "state": "done", "attempts": 1}
-    write(folder, {"job": 0, "overrides": [], "config": {}, "params": FAIR}, done)
-    assert main(["train", *SEARCH, "sweep.keep=none", f"sweep.resume={folder}"]) == 2
+    write(stranger, {"job": 0, "overrides": [], "config": {}, "params": FAIR}, done)
+    assert main(["train", *SEARCH, "sweep.keep=none", f"sweep.resume={stranger}"]) == 2
     assert "sweep.resume: expected plain files and folders" in capsys.readouterr().err
     assert mine.read_text(encoding="utf-8") == "mine"
 
@@ -134,11 +126,11 @@ def test_a_link_in_a_sweep_is_refused_before_anything_is_removed(
         {"job": 9, "state": "done", "attempts": 1},
     ],
 )
-def test_an_event_that_no_sweep_writes_is_one_sentence(event: Any, folder: Path) -> None:
+def test_an_event_that_no_sweep_writes_is_one_sentence(event: Any, stranger: Path) -> None:
     planned = [{"job": 0, "overrides": [], "config": {}}] if "state" in str(event) else []
-    write(folder, *planned, event)
+    write(stranger, *planned, event)
     with pytest.raises(ConfigError, match=r"sweep\.resume: .*sweep\.jsonl' is damaged"):
-        Journal(folder).read()
+        Journal(stranger).read()
 
 
 def test_whole_numbers_steps_and_conditions_are_held_to_as_well() -> None:

@@ -124,7 +124,7 @@ def _is_override(argument: str, known: Collection[str], *, takes_paths: bool) ->
 
 
 def _matches_file(path: str) -> bool:
-    """Return whether a path or pattern matches a file, or its part up to the folder with the first ``=``."""
+    """Return whether a path or pattern matches a file; of ``a=b/c`` the folder ``a=b`` suffices."""
     below = path.find("/", max(path.find("="), 0))
     head = path if below < 1 or "=" not in path else path[:below]
     return exists(path) or bool(glob.glob(head))  # noqa: PTH207  # a pattern may begin with a folder

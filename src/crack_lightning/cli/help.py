@@ -5,13 +5,13 @@ from __future__ import annotations
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
-from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from crack_lightning.config.commands import COMMANDS
-from crack_lightning.config.conf_files import conf_dir, option_groups, option_purposes
+from crack_lightning.config.conf_files import option_groups, option_purposes
 from crack_lightning.config.keys import Key, described_keys
 from crack_lightning.config.nodes.data import data_node
+from crack_lightning.config.parse import compose_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -97,9 +97,7 @@ def _keys_by_name(name: str, values: Any = None) -> dict[str, Key]:
 
 def _key_lines(name: str, overrides: Sequence[str], *, below: str = "") -> Iterator[str]:
     """Yield the lines of a command's keys, or of those of one node."""
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        composed = compose(name, overrides=list(overrides))
-    values = OmegaConf.to_container(composed, resolve=False)
+    values = OmegaConf.to_container(compose_config(name, overrides), resolve=False)
     for key in _keys_by_name(name, values).values():
         if not f"{key.name}.".startswith(f"{below}." if below else ""):
             continue

@@ -69,7 +69,7 @@ def typed_values(override: str) -> list[str] | None:
 
 
 def literal(path: str) -> str:
-    """Quote a path for Hydra's grammar; so is ``???``, OmegaConf's mark of a missing value."""
+    """Quote a path for Hydra's grammar; ``???``, OmegaConf's mark of a missing value, becomes ``./???``."""
     return quote("./???" if path == "???" else escaped_references(path))
 
 

@@ -10,7 +10,7 @@ from crack_lightning.config.commands import (
 )
 from crack_lightning.config.conf_files import conf_dir
 from crack_lightning.config.nodes.train import TrainConfig
-from crack_lightning.config.parse import parse, plugin_names, register_schemas, write_config
+from crack_lightning.config.parse import compose_config, parse, plugin_names, register_schemas, write_config
 from crack_lightning.config.resuming.moved_data import take_moved_data
 from crack_lightning.config.resuming.resumed_config import resumed_config, resumed_prediction
 from crack_lightning.config.resuming.trusted_code import names_code
@@ -24,6 +24,7 @@ __all__ = [
     "EvaluateConfig",
     "PredictConfig",
     "TrainConfig",
+    "compose_config",
     "conf_dir",
     "names_code",
     "parse",

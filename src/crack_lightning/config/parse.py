@@ -6,11 +6,13 @@ from dataclasses import asdict, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from crack_lightning.config.commands import SCHEMAS
+from crack_lightning.config.conf_files import conf_dir
 from crack_lightning.config.error_messages import explain_error
 from crack_lightning.config.literals import all_escaped
 from crack_lightning.config.nodes.data import DataConfig, data_node, split_unread
@@ -21,6 +23,7 @@ from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.runtime.files.atomic_write import write_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 _STRUCTURED: dict[tuple[type[Any], type[DataConfig] | None], DictConfig] = {}
@@ -60,6 +63,18 @@ def register_schemas() -> None:
         store.store(name=f"{command}_schema", node=node)
     for source in SOURCES:
         store.store(group="data", name=f"_{source}", node=data_node(source))
+
+
+def compose_config(command: str, overrides: Sequence[str] = ()) -> DictConfig:
+    """Compose the configuration of a command from the option files, as its command line does.
+
+    Args:
+        command: The command.
+        overrides: ``key=value`` each, in Hydra's grammar.
+    """
+    register_schemas()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        return compose(command, list(overrides))
 
 
 def parse(composed: DictConfig, schema: type[T]) -> T:

@@ -46,8 +46,8 @@ def require_weights(weights: str) -> None:
 def require_mapping(key: str, value: object, *, of: type, wanted: str) -> None:
     """Refuse what is neither ``None`` nor a mapping to values of one type.
 
-    Hydra cannot override an optional mapping that is ``None`` where the schema gives its type; such a key is
-    ``Any`` there, and checked here.
+    For keys of type ``Any``: Hydra cannot override an optional mapping that is ``None`` if the schema gives
+    its type.
 
     Raises:
         ConfigError: If ``value`` is something else; ``wanted`` says what is expected.

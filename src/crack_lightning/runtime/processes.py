@@ -33,8 +33,8 @@ _OWNER = "CRACK_LIGHTNING_FORKSERVER_OF"
 def exit_with_parent() -> None:
     """Make this child of multiprocessing exit with its parent; to be called first.
 
-    On Linux a job exits with its forkserver, too, without which its exit code would be lost; there, the pipe
-    covers a parent that ended before the kernel was set up.
+    On Linux a job exits with its forkserver too, because nothing else could collect its exit code. The pipe
+    covers a parent that ended before the kernel's signal was requested.
     """
     parent = multiprocessing.parent_process()
     assert parent is not None, "multiprocessing started this process"
@@ -50,8 +50,8 @@ def own_forkserver() -> None:
 def exit_with_owner() -> None:
     """Make this process, a sweep's forkserver, exit with its owner; at once if that has ended already.
 
-    For the first module that a forkserver imports: by itself it exits only when its imports are done and its
-    children have ended. A process without an owner is not affected.
+    Call it in the first module that a forkserver imports: without it, a forkserver exits only after its
+    imports and after the end of its children. A process without an owner is not affected.
     """
     owner = os.environ.get(_OWNER)
     if owner is not None:

@@ -28,7 +28,7 @@ class Setting:
         values: Permitted values in words, where they are more than a range or a choice.
         text: ``path`` (``~`` is expanded) or ``plain`` for texts and lists of texts, which need no quotes on
             the command line; empty for values in Hydra's grammar.
-        unread: Keys below a node that the command does not read; a node itself stands for all of its keys.
+        unread: Keys below a node that the command does not read; the name of a node is for all of its keys.
     """
 
     meaning: str

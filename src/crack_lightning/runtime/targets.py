@@ -33,29 +33,25 @@ def build_targets(
     Raises:
         ConfigError: With every node that cannot be built: not allowed, unknown, or invalid arguments.
     """
-    from hydra.utils import instantiate
-
     allowed, base = _allowed(plugins), _base(group)
     problems: list[str] = []
-    filled = []
+    calls: dict[str, tuple[type[Any], dict[str, Any]]] = {}
     for name, node in nodes.items():
         if node is None:
             continue
         try:
-            filled.append((name, _fill(f"{group}.{name}", node, defaults, allowed, base)))
+            calls[name] = _checked_call(f"{group}.{name}", node, defaults, allowed, base)
         except ConfigError as error:
             problems.append(str(error))
     if problems:
         raise ConfigError("\n".join(problems))
     objects = []
-    for name, node in filled:
+    for name, (target_class, arguments) in calls.items():
         try:
-            objects.append(instantiate(node))
+            objects.append(target_class(**arguments))
         except Exception as error:
-            cause = error.__cause__ or error
-            raise ConfigError(
-                f"{group}.{name}: {node['_target_']} refused its arguments ({cause})."
-            ) from error
+            target = nodes[name]["_target_"]
+            raise ConfigError(f"{group}.{name}: {target} refused its arguments ({error}).") from error
     return objects
 
 
@@ -104,9 +100,10 @@ def _target_class(key: str, node: Any, allowed: tuple[str, ...]) -> type[Any]:
     return _import_class(key, target)
 
 
-def _fill(
+def _checked_call(
     key: str, node: Any, defaults: Mapping[str, Any], allowed: tuple[str, ...], base: type[Any]
-) -> dict[str, Any]:
+) -> tuple[type[Any], dict[str, Any]]:
+    """Return the class of a node and the arguments to call it with."""
     target_class, target = _target_class(key, node, allowed), str(node.get("_target_"))
     if not issubclass(target_class, base):
         raise ConfigError(f"{key}._target_: expected a {base.__name__} of Lightning, and '{target}' is none.")
@@ -126,7 +123,7 @@ def _fill(
     supplied = {
         name: value for name, value in defaults.items() if name in parameters and name not in arguments
     }
-    return {"_target_": target, **supplied, **arguments}
+    return target_class, supplied | arguments
 
 
 def _check_value(key: str, value: Any, annotation: Any) -> None:

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from hydra import compose, initialize_config_dir
 
 from crack_lightning.cli.arguments import hydra_arguments
 from crack_lightning.cli.main import main
 from crack_lightning.config import (
     TrainConfig,
-    conf_dir,
+    compose_config,
     parse,
-    register_schemas,
     resumed_config,
     take_moved_data,
     write_config,
@@ -43,9 +41,7 @@ def begun(folder: Path, *typed: str) -> Path:
 
 
 def composed(*typed: str) -> DictConfig:
-    register_schemas()
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        return compose("train", overrides=hydra_arguments("train", typed))
+    return compose_config("train", hydra_arguments("train", typed))
 
 
 def resumed(folder: Path, *typed: str) -> Any:

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml  # type: ignore[import-untyped]
-from hydra import compose, initialize_config_dir
 
 from crack_lightning.cli.main import main
-from crack_lightning.config import TrainConfig, conf_dir, parse, register_schemas, resumed_config
+from crack_lightning.config import TrainConfig, compose_config, parse, resumed_config
 from crack_lightning.experiment.result import ExperimentResult
 from crack_lightning.runtime.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 STOPPING = {"_target_": "pytorch_lightning.callbacks.EarlyStopping", "patience": 4}
@@ -57,18 +55,6 @@ def outside(tmp_path: Path) -> Outside:
     return Outside(tmp_path / "outside")
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A stranger's run, in which Python would find its module."""
-    run = tmp_path / "run"
-    run.mkdir()
-    monkeypatch.chdir(run)
-    monkeypatch.syspath_prepend(run)
-    evil = f"from pathlib import Path\nPath({str(tmp_path / 'it ran')!r}).touch()\nclass Mine: ...\n"
-    (run / "evil.py").write_text(evil, encoding="utf-8")
-    return run
-
-
 def resume(folder: Path, *overrides: str, config: dict[str, Any] | bytes) -> int:
     content = config if isinstance(config, bytes) else yaml.safe_dump(config).encode()
     (folder / "config.yaml").write_bytes(content)
@@ -105,100 +91,74 @@ HOSTILE: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize(("changes", "said"), HOSTILE.values(), ids=HOSTILE)
 def test_code_that_a_folder_names_is_refused_with_what_to_repeat(
-    changes: dict[str, Any], said: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    changes: dict[str, Any],
+    said: str,
+    stranger: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert resume(folder, config=settings(**changes)) == 2
+    assert resume(stranger, config=settings(**changes)) == 2
     written = capsys.readouterr().err
     assert "are expected from the command line, because they name code to run" in written
     assert said in written
-    assert names(folder) == ["config.yaml", "evil.py"]
+    assert names(stranger) == ["config.yaml", "evil.py"]
     assert not (tmp_path / "it ran").exists()
 
 
 def accepted(folder: Path, *overrides: str, config: dict[str, Any]) -> TrainConfig:
     """Read a run's configuration as ``train resume=<folder>`` does before it imports torch."""
     (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    register_schemas()
-    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
-        asked = parse(compose("train", overrides=[*overrides]), TrainConfig)
+    asked = parse(compose_config("train", overrides), TrainConfig)
     return resumed_config(folder, current=asked, overrides=overrides)
 
 
-def test_the_repeated_code_is_accepted_as_the_error_writes_it(folder: Path) -> None:
+def test_the_repeated_code_is_accepted_as_the_error_writes_it(stranger: Path) -> None:
     node = {"_target_": "evil.Mine", "text": "a, 'b' \"c\" {d}", "steps": [1, None, 0.5], "on": True}
     changed = {"early_stopping": STOPPING | {"patience": 9}}
     hostile = settings(plugins=["evil"], callbacks=PACKAGED | changed | {"x": node})
     with pytest.raises(ConfigError, match="if you trust that code, repeat") as refused:
-        accepted(folder, config=hostile)
+        accepted(stranger, config=hostile)
     advice = shlex.split(str(refused.value).rpartition("repeat ")[2])
-    found = accepted(folder, *advice, config=hostile)
+    found = accepted(stranger, *advice, config=hostile)
     assert (found.plugins, found.callbacks) == (hostile["plugins"], hostile["callbacks"])
 
 
 @pytest.mark.parametrize("off", [{}, {"progress_bar": None}])
-def test_what_a_folder_leaves_off_needs_no_repetition(off: dict[str, Any], folder: Path) -> None:
-    found = accepted(folder, config=settings(callbacks=off, logger={}))
+def test_what_a_folder_leaves_off_needs_no_repetition(off: dict[str, Any], stranger: Path) -> None:
+    found = accepted(stranger, config=settings(callbacks=off, logger={}))
     assert (found.callbacks, found.logger) == (off, {})
     with pytest.raises(ConfigError, match=r"was begun without 'plugins=\[json\]'; leave it out"):
-        accepted(folder, "plugins=[json]", config=settings(callbacks=off, logger={}))
+        accepted(stranger, "plugins=[json]", config=settings(callbacks=off, logger={}))
 
 
-def link_log(run: Path, outside: Outside) -> None:
-    (run / "run.log").symlink_to(outside.file)
+LINKS = {
+    "a log": ("run.log", "mine.txt"),
+    "a lock": (".lock", "mine.txt"),
+    "a stranger of checkpoints": ("checkpoints", "checkpoints"),
+    "a checkpoint": ("checkpoints/last.ckpt", "checkpoints/last.ckpt"),
+    "TensorBoard's folder": ("tensorboard", "."),
+    "a report": ("report", "."),
+    "a stranger far down": ("report/a/b/c", ".."),
+    "a hard link": ("run.log", "hard"),
+    "a pipe": ("state.json", "pipe"),
+}
 
 
-def link_lock(run: Path, outside: Outside) -> None:
-    (run / ".lock").symlink_to(outside.file)
-
-
-def link_log_hard(run: Path, outside: Outside) -> None:
-    os.link(outside.file, run / "run.log")
-
-
-def link_checkpoints(run: Path, outside: Outside) -> None:
-    (run / "checkpoints").symlink_to(outside.folder / "checkpoints")
-
-
-def link_last(run: Path, outside: Outside) -> None:
-    (run / "checkpoints").mkdir()
-    (run / "checkpoints" / "last.ckpt").symlink_to(outside.folder / "checkpoints" / "last.ckpt")
-
-
-def link_tensorboard(run: Path, outside: Outside) -> None:
-    (run / "tensorboard").symlink_to(outside.folder)
-
-
-def link_report(run: Path, outside: Outside) -> None:
-    (run / "report").symlink_to(outside.folder)
-
-
-def link_far_down(run: Path, outside: Outside) -> None:
-    (run / "report" / "a" / "b").mkdir(parents=True)
-    (run / "report" / "a" / "b" / "c").symlink_to("../../../..")
-
-
-def pipe(run: Path, outside: Outside) -> None:
-    os.mkfifo(run / "state.json")
-
-
-@pytest.mark.parametrize(
-    "prepare",
-    [
-        *(link_log, link_lock, link_log_hard, link_checkpoints, link_last),
-        *(link_tensorboard, link_report, link_far_down, pipe),
-    ],
-)
+@pytest.mark.parametrize(("name", "target"), LINKS.values(), ids=LINKS)
 def test_a_link_through_which_would_be_written_elsewhere_is_refused(
-    prepare: Callable[[Path, Outside], None],
-    folder: Path,
-    outside: Outside,
-    capsys: pytest.CaptureFixture[str],
+    name: str, target: str, stranger: Path, outside: Outside, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    prepare(folder, outside)
-    before = names(folder)
-    assert resume(folder, config=settings()) == 2
+    (stranger / name).parent.mkdir(parents=True, exist_ok=True)
+    if target == "hard":
+        os.link(outside.file, stranger / name)
+    elif target == "pipe":
+        os.mkfifo(stranger / name)
+    else:
+        (stranger / name).symlink_to(outside.folder / target)
+    before = names(stranger)
+    assert resume(stranger, config=settings()) == 2
     assert re.search(r"resume: expected plain files and folders in .* got the", capsys.readouterr().err)
-    assert names(folder) == sorted({*before, "config.yaml"})
+    assert names(stranger) == sorted({*before, "config.yaml"})
     assert outside.is_untouched()
 
 
@@ -236,13 +196,13 @@ UNREADABLE = {
 
 @pytest.mark.parametrize(("content", "said"), UNREADABLE.values(), ids=UNREADABLE)
 def test_what_is_no_configuration_of_a_run_is_one_sentence(
-    content: bytes, said: str, folder: Path, capsys: pytest.CaptureFixture[str]
+    content: bytes, said: str, stranger: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert resume(folder, config=content) == 2
+    assert resume(stranger, config=content) == 2
     written = capsys.readouterr().err
     assert said in written
     assert written.startswith("error: resume: '")
-    assert names(folder) == ["config.yaml", "evil.py"]
+    assert names(stranger) == ["config.yaml", "evil.py"]
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,8 @@ class AugmentationConfig:
     )
     cutmix_alpha: float = setting(
         0.0,
-        "Both of CutMix's; where both are on, a batch gets either with equal probability; 0 is off.",
+        "Both parameters of CutMix's Beta distribution; 0 is off. With MixUp on too, each batch gets one of "
+        "the two, with equal probability.",
         low=0,
         high=100,
     )

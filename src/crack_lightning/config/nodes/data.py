@@ -1,7 +1,7 @@
 """The node ``data``: images, classes, groups and splits.
 
-What every source reads is here; what one source reads is its own, in ``data/sources``. The node of a
-source has both: :func:`data_node` joins them.
+:class:`DataConfig` has the keys of every source. A source's own keys are defined in ``data/sources``, and
+:func:`data_node` returns a class with both.
 """
 
 from __future__ import annotations

@@ -22,10 +22,11 @@ _PATHS = re.compile(r"data\.(?:sources\.(?P<source>[^.]+)\.)?(?P<name>root|archi
 
 
 def take_moved_data(composed: DictConfig, overrides: Sequence[str]) -> dict[str, str]:
-    """Return the new data paths on the command line of a resumed run, whose other data settings are kept.
+    """Return the new data paths on the command line of a resumed run.
 
     Args:
-        composed: Composed configuration; for a resumed run its ``data`` node is reset to the default.
+        composed: Composed configuration; for a resumed run its ``data`` node is reset to the default, as the
+            run's own is read from its folder.
         overrides: Overrides on the command line, ``key=value`` each.
 
     Returns:

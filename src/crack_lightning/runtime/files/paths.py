@@ -58,7 +58,7 @@ def output_paths(files: Sequence[Path], folder: Path) -> list[Path]:
     """Return a unique output path below a folder for each file.
 
     Subfolders below the files' common parent are preserved. Paths that differ only in case or normal form get
-    a number, for some file systems do not distinguish them.
+    a number, because some file systems treat them as equal.
 
     Args:
         files: N different files, in any folders.

@@ -31,8 +31,8 @@ def require_plain_folder(folder: Path, *, key: str) -> None:
         key: The configuration's key, for the error.
 
     Raises:
-        DataError: With the first link, device or pipe below the folder, or file that is appended to and has
-            another name elsewhere.
+        DataError: With the first link, device or pipe below the folder, or the first hard link among the
+            files that are appended to.
     """
     try:
         for entry in _entries(folder):
