@@ -83,9 +83,6 @@ def test_tiles_of_unknown_photo_count_as_one_photo() -> None:
 def test_holms_method_equals_statsmodels(number: int) -> None:
     p_values = np.random.default_rng(number).random(number) * 0.1
     assert holm(p_values.tolist()) == pytest.approx(multipletests(p_values, method="holm")[1])
-
-
-def test_no_tests_need_no_adjustment() -> None:
     assert holm([]) == []
 
 

@@ -18,14 +18,15 @@ def test_rows_come_back_in_the_tables_order_with_their_own_label_and_probability
     assert ordered.probability.tolist() == shuffled.probability[[1, 2, 0]].tolist()
 
 
-def test_a_tile_predicted_twice_is_refused() -> None:
-    with pytest.raises(AssertionError, match="predicted twice"):
-        Predictions(index=np.array([4, 4]), label=np.array([0, 1]), probability=np.full((2, 2), 0.5))
-
-
-def test_a_probability_that_is_not_finite_is_refused() -> None:
-    with pytest.raises(AssertionError, match="not finite"):
-        Predictions(index=np.array([4]), label=np.array([0]), probability=np.array([[np.nan, 0.5]]))
+@pytest.mark.parametrize(
+    ("index", "first", "reason"), [(4, 0.5, "a tile was predicted twice"), (5, np.nan, "not finite")]
+)
+def test_repeated_tiles_and_undefined_probabilities_are_refused(
+    index: int, first: float, reason: str
+) -> None:
+    probability = np.array([[first, 0.5], [0.5, 0.5]])
+    with pytest.raises(AssertionError, match=reason):
+        Predictions(index=np.array([4, index]), label=np.array([0, 1]), probability=probability)
 
 
 @pytest.mark.parametrize("positive", [0, 1])

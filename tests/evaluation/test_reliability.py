@@ -45,6 +45,7 @@ def test_the_error_of_more_classes_is_that_of_the_predicted_class() -> None:
     sure, right = probability.max(axis=1), probability.argmax(axis=1) == label
     gaps = [abs(sure[part].mean() - right[part].mean()) for part in np.array_split(np.argsort(sure), 15)]
     assert calibration_error(label, probability) == pytest.approx(np.mean(gaps))
+    assert reliability(label, probability)["tiles"] == [40] * 15
 
 
 @pytest.mark.parametrize("levels", [1, 3, 10])

@@ -83,17 +83,6 @@ def test_a_temperature_halves_the_calibration_error() -> None:
     assert after < before / 2
 
 
-def test_the_calibration_error_equals_an_independent_computation() -> None:
-    predictions = overconfident(1500)
-    sure = predictions.probability.max(axis=1)
-    right = predictions.probability.argmax(axis=1) == predictions.label
-    ranks = np.argsort(np.argsort(sure, kind="stable"), kind="stable") // 100
-    gaps = [abs(sure[ranks == k].mean() - right[ranks == k].mean()) for k in range(15)]
-    found = reliability(predictions.label, predictions.probability)
-    assert found["expected_calibration_error"] == pytest.approx(np.mean(gaps), abs=1e-9)
-    assert found["tiles"] == [100] * 15
-
-
 @pytest.mark.parametrize(("errors", "said"), [(0, "0 errors"), (1, "1 error"), (19, "19 errors")])
 def test_few_errors_identify_no_temperature(errors: int, said: str) -> None:
     label = np.arange(400) % 2

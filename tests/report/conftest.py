@@ -10,6 +10,7 @@ from PIL import Image
 
 from crack_lightning.data.table import TileTable
 from crack_lightning.evaluation.predictions import Predictions
+from crack_lightning.report.contents import report_contents
 from crack_lightning.report.write import ReportTiles
 
 if TYPE_CHECKING:
@@ -21,10 +22,21 @@ if TYPE_CHECKING:
 NAMES = ("crack", "intact", "spall", "rust")
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def draw_run() -> Callable[..., tuple[TileTable, Predictions]]:
     """Draw the table and the predictions of a run."""
     return _draw_run
+
+
+@pytest.fixture(scope="session")
+def contents_of() -> Callable[..., dict[str, Any]]:
+    """Compute the contents of the report of a drawn run."""
+
+    def compute(table: TileTable, predictions: Predictions, **changes: Any) -> dict[str, Any]:
+        settings: dict[str, Any] = {"title": "a run", "history": [], "provenance": {}, "threshold": 0.5}
+        return report_contents(table=table, predictions=predictions, **settings | changes)
+
+    return compute
 
 
 def _draw_run(
@@ -61,7 +73,7 @@ def _drawn(label: NDArray[np.int64], num_classes: int) -> NDArray[np.float32]:
     return np.asarray(odds / odds.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def report_tiles() -> ReportTiles:
     pictures = np.random.default_rng(7).integers(256, size=(10, 3, 24, 24), dtype=np.uint8)
     return ReportTiles(
@@ -69,7 +81,7 @@ def report_tiles() -> ReportTiles:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def history() -> list[dict[str, float]]:
     return [
         {"epoch": 0, "train/loss": 0.7, "train/accuracy": 0.6, "val/loss": 0.6, "val/accuracy": 0.7},

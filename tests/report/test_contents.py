@@ -1,23 +1,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from crack_lightning.data.grouping.groups import merge_groups
-from crack_lightning.report.contents import data_statement, report_contents
+from crack_lightning.report.contents import data_statement
 from crack_lightning.report.figures.diagnostics import detection_figure
 from crack_lightning.report.sections.pod import pod_section
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from crack_lightning.data.table import TileTable
-    from crack_lightning.evaluation.predictions import Predictions
-
-    DrawRun = Callable[..., tuple[TileTable, Predictions]]
+    DrawRun = Callable[..., Any]
+    Contents = Callable[..., dict[str, Any]]
 
 
 def test_the_data_statement_counts_tiles_and_groups_of_each_split(draw_run: DrawRun) -> None:
@@ -52,20 +50,15 @@ def test_sets_of_near_duplicates_do_not_count_as_photos(draw_run: DrawRun) -> No
     assert sum(row["groups"] for row in statement["splits"].values()) == 0
 
 
-def test_leaked_pairs_are_counted_with_the_accuracy_without_them(draw_run: DrawRun) -> None:
+def test_leaked_pairs_are_counted_with_the_accuracy_without_them(
+    draw_run: DrawRun, contents_of: Contents
+) -> None:
     table, predictions = draw_run()
     tested = predictions.index
     wrong = tested[predictions.probability.argmax(axis=1) != predictions.label]
     digests = np.array([f"{row:064x}" for row in range(len(table))])
     digests[wrong] = digests[table.rows("train")[0]]
-    contents = report_contents(
-        title="t",
-        predictions=predictions,
-        table=table.with_columns(sha256=digests),
-        history=[],
-        provenance={},
-        threshold=0.5,
-    )
+    contents = contents_of(table.with_columns(sha256=digests), predictions)
     assert contents["near_duplicates"] == {
         "searched": False,
         "leaked_pairs": len(wrong),
@@ -74,11 +67,11 @@ def test_leaked_pairs_are_counted_with_the_accuracy_without_them(draw_run: DrawR
     }
 
 
-def test_the_most_confident_errors_are_listed_by_probability(draw_run: DrawRun) -> None:
+def test_the_most_confident_errors_are_listed_by_probability(
+    draw_run: DrawRun, contents_of: Contents
+) -> None:
     table, predictions = draw_run()
-    contents = report_contents(
-        title="t", predictions=predictions, table=table, history=[], provenance={}, threshold=0.5
-    )
+    contents = contents_of(table, predictions)
     score = predictions.probability[:, 0]
     missed = predictions.label == 0
     missed &= score < 0.5
@@ -88,32 +81,26 @@ def test_the_most_confident_errors_are_listed_by_probability(draw_run: DrawRun) 
     assert all(error["label"] != error["predicted"] for error in contents["most_confident_errors"])
 
 
-def test_recall_by_width_and_false_alarms_by_distractor_cover_all_test_tiles(draw_run: DrawRun) -> None:
+def test_recall_by_width_and_false_alarms_by_distractor_cover_all_test_tiles(
+    draw_run: DrawRun, contents_of: Contents
+) -> None:
     table, predictions = draw_run()
-    contents = report_contents(
-        title="t", predictions=predictions, table=table, history=[], provenance={}, threshold=0.5
-    )
+    contents = contents_of(table, predictions)
     metrics, by_width = contents["metrics"], contents["recall_by_width"]
     assert sum(row["tiles"] - row["detected"] for row in by_width) == metrics["false_negatives"]
     assert sum(row["tiles"] for row in by_width) == (predictions.label == 0).sum()
     assert {row["distractor"] for row in contents["false_alarms_by_distractor"]} == {"none", "joint", "stain"}
 
 
-def test_pod_is_given_in_millimetres_with_the_false_call_rate(draw_run: DrawRun) -> None:
+def test_pod_is_given_in_millimetres_with_the_false_call_rate(
+    draw_run: DrawRun, contents_of: Contents
+) -> None:
     table, predictions = draw_run()
     width = table.extra["crack_width_px"].astype(np.float64)
     score = predictions.probability[:, 0].astype(np.float64)
     noise = np.random.default_rng(0).normal(0, 1, len(score))
     width[predictions.index] = np.exp(1 + 2 * (score - 0.5) + 0.5 * noise)
-    contents = report_contents(
-        title="t",
-        predictions=predictions,
-        table=replace(table, extra={"crack_width_px": width}),
-        history=[],
-        provenance={},
-        threshold=0.5,
-        mm_per_px=0.2,
-    )
+    contents = contents_of(replace(table, extra={"crack_width_px": width}), predictions, mm_per_px=0.2)
     detection = contents["pod"]
     assert detection["estimable"]
     assert detection["false_call_rate"] == pytest.approx((score[predictions.label == 1] >= 0.5).mean())
@@ -127,21 +114,21 @@ def test_pod_is_given_in_millimetres_with_the_false_call_rate(draw_run: DrawRun)
 
 @pytest.mark.parametrize("case", ["no positive class", "no such columns", "no width known"])
 def test_recall_by_width_and_false_alarms_by_distractor_are_absent_where_unknown(
-    draw_run: DrawRun, case: str
+    draw_run: DrawRun, contents_of: Contents, case: str
 ) -> None:
     table, predictions = draw_run(positive=None if case == "no positive class" else "crack")
     if case == "no such columns":
         table = replace(table, extra={})
     if case == "no width known":
         table = replace(table, extra={"crack_width_px": np.full(len(table), np.nan)})
-    contents = report_contents(
-        title="t", predictions=predictions, table=table, history=[], provenance={}, threshold=0.5
-    )
+    contents = contents_of(table, predictions)
     assert contents["recall_by_width"] is None
     assert contents["false_alarms_by_distractor"] is None
 
 
-def test_randomly_initialised_weights_are_a_warning_of_the_report(draw_run: DrawRun) -> None:
+def test_randomly_initialised_weights_are_a_warning_of_the_report(
+    draw_run: DrawRun, contents_of: Contents
+) -> None:
     table, predictions = draw_run()
     warning = "0.33% of the backbone's weights were not in the file and began at random: conv1.weight."
     for told, expected in (
@@ -149,7 +136,5 @@ def test_randomly_initialised_weights_are_a_warning_of_the_report(draw_run: Draw
         ({"weights_caution": warning}, [warning]),
         ({}, []),
     ):
-        contents = report_contents(
-            title="t", predictions=predictions, table=table, history=[], provenance=told, threshold=0.5
-        )
+        contents = contents_of(table, predictions, provenance=told)
         assert [line for line in contents["warnings"] if "at random" in line] == expected

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from crack_lightning.data.table import TileTable
     from crack_lightning.evaluation.predictions import Predictions
 
-    DrawRun = Callable[..., tuple[TileTable, Predictions]]
+    DrawRun = Callable[..., Any]
     Found = tuple[dict[str, Any], TileTable, Predictions, np.ndarray[Any, np.dtype[np.bool_]]]
 
 

@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import pytest
 
-from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.report.explanations import MOST_MEASURED, _spread, explain_test_tiles
 
 if TYPE_CHECKING:
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from crack_lightning.data.table import TileTable
+    from crack_lightning.evaluation.predictions import Predictions
     from crack_lightning.model.classifier import CrackClassifier
 
     Build = Callable[[str], CrackClassifier]
@@ -63,7 +63,7 @@ def test_a_set_without_cracks_has_no_explanations(
     table, predictions = tested
     rows = predictions.label == 1
     right = np.tile(np.array([[0.1, 0.9]], np.float32), (rows.sum(), 1))
-    intact = Predictions(index=predictions.index[rows], label=predictions.label[rows], probability=right)
+    intact = replace(predictions.select(rows), probability=right)
     found = explain_test_tiles(classifier("mobilenetv3_small_100"), table, intact, threshold=0.5)
     assert found is not None
     assert (found.shown, found.maps, found.localisation) == ({}, {}, None)

@@ -12,7 +12,6 @@ import jsonschema
 import numpy as np
 import pytest
 
-from crack_lightning.report.contents import report_contents
 from crack_lightning.report.figures.diagnostics import reliability_figure
 from crack_lightning.report.model_card import model_card
 from crack_lightning.report.render.document import Table
@@ -22,22 +21,17 @@ from crack_lightning.report.write import write_report
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from crack_lightning.data.table import TileTable
     from crack_lightning.evaluation.predictions import Predictions
 
-    DrawRun = Callable[..., tuple[TileTable, Predictions]]
+    DrawRun = Callable[..., Any]
+    Contents = Callable[..., dict[str, Any]]
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "report.schema.json").read_text(encoding="utf-8"))
 
 
 def part(predictions: Predictions, rows: Any) -> Predictions:
-    return replace(
-        predictions,
-        index=predictions.index[rows],
-        label=predictions.label[rows],
-        probability=predictions.probability[rows],
-        ood_score=np.linspace(0.2, 1.2, len(predictions.label[rows])),
-    )
+    chosen = predictions.select(rows)
+    return replace(chosen, ood_score=np.linspace(0.2, 1.2, len(chosen)))
 
 
 @pytest.mark.parametrize("case", ["cracks alone", "intact tiles alone", "one tile", "one photo"])
@@ -82,12 +76,10 @@ def test_a_report_of_any_part_of_a_test_has_dashes_for_what_is_undefined(
 
 @pytest.mark.parametrize(("num_classes", "positive"), [(2, "crack"), (2, None), (3, "crack"), (4, None)])
 def test_every_metric_of_the_table_has_an_interval(
-    draw_run: DrawRun, num_classes: int, positive: str | None
+    draw_run: DrawRun, contents_of: Contents, num_classes: int, positive: str | None
 ) -> None:
     table, predictions = draw_run(num_classes=num_classes, positive=positive)
-    contents = report_contents(
-        title="t", predictions=predictions, table=table, history=[], provenance={}, threshold=0.5
-    )
+    contents = contents_of(table, predictions)
     figures, *others = (block for block in metrics_section(contents).blocks if isinstance(block, Table))
     assert len(figures.rows) >= 10
     assert [row for row in figures.rows if " to " not in row[2]] == []
@@ -95,7 +87,9 @@ def test_every_metric_of_the_table_has_an_interval(
         assert all("95 % CI" in cell for row in others[-1].rows for cell in row[1:4])
 
 
-def test_the_model_card_leaves_undefined_metrics_out(draw_run: DrawRun, provenance: dict[str, Any]) -> None:
+def test_the_model_card_leaves_undefined_metrics_out(
+    draw_run: DrawRun, contents_of: Contents, provenance: dict[str, Any]
+) -> None:
     table, predictions = draw_run()
     made = provenance | {
         "versions": {"crack-lightning": "1"},
@@ -106,24 +100,17 @@ def test_the_model_card_leaves_undefined_metrics_out(draw_run: DrawRun, provenan
             "seed": 0,
         },
     }
-    contents = report_contents(
-        title="t",
-        predictions=part(predictions, predictions.label == 0),
-        table=table,
-        history=[],
-        provenance=made,
-        threshold=0.5,
-    )
+    contents = contents_of(table, part(predictions, predictions.label == 0), provenance=made)
     text = model_card(contents)
     assert "nan" not in text.lower().replace("provenance", "")
     assert "roc_auc" not in text
 
 
-def test_reliability_of_two_classes_is_of_the_positive_one_over_all_probabilities(draw_run: DrawRun) -> None:
+def test_reliability_of_two_classes_is_of_the_positive_one_over_all_probabilities(
+    draw_run: DrawRun, contents_of: Contents
+) -> None:
     table, predictions = draw_run()
-    contents = report_contents(
-        title="t", predictions=predictions, table=table, history=[], provenance={}, threshold=0.3
-    )
+    contents = contents_of(table, predictions, threshold=0.3)
     axes = reliability_figure(contents["calibration"], contents["threshold"]).axes[0]
     assert (axes.get_xlabel(), axes.get_ylabel()) == (
         "predicted probability of crack",
@@ -140,7 +127,5 @@ def test_reliability_of_two_classes_is_of_the_positive_one_over_all_probabilitie
     np.testing.assert_allclose(drawn, expected, rtol=1e-6)
     assert any(list(line.get_xdata()) == [0.3, 0.3] for line in axes.lines)  # type: ignore[arg-type]
     three, predictions = draw_run(num_classes=3)
-    contents = report_contents(
-        title="t", predictions=predictions, table=three, history=[], provenance={}, threshold=0.5
-    )
+    contents = contents_of(three, predictions)
     assert "predicted class" in reliability_figure(contents["calibration"]).axes[0].get_xlabel()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import brentq
+from scipy.special import softmax
 
 from crack_lightning.evaluation.intervals.groups import (
     CONFIDENCE,
@@ -42,7 +43,7 @@ def fit_temperature(label: NDArray[np.int64], probability: NDArray[np.floating])
     true = logits[np.arange(len(label)), label].mean()
 
     def slope(inverse: float) -> float:
-        return float((_softmax(logits * inverse) * logits).sum(axis=1).mean() - true)
+        return float((softmax(logits * inverse, axis=1) * logits).sum(axis=1).mean() - true)
 
     lowest, highest = _TEMPERATURES
     if slope(1 / lowest) <= 0:
@@ -52,7 +53,7 @@ def fit_temperature(label: NDArray[np.int64], probability: NDArray[np.floating])
 
 def tempered(probability: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
     """Apply a temperature: return the softmax ``(N, K)`` of the logits divided by it."""
-    return _softmax(_logits(probability) / temperature)
+    return np.asarray(softmax(_logits(probability) / temperature, axis=1))
 
 
 def cross_fitted(
@@ -202,8 +203,3 @@ def reliability(
 
 def _logits(probability: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray(np.log(np.clip(probability.astype(np.float64), _LEAST_PROBABILITY, None)))
-
-
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(odds / odds.sum(axis=1, keepdims=True), np.float64)

@@ -20,13 +20,6 @@ NEAR_PX = 8
 MEASURES = ("energy", "pointing")
 
 
-def _resize(evidence: NDArray[np.floating], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Resize a map, float ``(h, w)``, to the size of its image, float32 ``(H, W)``, bilinearly."""
-    return np.asarray(
-        cv2.resize(evidence.astype(np.float32), shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32
-    )
-
-
 def localisation_scores(
     maps: NDArray[np.floating], masks: Iterable[NDArray[np.bool_]], *, near_px: float = NEAR_PX
 ) -> Scores:
@@ -43,8 +36,9 @@ def localisation_scores(
         Float ``(N,)`` each: ``random``, the share of the image within the tolerance, which is the expected
         score of a random map; ``energy``, the share of the map's sum within it (Wang et al., "Score-CAM",
         CVPR Workshops 2020); ``pointing``, 1 if the map's maximum lies within it, else 0 (Zhang et al.,
-        "Top-down Neural Attention by Excitation Backprop", IJCV 2018), the share of them if there are several
-        maxima; ``energy_ideal`` and ``pointing_ideal``, the scores of the mask at the resolution of the map.
+        "Top-down Neural Attention by Excitation Backprop", IJCV 2018), and with several maxima the share of
+        them within it; ``energy_ideal`` and ``pointing_ideal``, the scores of a map that is the mask itself,
+        at the resolution of the maps.
     """
     rows = [_scores(evidence, crack, near_px) for evidence, crack in zip(maps, masks, strict=True)]
     names = ("random", *MEASURES, *(f"{name}_ideal" for name in MEASURES))
@@ -61,7 +55,8 @@ def _scores(evidence: NDArray[np.floating], crack: NDArray[np.bool_], near_px: f
 
 def _share_near(evidence: NDArray[np.floating], near: NDArray[np.bool_]) -> tuple[float, float]:
     """Return the share of the evidence, and of its maxima, that lies near the crack."""
-    spread = _resize(np.maximum(evidence, 0), near.shape)
+    gains = np.maximum(evidence, 0).astype(np.float32)
+    spread = cv2.resize(gains, near.shape[::-1], interpolation=cv2.INTER_LINEAR)
     total = float(spread.sum())
     highest = spread == spread.max()
     return float(spread[near].sum()) / total if total > 0 else float(near.mean()), float(near[highest].mean())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import stats
 
-from crack_lightning.evaluation.intervals.groups import CONFIDENCE, Interval, bootstrap_intervals
+from crack_lightning.evaluation.intervals.groups import CONFIDENCE, TAILS, Interval, resampled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,9 +45,7 @@ def sign_flip_p_value(gain: NDArray[np.int64]) -> float:
     """
     sizes = np.abs(gain[gain != 0])
     most = int(sizes.sum())
-    chance = np.zeros(
-        most + 1
-    )  # probability of each sum of randomly signed sizes: -most, -most + 2, ..., most
+    chance = np.zeros(most + 1)  # probability of each sum of signed sizes: -most, -most + 2, ..., most
     chance[0] = 1.0
     for size in sizes.tolist():
         chance /= 2
@@ -68,7 +66,8 @@ def difference_intervals(gain: NDArray[np.int64], tiles: NDArray[np.int64]) -> l
         means = weights @ gain.T / (weights @ tiles)[:, None]
         return {str(number): row for number, row in enumerate(means.T)}
 
-    return [*bootstrap_intervals(differences, np.arange(len(tiles))).values()]
+    resamples = resampled(differences, np.arange(len(tiles)))
+    return [Interval(*np.quantile(values, TAILS).tolist()) for values in resamples.values()]
 
 
 def paired_t(one: Sequence[float], other: Sequence[float]) -> tuple[float, Interval | None, float | None]:

@@ -40,15 +40,18 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.index)
 
+    def select(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Predictions:
+        """Return some of the rows, or all in another order."""
+        return Predictions(
+            index=self.index[rows],
+            label=self.label[rows],
+            probability=self.probability[rows],
+            ood_score=None if self.ood_score is None else self.ood_score[rows],
+        )
+
     def in_table_order(self) -> Predictions:
         """Return the same rows by ascending ``index``."""
-        order = np.argsort(self.index)
-        return Predictions(
-            index=self.index[order],
-            label=self.label[order],
-            probability=self.probability[order],
-            ood_score=None if self.ood_score is None else self.ood_score[order],
-        )
+        return self.select(np.argsort(self.index))
 
 
 def predicted_labels(

@@ -39,7 +39,9 @@ def risk_coverage(doubt: NDArray[np.floating], wrong: NDArray[np.bool_]) -> dict
 
 
 def aurc(curve: dict[str, NDArray[np.float64]]) -> float:
-    """Return the area under the risk-coverage curve (AURC), the mean risk; the error rate for random doubt.
+    """Return the area under the risk-coverage curve (AURC), the mean risk.
+
+    If tiles are rejected at random it is the error rate of all tiles.
 
     References:
         Geifman, Uziel and El-Yaniv, "Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers", ICLR

@@ -37,10 +37,7 @@ def recall_by_width(
         for no limit), ``tiles``, ``detected``, ``recall`` (``None`` without tiles), and with groups its
         ``interval``. If some widths are unknown, the last row counts these tiles, with both borders ``None``.
     """
-    parts: list[tuple[float | None, float | None, NDArray[np.bool_]]] = [
-        (low, None if high == np.inf else high, (width_px >= low) & (width_px < high))
-        for low, high in pairwise([0.0, *edges_px, np.inf])
-    ]
+    parts: list[tuple[float | None, float | None, NDArray[np.bool_]]] = [*width_classes(width_px, edges_px)]
     if (unknown := np.isnan(width_px)).any():
         parts.append((None, None, unknown))
     return [
@@ -53,6 +50,16 @@ def recall_by_width(
             **share_interval(detected, part, group),
         }
         for low, high, part in parts
+    ]
+
+
+def width_classes(
+    width_px: NDArray[np.floating], edges_px: Sequence[float] = WIDTH_EDGES_PX
+) -> list[tuple[float, float | None, NDArray[np.bool_]]]:
+    """Return both borders, in pixels, and the cracks, bool ``(M,)``, of each width class, ascending."""
+    return [
+        (low, None if high == np.inf else high, (width_px >= low) & (width_px < high))
+        for low, high in pairwise([0.0, *edges_px, np.inf])
     ]
 
 
@@ -85,20 +92,26 @@ def false_alarms_by_distractor(
         One row per kind, ``none`` first, then by name: ``distractor``, ``tiles``, ``false_positives``,
         ``rate``, and with groups its ``interval``. A tile with two kinds counts in both rows.
     """
-    on_each = [set(kinds.split("+")) for kinds in distractors.tolist()]
-    rows = []
-    for kind in sorted(set().union(*on_each)):
-        part = np.array([kind in kinds for kinds in on_each])
-        rows.append(
-            {
-                "distractor": kind or "none",
-                "tiles": int(part.sum()),
-                "false_positives": int(called[part].sum()),
-                "rate": float(called[part].mean()),
-                **share_interval(called, part, group),
-            }
-        )
-    return rows
+    return [
+        {
+            "distractor": name,
+            "tiles": int(part.sum()),
+            "false_positives": int(called[part].sum()),
+            "rate": float(called[part].mean()),
+            **share_interval(called, part, group),
+        }
+        for name, part in distractor_kinds(distractors)
+    ]
+
+
+def distractor_kinds(distractors: NDArray[np.str_]) -> list[tuple[str, NDArray[np.bool_]]]:
+    """Return the name and the tiles, bool ``(M,)``, of each kind of distractor, ``none`` first."""
+    values, place = np.unique(distractors, return_inverse=True)
+    on_each = [set(kinds.split("+")) for kinds in values.tolist()]
+    return [
+        (kind or "none", np.array([kind in kinds for kinds in on_each])[place])
+        for kind in sorted(set().union(*on_each))
+    ]
 
 
 def quarters(values: NDArray[np.floating]) -> list[tuple[str, NDArray[np.bool_]]]:

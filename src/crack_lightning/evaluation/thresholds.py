@@ -133,7 +133,7 @@ def choose_threshold(
     ``recall:0.99`` gives the highest threshold at which the one-sided 95 % lower bound on recall (exact, on
     the effective number of positive tiles) is at least 0.99. Thresholds are tested in ascending order up to
     the first that fails: tests in a fixed sequence need no correction for multiple testing. If the lowest
-    threshold fails, it is returned, with its bound in the sentences.
+    threshold fails already, it is returned, and the sentences give the highest possible bound.
 
     Args:
         score: Probabilities of the positive class, ``(N,)``.

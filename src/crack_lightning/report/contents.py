@@ -63,6 +63,7 @@ def report_contents(
     )
     codes = group_codes(table.group[predictions.index])
     ood = ood_contents(predictions, predicted, codes)
+    random_weights = [made["weights_warning"]] if made.get("weights_warning") else []
     test_uncertainty = uncertainty(
         predictions, table.group[predictions.index], **classes, threshold=threshold
     )
@@ -73,7 +74,7 @@ def report_contents(
         "verdict": verdict(
             figures, positive_class=table.positive_class, intervals=test_uncertainty["intervals"]
         ),
-        "warnings": [*warnings(figures), *ood_warnings(ood), *_weights_warnings(made)],
+        "warnings": [*warnings(figures), *ood_warnings(ood), *random_weights],
         **classes,
         **figures,
         "uncertainty": test_uncertainty,
@@ -96,12 +97,6 @@ def report_contents(
     }
     plain: dict[str, Any] = to_builtin(contents)
     return plain
-
-
-def _weights_warnings(provenance: Mapping[str, Any]) -> list[str]:
-    """Warn of backbone weights that were initialised at random because the file lacked them."""
-    warning = provenance.get("weights_warning")
-    return [] if warning is None else [warning]
 
 
 def data_statement(table: TileTable) -> dict[str, Any]:
@@ -169,9 +164,10 @@ def _most_confident_errors(
     """List the most confident errors of each true class."""
     errors = named_tiles(predictions, table, predicted, np.flatnonzero(predicted != predictions.label))
     errors.sort(key=lambda error: (-error["probability"], error["path"]))
+    positive_first = sorted(table.class_names, key=lambda name: name != table.positive_class)
     return [
         error
-        for name in _positive_first(table)
+        for name in positive_first
         for error in [error for error in errors if error["label"] == name][:_LISTED_ERRORS]
     ]
 
@@ -207,10 +203,6 @@ def _calibration(
         "uncalibrated": before,
         "calibrated": reliability(label, probability, codes, positive=positive),
     }
-
-
-def _positive_first(table: TileTable) -> list[str]:
-    return sorted(table.class_names, key=lambda name: name != table.positive_class)
 
 
 def _detection(

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from crack_lightning.data.scan.prepare import STATISTICS
 from crack_lightning.evaluation.intervals.groups import group_codes
-from crack_lightning.evaluation.slices import WIDTH_EDGES_PX, quarters, share_interval
+from crack_lightning.evaluation.slices import distractor_kinds, quarters, share_interval, width_classes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from numpy.typing import NDArray
 
     from crack_lightning.data.table import TileTable
@@ -61,7 +58,7 @@ def error_slices(
     tested = table.select(predictions.index)
     parts: dict[str, list[Part]] = {
         "group": _groups(tested.group, wrong),
-        "source": [(name, tested.source == name) for name in sorted(set(tested.source.tolist()))],
+        "source": [(name, tested.source == name) for name in np.unique(tested.source).tolist()],
     }
     for name in STATISTICS:
         parts[name] = _quarters(tested.extra.get(name, np.full(len(tested), np.nan)).astype(np.float64))
@@ -103,8 +100,11 @@ def _quarters(values: NDArray[np.float64]) -> list[Part]:
     known = np.isfinite(values)
     if not known.any():
         return []
-    among = [(name, np.flatnonzero(known)[part]) for name, part in quarters(values[known])]
-    parts = [(name, np.isin(np.arange(len(values)), rows)) for name, rows in among]
+    parts = []
+    for name, among_known in quarters(values[known]):
+        part = np.zeros(len(values), np.bool_)
+        part[known] = among_known
+        parts.append((name, part))
     return parts if known.all() else [*parts, ("not measured", ~known)]
 
 
@@ -112,22 +112,15 @@ def _widths(tested: TileTable, cracked: NDArray[np.bool_]) -> list[Part]:
     if "crack_width_px" not in tested.extra:
         return []
     width = np.where(cracked, tested.extra["crack_width_px"].astype(np.float64), np.nan)
-    borders = [0.0, *WIDTH_EDGES_PX, np.inf]
-    named = [
-        (
-            f"{low:g} px and more" if high == np.inf else f"{low:g} to {high:g} px",
-            (width >= low) & (width < high),
-        )
-        for low, high in pairwise(borders)
+    return [
+        (f"{low:g} px and more" if high is None else f"{low:g} to {high:g} px", part)
+        for low, high, part in width_classes(width)
+        if part.any()
     ]
-    return [part for part in named if part[1].any()]
 
 
 def _distractors(tested: TileTable, others: NDArray[np.bool_]) -> list[Part]:
     if "distractors" not in tested.extra:
         return []
-    kinds = tested.extra["distractors"].astype(np.str_)
-    on_each = [set(text.split("+")) for text in kinds.tolist()]
-    every: Iterable[str] = sorted(set().union(*on_each))
-    named = [(kind or "none", np.array([kind in on for on in on_each]) & others) for kind in every]
-    return [part for part in named if part[1].any()]
+    kinds = distractor_kinds(tested.extra["distractors"].astype(np.str_))
+    return [(name, part & others) for name, part in kinds if (part & others).any()]

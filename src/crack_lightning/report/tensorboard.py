@@ -26,8 +26,17 @@ _PICTURES = ("example_tiles.png", "augmentations.png", "confusion_matrix.png")
 
 @contextmanager
 def hparams_session(log_dir: Path, settings: Mapping[str, Any], *, name: str) -> Iterator[None]:
-    """Write start and end of a run for the HPARAMS tab, the end with its status."""
-    begin_session(log_dir, settings, name=name)
+    """Write start and end of a run for the HPARAMS tab, the end with its status.
+
+    TensorBoard takes the columns of the tab from the experiment summary of one run; without a summary it
+    collects them from the sessions of all runs, so no summary is written.
+
+    Args:
+        log_dir: The run's TensorBoard folder.
+        settings: The resolved configuration, nested.
+        name: The run's name in the tab.
+    """
+    _begin_session(log_dir, settings, name=name)
     try:
         yield
     except BaseException as error:
@@ -36,18 +45,8 @@ def hparams_session(log_dir: Path, settings: Mapping[str, Any], *, name: str) ->
     end_session(log_dir, succeeded=True)
 
 
-def begin_session(log_dir: Path, settings: Mapping[str, Any], *, name: str) -> None:
-    """Write a run's settings for the HPARAMS tab.
-
-    TensorBoard takes the columns of the tab from the experiment summary of one run; without a summary it
-    collects them from the sessions of all runs, so no summary is written. Sessions of earlier attempts at
-    this run are deleted, because the tab shows only the first session of a run.
-
-    Args:
-        log_dir: The run's TensorBoard folder.
-        settings: The resolved configuration, nested.
-        name: The run's name in the tab.
-    """
+def _begin_session(log_dir: Path, settings: Mapping[str, Any], *, name: str) -> None:
+    """Write the settings, and delete earlier sessions: the tab shows only the first session of a run."""
     for earlier in log_dir.glob(f"*{SESSION}"):
         earlier.unlink()
     start = plugin_data_pb2.SessionStartInfo(group_name=_utf8(name), start_time_secs=time.time())

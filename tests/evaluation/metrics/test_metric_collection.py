@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
@@ -31,28 +31,11 @@ def pooled(batches: list[tuple[torch.Tensor, torch.Tensor]]) -> tuple[np.ndarray
     return targets, logits.argmax(axis=1)
 
 
-@pytest.mark.parametrize("positive_class", ["crack", "intact"])
-def test_two_class_metrics_equal_scikit_learns_over_all_batches(positive_class: str) -> None:
-    names = ["crack", "intact"]
-    metrics = build_metrics(num_classes=2, class_names=names, positive_class=positive_class, prefix="val/")
-    batches = drawn_batches(2)
-    for batch in batches:
-        metrics.update(*batch)
-    truth, called = pooled(batches)
-    positive = names.index(positive_class)
-    expected = {
-        "val/accuracy": accuracy_score(truth, called),
-        f"val/recall_{positive_class}": recall_score(truth, called, pos_label=positive),
-        f"val/precision_{positive_class}": precision_score(truth, called, pos_label=positive),
-        f"val/f1_{positive_class}": f1_score(truth, called, pos_label=positive),
-    }
-    assert {key: value.item() for key, value in metrics.compute().items()} == pytest.approx(expected)
-
-
 @pytest.mark.parametrize(
-    ("num_classes", "positive_class"), [(2, None), (3, None), (3, "crack"), (5, "crack")]
+    ("num_classes", "positive_class"),
+    [(2, "crack"), (2, "intact"), (2, None), (3, None), (3, "crack"), (5, "crack")],
 )
-def test_other_metrics_are_averages_over_classes(num_classes: int, positive_class: str | None) -> None:
+def test_metrics_equal_scikit_learns_over_all_batches(num_classes: int, positive_class: str | None) -> None:
     names = ["crack", "intact", "spall", "rust", "joint"][:num_classes]
     metrics = build_metrics(
         num_classes=num_classes, class_names=names, positive_class=positive_class, prefix="test/"
@@ -61,11 +44,15 @@ def test_other_metrics_are_averages_over_classes(num_classes: int, positive_clas
     for batch in batches:
         metrics.update(*batch)
     truth, called = pooled(batches)
+    name: str = "macro"
+    how: dict[str, Any] = {"average": "macro"}
+    if num_classes == 2 and positive_class is not None:
+        name, how = positive_class, {"pos_label": names.index(positive_class)}
     expected = {
         "test/accuracy": accuracy_score(truth, called),
-        "test/recall_macro": recall_score(truth, called, average="macro"),
-        "test/precision_macro": precision_score(truth, called, average="macro"),
-        "test/f1_macro": f1_score(truth, called, average="macro"),
+        f"test/recall_{name}": recall_score(truth, called, **how),
+        f"test/precision_{name}": precision_score(truth, called, **how),
+        f"test/f1_{name}": f1_score(truth, called, **how),
     }
     assert {key: value.item() for key, value in metrics.compute().items()} == pytest.approx(expected)
 

@@ -1,27 +1,22 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from crack_lightning.report.contents import report_contents
 from crack_lightning.report.render.console import closing_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from crack_lightning.data.table import TileTable
-    from crack_lightning.evaluation.predictions import Predictions
-
-    DrawRun = Callable[..., tuple[TileTable, Predictions]]
+    DrawRun = Callable[..., Any]
+    Contents = Callable[..., dict[str, Any]]
 
 
-def test_the_console_shows_metrics_and_the_verdict(draw_run: DrawRun) -> None:
+def test_the_console_shows_metrics_and_the_verdict(draw_run: DrawRun, contents_of: Contents) -> None:
     table, predictions = draw_run()
-    contents = report_contents(
-        title="[red]a run", predictions=predictions, table=table, history=[], provenance={}, threshold=0.5
-    )
+    contents = contents_of(table, predictions, title="[red]a run")
     console = Console(file=io.StringIO(), width=400)
     console.print(closing_table(contents))
     assert isinstance(console.file, io.StringIO)

@@ -4,35 +4,32 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 
 from crack_lightning.data.discovery.left_out import LeftOut
 from crack_lightning.data.grouping.groups import merge_groups
-from crack_lightning.report.contents import report_contents
 from crack_lightning.report.render.markdown import report_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from crack_lightning.data.table import TileTable
-    from crack_lightning.evaluation.predictions import Predictions
-
-    DrawRun = Callable[..., tuple[TileTable, Predictions]]
+    DrawRun = Callable[..., Any]
+    Markdown = Callable[..., str]
 
 
-def markdown_of(run: tuple[Any, Any], **changes: Any) -> str:
-    table, predictions = run
-    settings: dict[str, Any] = {"title": "a run", "history": [], "provenance": {}, "threshold": 0.5} | changes
-    contents = report_contents(predictions=predictions, table=table, **settings)
-    return report_markdown(contents, pictures={"roc_curve.png": "ROC curve"})
+@pytest.fixture
+def markdown_of(contents_of: Callable[..., Any]) -> Callable[..., str]:
+    """Render the report of a drawn table and its predictions."""
+
+    def render(run: tuple[Any, Any], **changes: Any) -> str:
+        return report_markdown(contents_of(*run, **changes), pictures={"roc_curve.png": "ROC curve"})
+
+    return render
 
 
-def test_the_verdict_comes_first(draw_run: DrawRun) -> None:
-    lines = markdown_of(draw_run()).splitlines()
-    assert lines[0] == "# a run"
-    assert lines[2].startswith("**Accuracy ")
-
-
-def test_every_table_row_has_as_many_cells_as_its_head(draw_run: DrawRun, provenance: dict[str, Any]) -> None:
+def test_every_table_row_has_as_many_cells_as_its_head(
+    markdown_of: Markdown, draw_run: DrawRun, provenance: dict[str, Any]
+) -> None:
     table, predictions = draw_run()
     path = np.array([f"a|b`c_{number}.jpg" for number in range(len(table))])
     text = markdown_of((replace(table, path=path), predictions), provenance=provenance)
@@ -46,7 +43,7 @@ def test_every_table_row_has_as_many_cells_as_its_head(draw_run: DrawRun, proven
     assert rows > 30
 
 
-def test_markup_in_names_is_escaped(draw_run: DrawRun) -> None:
+def test_markup_in_names_is_escaped(markdown_of: Markdown, draw_run: DrawRun) -> None:
     table, predictions = draw_run()
     group = np.full(len(table), "<img src=x> [a](b)\n# heading")
     text = markdown_of((replace(table, group=group), predictions))
@@ -55,20 +52,25 @@ def test_markup_in_names_is_escaped(draw_run: DrawRun) -> None:
     assert "\\[a\\](b)" in text
 
 
-def test_only_pictures_that_exist_are_embedded(draw_run: DrawRun) -> None:
+def test_the_verdict_comes_first_and_only_pictures_that_exist_are_embedded(
+    markdown_of: Markdown, draw_run: DrawRun
+) -> None:
     text = markdown_of(draw_run())
+    assert text.startswith("# a run\n\n**Accuracy ")
     assert text.count("![") == 1
     assert "![ROC curve](roc_curve.png)" in text
 
 
-def test_unknown_groups_are_said_to_make_metrics_optimistic(draw_run: DrawRun) -> None:
+def test_unknown_groups_are_said_to_make_metrics_optimistic(markdown_of: Markdown, draw_run: DrawRun) -> None:
     table, predictions = draw_run()
     text = markdown_of((replace(table, group=np.full(len(table), "")), predictions))
     assert "Groups are unknown: tiles of one photo may be in several splits" in text
     assert "Groups with tiles in several splits: 0." in markdown_of((table, predictions))
 
 
-def test_leaked_pairs_are_stated_with_the_accuracy_on_the_other_tiles(draw_run: DrawRun) -> None:
+def test_leaked_pairs_are_stated_with_the_accuracy_on_the_other_tiles(
+    markdown_of: Markdown, draw_run: DrawRun
+) -> None:
     table, predictions = draw_run()
     assert "Leaked pairs (identical files in two splits): 0." in markdown_of((table, predictions))
     searched = merge_groups(table, near_duplicates=np.empty((0, 2), np.int64), clues=None)
@@ -83,7 +85,7 @@ def test_leaked_pairs_are_stated_with_the_accuracy_on_the_other_tiles(draw_run: 
     assert "accuracy on the others" in text
 
 
-def test_images_that_are_not_tiles_are_counted_by_folder(draw_run: DrawRun) -> None:
+def test_images_that_are_not_tiles_are_counted_by_folder(markdown_of: Markdown, draw_run: DrawRun) -> None:
     table, predictions = draw_run()
     assert "left out" not in markdown_of((table, predictions))
     left_out = (LeftOut("test", 20, "in no class folder"), LeftOut(".", 1, "a broken link"))
@@ -91,22 +93,19 @@ def test_images_that_are_not_tiles_are_counted_by_folder(draw_run: DrawRun) -> N
     assert "21 pictures left out: 20 in 'test' (in no class folder); 1 in '.' (a broken link)." in text
 
 
-def test_a_file_left_out_is_named_with_its_reason(draw_run: DrawRun, provenance: dict[str, Any]) -> None:
-    text = markdown_of(draw_run(), provenance=provenance)
-    assert "Unreadable files left out: 1. bad\\|tile.jpg (cut off after 12 bytes)." in text
-
-
-def test_tiles_excluded_by_the_user_are_counted_apart(draw_run: DrawRun, provenance: dict[str, Any]) -> None:
+def test_unreadable_files_are_named_and_tiles_excluded_by_the_user_counted(
+    markdown_of: Markdown, draw_run: DrawRun, provenance: dict[str, Any]
+) -> None:
     mine = [{"path": f"{number}.jpg", "reason": "data.exclude"} for number in range(12)]
     text = markdown_of(
         draw_run(), provenance=provenance | {"excluded_files": [*mine, *provenance["excluded_files"]]}
     )
     assert "Excluded by data.exclude: 12 tiles, listed in report.json." in text
-    assert "Unreadable files left out: 1. " in text
+    assert "Unreadable files left out: 1. bad\\|tile.jpg (cut off after 12 bytes)." in text
 
 
 def test_the_provenance_names_command_settings_and_times(
-    draw_run: DrawRun, provenance: dict[str, Any]
+    markdown_of: Markdown, draw_run: DrawRun, provenance: dict[str, Any]
 ) -> None:
     detector = {"ood_detector": {"validation_tiles": 36, "passes": 36 / 37}}
     text = markdown_of(draw_run(), provenance=provenance | detector)
@@ -116,13 +115,13 @@ def test_the_provenance_names_command_settings_and_times(
     assert "    optimizer.betas: [0.9, 0.999]" in text
 
 
-def test_a_test_without_errors_says_so(draw_run: DrawRun) -> None:
+def test_a_test_without_errors_says_so(markdown_of: Markdown, draw_run: DrawRun) -> None:
     table, predictions = draw_run()
     perfect = replace(predictions, probability=np.eye(2)[predictions.label])
     assert "0 of 77 crack tiles were missed." in markdown_of((table, perfect))
 
 
-def test_more_classes_have_a_row_each(draw_run: DrawRun) -> None:
+def test_more_classes_have_a_row_each(markdown_of: Markdown, draw_run: DrawRun) -> None:
     text = markdown_of(draw_run(num_classes=3, positive=None))
     assert "| class | precision | recall | F1 | tiles |" in text
     assert "| spall | " in text

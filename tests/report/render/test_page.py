@@ -39,8 +39,10 @@ class Tags(HTMLParser):
         assert self.open.pop() == tag
 
 
-@pytest.fixture
-def page(tmp_path: Path, draw_run: Callable[..., Any], provenance: dict[str, Any]) -> str:
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory, draw_run: Callable[..., Any]) -> str:
+    tmp_path = tmp_path_factory.mktemp("page")
+    provenance = {"command": "train", "settings": {"seed": 0}}
     table, predictions = draw_run()
     hostile = np.array([f"<script>alert({row})</script>" for row in range(len(table))])
     table = replace(table, root=tmp_path / "tiles", group=hostile)

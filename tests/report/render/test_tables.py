@@ -2,23 +2,19 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from sklearn import metrics as reference
 
 from crack_lightning.evaluation.classification import evaluate_predictions
-from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.report.render.tables import classification_report, predictions_csv
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from crack_lightning.data.table import TileTable
-
-    DrawRun = Callable[..., tuple[TileTable, Predictions]]
+    DrawRun = Callable[..., Any]
 
 
 @pytest.mark.parametrize("num_classes", [2, 4])
@@ -41,14 +37,7 @@ def test_the_classification_report_has_dashes_where_scikit_learn_has_no_number(d
     called = predictions.probability.argmax(axis=1)
     kept = called != 3  # a class that is not called either: scikit-learn leaves it out of averages, too
     figures = evaluate_predictions(
-        replace(
-            predictions,
-            index=predictions.index[kept],
-            label=predictions.label[kept],
-            probability=predictions.probability[kept],
-        ),
-        class_names=table.class_names,
-        positive_class=None,
+        predictions.select(kept), class_names=table.class_names, positive_class=None
     )
     expected = reference.classification_report(
         predictions.label[kept],
@@ -76,12 +65,7 @@ def test_predictions_have_every_tile_with_its_exact_probability(draw_run: DrawRu
 
 def test_the_order_of_predictions_does_not_change_the_file(draw_run: DrawRun) -> None:
     table, predictions = draw_run()
-    order = np.random.default_rng(0).permutation(len(predictions))
-    shuffled = Predictions(
-        index=predictions.index[order],
-        label=predictions.label[order],
-        probability=predictions.probability[order],
-    )
+    shuffled = predictions.select(np.random.default_rng(0).permutation(len(predictions)))
     assert predictions_csv(shuffled, table) == predictions_csv(predictions, table)
 
 

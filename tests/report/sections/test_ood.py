@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from crack_lightning.report.contents import report_contents
 from crack_lightning.report.figures.diagnostics import risk_coverage_figure
 from crack_lightning.report.render.tables import predictions_csv
 from crack_lightning.report.sections.ood import ood_section
@@ -16,38 +15,37 @@ from crack_lightning.report.sections.ood import ood_section
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from crack_lightning.data.table import TileTable
-    from crack_lightning.evaluation.predictions import Predictions
+    DrawRun = Callable[..., Any]
+    WithScores = Callable[[np.ndarray[Any, Any] | None], dict[str, Any]]
 
 
-def contents_with(
-    table: TileTable, predictions: Predictions, ood_score: np.ndarray[Any, Any] | None
-) -> dict[str, Any]:
-    return report_contents(
-        title="a run",
-        predictions=replace(predictions, ood_score=ood_score),
-        table=table,
-        history=[],
-        provenance={"ood_detector": {"passes": 0.99}},
-        threshold=0.5,
-    )
+@pytest.fixture
+def with_scores(draw_run: DrawRun, contents_of: Callable[..., Any]) -> WithScores:
+    """Compute the contents of a report from the OOD scores of its 150 test tiles."""
+    table, predictions = draw_run()
+    made = {"ood_detector": {"passes": 0.99}}
+    return lambda scores: contents_of(table, replace(predictions, ood_score=scores), provenance=made)
+
+
+@pytest.fixture
+def scores(draw_run: DrawRun) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(0).uniform(0, 1.2, len(draw_run()[1]))
 
 
 def test_ood_tiles_are_counted_with_their_errors(
-    draw_run: Callable[..., tuple[TileTable, Predictions]],
+    draw_run: DrawRun, with_scores: WithScores, scores: np.ndarray[Any, Any]
 ) -> None:
-    table, predictions = draw_run()
-    ood_score = np.random.default_rng(0).uniform(0, 1.2, len(predictions))
-    contents = contents_with(table, predictions, ood_score)
+    _, predictions = draw_run()
+    contents = with_scores(scores)
     found = contents["ood"]
     wrong = (predictions.probability[:, 0] >= 0.5) != (predictions.label == 0)
-    assert found["ood_tiles"] == (ood_score > 1).sum()
-    assert found["error_rate_ood"] == pytest.approx(wrong[ood_score > 1].mean())
-    assert found["error_rate_in_distribution"] == pytest.approx(wrong[ood_score <= 1].mean())
+    assert found["ood_tiles"] == (scores > 1).sum()
+    assert found["error_rate_ood"] == pytest.approx(wrong[scores > 1].mean())
+    assert found["error_rate_in_distribution"] == pytest.approx(wrong[scores <= 1].mean())
     assert found["risk_coverage"]["by_confidence"]["risk"][-1] == pytest.approx(wrong.mean())
     told = ood_section(contents).blocks[0]
     assert isinstance(told, str)
-    assert told.startswith(f"{found['ood_tiles']} of {len(ood_score)} test tiles are OOD: ")
+    assert told.startswith(f"{found['ood_tiles']} of {len(scores)} test tiles are OOD: ")
     assert "99.00 % of tiles like the validation tiles have an OOD score within the limit." in told
     assert any("unlike the training data (OOD)" in line for line in contents["warnings"])
     lines = risk_coverage_figure(found).axes[0].lines
@@ -56,36 +54,27 @@ def test_ood_tiles_are_counted_with_their_errors(
     )
 
 
-def test_few_ood_tiles_give_no_warning(draw_run: Callable[..., tuple[TileTable, Predictions]]) -> None:
-    table, predictions = draw_run()
-    contents = contents_with(table, predictions, np.full(len(predictions), 0.5))
+def test_few_ood_tiles_give_no_warning(with_scores: WithScores, scores: np.ndarray[Any, Any]) -> None:
+    contents = with_scores(np.full(len(scores), 0.5))
     assert contents["ood"]["ood_tiles"] == 0
     assert contents["ood"]["error_rate_ood"] is None
     assert contents["warnings"] == []
 
 
 def test_a_model_without_an_ood_detector_has_no_such_section(
-    draw_run: Callable[..., tuple[TileTable, Predictions]],
+    draw_run: DrawRun, with_scores: WithScores
 ) -> None:
     table, predictions = draw_run()
-    contents = contents_with(table, predictions, None)
+    contents = with_scores(None)
     assert contents["ood"] is None
     assert ood_section(contents).blocks == []
     assert "ood_score" not in predictions_csv(predictions, table).splitlines()[0]
 
 
-def test_every_tile_has_its_own_ood_score_in_the_table(
-    draw_run: Callable[..., tuple[TileTable, Predictions]],
-) -> None:
+def test_every_tile_has_its_own_ood_score_in_the_table(draw_run: DrawRun) -> None:
     table, predictions = draw_run()
     shuffled = np.random.default_rng(1).permutation(len(predictions))
-    mixed = replace(
-        predictions,
-        index=predictions.index[shuffled],
-        label=predictions.label[shuffled],
-        probability=predictions.probability[shuffled],
-        ood_score=predictions.index[shuffled] / 100,
-    )
+    mixed = replace(predictions, ood_score=predictions.index / 100).select(shuffled)
     head, *lines = predictions_csv(mixed, table).splitlines()
     assert head.endswith(",ood_score,is_ood")
     for line, index in zip(lines, np.sort(predictions.index), strict=True):
@@ -93,11 +82,9 @@ def test_every_tile_has_its_own_ood_score_in_the_table(
 
 
 def test_areas_and_shares_of_errors_have_intervals(
-    draw_run: Callable[..., tuple[TileTable, Predictions]],
+    with_scores: WithScores, scores: np.ndarray[Any, Any]
 ) -> None:
-    table, predictions = draw_run()
-    ood_score = np.random.default_rng(0).uniform(0, 1.2, len(predictions))
-    contents = contents_with(table, predictions, ood_score)
+    contents = with_scores(scores)
     found = contents["ood"]
     values = {**found["aurc"], **{key: found[key] for key in found["intervals"] if key in found}}
     for name, limits in found["intervals"].items():

@@ -49,27 +49,30 @@ def test_the_verdict_gives_accuracy_and_auroc_with_their_intervals() -> None:
     assert sentence.endswith(" AUROC 0.9500 (95 % CI 0.9500 to 1.0000).")
 
 
-def test_the_verdict_opens_with_the_test_accuracy() -> None:
-    sentence = verdict(figures_of([[588, 12], [3, 597]]), positive_class="crack")
-    assert sentence.startswith("Accuracy 98.75 % on 1,200 test tiles:")
-
-
-def test_one_error_in_many_is_never_rounded_to_none() -> None:
-    sentence = verdict(figures_of([[30_000, 1], [0, 30_000]]), positive_class="crack")
-    assert sentence.startswith("Accuracy over 99.99 % on 60,001 test tiles:")
-
-
-def test_the_verdict_of_more_classes_names_the_class_with_the_lowest_recall() -> None:
-    figures = figures_of([[9, 1, 0], [0, 10, 0], [4, 0, 6]], positive=None)
-    assert verdict(figures, positive_class=None) == (
-        "Accuracy 83.33 % on 30 test tiles of 3 classes: 5 tiles predicted wrongly; "
-        "lowest recall 60.00 %, spall, 10 tiles."
-    )
-
-
-def test_the_verdict_of_more_classes_states_that_there_is_no_error() -> None:
-    sentence = verdict(figures_of([[2, 0, 0], [0, 3, 0], [0, 0, 5]], positive=None), positive_class=None)
-    assert sentence == "Accuracy 100 % on 10 test tiles of 3 classes: no error."
+@pytest.mark.parametrize(
+    ("confusion", "positive", "start"),
+    [
+        ([[588, 12], [3, 597]], "crack", "Accuracy 98.75 % on 1,200 test tiles:"),
+        ([[30_000, 1], [0, 30_000]], "crack", "Accuracy over 99.99 % on 60,001 test tiles:"),
+        (
+            [[9, 1, 0], [0, 10, 0], [4, 0, 6]],
+            None,
+            (
+                "Accuracy 83.33 % on 30 test tiles of 3 classes: 5 tiles predicted wrongly; "
+                "lowest recall 60.00 %, spall, 10 tiles."
+            ),
+        ),
+        (
+            [[2, 0, 0], [0, 3, 0], [0, 0, 5]],
+            None,
+            "Accuracy 100 % on 10 test tiles of 3 classes: no error.",
+        ),
+    ],
+)
+def test_the_verdict_opens_with_the_accuracy_and_without_a_positive_class_names_the_worst_class(
+    confusion: list[list[int]], positive: str | None, start: str
+) -> None:
+    assert verdict(figures_of(confusion, positive=positive), positive_class=positive).startswith(start)
 
 
 def test_the_verdict_of_more_classes_counts_cracks_where_one_class_is_positive() -> None:
@@ -116,8 +119,3 @@ def test_a_bad_auroc_gives_no_advice_on_the_threshold(scores: list[float]) -> No
     (warning,) = warnings(ranked([*scores, *[0.3, 0.2, 0.1, 0.4, 0.2, 0.3, 0.1]], [0] * 3 + [1] * 7))
     assert "no better than predicting the most frequent class for every tile, which gives 70.00 %" in warning
     assert "threshold" not in warning
-
-
-def test_a_model_no_better_than_one_class_gives_a_warning() -> None:
-    (warning,) = warnings(figures_of([[0, 30], [0, 70]]))
-    assert "no better than predicting the most frequent class for every tile, which gives 70.00 %" in warning

@@ -89,11 +89,11 @@ def resampled_intervals(
     """Return Wilson's intervals of bounded metrics, with effective sample sizes from a bootstrap over groups.
 
     The effective sample size is the number of tiles at which a proportion of the same value, scaled to
-    ``[0, 1]``, has the variance of the resamples; among all variables in ``[0, 1]`` with a given mean a
-    proportion has the largest variance. The inverse of that size is averaged with the inverse of the prior
-    size, with weights n squared and 4, where n is the effective number of groups that contribute to the
-    variance: a ranking without errors, or with errors in one photo only, gives hardly any information on its
-    variance. ``benchmarks/interval_kinds.py`` simulates the coverage.
+    ``[0, 1]``, has the variance of the resamples: no other variable in ``[0, 1]`` with that mean varies more.
+    A ranking without errors, or with errors in one photo only, tells little about its variance. The inverse
+    size is therefore averaged with the inverse of the prior size, with weights of n squared and 4, where n is
+    the effective number of groups that contribute to the variance. ``benchmarks/interval_kinds.py`` simulates
+    the coverage.
 
     Args:
         figures: Computes metrics by name, float ``(R,)``, NaN where undefined, from R sets of weights of N
@@ -104,8 +104,8 @@ def resampled_intervals(
     References:
         Wilson, JASA 1927, on an effective sample size as Korn and Graubard, Survey Methodology 1998;
         resampling groups: Field and Welsh, JRSS B 2007; their influence: Efron, "Estimation and Accuracy
-        After Model Selection", JASA 2014. Of an area under the ROC curve the greatest variance is as for a
-        share of the tiles of the smaller class: Birnbaum and Klose, "Bounds for the Variance of the
+        After Model Selection", JASA 2014. The variance of an area under the ROC curve is at most that of a
+        proportion of the tiles of the smaller class: Birnbaum and Klose, "Bounds for the Variance of the
         Mann-Whitney Statistic", Annals of Mathematical Statistics 1957.
     """
     whole, found = figures(np.ones((1, len(group)))), {}

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
+TAILS = (0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2)
 NUM_RESAMPLES = 2000
 BOOTSTRAP = "percentiles over 2,000 resamples of the groups (Field and Welsh 2007)"
 _PRIOR_CORRELATION = 0.3
@@ -39,9 +40,10 @@ def effective_size(hit: NDArray[np.bool_], group: NDArray[np.int64]) -> float:
     N is divided by the design effect 1 + (m - 1) r, where m is the group size averaged over tiles and r the
     intraclass correlation of the outcome (analysis of variance; Donner and Klar, "Design and Analysis of
     Cluster Randomization Trials", 2000). It is multiplied by the squared ratio of the normal quantile to
-    Student's quantile at G - 1 degrees of freedom (Korn and Graubard, Survey Methodology 1998). With few
-    errors r is poorly estimated: it is averaged with ``_PRIOR_CORRELATION``, which has the weight of
-    ``_PRIOR_GROUPS`` groups, while the estimate has the weight of the groups with the rarer outcome.
+    Student's quantile at G - 1 degrees of freedom (Korn and Graubard, Survey Methodology 1998).
+
+    Few errors give a poor estimate of r. It is therefore averaged with a prior correlation of 0.3: the prior
+    weighs as much as four groups, the estimate as much as the groups that have the rarer outcome.
 
     Args:
         hit: Whether each tile is predicted correctly, bool ``(N,)``, N at least 1.
@@ -115,16 +117,6 @@ def lower_bound(hit: NDArray[np.bool_], group: NDArray[np.int64]) -> float:
     return float(stats.beta.ppf(1 - CONFIDENCE, hits, size - hits + 1)) if hits > 0 else 0.0
 
 
-def error_rate_bound(hit: NDArray[np.bool_], group: NDArray[np.int64]) -> float:
-    """Return the one-sided 95 % upper bound on the error rate where no error was observed.
-
-    Exact for the effective sample size n: the error rate at which n tiles are free of errors with a
-    probability of 5 %.
-    """
-    assert hit.all(), "an error was observed"
-    return 1 - lower_bound(hit, group)
-
-
 def few_groups_factor(groups: int) -> float:
     """Return the factor by which bootstrap limits of G groups, at least 2, are too close to the estimate.
 
@@ -138,39 +130,20 @@ def few_groups_factor(groups: int) -> float:
     return student * float(np.sqrt(groups / (groups - 1)))
 
 
-def bootstrap_intervals(
-    figures: Callable[[NDArray[np.float64]], Mapping[str, NDArray[np.float64]]],
-    group: NDArray[np.int64],
-    *,
-    seed: int = 0,
-) -> dict[str, Interval]:
-    """Return percentile bootstrap intervals over groups; see :func:`resampled` for the arguments.
-
-    Returns:
-        Intervals by name, without metrics that are undefined in every resample.
-    """
-    by_name = {name: percentiles(values) for name, values in resampled(figures, group, seed=seed).items()}
-    return {name: interval for name, interval in by_name.items() if interval is not None}
-
-
 def percentiles(values: NDArray[np.float64]) -> Interval | None:
     """Return the percentile interval of resampled values without NaN; ``None`` if all are NaN."""
-    tails = np.array([0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2])
-    return None if np.isnan(values).all() else Interval(*np.nanquantile(values, tails).tolist())
+    return None if np.isnan(values).all() else Interval(*np.nanquantile(values, TAILS).tolist())
 
 
 def resampled(
     figures: Callable[[NDArray[np.float64]], Mapping[str, NDArray[np.float64]]],
     group: NDArray[np.int64],
-    *,
-    seed: int = 0,
 ) -> dict[str, NDArray[np.float64]]:
     """Return metrics of 2,000 bootstrap samples of the groups.
 
     Args:
         figures: Computes metrics by name, float ``(R,)``, from R sets of weights of N tiles, ``(R, N)``.
         group: Group numbers from 0, int64 ``(N,)``.
-        seed: Seed of the resampling.
 
     Returns:
         Metrics by name, float ``(2000,)``.
@@ -179,15 +152,15 @@ def resampled(
         Field and Welsh, "Bootstrapping clustered data", JRSS B 2007.
     """
     by_name: dict[str, list[NDArray[np.float64]]] = {}
-    for counts in resampled_counts(int(group.max()) + 1, seed=seed):
+    for counts in resampled_counts(int(group.max()) + 1):
         for name, values in figures(counts[:, group]).items():
             by_name.setdefault(name, []).append(values)
     return {name: np.concatenate(values) for name, values in by_name.items()}
 
 
-def resampled_counts(groups: int, *, seed: int = 0) -> Iterator[NDArray[np.float64]]:
+def resampled_counts(groups: int) -> Iterator[NDArray[np.float64]]:
     """Yield how often each of G groups is in each of 2,000 resamples, in blocks of 100, ``(100, G)``."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     for _ in range(NUM_RESAMPLES // _RESAMPLES_AT_ONCE):
         drawn = rng.integers(0, groups, (_RESAMPLES_AT_ONCE, groups))
         drawn += groups * np.arange(_RESAMPLES_AT_ONCE)[:, None]

@@ -8,7 +8,7 @@ import numpy as np
 
 from crack_lightning.evaluation.classification import binary_metrics, confusion_matrix
 from crack_lightning.evaluation.intervals.calls import call_intervals
-from crack_lightning.evaluation.intervals.groups import effective_size, error_rate_bound, group_codes
+from crack_lightning.evaluation.intervals.groups import effective_size, group_codes, lower_bound
 from crack_lightning.evaluation.intervals.resampling import resampled_metrics
 from crack_lightning.evaluation.predictions import Predictions, predicted_labels
 
@@ -91,11 +91,9 @@ def _bounds(
         if not of_class.any() or not right[of_class].all():
             continue
         tiles, groups = int(of_class.sum()), len(np.unique(codes[of_class]))
-        of_groups = (
-            f" of {groups:,} group{'s' * (groups > 1)}" if groups < tiles else ""
-        )  # else each tile is a group of its own
+        of_groups = f" of {groups:,} group{'s' * (groups > 1)}" if groups < tiles else ""
         error = "error" if positive is None else "miss" if k == positive else "false alarm"
-        bound = 100 * error_rate_bound(right[of_class], codes[of_class])
+        bound = 100 * (1 - lower_bound(right[of_class], codes[of_class]))
         sentences.append(
             f"No {error} among {tiles:,} {name} tiles{of_groups}; up to "
             f"{bound:.2g} % cannot be excluded (one-sided, 95 %)."

@@ -24,7 +24,8 @@ class Metric:
     """Properties that all metrics share.
 
     Attributes:
-        name: Its key in ``report.json``; with scope ``class`` followed by ``_<class>`` or ``_macro``.
+        name: Its key in ``report.json``; with scope ``class`` the key is ``<name>_<class>`` or
+            ``<name>_macro``.
         label: Its name in a report.
         meaning: How to read it, as a clause; ``{name}`` is replaced by a class name.
         scope: ``all``: one value per test; ``class``: one value per class, and their average; ``positive``:

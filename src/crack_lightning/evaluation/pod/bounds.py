@@ -19,14 +19,12 @@ from crack_lightning.evaluation.intervals.groups import CONFIDENCE
 from crack_lightning.evaluation.pod.logistic_fit import fit_one, information, log_likelihood, root_of_falling
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
 
 ONE_SIDED_95 = float(stats.norm.ppf(CONFIDENCE))
-_NEAR = 1e-4
+_NEAR, _PRECISION = 1e-4, 1e-6
 _SCANNED, _FARTHEST = 24, 1e9
 
 
@@ -94,7 +92,7 @@ def upper_bound(
     places = np.linspace(estimate, estimate + reach, _SCANNED).tolist()
     below = [excess(place) < 0 for place in places]
     last = max(number for number, is_below in enumerate(below) if is_below)
-    return None if below[-1] else _crossing(excess, places[last], places[last + 1])
+    return None if below[-1] else float(brentq(excess, places[last], places[last + 1], xtol=_PRECISION))
 
 
 def lower_limits(x: Floats, hit: NDArray[np.bool_], curve: HitMissCurve, *, at: Floats) -> Floats:
@@ -107,8 +105,8 @@ def lower_limits(x: Floats, hit: NDArray[np.bool_], curve: HitMissCurve, *, at: 
         at: Ascending log widths, ``(G,)``.
 
     Returns:
-        Probabilities in ascending order, ``(G,)``; with one or two misses the limits of the modified root
-        alone may decrease with the width, and are then lowered to the smallest limit above.
+        Probabilities in ascending order, ``(G,)``. With one or two misses the modified root may give a
+        higher limit to a narrower crack; such a limit is lowered to the smallest limit of the wider ones.
     """
     limits = [_lower_logit(x, hit, curve, at=place) for place in at.tolist()]
     return np.asarray(expit(np.minimum.accumulate(limits[::-1])[::-1]))
@@ -125,11 +123,7 @@ def _lower_logit(x: Floats, hit: NDArray[np.bool_], curve: HitMissCurve, *, at: 
         far *= 2
         if far > _FARTHEST:
             return -np.inf
-    return estimate - _crossing(excess, 0.0, far)
-
-
-def _crossing(excess: Callable[[float], float], low: float, high: float) -> float:
-    return float(brentq(excess, low, high, xtol=1e-6))
+    return estimate - float(brentq(excess, 0.0, far, xtol=_PRECISION))
 
 
 class Roots(NamedTuple):

@@ -1,8 +1,7 @@
 """Maximum likelihood fits of logistic curves in one variable, one at a time or thousands at once.
 
-The likelihood has a unique finite maximum if and only if hits and misses overlap:
-Albert and Anderson, "On the existence
-of maximum likelihood estimates in logistic regression models", Biometrika 1984.
+The likelihood has a unique finite maximum if and only if hits and misses overlap: Albert and Anderson, "On
+the existence of maximum likelihood estimates in logistic regression models", Biometrika 1984.
 """
 
 from __future__ import annotations
@@ -25,13 +24,8 @@ _SETTLED = 1e-12  # Newton decrement: squared distance to the maximum in standar
 _ROUNDING = 1e-12  # relative rounding error of a log-likelihood
 
 
-def overlapping(hits: Floats, tried: Floats) -> NDArray[np.bool_]:
-    """Return whether some miss lies above a hit and some hit above a miss, bool ``(R,)``.
-
-    Args:
-        hits: Number of hits at M ascending values of x, ``(R, M)``.
-        tried: Number of trials at these values, ``(R, M)``.
-    """
+def _overlapping(hits: Floats, tried: Floats) -> NDArray[np.bool_]:
+    """Return whether some miss lies above a hit and some hit above a miss, bool ``(R,)``."""
     first_hit, last_hit = _ends(hits > 0)
     first_miss, last_miss = _ends(tried > hits)
     return np.asarray((last_miss > first_hit) & (last_hit > first_miss))
@@ -86,7 +80,7 @@ def fit_many(x: Floats, hits: Floats, tried: Floats, *, start: Floats) -> Floats
         Boyd and Vandenberghe, "Convex Optimization", 2004, section 9.5, on the stopping criterion.
     """
     fitted = np.full((len(hits), 2), np.nan)
-    left = np.flatnonzero(overlapping(hits, tried))
+    left = np.flatnonzero(_overlapping(hits, tried))
     at = np.tile(start, (len(left), 1))
     for _ in range(_STEPS):
         counts = x, hits[left], tried[left]

@@ -48,10 +48,8 @@ def false_alarms_section(contents: Mapping[str, Any]) -> Section:
     name, title = contents["positive_class"], "False alarms (false positives)"
     if name is None:
         return Section(title, [])
-    tiles, total = (
-        contents["metrics"]["tiles"] - contents["classes"][name]["support"],
-        contents["metrics"]["false_positives"],
-    )
+    tiles = contents["metrics"]["tiles"] - contents["classes"][name]["support"]
+    total = contents["metrics"]["false_positives"]
     alarms = [row for row in contents["most_confident_errors"] if row["predicted"] == name]
     count = (
         f"{total:,} of {tiles:,} other tiles raised a false alarm." if tiles else "No other tile was tested."
@@ -74,7 +72,7 @@ def errors_section(contents: Mapping[str, Any]) -> Section:
     if name is None:
         count = f"{total:,} of {contents['metrics']['tiles']:,} tiles are predicted wrongly."
         blocks = [_with_number_shown(count, others, total), *blocks]
-    least_confident = [_shown(row) for row in contents["least_confident"]]
+    least_confident = [shown_tile(row) for row in contents["least_confident"]]
     if others or name is None:
         blocks.append(Gallery("The least confident predictions", least_confident))
         return Section("Errors" if name is None else "Other errors", blocks, _HOW)
@@ -93,11 +91,13 @@ def _gallery_and_table(rows: Tiles) -> list[Block]:
         for row in rows
     ]
     head = ["tile", "group", "label", "prediction", "probability"]
-    return [Gallery("", [_shown(row) for row in rows]), Table(head, cells, "llllr")]
+    return [Gallery("", [shown_tile(row) for row in rows]), Table(head, cells, "llllr")]
 
 
-def _shown(row: Mapping[str, Any]) -> ShownTile:
-    return ShownTile(row["path"], row["label"], f"predicted as {row['predicted']}, {row['probability']:.3f}")
+def shown_tile(row: Mapping[str, Any], *, explained: bool = False) -> ShownTile:
+    """Return a tile for a gallery, captioned with its prediction and probability."""
+    caption = f"predicted as {row['predicted']}, {row['probability']:.3f}"
+    return ShownTile(row["path"], row["label"], caption, explained)
 
 
 def _distractor_blocks(rows: Tiles | None) -> list[Block]:

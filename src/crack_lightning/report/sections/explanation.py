@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from crack_lightning.report.render.document import Gallery, Section, ShownTile, Table
+from crack_lightning.report.render.document import Gallery, Section, Table
 from crack_lightning.report.render.formatting import number, percent
+from crack_lightning.report.sections.errors import shown_tile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,18 +23,7 @@ def explanation_section(contents: Mapping[str, Any]) -> Section:
     if localisation:
         blocks += _skill_blocks(localisation)
     blocks += [
-        Gallery(
-            title,
-            [
-                ShownTile(
-                    row["path"],
-                    row["label"],
-                    f"predicted as {row['predicted']}, {row['probability']:.3f}",
-                    True,
-                )
-                for row in rows
-            ],
-        )
+        Gallery(title, [shown_tile(row, explained=True) for row in rows])
         for title, rows in explained["examples"].items()
     ]
     return Section(
@@ -54,14 +44,7 @@ def _skill_blocks(localisation: Mapping[str, Any]) -> list[Block]:
     )
     rows = [["all", *_skills(localisation)]]
     rows += [[_branches(row), *_skills(row)] for row in localisation["by_lines"] or ()]
-    head = [
-        "cracks",
-        "tiles",
-        "skill, energy",
-        "95 % CI",
-        "skill, maximum",
-        "95 % CI",
-    ]
+    head = ["cracks", "tiles", "skill, energy", "95 % CI", "skill, maximum", "95 % CI"]
     return [text, Table(head, rows, "lrrrrr")]
 
 

@@ -9,7 +9,7 @@ from crack_lightning.report.render.document import Links, Pictures, Section, Tab
 from crack_lightning.report.render.formatting import in_brackets, limits, number, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from crack_lightning.evaluation.metrics.metric_types import Metric
     from crack_lightning.report.render.document import Block
@@ -23,34 +23,26 @@ def metric_keys(contents: Mapping[str, Any]) -> dict[str, Metric]:
 
     With a positive class of two they are the metrics of that class, otherwise averages over classes.
     """
-    positive, _ = positive_and_suffix(contents)
-    return keys_of(positive)
+    return keys_of(_positive_of_two(contents))
 
 
 def cards(contents: Mapping[str, Any]) -> list[dict[str, str]]:
     """Return the headline metrics that are defined, each with its name, value and limits."""
     shown = metric_keys(contents).items()
-    keys = [key for key, metric in shown if metric.headline and contents["metrics"][key] is not None]
-    rows = metric_rows(contents, keys)
+    defined = {key: metric for key, metric in shown if contents["metrics"][key] is not None}
+    rows = _metric_rows(contents, {key: metric for key, metric in defined.items() if metric.headline})
     return [{"name": name, "value": value, "limits": interval} for name, value, interval, _ in rows]
 
 
-def positive_and_suffix(contents: Mapping[str, Any]) -> tuple[str | None, str]:
-    """Return the positive class of two, if there is one, and the suffix of the keys of its metrics."""
-    positive = contents["positive_class"] if len(contents["class_names"]) == 2 else None
-    return positive, positive or "macro"
+def _positive_of_two(contents: Mapping[str, Any]) -> str | None:
+    return contents["positive_class"] if len(contents["class_names"]) == 2 else None
 
 
-def metric_rows(contents: Mapping[str, Any], keys: Sequence[str] | None = None) -> list[list[str]]:
-    """Return name, value, limits and meaning of metrics.
-
-    Args:
-        contents: The contents of a report.
-        keys: Their keys; all that a report shows by default.
-    """
-    shown, intervals = metric_keys(contents), contents["uncertainty"]["intervals"]
-    positive, _ = positive_and_suffix(contents)
-    return [_row(shown[key], contents["metrics"][key], intervals.get(key), positive) for key in keys or shown]
+def _metric_rows(contents: Mapping[str, Any], shown: Mapping[str, Metric]) -> list[list[str]]:
+    """Return name, value, limits and meaning of metrics."""
+    metrics, intervals = contents["metrics"], contents["uncertainty"]["intervals"]
+    positive = _positive_of_two(contents)
+    return [_row(metric, metrics[key], intervals.get(key), positive) for key, metric in shown.items()]
 
 
 def write_of(metric: Metric) -> Callable[[float | None], str]:
@@ -70,15 +62,17 @@ def _row(
 
 def metrics_section(contents: Mapping[str, Any]) -> Section:
     """Return the section with all metrics, their intervals, the baselines and the confusion matrix."""
-    uncertainty, (positive, _) = contents["uncertainty"], positive_and_suffix(contents)
+    uncertainty = contents["uncertainty"]
     over = "groups" if uncertainty["groups_known"] else "tiles, as groups are unknown: it may be too narrow"
     blocks: list[Block] = [
-        Table(["metric", "value", "95 % CI", "meaning"], metric_rows(contents), "lrrl"),
+        Table(
+            ["metric", "value", "95 % CI", "meaning"], _metric_rows(contents, metric_keys(contents)), "lrrl"
+        ),
         *uncertainty["notes"],
     ]
     if baselines := uncertainty["baselines"]:
         blocks += [_BASELINES, _baselines_table(baselines)]
-    if positive is None:
+    if _positive_of_two(contents) is None:
         blocks.append(_classes_table(contents["classes"], uncertainty["intervals"]))
     links = [(name, name) for name in ("classification_report.txt", "report.json")]
     blocks += [
@@ -119,11 +113,11 @@ def _classes_table(
 
 def source_section(contents: Mapping[str, Any]) -> Section:
     """Return the section on the metrics of each test source; empty for a single source."""
-    positive, suffix = positive_and_suffix(contents)
+    positive = _positive_of_two(contents)
     shown = {name: METRICS[name] for name in _BY_SOURCE}
 
     def cell(source: str, metric: Metric) -> str:
-        key = f"{metric.name}_{suffix}" if metric.scope == "class" else metric.name
+        key = f"{metric.name}_{positive or 'macro'}" if metric.scope == "class" else metric.name
         value, write = contents["by_source"][source][key], write_of(metric)
         return write(value) + in_brackets(contents["intervals_by_source"][source].get(key), write)
 

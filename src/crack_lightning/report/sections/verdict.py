@@ -64,9 +64,7 @@ def _no_better_than_one_class(figures: Mapping[str, Any]) -> str:
     metrics, threshold = figures["metrics"], figures["threshold"]
     share = percent(metrics["majority_class_accuracy"])
     baseline = f"predicting the most frequent class for every tile, which gives {share}"
-    ranking = next(
-        (row["auroc"] for row in figures["classes"].values()), None
-    )  # equal for both of two classes
+    ranking = next(iter(figures["classes"].values()))["auroc"]  # equal for both of two classes
     if threshold is None or ranking is None or ranking < _ACCEPTABLE_AUROC:
         return f"The accuracy is no better than {baseline}."
     return (
