@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,6 @@ from rich import print as show
 
 from crack_lightning.config import write_config
 from crack_lightning.data.columns import NEAR_DUPLICATES
-from crack_lightning.data.io.decoding import picture_header
 from crack_lightning.data.scan.audit import Audit, audit_tiles
 from crack_lightning.data.scan.scan import scan_files
 from crack_lightning.experiment.load_data import load_tiles, recovers_photos
@@ -46,23 +44,17 @@ def run_audit(config: AuditConfig, *, folder: Path | None = None, command: str =
     with lock_folder(folder), log_to(folder / "run.log"):
         write_config(config, folder / "config.yaml")
         table, excluded = load_tiles(config.data, threads=threads, progress=config.progress)
-        paths = [table.root / path for path in table.path]
         scan = scan_files(
-            paths,
+            table.root,
+            table.path,
+            rescan=config.data.rescan,
             near_duplicates=True,
             adjacent=recovers_photos(config.data, table),
             num_workers=threads,
             show_progress=config.progress,
             cache=cache_folder(),
         )
-        with ThreadPoolExecutor(threads) as pool:
-            headers = list(pool.map(_header, paths, scan.reason.tolist(), chunksize=64))
-        audit = audit_tiles(
-            table,
-            scan,
-            size=np.array([header[:2] for header in headers], np.int64).reshape(-1, 2),
-            mode=np.array([header[2] for header in headers]),
-        )
+        audit = audit_tiles(table, scan)
         contents = audit_contents(
             audit, title=f"Audit of {config.data.source}", command=command, left_out=len(excluded)
         )
@@ -72,10 +64,6 @@ def run_audit(config: AuditConfig, *, folder: Path | None = None, command: str =
         show(closing_table(contents))
         print(f"Page: {folder / 'audit.html'}")  # rich would wrap the path
     return folder
-
-
-def _header(path: Path, reason: str) -> tuple[int, int, str]:
-    return (0, 0, "") if reason else picture_header(path)
 
 
 def write_audit_csv(audit: Audit, path: Path) -> None:

@@ -77,6 +77,7 @@ def read_tiles(
         near_duplicates=near_duplicates
         and not find_source(data.kind).is_drawn,  # the photos of drawn tiles are known
         recover_photos=near_duplicates and recovers_photos(data, table),
+        rescan=data.rescan,
     )
     if (finish := find_source(data.source).finish) is not None:
         context = LoadContext(cache=cache_folder(), num_workers=threads, show_progress=progress)

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from crack_lightning.data.io.decoding import UnreadableImageError, decode_image
-from crack_lightning.data.scan.scan import decode_files
+from crack_lightning.data.scan.scan import scan_files
 from tests.data.pictures import encoded, exif, save
 
 if TYPE_CHECKING:
@@ -142,12 +142,14 @@ def test_subsampling_that_simplejpeg_does_not_know_is_left_to_pillow(tmp_path: P
 
 @pytest.mark.real_data
 @pytest.mark.skipif(not SHARED.exists(), reason="the real images are not here")
-def test_no_real_picture_is_taken_for_damaged() -> None:
+def test_no_real_picture_is_taken_for_damaged(tmp_path: Path) -> None:
     paths = [
-        path
+        path.relative_to(SHARED).as_posix()
         for path in SHARED.rglob("*")
         if path.suffix.lower() in {".jpg", ".jpeg", ".png"} and path.parent.name != "masks"
     ]
     assert len(paths) > 16_000
-    reason = decode_files(paths, num_workers=2, show_progress=False)[0]
-    assert [str(path) for path, why in zip(paths, reason, strict=True) if why] == []
+    reason = scan_files(
+        SHARED, np.array(paths), near_duplicates=False, num_workers=2, show_progress=False, cache=tmp_path
+    ).reason
+    assert [path for path, why in zip(paths, reason.tolist(), strict=True) if why] == []

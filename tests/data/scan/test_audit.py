@@ -89,9 +89,9 @@ def test_outliers_lie_far_from_the_rest_and_the_farthest_comes_first() -> None:
 
 
 def test_sizes_of_fewer_than_one_in_a_hundred_are_rare() -> None:
-    size = np.array([[64, 64]] * 300 + [[64, 32]] * 2)
+    size = np.array([[64, 64]] * 300 + [[64, 32]] * 2, np.int32)
     assert rare_sizes(size).tolist() == [300, 301]
-    assert rare_sizes(np.empty((0, 2), np.int64)).tolist() == []
+    assert rare_sizes(np.empty((0, 2), np.int32)).tolist() == []
 
 
 @pytest.mark.parametrize("grouped", [False, True])
@@ -134,14 +134,14 @@ def test_an_audit_joins_what_is_known_by_row() -> None:
     statistics = np.full((5, NUM_FEATURES), 0.5, np.float32)
     statistics[3] = np.nan
     scan = ScanResult(
-        sha256=np.array(["1" * 64, "1" * 64, "2" * 64, "3" * 64, "4" * 64]),
+        digest=np.repeat(np.array([1, 1, 2, 3, 4], np.uint8)[:, None], 32, axis=1),
+        size=np.array([[9, 9], [9, 9], [9, 9], [0, 0], [9, 9]], np.int32),
+        mode=np.array(["RGB", "RGB", "L", "", "RGB"]),
         reason=np.array(["", "", "", "an empty file", ""]),
         near_duplicates=np.array([[1, 2]]),
-        adjacent=None,
         appearance=statistics,
     )
-    size = np.array([[9, 9], [9, 9], [9, 9], [0, 0], [9, 9]])
-    result = audit_tiles(table, scan, size=size, mode=np.array(["RGB", "RGB", "L", "", "RGB"]))
+    result = audit_tiles(table, scan)
     assert [rows.tolist() for rows in result.identical] == [[0, 1]]
     assert [rows.tolist() for rows in result.near_duplicates] == [[0, 1, 2]]
     assert [rows.tolist() for rows in result.conflicts] == [[0, 1, 2]]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from crack_lightning.data.scan.scan import decode_files
+from crack_lightning.data.scan.scan import scan_files
 from crack_lightning.data.sources.image_folder import load
 from crack_lightning.runtime.errors import ConfigError, DataError
 
@@ -211,10 +211,19 @@ def test_odd_entries_are_listed_so_that_the_check_names_them(tmp_path: Path) -> 
     (tmp_path / "crack" / "link.jpg").symlink_to(tmp_path / "gone.jpg")
     (tmp_path / "intact" / "photo.HEIC").write_bytes(b"")
     table = read(tmp_path)
-    paths = [table.root / path for path in table.path.tolist()]
-    found = decode_files(paths, num_workers=1, show_progress=False)[0]
-    seen = zip(paths, found.tolist(), strict=True)
-    reasons = {path.name: reason.split(";")[0] for path, reason in seen if reason}
+    scan = scan_files(
+        table.root,
+        table.path,
+        near_duplicates=False,
+        num_workers=1,
+        show_progress=False,
+        cache=tmp_path / "cache",
+    )
+    reasons = {
+        path.rpartition("/")[2]: reason.split(";")[0]
+        for path, reason in zip(table.path.tolist(), scan.reason.tolist(), strict=True)
+        if reason
+    }
     assert reasons == {
         "folder.jpg": "a folder, not a file",
         "link.jpg": "a broken link",

@@ -48,6 +48,9 @@ class DataConfig(SourceSettings):
         "`error` ends the run at files that cannot be decoded, `skip` leaves them out.",
         choices=("error", "skip"),
     )
+    rescan: bool = setting(
+        False, "Read and decode every file again, not only those that are new or changed since earlier runs."
+    )
     mm_per_px: float | None = setting(
         None,
         "Millimetres per pixel of the original photos, for crack widths in millimetres.",

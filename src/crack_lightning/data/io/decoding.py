@@ -8,7 +8,7 @@ import os
 import stat
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -33,6 +33,7 @@ MAX_PIXELS = 89_478_485
 _MAX_BYTES = 2**30
 _LASTING = (errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR)
 _DNG_VERSION_TAG = 50706
+_JPEG_MODES = {1: "L", 3: "RGB"}
 
 
 class UnreadableImageError(DataError):
@@ -85,12 +86,20 @@ def decode_image(path: Path) -> NDArray[np.uint8]:
             the file and the reason.
     """
     try:
-        data = _read_picture(path)
-        with as_content_error(data):
-            fast = _decode_jpeg(data)
-            return _decode(data) if fast is None else fast
+        return decode_content(_read_picture(path))
     except UnreadableContentError as error:
         raise UnreadableImageError.about(path, error) from None
+
+
+def decode_content(data: bytes) -> NDArray[np.uint8]:
+    """Decode the bytes of a picture file as :func:`decode_image` does.
+
+    Raises:
+        UnreadableContentError: If they do not decode.
+    """
+    with as_content_error(data):
+        fast = _decode_jpeg(data)
+        return _decode(data) if fast is None else fast
 
 
 def upright_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
@@ -110,10 +119,18 @@ def upright_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
         raise UnreadableImageError.about(Path(name), error) from None
 
 
-def picture_header(path: Path) -> tuple[int, int, str]:
-    """Return width and height in pixels and Pillow's mode of an image file."""
-    with Image.open(path, formats=PILLOW_FORMATS) as image:
+def picture_header(file: Path | BinaryIO) -> tuple[int, int, str]:
+    """Return width and height in pixels as stored, and Pillow's mode, of an image file."""
+    with Image.open(file, formats=PILLOW_FORMATS) as image:
         return *image.size, image.mode
+
+
+def content_header(data: bytes) -> tuple[int, int, str]:
+    """Return the :func:`picture_header` of the bytes of a file that decodes."""
+    header = read_header(data)
+    if header is not None and header.components in _JPEG_MODES:
+        return header.width, header.height, _JPEG_MODES[header.components]
+    return picture_header(io.BytesIO(data))
 
 
 def _read_picture(path: Path) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,10 +11,10 @@ from torch.nn.functional import interpolate
 
 from crack_lightning.data.io.decoding import decode_image
 from crack_lightning.data.io.mask_files import read_mask
+from crack_lightning.data.io.ordered_map import map_in_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
-    from concurrent.futures import Future
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -101,16 +100,4 @@ def map_in_order(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     The pool has one thread more than torch: decoding, the backends and torch release the GIL, so no core
     idles while a batch's last tile or a file is read.
     """
-    workers = torch.get_num_threads() + 1
-    with ThreadPoolExecutor(workers) as pool:
-        under_way: deque[Future[R]] = deque()
-        try:
-            for item in items:
-                under_way.append(pool.submit(work, item))
-                if len(under_way) > 2 * workers:
-                    yield under_way.popleft().result()
-            while under_way:
-                yield under_way.popleft().result()
-        finally:
-            for future in under_way:
-                future.cancel()
+    return map_in_threads(work, items, num_workers=torch.get_num_threads() + 1)

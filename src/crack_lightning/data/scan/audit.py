@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -54,7 +53,7 @@ class Audit:
     Attributes:
         table: The tiles, with digests, groups and sets of near-duplicates.
         reason: Decoding error of each file, str ``(N,)``; empty without error.
-        size: Width and height in pixels, int64 ``(N, 2)``; 0 where a file does not decode.
+        size: Width and height in pixels, int32 ``(N, 2)``; 0 where a file does not decode.
         mode: Pillow's name of the pixel format, str ``(N,)``.
         appearance: See :mod:`crack_lightning.data.scan.image_stats`, float32 ``(N, F)``.
         identical: Sets of identical files, the largest first.
@@ -67,7 +66,7 @@ class Audit:
 
     table: TileTable
     reason: NDArray[np.str_]
-    size: NDArray[np.int64]
+    size: NDArray[np.int32]
     mode: NDArray[np.str_]
     appearance: NDArray[np.float32]
     identical: list[NDArray[np.int64]]
@@ -95,17 +94,8 @@ class Audit:
         return ["+".join(names) for names in named]
 
 
-def audit_tiles(
-    table: TileTable, scan: ScanResult, *, size: NDArray[np.int64], mode: NDArray[np.str_]
-) -> Audit:
-    """Audit a set of N tiles from a scan of its files.
-
-    Args:
-        table: The tiles of a source.
-        scan: The scan of their files, with near-duplicates.
-        size: Width and height, int64 ``(N, 2)``; 0 where unreadable.
-        mode: Pillow's pixel formats, str ``(N,)``.
-    """
+def audit_tiles(table: TileTable, scan: ScanResult) -> Audit:
+    """Audit a set of N tiles from a scan of its files, with near-duplicates."""
     assert scan.near_duplicates is not None, "a scan without near-duplicates"
     table = with_groups(table.with_columns(sha256=scan.sha256), scan)
     near_duplicates = sets_of(table.extra[NEAR_DUPLICATES].astype(np.str_))
@@ -115,13 +105,13 @@ def audit_tiles(
     return Audit(
         table=table,
         reason=scan.reason,
-        size=size,
-        mode=mode,
+        size=scan.size,
+        mode=scan.mode,
         appearance=scan.appearance,
         identical=sets_of(table.sha256),
         near_duplicates=[rows for rows in near_duplicates if len(np.unique(table.sha256[rows])) > 1],
         conflicts=[rows for rows in near_duplicates if len(np.unique(table.label[rows])) > 1],
-        rare_sizes=good[rare_sizes(size[good])],
+        rare_sizes=good[rare_sizes(scan.size[good])],
         outliers={measure: good[rows] for measure, rows in outliers(statistics).items()},
         suspects=[replace(suspect, row=int(good[suspect.row])) for suspect in suspected],
     )
@@ -179,11 +169,10 @@ def _modified_z(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(deviation / max(float(spread), _LEAST_SPREAD), np.float64)
 
 
-def rare_sizes(size: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the rows of a size that fewer than one tile in a hundred has, of sizes int64 ``(N, 2)``."""
-    counts = Counter(map(tuple, size.tolist()))
-    rare = [row for row, pair in enumerate(map(tuple, size.tolist())) if counts[pair] < _RARE * len(size)]
-    return np.array(rare, np.int64)
+def rare_sizes(size: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return the rows of a size that fewer than one tile in a hundred has, of sizes int32 ``(N, 2)``."""
+    _, kind, counts = np.unique(size, axis=0, return_inverse=True, return_counts=True)
+    return np.flatnonzero(counts[kind] < _RARE * len(size))
 
 
 def suspects(

@@ -61,6 +61,7 @@ def prepare_tiles(
     cache: Path,
     near_duplicates: bool = False,
     recover_photos: bool = False,
+    rescan: bool = False,
 ) -> tuple[TileTable, list[dict[str, str]]]:
     """Exclude files that do not decode, and add digests, image statistics and groups.
 
@@ -72,6 +73,7 @@ def prepare_tiles(
         cache: The cache folder.
         near_duplicates: Whether to search for near-duplicates and join the groups that share one.
         recover_photos: Whether to recover the photos of tiles whose source does not name them.
+        rescan: Whether to read every file again, whatever is remembered of it.
 
     Returns:
         The tiles that can be decoded, with ``sha256`` and image statistics, and ``{"path", "reason"}`` of
@@ -80,9 +82,10 @@ def prepare_tiles(
     Raises:
         DataError: If a file cannot be decoded and ``on_unreadable`` is ``error``, or none can.
     """
-    paths = [table.root / path for path in table.path]
     scan = scan_files(
-        paths,
+        table.root,
+        table.path,
+        rescan=rescan,
         near_duplicates=near_duplicates,
         adjacent=recover_photos,
         num_workers=num_workers,
