@@ -12,6 +12,7 @@ import pytest
 
 from crack_lightning.cli.main import main
 from crack_lightning.comparison import aggregate, comparison
+from crack_lightning.comparison.reference_tests import BEST_TESTED, MANY_RUNS
 from crack_lightning.comparison.run_results import differing_keys, read_runs
 from crack_lightning.config import PredictConfig, write_config
 
@@ -162,7 +163,7 @@ def test_settings_are_looked_through_as_often_for_many_runs_as_for_few(
     counts = []
     for number in (10, 40):
         looked.clear()
-        comparison.compare_runs(read_runs(folders[:number]))
+        comparison.compare_runs(read_runs(folders[:number])[0])
         counts.append(len(looked))
     assert counts[0] == counts[1]
 
@@ -283,9 +284,74 @@ def test_answers_of_predict_are_named_with_what_to_do(
         assert "run evaluate" in said
 
 
-def test_a_damaged_report_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write_run(tmp_path / "a", np.ones(10, np.bool_))
-    broken = write_run(tmp_path / "b", np.ones(10, np.bool_))
-    (broken / "report" / "report.json").write_text("{", encoding="utf-8")
-    assert main(["compare", str(tmp_path / "a"), str(broken), f"outputs={tmp_path / 'out'}"]) == 2
-    assert f"runs: '{broken}' holds no finished run" in capsys.readouterr().err
+def test_damaged_and_unfinished_runs_are_named_and_the_others_compared(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folders = [write_run(tmp_path / "runs" / name, np.ones(10, np.bool_)) for name in "abc"]
+    (folders[1] / "report" / "report.json").write_text("{", encoding="utf-8")
+    (tmp_path / "runs" / "d").mkdir()
+    (tmp_path / "runs" / "d" / "config.yaml").write_text("recipe:\n  name: probe\n", encoding="utf-8")
+    few = [str(folder) for folder in folders[:2]]
+    assert main(["compare", *few, f"outputs={tmp_path / 'out'}"]) == 2
+    error = capsys.readouterr().err
+    assert "two or more finished runs are expected, got 1" in error
+    assert f"'{folders[1]}': its report/report.json cannot be read (" in error
+    assert not (tmp_path / "out").exists()
+    assert main(["compare", str(tmp_path / "runs"), f"outputs={tmp_path / 'out'}"]) == 0
+    output = " ".join(capsys.readouterr().out.split())
+    assert "Without a result, and not compared: 2 b: its report/report.json cannot be read (" in output
+    assert "d: unfinished: there is no report/report.json" in output
+    contents = compared(tmp_path / "out")
+    assert [row["run"] for row in contents["runs"]] == ["a", "c"]
+    assert [row["run"] for row in contents["without"]] == ["b", "d"]
+    page = next((tmp_path / "out").glob("*/*_compare/comparison.html")).read_text(encoding="utf-8")
+    assert "unfinished: there is no report/report.json" in page
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """504 runs, two seeds a setting, the last best on validation tiles; the predictions of one damaged."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path_factory.mktemp("many")
+    for number in range(MANY_RUNS + 4):
+        optimizer = {"lr": number // 2, "name": "</script>" if number > 1 else "a"}
+        right, validation = rng.random(60) < 0.9, number / 1000
+        write_run(folder / str(number), right, validation=validation, seed=number % 2, optimizer=optimizer)
+    (folder / "490" / "predictions.csv").write_text("path,label\n", encoding="utf-8")
+    return folder
+
+
+def test_of_many_runs_the_best_on_validation_tiles_are_tested_and_the_page_has_all_as_data(
+    many: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compare", str(many), f"outputs={tmp_path / 'out'}"]) == 0
+    contents = compared(tmp_path / "out")
+    assert (len(contents["runs"]), contents["reference"]["run"]) == (MANY_RUNS + 4, str(MANY_RUNS + 3))
+    tests = {int(row["run"]): row for row in contents["tests"]}
+    assert sorted(tests) == list(range(MANY_RUNS + 3 - BEST_TESTED, MANY_RUNS + 3))
+    assert tests.pop(490)["refused"] == "its predictions.csv cannot be read (it has no rows)"
+    assert all("p_adjusted" in row for row in tests.values())
+    rule = "Tested against it: the 20 best on validation tiles of 503; tested=[name,…] tests others."
+    output = " ".join(capsys.readouterr().out.split())
+    assert rule in output
+    assert "Shown: the first 20 of 504 runs by test accuracy" in output
+    page = next((tmp_path / "out").glob("*/*_compare/comparison.html")).read_text(encoding="utf-8")
+    assert page.count(rule) == 2
+    runs, repeated = (json.loads(text.partition("</script>")[0]) for text in page.split('/json">')[1:])
+    assert len(runs["rows"]) == MANY_RUNS + 4
+    keys = [column["key"] for column in runs["columns"]]
+    assert keys[:4] == ["run", "optimizer.lr", "optimizer.name", "seed"]
+    assert {row[2] for row in runs["rows"]} == {"a", "</script>"}
+    refused = [row[-1] for row in repeated["rows"]]
+    assert refused.count("not among the 20 best on validation tiles") == (MANY_RUNS + 4) // 2 - 21
+
+
+def test_named_runs_are_tested_and_an_unknown_name_is_refused(
+    many: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["compare", str(many), f"outputs={tmp_path / 'out'}"]
+    assert main([*arguments, "tested=[3,7]"]) == 0
+    assert {row["run"] for row in compared(tmp_path / "out")["tests"]} == {"3", "7"}
+    assert "Tested against it: the 2 named of 503." in " ".join(capsys.readouterr().out.split())
+    assert main([*arguments, "tested=[runs/504]"]) == 2
+    assert "tested: there is no run 'runs/504' among the 504 compared; " in capsys.readouterr().err

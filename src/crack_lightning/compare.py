@@ -21,16 +21,13 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
     config = parse(composed, CompareConfig)
     from rich import print as show
 
-    from crack_lightning.comparison.comparison import write_comparison
-    from crack_lightning.comparison.run_results import run_folders
+    from crack_lightning.comparison.comparison import compare_folders, write_comparison
     from crack_lightning.comparison.tables import comparison_table
     from crack_lightning.runtime.files.run_folder import ensure_folder
 
-    runs = run_folders([Path(path) for path in config.runs])
+    contents = compare_folders([Path(path) for path in config.runs], tested=config.tested)
     folder = ensure_folder(folder, base=Path(config.outputs), name="compare")
-    contents = write_comparison(
-        runs, folder, title=f"Comparison of {len(runs)} runs", command=shell_line("compare", overrides)
-    )
+    write_comparison(contents, folder, command=shell_line("compare", overrides))
     show(comparison_table(contents))
     print(f"Comparison: {folder / 'comparison.html'}")  # plain, so that no path is broken
     return 0

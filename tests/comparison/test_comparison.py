@@ -35,5 +35,5 @@ def test_metrics_of_the_positive_class_are_compared_for_two_classes_only(
         (tmp_path / name / "report" / "report.json").write_text(json.dumps(report), encoding="utf-8")
         rows = "path,label,group,predicted\na.png,crack,g,crack\n"
         (tmp_path / name / "predictions.csv").write_text(rows, encoding="utf-8")
-    runs = read_runs([tmp_path / "a", tmp_path / "b"])
+    runs, _ = read_runs([tmp_path / "a", tmp_path / "b"])
     assert compare_runs(runs)["positive_class"] == expected

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.collections import LineCollection
 
 from crack_lightning.comparison.figures import parallel_figure, scatter_figure
 
@@ -10,11 +11,14 @@ ACCURACY = [0.9, 0.92, 0.99, 0.94, 0.5, 0.6]
 
 def test_parallel_coordinates_have_one_line_per_run_with_the_best_on_top() -> None:
     [axes] = parallel_figure(SETTINGS, ["optimizer.lr", "model.name"], ACCURACY).axes
-    drawn = [np.asarray(line.get_ydata(), float) for line in axes.lines[: len(ACCURACY)]]
+    lines = axes.collections[0]
+    assert isinstance(lines, LineCollection)
+    drawn = [np.asarray(line)[:, 1] for line in lines.get_segments()]
     assert [len(line) for line in drawn] == [3] * 6
     assert drawn[-1].tolist() == [0.5, 1.0, 1.0], "0.01 lies in the middle of its logarithmic axis, b above a"
     assert drawn[0].tolist() == [1.0, 1.0, 0.0]
-    assert axes.lines[5].get_linewidth() > axes.lines[0].get_linewidth()
+    widths = np.asarray(lines.get_linewidth())
+    assert widths[5] > widths[0]
     told = {text.get_text() for text in axes.texts}
     assert {"0.001", "0.1", "a", "b", "99.00 %"} <= told
 

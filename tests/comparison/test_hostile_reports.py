@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from crack_lightning.comparison.comparison import compare_runs
 from crack_lightning.comparison.run_results import read_runs
 from crack_lightning.runtime.errors import DataError
 
@@ -58,13 +59,34 @@ WRONG = {
 
 
 @pytest.mark.parametrize("content", WRONG.values(), ids=WRONG)
-def test_an_invalid_report_is_refused_in_one_sentence(content: str, tmp_path: Path) -> None:
-    assert read_runs([written(tmp_path / "good", json.dumps(REPORT))])[0].title == "a on b"
-    with pytest.raises(DataError, match=r"runs: '.*bad' holds no finished run \("):
-        read_runs([written(tmp_path / "bad", content)])
+def test_an_invalid_report_is_named_beside_the_others(content: str, tmp_path: Path) -> None:
+    bad = written(tmp_path / "bad", content)
+    runs, reasons = read_runs([written(tmp_path / "good", json.dumps(REPORT)), bad])
+    assert [run.title for run in runs] == ["a on b"]
+    assert reasons.keys() == {bad}
+    assert reasons[bad].startswith("its report/report.json cannot be read (")
 
 
 @pytest.mark.parametrize("rows", ["", "path\na\n", "path,label,group,predicted\n" + "x" * 200_000])
-def test_invalid_predictions_are_refused_in_one_sentence(rows: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"runs: "):
-        read_runs([written(tmp_path / "bad", json.dumps(REPORT), rows)])
+def test_a_run_with_invalid_predictions_is_compared_by_its_report_and_not_tested(
+    rows: str, tmp_path: Path
+) -> None:
+    bad = written(tmp_path / "bad", json.dumps(REPORT), rows)
+    runs, _ = read_runs([bad, written(tmp_path / "good", json.dumps(REPORT))])
+    contents = compare_runs(runs)
+    assert [row["run"] for row in contents["runs"]] == ["bad", "good"]
+    assert contents["reference"]["run"] == "good"
+    [test] = contents["tests"]
+    assert test["refused"].startswith("its predictions.csv cannot be read (")
+
+
+def test_runs_whose_predictions_are_all_damaged_are_refused(tmp_path: Path) -> None:
+    runs, _ = read_runs([written(tmp_path / name, json.dumps(REPORT), "") for name in "ab"])
+    with pytest.raises(DataError, match=r"runs: no run's predictions can be read \('a': its predictions"):
+        compare_runs(runs)
+
+
+def test_a_report_without_predictions_is_named(tmp_path: Path) -> None:
+    bad = written(tmp_path / "bad", json.dumps(REPORT))
+    (bad / "predictions.csv").unlink()
+    assert "predictions.csv is missing" in read_runs([bad])[1][bad]

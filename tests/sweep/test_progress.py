@@ -67,6 +67,7 @@ def test_the_comparison_is_written_when_there_is_time_and_runs_have_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[Path] = []
+    monkeypatch.setattr(comparison, "compare_folders", lambda *_, **__: {"transfer": {"rows": []}})
     monkeypatch.setattr(comparison, "write_comparison", lambda *_, **__: written.append(tmp_path))
     watch, _ = watched(jobs(tmp_path), tmp_path, compares=True)
     watch.on_idle()
@@ -106,7 +107,7 @@ def fail(error: BaseException) -> Callable[..., Any]:
 def test_nothing_that_prevents_the_comparison_ends_a_sweep(
     error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(comparison, "write_comparison", fail(error))
+    monkeypatch.setattr(comparison, "compare_folders", fail(error))
     watch, shown = watched(jobs(tmp_path), tmp_path, compares=True)
     watch.on_idle()
     watch.ended(watch.jobs[0])
@@ -125,7 +126,7 @@ def test_a_folder_that_takes_no_file_ends_no_sweep_and_the_traceback_is_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     full = OSError(errno.ENOSPC, "No space left on device")
-    monkeypatch.setattr(comparison, "write_comparison", fail(full))
+    monkeypatch.setattr(comparison, "compare_folders", fail(full))
     for name in ("write_text", "write_jobs_table"):
         monkeypatch.setattr(progress, name, fail(full))
     watch, shown = watched(jobs(tmp_path), tmp_path, compares=True)
@@ -137,7 +138,8 @@ def test_a_folder_that_takes_no_file_ends_no_sweep_and_the_traceback_is_printed(
     assert text.count("Traceback (most recent call last):") == 2
 
 
-def test_pictures_that_cannot_be_drawn_end_no_sweep(tmp_path: Path) -> None:
+def test_pictures_that_cannot_be_drawn_end_no_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "compare_folders", lambda *_, **__: {"transfer": {"rows": []}})
     drawn = fail(ValueError("no variance"))
     watch, shown = watched(jobs(tmp_path), tmp_path, compares=True, pictures=drawn)
     watch.close()
@@ -159,7 +161,7 @@ def test_a_report_of_another_form_counts_as_no_figures(content: str, tmp_path: P
 def test_a_stop_that_is_asked_for_is_no_failure_of_the_comparison(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(comparison, "write_comparison", fail(Interrupted(15)))
+    monkeypatch.setattr(comparison, "compare_folders", fail(Interrupted(15)))
     watch, _ = watched(jobs(tmp_path), tmp_path, compares=True)
     with pytest.raises(Interrupted):
         watch.close()

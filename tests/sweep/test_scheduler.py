@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from trivial_jobs import Quiet, alive, events, planned, start, swept, until, work
 
-from crack_lightning.sweep.jobs.worker import CONSOLE, ENDS_WITH_SWEEP, OUTCOME, job_context
+from crack_lightning.runtime.files.run_folder import OUTCOME
+from crack_lightning.sweep.jobs.worker import CONSOLE, ENDS_WITH_SWEEP, job_context
 from crack_lightning.sweep.journal import DONE, FAILED, PLANNED, PRUNED, Job, Journal
 from crack_lightning.sweep.scheduler import JobQueue, Scheduler
 

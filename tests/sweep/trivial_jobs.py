@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from crack_lightning.runtime.errors import Pruned
+from crack_lightning.runtime.files.run_folder import OUTCOME
 from crack_lightning.sweep.jobs.submission import SubmittedRun
-from crack_lightning.sweep.jobs.worker import ENDS_WITH_SWEEP, OUTCOME, job_context
+from crack_lightning.sweep.jobs.worker import ENDS_WITH_SWEEP, job_context
 from crack_lightning.sweep.journal import Job, Journal
 from crack_lightning.sweep.scheduler import JobQueue, Scheduler
 

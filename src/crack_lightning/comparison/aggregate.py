@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from crack_lightning.comparison.run_results import differing_keys
+from crack_lightning.comparison.run_results import IncomparableError, TileResults, differing_keys
 from crack_lightning.config.nodes.trainer import default_epochs
 from crack_lightning.evaluation.classification import call_metric_values, confusion_matrix
 from crack_lightning.evaluation.intervals.calls import call_intervals
@@ -31,41 +31,38 @@ def pool_folds(runs: Sequence[RunResult]) -> tuple[list[RunResult], list[RunResu
     """Pool the test tiles of the folds of each cross-validation.
 
     Returns:
-        The pooled results, one per cross-validation of at least two folds, with metrics and intervals over
-        all of its tiles (predicted by the model and threshold of their fold); and a list of these and the
-        other runs, in the order of their first runs.
+        The pooled results, one per cross-validation of at least two folds without a common test tile, with
+        metrics and intervals over all of its tiles (predicted by the model and threshold of their fold); and
+        a list of these and the other runs, in the order of their first runs.
     """
     pools, compared = [], []
     for folds in _sets(runs, [FOLD]):
-        if _is_cross_validation(folds):
-            pools.append(_pooled(folds))
-            compared.append(pools[-1])
-        else:
-            compared += folds
+        pool = _pooled(folds) if len(folds) > 1 and folds[0].settings.get("data.split.folds") else None
+        if pool is not None:
+            pools.append(pool)
+        compared += folds if pool is None else [pool]
     return pools, compared
 
 
-def _is_cross_validation(folds: Sequence[RunResult]) -> bool:
-    """Return whether runs are at least two folds without a common test tile."""
-    if len(folds) < 2 or not folds[0].settings.get("data.split.folds"):
-        return False
-    return max(Counter(path for run in folds for path in run.path.tolist()).values()) == 1
-
-
-def _pooled(folds: Sequence[RunResult]) -> RunResult:
+def _pooled(folds: Sequence[RunResult]) -> RunResult | None:
+    """Pool folds; return ``None`` if they have a common test tile, or one's tiles cannot be read."""
+    try:
+        tiles = _concatenated(folds)
+    except IncomparableError:
+        return None
+    if (tiles.path[1:] == tiles.path[:-1]).any():
+        return None
     first = folds[0]
-    order = np.argsort(np.concatenate([run.path for run in folds]))
-    done = f"{len(folds)} of {first.settings['data.split.folds']}"
     phases = dict.fromkeys(phase for run in folds for phase in run.seconds)
     digests = sorted(run.tested or "" for run in folds)
-    pool = replace(
+    metrics, intervals = _metrics_of_calls(tiles, first)
+    return replace(
         first,
-        path=np.concatenate([run.path for run in folds])[order],
-        group=np.concatenate([run.group for run in folds])[order],
-        label=np.concatenate([run.label for run in folds])[order],
-        called=np.concatenate([run.called for run in folds])[order],
         name=_name_of_all(folds),
-        settings=first.settings | {FOLD: done},
+        settings=first.settings | {FOLD: f"{len(folds)} of {first.settings['data.split.folds']}"},
+        metrics=metrics,
+        intervals=intervals,
+        tiles=partial(_concatenated, folds),
         tested=" ".join(digests) if all(digests) else None,
         train_tiles=sum(run.train_tiles for run in folds),
         sources={},
@@ -76,8 +73,15 @@ def _pooled(folds: Sequence[RunResult]) -> RunResult:
         },
         seconds={phase: sum(run.seconds.get(phase, 0.0) for run in folds) for phase in phases},
     )
-    metrics, intervals = _pooled_metrics(pool)
-    return replace(pool, metrics=metrics, intervals=intervals)
+
+
+def _concatenated(folds: Sequence[RunResult]) -> TileResults:
+    parts = [run.tiles() for run in folds]
+    path, group, label, predicted = (
+        np.concatenate([getattr(part, column.name) for part in parts]) for column in fields(TileResults)
+    )
+    order = np.argsort(path)
+    return TileResults(path[order], group[order], label[order], predicted[order])
 
 
 def _name_of_all(folds: Sequence[RunResult]) -> str:
@@ -89,21 +93,26 @@ def _name_of_all(folds: Sequence[RunResult]) -> str:
     return " + ".join([first.name, *(run.name.rpartition("/")[2] for run in others)])
 
 
-def _pooled_metrics(run: RunResult) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+def _metrics_of_calls(tiles: TileResults, run: RunResult) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """Compute metrics of predicted classes only, as scores of different models cannot be ranked together."""
     names = run.class_names
     place = {name: number for number, name in enumerate(names)}
-    label = np.array([place[name] for name in run.label.tolist()], np.int64)
-    called = np.array([place[name] for name in run.called.tolist()], np.int64)
+    label, called = (
+        np.array([place[name] for name in column.tolist()], np.int64)
+        for column in (tiles.label, tiles.predicted)
+    )
     positive = None if run.positive_class is None else place[run.positive_class]
-    confusion = confusion_matrix(label, called, num_classes=len(names))
-    metrics = call_metric_values(confusion, names, positive)
-    codes = group_codes(run.group)
+    metrics = call_metric_values(confusion_matrix(label, called, num_classes=len(names)), names, positive)
+    codes = group_codes(tiles.group)
     return metrics, call_intervals(label, called, codes, class_names=names, positive=positive)
 
 
-def aggregate_seeds(runs: Sequence[RunResult]) -> list[dict[str, Any]]:
+def aggregate_seeds(runs: Sequence[RunResult], *, num_tested: int | None = None) -> list[dict[str, Any]]:
     """Aggregate runs that differ in their seeds only, by mean accuracy.
+
+    Args:
+        runs: Runs and pooled cross-validations.
+        num_tested: Number of sets that are tested, the best on validation tiles; all by default.
 
     Returns:
         One row per set of settings: ``settings``, ``repetitions``, mean ``accuracy`` and its standard
@@ -115,58 +124,87 @@ def aggregate_seeds(runs: Sequence[RunResult]) -> list[dict[str, Any]]:
     sets = [{_seeds(run): run for run in part} for part in _sets(runs, SEEDS)]
     if not any(len(part) > 1 for part in sets):
         return []
-    reference = sets[0]
+    ranked = sets
     if all(VALIDATION in run.validation for run in runs):
-        reference = max(sets, key=lambda part: np.mean([run.validation[VALIDATION] for run in part.values()]))
-    ordered = sorted(sets, key=lambda part: -float(np.mean(_accuracies(part))))
+        ranked = sorted(sets, key=_mean_validation, reverse=True)
+    tested = _PairedSeeds(ranked[0], ranked[1:] if num_tested is None else ranked[1 : num_tested + 1])
     keys = [key for key in differing_keys(runs) if key not in SEEDS]
-    return [_repeated_row(part, reference, keys) for part in ordered]
+    ordered = sorted(sets, key=lambda part: -float(np.mean(_accuracies(part))))
+    return [_summary(part, keys) | tested.row(part) for part in ordered]
 
 
 def _seeds(run: RunResult) -> str:
     return repr([run.settings.get(key) for key in SEEDS])
 
 
-def _repeated_row(
-    part: dict[str, RunResult], reference: dict[str, RunResult], keys: Sequence[str]
-) -> dict[str, Any]:
-    values = _accuracies(part)
-    any_run = next(iter(part.values()))
-    row: dict[str, Any] = {
-        "settings": {key: any_run.settings.get(key) for key in keys},
-        "repetitions": len(part),
-        "accuracy": float(np.mean(values)),
-        "deviation": float(np.std(values, ddof=1)) if len(values) > 1 else None,
-    }
-    if part is reference:
-        return row
-    shared = sorted(part.keys() & reference.keys())
-    if part.keys() != reference.keys() or len(shared) < 2:
-        return row | {"refused": f"{len(shared)} seeds are shared, of {len(part)} and {len(reference)}"}
-    if why := next(filter(None, (why_not_comparable(part[seed], reference[seed]) for seed in shared)), ""):
-        return row | {"refused": why}
-    mean, interval, p_value = paired_t(
-        [part[seed].metrics["accuracy"] for seed in shared],
-        [reference[seed].metrics["accuracy"] for seed in shared],
-    )
-    low, high = interval or (None, None)
-    return row | {"difference": mean, "low": low, "high": high, "p": p_value}
+def _mean_validation(part: dict[str, RunResult]) -> float:
+    return float(np.mean([run.validation[VALIDATION] for run in part.values()]))
 
 
 def _accuracies(part: dict[str, RunResult]) -> list[float]:
     return [run.metrics["accuracy"] for run in part.values()]
 
 
-def why_not_comparable(run: RunResult, best: RunResult) -> str:
-    """Return the reason if two runs cannot be compared tile by tile, else an empty string."""
-    if not np.array_equal(run.path, best.path):
-        shared = len(np.intersect1d(run.path, best.path))
-        return f"other test tiles: {shared:,} of {len(best.path):,} are shared"
-    if run.tested != best.tested and None not in (run.tested, best.tested):
-        return "other test tiles: their names are the same, but not their files"
-    if not np.array_equal(run.label, best.label):
-        return f"other labels: {int((run.label != best.label).sum()):,} of {len(best.path):,} tiles"
-    return ""
+def _summary(part: dict[str, RunResult], keys: Sequence[str]) -> dict[str, Any]:
+    values = _accuracies(part)
+    any_run = next(iter(part.values()))
+    return {
+        "settings": {key: any_run.settings.get(key) for key in keys},
+        "repetitions": len(part),
+        "accuracy": float(np.mean(values)),
+        "deviation": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+    }
+
+
+class _PairedSeeds:
+    """Paired t-tests of sets of runs, by seed, against a reference set."""
+
+    def __init__(self, reference: dict[str, RunResult], tested: Sequence[dict[str, RunResult]]) -> None:
+        self._reference, self._tested = reference, {id(part) for part in tested}
+        self._tiles: dict[str, TileResults] = {}
+
+    def row(self, part: dict[str, RunResult]) -> dict[str, Any]:
+        """Return the figures of a set's test, the reason why there is none, or nothing for the reference."""
+        reference = self._reference
+        if part is reference:
+            return {}
+        if id(part) not in self._tested:
+            return {"refused": f"not among the {len(self._tested)} best on validation tiles"}
+        shared = sorted(part.keys() & reference.keys())
+        if part.keys() != reference.keys() or len(shared) < 2:
+            return {"refused": f"{len(shared)} seeds are shared, of {len(part)} and {len(reference)}"}
+        try:
+            for seed in shared:
+                comparable_tiles(part[seed], reference[seed], self._tiles_of_reference(seed))
+        except IncomparableError as reason:
+            return {"refused": str(reason)}
+        mean, interval, p_value = paired_t(
+            *([runs[seed].metrics["accuracy"] for seed in shared] for runs in (part, reference))
+        )
+        low, high = interval or (None, None)
+        return {"difference": mean, "low": low, "high": high, "p": p_value}
+
+    def _tiles_of_reference(self, seed: str) -> TileResults:
+        if seed not in self._tiles:
+            self._tiles[seed] = self._reference[seed].tiles()
+        return self._tiles[seed]
+
+
+def comparable_tiles(run: RunResult, reference: RunResult, expected: TileResults) -> TileResults:
+    """Return the tiles of a run, which are those of the reference.
+
+    Raises:
+        IncomparableError: If they are not the same, or cannot be read.
+    """
+    tiles = run.tiles()
+    if not np.array_equal(tiles.path, expected.path):
+        shared = len(np.intersect1d(tiles.path, expected.path))
+        raise IncomparableError(f"other test tiles: {shared:,} of {len(expected.path):,} are shared")
+    if run.tested != reference.tested and None not in (run.tested, reference.tested):
+        raise IncomparableError("other test tiles: their names are the same, but not their files")
+    if different := int((tiles.label != expected.label).sum()):
+        raise IncomparableError(f"other labels: {different:,} of {len(expected.path):,} tiles")
+    return tiles
 
 
 def _sets(runs: Sequence[RunResult], left_out: Sequence[str]) -> list[list[RunResult]]:

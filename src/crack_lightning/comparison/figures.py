@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.ticker import PercentFormatter
 
@@ -33,14 +34,8 @@ def scatter_figure(points: Sequence[tuple[float, float, str]]) -> Figure:
     for x, y in sorted(zip(seconds, error, strict=True)):
         if not front or y < front[-1][1]:
             front.append((x, y))
-    axes.plot(
-        *zip(*front, strict=True),
-        "s--",
-        color=ORANGE,
-        markersize=9,
-        fillstyle="none",
-        label="Pareto front",
-    )
+    x_front, y_front = zip(*front, strict=True)
+    axes.plot(x_front, y_front, "s--", color=ORANGE, markersize=9, fillstyle="none", label="Pareto front")
     for x, y, name in points[:30]:
         axes.annotate(_ending(name), (x, y), xytext=(5, 4), textcoords="offset points", fontsize=9)
     axes.set_ylim(0, 1.3 * max(error) or 0.01)
@@ -70,11 +65,13 @@ def parallel_figure(
     figure, axes = panel("Settings and accuracy", "", "", size=(max(6.4, 1.7 * len(axes_of)), 4.8))
     order = np.argsort(accuracy, kind="stable")
     span = Normalize(min(accuracy) - 1e-9, max(accuracy))
-    for row in order:
-        colour = colormaps["viridis"](0.8 * (1 - span(accuracy[row])))
-        heights = [height[row] for height, _ in axes_of]
-        wide = 3.0 if row == order[-1] else 1.4
-        axes.plot(range(len(axes_of)), heights, color=colour, linewidth=wide, marker="o", markersize=4)
+    colours = colormaps["viridis"](0.8 * (1 - span(np.asarray(accuracy)[order])))
+    places = np.arange(len(axes_of), dtype=np.float64)
+    heights = np.stack([height for height, _ in axes_of], axis=1)[order]
+    lines = np.stack([np.broadcast_to(places, heights.shape), heights], axis=2)
+    axes.add_collection(LineCollection([*lines], colors=colours, linewidths=[*[1.4] * (len(order) - 1), 3.0]))
+    colours_of_points = np.repeat(colours, len(places), axis=0)
+    axes.scatter(lines[..., 0].ravel(), lines[..., 1].ravel(), s=16, c=colours_of_points, zorder=2)
     for place, (_, ticks) in enumerate(axes_of):
         axes.axvline(place, color=GREY, linewidth=1, zorder=0)
         for height, text in ticks:

@@ -9,16 +9,18 @@ from rich.table import Table
 from rich.text import Text
 
 from crack_lightning.comparison.by_source import SOURCE_METRICS
+from crack_lightning.comparison.comparison import comparison_title
+from crack_lightning.comparison.reference_tests import BEST_TESTED, MANY_RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_MAX_SETTINGS = 4
+_MAX_SETTINGS, _MAX_REASONS = 4, 10
 
 
 def comparison_table(contents: Mapping[str, Any]) -> Group:
     """Build the console output of a comparison: one row per run, and notes on the tests."""
-    table = Table(title=Text(contents["title"]), title_justify="left")
+    table = Table(title=Text(comparison_title(contents["runs"])), title_justify="left")
     shown = contents["differing"] if len(contents["differing"]) <= _MAX_SETTINGS else []
     for name in ("run", *shown):
         table.add_column(name, overflow="fold")
@@ -26,17 +28,41 @@ def comparison_table(contents: Mapping[str, Any]) -> Group:
         table.add_column(name, justify="right", overflow="fold")
     tests = {row["run"]: row for row in contents["tests"]}
     for part in (contents["pooled"], contents["runs"]):
-        for row in part:
+        for row in part[: _first(part)]:
             table.add_row(*_cells(row, shown, tests.get(row["run"], {})))
         table.add_section()
     notes = {f"Reference: {contents['reference']['run']}, chosen by {contents['chosen_by']}.": None}
+    notes |= dict.fromkeys(filter(None, [contents["tested_by"], _not_shown(contents["runs"])]))
     notes |= {f"{row['untested']}.": None for row in contents["tests"] if "untested" in row}
-    return Group(table, *map(Text, notes), *by_source(contents["transfer"]))
+    return Group(table, *map(Text, notes), *without_result(contents), *by_source(contents["transfer"]))
+
+
+def _first(rows: Sequence[Any]) -> int:
+    """Return the number of rows that the console shows."""
+    return len(rows) if len(rows) <= MANY_RUNS else BEST_TESTED
+
+
+def _not_shown(rows: Sequence[Any]) -> str:
+    if _first(rows) == len(rows):
+        return ""
+    return (
+        f"Shown: the first {_first(rows)} of {len(rows):,} runs by test accuracy; comparison.html and "
+        "comparison.csv have all."
+    )
+
+
+def without_result(contents: Mapping[str, Any]) -> list[Text]:
+    """Name the folders that hold no finished run, with the reason; many of them with their number alone."""
+    rows = contents["without"]
+    lines = [f"  {row['run']}: {row['status']}" for row in rows[:_MAX_REASONS]]
+    if len(rows) > len(lines):
+        lines.append(f"  and {len(rows) - len(lines):,} more, which comparison.html names")
+    return [Text("\n".join([f"Without a result, and not compared: {len(rows):,}", *lines]))] if rows else []
 
 
 def by_source(transfer: Mapping[str, Any]) -> list[Table]:
-    """Build the table of metrics by test source, one row per run and source; empty with one source."""
-    if not transfer["rows"]:
+    """Build the table of metrics by test source; none with one source, or with many runs."""
+    if not transfer["rows"] or len(transfer["rows"]) > MANY_RUNS:
         return []
     table = Table(title=Text("Metrics by test source"), title_justify="left")
     shown = transfer["varied"] if len(transfer["varied"]) <= _MAX_SETTINGS else []

@@ -177,6 +177,13 @@ class CompareConfig:
         values="folders of runs, or folders that hold some, such as a sweep's",
         text="path",
     )
+    tested: list[str] = setting(
+        [],
+        "Runs to test against the reference; by default all, of more than 500 the 20 best on validation "
+        "tiles.",
+        values="names of runs as in the comparison",
+        text="plain",
+    )
     outputs: str = setting("outputs", "Folder of all runs.", text="path")
 
     def problems(self) -> list[str]:

@@ -127,7 +127,7 @@ class SweepProgress:
         return written
 
     def _write_comparison(self) -> None:
-        from crack_lightning.comparison.comparison import write_comparison
+        from crack_lightning.comparison.comparison import compare_folders, write_comparison
         from crack_lightning.comparison.tables import by_source
 
         without = [
@@ -135,10 +135,8 @@ class SweepProgress:
             for job in self.jobs
             if job.state in (FAILED, PRUNED)
         ]
-        title = f"Sweep {self.folder.name}"
-        contents = write_comparison(
-            [self.folder], self.folder, title=title, without=without, pictures=self.pictures()
-        )
+        contents = compare_folders([self.folder], without=without)
+        write_comparison(contents, self.folder, title=f"Sweep {self.folder.name}", pictures=self.pictures())
         self._by_source = by_source(contents["transfer"])
 
     def _write_or_print_error(self, name: str, write: Callable[[], None]) -> bool:

@@ -13,9 +13,10 @@ from trivial_jobs import alive, planned, start, swept, until
 
 from crack_lightning.config import conf_dir
 from crack_lightning.runtime.errors import ConfigError
+from crack_lightning.runtime.files.run_folder import OUTCOME
 from crack_lightning.sweep.jobs import launchers
 from crack_lightning.sweep.jobs.launchers import ChosenLauncher, chosen_launcher
-from crack_lightning.sweep.jobs.worker import CONSOLE, OUTCOME
+from crack_lightning.sweep.jobs.worker import CONSOLE
 from crack_lightning.sweep.journal import DONE, FAILED, PLANNED, Journal
 
 TARGET = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher"

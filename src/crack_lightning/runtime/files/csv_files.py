@@ -94,11 +94,13 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, str]]]:
         text = text.partition("\n")[2]
     separator = declared[1] if declared else max(_SEPARATORS, key=first.count)
     try:
-        reader = csv.DictReader(io.StringIO(text, newline=""), restval="", delimiter=separator)
-        columns = [name.strip() for name in reader.fieldnames or []]
-        reader.fieldnames = columns
+        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        columns = [name.strip() for name in next(filter(None, reader), [])]
+        missing = [""] * len(columns)
         rows = [
-            {name: cell_value(name, row[name]) for name in columns} for row in reader if any(row.values())
+            {name: cell_value(name, cell) for name, cell in zip(columns, row + missing, strict=False)}
+            for row in reader
+            if any(row)
         ]
     except csv.Error as error:
         raise ValueError(str(error)) from None

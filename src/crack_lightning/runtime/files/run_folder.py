@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 LOCK, LEASE = ".lock", ".lease"
 """Names of the files that mark a writer of a folder: any process, and a submitted job."""
+OUTCOME = "outcome.json"
+"""Name of the file with state and reason of a sweep's job that has ended."""
 SESSION = ".hparams"
 """Suffix of the event files for TensorBoard's HPARAMS tab: start and end of a run's session."""
 

@@ -29,13 +29,12 @@ from crack_lightning.config import conf_dir, register_schemas
 from crack_lightning.config.literals import quote
 from crack_lightning.runtime.errors import Interrupted
 from crack_lightning.runtime.files.atomic_write import write_text
-from crack_lightning.runtime.files.run_folder import lock_folder
+from crack_lightning.runtime.files.run_folder import OUTCOME, lock_folder
 from crack_lightning.runtime.hardware import limit_omp_spin
 from crack_lightning.runtime.processes import raise_on_sigterm
 from crack_lightning.sweep.jobs.heartbeat import PATIENCE_S, Heartbeat, watch_heartbeat
 from crack_lightning.sweep.jobs.worker import (
     CONSOLE,
-    OUTCOME,
     UNWRITABLE,
     redirect_output,
     run_and_record,

@@ -19,7 +19,7 @@ from crack_lightning.cli.main import run_guarded
 from crack_lightning.config.literals import all_escaped
 from crack_lightning.runtime.errors import Pruned
 from crack_lightning.runtime.files.atomic_write import write_text
-from crack_lightning.runtime.files.run_folder import SESSION
+from crack_lightning.runtime.files.run_folder import OUTCOME, SESSION
 from crack_lightning.runtime.processes import describe_exit, exit_with_parent, own_forkserver
 from crack_lightning.sweep.journal import DONE, FAILED, PRUNED
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from crack_lightning.sweep.journal import Job
 
-CONSOLE, OUTCOME = "console.log", "outcome.json"
+CONSOLE = "console.log"
 ENDS_WITH_SWEEP = "crack_lightning.sweep.jobs.preload"
 HEAVY = ("crack_lightning.experiment.training_run", "crack_lightning.inference.predictor")
 """Modules that the forkserver imports once, so that a job starts in a tenth of a second."""
