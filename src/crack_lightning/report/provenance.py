@@ -35,7 +35,7 @@ def provenance(
 
     Args:
         command: The command line.
-        settings: The resolved configuration; of an evaluation, the part that the checkpoint holds.
+        settings: The resolved configuration without folders and display.
         num_parameters: Number of parameters of the model.
         plan: Devices, threads and precision.
         excluded_files: Unreadable files and those that ``data.exclude`` names, with ``path`` and ``reason``.
