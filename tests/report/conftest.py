@@ -11,7 +11,8 @@ from PIL import Image
 from crack_lightning.data.table import TileTable
 from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.report.contents import report_contents
-from crack_lightning.report.write import ReportTiles
+from crack_lightning.report.inputs import ReportTiles
+from crack_lightning.report.render.tables import write_predictions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,6 +72,17 @@ def _drawn(label: NDArray[np.int64], num_classes: int) -> NDArray[np.float32]:
     logits[np.arange(len(label)), label] += 1.5
     odds = np.exp(logits)
     return np.asarray(odds / odds.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+@pytest.fixture
+def predictions_text(tmp_path: Path) -> Callable[..., str]:
+    """Return the text of ``predictions.csv``."""
+
+    def text(predictions: Predictions, table: TileTable) -> str:
+        write_predictions(tmp_path / "predictions.csv", predictions, table)
+        return (tmp_path / "predictions.csv").read_text(encoding="utf-8")
+
+    return text
 
 
 @pytest.fixture(scope="session")

@@ -4,16 +4,20 @@ import json
 import re
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
 
-from crack_lightning.report.write import ReportTiles, write_report
+from crack_lightning.report.write import write_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from crack_lightning.report.inputs import ReportTiles
 
     DrawRun = Callable[..., Any]
 
@@ -129,10 +133,19 @@ def test_a_report_of_12000_tiles_stays_small(
     assert report.with_name("report.html").stat().st_size < 6e6  # what it costs is measured by benchmarks/
 
 
-def test_writing_reports_needs_neither_pyplot_nor_torch() -> None:
+def test_a_worker_process_writes_the_same_report(
+    written: Path, tmp_path: Path, arguments: dict[str, Any]
+) -> None:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        there = pool.submit(write_report, tmp_path, **arguments).result()
+    for path in written.parent.iterdir():
+        assert there.with_name(path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_writing_reports_needs_neither_pyplot_nor_torch_nor_scipys_statistics() -> None:
     code = (
         "import sys, crack_lightning.report.write, crack_lightning.report.render.console; "
-        "print([name for name in ('matplotlib.pyplot', 'torch', 'pytorch_lightning') if name in sys.modules])"
+        "print({'matplotlib.pyplot', 'scipy.stats', 'torch', 'pytorch_lightning'} & sys.modules.keys())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.strip() == "set()"

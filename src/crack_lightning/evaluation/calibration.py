@@ -154,7 +154,8 @@ def _calibration_error_interval(forecasts: Forecasts, group: NDArray[np.int64]) 
     gap = np.eye(NUM_BINS)[equal_mass_bins(forecast)] * (forecast - outcome)[:, None]
     whole = gap.mean(axis=0)
 
-    def distance(weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    def distance(counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        weights = counts[:, group]
         gaps = weights @ gap / weights.sum(axis=1, keepdims=True)
         return {"distance": np.abs(gaps - whole).sum(axis=1)}
 

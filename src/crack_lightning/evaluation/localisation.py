@@ -75,7 +75,7 @@ def localisation_skill(scores: Scores, group: NDArray[np.int64]) -> dict[str, An
         ``None`` where the ideal is no better than random.
     """
     found: dict[str, Any] = {"tiles": len(group)}
-    samples = resampled(lambda weights: _skills(scores, weights), group)
+    samples = resampled(lambda counts: _skills(scores, counts[:, group]), group)
     whole = _skills(scores, np.ones((1, len(group))))
     for name in MEASURES:
         skill, interval = float(whole[name][0]), percentiles(samples[name])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crack_lightning.evaluation.intervals.combined import Bounded, prior_size, resampled_intervals
-from crack_lightning.evaluation.intervals.weighted_metrics import weighted_area_under_risk
+from crack_lightning.evaluation.intervals.weighted_metrics import area_under_risk
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,11 +64,10 @@ def area_intervals(
         return {}
     of = Bounded(0.0, 1.0, int(group.max()) + 1, prior_size(group))
 
-    def areas(weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-        return {
-            name: weighted_area_under_risk(weights, doubt.astype(np.float64), wrong)
-            for name, doubt in doubts.items()
-        }
+    areas = {name: area_under_risk(doubt.astype(np.float64), wrong, group) for name, doubt in doubts.items()}
 
-    areas_of = resampled_intervals(areas, group, dict.fromkeys(doubts, of))
+    def figures(counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        return {name: area(counts) for name, area in areas.items()}
+
+    areas_of = resampled_intervals(figures, group, dict.fromkeys(doubts, of))
     return {name: row.interval for name, row in areas_of.items()}

@@ -21,10 +21,11 @@ from crack_lightning.experiment.trainers import tensorboard_loggers
 from crack_lightning.model.backbones import count_parameters
 from crack_lightning.model.weights.checkpoints import read_checkpoint
 from crack_lightning.report.explanations import explain_test_tiles
+from crack_lightning.report.inputs import ReportTiles
 from crack_lightning.report.model_card import model_card
 from crack_lightning.report.provenance import provenance
 from crack_lightning.report.tensorboard import hparams_session, log_report
-from crack_lightning.report.write import ReportTiles, write_report
+from crack_lightning.report.write import write_report
 from crack_lightning.runtime.errors import ConfigError, Interrupted
 from crack_lightning.runtime.files.atomic_write import write_text
 from crack_lightning.runtime.files.run_folder import ensure_folder, lock_folder, log_to

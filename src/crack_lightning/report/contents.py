@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from crack_lightning.data.table import TileTable
     from crack_lightning.evaluation.predictions import Predictions
-    from crack_lightning.report.explanations import Explanations
+    from crack_lightning.report.inputs import Explanations
 
 _LISTED_ERRORS = 10
 
@@ -161,15 +161,15 @@ def _interval_without_near_duplicates(
 def _most_confident_errors(
     predictions: Predictions, table: TileTable, predicted: NDArray[np.int64]
 ) -> list[dict[str, Any]]:
-    """List the most confident errors of each true class."""
-    errors = named_tiles(predictions, table, predicted, np.flatnonzero(predicted != predictions.label))
-    errors.sort(key=lambda error: (-error["probability"], error["path"]))
-    positive_first = sorted(table.class_names, key=lambda name: name != table.positive_class)
-    return [
-        error
-        for name in positive_first
-        for error in [error for error in errors if error["label"] == name][:_LISTED_ERRORS]
-    ]
+    """List the most confident errors of each true class, the positive class first."""
+    classes = sorted(range(len(table.class_names)), key=lambda k: k != table.positive_index)
+    wrong, rows = predicted != predictions.label, []
+    for k in classes:
+        errors = np.flatnonzero(wrong & (predictions.label == k))
+        probability = predictions.probability[errors, predicted[errors]]
+        order = np.lexsort((table.path[predictions.index[errors]], -probability))
+        rows += errors[order[:_LISTED_ERRORS]].tolist()
+    return named_tiles(predictions, table, predicted, np.array(rows, np.int64))
 
 
 def _least_confident(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from crack_lightning.evaluation.localisation import localisation_scores, localis
 from crack_lightning.evaluation.predictions import predicted_labels
 from crack_lightning.model.explain import build_explainer
 from crack_lightning.report.error_slices import named_tiles
+from crack_lightning.report.inputs import Explanations
 from crack_lightning.runtime.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -33,23 +33,6 @@ log = logging.getLogger(__name__)
 MOST_MEASURED = 300
 _SHOWN = 5
 _BATCH = 32
-
-
-@dataclass(frozen=True, kw_only=True)
-class Explanations:
-    """Explanations of a model in a report.
-
-    Attributes:
-        method: Method of the maps.
-        shown: Tiles by title, as ``named_tiles`` returns them.
-        maps: Evidence maps by path of a shown tile, float32 ``(h, w)``.
-        localisation: Localisation skill; ``None`` if no test tile has a mask.
-    """
-
-    method: str
-    shown: dict[str, list[dict[str, Any]]]
-    maps: dict[str, NDArray[np.float32]]
-    localisation: dict[str, Any] | None
 
 
 def explain_test_tiles(

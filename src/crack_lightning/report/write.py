@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from crack_lightning.report.figures.style import save_figure
 from crack_lightning.report.figures.tiles import augmentations_figure, class_colours, tiles_figure
 from crack_lightning.report.render.markdown import report_markdown
 from crack_lightning.report.render.page import report_page
-from crack_lightning.report.render.tables import classification_report, predictions_csv
+from crack_lightning.report.render.tables import classification_report, write_predictions
 from crack_lightning.report.report_file import to_json
 from crack_lightning.runtime.files.atomic_write import write_text
 
@@ -28,11 +27,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
 
     from crack_lightning.data.table import TileTable
     from crack_lightning.evaluation.predictions import Predictions
-    from crack_lightning.report.explanations import Explanations
+    from crack_lightning.report.inputs import Explanations, ReportTiles
 
 _ALTERNATIVE_TEXTS = {
     "confusion_matrix.png": "Confusion matrix: tiles by true and predicted class",
@@ -49,21 +47,6 @@ _ALTERNATIVE_TEXTS = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReportTiles:
-    """Tiles for the pictures of a report.
-
-    Attributes:
-        example_image: Training tiles, uint8 ``(M, 3, H, W)``.
-        example_label: Their classes, int64 ``(M,)``.
-        augmented_image: One training tile and then augmentations of it, uint8 ``(A, 3, H, W)``.
-    """
-
-    example_image: NDArray[np.uint8]
-    example_label: NDArray[np.int64]
-    augmented_image: NDArray[np.uint8]
-
-
 def write_report(
     folder: Path,
     *,
@@ -78,6 +61,8 @@ def write_report(
     explanations: Explanations | None = None,
 ) -> Path:
     """Write ``predictions.csv`` and ``report/`` into a run's folder; ``report.md`` comes last.
+
+    All arguments can be sent to a worker process, which needs no torch.
 
     Args:
         folder: The run's folder.
@@ -109,7 +94,7 @@ def write_report(
         explanations=explanations,
     )
     figures = report_figures(contents, tiles)
-    write_text(folder / "predictions.csv", predictions_csv(predictions, table, threshold=threshold))
+    write_predictions(folder / "predictions.csv", predictions, table, threshold=threshold)
     write_text(report / "classification_report.txt", classification_report(contents))
     for name, figure in figures.items():
         save_figure(figure, report / name)

@@ -16,11 +16,12 @@ from crack_lightning.evaluation.intervals.groups import (
     lower_bound,
     proportion_interval,
     resampled,
+    resampled_counts,
 )
 from crack_lightning.evaluation.intervals.metrics import uncertainty
 from crack_lightning.evaluation.intervals.weighted_metrics import (
+    area_under_risk,
     rank_weights,
-    weighted_area_under_risk,
     weighted_auroc,
     weighted_average_precision,
 )
@@ -94,14 +95,19 @@ def test_the_bootstrap_resamples_whole_groups() -> None:
     group = np.repeat(np.arange(10), 5)
     seen = []
 
-    def figures(weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-        seen.append(weights)
-        return {"total": weights.sum(axis=1)}
+    def figures(counts: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        seen.append(counts)
+        return {"total": counts[:, group].sum(axis=1)}
 
     assert (resampled(figures, group)["total"] == 50).all()
-    weights = np.concatenate(seen)
-    assert weights.shape == (NUM_RESAMPLES, 50)
-    assert (weights.reshape(-1, 10, 5) == weights.reshape(-1, 10, 5)[..., :1]).all()
+    assert np.concatenate(seen).shape == (NUM_RESAMPLES, 10)
+
+
+def test_resamples_do_not_depend_on_the_number_held_at_once() -> None:
+    few, many = (list(resampled_counts(7, tiles=tiles)) for tiles in (3_000_000, 7))
+    assert {len(block) for block in few} == {3, 2}
+    assert {len(block) for block in many} == {100}
+    assert np.array_equal(np.concatenate(few), np.concatenate(many))
 
 
 def drawn(number: int = 600) -> Predictions:
@@ -115,7 +121,7 @@ def test_weighted_rankings_equal_scikit_learns() -> None:
     predictions, rng = drawn(), np.random.default_rng(1)
     weights = rng.integers(0, 4, (3, len(predictions))).astype(float)
     label, score = predictions.label, predictions.probability[:, 1]
-    ranked = rank_weights(weights, score, label == 1)
+    ranked = rank_weights(score, label == 1, np.arange(len(label)))(weights)
     found = {"auroc": weighted_auroc(ranked), "average_precision": weighted_average_precision(ranked)}
     for row, weight in enumerate(weights):
         expected = {
@@ -129,7 +135,7 @@ def test_weighted_rankings_equal_scikit_learns() -> None:
 def test_ranking_metrics_of_one_class_are_undefined(missing: int) -> None:
     predictions = drawn(50)
     weights = (predictions.label != missing)[None].astype(float)
-    ranked = rank_weights(weights, predictions.probability[:, 1], predictions.label == 1)
+    ranked = rank_weights(predictions.probability[:, 1], predictions.label == 1, np.arange(50))(weights)
     assert np.isnan([weighted_auroc(ranked), weighted_average_precision(ranked)]).all()
 
 
@@ -140,7 +146,8 @@ def test_a_weighted_aurc_equals_that_of_repeated_tiles(decimals: int) -> None:
     wrong = rng.random(300) < doubt / 3
     weights = rng.integers(0, 4, (3, 300))
     repeated = [aurc(risk_coverage(np.repeat(doubt, times), np.repeat(wrong, times))) for times in weights]
-    assert weighted_area_under_risk(weights.astype(float), doubt, wrong) == pytest.approx(repeated)
+    areas = area_under_risk(doubt, wrong, np.arange(300))
+    assert areas(weights.astype(float)) == pytest.approx(repeated)
 
 
 def test_a_test_without_errors_has_upper_bounds_of_its_error_rates() -> None:

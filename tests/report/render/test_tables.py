@@ -9,12 +9,14 @@ import pytest
 from sklearn import metrics as reference
 
 from crack_lightning.evaluation.classification import evaluate_predictions
-from crack_lightning.report.render.tables import classification_report, predictions_csv
+from crack_lightning.report.render import tables
+from crack_lightning.report.render.tables import classification_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     DrawRun = Callable[..., Any]
+    Text = Callable[..., str]
 
 
 @pytest.mark.parametrize("num_classes", [2, 4])
@@ -50,9 +52,11 @@ def test_the_classification_report_has_dashes_where_scikit_learn_has_no_number(d
     assert classification_report(figures) == expected.replace("nan", "  -")
 
 
-def test_predictions_have_every_tile_with_its_exact_probability(draw_run: DrawRun) -> None:
+def test_predictions_have_every_tile_with_its_exact_probability(
+    draw_run: DrawRun, predictions_text: Text
+) -> None:
     table, predictions = draw_run()
-    rows = list(csv.DictReader(io.StringIO(predictions_csv(predictions, table))))
+    rows = list(csv.DictReader(io.StringIO(predictions_text(predictions, table))))
     assert list(rows[0]) == ["path", "group", "label", "predicted", "probability_crack"]
     assert [row["path"] for row in rows] == table.path[table.split == "test"].tolist()
     assert [row["group"] for row in rows] == table.group[table.split == "test"].tolist()
@@ -63,18 +67,22 @@ def test_predictions_have_every_tile_with_its_exact_probability(draw_run: DrawRu
     assert read_back.tolist() == predictions.probability[:, 0].tolist()
 
 
-def test_the_order_of_predictions_does_not_change_the_file(draw_run: DrawRun) -> None:
+def test_neither_the_order_of_predictions_nor_the_size_of_batches_changes_the_file(
+    draw_run: DrawRun, predictions_text: Text, monkeypatch: pytest.MonkeyPatch
+) -> None:
     table, predictions = draw_run()
     shuffled = predictions.select(np.random.default_rng(0).permutation(len(predictions)))
-    assert predictions_csv(shuffled, table) == predictions_csv(predictions, table)
+    expected = predictions_text(predictions, table)
+    monkeypatch.setattr(tables, "_ROWS_AT_ONCE", 7)
+    assert predictions_text(shuffled, table) == expected
 
 
 @pytest.mark.parametrize(("num_classes", "positive"), [(2, None), (3, None), (3, "crack")])
 def test_every_class_has_a_probability_without_a_positive_class_of_two(
-    draw_run: DrawRun, num_classes: int, positive: str | None
+    draw_run: DrawRun, predictions_text: Text, num_classes: int, positive: str | None
 ) -> None:
     table, predictions = draw_run(num_classes=num_classes, positive=positive)
-    (header, *rows) = csv.reader(io.StringIO(predictions_csv(predictions, table)))
+    (header, *rows) = csv.reader(io.StringIO(predictions_text(predictions, table)))
     assert header[4:] == [f"probability_{name}" for name in table.class_names]
     read_back = np.array([row[4:] for row in rows], dtype=np.float32)
     assert read_back.tolist() == predictions.probability.tolist()

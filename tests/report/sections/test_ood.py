@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from crack_lightning.report.figures.diagnostics import risk_coverage_figure
-from crack_lightning.report.render.tables import predictions_csv
 from crack_lightning.report.sections.ood import ood_section
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     DrawRun = Callable[..., Any]
+    Text = Callable[..., str]
     WithScores = Callable[[np.ndarray[Any, Any] | None], dict[str, Any]]
 
 
@@ -62,20 +62,20 @@ def test_few_ood_tiles_give_no_warning(with_scores: WithScores, scores: np.ndarr
 
 
 def test_a_model_without_an_ood_detector_has_no_such_section(
-    draw_run: DrawRun, with_scores: WithScores
+    draw_run: DrawRun, with_scores: WithScores, predictions_text: Text
 ) -> None:
     table, predictions = draw_run()
     contents = with_scores(None)
     assert contents["ood"] is None
     assert ood_section(contents).blocks == []
-    assert "ood_score" not in predictions_csv(predictions, table).splitlines()[0]
+    assert "ood_score" not in predictions_text(predictions, table).splitlines()[0]
 
 
-def test_every_tile_has_its_own_ood_score_in_the_table(draw_run: DrawRun) -> None:
+def test_every_tile_has_its_own_ood_score_in_the_table(draw_run: DrawRun, predictions_text: Text) -> None:
     table, predictions = draw_run()
     shuffled = np.random.default_rng(1).permutation(len(predictions))
     mixed = replace(predictions, ood_score=predictions.index / 100).select(shuffled)
-    head, *lines = predictions_csv(mixed, table).splitlines()
+    head, *lines = predictions_text(mixed, table).splitlines()
     assert head.endswith(",ood_score,is_ood")
     for line, index in zip(lines, np.sort(predictions.index), strict=True):
         assert line.endswith(f",{index / 100},{'yes' if index > 100 else 'no'}")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from crack_lightning.evaluation.intervals.groups import Figures
+
     Floats = NDArray[np.float64]
 
 _PRIOR_GROUPS = 4
@@ -82,9 +84,7 @@ def prior_size(group: NDArray[np.int64]) -> float:
 
 
 def resampled_intervals(
-    figures: Callable[[Floats], Mapping[str, Floats]],
-    group: NDArray[np.int64],
-    bounded: Mapping[str, Bounded],
+    figures: Figures, group: NDArray[np.int64], bounded: Mapping[str, Bounded]
 ) -> dict[str, ResampledInterval]:
     """Return Wilson's intervals of bounded metrics, with effective sample sizes from a bootstrap over groups.
 
@@ -96,8 +96,8 @@ def resampled_intervals(
     the coverage.
 
     Args:
-        figures: Computes metrics by name, float ``(R,)``, NaN where undefined, from R sets of weights of N
-            tiles, float ``(R, N)``; a metric that is undefined with equal weights gets no interval.
+        figures: Computes metrics by name, float ``(R,)``, NaN where undefined, from how often each of the G
+            groups is in R samples, ``(R, G)``; a metric that is undefined for the test gets no interval.
         group: Group numbers from 0, two at least, int64 ``(N,)``.
         bounded: Range and sample size by name.
 
@@ -108,7 +108,7 @@ def resampled_intervals(
         proportion of the tiles of the smaller class: Birnbaum and Klose, "Bounds for the Variance of the
         Mann-Whitney Statistic", Annals of Mathematical Statistics 1957.
     """
-    whole, found = figures(np.ones((1, len(group)))), {}
+    whole, found = figures(np.ones((1, int(group.max()) + 1))), {}
     for name, (variance, influence, undefined) in _spread(figures, group).items():
         value = float(whole[name][0])
         if not np.isnan(value):
@@ -129,14 +129,12 @@ def _scaled_wilson(value: float, bounds: Bounded, variance: float, influence: Fl
     return Interval(bounds.low + width * low, bounds.low + width * high)
 
 
-def _spread(
-    figures: Callable[[Floats], Mapping[str, Floats]], group: NDArray[np.int64]
-) -> dict[str, tuple[float, Floats, float]]:
+def _spread(figures: Figures, group: NDArray[np.int64]) -> dict[str, tuple[float, Floats, float]]:
     """Return by metric the variance over resamples, the influence of each group, and the undefined share."""
     resamples: dict[str, list[Floats]] = {}
     sums: dict[str, Floats] = {}
-    for counts in resampled_counts(int(group.max()) + 1):
-        for name, values in figures(counts[:, group]).items():
+    for counts in resampled_counts(int(group.max()) + 1, tiles=len(group)):
+        for name, values in figures(counts).items():
             known = ~np.isnan(values)
             resamples.setdefault(name, []).append(values)
             both = np.stack([np.where(known, values, 0.0), known.astype(np.float64)]) @ counts

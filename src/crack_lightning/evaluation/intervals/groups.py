@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy.special import betaincinv, ndtri, stdtrit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from numpy.typing import NDArray
+
+    Figures = Callable[[NDArray[np.float64]], Mapping[str, NDArray[np.float64]]]
 
 CONFIDENCE = 0.95
 TAILS = (0.5 - CONFIDENCE / 2, 0.5 + CONFIDENCE / 2)
@@ -18,7 +20,7 @@ NUM_RESAMPLES = 2000
 BOOTSTRAP = "percentiles over 2,000 resamples of the groups (Field and Welsh 2007)"
 _PRIOR_CORRELATION = 0.3
 _PRIOR_GROUPS = 4
-_RESAMPLES_AT_ONCE = 100
+_RESAMPLES_AT_ONCE, _WEIGHTS_AT_ONCE = 100, 10_000_000
 
 
 class Interval(NamedTuple):
@@ -29,9 +31,16 @@ class Interval(NamedTuple):
 
 
 def group_codes(group: NDArray[np.str_]) -> NDArray[np.int64]:
-    """Number the groups of N tiles from 0, int64 ``(N,)``; each tile of unknown group is its own group."""
-    alone = np.char.add("\0", np.arange(len(group)).astype(np.str_))
-    return np.unique(np.where(group == "", alone, group), return_inverse=True)[1].astype(np.int64)
+    """Number the groups of N tiles from 0, int64 ``(N,)``; each tile of unknown group is its own group.
+
+    Tiles of unknown group come first, in the order of their row numbers as text, then groups by name.
+    """
+    codes = np.unique(group, return_inverse=True)[1].astype(np.int64)
+    unknown = np.flatnonzero(group == "")
+    if len(unknown):
+        codes += len(unknown) - 1
+        codes[unknown[np.argsort(unknown.astype(np.bytes_))]] = np.arange(len(unknown))
+    return codes
 
 
 def effective_size(hit: NDArray[np.bool_], group: NDArray[np.int64]) -> float:
@@ -62,7 +71,7 @@ def effective_size(hit: NDArray[np.bool_], group: NDArray[np.int64]) -> float:
         weight + _PRIOR_GROUPS
     )
     quantile = 0.5 + CONFIDENCE / 2
-    student = (stats.norm.ppf(quantile) / stats.t.ppf(quantile, groups - 1)) ** 2 if typical > 1 else 1.0
+    student = (ndtri(quantile) / stdtrit(groups - 1, quantile)) ** 2 if typical > 1 else 1.0
     return float(max(1.0, number / (1 + (typical - 1) * correlation) * student))
 
 
@@ -94,7 +103,7 @@ def proportion_interval(hit: NDArray[np.bool_], group: NDArray[np.int64]) -> Int
 
 def wilson_interval(share: float, size: float) -> Interval:
     """Return Wilson's interval of a proportion in ``[0, 1]`` for a sample size of at least 1."""
-    z = float(stats.norm.ppf(0.5 + CONFIDENCE / 2))
+    z = float(ndtri(0.5 + CONFIDENCE / 2))
     middle = (share + z**2 / (2 * size)) / (1 + z**2 / size)
     half = z / (1 + z**2 / size) * float(np.sqrt(share * (1 - share) / size + z**2 / (4 * size**2)))
     return Interval(
@@ -114,7 +123,7 @@ def lower_bound(hit: NDArray[np.bool_], group: NDArray[np.int64]) -> float:
     """
     size = effective_size(hit, group)
     hits = float(hit.mean()) * size
-    return float(stats.beta.ppf(1 - CONFIDENCE, hits, size - hits + 1)) if hits > 0 else 0.0
+    return float(betaincinv(hits, size - hits + 1, 1 - CONFIDENCE)) if hits > 0 else 0.0
 
 
 def few_groups_factor(groups: int) -> float:
@@ -126,7 +135,7 @@ def few_groups_factor(groups: int) -> float:
         Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 2015.
     """
     quantile = 0.5 + CONFIDENCE / 2
-    student = float(stats.t.ppf(quantile, groups - 1) / stats.norm.ppf(quantile))
+    student = float(stdtrit(groups - 1, quantile) / ndtri(quantile))
     return student * float(np.sqrt(groups / (groups - 1)))
 
 
@@ -135,14 +144,12 @@ def percentiles(values: NDArray[np.float64]) -> Interval | None:
     return None if np.isnan(values).all() else Interval(*np.nanquantile(values, TAILS).tolist())
 
 
-def resampled(
-    figures: Callable[[NDArray[np.float64]], Mapping[str, NDArray[np.float64]]],
-    group: NDArray[np.int64],
-) -> dict[str, NDArray[np.float64]]:
+def resampled(figures: Figures, group: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
     """Return metrics of 2,000 bootstrap samples of the groups.
 
     Args:
-        figures: Computes metrics by name, float ``(R,)``, from R sets of weights of N tiles, ``(R, N)``.
+        figures: Computes metrics by name, float ``(R,)``, from how often each of G groups is in R samples,
+            float ``(R, G)``; a tile has the weight of its group.
         group: Group numbers from 0, int64 ``(N,)``.
 
     Returns:
@@ -152,17 +159,22 @@ def resampled(
         Field and Welsh, "Bootstrapping clustered data", JRSS B 2007.
     """
     by_name: dict[str, list[NDArray[np.float64]]] = {}
-    for counts in resampled_counts(int(group.max()) + 1):
-        for name, values in figures(counts[:, group]).items():
+    for counts in resampled_counts(int(group.max()) + 1, tiles=len(group)):
+        for name, values in figures(counts).items():
             by_name.setdefault(name, []).append(values)
     return {name: np.concatenate(values) for name, values in by_name.items()}
 
 
-def resampled_counts(groups: int) -> Iterator[NDArray[np.float64]]:
-    """Yield how often each of G groups is in each of 2,000 resamples, in blocks of 100, ``(100, G)``."""
+def resampled_counts(groups: int, *, tiles: int) -> Iterator[NDArray[np.float64]]:
+    """Yield how often each of G groups is in each of 2,000 resamples, in blocks of R, ``(R, G)``.
+
+    R is 100, or fewer so that the weights of the tiles, ``(R, tiles)``, stay below 80 MB.
+    """
     rng = np.random.default_rng(0)
-    for _ in range(NUM_RESAMPLES // _RESAMPLES_AT_ONCE):
-        drawn = rng.integers(0, groups, (_RESAMPLES_AT_ONCE, groups))
-        drawn += groups * np.arange(_RESAMPLES_AT_ONCE)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=groups * _RESAMPLES_AT_ONCE)
-        yield counts.reshape(_RESAMPLES_AT_ONCE, groups).astype(np.float64)
+    rows = min(_RESAMPLES_AT_ONCE, max(1, _WEIGHTS_AT_ONCE // tiles))
+    for start in range(0, NUM_RESAMPLES, rows):
+        number = min(rows, NUM_RESAMPLES - start)
+        drawn = rng.integers(0, groups, (number, groups))
+        drawn += groups * np.arange(number)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=groups * number)
+        yield counts.reshape(number, groups).astype(np.float64)

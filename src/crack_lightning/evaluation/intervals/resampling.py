@@ -13,14 +13,14 @@ from crack_lightning.evaluation.intervals.weighted_metrics import rank_weights
 from crack_lightning.evaluation.metrics.registry import call_metrics, probability_metrics, ranking_metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from crack_lightning.evaluation.intervals.groups import Figures
     from crack_lightning.evaluation.predictions import Predictions
 
     Floats = NDArray[np.float64]
-    Weighted = Callable[[Floats], Mapping[str, Floats]]
 
 SCALED_WILSON = (
     "Wilson on the effective sample size over 2,000 resamples of the groups (Field and Welsh 2007)"
@@ -55,8 +55,8 @@ def resampled_metrics(
         _of_calls(predictions.label, called, group, class_names, positive),
     ]
 
-    def figures(weights: Floats) -> dict[str, Floats]:
-        return {key: values for weighted, _ in parts for key, values in weighted(weights).items()}
+    def figures(counts: Floats) -> dict[str, Floats]:
+        return {key: values for weighted, _ in parts for key, values in weighted(counts).items()}
 
     bounded = {key: bounds for _, of_part in parts for key, bounds in of_part.items()}
     rows = {
@@ -68,13 +68,13 @@ def resampled_metrics(
         for name, k in ranked.items():  # with equal scores the value is the same for all tiles
             if metric.value_of_ties is not None and np.ptp(predictions.probability[:, k]) == 0:
                 rows[f"{metric.name}_{name}"] |= {"low": metric.value_of_ties, "high": metric.value_of_ties}
-    values = figures(np.ones((1, len(group))))
+    values = figures(np.ones((1, int(group.max()) + 1)))
     return rows | _averages(values, rows, class_names, one=positive is not None and len(class_names) == 2)
 
 
 def _of_probabilities(
     predictions: Predictions, group: NDArray[np.int64]
-) -> tuple[Weighted, dict[str, Bounded]]:
+) -> tuple[Figures, dict[str, Bounded]]:
     losses = {
         metric.name: metric.losses(predictions.label, predictions.probability)
         for metric in probability_metrics()
@@ -87,7 +87,8 @@ def _of_probabilities(
         for metric in probability_metrics()
     }
 
-    def weighted(weights: Floats) -> dict[str, Floats]:
+    def weighted(counts: Floats) -> dict[str, Floats]:
+        weights = counts[:, group]
         return {name: weights @ values / weights.sum(axis=1) for name, values in losses.items()}
 
     return weighted, bounded
@@ -95,14 +96,15 @@ def _of_probabilities(
 
 def _of_rankings(
     predictions: Predictions, group: NDArray[np.int64], class_names: Sequence[str], positive: int | None
-) -> tuple[Weighted, dict[str, Bounded]]:
+) -> tuple[Figures, dict[str, Bounded]]:
     label, probability = predictions.label, predictions.probability
     classes = _ranked_classes(label, class_names, positive)
+    rankings = {name: rank_weights(probability[:, k], label == k, group) for name, k in classes.items()}
 
-    def weighted(weights: Floats) -> dict[str, Floats]:
+    def weighted(counts: Floats) -> dict[str, Floats]:
         values: dict[str, Floats] = {}
-        for name, k in classes.items():
-            ranked = rank_weights(weights, probability[:, k], label == k)
+        for name, accumulate in rankings.items():
+            ranked = accumulate(counts)
             values |= {f"{metric.name}_{name}": metric.weighted(ranked) for metric in ranking_metrics()}
         return values
 
@@ -119,9 +121,8 @@ def _of_calls(
     group: NDArray[np.int64],
     class_names: Sequence[str],
     positive: int | None,
-) -> tuple[Weighted, dict[str, Bounded]]:
+) -> tuple[Figures, dict[str, Bounded]]:
     classes = len(class_names)
-    cells = np.eye(classes**2)[label * classes + called]
     chosen = {
         key: (metric, k)
         for metric in call_metrics()
@@ -129,10 +130,11 @@ def _of_calls(
         for key, k in metric.keys(class_names, positive).items()
     }
 
-    def weighted(weights: Floats) -> dict[str, Floats]:
+    def weighted(counts: Floats) -> dict[str, Floats]:
         if not chosen:
             return {}
-        confusion = (weights @ cells).reshape(-1, classes, classes)
+        cells = np.eye(classes**2)[label * classes + called]
+        confusion = (counts[:, group] @ cells).reshape(-1, classes, classes)
         return {key: metric.values(confusion, k) for key, (metric, k) in chosen.items()}
 
     groups, size = int(group.max()) + 1, prior_size(group)

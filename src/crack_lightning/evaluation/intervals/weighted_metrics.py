@@ -1,6 +1,6 @@
-"""Metrics of N weighted tiles for R sets of weights at once, for the bootstrap.
+"""Metrics of N tiles in R resamples of their groups at once, for the bootstrap.
 
-The weight of a tile is the number of times that it is in a resample. An undefined metric is NaN.
+The weight of a tile is the number of times that its group is in a resample. An undefined metric is NaN.
 """
 
 from __future__ import annotations
@@ -11,53 +11,75 @@ import numpy as np
 from scipy.special import digamma
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float64]
 
 
 class RankedWeights(NamedTuple):
-    """Cumulative weights of tiles at T distinct scores, from the highest score down, for R sets of weights.
+    """Weights of tiles at T distinct scores, from the highest score down, in R resamples.
 
     Attributes:
         hits: Weight of the positives with at least this score, float32 ``(R, T)``.
         predicted: Weight of all tiles with at least this score, float32 ``(R, T)``.
-        positives: Weight of all positives, ``(R,)``.
-        others: Weight of all other tiles, ``(R,)``.
+        new_hits: Weight of the positives with exactly this score, float32 ``(R, T)``.
+        new_predicted: Weight of all tiles with exactly this score, float32 ``(R, T)``.
     """
 
     hits: NDArray[np.float32]
     predicted: NDArray[np.float32]
-    positives: Floats
-    others: Floats
+    new_hits: NDArray[np.float32]
+    new_predicted: NDArray[np.float32]
 
     @property
-    def new_hits(self) -> NDArray[np.float32]:
-        """Weight of the positives with exactly this score, float32 ``(R, T)``."""
-        return np.diff(self.hits, axis=1, prepend=np.float32(0))
+    def positives(self) -> Floats:
+        """Weight of all positives, ``(R,)``."""
+        return self.hits[:, -1].astype(np.float64)
+
+    @property
+    def others(self) -> Floats:
+        """Weight of all other tiles, ``(R,)``."""
+        return self.predicted[:, -1] - self.positives
 
 
-def rank_weights(weights: Floats, score: NDArray[np.floating], positive: NDArray[np.bool_]) -> RankedWeights:
-    """Accumulate weights from the highest score down.
+def rank_weights(
+    score: NDArray[np.floating], positive: NDArray[np.bool_], group: NDArray[np.int64]
+) -> Callable[[Floats], RankedWeights]:
+    """Return a function that accumulates weights from the highest score down.
 
     Args:
-        weights: Weights of N tiles, whole numbers, ``(R, N)``.
         score: A higher score is more likely positive, float ``(N,)``.
         positive: The truth, bool ``(N,)``.
+        group: Group numbers from 0, int64 ``(N,)``.
+
+    Returns:
+        A function of how often each of G groups is in R resamples, float ``(R, G)``.
     """
     order = np.argsort(-score, kind="stable")
     ends = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
-    # sums of whole numbers below 2**24 are exact in float32, and twice as fast
-    ranked = weights.astype(np.float32)[:, order]
-    predicted = np.cumsum(ranked, axis=1)[:, ends]
-    hits = np.cumsum(ranked * positive[order], axis=1)[:, ends]
-    positives = hits[:, -1].astype(np.float64)
-    return RankedWeights(hits, predicted, positives, predicted[:, -1] - positives)
+    ranked_group, ranked_positive = group[order], positive[order]
+
+    def accumulate(counts: Floats) -> RankedWeights:
+        # sums of whole numbers below 2**24 are exact in float32, and twice as fast
+        weights = counts.astype(np.float32)[:, ranked_group]
+        new_hits = weights * ranked_positive
+        hits, predicted = np.cumsum(new_hits, axis=1), np.cumsum(weights, axis=1)
+        if len(ends) == len(score):
+            return RankedWeights(hits, predicted, new_hits, weights)
+        hits, predicted = hits[:, ends], predicted[:, ends]
+        first = np.float32(0)
+        return RankedWeights(
+            hits, predicted, np.diff(hits, axis=1, prepend=first), np.diff(predicted, axis=1, prepend=first)
+        )
+
+    return accumulate
 
 
 def weighted_auroc(ranked: RankedWeights) -> Floats:
     """Compute the area under the ROC curve, ``(R,)``; NaN where positives or others have no weight."""
-    alarms = np.diff(ranked.predicted, axis=1, prepend=np.float32(0)) - ranked.new_hits
+    alarms = ranked.new_predicted - ranked.new_hits
     area = (alarms * (ranked.hits - ranked.new_hits / 2)).sum(axis=1, dtype=np.float64)
     return ratio(area, ranked.positives * ranked.others)
 
@@ -70,25 +92,48 @@ def weighted_average_precision(ranked: RankedWeights) -> Floats:
     return ratio(area, ranked.positives * (ranked.others > 0))
 
 
-def weighted_area_under_risk(weights: Floats, doubt: Floats, wrong: NDArray[np.bool_]) -> Floats:
-    """Compute the area under the risk-coverage curve, ``(R,)``, equal to that of a table of repeated tiles.
+def area_under_risk(
+    doubt: Floats, wrong: NDArray[np.bool_], group: NDArray[np.int64]
+) -> Callable[[Floats], Floats]:
+    """Return a function that computes areas under risk-coverage curves, equal to those of repeated tiles.
 
     Args:
-        weights: Weights of N tiles, whole numbers, ``(R, N)``.
         doubt: Tiles with a higher value are rejected first, ``(N,)``; the risk is averaged over the orders of
             equal values.
         wrong: Whether each tile is predicted wrongly, bool ``(N,)``.
+        group: Group numbers from 0, int64 ``(N,)``.
+
+    Returns:
+        A function of how often each of G groups is in R resamples, float ``(R, G)``, that returns ``(R,)``.
     """
     order = np.argsort(doubt, kind="stable")
     starts = np.flatnonzero(np.diff(doubt[order], prepend=-np.inf))
-    mass = np.add.reduceat(weights[:, order], starts, axis=1)
-    errors = np.add.reduceat((weights * wrong)[:, order], starts, axis=1)
-    covered, covered_errors = np.cumsum(mass, axis=1), np.cumsum(errors, axis=1)
-    before, earlier = covered - mass, covered_errors - errors
-    rate = np.divide(errors, mass, out=np.zeros_like(mass), where=mass > 0)
-    harmonic = digamma(np.arange(int(covered[:, -1].max()) + 1) + 1.0)
-    steps = harmonic[covered.astype(np.int64)] - harmonic[before.astype(np.int64)]
-    return np.asarray(((earlier - rate * before) * steps + errors).sum(axis=1) / covered[:, -1])
+    wrong_tiles = np.flatnonzero(wrong[order])
+    ranked_group, wrong_group = group[order], group[order][wrong_tiles]
+    # places, among the T distinct values, that have wrong tiles, and the first of these tiles at each
+    places, first = np.unique(np.searchsorted(starts, wrong_tiles, side="right") - 1, return_index=True)
+    until_next = np.diff(places, prepend=-1, append=len(starts) - 1)
+
+    def areas(counts: Floats) -> Floats:
+        exact = counts.astype(np.float32)  # whole numbers below 2**24
+        mass, errors = exact[:, ranked_group], exact[:, wrong_group]
+        if len(starts) < len(order):
+            mass = np.add.reduceat(mass, starts, axis=1)
+        if len(first) < len(wrong_tiles):
+            errors = np.add.reduceat(errors, first, axis=1)
+        covered = np.cumsum(mass, axis=1)
+        earlier = np.cumsum(np.pad(errors, ((0, 0), (1, 0))), axis=1)
+        harmonic = digamma(np.arange(int(covered[:, -1].max()) + 1) + 1.0)
+        steps = np.diff(harmonic[covered.astype(np.int32)], axis=1, prepend=harmonic[0])
+        tiles = mass[:, places]
+        rate = np.divide(errors, tiles, out=np.zeros(errors.shape), where=tiles > 0)
+        before = covered[:, places] - tiles
+        with_errors = (earlier[:, :-1] - rate * before) * steps[:, places] + errors
+        terms = np.repeat(earlier, until_next, axis=1) * steps  # right for places without wrong tiles
+        terms[:, places] = with_errors
+        return np.asarray(terms.sum(axis=1) / covered[:, -1])
+
+    return areas
 
 
 def ratio(part: NDArray[np.number], whole: NDArray[np.number]) -> Floats:

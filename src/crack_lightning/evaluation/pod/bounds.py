@@ -11,9 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from scipy import stats
 from scipy.optimize import brentq
-from scipy.special import expit
+from scipy.special import expit, ndtri
 
 from crack_lightning.evaluation.intervals.groups import CONFIDENCE
 from crack_lightning.evaluation.pod.logistic_fit import fit_one, information, log_likelihood, root_of_falling
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-ONE_SIDED_95 = float(stats.norm.ppf(CONFIDENCE))
+ONE_SIDED_95 = float(ndtri(CONFIDENCE))
 _NEAR, _PRECISION = 1e-4, 1e-6
 _SCANNED, _FARTHEST = 24, 1e9
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import stats
-from scipy.special import expit, logit
+from scipy.special import expit, gammaincinv, logit, ndtr, ndtri, stdtrit
 
 from crack_lightning.evaluation.intervals.groups import CONFIDENCE, lower_bound, resampled
 from crack_lightning.evaluation.pod.bounds import HitMissCurve, fit_curve, lower_limits, upper_bound
 from crack_lightning.evaluation.pod.logistic_fit import fit_many
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from crack_lightning.evaluation.pod.bounds import Floats
@@ -104,7 +105,7 @@ def rising_curve(x: Floats, hit: NDArray[np.bool_]) -> HitMissCurve | str:
     if curve is None:
         return "the fit did not converge, as detected and missed widths hardly overlap"
     flat = len(hit) * (share * np.log(share) + (1 - share) * np.log1p(-share))
-    if 2 * (curve.log_likelihood - flat) < stats.chi2.ppf(CONFIDENCE, 1):
+    if curve.log_likelihood - flat < gammaincinv(0.5, CONFIDENCE):  # half the quantile of chi squared
         return "recall does not depend significantly on crack width (likelihood ratio, 5 % level)"
     return _DECREASING if curve.slope <= 0 else curve
 
@@ -174,30 +175,51 @@ def bound_by_photos(
     """
     order = np.argsort(x)
     places, begins = np.unique(_few_places(x[order]), return_index=True)
+    place = np.empty(len(x), np.int64)
+    place[order] = np.repeat(np.arange(len(places)), np.diff(begins, append=len(x)))
     start = np.array([curve.intercept, curve.slope])
 
-    def log_a90(weights: Floats) -> Floats:
-        tried = np.add.reduceat(weights[:, order], begins, axis=1)
-        hits = np.add.reduceat((weights * hit)[:, order], begins, axis=1)
+    def counts_by_place(counts: Floats) -> tuple[Floats, Floats]:
+        weights = counts[:, group[order]]
+        tried = np.add.reduceat(weights, begins, axis=1)
+        return tried, np.add.reduceat(weights * hit[order], begins, axis=1)
+
+    def log_a90(tried: Floats, hits: Floats) -> Floats:
         intercept, slope = fit_many(places, hits, tried, start=start).T
         rising = slope > 0
         return np.where(rising, (TARGET - intercept) / np.where(rising, slope, 1.0), np.inf)
 
-    samples = resampled(lambda weights: {"log_a90": log_a90(weights)}, group)["log_a90"]
-    parts = np.array_split(np.arange(int(group.max()) + 1), int(group.max()) // _AT_ONCE + 1)
-    without = np.concatenate([log_a90((group != part[:, None]).astype(np.float64)) for part in parts])
+    samples = resampled(lambda counts: {"log_a90": log_a90(*counts_by_place(counts))}, group)["log_a90"]
+    without = np.concatenate([log_a90(*rest) for rest in _without_each_photo(place, hit, group)])
     if not np.isfinite(without).all() or np.ptp(without) == 0:
         return None
     away = without.mean() - without
     skewness = float((away**3).sum() / (6 * (away**2).sum() ** 1.5))
-    bias = float(stats.norm.ppf(np.clip(np.mean(samples < curve.where(TARGET)), 1e-3, 1 - 1e-3)))
-    shifted = bias + float(stats.norm.ppf(CONFIDENCE))
-    share = float(stats.norm.cdf(bias + shifted / (1 - skewness * shifted)))
+    bias = float(ndtri(np.clip(np.mean(samples < curve.where(TARGET)), 1e-3, 1 - 1e-3)))
+    shifted = bias + float(ndtri(CONFIDENCE))
+    share = float(ndtr(bias + shifted / (1 - skewness * shifted)))
     resampled_bound = float(np.quantile(samples, share, method="higher"))
     likelihood_bound = _bound_by_design_effect(x, hit, curve, away, reach=reach)
     if likelihood_bound is None or not np.isfinite(resampled_bound):
         return None
     return max(resampled_bound, likelihood_bound)
+
+
+def _without_each_photo(
+    place: NDArray[np.int64], hit: NDArray[np.bool_], group: NDArray[np.int64]
+) -> Iterator[tuple[Floats, Floats]]:
+    """Yield trials and hits at M places, ``(R, M)`` each, without each photo, up to 100 photos at once."""
+    places, photos = int(place.max()) + 1, int(group.max()) + 1
+    tried, hits = np.bincount(place).astype(np.float64), np.bincount(place, hit)
+    by_photo = np.argsort(group, kind="stable")
+    photo = group[by_photo]
+    for part in np.array_split(np.arange(photos), (photos - 1) // _AT_ONCE + 1):
+        start, end = np.searchsorted(photo, (part[0], part[-1] + 1))
+        rows = by_photo[start:end]
+        cell, cells = (group[rows] - part[0]) * places + place[rows], len(part) * places
+        own_tried = np.bincount(cell, minlength=cells).reshape(-1, places)
+        own_hits = np.bincount(cell, hit[rows], cells).reshape(-1, places)
+        yield tried - own_tried, np.asarray(hits - own_hits, np.float64)
 
 
 def _bound_by_design_effect(
@@ -212,7 +234,7 @@ def _bound_by_design_effect(
     chance = expit(curve.intercept + curve.slope * x)
     independent = float((chance * (1 - chance) * (x - a90) ** 2).sum()) / (curve.slope**2 * curve.information)
     design_effect = (photos - 1) / photos * float((deviations**2).sum()) / independent
-    critical = float(stats.t.ppf(CONFIDENCE, photos - 1)) * max(1.0, design_effect) ** 0.5
+    critical = float(stdtrit(photos - 1, CONFIDENCE)) * max(1.0, design_effect) ** 0.5
     return upper_bound(x, hit, curve, logit_of_hit=TARGET, reach=reach, critical=critical)
 
 
