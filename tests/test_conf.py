@@ -85,7 +85,7 @@ def test_targets_of_an_option_are_built(option: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("option", [option for option in OPTIONS if option.startswith("hydra/launcher/")])
 def test_a_launcher_takes_its_option(option: str, tmp_path: Path) -> None:
-    register_schemas()
+    register_schemas("train")
     group, _, name = option.rpartition("/")
     overrides = [f"{group}={name}", f"hydra.sweep.dir={tmp_path}", "hydra.sweep.subdir=0"]
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):

@@ -126,17 +126,14 @@ def test_looking_at_tiles_loads_no_torch(module: str) -> None:
     assert loaded(("torch", "pytorch_lightning"), by=f"crack_lightning.experiment.{module}") == "[]"
 
 
-def test_answering_loads_nothing_of_training() -> None:
-    of_training = (
-        "pytorch_lightning",
-        "torchmetrics",
-        "tensorboard",
-        "scipy",
-        "sklearn",
-        "matplotlib",
-        "optuna",
-    )
-    assert loaded(of_training, by="crack_lightning.inference.prediction") == "[]"
+NOT_OF_PREDICTION = (
+    *("pytorch_lightning", "torchmetrics", "tensorboard", "scipy", "sklearn", "matplotlib", "optuna"),
+    *("torch._dynamo", "torch._inductor", "sympy", "pandas", "polars"),
+)
+
+
+def test_predicting_loads_nothing_of_training() -> None:
+    assert loaded(NOT_OF_PREDICTION, by="crack_lightning.inference.prediction") == "[]"
 
 
 def loaded(names: tuple[str, ...], *, by: str) -> str:

@@ -31,7 +31,7 @@ OPTIONS = {
 
 
 def configured(conf: Path, *overrides: str) -> TrainConfig:
-    register_schemas()
+    register_schemas("train")
     with initialize_config_dir(str(conf), version_base="1.3"):
         return parse(compose("train", overrides=list(overrides)), TrainConfig)
 

@@ -126,7 +126,7 @@ def _run_with_hydra(name: str, command: Any, arguments: list[str], *, schema: ty
     from crack_lightning.config.error_messages import explain_error, require_options
 
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    register_schemas()
+    register_schemas(name)
     outcome: list[int | BaseException] = []
 
     def task(composed: DictConfig) -> None:

@@ -7,8 +7,6 @@ import re
 from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, cast, get_type_hints
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import (
     ConfigKeyError,
@@ -24,6 +22,8 @@ from crack_lightning.runtime.errors import ConfigError, nearest
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+
+    from hydra.errors import MissingConfigException, OverrideParseException
 
 _OPEN_KEYS = ("callbacks", "logger", "hydra")
 _EXPECTED = {
@@ -82,6 +82,8 @@ def explain_error(error: BaseException, *, schema: type[Any], conf: Path | None 
     Returns:
         The sentence: full key, what is expected, what was got, the next step.
     """
+    from hydra.errors import ConfigCompositionException, MissingConfigException, OverrideParseException
+
     if match := re.match(r"Could not override '([^']+)'", str(error)):
         return _unknown_key(match[1], schema, conf)
     in_option_file = isinstance(error, ConfigCompositionException)  # raised without a cause
@@ -133,6 +135,8 @@ def require_options(arguments: Sequence[str], groups: Mapping[str, list[str]]) -
     Raises:
         ConfigError: With the group, its options and what was given.
     """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
     for argument in arguments:
         group, _, text = argument.lstrip("+").partition("=")
         if group not in groups:

@@ -6,8 +6,6 @@ from dataclasses import asdict, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
-from hydra import compose, initialize_config_dir
-from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -50,19 +48,21 @@ def plugin_names(composed: DictConfig) -> list[str]:
 
 
 @cache  # building the nodes takes as long as composing them
-def register_schemas() -> None:
-    """Make each command's schema known to Hydra as ``<command>_schema``, each source's as ``data/_<source>``.
+def register_schemas(command: str) -> None:
+    """Register a command's schema in Hydra as ``<command>_schema``, each source's as ``data/_<source>``.
 
     The keys of ``data`` depend on the source: Hydra accepts any below it, and :func:`parse` checks them.
     """
-    store = ConfigStore.instance()
-    for command, schema in SCHEMAS.items():
-        node = _node(schema, DataConfig if "data" in _node(schema) else None).copy()
-        if "data" in node:
-            OmegaConf.set_struct(node.data, value=False)
-        store.store(name=f"{command}_schema", node=node)
-    for source in SOURCES:
-        store.store(group="data", name=f"_{source}", node=data_node(source))
+    from hydra.core.config_store import ConfigStore
+
+    store, schema = ConfigStore.instance(), SCHEMAS[command]
+    has_data = _has_data(schema)
+    node = _node(schema, DataConfig if has_data else None).copy()
+    if has_data:
+        OmegaConf.set_struct(node.data, value=False)
+        for source in SOURCES:
+            store.store(group="data", name=f"_{source}", node=data_node(source))
+    store.store(name=f"{command}_schema", node=node)
 
 
 def compose_config(command: str, overrides: Sequence[str] = ()) -> DictConfig:
@@ -72,7 +72,9 @@ def compose_config(command: str, overrides: Sequence[str] = ()) -> DictConfig:
         command: The command.
         overrides: ``key=value`` each, in Hydra's grammar.
     """
-    register_schemas()
+    from hydra import compose, initialize_config_dir
+
+    register_schemas(command)
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         return compose(command, list(overrides))
 
@@ -105,12 +107,16 @@ def parse(composed: DictConfig, schema: type[T]) -> T:
 def _data_node(plain: dict[str, Any], schema: type[Any]) -> tuple[type[DataConfig] | None, list[str]]:
     """Return the class of ``data`` and problems with keys of other sources, which are removed."""
     settings = plain.get("data")
-    if not isinstance(settings, dict) or "data" not in (item.name for item in fields(schema)):
+    if not isinstance(settings, dict) or not _has_data(schema):
         return None, []
     settings |= {"source": settings.get("source") or "synthetic"}  # of an option file without one
     node = data_node(str(settings["source"]), settings.get("base"))
     plain["data"], unread = split_unread(settings, node)
     return node, unread
+
+
+def _has_data(schema: type[Any]) -> bool:
+    return "data" in (item.name for item in fields(schema))
 
 
 def _node(schema: type[Any], data: type[DataConfig] | None = None) -> DictConfig:

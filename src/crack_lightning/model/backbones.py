@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import timm
-from timm.layers.norm_act import convert_sync_batchnorm
-from timm.models._efficientnet_blocks import InvertedResidual
 from torch import Tensor, nn
 
+from crack_lightning.model.lean_timm import InvertedResidual, convert_sync_batchnorm, timm
 from crack_lightning.runtime.errors import ConfigError
 
 PLAIN_CNN = "plain_cnn"

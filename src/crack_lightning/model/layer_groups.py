@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from timm.models import group_parameters
 from torch import nn
 
 from crack_lightning.model.backbones import head_keys, split_parameters
+from crack_lightning.model.lean_timm import group_parameters
 
 
 def layer_groups(model: nn.Module) -> list[list[str]]:

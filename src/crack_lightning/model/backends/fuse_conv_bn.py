@@ -6,9 +6,10 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import torch
-from timm.layers.conv2d_same import Conv2dSame
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from crack_lightning.model.lean_timm import Conv2dSame
 
 if TYPE_CHECKING:
     from torch import Tensor

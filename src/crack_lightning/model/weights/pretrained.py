@@ -7,7 +7,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import timm
 import torch
 from huggingface_hub import (
     constants,
@@ -19,6 +18,7 @@ from huggingface_hub import (
 from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
 
 from crack_lightning.model.backbones import published_config, size_option
+from crack_lightning.model.lean_timm import timm
 from crack_lightning.runtime.errors import CheckpointError
 
 if TYPE_CHECKING:

@@ -92,7 +92,7 @@ class SubmittedRun:
         return 0
 
     def _launch(self, job: SubmittedJob, folder: Path) -> tuple[int, str]:
-        register_schemas()
+        register_schemas(self.command)
         where = [f"hydra.sweep.dir={quote(str(folder.parent))}", f"hydra.sweep.subdir={quote(folder.name)}"]
         with initialize_config_dir(str(conf_dir()), version_base="1.3"):
             loader = GlobalHydra.instance().config_loader()
