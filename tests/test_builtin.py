@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,6 +72,33 @@ def test_it_maps_a_photo_without_further_options(tmp_path: Path, rows: ReadRows)
     likely = decode_image(folder / "maps" / "wall.png.map.png")[2:-2, 2:-2, 0]
     assert abs(int(likely.sum(axis=0).argmax()) + 2 - 720 * 320 / 227 / 2 / 8) <= 4
     assert decode_image(folder / "maps" / "wall.png.overlay.jpg").shape == photo.shape
+
+
+NOT_OF_PREDICTION = (
+    *(
+        "pytorch_lightning",
+        "torchmetrics",
+        "tensorboard",
+        "matplotlib",
+        "scipy",
+        "sklearn",
+        "pandas",
+        "polars",
+    ),
+    *("torch._dynamo", "torch._inductor", "sympy"),
+)
+
+
+@needs_backbone
+def test_a_prediction_imports_nothing_of_training_nor_of_compilation(tmp_path: Path) -> None:
+    Image.fromarray(wall(340, 720, crack_px=4)).save(tmp_path / "wall.png")
+    given = ["predict", "checkpoint=builtin", str(tmp_path / "wall.png"), f"outputs={tmp_path}"]
+    code = (
+        f"import sys; from crack_lightning.cli.main import main; assert main({given}) == 0; "
+        f"print('loaded', [name for name in {NOT_OF_PREDICTION} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("loaded []\n")
 
 
 @needs_backbone

@@ -25,7 +25,17 @@ MAY_IMPORT = {
     "inference": {"runtime", "config", "data", "model", "evaluation"},
     "comparison": {"runtime", "config", "evaluation", "report"},
     "experiment": {"runtime", "config", "data", "model", "evaluation", "training", "report", "inference"},
-    "sweep": {"runtime", "config", "cli", "comparison", "experiment", "model", "report", "inference"},
+    "sweep": {
+        "runtime",
+        "config",
+        "cli",
+        "evaluation",
+        "comparison",
+        "experiment",
+        "model",
+        "report",
+        "inference",
+    },
     "cli": {"runtime", "config", ""},
     **{
         name: {"runtime", "cli", "config", "experiment", "report", "inference", "comparison"}

@@ -83,9 +83,15 @@ def import_without_gc() -> Iterator[None]:
         yield
     finally:
         gc.freeze()
-        atexit.register(gc.unfreeze)  # else Triton's bindings report leaks at exit
+        atexit.register(_unfreeze_for_triton)
         if collects:
             gc.enable()
+
+
+def _unfreeze_for_triton() -> None:
+    """Let Triton's bindings, which otherwise report leaks, be collected at exit; that takes half a second."""
+    if "triton" in sys.modules:
+        gc.unfreeze()
 
 
 def available_cores() -> int:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from crack_lightning.data.io.ordered_map import map_in_threads
 from crack_lightning.inference.maps.scaled_photo import ScaledPhoto
 from crack_lightning.model.backends.engines.eager import BACKEND as EAGER
 from crack_lightning.model.heads.protocol import CELL_PX, SIDE_MULTIPLE_PX
@@ -52,12 +53,17 @@ def tiled_cell_map(
     height, width = photo.shape
     margin = _round_up(reach_px)
     cell_map = np.empty((_round_up(height) // CELL_PX, _round_up(width) // CELL_PX), np.float32)
-    for (rows, new_rows), (columns, new_columns) in product(
-        _pieces(_round_up(height), piece_px, margin), _pieces(_round_up(width), piece_px, margin)
-    ):
-        logits = cells(
-            _images(photo.window(rows, columns), rows.stop - rows.start, columns.stop - columns.start)
-        )
+    pieces = list(
+        product(_pieces(_round_up(height), piece_px, margin), _pieces(_round_up(width), piece_px, margin))
+    )
+
+    def piece_images(piece: tuple[tuple[slice, slice], tuple[slice, slice]]) -> Tensor:
+        (rows, _), (columns, _) = piece
+        return _images(photo.window(rows, columns), rows.stop - rows.start, columns.stop - columns.start)
+
+    images_ahead = map_in_threads(piece_images, pieces, num_workers=1)  # resized while others are computed
+    for ((rows, new_rows), (columns, new_columns)), images in zip(pieces, images_ahead, strict=True):
+        logits = cells(images)
         inside = logits[0, 0].numpy()[_cells(new_rows, rows.start), _cells(new_columns, columns.start)]
         cell_map[_cells(new_rows), _cells(new_columns)] = inside
     return cell_map[: -(-height // CELL_PX), : -(-width // CELL_PX)]
