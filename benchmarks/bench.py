@@ -1,4 +1,4 @@
-"""Speed, scale and memory on METU's tiles: ``python benchmarks/bench.py [loop features reading job scale]``.
+"""Speed, scale and memory on METU's tiles: ``python benchmarks/bench.py [loop near_duplicates features …]``.
 
     python benchmarks/bench.py loop job --data ../shared/data --turns 5
 
@@ -15,6 +15,7 @@ from pathlib import Path
 import features
 import job
 import loop
+import near_duplicates
 import reading
 import scale
 from commands import Commands
@@ -22,6 +23,7 @@ from turns import write_results
 
 PARTS = {
     "loop": loop.measure,
+    "near_duplicates": near_duplicates.measure,
     "features": features.measure,
     "reading": reading.measure,
     "job": job.measure,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from crack_lightning.data.discovery.left_out import describe_left_out
+from crack_lightning.data.grouping.groups import MAX_RECOVERED
 from crack_lightning.data.scan.prepare import prepare_tiles, with_splits, without_excluded
 from crack_lightning.data.sources import LoadContext, find_source, load_source
 from crack_lightning.runtime.cache import cache_folder
@@ -50,8 +51,19 @@ def load_tiles(
 
 
 def recovers_photos(data: DataConfig, table: TileTable) -> bool:
-    """Return whether to recover photos: if the source does not name them and ``recover_photos`` is on."""
-    return data.split.recover_photos and bool((table.group == "").any())
+    """Return whether to recover photos: if the source does not name them and ``recover_photos`` is on.
+
+    Those of more than ``MAX_RECOVERED`` tiles are not, which is logged.
+    """
+    wanted = data.split.recover_photos and bool((table.group == "").any())
+    if wanted and len(table) > MAX_RECOVERED:
+        _log.warning(
+            "data.split.recover_photos: expected at most %s tiles, got %s; photos that the source does not "
+            "name are not recovered. Name them by data.group_pattern.",
+            f"{MAX_RECOVERED:,}",
+            f"{len(table):,}",
+        )
+    return wanted and len(table) <= MAX_RECOVERED
 
 
 def read_tiles(

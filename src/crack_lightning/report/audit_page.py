@@ -10,7 +10,7 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from crack_lightning.data.grouping.groups import has_known_photo
+from crack_lightning.data.grouping.groups import has_known_photo, large_set_rules
 from crack_lightning.data.scan.audit import class_balance
 from crack_lightning.data.scan.image_stats import MEASURES
 from crack_lightning.report.render.page import render, thumbnail
@@ -127,6 +127,7 @@ def audit_page(contents: Mapping[str, Any], audit: Audit) -> str:
         thumbnail=partial(thumbnail, table.root),
         limits={"sets": _SETS, "of_a_set": _OF_A_SET, "shown": _SHOWN, "groups": _GROUPS},
         measures=MEASURES,
+        rules=large_set_rules(len(table)),
     )
 
 

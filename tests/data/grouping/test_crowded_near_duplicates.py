@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import pytest
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
-from crack_lightning.data.grouping import near_duplicates as module
+from crack_lightning.data.grouping import near_duplicates as module, nearest_neighbours
 from crack_lightning.data.grouping.candidates import MAX_CANDIDATES
-from crack_lightning.data.grouping.near_duplicates import MAX_COMPLETE_SET, near_duplicate_pairs, preview
+from crack_lightning.data.grouping.copies import MAX_COMPLETE_SET
+from crack_lightning.data.grouping.linkage import components
+from crack_lightning.data.grouping.near_duplicates import MAX_EXHAUSTIVE, near_duplicate_pairs, preview
 from crack_lightning.data.synthesis.scene import cut_tiles, draw_photo
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ def walls() -> list[Picture]:
 def compared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Count the pairs that are aligned."""
     numbers: list[int] = []
-    plain = module._near_duplicates_of
+    plain = module._Search.correlations
 
-    def counting(pairs: NDArray[np.int64], **fine: Any) -> NDArray[np.int64]:
+    def counting(search: Any, pairs: NDArray[np.int64], **how: float) -> NDArray[np.float32]:
         numbers.append(len(pairs))
-        return plain(pairs, **fine)
+        return plain(search, pairs, **how)
 
-    monkeypatch.setattr(module, "_near_duplicates_of", counting)
+    monkeypatch.setattr(module._Search, "correlations", counting)
     return numbers
 
 
@@ -52,25 +52,52 @@ def noisy(picture: Picture, number: int, *, sigma: float, seed: int = 0) -> Pict
     return np.asarray(np.rint(picture + noise).clip(0, 255), np.uint8)
 
 
-def sets(pairs: NDArray[np.int64], number: int) -> int:
-    """Count the sets that pairs join ``number`` tiles to."""
-    graph = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(number, number))
-    return int(connected_components(graph, directed=False)[0])
+def sizes(pairs: NDArray[np.int64], number: int) -> list[int]:
+    """Return the sizes of the sets that pairs join ``number`` tiles to, the largest first."""
+    return sorted(np.bincount(components(number, pairs)).tolist(), reverse=True)
 
 
+@pytest.mark.parametrize("max_exhaustive", [MAX_EXHAUSTIVE, 0])
 def test_frames_of_a_fixed_camera_become_one_set_in_as_many_comparisons_as_there_are_frames(
-    walls: list[Picture], compared: list[int]
+    walls: list[Picture], compared: list[int], max_exhaustive: int
 ) -> None:
     frames = noisy(walls[0], 300, sigma=2)
-    assert sets(near_duplicate_pairs(frames), 300) == 1
+    assert sizes(near_duplicate_pairs(frames, max_exhaustive=max_exhaustive), 300) == [300]
     assert sum(compared) <= 2 * 300  # of 44,850 pairs
 
 
-def test_two_cameras_and_other_walls_stay_apart(walls: list[Picture], compared: list[int]) -> None:
+@pytest.mark.parametrize("max_exhaustive", [MAX_EXHAUSTIVE, 0])
+def test_two_cameras_and_other_walls_stay_apart(
+    walls: list[Picture], compared: list[int], max_exhaustive: int
+) -> None:
     tiles = np.concatenate([noisy(walls[0], 120, sigma=2), noisy(walls[1], 120, sigma=2), walls[2:]])
     order = np.random.default_rng(0).permutation(len(tiles))
-    assert sets(near_duplicate_pairs(tiles[order]), len(tiles)) == 2 + len(walls) - 2
+    pairs = near_duplicate_pairs(tiles[order], max_exhaustive=max_exhaustive)
+    assert sizes(pairs, len(tiles)) == [120, 120, *[1] * (len(walls) - 2)]
     assert sum(compared) <= 6 * len(tiles)
+
+
+def test_thousands_of_frames_in_one_list_of_the_index_become_one_set(
+    walls: list[Picture], compared: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nearest_neighbours, "_MAX_SCANNED", 200)  # each sees a few of the others
+    number = 3000
+    tiles = np.concatenate([noisy(walls[0], number, sigma=2), walls[1:]])
+    pairs = near_duplicate_pairs(tiles, max_exhaustive=100)
+    assert sizes(pairs, len(tiles)) == [number, *[1] * (len(walls) - 1)]
+    assert sum(compared) <= 4 * number
+
+
+@pytest.mark.parametrize(("sigma", "largest"), [(2, 60), (11, 20)])
+def test_a_set_of_many_tiles_grows_by_strong_pairs_alone(
+    walls: list[Picture], sigma: float, largest: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_WEAK_SET", 20)
+    frames = noisy(walls[0], 60, sigma=sigma)
+    assert sizes(near_duplicate_pairs(frames), 60)[0] == 60
+    bounded = near_duplicate_pairs(frames, max_exhaustive=0)
+    assert sizes(bounded, 60)[0] == largest
+    assert sizes(bounded, 60)[0] <= 20 or sigma == 2
 
 
 def test_copies_are_compared_once_and_stay_pairs(walls: list[Picture], compared: list[int]) -> None:
@@ -79,7 +106,7 @@ def test_copies_are_compared_once_and_stay_pairs(walls: list[Picture], compared:
     pairs = {(int(one), int(other)) for one, other in near_duplicate_pairs(tiles)}
     last = len(tiles) - 1
     assert {(0, 1), (0, 2), (1, 2), (0, last), (1, last), (2, last)} <= pairs
-    assert sets(np.array(sorted(pairs)), len(tiles)) == 2
+    assert sizes(np.array(sorted(pairs)), len(tiles)) == [many, few + 1]
     assert len(pairs) == 6 + many - 1
     assert sum(compared) <= 8
 

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
+from crack_lightning.data.grouping import groups
 from crack_lightning.data.grouping.groups import (
     LARGEST_SHARE,
     PhotoClues,
     has_known_photo,
     has_near_duplicate_in,
+    large_set_rules,
     leaked_pairs,
     merge_groups,
 )
@@ -122,6 +124,26 @@ def test_what_surely_belongs_together_may_pass_the_bound() -> None:
     touching = [[row, row + 1] for row in range(30)]
     joined = merge_groups(many, near_duplicates=NO_PAIRS, clues=clues(touching, []))
     assert (joined.group == "00.jpg").sum() == 31
+
+
+def test_near_duplicates_among_very_many_tiles_join_photos_to_bounded_groups(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    number, tiles_a_photo = 400, 4
+    photos = [f"p{row // tiles_a_photo:03d}" for row in range(number)]
+    many = table("".join(chr(0x4E00 + row) for row in range(number)), photos)
+    chain = np.array([[row, row + 1] for row in range(number - 1)])
+    assert set(merge_groups(many, near_duplicates=chain, clues=None).group) == {"p000"}
+    monkeypatch.setattr(groups, "MAX_EXHAUSTIVE", number - 1)
+    joined = merge_groups(many, near_duplicates=chain, clues=None)
+    _, sizes = np.unique(joined.group, return_counts=True)
+    assert sizes.tolist() == [LARGEST_SHARE * number] * 20
+    assert (joined.group.reshape(-1, tiles_a_photo) == joined.group[::tiles_a_photo, None]).all()
+
+
+@pytest.mark.parametrize(("number", "rules"), [(50_000, 0), (50_001, 1), (100_001, 2)])
+def test_the_rules_that_bound_groups_are_stated_where_they_hold(number: int, rules: int) -> None:
+    assert len(large_set_rules(number)) == rules
 
 
 def test_leaks_are_counted_pair_by_pair() -> None:

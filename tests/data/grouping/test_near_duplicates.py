@@ -78,6 +78,43 @@ def test_a_tile_is_found_again_mirrored_and_turned(
     assert found.tolist() == [[row, row + len(some)] for row in range(len(some))]
 
 
+@pytest.fixture(scope="module")
+def crowd(tiles: list[Image]) -> NDArray[np.uint8]:
+    """Previews of the tiles, and of each again, altered in one of eight orientations."""
+    rng = np.random.default_rng(3)
+    again = []
+    for row, tile in enumerate(tiles):
+        turned = np.rot90(tile[:, ::-1] if row & 4 else tile, row & 3)
+        scale, shift = rng.uniform(0.97, 1.03), rng.uniform(-2, 2)
+        again.append(altered(np.ascontiguousarray(turned), scale=scale, shift=shift, gain=1.05, quality=75))
+    return np.stack([preview(tile) for tile in [*tiles, *again]])
+
+
+def test_nearest_neighbours_find_what_the_exhaustive_search_finds(crowd: NDArray[np.uint8]) -> None:
+    exhaustive = near_duplicate_pairs(crowd)
+    assert len(exhaustive) >= 0.98 * len(crowd) / 2
+    np.testing.assert_array_equal(near_duplicate_pairs(crowd, max_exhaustive=0), exhaustive)
+
+
+def test_nearest_neighbours_do_not_depend_on_threads_or_memory_mapping(
+    crowd: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    np.save(tmp_path / "previews.npy", crowd)
+    mapped = np.load(tmp_path / "previews.npy", mmap_mode="r")
+    one, three = (
+        near_duplicate_pairs(previews, max_exhaustive=10, num_workers=workers)
+        for previews, workers in ((crowd, 1), (mapped, 3))
+    )
+    np.testing.assert_array_equal(one, three)
+
+
+@pytest.mark.parametrize("number", [1, 2, 40])
+def test_few_or_flat_tiles_have_no_nearest_neighbours(number: int, tiles: list[Image]) -> None:
+    flat = np.full((number, 64, 64), 90, np.uint8)
+    for previews in (flat, np.stack([preview(tile) for tile in tiles[:number]])):
+        assert near_duplicate_pairs(previews, max_exhaustive=0).shape == (0, 2)
+
+
 def test_tiles_of_different_walls_are_no_near_duplicates(tiles: list[Image]) -> None:
     assert len(near_duplicate_pairs(np.stack([preview(tile) for tile in tiles]))) == 0
 

@@ -42,7 +42,7 @@ class SplitConfig:
     recover_photos: bool = setting(
         True,
         "Recover the tiles of one photo by matching edges and the order of file names, where the source does "
-        "not name the photos.",
+        "not name the photos; of at most 100,000 tiles.",
     )
     file: str | None = setting(None, "A `splits.csv` of an earlier run to use instead.", text="path")
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from crack_lightning.data.columns import NEAR_DUPLICATES
 from crack_lightning.data.grouping.filename_order import enclosed_name_pairs
+from crack_lightning.data.grouping.linkage import bounded_single_linkage, components
+from crack_lightning.data.grouping.near_duplicates import (
+    MAX_EXHAUSTIVE,
+    MAX_WEAK_SET,
+    STRONG_CORRELATION,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,6 +23,8 @@ if TYPE_CHECKING:
 
 LARGEST_SHARE = 0.05
 """Largest share of all tiles in a group that was recovered from file names."""
+MAX_RECOVERED = 100_000
+"""Largest number of tiles whose photos are recovered: every edge is compared with every other."""
 
 
 class PhotoClues(NamedTuple):
@@ -35,6 +41,21 @@ class PhotoClues(NamedTuple):
     distance: NDArray[np.float32]
 
 
+def large_set_rules(number: int) -> list[str]:
+    """Return the rules by which groups of so many tiles are bounded, a sentence each, for reports."""
+    by_near_duplicates = (
+        f"Among more than {MAX_EXHAUSTIVE:,} tiles near-duplicates are searched among nearest neighbours, "
+        f"sets of more than {MAX_WEAK_SET:,} are joined only by pairs that correlate by "
+        f"{STRONG_CORRELATION} or more, and near-duplicates join photos only to groups of at most "
+        f"{LARGEST_SHARE:.0%} of the tiles."
+    )
+    by_photo = (
+        f"Photos that the source does not name are not recovered from more than {MAX_RECOVERED:,} tiles; "
+        "data.group_pattern names them."
+    )
+    return [by_near_duplicates] * (number > MAX_EXHAUSTIVE) + [by_photo] * (number > MAX_RECOVERED)
+
+
 def merge_groups(
     table: TileTable, *, near_duplicates: NDArray[np.int64], clues: PhotoClues | None
 ) -> TileTable:
@@ -43,7 +64,8 @@ def merge_groups(
     Adjacency is strong evidence: tiles that have it, and tiles whose names lie between those of such a photo
     (:func:`~crack_lightning.data.grouping.filename_order.enclosed_name_pairs`), are not linked by consecutive
     names. Those links may chain: no group that they form may exceed ``LARGEST_SHARE`` of the tiles
-    (:func:`_bounded_single_linkage`).
+    (:func:`~crack_lightning.data.grouping.linkage.bounded_single_linkage`). Of more than ``MAX_EXHAUSTIVE``
+    tiles, with more near-duplicates by chance, this holds for the links by near-duplicates too.
 
     Args:
         table: N tiles, ``sha256`` filled in.
@@ -56,11 +78,15 @@ def merge_groups(
         and ``group_from``, the origin of the group: ``source``, ``recovery`` (from pixels and names) or
         ``near_duplicates``; each str ``(N,)``, empty for a tile without a group.
     """
-    same = [near_duplicates, _equal_name_pairs(table.sha256)]
-    certain = joined = _components(len(table), [*same, _equal_name_pairs(table.group)])
+    number, equal = len(table), _equal_name_pairs(table.sha256)
+    certain = components(number, np.concatenate([equal, _equal_name_pairs(table.group)]))
+    limit = number if number <= MAX_EXHAUSTIVE else int(LARGEST_SHARE * number)
+    certain = joined = bounded_single_linkage(
+        certain, near_duplicates, np.zeros(len(near_duplicates), np.float32), limit=limit
+    )
     of_source = np.isin(certain, certain[table.group != ""])
     if clues is not None:
-        joined = _recovered(table, [*same, _equal_name_pairs(table.group)], clues, of_source)
+        joined = _recovered(table, certain, clues, of_source)
         of_source = np.isin(joined, joined[of_source])
     sets = np.unique(np.stack([joined, certain]), axis=1)[0]
     recovered = (np.bincount(sets)[joined] > 1) & ~of_source
@@ -68,25 +94,27 @@ def merge_groups(
     photo = _first_names(joined, np.where(table.group == "", last, table.group), alone=None)
     group = np.where(photo == last, _first_names(joined, table.name, alone=""), photo)
     origin = np.select([of_source, recovered, group != ""], ["source", "recovery", NEAR_DUPLICATES], "")
-    named = _first_names(_components(len(table), same), table.name, alone="")
+    same = components(number, np.concatenate([near_duplicates, equal]))
+    named = _first_names(same, table.name, alone="")
     return replace(table, group=group, extra=table.extra | {NEAR_DUPLICATES: named, "group_from": origin})
 
 
 def _recovered(
-    table: TileTable, edges: list[NDArray[np.int64]], clues: PhotoClues, of_source: NDArray[np.bool_]
+    table: TileTable, certain: NDArray[np.int64], clues: PhotoClues, of_source: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
-    """Return photo numbers of N tiles from the source and the evidence, int64 ``(N,)``."""
+    """Return photo numbers of N tiles from what is certain and the evidence, int64 ``(N,)``."""
     adjacent = clues.adjacent[~of_source[clues.adjacent].all(axis=1)]
-    photo = _components(len(table), [*edges, adjacent])
+    known = np.concatenate([_equal_pairs(certain), adjacent])
+    photo = components(len(table), known)
     alone = len(table) + np.arange(len(table))
     photo = np.where(np.isin(photo, photo[adjacent]), photo, alone)
     enclosed = enclosed_name_pairs(table.path, photo)
     enclosed = enclosed[~of_source[enclosed].any(axis=1)]
-    certain = _components(len(table), [*edges, adjacent, enclosed])
+    certain = components(len(table), np.concatenate([known, enclosed]))
     placed = of_source | np.isin(certain, certain[adjacent])
     free = ~placed[clues.continuing].any(axis=1)
     limit = int(LARGEST_SHARE * len(table))
-    return _bounded_single_linkage(certain, clues.continuing[free], clues.distance[free], limit=limit)
+    return bounded_single_linkage(certain, clues.continuing[free], clues.distance[free], limit=limit)
 
 
 def has_known_photo(table: TileTable) -> NDArray[np.bool_]:
@@ -119,40 +147,15 @@ def _content_keys(table: TileTable) -> NDArray[np.str_]:
 
 def _equal_name_pairs(names: NDArray[np.str_]) -> NDArray[np.int64]:
     """Return a chain of pairs through the rows of each name, empty names left out, int64 ``(P, 2)``."""
-    order = np.argsort(names, kind="stable")
-    one, other = order[:-1], order[1:]
-    equal = (names[one] == names[other]) & (names[one] != "")
-    return np.stack([one[equal], other[equal]], axis=1).astype(np.int64)
+    pairs = _equal_pairs(names)
+    return np.asarray(pairs[names[pairs[:, 0]] != ""], np.int64)
 
 
-def _components(number: int, edges: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-    one, other = np.concatenate(edges).T
-    graph = coo_array((np.ones(len(one), np.bool_), (one, other)), shape=(number, number))
-    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
-
-
-def _bounded_single_linkage(
-    unit: NDArray[np.int64], pairs: NDArray[np.int64], distance: NDArray[np.float32], *, limit: int
-) -> NDArray[np.int64]:
-    """Merge units by their nearest pairs first, skipping merges of over ``limit`` tiles.
-
-    This is single linkage by Kruskal's algorithm (Gower and Ross, "Minimum Spanning Trees and Single Linkage
-    Cluster Analysis", 1969) with a bound; a unit is never divided.
-    """
-    parent, size = np.arange(unit.max(initial=-1) + 1).tolist(), np.bincount(unit).tolist()
-
-    def root(node: int) -> int:
-        while parent[node] != node:
-            parent[node] = node = parent[parent[node]]
-        return node
-
-    for one, other in unit[pairs[np.argsort(distance, kind="stable")]].tolist():
-        first, second = root(one), root(other)
-        if first != second and size[first] + size[second] <= limit:
-            parent[second] = first
-            size[first] += size[second]
-    roots = np.array([root(node) for node in unit.tolist()], np.int64)
-    return np.asarray(np.unique(roots, return_inverse=True)[1], np.int64)
+def _equal_pairs(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Return a chain of pairs through the rows of each value, int64 ``(P, 2)``."""
+    order = np.argsort(values, kind="stable")
+    pairs = np.stack([order[:-1], order[1:]], axis=1)
+    return np.asarray(pairs[values[order[:-1]] == values[order[1:]]], np.int64)
 
 
 def _first_names(

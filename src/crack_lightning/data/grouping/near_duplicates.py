@@ -6,38 +6,39 @@ Near-duplicates show the same spot, re-encoded, recoloured, mirrored, or slightl
 from __future__ import annotations
 
 from concurrent.futures import Executor, ThreadPoolExecutor
-from functools import partial
-from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from threadpoolctl import threadpool_limits
 
-from crack_lightning.data.grouping.candidates import candidate_pairs
+from crack_lightning.data.grouping.alignment import INNER, aligned_correlation
+from crack_lightning.data.grouping.candidates import exhaustive_candidates, limit_candidates
+from crack_lightning.data.grouping.copies import MAX_COMPLETE_SET, Copies
+from crack_lightning.data.grouping.descriptors import Descriptors, coarse_images
 from crack_lightning.data.grouping.fine_structure import fine_structures, has_detail, turned
+from crack_lightning.data.grouping.linkage import bounded_single_linkage, components
+from crack_lightning.data.grouping.nearest_neighbours import NEIGHBOURS, neighbour_candidates
+from crack_lightning.data.grouping.spectral import spectra
 from crack_lightning.data.scan.progress import progress_bar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-NEAR_DUPLICATES_VERSION = 7
+NEAR_DUPLICATES_VERSION = 8
 """Raise it whenever the pairs change, to invalidate cached scans."""
 
 PREVIEW_PX = 64
 MIN_CORRELATION = 0.85
 """Smallest aligned correlation of the fine structure of near-duplicates."""
-MAX_COMPLETE_SET = 32
-"""Largest set of near-duplicates whose pairs are all returned; of a larger one pairs that connect it are."""
+MAX_EXHAUSTIVE = 50_000
+"""Largest number of different tiles of which all pairs are compared; of more, nearest neighbours are."""
+MAX_WEAK_SET, STRONG_CORRELATION = 1_000, 0.95
+"""Of more tiles, sets over this size grow only by pairs that correlate so strongly."""
 
-_INNER = slice(5, -5)
-"""Part of a preview's side that is compared, for shifts within 5 px."""
 _CHUNK = 128
-_SCALES = (1.0, 0.985, 1.015, 0.97, 1.03, 0.955, 1.045)
-_OFFSETS_PX = (0.0, 0.5)
-_MIN_UNALIGNED = 0.6
 
 
 def preview(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -54,7 +55,11 @@ def preview(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def near_duplicate_pairs(
-    previews: NDArray[np.uint8], *, num_workers: int = 2, show_progress: bool = False
+    previews: NDArray[np.uint8],
+    *,
+    num_workers: int = 2,
+    show_progress: bool = False,
+    max_exhaustive: int = MAX_EXHAUSTIVE,
 ) -> NDArray[np.int64]:
     """Return pairs of tiles that show the same spot.
 
@@ -67,12 +72,16 @@ def near_duplicate_pairs(
 
     Tiles with too little detail have no near-duplicates; equal previews are compared once. Neither copies of
     a tile nor frames of a fixed camera make time and memory quadratic: a tile that is connected to a set of
-    over ``MAX_COMPLETE_SET`` is not compared with the rest of it.
+    over ``MAX_COMPLETE_SET`` is not compared with the rest of it. Of more than ``max_exhaustive`` different
+    tiles, the candidates are among approximate nearest neighbours, in nearly linear time; and since more
+    pairs are similar by chance then, a set grows over ``MAX_WEAK_SET`` only by pairs that correlate by
+    ``STRONG_CORRELATION``, the others joining the strongest first.
 
     Args:
-        previews: Of N tiles, uint8 ``(N, 64, 64)``.
-        num_workers: Threads.
-        show_progress: Whether to draw a progress bar on standard error.
+        previews: Of N tiles, uint8 ``(N, 64, 64)``; may be memory-mapped, as they are read in parts.
+        num_workers: Threads; the pairs do not depend on it.
+        show_progress: Whether to draw progress bars on standard error.
+        max_exhaustive: Largest number of different tiles of which all pairs are compared.
 
     Returns:
         Row numbers, ascending in each pair and from pair to pair, int64 ``(P, 2)``.
@@ -81,81 +90,123 @@ def near_duplicate_pairs(
         return np.empty((0, 2), np.int64)
     # NumPy's BLAS threads and those of the pool would wait for each other: twice the time
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(max(1, num_workers)) as pool:
-        pictures = [previews[start : start + _CHUNK] for start in range(0, len(previews), _CHUNK)]
-        fine = np.concatenate(list(pool.map(fine_structures, pictures)))
-        copies = _copy_sets(previews, np.flatnonzero(has_detail(fine[:, _INNER, _INNER])))
-        first = np.array([rows[0] for rows in copies], np.int64)
-        pairs_of_sets = _compare_candidates(previews[first], fine[first], pool, show_progress=show_progress)
-    return _expand_copies(pairs_of_sets, copies)
+        copies = Copies.of(previews, pool)
+        search = _Search.among(previews, copies.first, pool, max_exhaustive, show_progress=show_progress)
+        pairs = search.near_duplicates()
+        if len(copies.first) > max_exhaustive:
+            pairs = search.bounded(search.connected(pairs))
+    detailed = np.asarray(search.descriptors.spectrum.any(axis=(1, 2)), np.bool_)
+    return copies.expand(pairs[:, :2], detailed=detailed)
 
 
-def _copy_sets(previews: NDArray[np.uint8], rows: NDArray[np.int64]) -> list[list[int]]:
-    """Return sets of rows with equal previews, in order of their first rows."""
-    sets: dict[bytes, list[int]] = {}
-    for row in rows.tolist():
-        sets.setdefault(previews[row].tobytes(), []).append(row)
-    return list(sets.values())
+class _Search(NamedTuple):
+    """Search among M different tiles, whose pairs have an orientation of the second, int64 ``(P, 3)``.
 
+    Attributes:
+        descriptors: Of the tiles.
+        structures: Returns the fine structures of some, uint8 ``(R, 64, 64)``.
+        pool: Threads.
+        max_exhaustive: Largest number of tiles of which all pairs are compared.
+        show_progress: Whether to draw progress bars.
+    """
 
-def _expand_copies(pairs_of_sets: NDArray[np.int64], copies: list[list[int]]) -> NDArray[np.int64]:
-    """Return the pairs of rows within sets of copies, and between pairs of sets ``(P, 2)``."""
-    pairs: list[tuple[int, int]] = []
-    for one, other in [*((number, number) for number in range(len(copies))), *pairs_of_sets.tolist()]:
-        both = product(copies[one], copies[other])
-        if len(copies[one]) + len(copies[other]) > MAX_COMPLETE_SET:
-            both = product(copies[one][:1], copies[other])
-        pairs += [(min(pair), max(pair)) for pair in both if pair[0] != pair[1]]
-    return np.unique(np.array(pairs, np.int64).reshape(-1, 2), axis=0)
+    descriptors: Descriptors
+    structures: Callable[[NDArray[np.int64]], NDArray[np.uint8]]
+    pool: Executor
+    max_exhaustive: int
+    show_progress: bool
 
+    @classmethod
+    def among(
+        cls,
+        previews: NDArray[np.uint8],
+        rows: NDArray[np.int64],
+        pool: Executor,
+        max_exhaustive: int,
+        *,
+        show_progress: bool,
+    ) -> _Search:
+        """Describe some of the previews; fine structures of many are computed anew where they are needed."""
+        descriptors = Descriptors.empty(len(rows))
+        kept = np.empty((len(rows), *previews.shape[1:]), np.uint8) if len(rows) <= max_exhaustive else None
 
-def _compare_candidates(
-    previews: NDArray[np.uint8], fine: NDArray[np.uint8], pool: Executor, *, show_progress: bool
-) -> NDArray[np.int64]:
-    """Return the pairs of different previews that are near-duplicates, ``(P, 2)``."""
-    if not len(previews):
-        return np.empty((0, 2), np.int64)
-    pairs, place = candidate_pairs(previews, fine, pool)
-    title = "Comparing candidates" if show_progress else None
-    rounds = int(place.max(initial=0)).bit_length() + 1
-    duplicates = np.empty((0, 3), np.int64)
-    for number in progress_bar(range(rounds), title, total=rounds):
-        due = pairs[(place >= 2**number // 2) & (place < 2**number)]
-        due = due[~_in_one_large_set(due, duplicates, len(previews))]
-        chunks = [due[start : start + _CHUNK] for start in range(0, len(due), _CHUNK)]
-        duplicates = np.concatenate([duplicates, *pool.map(partial(_near_duplicates_of, fine=fine), chunks)])
-    return np.unique(duplicates[:, :2], axis=0)
+        def describe(start: int) -> None:
+            part = slice(start, start + _CHUNK)
+            pictures = previews[rows[part]]
+            fine = fine_structures(pictures)
+            detailed = has_detail(fine[:, INNER, INNER])
+            descriptors.spectrum[part][detailed] = spectra(fine[detailed])
+            descriptors.coarse[part][detailed] = coarse_images(pictures[detailed])
+            if kept is not None:
+                kept[part] = fine
 
+        starts = range(0, len(rows), _CHUNK)
+        title = "Describing tiles" if show_progress else None
+        for _ in progress_bar(pool.map(describe, starts), title, total=len(starts)):
+            pass
 
-def _in_one_large_set(
-    pairs: NDArray[np.int64], duplicates: NDArray[np.int64], number: int
-) -> NDArray[np.bool_]:
-    """Return which pairs are already within one set of over ``MAX_COMPLETE_SET`` tiles, bool ``(P,)``."""
-    graph = coo_array(
-        (np.ones(len(duplicates), np.bool_), (duplicates[:, 0], duplicates[:, 1])), shape=(number, number)
-    )
-    member_of = connected_components(graph, directed=False)[1]
-    one, other = member_of[pairs[:, 0]], member_of[pairs[:, 1]]
-    return np.asarray((one == other) & (np.bincount(member_of)[one] > MAX_COMPLETE_SET), np.bool_)
+        def structures(some: NDArray[np.int64]) -> NDArray[np.uint8]:
+            return fine_structures(previews[rows[some]]) if kept is None else kept[some]
 
+        return cls(descriptors, structures, pool, max_exhaustive, show_progress)
 
-def _near_duplicates_of(pairs: NDArray[np.int64], *, fine: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return the near-duplicates among pairs with orientations, ``(P, 3)``."""
-    return pairs[
-        [_is_near_duplicate(fine[one], turned(fine[other], turn)) for one, other, turn in pairs.tolist()]
-    ]
+    def near_duplicates(self) -> NDArray[np.int64]:
+        """Return the near-duplicates."""
+        number = len(self.descriptors.coarse)
+        find = exhaustive_candidates if number <= self.max_exhaustive else neighbour_candidates
+        pairs, place = limit_candidates(find(self.descriptors, self.pool))
+        title = "Comparing candidates" if self.show_progress else None
+        rounds = int(place.max(initial=0)).bit_length() + 1
+        duplicates = np.empty((0, 3), np.int64)
+        for power in progress_bar(range(rounds), title, total=rounds):
+            due = pairs[(place >= 2**power // 2) & (place < 2**power)]
+            member_of = components(number, duplicates)
+            large = np.bincount(member_of, minlength=1) > MAX_COMPLETE_SET
+            one, other = member_of[due[:, 0]], member_of[due[:, 1]]
+            due = due[(one != other) | ~large[one]]
+            is_near = self.correlations(due, enough=MIN_CORRELATION) >= MIN_CORRELATION
+            duplicates = np.concatenate([duplicates, due[is_near]])
+        once = np.unique(duplicates[:, 0] * number + duplicates[:, 1], return_index=True)[1]
+        return duplicates[once]
 
+    def correlations(self, pairs: NDArray[np.int64], *, enough: float) -> NDArray[np.float32]:
+        """Return the aligned correlation of pairs, float32 ``(P,)``."""
 
-def _is_near_duplicate(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> bool:
-    """Return whether two tiles correlate at any scale and shift; stop early if unaligned ones hardly do."""
-    inner = np.ascontiguousarray(other[_INNER, _INNER])
-    middle = (one.shape[0] - 1) / 2
-    for scale, x, y in product(_SCALES, _OFFSETS_PX, _OFFSETS_PX):
-        is_unaligned = (scale, x, y) == (1, 0, 0)
-        matrix = np.array([[scale, 0, middle * (1 - scale) + x], [0, scale, middle * (1 - scale) + y]])
-        moved = one if is_unaligned else cv2.warpAffine(one, matrix, one.shape, borderMode=cv2.BORDER_REFLECT)
-        correlation = cv2.matchTemplate(moved, inner, cv2.TM_CCOEFF_NORMED).max()
-        if correlation >= MIN_CORRELATION:
-            return True
-        if is_unaligned and correlation < _MIN_UNALIGNED:
-            return False
-    return False
+        def of_chunk(start: int) -> list[float]:
+            chunk = pairs[start : start + _CHUNK]
+            rows, place = np.unique(chunk[:, :2], return_inverse=True)
+            fine = self.structures(rows)
+            return [
+                aligned_correlation(fine[one], turned(fine[other], turn), enough=enough)
+                for (one, other), turn in zip(place.tolist(), chunk[:, 2].tolist(), strict=True)
+            ]
+
+        parts = list(self.pool.map(of_chunk, range(0, len(pairs), _CHUNK)))
+        return np.array([value for part in parts for value in part], np.float32)
+
+    def connected(self, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Add pairs between sets of so many tiles that each may have but its own among its neighbours."""
+        member_of = components(len(self.descriptors.coarse), pairs)
+        _, first, size = np.unique(member_of, return_index=True, return_counts=True)
+        rows = np.sort(first[size > NEIGHBOURS])
+        if not len(rows):
+            return pairs
+        some = self._replace(
+            descriptors=self.descriptors.select(rows), structures=lambda part: self.structures(rows[part])
+        )
+        found = some.near_duplicates()
+        found[:, :2] = rows[found[:, :2]]
+        return np.concatenate([pairs, found])
+
+    def bounded(self, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Drop weak pairs that would join sets to one of over ``MAX_WEAK_SET`` tiles, the weakest first."""
+        number = len(self.descriptors.coarse)
+        member_of = components(number, pairs)
+        in_large = (np.bincount(member_of) > MAX_WEAK_SET)[member_of[pairs[:, 0]]]
+        correlation = np.ones(len(pairs), np.float32)
+        correlation[in_large] = self.correlations(pairs[in_large], enough=STRONG_CORRELATION)
+        strong = correlation >= STRONG_CORRELATION
+        set_of = bounded_single_linkage(
+            components(number, pairs[strong]), pairs[~strong, :2], -correlation[~strong], limit=MAX_WEAK_SET
+        )
+        return np.asarray(pairs[set_of[pairs[:, 0]] == set_of[pairs[:, 1]]], np.int64)

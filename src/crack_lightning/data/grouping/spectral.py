@@ -48,7 +48,7 @@ def spectral_deviations(measured: NDArray[np.float32], usual: NDArray[np.float32
         plane of frequencies, as the other half repeats it.
     """
     half = SPECTRUM_SIDE // 2 + 1
-    vectors, common = measured[:, :half].reshape(len(measured), -1), usual[:half].ravel()
+    vectors, common = measured[:, :half].reshape(-1, half * SPECTRUM_SIDE), usual[:half].ravel()
     vectors = vectors - vectors.mean(axis=1, keepdims=True) * (common / common.mean())
     vectors -= vectors.mean(axis=1, keepdims=True)
     length = np.linalg.norm(vectors, axis=1, keepdims=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from crack_lightning.data.discovery.left_out import LeftOut, describe_left_out
+from crack_lightning.data.grouping.groups import large_set_rules
 from crack_lightning.data.table import EXCLUDED
 from crack_lightning.report.render.document import Pictures, Section, Table
 from crack_lightning.report.render.formatting import in_brackets, number, percent
@@ -25,6 +26,8 @@ def data_section(contents: Mapping[str, Any]) -> Section:
     head = ["split", *names, "all tiles", "groups"]
     sources = ", ".join(f"{name} ({tiles:,} tiles)" for name, tiles in data["sources"].items())
     leaks = [_group_sentence(data), _near_duplicate_sentence(contents) if len(rows) > 1 else ""]
+    if contents["near_duplicates"]["searched"]:
+        leaks += large_set_rules(sum(row["tiles"] for row in data["splits"].values()))
     lines = [
         f"Source: {sources}.",
         *leaks,
