@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from crack_lightning.config.nodes.data import DataConfig
 from crack_lightning.data.model_classes import ModelClasses, with_classes
 from crack_lightning.data.table import TileTable
-from crack_lightning.experiment.load_data import unseen_tiles
+from crack_lightning.experiment import load_data
+from crack_lightning.experiment.load_data import recovers_photos, unseen_tiles
 from crack_lightning.runtime.errors import DataError
 
 TABLE = TileTable(
@@ -49,3 +51,14 @@ def test_a_set_that_is_known_or_has_other_classes_is_refused() -> None:
         unseen_tiles(TABLE, known=np.full(3, fill_value=True))
     with pytest.raises(DataError, match="the model's classes are crack, rust, and the set has intact"):
         with_classes(TABLE, ModelClasses(["crack", "rust"], None))
+
+
+def test_photos_of_very_many_tiles_are_not_recovered_and_a_warning_says_so(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert recovers_photos(DataConfig(), TABLE)
+    monkeypatch.setattr(load_data, "MAX_RECOVERED", 2)
+    assert not recovers_photos(DataConfig(), TABLE.with_columns(group=np.array(["p", "q", "r"])))
+    assert not caplog.text
+    assert not recovers_photos(DataConfig(), TABLE)
+    assert "expected at most 2 tiles, got 3; photos" in caplog.text

@@ -88,7 +88,7 @@ def test_thousands_of_frames_in_one_list_of_the_index_become_one_set(
     assert sum(compared) <= 4 * number
 
 
-@pytest.mark.parametrize(("sigma", "largest"), [(2, 60), (11, 20)])
+@pytest.mark.parametrize(("sigma", "largest"), [(2, 60), (20, 20)])
 def test_a_set_of_many_tiles_grows_by_strong_pairs_alone(
     walls: list[Picture], sigma: float, largest: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,7 +97,6 @@ def test_a_set_of_many_tiles_grows_by_strong_pairs_alone(
     assert sizes(near_duplicate_pairs(frames), 60)[0] == 60
     bounded = near_duplicate_pairs(frames, max_exhaustive=0)
     assert sizes(bounded, 60)[0] == largest
-    assert sizes(bounded, 60)[0] <= 20 or sigma == 2
 
 
 def test_copies_are_compared_once_and_stay_pairs(walls: list[Picture], compared: list[int]) -> None:

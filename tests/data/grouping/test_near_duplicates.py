@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from crack_lightning.data.grouping.near_duplicates import near_duplicate_pairs, preview
 from crack_lightning.data.synthesis.scene import cut_tiles, draw_photo
@@ -106,6 +107,12 @@ def test_nearest_neighbours_do_not_depend_on_threads_or_memory_mapping(
         for previews, workers in ((crowd, 1), (mapped, 3))
     )
     np.testing.assert_array_equal(one, three)
+
+
+def test_nearest_neighbours_leave_torch_its_threads(crowd: NDArray[np.uint8]) -> None:
+    before = torch.get_num_threads()
+    near_duplicate_pairs(crowd[:40], max_exhaustive=0)
+    assert torch.get_num_threads() == before
 
 
 @pytest.mark.parametrize("number", [1, 2, 40])

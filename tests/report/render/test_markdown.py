@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from crack_lightning.data.discovery.left_out import LeftOut
+from crack_lightning.data.grouping import groups
 from crack_lightning.data.grouping.groups import merge_groups
 from crack_lightning.report.render.markdown import report_markdown
 
@@ -83,6 +84,18 @@ def test_leaked_pairs_are_stated_with_the_accuracy_on_the_other_tiles(
     text = markdown_of((table.with_columns(sha256=digests), predictions))
     assert "(identical files in two splits): 1. Test tiles with one in training: 1; accuracy" in text
     assert "accuracy on the others" in text
+
+
+def test_the_rules_that_bound_groups_among_very_many_tiles_are_stated(
+    markdown_of: Markdown, draw_run: DrawRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, predictions = draw_run()
+    searched = merge_groups(table, near_duplicates=np.empty((0, 2), np.int64), clues=None)
+    rule = "sets of more than 1,000 are joined only by pairs that correlate by 0.95 or more"
+    assert rule not in markdown_of((searched, predictions))
+    monkeypatch.setattr(groups, "MAX_EXHAUSTIVE", len(table) - 1)
+    assert rule in markdown_of((searched, predictions))
+    assert rule not in markdown_of((table, predictions))
 
 
 def test_images_that_are_not_tiles_are_counted_by_folder(markdown_of: Markdown, draw_run: DrawRun) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -73,14 +74,18 @@ def neighbour_candidates(descriptors: Descriptors, pool: Executor) -> Candidates
 
 
 def _search(descriptors: Descriptors, kind: _Descriptor, pool: Executor) -> Candidates:
+    logging.getLogger("faiss").setLevel(logging.WARNING)  # it announces its instruction set
     import faiss
 
     number = len(descriptors.coarse)
-    index = _inverted_file(lambda rows: kind.vectors(descriptors.select(rows), 0), number)
+    # in a thread of the pool: FAISS may share OpenMP with torch, whose number of threads is the main thread's
+    index = pool.submit(
+        _inverted_file, lambda rows: kind.vectors(descriptors.select(rows), 0), number
+    ).result()
     settings = faiss.SearchParametersIVF(nprobe=_PROBES, max_codes=_MAX_SCANNED)  # type: ignore[call-arg]
 
     def of_block(start: int, orientations: tuple[int, ...]) -> Candidates:
-        faiss.omp_set_num_threads(1)  # of this thread
+        faiss.omp_set_num_threads(1)
         queries = kind.vectors(descriptors.select(slice(start, start + _BLOCK)), orientations[0])
         similarity, neighbours = index.search(queries, NEIGHBOURS, params=settings)
         place, rank = np.nonzero(similarity > kind.least)
