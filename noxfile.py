@@ -63,7 +63,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session(requires=["environment"], venv_backend="none", default=False)
 def bench(session: nox.Session) -> None:
-    """Measure speed, scale and memory, or some of the parts: ``-- loop features reading job scale``."""
+    """Measure speed, scale and memory, or some of the parts: ``-- loop job predictions``."""
     _python(session, "benchmarks/bench.py", *session.posargs)
 
 
@@ -130,6 +130,13 @@ def slurm(session: nox.Session) -> None:
 def ray(session: nox.Session) -> None:
     """Sweep on a Ray of this machine's own, one job killed, then resumed."""
     _python(session, "tests/end_to_end/clusters.py", "ray")
+
+
+@nox.session(requires=["environment"], venv_backend="none", default=False)
+def nodes(session: nox.Session) -> None:
+    """Predict and train on two hosts in network namespaces, one of them killed; as root, on Linux."""
+    _python(session, "tests/end_to_end/two_node_ray.py")
+    _python(session, "tests/end_to_end/two_host_ddp.py")
 
 
 @nox.session(name="tests-all", python=nox.project.python_versions(PYPROJECT), default=False)

@@ -1,4 +1,4 @@
-"""Speed, scale and memory on METU's tiles: ``python benchmarks/bench.py [loop near_duplicates features …]``.
+"""Speed, scale and memory on METU's tiles: ``python benchmarks/bench.py [part …]``, all parts by default.
 
     python benchmarks/bench.py loop job --data ../shared/data --turns 5
 
@@ -16,6 +16,7 @@ import features
 import job
 import loop
 import near_duplicates
+import predictions
 import reading
 import scale
 from commands import Commands
@@ -27,6 +28,7 @@ PARTS = {
     "features": features.measure,
     "reading": reading.measure,
     "job": job.measure,
+    "predictions": predictions.measure,
     "scale": scale.measure,
 }
 DATA = Path(__file__).parents[2] / "shared" / "data"

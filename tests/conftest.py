@@ -17,6 +17,7 @@ from crack_lightning.cli.main import main
 from crack_lightning.runtime.cache import cache_folder
 from crack_lightning.runtime.hardware import limit_omp_spin
 from crack_lightning.sweep.jobs.worker import job_context
+from tests.cluster_nodes import Nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -120,6 +121,18 @@ def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     code = f"from pathlib import Path\nPath({str(tmp_path / 'it ran')!r}).touch()\nclass Mine: ...\n"
     (folder / "evil.py").write_text(code, encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def nodes(monkeypatch: pytest.MonkeyPatch) -> Nodes:
+    """A stand-in for the nodes of a Ray cluster."""
+    from crack_lightning.inference import cluster_prediction
+    from crack_lightning.runtime.cluster import shard_cache
+
+    stand_in = Nodes()
+    for module in (cluster_prediction, shard_cache):
+        monkeypatch.setattr(module, "run_shards", stand_in.run_shards)
+    return stand_in
 
 
 @pytest.fixture

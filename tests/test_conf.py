@@ -30,6 +30,7 @@ NEEDS = {
     "recipe/frozen": ["model.weights=imagenet"],
     "recipe/probe": ["model.weights=imagenet"],
     "experiment/transfer": ["data.sources.metu.root=tiles", "data.sources.uav75.root=uav75"],
+    "cluster/ray": ["recipe=probe", "model.weights=imagenet"],
     "data/mixed": ["data.sources={a: {source: metu, root: tiles}}"],
 }
 

@@ -21,7 +21,7 @@ from tests.documents import PAGES, ROOT, documented, fenced, first_choice, toy, 
 if TYPE_CHECKING:
     from pathlib import Path
 
-ELSEWHERE = ("hydra/launcher=", "experiment=transfer")
+ELSEWHERE = ("hydra/launcher=", "cluster=ray", "experiment=transfer")
 """Of commands that need a cluster, or that have a whole test of their own; they are composed here."""
 SECTIONS = ROOT / "src" / "crack_lightning" / "report" / "sections"
 EXPLAINED_TOGETHER = {"Errors", "Other errors", "Linear probe", "Missed cracks", "False alarms"}

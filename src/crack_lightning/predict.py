@@ -21,7 +21,12 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
     """Predict as configured; arguments and exit code as of :func:`crack_lightning.audit.run`."""
     if composed.resume is not None:
         folder = Path(expand_user(str(composed.resume)))
-        config = resumed_prediction(folder, progress=bool(composed.progress), overrides=overrides)
+        config = resumed_prediction(
+            folder,
+            progress=bool(composed.progress),
+            cluster=composed.cluster,
+            overrides=overrides,
+        )
     else:
         config = parse(composed, PredictConfig)
     require_checkpoint(config.checkpoint)

@@ -56,6 +56,11 @@ def run(
         config.require_read(overrides)
         require_weights(config.model.weights)
         preflight_data(config.data)
+    if config.trainer.nodes > 1:
+        from crack_lightning.experiment.fit_end_to_end import join_training
+
+        if join_training(config.trainer.nodes):
+            return 0
     with draw_in_background(config), import_without_gc():
         from rich import print as show
 

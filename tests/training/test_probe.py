@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def bare_probe(device: str, **attributes: Any) -> Any:
     """A probe that has fitted and cached nothing, with a data set of blank tiles."""
     made = cast("Any", LinearProbe.__new__(LinearProbe))
-    made.settings = SimpleNamespace(device=device, show_progress=False)
+    made.settings = SimpleNamespace(device=device, show_progress=False, cluster=None)
     made.datamodule = SimpleNamespace(
         batch_size=32,
         dataset=SimpleNamespace(

@@ -11,6 +11,7 @@ from typing import Any
 
 from omegaconf import MISSING
 
+from crack_lightning.config.nodes.cluster import ClusterConfig
 from crack_lightning.config.nodes.data import DataConfig, data_config
 from crack_lightning.config.nodes.split import SplitConfig
 from crack_lightning.config.nodes.sweep import SweepConfig
@@ -43,6 +44,7 @@ class EvaluateConfig:
     trainer: TrainerConfig = node(
         TrainerConfig, "Device, precision and threads.", unread=keys_except(TrainerConfig, *MACHINE_KEYS)
     )
+    cluster: ClusterConfig = node(ClusterConfig, unread=("gpus",))
     sweep: SweepConfig = node(SweepConfig)
 
     def __post_init__(self) -> None:
@@ -53,6 +55,7 @@ class EvaluateConfig:
         return [
             *self.data.problems(),
             *self.trainer.problems(),
+            *self.cluster.problems(),
             *unread_problems(self, by="evaluate"),
             *_engine_problems(self.engine, self.trainer),
         ]
@@ -142,6 +145,7 @@ class PredictConfig:
     trainer: TrainerConfig = node(
         TrainerConfig, "Device, precision and threads.", unread=keys_except(TrainerConfig, *MACHINE_KEYS)
     )
+    cluster: ClusterConfig = node(ClusterConfig)
     sweep: SweepConfig = node(SweepConfig)
 
     def __post_init__(self) -> None:
@@ -152,10 +156,16 @@ class PredictConfig:
         """Whether crack maps are written: ``map``, or by default for ``builtin`` only."""
         return self.checkpoint == "builtin" if self.map is None else self.map
 
+    @property
+    def writes_images(self) -> bool:
+        """Whether images of each photo are written: maps, explanations or captions."""
+        return self.makes_maps or self.explain or self.annotate
+
     def problems(self) -> list[str]:
         """List every contradiction between the nodes."""
         problems = [
             *self.trainer.problems(),
+            *self.cluster.problems(),
             *unread_problems(self, by="predict"),
             *_engine_problems(self.engine, self.trainer),
         ]

@@ -15,6 +15,7 @@ from crack_lightning.data.scan.prepare import describe
 from crack_lightning.data.scan.progress import progress_bar
 from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.experiment import factory, fit, load_data
+from crack_lightning.experiment.cluster_evaluation import predictions_on_cluster
 from crack_lightning.experiment.result import ExperimentResult
 from crack_lightning.experiment.trainers import build_test_trainer
 from crack_lightning.experiment.training_run import reproducible
@@ -137,7 +138,8 @@ def _test(
         ConfigError: If the engine is not installed, not of this machine, or cannot take the network.
     """
     worth_trying = len(datamodule.table) >= MANY
-    if is_untried(config, plan, worth_trying=worth_trying):
+    untried = is_untried(config, plan, worth_trying=worth_trying)
+    if untried and not config.cluster.is_used:
         trainer = build_test_trainer(folder, plan=plan, progress=config.progress)
         return fit.test(trainer, classifier, datamodule), None
     choice, compute = choose(
@@ -147,6 +149,18 @@ def _test(
         image_size=int(classifier.hparams["image_size"]),
         worth_trying=worth_trying,
     )
+    if config.cluster.is_used:
+        predictions = predictions_on_cluster(
+            classifier,
+            datamodule,
+            engine=config.engine if untried else choice.name,
+            threads=plan.threads,
+            shard_size=config.cluster.tiles_a_shard,
+            reservation=config.cluster.reservation(plan.threads),
+            folder=folder,
+            show_progress=config.progress,
+        )
+        return predictions, choice
     predictor, batches = Predictor(classifier, compute=compute), datamodule.test_dataloader()
     parts = [
         (batch["index"], batch["target"], *predictor.classify(batch["image"]))

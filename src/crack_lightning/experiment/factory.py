@@ -41,6 +41,7 @@ def hardware_plan(trainer: TrainerConfig, *, num_workers: int | None) -> Hardwar
         threads=trainer.threads,
         num_workers=num_workers,
         devices=trainer.devices,
+        nodes=trainer.nodes,
     )
     configure_process(plan.threads)
     return plan
@@ -189,9 +190,11 @@ def build_probe(
             engine=config.recipe.engine,
             views=config.recipe.views,
             threads=plan.threads,
-            device="cuda" if plan.accelerator == "gpu" else "cpu",
+            device="cuda" if plan.accelerator == "gpu" and not config.cluster.is_used else "cpu",
             precision=plan.precision,
             cache=cache_folder(),
             show_progress=config.progress,
+            cluster=config.cluster.reservation(plan.threads) if config.cluster.is_used else None,
+            shard_size=config.cluster.tiles_a_shard,
         ),
     )

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from crack_lightning.model.classifier import CrackClassifier
     from crack_lightning.runtime.hardware import HardwarePlan
     from crack_lightning.training.callbacks import StopSignals
+    from crack_lightning.training.hosts import HostStore
     from crack_lightning.training.probe import LinearProbe
     from crack_lightning.training.state import RunState
 
@@ -45,14 +46,22 @@ def fit_end_to_end(
     plan: HardwarePlan,
     requests: StopSignals,
     report: Report | None,
+    store: HostStore | None = None,
 ) -> tuple[CrackClassifier, Predictions]:
     """Train step by step with Lightning's Trainer, and test the best checkpoint.
 
     On however many devices it is trained, this process alone tests, on one of them, each tile once.
     """
     best = folder / "checkpoints" / BEST
-    fit_class: type[SingleProcessFit | DDPFit] = DDPFit if plan.devices > 1 else SingleProcessFit
-    training = fit_class(config, datamodule, folder=folder, plan=plan, requests=requests, report=report)
+    training: SingleProcessFit | DDPFit
+    if plan.processes == 1:
+        training = SingleProcessFit(
+            config, datamodule, folder=folder, plan=plan, requests=requests, report=report
+        )
+    else:
+        training = DDPFit(
+            config, datamodule, folder=folder, plan=plan, requests=requests, report=report, store=store
+        )
     if state.phase == "fit":
         classifier = factory.build_classifier(config, datamodule.table)
         require_batch_statistics(config, classifier, num_train_tiles=len(datamodule.table.rows("train")))
@@ -83,14 +92,15 @@ def require_batch_statistics(
     Raises:
         ConfigError: If a device gets a single tile per step.
     """
-    devices = 1 if config.trainer.sync_batchnorm else config.trainer.devices or 1
+    devices = 1 if config.trainer.sync_batchnorm else (config.trainer.devices or 1) * config.trainer.nodes
     tiles = min(config.data.batch_size, num_train_tiles) // devices
     was_training = classifier.training
     needs_statistics = uses_batch_statistics(classifier.train())
     classifier.train(was_training)
     if tiles > 1 or not needs_statistics:
         return
-    each = f" for each of trainer.devices={devices}" if devices > 1 else ""
+    each = f" for each of trainer.devices={config.trainer.devices}" if devices > 1 else ""
+    each += f" on trainer.nodes={config.trainer.nodes}" if config.trainer.nodes > 1 else ""
     raise ConfigError(
         f"data.batch_size: expected at least 2 tiles a step{each}, of which BatchNorm in {config.model.name} "
         f"takes statistics, got data.batch_size={config.data.batch_size} and {num_train_tiles} training "

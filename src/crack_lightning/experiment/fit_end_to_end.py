@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytorch_lightning.utilities import rank_zero_only
@@ -19,17 +20,17 @@ from crack_lightning.experiment.trainers import (
 )
 from crack_lightning.model.backbones import synchronised
 from crack_lightning.model.weights.checkpoints import load_classifier, read_checkpoint
-from crack_lightning.runtime.errors import CheckpointError, CrackLightningError, DataError
-from crack_lightning.runtime.hardware import require_compiler
+from crack_lightning.runtime.errors import CheckpointError, ConfigError, CrackLightningError, DataError
+from crack_lightning.runtime.hardware import configure_process, require_compiler
 from crack_lightning.runtime.plugins import import_plugins
-from crack_lightning.training.callbacks import BroadcastBuffers, FiniteLoss, Pruning, StepSeeds
+from crack_lightning.training.callbacks import BroadcastBuffers, FiniteLoss, Pruning, StepSeeds, StopSignals
 from crack_lightning.training.checkpoints import RunCheckpoints, save_model
 from crack_lightning.training.ddp_launcher import launch_ddp
+from crack_lightning.training.hosts import find_hosts, received_task, send_task
 from crack_lightning.training.warning_filters import filter_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     import pytorch_lightning as pl
 
@@ -38,8 +39,9 @@ if TYPE_CHECKING:
     from crack_lightning.data.table import TileTable
     from crack_lightning.model.classifier import CrackClassifier
     from crack_lightning.runtime.hardware import HardwarePlan
-    from crack_lightning.training.callbacks import StopRequest, StopSignals
+    from crack_lightning.training.callbacks import StopRequest
     from crack_lightning.training.ddp_worker import Worker
+    from crack_lightning.training.hosts import Hosts, HostStore
 
     History = list[dict[str, float]]
     Report = Callable[[float, dict[str, float]], bool]
@@ -84,7 +86,7 @@ class SingleProcessFit:
             callbacks=[
                 StepSeeds(config.seed),
                 FiniteLoss(datamodule.table.path),
-                *([BroadcastBuffers()] if plan.devices > 1 else []),
+                *([BroadcastBuffers()] if plan.processes > 1 else []),
                 self.checkpoints,
                 *([Pruning(report)] if report else []),
             ],
@@ -123,7 +125,7 @@ class _WorkerTask:
 
 
 class DDPFit:
-    """Training by as many processes as the plan has devices; this process alone tests.
+    """Training by as many processes as the plan has devices on all hosts; this process alone tests.
 
     Together they take the steps of one process: a batch is split among them, every validation tile is used
     once, gradients are averaged. BatchNorm (without ``trainer.sync_batchnorm``), class weights and MixUp use
@@ -139,9 +141,10 @@ class DDPFit:
         plan: HardwarePlan,
         requests: StopSignals,
         report: Report | None,
+        store: HostStore | None = None,
     ) -> None:
         self.config, self.table, self.folder, self.plan = config, datamodule.table, folder, plan
-        self.requests, self.report = requests, report
+        self.requests, self.report, self.store = requests, report, store
         self.trainer = build_test_trainer(
             folder,
             plan=plan,
@@ -158,24 +161,22 @@ class DDPFit:
         """
         plan = self.plan
         for split in ("train", "val"):
-            if (number := len(self.table.rows(split))) < plan.devices:
+            if (number := len(self.table.rows(split))) < plan.processes:
                 raise DataError(
-                    f"trainer.devices: {plan.devices} processes need a tile each, and {number} are in the "
+                    f"trainer.devices: {plan.processes} processes need a tile each, and {number} are in the "
                     f"split '{split}'; set trainer.devices=1, or give more tiles."
                 )
         with _saved_classifier(self.folder / "checkpoints" / ".start.part", classifier) as start:
             task = _WorkerTask(
-                config=self.config, table=self.table, folder=self.folder, plan=plan, start=start
+                config=self.config,
+                table=replace(self.table, root=self.table.root.absolute()),
+                folder=self.folder.absolute(),
+                plan=plan,
+                start=start.absolute(),
             )
-            return launch_ddp(
-                partial(_fit_in_worker, task),
-                total=plan.devices,
-                gpus=plan.accelerator == "gpu",
-                threads=max(1, plan.threads // plan.devices),
-                log=self.folder / "run.log",
-                requests=self.requests,
-                report=self.report,
-            )
+            if self.store is not None:
+                send_task(self.store, task)
+            return _launch(task, requests=self.requests, report=self.report, hosts=find_hosts(plan.nodes))
 
 
 @contextmanager
@@ -186,6 +187,47 @@ def _saved_classifier(path: Path, classifier: CrackClassifier) -> Iterator[Path]
         yield path
     finally:
         path.unlink(missing_ok=True)
+
+
+def _launch(
+    task: _WorkerTask, *, requests: StopSignals, report: Report | None = None, hosts: Hosts | None
+) -> History:
+    plan = task.plan
+    return launch_ddp(
+        partial(_fit_in_worker, task),
+        total=plan.devices,
+        gpus=plan.accelerator == "gpu",
+        threads=max(1, plan.threads // plan.devices),
+        log=task.folder / "run.log",
+        requests=requests,
+        report=report,
+        hosts=hosts,
+    )
+
+
+def join_training(nodes: int) -> bool:
+    """Run this host's workers for the first host; return whether this one is another.
+
+    Raises:
+        CrackLightningError: If the first host ends early, or this one has not its folders.
+    """
+    hosts = find_hosts(nodes)
+    if hosts is None or hosts.is_first:
+        return False
+    print(f"trainer.nodes: host {hosts.number + 1} of {hosts.total} waits for the first at {hosts.address}.")
+    with StopSignals() as requests, received_task(hosts) as task:
+        if task is None:
+            print("trainer.nodes: the first host has nothing to train.")
+            return True
+        for key, folder in (("outputs", task.folder), ("data", task.table.root)):
+            if not Path(folder).is_dir():
+                raise ConfigError(
+                    f"{key}: this host has no folder '{folder}', which the first one uses; keep it on a disk "
+                    "that all hosts mount under the same path."
+                )
+        configure_process(task.plan.threads)
+        _launch(task, requests=requests, hosts=hosts)
+    return True
 
 
 def _fit_in_worker(task: _WorkerTask, rank: Worker) -> History:

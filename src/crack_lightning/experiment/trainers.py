@@ -41,7 +41,7 @@ def build_trainer(
     Args:
         config: The run's settings.
         folder: The run's folder, to which the loggers write.
-        plan: The hardware plan; with several devices the Trainer is that of one DDP worker.
+        plan: The hardware plan; with several processes the Trainer is that of one DDP worker.
         callbacks: The run's own callbacks.
         purge_step: Step from which TensorBoard discards earlier events of a resumed run; ``None`` for a new
             run.
@@ -65,6 +65,7 @@ def build_trainer(
     return pl.Trainer(
         accelerator=plan.accelerator,
         devices=plan.devices,
+        num_nodes=plan.nodes,
         strategy=_strategy(config, plan),
         precision=cast("Any", plan.lightning_precision),
         max_epochs=config.trainer.max_epochs,
@@ -136,7 +137,7 @@ def tensorboard_loggers(config: TrainConfig) -> dict[str, Any]:
 
 
 def _strategy(config: TrainConfig, plan: HardwarePlan) -> Strategy | str:
-    if plan.devices == 1:
+    if plan.processes == 1:
         return "auto"
     # frozen layer groups have no gradients to wait for
     return DDPStrategy(find_unused_parameters=config.recipe.name == "probe_then_finetune")

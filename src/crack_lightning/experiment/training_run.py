@@ -32,6 +32,7 @@ from crack_lightning.runtime.files.run_folder import ensure_folder, lock_folder,
 from crack_lightning.runtime.memory import explain_out_of_memory
 from crack_lightning.training.callbacks import StopSignals
 from crack_lightning.training.checkpoints import BEST, LAST
+from crack_lightning.training.hosts import find_hosts, first_host
 from crack_lightning.training.state import RunState
 from crack_lightning.training.warning_filters import filter_warnings
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from crack_lightning.data.table import TileTable
     from crack_lightning.experiment.fit_end_to_end import Report
     from crack_lightning.runtime.hardware import HardwarePlan
+    from crack_lightning.training.hosts import HostStore
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +70,8 @@ def run_training(
     name = f"{config.model.short_name}_{config.data.source}"
     folder = ensure_folder(folder, base=Path(config.outputs), name=name)
     if RunState.is_finished(folder):
-        return load_finished_run(config, folder)
+        with first_host(find_hosts(config.trainer.nodes)):
+            return load_finished_run(config, folder)
     if config.recipe.name != "probe":
         config.optimizer.lr = config.learning_rate
     with (
@@ -76,10 +79,11 @@ def run_training(
         hold_run_folder(config, folder, command=command),
         StopSignals() as requests,
         explain_worker_failures(lambda: requests.received),
+        first_host(find_hosts(config.trainer.nodes)) as store,
     ):
         plan = factory.hardware_plan(config.trainer, num_workers=config.data.num_workers)
         config.trainer.threads, config.trainer.devices = plan.threads, plan.devices
-        config.trainer.sync_batchnorm &= plan.devices > 1
+        config.trainer.sync_batchnorm &= plan.processes > 1
         if problems := config.sharing_problems():
             raise ConfigError("\n".join(problems))
         write_config(config, folder / "config.yaml")
@@ -87,7 +91,15 @@ def run_training(
         on_features = config.recipe.name == "probe" and plan.accelerator == "cpu"  # its engine sets precision
         log.info("machine: %s", plan.machine if on_features else plan.reason)
         with explain_out_of_memory(batch_size=config.data.batch_size, image_size=config.model.image_size):
-            return _run(config, folder=folder, plan=plan, requests=requests, command=command, report=report)
+            return _run(
+                config,
+                folder=folder,
+                plan=plan,
+                requests=requests,
+                command=command,
+                report=report,
+                store=store,
+            )
 
 
 def load_finished_run(config: TrainConfig, folder: Path) -> ExperimentResult:
@@ -133,6 +145,7 @@ def _run(
     requests: StopSignals,
     command: str,
     report: Report | None,
+    store: HostStore | None,
 ) -> ExperimentResult:
     state = RunState.entered(folder, command=command)
     table, skipped = _load_and_split(config, state, folder=folder, plan=plan)
@@ -142,7 +155,14 @@ def _run(
         classifier, predictions = fit.fit_linear_probe(config, datamodule, state, folder=folder, plan=plan)
     else:
         classifier, predictions = fit.fit_end_to_end(
-            config, datamodule, state, folder=folder, plan=plan, requests=requests, report=report
+            config,
+            datamodule,
+            state,
+            folder=folder,
+            plan=plan,
+            requests=requests,
+            report=report,
+            store=store,
         )
     threshold = float(classifier.hparams["threshold"])
     with state.timed("explanations"):

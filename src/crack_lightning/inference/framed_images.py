@@ -9,10 +9,9 @@ import numpy as np
 
 from crack_lightning.data.io.decoding import decode_image
 from crack_lightning.inference.image_files import annotate
-from crack_lightning.runtime.files.paths import output_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from crack_lightning.inference.explanation_images import PhotoExplainer
     from crack_lightning.inference.predictor import PicturePredictions
@@ -22,7 +21,7 @@ class FramedPhotos:
     """Writes ``annotated/`` and ``explained/`` for batches of predictions.
 
     Args:
-        photos: All files of the run, which determine the path of each output.
+        places: Unique relative path of each photo, for its images.
         folder: The run's folder.
         positive_class: The class that means "crack", or ``None``.
         annotate: Whether photos are written with their prediction.
@@ -31,35 +30,33 @@ class FramedPhotos:
 
     def __init__(
         self,
-        photos: Sequence[Path],
+        places: Mapping[Path, Path],
         folder: Path,
         *,
         positive_class: str | None,
         annotate: bool,
         explainer: PhotoExplainer | None,
     ) -> None:
+        self._places, self._folder = places, folder
         self._positive_class, self._explainer = positive_class, explainer
         kinds = {"annotated": annotate, "explained": explainer is not None}
-        self._paths = {
-            name: dict(zip(photos, output_paths(photos, folder / name), strict=True))
-            for name, is_enabled in kinds.items()
-            if is_enabled
-        }
+        self._kinds = [name for name, is_enabled in kinds.items() if is_enabled]
 
     def write(self, predictions: PicturePredictions) -> None:
         """Write the images of each photo that can be read."""
         for row, name in enumerate(predictions.names):
-            if predictions.problems[row] or not self._paths:
+            if predictions.problems[row] or not self._kinds:
                 continue
             photo = Path(name)
             pixels = decode_image(photo)
-            for kind, paths in self._paths.items():
+            for kind in self._kinds:
+                path = self._folder / kind / self._places[photo]
                 explainer = self._explainer if kind == "explained" else None
                 annotate(
                     pixels
                     if explainer is None
                     else explainer(pixels, self._explained_class(predictions, row)),
-                    paths[photo].with_name(f"{paths[photo].name}.{kind}.jpg"),
+                    path.with_name(f"{path.name}.{kind}.jpg"),
                     text=_band(predictions, row),
                     positive=predictions.labels[row] == self._positive_class,
                 )

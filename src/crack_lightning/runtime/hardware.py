@@ -33,7 +33,8 @@ class HardwarePlan:
         threads: Compute threads on the CPU, of all devices together.
         num_workers: DataLoader workers of each device.
         machine: Description of the hardware for the user.
-        devices: GPUs, or processes on the CPU, that share every training batch.
+        devices: GPUs, or processes on the CPU, of each host that share every training batch.
+        nodes: Hosts that share every training batch.
     """
 
     accelerator: str
@@ -42,6 +43,12 @@ class HardwarePlan:
     num_workers: int
     machine: str
     devices: int = 1
+    nodes: int = 1
+
+    @property
+    def processes(self) -> int:
+        """Number of processes that share every training batch."""
+        return self.devices * self.nodes
 
     @property
     def reason(self) -> str:
@@ -108,6 +115,7 @@ def plan_hardware(
     threads: int | None,
     num_workers: int | None,
     devices: int | None = 1,
+    nodes: int = 1,
 ) -> HardwarePlan:
     """Choose devices, precision, threads and workers.
 
@@ -117,6 +125,7 @@ def plan_hardware(
         threads: Compute threads; ``None`` for one per core.
         num_workers: DataLoader workers of each device; ``None`` chooses them by device.
         devices: GPUs, or processes on the CPU; ``None`` for every GPU.
+        nodes: Hosts that share a training.
 
     Returns:
         The plan.
@@ -145,6 +154,8 @@ def plan_hardware(
     if num_workers is None:
         num_workers = min((cores - 1) // devices, 12) if gpu else 0
     device = torch.cuda.get_device_name(0) if gpu else f"{cores} core{'s' * (cores > 1)}, no GPU used"
+    if nodes > 1:
+        device += f", one of {nodes} hosts that share the training"
     if devices > 1:
         device += f", {devices} {'of them' if gpu else 'processes'} that share the training"
     return HardwarePlan(
@@ -154,6 +165,7 @@ def plan_hardware(
         num_workers=num_workers,
         machine=f"{device}; {threads or cores} compute threads, {num_workers} readers",
         devices=devices,
+        nodes=nodes,
     )
 
 

@@ -44,6 +44,12 @@ class CachedStatistics:
         if needed.any():
             self._values[places[needed]] = image_statistics(images[torch.from_numpy(needed)]).numpy()
 
+    def put(self, rows: NDArray[np.int64], values: NDArray[np.float32]) -> None:
+        """Store statistics of rows, float32 ``(M, NUM_STATISTICS)``; those of other rows are ignored."""
+        places = np.searchsorted(self.rows, rows).clip(max=len(self.rows) - 1)
+        needed = self.rows[places] == rows
+        self._values[places[needed]] = values[needed]
+
     def of(self, rows: NDArray[np.int64]) -> Tensor:
         """Return the statistics of rows, float32 ``(N, NUM_STATISTICS)``; read tiles that have none yet."""
         assert np.isin(rows, self.rows).all(), "statistics of other tiles"

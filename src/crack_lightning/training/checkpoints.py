@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import signal
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -160,7 +161,7 @@ class RunCheckpoints(Checkpoint):
         if trainer.is_last_batch:
             return
         due = self.requests.received is not None or time.monotonic() - self._saved_at >= self.every_s
-        if trainer.strategy.reduce_boolean_decision(due, all=False):  # all processes save, or none
+        if _for_any(trainer, due):  # all processes save, or none
             self._save_last(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -188,5 +189,10 @@ class RunCheckpoints(Checkpoint):
     def _save_last(self, trainer: Trainer) -> None:
         trainer.save_checkpoint(self.last_path)
         self._saved_at = time.monotonic()
-        if self.requests.received is not None:
-            raise Interrupted(self.requests.received)
+        if _for_any(trainer, self.requests.received is not None):  # another host's signal stops this one too
+            raise Interrupted(self.requests.received or signal.SIGTERM)
+
+
+def _for_any(trainer: Trainer, holds: bool) -> bool:  # noqa: FBT001
+    """Return whether a condition holds for any process of a training."""
+    return trainer.strategy.reduce_boolean_decision(holds, all=False)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from crack_lightning.training.callbacks import StopSignals
     from crack_lightning.training.ddp_worker import Report, Worker
+    from crack_lightning.training.hosts import Hosts
 
 _POLL_S = 0.2
 T = TypeVar("T")
@@ -37,23 +38,25 @@ def launch_ddp(
     log: Path,
     requests: StopSignals,
     report: Report | None = None,
+    hosts: Hosts | None = None,
 ) -> T:
-    """Run ``work`` in several processes that form torch's process group.
+    """Run ``work`` in several processes that form torch's process group, with those of other hosts.
 
     They are spawned, so that none of them parses a command line, and end at the latest with this call or
     with this process. A stop request is passed on to them; a second one kills them.
 
     Args:
         work: Called in each process with its :class:`Worker`; is pickled.
-        total: World size.
+        total: Number of processes of this host.
         gpus: Whether each process has a GPU and the backend is NCCL; else it is gloo.
         threads: Compute threads of each process.
         log: Log file of rank 0, beside the console.
         requests: Stop requests of the run.
         report: Takes an epoch's figures from rank 0 and returns whether to prune the run.
+        hosts: The hosts that share the work, each with ``total`` processes; ``None`` for this one alone.
 
     Returns:
-        The result of rank 0.
+        The result of the first process of this host.
 
     Raises:
         CrackLightningError: If a process died without an exception.
@@ -68,7 +71,8 @@ def launch_ddp(
         stack.callback(setattr, requests, "deferred", False)
         stack.callback(_end, connections.values())
         settings = WorkerSettings(
-            total=total,
+            total=total * (1 if hosts is None else hosts.total),
+            hosts=hosts,
             gpus=gpus,
             threads=threads,
             log=log,

@@ -18,6 +18,7 @@ from crack_lightning.runtime.errors import CrackLightningError, Interrupted, Pru
 from crack_lightning.runtime.files.run_folder import log_to
 from crack_lightning.runtime.hardware import configure_process
 from crack_lightning.runtime.processes import exit_with_parent
+from crack_lightning.training.hosts import Hosts, explain_lost_host, use_interface_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +61,7 @@ class Worker:
     """A worker process.
 
     Attributes:
-        number: Its rank, from 0; rank 0 writes files.
+        number: Its rank among all hosts, from 0; rank 0 writes files.
         total: World size.
         requests: Stop requests of the run.
         report: Sends an epoch's figures to the launcher and returns whether to prune; rank 0 alone has it.
@@ -82,55 +83,77 @@ class WorkerSettings:
     log: Path
     rendezvous: Path
     reports: bool
+    hosts: Hosts | None = None
+
+    @property
+    def first_rank(self) -> int:
+        """The rank of the first worker of this host."""
+        return 0 if self.hosts is None else self.total // self.hosts.total * self.hosts.number
 
 
 def run_worker(
     number: int, settings: WorkerSettings, work: Callable[[Worker], Any], flag: c_int, connection: Connection
 ) -> None:
-    """Run as a worker: join the process group, do the work, and send its result to the launcher."""
+    """Run as a worker: join the process group, do the work, and send its result to the launcher.
+
+    Args:
+        number: Number of the worker on this host, from 0.
+        settings: Settings of all workers of this host.
+        work: Called with the :class:`Worker`.
+        flag: Shared memory of stop requests.
+        connection: To the launcher.
+    """
     exit_with_parent()
     requests = RelayedRequests(flag)
     requests.listen()
-    _set_up(number, settings.threads)
+    _set_up(number, settings)
+    rank = settings.first_rank + number
     worker = Worker(
-        number=number,
+        number=rank,
         total=settings.total,
         requests=requests,
-        report=_reporter(connection) if settings.reports and number == 0 else None,
+        report=_reporter(connection) if settings.reports and rank == 0 else None,
     )
     with ExitStack() as stack:
-        if number == 0:
+        if rank == 0:
             stack.enter_context(log_to(settings.log))
         try:
             _join(number, settings)
             result = work(worker)
         except BaseException as error:  # noqa: BLE001  # raised by the launcher
-            connection.send(("raised", _picklable(error, f"process {number + 1} of {settings.total}")))
+            if settings.hosts is not None:
+                error = explain_lost_host(error)
+            connection.send(("raised", _picklable(error, f"process {rank + 1} of {settings.total}")))
             while True:
                 time.sleep(60)  # until killed: if it ended, the others would raise that a peer is missing
         connection.send(("result", result))
     distributed.destroy_process_group()
 
 
-def _set_up(number: int, threads: int) -> None:
-    """Set torch's environment variables of this rank and its number of threads."""
+def _set_up(number: int, settings: WorkerSettings) -> None:
+    """Set the environment variables of this worker that torch and Lightning read, and its threads."""
+    hosts = settings.hosts
     os.environ |= {
         "LOCAL_RANK": str(number),
-        "NODE_RANK": "0",
-        "OMP_NUM_THREADS": str(threads),  # or Lightning takes cores / processes
+        "NODE_RANK": "0" if hosts is None else str(hosts.number),
+        "OMP_NUM_THREADS": str(settings.threads),  # or Lightning takes cores / processes
     }
-    configure_process(threads)
+    if hosts is not None:
+        use_interface_to(hosts.address, hosts.port)
+    configure_process(settings.threads)
 
 
 def _join(number: int, settings: WorkerSettings) -> None:
-    """Join the process group through a file: a port that is free now may be taken later."""
+    """Join the process group: on one host through a file, as a port that is free now may be taken later."""
     device = torch.device("cuda", number) if settings.gpus else None
     if device:
         torch.cuda.set_device(device)
+    hosts = settings.hosts
     distributed.init_process_group(
         "nccl" if settings.gpus else "gloo",
-        init_method=f"file://{settings.rendezvous}",
-        rank=number,
+        init_method=f"file://{settings.rendezvous}" if hosts is None else None,
+        store=None if hosts is None else hosts.workers_store(),
+        rank=settings.first_rank + number,
         world_size=settings.total,
         device_id=device,
     )

@@ -22,6 +22,7 @@ from crack_lightning.model.logistic import fit_layer
 from crack_lightning.model.ood.detector import MAX_TILES_AT_ONCE, OODDetector, sample
 from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.training.cached_statistics import CachedStatistics
+from crack_lightning.training.cluster_features import FeatureWork, features_by_shards
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from crack_lightning.data.datamodule import CrackDataModule
     from crack_lightning.model.backends.registry import Compute
     from crack_lightning.model.classifier import CrackClassifier
+    from crack_lightning.runtime.cluster.ray_tasks import Reservation
 
 L2_TRIED = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00003)
 """L2 penalties from which the validation loss selects, in descending order."""
@@ -55,6 +57,8 @@ class ProbeSettings:
         precision: ``32``, ``bf16`` or ``16``; read on a GPU only, as the engine implies it on the CPU.
         cache: The cache folder.
         show_progress: Whether to show a bar while features are computed.
+        cluster: What each task of a Ray cluster reserves; ``None`` to compute here.
+        shard_size: Tiles that a task computes, rounded up to whole batches.
     """
 
     engine: str
@@ -64,6 +68,8 @@ class ProbeSettings:
     precision: str
     cache: Path
     show_progress: bool
+    cluster: Reservation | None = None
+    shard_size: int = 512
 
 
 class LinearProbe:
@@ -144,6 +150,26 @@ class LinearProbe:
         size = max(self.datamodule.batch_size, 1 if self.settings.device == "cpu" else MIN_GPU_BATCH)
         batches = [rows[start : start + size].tolist() for start in range(0, len(rows), size)]
 
+        shown = title if self.settings.show_progress else None
+        if self.settings.cluster is not None:
+            work = FeatureWork(
+                datamodule=self.datamodule,
+                network=self.network,
+                network_digest=self._network_digest,
+                engine=self.engine.name,
+                threads=self.settings.threads,
+                shard_size=self.settings.shard_size,
+                view=view,
+            )
+            return features_by_shards(
+                work,
+                batches,
+                statistics=self.statistics,
+                cache=self.settings.cache,
+                reservation=self.settings.cluster,
+                title=shown,
+            )
+
         def compute(batch_rows: list[int]) -> Tensor:
             batch = self.datamodule.dataset.read(batch_rows, threads=1)
             if view is None:
@@ -152,7 +178,7 @@ class LinearProbe:
             return self._compute(self.datamodule.view(batch["image"], batch["index"], epoch=view))
 
         features = map_in_order(compute, batches)
-        return progress_bar(features, title if self.settings.show_progress else None, total=len(batches))
+        return progress_bar(features, shown, total=len(batches))
 
     def _features_of(self, rows: NDArray[np.int64]) -> Tensor:
         return torch.from_numpy(np.asarray(self.features[np.searchsorted(self.rows, rows)]))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from crack_lightning.config.nodes.augmentation import AugmentationConfig
+from crack_lightning.config.nodes.cluster import ClusterConfig
 from crack_lightning.config.nodes.data import DataConfig, data_config
 from crack_lightning.config.nodes.evaluation import EvaluationConfig
 from crack_lightning.config.nodes.model import PLAIN_CNN, ModelConfig
@@ -47,6 +48,7 @@ class TrainConfig:
     optimizer: OptimizerConfig = node(OptimizerConfig)
     scheduler: SchedulerConfig = node(SchedulerConfig)
     trainer: TrainerConfig = node(TrainerConfig)
+    cluster: ClusterConfig = node(ClusterConfig, "Cluster that computes the features of `recipe=probe`.")
     evaluation: EvaluationConfig = node(EvaluationConfig)
     sweep: SweepConfig = node(SweepConfig)
     callbacks: dict[str, Any] = setting({}, "Lightning callbacks by name: `_target_` and its arguments.")
@@ -106,6 +108,8 @@ class TrainConfig:
     def problems(self) -> list[str]:
         """List every contradiction between the nodes."""
         problems = [*self.data.problems(), *self.recipe.problems(), *self.trainer.problems()]
+        if self.resume is None:  # a resumed run has the recipe of its folder
+            problems += self.cluster_problems()
         if self.recipe.name == "probe":
             problems += self._probe_problems()
         problems += self._sizes_problems()
@@ -135,23 +139,38 @@ class TrainConfig:
                 f"model.weights={self.model.weights}; leave it out, or set optimizer.lr."
             )
 
+    def cluster_problems(self) -> list[str]:
+        """List why a cluster cannot compute for this run."""
+        problems = self.cluster.problems()
+        if self.cluster.is_used and not self._fits_on_features:
+            problems.append(
+                f"cluster: only features are computed by shards, and recipe={self.recipe.name} has none; use "
+                "recipe=probe, or share batches among hosts by trainer.nodes."
+            )
+        if self.cluster.gpus:
+            problems.append("cluster.gpus: features are computed on cores of the nodes; leave it out.")
+        return problems
+
     def sharing_problems(self) -> list[str]:
-        """List why training cannot be distributed over ``trainer.devices``."""
-        devices, problems = self.trainer.devices, []
+        """List why training cannot be distributed over ``trainer.nodes`` and ``trainer.devices``."""
+        nodes, problems = self.trainer.nodes, []
+        devices = None if self.trainer.devices is None else self.trainer.devices * nodes
         if devices == 1:
             return []
+        key = "trainer.devices" if nodes == 1 else "trainer.nodes"
+        sharing = f"trainer.nodes={nodes} times " * (nodes > 1) + f"trainer.devices={self.trainer.devices}"
         if self.recipe.name == "probe":
             problems.append(
-                "trainer.devices: recipe=probe has no steps to share, its features are computed once; leave "
+                f"{key}: recipe=probe has no steps to share, its features are computed once; leave "
                 "it out, or use another recipe."
             )
         if devices is not None and self.data.batch_size % devices:
             problems.append(
-                f"data.batch_size: expected a multiple of trainer.devices={devices}, which share a batch, "
+                f"data.batch_size: expected a multiple of {sharing}, which share a batch, "
                 f"got {self.data.batch_size}; set {-(-self.data.batch_size // devices) * devices}."
             )
         problems += [
-            f"callbacks.{name}: {target} tries batches in one process, and trainer.devices shares them out; "
+            f"callbacks.{name}: {target} tries batches in one process, and {key} shares them out; "
             "leave one of them out."
             for name, node in self.callbacks.items()
             if (target := _target(node)).endswith(("BatchSizeFinder", "LearningRateFinder"))

@@ -33,6 +33,12 @@ class TrainerConfig:
         "Number of GPUs, or of processes on the CPU, that share every batch; `null` for every GPU.",
         low=1,
     )
+    nodes: int = setting(
+        1,
+        "Number of hosts that share every batch, each with `trainer.devices`; torchrun or srun starts the "
+        "same command on each.",
+        low=1,
+    )
     sync_batchnorm: bool = setting(False, "Synchronise BatchNorm statistics across GPUs.")
     compile: bool = setting(
         False,
@@ -81,7 +87,7 @@ class TrainerConfig:
                 "trainer.sync_batchnorm: only GPUs synchronise BatchNorm, and trainer.accelerator is "
                 f"{self.accelerator}; set trainer.accelerator=gpu, or leave it out."
             )
-        elif self.sync_batchnorm and self.devices == 1:
+        elif self.sync_batchnorm and self.devices == 1 == self.nodes:
             problems.append(
                 "trainer.sync_batchnorm: one device has none to synchronise with; set trainer.devices, or "
                 "leave it out."

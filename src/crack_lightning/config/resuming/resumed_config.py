@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
+
+from omegaconf import OmegaConf
 
 from crack_lightning.config.commands import PredictConfig
+from crack_lightning.config.nodes.cluster import ClusterConfig
 from crack_lightning.config.nodes.train import TrainConfig
 from crack_lightning.config.resuming.moved_data import with_moved_data
 from crack_lightning.config.resuming.trusted_code import names_code, require_trusted_code
@@ -15,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-_MAY_CHANGE = ("trainer.max_epochs", "trainer.log_every", "progress", "resume")
+    from omegaconf import DictConfig
+
+_MAY_CHANGE = ("trainer.max_epochs", "trainer.log_every", "progress", "cluster", "resume")
 
 
 def resumed_config(
@@ -43,7 +48,7 @@ def resumed_config(
     keys = [override.lstrip("+~").partition("=")[0] for override in overrides if not names_code(override)]
     moved = moved or {}
     may_change = {*_MAY_CHANGE, *moved} | ({"data"} if "data.source" in moved else set())
-    if refused := [key for key in keys if key not in may_change]:
+    if refused := [key for key in keys if not {key, key.partition(".")[0]} & may_change]:
         raise ConfigError(
             f"{refused[0]}: a resumed run keeps its settings; only {', '.join(_MAY_CHANGE[:-1])}, and paths "
             "of its data, as in data.root, may change. Leave it out, or start a new run."
@@ -59,16 +64,21 @@ def resumed_config(
         config.trainer.max_epochs = current.trainer.max_epochs
     if "trainer.log_every" in keys:
         config.trainer.log_every = current.trainer.log_every
-    config.progress = current.progress
+    config.progress, config.cluster = current.progress, current.cluster  # the folder's could run code here
+    if problems := config.cluster_problems():
+        raise ConfigError("\n".join(problems))
     return config
 
 
-def resumed_prediction(folder: Path, *, progress: bool, overrides: Sequence[str]) -> PredictConfig:
+def resumed_prediction(
+    folder: Path, *, progress: bool, cluster: DictConfig, overrides: Sequence[str]
+) -> PredictConfig:
     """Read the configuration of a prediction to resume, from an untrusted folder.
 
     Args:
         folder: The prediction's folder.
         progress: Whether to show bars, which may change.
+        cluster: The node of the command line: a cluster that the folder names could run code here.
         overrides: Overrides on the command line, ``key=value`` each.
 
     Raises:
@@ -77,10 +87,18 @@ def resumed_prediction(folder: Path, *, progress: bool, overrides: Sequence[str]
     """
     config = read_untrusted_config(folder, PredictConfig, command="predict")
     keys = [override.lstrip("+~").partition("=")[0] for override in overrides]
-    if refused := [key for key in keys if key not in ("progress", "resume")]:
+    if refused := [key for key in keys if key.partition(".")[0] not in ("progress", "resume", "cluster")]:
         raise ConfigError(
             f"{refused[0]}: a resumed run keeps its settings; only progress may change. "
             "Leave it out, or start a new run."
         )
-    config.progress, config.resume = progress, str(folder)
+    own = ClusterConfig(**cast("dict[str, Any]", OmegaConf.to_container(cluster, resolve=True)))
+    if config.cluster.name != own.name:
+        raise ConfigError(
+            f"cluster: the prediction in '{folder}' was begun with cluster={config.cluster.name}, got "
+            f"{own.name}; add cluster={config.cluster.name}, with its address if it has one."
+        )
+    config.progress, config.resume, config.cluster = progress, str(folder), own
+    if problems := config.problems():
+        raise ConfigError("\n".join(problems))
     return config

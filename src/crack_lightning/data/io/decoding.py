@@ -30,6 +30,9 @@ DECODING_VERSION = 2
 MAX_PIXELS = 89_478_485
 """Largest number of pixels of an image: Pillow's limit for a decompression bomb."""
 
+NO_FILE, BROKEN_LINK = "no such file", "a broken link"
+"""Reasons of an error for a path without a file."""
+
 _MAX_BYTES = 2**30
 _LASTING = (errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR)
 _DNG_VERSION_TAG = 50706
@@ -158,7 +161,7 @@ def read_file(path: Path) -> bytes:
             )
         return path.read_bytes()
     except FileNotFoundError:
-        raise FailedAccessError("a broken link" if path.is_symlink() else "no such file") from None
+        raise FailedAccessError(BROKEN_LINK if path.is_symlink() else NO_FILE) from None
     except PermissionError:
         raise FailedAccessError("no permission to read it") from None
     except (OSError, MemoryError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -12,15 +12,25 @@ from crack_lightning.inference.maps.scaled_photo import TooSmallError
 from crack_lightning.inference.predictor import PicturePredictions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from crack_lightning.inference.appended_csv import AppendedCsv
     from crack_lightning.inference.maps.crack_map import CrackMapper, MapTile
 
 
+class TileRows(Protocol):
+    """A table to which the rows of mapped tiles are written."""
+
+    def write(self, rows: Iterable[Sequence[object]]) -> None:
+        """Append rows, by ``TILE_COLUMNS``."""
+
+
 def map_photos(
-    photos: Sequence[Path], *, mapper: CrackMapper, places: Mapping[Path, Path], tiles: AppendedCsv
+    photos: Sequence[Path],
+    *,
+    mapper: CrackMapper,
+    places: Mapping[Path, Path],
+    tiles: TileRows,
 ) -> Iterator[PicturePredictions]:
     """Map photos; write a map and an overlay of each that can be read, and its tiles.
 
@@ -28,7 +38,7 @@ def map_photos(
         photos: N files.
         mapper: The crack mapper of the model.
         places: Path of each map, without suffix.
-        tiles: The table that tiles are appended to.
+        tiles: The table of the tiles.
 
     Yields:
         The prediction of each, once its map and tiles are written. Its probability and OOD score are those of

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crack_lightning.inference.appended_csv import AppendedCsv
+from crack_lightning.inference.tables.appended_csv import AppendedCsv
 from crack_lightning.runtime.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.table import Table
@@ -35,6 +35,11 @@ class PredictionColumns:
 
     class_names: tuple[str, ...]
     positive_class: str | None
+
+    @classmethod
+    def of_model(cls, hparams: Mapping[str, Any]) -> PredictionColumns:
+        """Return the columns for a model's hyper-parameters."""
+        return cls(class_names=tuple(hparams["class_names"]), positive_class=hparams["positive_class"])
 
     @property
     def shown_classes(self) -> list[str]:

@@ -1,0 +1,1 @@
+"""Tables of predictions: CSV on one machine, Parquet on a cluster."""

@@ -1,0 +1,1 @@
+"""Shards of work on a Ray cluster."""
