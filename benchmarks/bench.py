@@ -18,6 +18,7 @@ import loop
 import near_duplicates
 import predictions
 import reading
+import reports
 import scale
 from commands import Commands
 from turns import write_results
@@ -30,6 +31,7 @@ PARTS = {
     "job": job.measure,
     "predictions": predictions.measure,
     "scale": scale.measure,
+    "report": reports.measure,
 }
 DATA = Path(__file__).parents[2] / "shared" / "data"
 

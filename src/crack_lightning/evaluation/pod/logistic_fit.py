@@ -82,13 +82,14 @@ def fit_many(x: Floats, hits: Floats, tried: Floats, *, start: Floats) -> Floats
     fitted = np.full((len(hits), 2), np.nan)
     left = np.flatnonzero(_overlapping(hits, tried))
     at = np.tile(start, (len(left), 1))
+    likelihood = log_likelihood(at, x, hits[left], tried[left])
     for _ in range(_STEPS):
         counts = x, hits[left], tried[left]
         step, decrement = _newton(at, *counts)
-        at = at + _halved(at, step, *counts)
+        at, likelihood = _moved(at, step, *counts, likelihood=likelihood)
         settled = decrement < _SETTLED
         fitted[left[settled]] = at[settled]
-        left, at = left[~settled], at[~settled]
+        left, at, likelihood = left[~settled], at[~settled], likelihood[~settled]
         if not len(left):
             break
     return fitted
@@ -97,8 +98,9 @@ def fit_many(x: Floats, hits: Floats, tried: Floats, *, start: Floats) -> Floats
 def _newton(at: Floats, x: Floats, hits: Floats, tried: Floats) -> tuple[Floats, Floats]:
     """Return Newton steps, ``(R, 2)``, and decrements, ``(R,)``; 0 and infinite where undefined."""
     logits = at[:, :1] + at[:, 1:] * x
-    surplus = hits - tried * expit(logits)
-    total, middle, spread = _moments(logits, x, tried)
+    expected = tried * expit(logits)
+    surplus = hits - expected
+    total, middle, spread = _moments(expected * expit(-logits), x)
     with np.errstate(all="ignore"):  # where all probabilities are 0 or 1 in floating point
         level, slope = surplus.sum(axis=1), (surplus * (x - middle[:, None])).sum(axis=1)
         decrement = level**2 / total + slope**2 / spread
@@ -107,28 +109,29 @@ def _newton(at: Floats, x: Floats, hits: Floats, tried: Floats) -> tuple[Floats,
     return np.where(known[:, None], step, 0.0), np.where(known, decrement, np.inf)
 
 
-def _moments(logits: Floats, x: Floats, tried: Floats) -> tuple[Floats, Floats, Floats]:
+def _moments(weight: Floats, x: Floats) -> tuple[Floats, Floats, Floats]:
     """Return sum, mean and spread of x under the weights of the Fisher information, ``(R,)`` each.
 
     About the mean, intercept and slope are uncorrelated, which avoids cancellation.
     """
-    weight = tried * expit(logits) * expit(-logits)
     total = weight.sum(axis=1)
     with np.errstate(invalid="ignore"):
         middle = weight @ x / total
         return total, middle, (weight * (x - middle[:, None]) ** 2).sum(axis=1)
 
 
-def _halved(at: Floats, step: Floats, x: Floats, hits: Floats, tried: Floats) -> Floats:
-    """Return steps, ``(R, 2)``, shortened until the likelihood does not decrease."""
-    least = log_likelihood(at, x, hits, tried)
-    least -= _ROUNDING * np.abs(least)
+def _moved(
+    at: Floats, step: Floats, x: Floats, hits: Floats, tried: Floats, *, likelihood: Floats
+) -> tuple[Floats, Floats]:
+    """Return the curves after steps, halved until the likelihood does not decrease, and its new values."""
+    least = likelihood - _ROUNDING * np.abs(likelihood)
     for _ in range(_HALVINGS):
-        worse = ~(log_likelihood(at + step, x, hits, tried) >= least)
+        likelihood = log_likelihood(at + step, x, hits, tried)
+        worse = ~(likelihood >= least)
         if not worse.any():
-            break
+            return at + step, likelihood
         step = np.where(worse[:, None], step / 2, step)
-    return step
+    return at + step, log_likelihood(at + step, x, hits, tried)
 
 
 def log_likelihood(at: Floats, x: Floats, hits: Floats, tried: Floats) -> Floats:
@@ -139,7 +142,8 @@ def log_likelihood(at: Floats, x: Floats, hits: Floats, tried: Floats) -> Floats
 
 def information(at: Floats, x: Floats, tried: Floats) -> Floats:
     """Return the determinant of the Fisher information, ``(R,)``, of curves, ``(R, 2)``."""
-    total, _, spread = _moments(at[:, :1] + at[:, 1:] * x, x, tried)
+    logits = at[:, :1] + at[:, 1:] * x
+    total, _, spread = _moments(tried * expit(logits) * expit(-logits), x)
     return np.asarray(total * spread)
 
 
