@@ -23,7 +23,7 @@ NAMES = ("report.html", "comparison.html", "audit.html")
 HEIGHT = 900
 VIEWS = [(width, scheme, "screen") for width in (1280, 390) for scheme in ("light", "dark")]
 VIEWS.append((718, "dark", "print"))  # A4 between its margins
-_SCROLLS = """return [...document.querySelectorAll("table.told")].some(
+_SCROLLS = """return [...document.querySelectorAll("table.explained")].some(
     table => table.parentElement.scrollWidth > table.parentElement.clientWidth)"""
 FAULTY = """<!doctype html><title>faulty</title><div style="width: 3000px">wide</div>
 <img src="http://127.0.0.1:9/missing.png" alt=""><script>console.error("wrong")</script>"""

@@ -9,6 +9,7 @@ import pytest
 from sklearn import metrics as reference
 from statsmodels.stats.proportion import proportion_confint
 
+from crack_lightning.evaluation.intervals import weighted_metrics
 from crack_lightning.evaluation.intervals.groups import (
     NUM_RESAMPLES,
     effective_size,
@@ -129,6 +130,26 @@ def test_weighted_rankings_equal_scikit_learns() -> None:
             "average_precision": reference.average_precision_score(label, score, sample_weight=weight),
         }
         assert {name: values[row] for name, values in found.items()} == pytest.approx(expected, abs=1e-6)
+
+
+def test_resampled_rankings_of_many_tiles_nearly_equal_those_of_all_their_scores(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng, group = np.random.default_rng(0), np.arange(120_000) // 40
+    score = rng.random(len(group))
+    positive, wrong = rng.random(len(group)) < score, rng.random(len(group)) < 0.1 * score
+    counts = np.stack([np.bincount(rng.integers(3000, size=3000), minlength=3000) for _ in range(20)])
+
+    def figures() -> NDArray[np.float64]:
+        ranked = rank_weights(score, positive, group)(counts.astype(float))
+        areas = area_under_risk(score, wrong, group)(counts.astype(float))
+        return np.stack([weighted_auroc(ranked), weighted_average_precision(ranked), areas])
+
+    fewer = figures()
+    monkeypatch.setattr(weighted_metrics, "_MANY", len(group))
+    every = figures()
+    assert (np.abs(fewer - every).max(axis=1) < 0.02 * every.std(axis=1)).all()
+    assert fewer.std(axis=1) == pytest.approx(every.std(axis=1), rel=1e-3)
 
 
 @pytest.mark.parametrize("missing", [0, 1])
