@@ -83,6 +83,9 @@ def toy(name: str, typed: str) -> list[str]:
         if "-m" in arguments:
             arguments = _few(arguments)
             small += ["sweep.trials=2"] if {"hparams_search", "sweep.search"} & given.keys() else []
+    elif name == "shards" and "resume" not in given:
+        arguments = [item for item in arguments if not item.startswith("hydra.run.dir=")]
+        small = ["data.split.tolerance=0.2", *_OTHERS]
     else:
         small = _OTHERS if name in ("evaluate", "audit", "predict") and "resume" not in given else []
     keys = {override.partition("=")[0] for override in small}
@@ -156,6 +159,8 @@ def _write_runs(folder: Path) -> None:
     shutil.copy(made / "splits.csv", folder / "splits.csv")
     tile = min((folder / "tiles" / "Positive").iterdir())
     (folder / "audit.csv").write_text(f"path\nPositive/{tile.name}\n", encoding="utf-8")
+    shards = ["data=metu", "data.root=tiles", "data.split.tolerance=0.2", "hydra.run.dir=metu_shards"]
+    assert main(["shards", *shards, *_OTHERS]) == 0
     day = outputs / "2026-11-21"
     sweep = outputs / "multirun" / "2026-11-21" / "10-20-30"
     copies = [day / f"{name}" for name in ("10-20-30_resnet18_metu", "11-00-00_mobilenetv2_metu")]

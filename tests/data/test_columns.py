@@ -80,7 +80,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, TileTable]:
 
 
 def assert_typed(table: TileTable) -> None:
-    for name, column in table._columns().items():
+    for name, column in table.columns().items():
         assert column.dtype.kind == np.dtype(COLUMNS[name].dtype).kind, f"{name} is {column.dtype}"
 
 
@@ -96,8 +96,8 @@ def test_any_two_sources_joined_selected_written_and_read_keep_the_types_of_all_
         tmp_path / "tiles.csv", class_names=joined.class_names, positive_class=joined.positive_class
     )
     assert_typed(again)
-    for name, column in joined._columns().items():
-        np.testing.assert_array_equal(again._columns()[name], column, err_msg=name)
+    for name, column in joined.columns().items():
+        np.testing.assert_array_equal(again.columns()[name], column, err_msg=name)
 
 
 def test_painted_tiles_without_measures_in_the_test_split_are_a_part_of_their_own_in_the_report(

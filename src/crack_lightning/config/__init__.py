@@ -7,12 +7,13 @@ from crack_lightning.config.commands import (
     CompareConfig,
     EvaluateConfig,
     PredictConfig,
+    ShardsConfig,
 )
 from crack_lightning.config.conf_files import conf_dir
 from crack_lightning.config.nodes.train import TrainConfig
 from crack_lightning.config.parse import compose_config, parse, plugin_names, register_schemas, write_config
 from crack_lightning.config.resuming.moved_data import take_moved_data
-from crack_lightning.config.resuming.resumed_config import resumed_config, resumed_prediction
+from crack_lightning.config.resuming.resumed_config import resumed_config, resumed_prediction, resumed_shards
 from crack_lightning.config.resuming.trusted_code import names_code
 from crack_lightning.config.validators import require_checkpoint, require_weights
 
@@ -23,6 +24,7 @@ __all__ = [
     "CompareConfig",
     "EvaluateConfig",
     "PredictConfig",
+    "ShardsConfig",
     "TrainConfig",
     "compose_config",
     "conf_dir",
@@ -34,6 +36,7 @@ __all__ = [
     "require_weights",
     "resumed_config",
     "resumed_prediction",
+    "resumed_shards",
     "take_moved_data",
     "write_config",
 ]

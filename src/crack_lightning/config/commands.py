@@ -178,6 +178,43 @@ class PredictConfig:
 
 
 @dataclass
+class ShardsConfig:
+    """``shards``: the tiles of a source in tars with an index."""
+
+    outputs: str = setting("outputs", "Folder of all runs.", text="path")
+    resume: str | None = setting(
+        None, "Folder of interrupted shards, to write the missing ones with the same settings.", text="path"
+    )
+    tiles_per_shard: int = setting(
+        10_000, "Tiles in a shard; the tiles of one photo are in one shard.", low=1, high=10**7
+    )
+    assign_splits: bool = setting(
+        True,
+        "Assign splits as `train` does, each in shards of its own; `false` leaves that to each run.",
+    )
+    progress: bool = setting(True, "Show progress bars.")
+    data: DataConfig = node(
+        DataConfig,
+        "Data set.",
+        factory=data_config,
+        unread=("sampler", "mix", "batch_size", "timeout_s", "mm_per_px"),
+    )
+    trainer: TrainerConfig = node(TrainerConfig, "Threads.", unread=keys_except(TrainerConfig, "threads"))
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+
+    def problems(self) -> list[str]:
+        """List every contradiction between the nodes."""
+        problems = [*self.data.problems(), *unread_problems(self, by="shards")]
+        if self.data.split.folds is not None:
+            problems.append(
+                "data.split.folds: shards have one split; set assign_splits=false, and folds in each run."
+            )
+        return problems
+
+
+@dataclass
 class CompareConfig:
     """``compare``: finished runs side by side."""
 
@@ -268,6 +305,12 @@ COMMANDS = {
         "find duplicates, near-duplicates, wrong labels and odd files in a set of tiles",
         AuditConfig,
         "tiles/ trainer.threads=2",
+        PositionalPaths("[folder]", "data.root", several=False, adds=("data=image_folder",)),
+    ),
+    "shards": Command(
+        "write the tiles of a source as shards, tars with an index, for large sets",
+        ShardsConfig,
+        "data=metu data.root=tiles tiles_per_shard=20000",
         PositionalPaths("[folder]", "data.root", several=False, adds=("data=image_folder",)),
     ),
     "compare": Command(

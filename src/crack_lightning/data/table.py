@@ -63,13 +63,14 @@ class TileTable:
         for name in REQUIRED:
             object.__setattr__(self, name, typed(name, getattr(self, name)))
         object.__setattr__(self, "extra", {name: typed(name, values) for name, values in self.extra.items()})
-        for name, column in self._columns().items():
+        for name, column in self.columns().items():
             assert column.shape == (len(self.path),), f"{name}: {column.shape} for {len(self.path)} tiles"
 
     def __len__(self) -> int:
         return len(self.path)
 
-    def _columns(self) -> dict[str, NDArray[np.generic]]:
+    def columns(self) -> dict[str, NDArray[np.generic]]:
+        """Return all columns by name, each ``(N,)``."""
         return {name: getattr(self, name) for name in REQUIRED} | self.extra
 
     @property
@@ -88,7 +89,7 @@ class TileTable:
 
     def select(self, rows: NDArray[np.generic]) -> TileTable:
         """Return the table of the given rows (a mask ``(N,)`` or row numbers ``(M,)``)."""
-        columns = {name: column[rows] for name, column in self._columns().items()}
+        columns = {name: column[rows] for name, column in self.columns().items()}
         extra = {name: columns.pop(name) for name in self.extra}
         return replace(self, **columns, extra=extra)
 
@@ -98,7 +99,7 @@ class TileTable:
 
     def write_csv(self, path: Path) -> None:
         """Write every column, labels by name, one row a tile."""
-        columns = self._columns() | {"label": np.array(self.class_names)[self.label]}
+        columns = self.columns() | {"label": np.array(self.class_names)[self.label]}
         rows = zip(*(column.tolist() for column in columns.values()), strict=True)
         csv_files.write_table(path, columns, rows)
 

@@ -80,17 +80,19 @@ def read_tiles(
     tiles. For ``model`` see :func:`load_tiles`.
     """
     table, excluded = load_tiles(data, threads=threads, progress=progress, model=model)
-    table, unreadable = prepare_tiles(
-        table,
-        on_unreadable=data.on_unreadable,
-        num_workers=threads,
-        show_progress=progress,
-        cache=cache_folder(),
-        near_duplicates=near_duplicates
-        and not find_source(data.kind).is_drawn,  # the photos of drawn tiles are known
-        recover_photos=near_duplicates and recovers_photos(data, table),
-        rescan=data.rescan,
-    )
+    unreadable: list[dict[str, str]] = []
+    if data.rescan or not find_source(data.kind).is_prepared:
+        table, unreadable = prepare_tiles(
+            table,
+            on_unreadable=data.on_unreadable,
+            num_workers=threads,
+            show_progress=progress,
+            cache=cache_folder(),
+            near_duplicates=near_duplicates
+            and not find_source(data.kind).is_drawn,  # the photos of drawn tiles are known
+            recover_photos=near_duplicates and recovers_photos(data, table),
+            rescan=data.rescan,
+        )
     if (finish := find_source(data.source).finish) is not None:
         context = LoadContext(cache=cache_folder(), num_workers=threads, show_progress=progress)
         table = finish(data, table, context)

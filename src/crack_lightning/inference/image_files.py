@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from crack_lightning.data.discovery.file_listing import REPEATED, list_files
 from crack_lightning.data.discovery.left_out import LeftOut, count_left_out
 from crack_lightning.data.io.formats import IMAGE_SUFFIXES
+from crack_lightning.data.shards.reading import shard_paths
 from crack_lightning.runtime.errors import DataError
 from crack_lightning.runtime.files.atomic_write import atomic_write
 from crack_lightning.runtime.files.paths import expand_user
@@ -30,7 +31,7 @@ def find_images(sources: Sequence[str]) -> tuple[list[Path], list[LeftOut]]:
 
     Args:
         sources: Existing paths, or patterns such as ``site/**/*.jpg``. A file is taken with any suffix; of a
-            folder, the images in it and its subfolders.
+            folder, the images in it and its subfolders, or in its shards.
 
     Returns:
         Each image file once, in the order of the sources and then by path; the other files of the folders.
@@ -44,7 +45,9 @@ def find_images(sources: Sequence[str]) -> tuple[list[Path], list[LeftOut]]:
         path = Path(expand_user(source))
         files: list[Path] = []
         for match in [path] if os.path.lexists(path) else _matching(path):
-            if match.is_dir():
+            if (tiles := shard_paths(match)) is not None:
+                files += tiles
+            elif match.is_dir():
                 listing = list_files(match)
                 files += [match / name for name in listing.pictures]
                 left_out += [_within(match, item) for item in count_left_out(listing.others)]

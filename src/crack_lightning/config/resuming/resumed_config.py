@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from omegaconf import OmegaConf
 
-from crack_lightning.config.commands import PredictConfig
+from crack_lightning.config.commands import PredictConfig, ShardsConfig
 from crack_lightning.config.nodes.cluster import ClusterConfig
 from crack_lightning.config.nodes.train import TrainConfig
 from crack_lightning.config.resuming.moved_data import with_moved_data
@@ -86,12 +86,7 @@ def resumed_prediction(
         DataError: If links in the folder lead out of it.
     """
     config = read_untrusted_config(folder, PredictConfig, command="predict")
-    keys = [override.lstrip("+~").partition("=")[0] for override in overrides]
-    if refused := [key for key in keys if key.partition(".")[0] not in ("progress", "resume", "cluster")]:
-        raise ConfigError(
-            f"{refused[0]}: a resumed run keeps its settings; only progress may change. "
-            "Leave it out, or start a new run."
-        )
+    _require_kept(overrides, may_change=("progress", "resume", "cluster"))
     own = ClusterConfig(**cast("dict[str, Any]", OmegaConf.to_container(cluster, resolve=True)))
     if config.cluster.name != own.name:
         raise ConfigError(
@@ -102,3 +97,20 @@ def resumed_prediction(
     if problems := config.problems():
         raise ConfigError("\n".join(problems))
     return config
+
+
+def resumed_shards(folder: Path, *, progress: bool, overrides: Sequence[str]) -> ShardsConfig:
+    """Read the configuration of shards to complete, as :func:`resumed_prediction` does."""
+    config = read_untrusted_config(folder, ShardsConfig, command="shards")
+    _require_kept(overrides, may_change=("progress", "resume"))
+    config.progress, config.resume = progress, str(folder)
+    return config
+
+
+def _require_kept(overrides: Sequence[str], *, may_change: Sequence[str]) -> None:
+    keys = [override.lstrip("+~").partition("=")[0] for override in overrides]
+    if refused := [key for key in keys if key.partition(".")[0] not in may_change]:
+        raise ConfigError(
+            f"{refused[0]}: a resumed run keeps its settings; only progress may change. "
+            "Leave it out, or start a new run."
+        )

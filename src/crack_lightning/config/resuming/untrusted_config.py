@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from omegaconf._utils import get_yaml_loader
 from omegaconf.errors import OmegaConfBaseException
 
-from crack_lightning.config.commands import PredictConfig
+from crack_lightning.config.commands import PredictConfig, ShardsConfig
 from crack_lightning.config.literals import all_escaped
 from crack_lightning.config.nodes.train import TrainConfig
 from crack_lightning.config.parse import parse
@@ -22,8 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-T = TypeVar("T", TrainConfig, PredictConfig)
-_NODES = {"train": ("data", "model", "optimizer", "recipe", "trainer"), "predict": ("source", "trainer")}
+T = TypeVar("T", TrainConfig, PredictConfig, ShardsConfig)
+_NODES = {
+    "train": ("data", "model", "optimizer", "recipe", "trainer"),
+    "predict": ("source", "trainer"),
+    "shards": ("data", "trainer"),
+}
 """Nodes that the configuration of a command has in every version."""
 _RESOLVED = re.compile(r"\$\{[^{}]*:")
 """Resolver calls, which could read secrets; other text is literal."""

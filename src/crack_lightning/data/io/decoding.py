@@ -17,6 +17,7 @@ from crack_lightning.data.io.formats import PILLOW_FORMATS, RAW_ADVICE, describe
 from crack_lightning.data.io.jpeg import DamagedJpegError, decode_jpeg, read_header
 from crack_lightning.data.io.orientation import orientation_in, orientation_of, turn_upright
 from crack_lightning.data.io.tiff_tags import tag_bytes
+from crack_lightning.data.shards.members import NoSuchMemberError, read_member
 from crack_lightning.runtime.errors import DataError
 
 if TYPE_CHECKING:
@@ -124,7 +125,8 @@ def upright_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
 
 def picture_header(file: Path | BinaryIO) -> tuple[int, int, str]:
     """Return width and height in pixels as stored, and Pillow's mode, of an image file."""
-    with Image.open(file, formats=PILLOW_FORMATS) as image:
+    member = read_member(file) if isinstance(file, Path) else None
+    with Image.open(file if member is None else io.BytesIO(member), formats=PILLOW_FORMATS) as image:
         return *image.size, image.mode
 
 
@@ -150,6 +152,8 @@ def read_file(path: Path) -> bytes:
         FailedAccessError: If it cannot be accessed.
     """
     try:
+        if (member := read_member(path)) is not None:
+            return member
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
             raise UnreadableContentError("a folder, not a file")
@@ -160,6 +164,8 @@ def read_file(path: Path) -> bytes:
                 f"{status.st_size:,} bytes, expected at most {_MAX_BYTES:,}; cut it into tiles first"
             )
         return path.read_bytes()
+    except (NoSuchMemberError, DataError) as error:
+        raise UnreadableContentError(str(error)) from None
     except FileNotFoundError:
         raise FailedAccessError(BROKEN_LINK if path.is_symlink() else NO_FILE) from None
     except PermissionError:

@@ -19,7 +19,7 @@ from crack_lightning.data.discovery.tile_listing import (
     no_images_error,
 )
 from crack_lightning.data.discovery.typed_class_names import read_class_names
-from crack_lightning.data.sources.shared_settings import RootSettings
+from crack_lightning.data.sources.shared_settings import GroupSettings, RootSettings
 from crack_lightning.data.sources.source import LoadContext, Source
 from crack_lightning.runtime.errors import DataError
 from crack_lightning.runtime.settings import setting
@@ -36,7 +36,7 @@ _CONTENT = "one folder a class"
 
 
 @dataclass
-class ImageFolderSettings(RootSettings):
+class ImageFolderSettings(RootSettings, GroupSettings):
     """The keys of ``data=image_folder``."""
 
     source: str = "image_folder"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from crack_lightning.data.io.masks import MaskRules
-from crack_lightning.data.sources.shared_settings import RootSettings
+from crack_lightning.data.sources.shared_settings import GroupSettings, RootSettings
 from crack_lightning.data.sources.source import LoadContext, Source
 from crack_lightning.runtime.settings import node
 
@@ -17,7 +17,7 @@ _CONTENT = "photos and masks"
 
 
 @dataclass
-class MaskedPhotosSettings(RootSettings):
+class MaskedPhotosSettings(RootSettings, GroupSettings):
     """The keys of ``data=masked_photos``."""
 
     source: str = "masked_photos"

@@ -31,7 +31,7 @@ class GroupSettings(SourceSettings):
 
 
 @dataclass
-class RootSettings(GroupSettings):
+class RootSettings(SourceSettings):
     """Settings of a source that reads a folder of images."""
 
     root: str | None = setting(None, "Folder of the images.", text="path")

@@ -83,6 +83,7 @@ class Source(Generic[S]):
         provides: Which of ``photos``, ``masks`` and ``widths`` come with the tiles.
         is_drawn: Whether tiles are synthetic, so that photos have no near-duplicates.
         is_derived: Whether its tiles are those of other sources.
+        is_prepared: Whether digests, image statistics and groups come with the tiles, so no file is read.
     """
 
     settings: type[S]
@@ -93,6 +94,7 @@ class Source(Generic[S]):
     provides: frozenset[str] = frozenset()
     is_drawn: bool = False
     is_derived: bool = False
+    is_prepared: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:
