@@ -127,7 +127,7 @@ def _not_estimable(reason: str, hit: NDArray[np.bool_], codes: NDArray[np.int64]
     bound = ""
     if len(hit):
         recall = f"recall over all widths is at least {100 * lower_bound(hit, codes):.1f} %"
-        bound = f"; {recall} (one-sided 95 % bound, {len(hit)} cracks)"
+        bound = f"; {recall} (one-sided 95 % bound, {len(hit):,} cracks)"
     return {"estimable": False, "reason": f"The POD curve is not estimable: {reason}{bound}."}
 
 

@@ -74,7 +74,7 @@ def misses_figure(contents: Mapping[str, Any]) -> Figure:
     axes.plot(*([share] for share in np.clip(calls, floor, 1 - floor)), "s", color=ORANGE, label=label)
     axes.set(xscale="logit", yscale="logit", xlim=(floor, 0.9), ylim=(floor, 0.9))
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(FixedLocator([0.001, 0.01, 0.05, 0.2, 0.5, 0.8]))
+        axis.set_major_locator(FixedLocator([0.00001, 0.0001, 0.001, 0.01, 0.05, 0.2, 0.5, 0.8]))
         axis.set_minor_locator(NullLocator())
         axis.set_major_formatter(lambda share, _: f"{100 * share:g} %")
     axes.legend(frameon=False, fontsize=10)
