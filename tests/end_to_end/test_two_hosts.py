@@ -55,4 +55,4 @@ def test_a_lost_node_costs_its_shards_alone(
 
 
 def test_two_hosts_train_as_one_process_also_where_one_is_lost() -> None:
-    assert "on two hosts, one killed after" in output_of("two_host_ddp.py", "--tiles=160")
+    assert "on two hosts, both stopped by a signal" in output_of("two_host_ddp.py", "--tiles=160")

@@ -1,4 +1,4 @@
-"""Train on two hosts, kill one, resume: ``python tests/end_to_end/two_host_ddp.py``.
+"""Train on two hosts, stop both, kill one, resume: ``python tests/end_to_end/two_host_ddp.py``.
 
 The hosts are network namespaces of this machine, which share its disk, and average gradients by gloo. The
 weights and predictions must be those of one process within 1e-6. Needs root and ``ip``.
@@ -10,6 +10,7 @@ import argparse
 import csv
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -56,6 +57,13 @@ def epochs(folder: Path) -> int:
     return len(re.findall(r" INFO epoch \d+ of ", log.read_text(encoding="utf-8"))) if log.exists() else 0
 
 
+def until_epoch(number: int, folder: Path, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a run has done some epochs; its process must not end before."""
+    while epochs(folder) < number:
+        assert process.poll() is None, process.communicate()[1].decode()
+        time.sleep(0.05)
+
+
 def main(arguments: Sequence[str] | None = None) -> str:
     """Train in one process, then on two hosts of which one is killed; resume; compare."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -68,22 +76,20 @@ def main(arguments: Sequence[str] | None = None) -> str:
         line = [sys.executable, *TRAIN, *given, f"hydra.run.dir={alone}"]
         subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
         began = time.monotonic()
-        running = [
-            by_variables(host, first, number, *given, "trainer.nodes=2", f"hydra.run.dir={shared}")
-            for number, host in enumerate((first, second))
-        ]
-        while epochs(shared) < options.epochs // 2:
-            assert running[0].poll() is None, running[0].communicate()[1].decode()
-            time.sleep(0.05)
+        own = [*given, "trainer.nodes=2", f"hydra.run.dir={shared}"]
+        stopped = [by_variables(host, first, number, *own) for number, host in enumerate((first, second))]
+        until_epoch(1, shared, stopped[0])
+        stopped[1].terminate()
+        assert [process.wait(timeout=120) for process in stopped] == [128 + signal.SIGTERM] * 2
+        resume = [f"resume={shared}", "progress=false"]
+        running = [by_variables(host, first, number, *resume) for number, host in enumerate((first, second))]
+        until_epoch(options.epochs // 2, shared, running[0])
         second.kill()
         _, said = running[0].communicate(timeout=120)
         assert running[0].returncode == 2, said.decode()
         assert b"the connection to another host was lost" in said, said.decode()
         done = epochs(shared)
-        resumed = [
-            by_torchrun(host, first, number, f"resume={shared}", "progress=false")
-            for number, host in enumerate((first, second))
-        ]
+        resumed = [by_torchrun(host, first, number, *resume) for number, host in enumerate((first, second))]
         for process in resumed:
             _, said = process.communicate(timeout=300)
             assert process.returncode == 0, said.decode()
@@ -93,7 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> str:
     assert weights <= LARGEST_DIFFERENCE, weights
     assert scores <= LARGEST_DIFFERENCE, scores
     return (
-        f"{options.epochs} epochs of {options.tiles} tiles on two hosts, one killed after {done}, resumed by "
+        f"{options.epochs} epochs of {options.tiles} tiles on two hosts, both stopped by a signal to the "
+        f"second, which is killed after epoch {done}, then resumed by "
         f"torchrun, {took:.0f} s: largest difference from one process {weights:.2g} in a weight, "
         f"{scores:.2g} in a probability"
     )

@@ -7,6 +7,7 @@ import os
 import shlex
 import threading
 from contextlib import ExitStack, closing, contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _PREDICTIONS, _TILES = "predictions.csv", "tiles.csv"
+_ROWS_AT_ONCE = 1000
 _OUTPUTS = (
     *(_PREDICTIONS, f"{PREDICTION_PARTS}/", _TILES, f"{TILE_PARTS}/"),
     *("maps/", "annotated/", "explained/"),
@@ -149,9 +151,10 @@ def rows_here(
     done: set[str] = set()
     with ExitStack() as stack:
         table = stack.enter_context(AppendedCsv(folder / _PREDICTIONS, columns.names, former=FORMER_COLUMNS))
-        for row in table.rows():
-            done.add(row["path"])
-            yield [row]
+        existing = table.rows()
+        while rows := list(islice(existing, _ROWS_AT_ONCE)):
+            done.update(row["path"] for row in rows)
+            yield rows
         left = [photo for photo in photos if str(photo) not in done]
         if done:
             log.info("resume: %s of %s pictures are predicted", f"{len(done):,}", f"{len(photos):,}")
@@ -165,6 +168,6 @@ def rows_here(
         work.prepare(photos)
         places = image_places(config, photos)
         for batch in work.predict(left, places=places, folder=folder, tiles=tiles):
-            rows = list(columns.rows(batch))
-            table.write(rows)
-            yield [dict(zip(columns.names, cells, strict=True)) for cells in rows]
+            cells = list(columns.rows(batch))
+            table.write(cells)
+            yield [dict(zip(columns.names, row, strict=True)) for row in cells]
