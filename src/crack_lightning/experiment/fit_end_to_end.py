@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,13 +23,13 @@ from crack_lightning.runtime.errors import CheckpointError, ConfigError, CrackLi
 from crack_lightning.runtime.hardware import configure_process, require_compiler
 from crack_lightning.runtime.plugins import import_plugins
 from crack_lightning.training.callbacks import BroadcastBuffers, FiniteLoss, Pruning, StepSeeds, StopSignals
-from crack_lightning.training.checkpoints import RunCheckpoints, save_model
+from crack_lightning.training.checkpoints import RunCheckpoints, saved_model
 from crack_lightning.training.ddp_launcher import launch_ddp
 from crack_lightning.training.hosts import find_hosts, received_task, send_task
 from crack_lightning.training.warning_filters import filter_warnings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     import pytorch_lightning as pl
 
@@ -166,7 +165,7 @@ class DDPFit:
                     f"trainer.devices: {plan.processes} processes need a tile each, and {number} are in the "
                     f"split '{split}'; set trainer.devices=1, or give more tiles."
                 )
-        with _saved_classifier(self.folder / "checkpoints" / ".start.part", classifier) as start:
+        with saved_model(self.folder / "checkpoints" / ".start.part", classifier) as start:
             task = _WorkerTask(
                 config=self.config,
                 table=replace(self.table, root=self.table.root.absolute()),
@@ -177,16 +176,6 @@ class DDPFit:
             if self.store is not None:
                 send_task(self.store, task)
             return _launch(task, requests=self.requests, report=self.report, hosts=find_hosts(plan.nodes))
-
-
-@contextmanager
-def _saved_classifier(path: Path, classifier: CrackClassifier) -> Iterator[Path]:
-    """Store a classifier in a file during the block; a resumed run removes the file of a killed one."""
-    save_model(classifier, path)
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
 
 
 def _launch(

@@ -6,6 +6,7 @@ import logging
 import re
 import signal
 import time
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ from crack_lightning.runtime.errors import CheckpointError, CrackLightningError,
 from crack_lightning.runtime.files.atomic_write import atomic_write
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytorch_lightning import LightningModule, Trainer
 
     from crack_lightning.model.classifier import CrackClassifier
@@ -52,6 +55,16 @@ def save_model(classifier: CrackClassifier, path: Path) -> None:
     }
     classifier.on_save_checkpoint(checkpoint)
     AtomicCheckpointIO().save_checkpoint(checkpoint, path)
+
+
+@contextmanager
+def saved_model(path: Path, classifier: CrackClassifier) -> Iterator[Path]:
+    """Store a classifier in a file during the block; a resumed run removes the file of a killed one."""
+    save_model(classifier, path)
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def save_decision(classifier: CrackClassifier, path: Path) -> None:

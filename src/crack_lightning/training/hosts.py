@@ -28,7 +28,16 @@ _LEAVING_S = 30.0
 _POLL_S = 0.5
 _SIOCGIFADDR = 0x8915
 _SLURM_PORTS = 15_000
-_LOST = ("closed by peer", "Connection reset", "imed out", "[gloo", "gloo/", "NCCL", "Broken pipe")
+_LOST = (
+    "closed by peer",
+    "connection reset",
+    "timed out",
+    "timeout",
+    "[gloo",
+    "gloo/",
+    "nccl",
+    "broken pipe",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,7 +236,7 @@ def _address_of(interface: str) -> str | None:
 
 def explain_lost_host(error: BaseException) -> BaseException:
     """Return a sentence in place of an error of the connection between hosts; any other error unchanged."""
-    text = str(error)
+    text = str(error).lower()
     if not isinstance(error, RuntimeError) or not any(part in text for part in _LOST):
         return error
     return CrackLightningError(
