@@ -32,6 +32,7 @@ def are_possible() -> bool:
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(600),
     pytest.mark.skipif("not are_possible()", reason="network namespaces need root and ip"),
 ]
 
@@ -39,7 +40,7 @@ pytestmark = [
 def output_of(script: str, *arguments: str) -> str:
     """Return what a script prints; its errors are shown where it fails."""
     line = [sys.executable, str(FOLDER / script), *arguments]
-    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=280)
+    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=580)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
