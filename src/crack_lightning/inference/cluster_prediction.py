@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from crack_lightning.config.nodes.cluster import PHOTOS_A_SHARD
-from crack_lightning.data.io.decoding import BROKEN_LINK, NO_FILE
+from crack_lightning.data.io.decoding import BROKEN_LINK, NO_FILE, UnreadableImageError, decode_image
 from crack_lightning.inference.maps.crack_map import TILE_COLUMNS
 from crack_lightning.inference.photo_work import PhotoWork, image_places
 from crack_lightning.inference.tables.prediction_parts import (
@@ -150,11 +150,19 @@ def _require_files(rows: Iterable[Sequence[str]], columns: PredictionColumns, no
     """
     path, problem = columns.names.index("path"), columns.names.index("problem")
     for row in rows:
-        if row[problem] in (NO_FILE, BROKEN_LINK) and Path(row[path]).exists():
+        if row[problem] in (NO_FILE, BROKEN_LINK) and _is_readable_here(Path(row[path])):
             raise ConfigError(
                 f"source: the node {node} of the cluster has no file '{row[path]}', which this machine has; "
                 "keep the photos on a disk that all nodes mount under the same path."
             )
+
+
+def _is_readable_here(path: Path) -> bool:
+    try:
+        decode_image(path)
+    except UnreadableImageError:
+        return False
+    return True
 
 
 def predict_shard(model: ShardedModel, shard: Sequence[ShardPhoto]) -> ShardPredictions:
