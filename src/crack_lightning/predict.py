@@ -33,10 +33,13 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
     from crack_lightning.inference.image_files import find_images
 
     pictures, left_out = find_images(config.source)
-    with import_without_gc():
-        from crack_lightning.inference.prediction import run_prediction
+    from crack_lightning.inference.maps.cells_ahead import first_map_ahead
 
-    run_prediction(config, pictures, left_out=left_out, folder=folder)
+    with first_map_ahead(config, pictures):
+        with import_without_gc():
+            from crack_lightning.inference.prediction import run_prediction
+
+        run_prediction(config, pictures, left_out=left_out, folder=folder)
     return 0
 
 
