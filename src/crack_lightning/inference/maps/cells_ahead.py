@@ -120,7 +120,8 @@ def first_map_ahead(config: PredictConfig, pictures: Sequence[Path]) -> Iterator
         config: Checked settings.
         pictures: The photos.
     """
-    if config.resume is not None or not config.makes_maps or not _is_large(pictures):
+    computed_here = config.makes_maps and config.resume is None and not config.cluster.is_used
+    if not (computed_here and _is_large(pictures)):
         yield
         return
     fingerprint, cache = _fingerprint(config), cache_folder()
