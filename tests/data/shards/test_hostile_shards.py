@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -69,6 +70,11 @@ ESCAPE = r"the name '.*' leaves the shard"
         ({"columns": lambda columns: {"path": columns["path"]}}, r"it lacks group, label"),
         ({"columns": lambda columns: columns | {"label": columns["path"]}}, r"label: expected int64"),
         (
+            {"columns": lambda columns: columns | {"crack_width_px": np.full(len(columns["path"]), np.inf)}},
+            "crack_width_px: expected finite numbers",
+        ),
+        ({"tar_bytes": lambda _: float("inf")}, "cannot convert float infinity"),
+        (
             {"columns": lambda columns: columns | {"mask": columns["group"]}},
             r"it lists '.*', which is not in",
         ),
@@ -113,6 +119,14 @@ def test_a_truncated_tar_is_named_before_anything_is_trained(lost: int, index_pa
 def test_a_missing_tar_or_index_is_named(suffix: str, index_path: Path) -> None:
     index_path.with_suffix(suffix).unlink()
     with pytest.raises(DataError, match=rf"00000{suffix}: No such file"):
+        read_shards(index_path.parents[1])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+def test_a_pipe_in_place_of_an_index_does_not_block(index_path: Path) -> None:
+    index_path.unlink()
+    os.mkfifo(index_path)
+    with pytest.raises(DataError, match=r"00000\.index: No such file"):
         read_shards(index_path.parents[1])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -94,7 +95,7 @@ class ShardIndex:
                 return index
         except OSError as error:
             raise _damaged(path, f"{error.filename}: {error.strerror}") from None
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
             raise _damaged(path, str(error)) from None
         raise DataError(
             f"data.root: '{tar}' has {tar_bytes:,} bytes, expected {index.tar_bytes:,} as in its index: it "
@@ -159,6 +160,13 @@ class ShardIndex:
             raise ValueError(f"it lacks {', '.join(sorted(missing))}")
         if {*sizes.values()} != {len(self.row)}:
             raise ValueError(f"its columns differ in length: {sizes}, {len(self.row)} rows")
+        infinite = [
+            name
+            for name, column in self.columns.items()
+            if column.dtype.kind == "f" and np.isinf(column).any()
+        ]
+        if infinite:
+            raise ValueError(f"{infinite[0]}: expected finite numbers or NaN")
         for column in ("path", "mask"):
             names = encoded(self.columns.get(column, np.array([], np.str_)))
             unknown = names[(names != b"") & ~np.isin(names, self.name)]
@@ -169,6 +177,8 @@ class ShardIndex:
 
 
 def _require_small(path: Path, *, tar_bytes: int) -> None:
+    if not path.is_file():  # opening a pipe would block
+        raise FileNotFoundError(errno.ENOENT, "No such file", str(path))
     index_bytes = path.stat().st_size
     if index_bytes > _MIB + _MAX_INDEX_BYTES_PER_BLOCK * (tar_bytes // BLOCK_BYTES):
         raise ValueError(f"it has {index_bytes:,} bytes for a tar of {tar_bytes:,}")
