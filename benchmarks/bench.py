@@ -15,6 +15,7 @@ from pathlib import Path
 import features
 import job
 import loop
+import many_runs
 import near_duplicates
 import predictions
 import reading
@@ -32,6 +33,7 @@ PARTS = {
     "predictions": predictions.measure,
     "scale": scale.measure,
     "report": reports.measure,
+    "compare": many_runs.measure,
 }
 DATA = Path(__file__).parents[2] / "shared" / "data"
 
