@@ -94,7 +94,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session(requires=["environment"], venv_backend="none", default=False)
 def pages(session: nox.Session) -> None:
-    """Open the pages of a run, a comparison and an audit in headless Chromium, its network cut.
+    """Open the pages of a run, comparisons and an audit in headless Chromium, its network cut.
 
     ``nox -s pages -- --install-system-packages`` installs Debian's chromium and chromium-driver first.
     """

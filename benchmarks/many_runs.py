@@ -19,8 +19,10 @@ if TYPE_CHECKING:
 
 SIZES = (1_000, 10_000)
 SEEDS, TILES, FAULTY_EVERY = 4, 2_400, 50
-TINY = ("trainer=smoke", "model=plain_cnn", "model.image_size=48", "data.synthetic.tile_px=64")
-TINY += ("data.synthetic.num_tiles=240", "data.batch_size=8")
+TINY = (
+    *("trainer=smoke", "model=plain_cnn", "model.image_size=48", "data.batch_size=8"),
+    *("data.synthetic.tile_px=64", "data.synthetic.num_tiles=240"),
+)
 
 
 def measure(commands: Commands, *, turns: int) -> str:

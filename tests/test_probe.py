@@ -176,3 +176,30 @@ def test_the_network_learns_on_from_the_probes_head(tmp_path: Path, tiny: list[s
     assert contents["provenance"]["l2"] in [row["l2"] for row in contents["provenance"]["l2_tried"]]
     assert contents["provenance"]["backend"] == "eager PyTorch on cpu"
     assert contents["timing"]["seconds"].keys() >= {"features", "head", "training", "test"}
+
+
+@pytest.mark.slow
+def test_heads_of_a_sweep_in_one_process_are_those_of_runs_alone(
+    train: Train, tiny_weights: str, tmp_path: Path
+) -> None:
+    own = [f"model.weights={tiny_weights}", f"outputs={tmp_path}", "evaluation.threshold=f1"]
+    grid = ["recipe.l2=0.01,0.3", "seed=0,3"]
+    assert main(["train", "-m", *SETTINGS, *own, *grid]) == 0
+    [sweep] = tmp_path.glob("multirun/*/*")
+    jobs = {tuple(job["overrides"][-2:]): sweep / str(job["job"]) for job in planned(sweep)}
+    logs = [(folder / "run.log").read_text(encoding="utf-8") for folder in jobs.values()]
+    assert ["the tiles that the job before has read" in log for log in logs] == [False, True, True, True]
+    for head in (("recipe.l2=0.01", "seed=3"), ("recipe.l2=0.3", "seed=0")):
+        together, alone = jobs[head], train(tmp_path, own[2], *head)
+        for name in ("predictions.csv", "splits.csv"):
+            assert (together / name).read_bytes() == (alone / name).read_bytes()
+        parts = ("metrics", "uncertainty", "calibration", "ood", "curves", "data", "threshold")
+        assert [report(together)[part] for part in parts] == [report(alone)[part] for part in parts]
+        for name in ("example_tiles.png", "augmentations.png"):
+            assert (together / "report" / name).read_bytes() == (alone / "report" / name).read_bytes()
+
+
+def planned(sweep: Path) -> list[dict[str, Any]]:
+    """Return the events of a sweep's planned jobs."""
+    lines = (sweep / "sweep.jsonl").read_text(encoding="utf-8").splitlines()
+    return [event for event in map(json.loads, lines) if "overrides" in event]

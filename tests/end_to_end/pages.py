@@ -19,12 +19,19 @@ from typing import Any
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
+from crack_lightning.cli.main import main as run_command
+from crack_lightning.comparison.reference_tests import MANY_RUNS
+
 NAMES = ("report.html", "comparison.html", "audit.html")
 HEIGHT = 900
 VIEWS = [(width, scheme, "screen") for width in (1280, 390) for scheme in ("light", "dark")]
 VIEWS.append((718, "dark", "print"))  # A4 between its margins
 _SCROLLS = """return [...document.querySelectorAll("table.explained")].some(
     table => table.parentElement.scrollWidth > table.parentElement.clientWidth)"""
+_TABLE = "const table = document.querySelector('.paged')"
+_STATUS = "return table.querySelector('[role=status]').innerText"
+_FILTER = """const filter = table.querySelector('input');
+filter.value = '{}'; filter.dispatchEvent(new Event('input'))"""
 FAULTY = """<!doctype html><title>faulty</title><div style="width: 3000px">wide</div>
 <img src="http://127.0.0.1:9/missing.png" alt=""><script>console.error("wrong")</script>"""
 
@@ -80,11 +87,48 @@ def keep(driver: Any, path: Path) -> None:
     path.write_bytes(base64.b64decode(shot["data"]))
 
 
+def compare_copies(folder: Path) -> None:
+    """Compare so many copies of a run below a folder, with seeds of their own, that tables are paged."""
+    report = next(folder.rglob("report/report.json"))
+    contents = json.loads(report.read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory() as name:
+        for seed in range(MANY_RUNS + 1):
+            run = Path(name) / str(seed)
+            (run / "report").mkdir(parents=True)
+            contents["provenance"]["settings"]["seed"] = seed
+            (run / "report" / "report.json").write_text(json.dumps(contents), encoding="utf-8")
+            shutil.copy(report.parents[1] / "predictions.csv", run)
+        assert run_command(["compare", name, f"outputs={folder}"]) == 0
+
+
+def table_faults(driver: Any) -> list[str]:
+    """Filter, page and sort the first table of the page at hand, and say what is wrong."""
+    total = f"{MANY_RUNS + 1} rows"
+    matching = f"that match, of {MANY_RUNS + 1}"
+    sort = "[...table.querySelectorAll('th button')].find(button => button.innerText == 'seed').click()"
+    steps = {
+        _FILTER.format("seed<7 accuracy>=0"): f"1 to 7 of 7 rows {matching}",
+        _FILTER.format("nosuch=1"): f"1 to 50 of {total}; no column for nosuch=1",
+        _FILTER.format("nowhere"): f"0 rows {matching}",
+        _FILTER.format(""): f"1 to 50 of {total}",
+        "table.querySelector('.controls button:last-of-type').click()": f"51 to 100 of {total}",
+        f"{sort}; {sort}": f"1 to 50 of {total}",
+    }
+    found = []
+    for step, expected in steps.items():
+        shown = driver.execute_script(f"{_TABLE}; {step}; {_STATUS}")
+        if shown != expected:
+            found.append(f"table: after {step!r} '{expected}' is expected, got '{shown}'")
+    first = driver.execute_script(f"{_TABLE}; return table.querySelector('tbody tr').cells[1].innerText")
+    return [*found, *([] if first == str(MANY_RUNS) else [f"table: seed {first} comes first"])]
+
+
 def main() -> None:
     """Look at every page, and end with 1 if one has a fault."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder
+    compare_copies(folder)
     pages = sorted(path for name in NAMES for path in folder.rglob(name))
     if {page.name for page in pages} != set(NAMES):
         parser.error(f"{folder}: expected {', '.join(NAMES)}, got {', '.join(page.name for page in pages)}")
@@ -102,6 +146,9 @@ def main() -> None:
             wrong += len(found)
             keep(driver, page.with_name(f"{page.stem}_{width}_{scheme}.png"))
             print(page, width, scheme, medium, *(found or ["good"]), flush=True)
+            if medium == "screen" and driver.execute_script("return !!document.querySelector('.paged')"):
+                wrong += len(found := table_faults(driver))
+                print(page, width, scheme, "its table", *(found or ["good"]), flush=True)
     driver.quit()
     sys.exit(min(wrong, 1))
 

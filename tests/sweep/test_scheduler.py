@@ -13,9 +13,10 @@ import pytest
 from trivial_jobs import Quiet, alive, events, planned, start, swept, until, work
 
 from crack_lightning.runtime.files.run_folder import OUTCOME
+from crack_lightning.sweep.job_queue import JobQueue
 from crack_lightning.sweep.jobs.worker import CONSOLE, ENDS_WITH_SWEEP, job_context
 from crack_lightning.sweep.journal import DONE, FAILED, PLANNED, PRUNED, Job, Journal
-from crack_lightning.sweep.scheduler import JobQueue, Scheduler
+from crack_lightning.sweep.scheduler import Scheduler
 
 
 def test_failing_jobs_are_told_apart_and_the_others_go_on(tmp_path: Path) -> None:
@@ -53,6 +54,42 @@ def test_jobs_at_once_have_a_gpu_each(tmp_path: Path) -> None:
     swept(tmp_path, environments=[{"CUDA_VISIBLE_DEVICES": name} for name in "ab"])
     told = [(job.folder / "gpu").read_text(encoding="utf-8") for job in jobs]
     assert set(told) == {"a", "b"}
+
+
+def test_jobs_of_a_batch_follow_one_another_in_a_process_until_one_fails(tmp_path: Path) -> None:
+    work = [("", "a"), ("", "a"), ("raise", "a"), ("", "a"), ("kill", "a"), ("", "a"), ("", "b"), ("", "b")]
+    jobs = planned(tmp_path, *({"do": do, "batch": batch} for do, batch in work), {"do": ""})
+    states = [job.state for job in swept(tmp_path)]
+    assert states == [DONE, DONE, FAILED, DONE, FAILED, DONE, DONE, DONE, DONE]
+    pids = [(job.folder / "started").read_text(encoding="utf-8") for job in jobs]
+    processes = [pids.index(pid) for pid in pids]
+    assert processes == [0, 0, 0, 3, 3, 5, 6, 6, 8]
+    output = [(job.folder / CONSOLE).read_text(encoding="utf-8").count("at work") for job in jobs]
+    assert output == [1] * 9
+    reasons = [job.reason for job in Journal(tmp_path).read()[1] if job.state == FAILED]
+    assert reasons[0] == "ValueError: seven is too many"
+    assert reasons[1].startswith("ended by SIGKILL")
+
+
+def test_two_processes_share_the_jobs_of_a_batch_and_too_many_failures_end_both(tmp_path: Path) -> None:
+    jobs = planned(tmp_path, *({"do": "wait", "seconds": 0.2, "batch": "a"} for _ in range(6)))
+    assert {job.state for job in swept(tmp_path, at_once=2)} == {DONE}
+    pids = [(job.folder / "started").read_text(encoding="utf-8") for job in jobs]
+    assert len(set(pids)) == 2
+    other = tmp_path / "other"
+    other.mkdir()
+    planned(other, *({"do": do, "batch": "a"} for do in ("", "raise", "", "")))
+    assert [job.state for job in swept(other, max_failures=1)] == [DONE, FAILED, PLANNED, PLANNED]
+
+
+def test_a_stopped_batch_goes_on_with_the_jobs_that_are_not_done(tmp_path: Path) -> None:
+    jobs = planned(tmp_path, *({"do": do, "seconds": 600, "batch": "a"} for do in ("", "wait once", "")))
+    process = start(tmp_path)
+    until((jobs[1].folder / "started").exists)
+    process.terminate()
+    process.wait()
+    assert [job.state for job in Journal(tmp_path).read()[1]] == [DONE, PLANNED, PLANNED]
+    assert [(job.state, job.attempts) for job in swept(tmp_path)] == [(DONE, 1), (DONE, 2), (DONE, 1)]
 
 
 def test_a_job_is_ended_while_it_runs_and_makes_room(tmp_path: Path) -> None:

@@ -17,10 +17,11 @@ import numpy as np
 
 from crack_lightning.runtime.errors import Pruned
 from crack_lightning.runtime.files.run_folder import OUTCOME
+from crack_lightning.sweep.job_queue import JobQueue
 from crack_lightning.sweep.jobs.submission import SubmittedRun
 from crack_lightning.sweep.jobs.worker import ENDS_WITH_SWEEP, job_context
 from crack_lightning.sweep.journal import Job, Journal
-from crack_lightning.sweep.scheduler import JobQueue, Scheduler
+from crack_lightning.sweep.scheduler import Scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -136,6 +137,7 @@ def main(folder: Path, settings: dict[str, Any]) -> None:
     if node := settings.pop("launcher", None):
         named = importlib.import_module("trivial_jobs").work  # not __main__'s, which is nothing elsewhere
         run = SubmittedRun(run=named, command="train", node=node, patience_s=settings.pop("patience_s"))
+    settings |= {"batch_of": lambda job: job.config.get("batch")}
     Scheduler(left, run=run, journal=journal, watcher=Quiet(), context=context, **settings).work()
 
 

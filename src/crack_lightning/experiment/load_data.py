@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 
 _log = logging.getLogger(__name__)
+_shared: dict[str, tuple[TileTable, list[dict[str, str]]] | None] = {}
+"""The last tiles by their settings, once :func:`share_tiles` was called; empty before."""
 
 
 def load_tiles(
@@ -48,6 +50,11 @@ def load_tiles(
     if table.left_out:
         _log.warning("%s", describe_left_out(table.left_out))
     return (table, []) if data.exclude is None else without_excluded(table, Path(data.exclude))
+
+
+def share_tiles() -> None:
+    """Let runs with the same data in this process, jobs of a sweep, read and prepare their tiles once."""
+    _shared.setdefault("", None)
 
 
 def recovers_photos(data: DataConfig, table: TileTable) -> bool:
@@ -79,6 +86,10 @@ def read_tiles(
     With ``near_duplicates`` near-duplicates are found and grouped. Cracks are painted last, on readable
     tiles. For ``model`` see :func:`load_tiles`.
     """
+    key = repr((data, near_duplicates))
+    if model is None and (shared := _shared.get(key)) is not None:
+        _log.info("data: the tiles that the job before has read")
+        return shared[0], list(shared[1])
     table, excluded = load_tiles(data, threads=threads, progress=progress, model=model)
     unreadable: list[dict[str, str]] = []
     if data.rescan or not find_source(data.kind).is_prepared:
@@ -96,6 +107,9 @@ def read_tiles(
     if (finish := find_source(data.source).finish) is not None:
         context = LoadContext(cache=cache_folder(), num_workers=threads, show_progress=progress)
         table = finish(data, table, context)
+    if _shared and model is None and not data.rescan:
+        _shared.clear()
+        _shared[key] = table, excluded + unreadable
     return table, excluded + unreadable
 
 

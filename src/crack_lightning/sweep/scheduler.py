@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Protocol
 
+from crack_lightning.runtime.files.run_folder import OUTCOME
 from crack_lightning.runtime.processes import raise_on_sigterm
 from crack_lightning.sweep.jobs.worker import (
     describe_failure,
@@ -22,11 +23,12 @@ from crack_lightning.sweep.journal import FAILED, PLANNED, RUNNING
 from crack_lightning.sweep.retention import WeightRetention
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from multiprocessing.connection import Connection
     from multiprocessing.context import BaseContext
     from multiprocessing.process import BaseProcess
 
+    from crack_lightning.sweep.job_queue import JobSource
     from crack_lightning.sweep.jobs.worker import Run
     from crack_lightning.sweep.journal import Job, Journal
 
@@ -47,43 +49,13 @@ class Observer(Protocol):
         """Handle idle time: every slot is taken until a job ends."""
 
 
-class JobSource(Protocol):
-    """A producer of jobs."""
-
-    def next(self) -> Job | None:
-        """Return a job to run, or ``None`` when there is none left."""
-
-    def ended(self, job: Job) -> None:
-        """Handle the end of a job; may set its values."""
-
-    def report(self, job: Job, done: float, figures: Mapping[str, float]) -> bool:
-        """Handle validation figures after a share ``done`` of a job's epochs; return whether to prune it."""
-
-
-class JobQueue:
-    """The jobs of a grid, of which none is pruned."""
-
-    def __init__(self, jobs: Sequence[Job]) -> None:
-        self._queue = deque(jobs)
-
-    def next(self) -> Job | None:
-        """Return the next job, or ``None`` when there is none left."""
-        return self._queue.popleft() if self._queue else None
-
-    def ended(self, job: Job) -> None:
-        """Do nothing."""
-
-    def report(self, job: Job, done: float, figures: Mapping[str, float]) -> bool:
-        """Return ``False``."""
-        return False
-
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True, eq=False)
 class _Running:
     job: Job
     process: BaseProcess
     environment: Mapping[str, str]
     pipe: Connection | None
+    batch: str | None
 
 
 class Scheduler:
@@ -99,6 +71,8 @@ class Scheduler:
         max_failures: Number of failed jobs after which no other is started.
         weights: Retention of weights; keeps all by default.
         prunes: Whether jobs report figures while they run and may be pruned.
+        batch_of: Returns what a job has in common with jobs that may follow it in its process; ``None`` for
+            a process of its own, the default.
         context: Multiprocessing context; :func:`~crack_lightning.sweep.jobs.worker.job_context` by default.
     """
 
@@ -114,14 +88,16 @@ class Scheduler:
         max_failures: int | None = None,
         weights: WeightRetention | None = None,
         prunes: bool = False,
+        batch_of: Callable[[Job], str | None] = lambda _: None,
         context: BaseContext | None = None,
     ) -> None:
         self.source, self.run, self.journal, self.watcher = source, run, journal, watcher
         self.retries, self.max_failures, self.prunes = retries, max_failures, prunes
-        self.weights = weights or WeightRetention("all")
+        self.weights, self.batch_of = weights or WeightRetention("all"), batch_of
         self._free = deque(environments)
         self._running: list[_Running] = []
         self._again: deque[Job] = deque()
+        self._drawn: deque[Job] = deque()  # from the source, but of another batch than the free process
         self._failures: Counter[int] = Counter()
         self._context = context or job_context()
 
@@ -140,8 +116,8 @@ class Scheduler:
                     ready = wait([*lines, *(running.process.sentinel for running in self._running)])
                     for running in [*self._running]:
                         if running.pipe and running.pipe in ready:
-                            self._exchange_report(running.job, running.pipe)
-                        if not running.process.is_alive():
+                            self._receive(running, running.pipe)
+                        if running in self._running and not running.process.is_alive():
                             self._end(running)
             except BaseException:
                 self._stop()
@@ -150,21 +126,38 @@ class Scheduler:
     def _fill(self) -> bool:
         """Start jobs while slots are free; return whether any job is running."""
         while self._free and (job := self._next()) is not None:
-            job.state, job.reason, job.attempts = RUNNING, "", job.attempts + 1
-            self.journal.note(job)
-            environment = self._free.popleft()
-            pipe, end = self._context.Pipe() if self.prunes else (None, None)
-            process = start_job(self._context, job, run=self.run, environment=environment, pipe=end)
+            batch, environment = self.batch_of(job), self._free.popleft()
+            pipe, end = self._context.Pipe() if self.prunes or batch else (None, None)
+            self._prepare(job)
+            process = start_job(
+                self._context,
+                job,
+                run=self.run,
+                environment=environment,
+                pipe=end,
+                followed=batch is not None,
+            )
             if end:
                 end.close()  # the job holds it now; this copy would hide the job's death
-            self._running.append(_Running(job=job, process=process, environment=environment, pipe=pipe))
+            self._running.append(
+                _Running(job=job, process=process, environment=environment, pipe=pipe, batch=batch)
+            )
             self.watcher.started(job)
         return bool(self._running)
+
+    def _prepare(self, job: Job) -> None:
+        """Record that a job runs, and remove the outcome of an earlier attempt from its folder."""
+        job.state, job.reason, job.attempts = RUNNING, "", job.attempts + 1
+        self.journal.note(job)
+        job.folder.mkdir(parents=True, exist_ok=True)
+        (job.folder / OUTCOME).unlink(missing_ok=True)
 
     def _next(self) -> Job | None:
         given_up = sum(failures > self.retries for failures in self._failures.values())
         if self.max_failures is not None and given_up >= self.max_failures:
             return None
+        if self._drawn:
+            return self._drawn.popleft()
         while (job := self.source.next()) is not None:
             if not self._ended_before_resume(job):
                 return job
@@ -179,19 +172,49 @@ class Scheduler:
         self._ended(job)
         return True
 
-    def _exchange_report(self, job: Job, pipe: Connection) -> None:
-        """Receive a job's figures and reply whether to prune it; ignore a closed pipe."""
-        with contextlib.suppress(EOFError, OSError):
-            pipe.send(self.source.report(job, *pipe.recv()))
+    def _receive(self, running: _Running, pipe: Connection) -> None:
+        """Receive a job's figures and reply whether to prune it, or its end; ignore a closed pipe."""
+        try:
+            figures = pipe.recv()
+        except (EOFError, OSError):
+            return
+        if figures is None:
+            self._follow(running, pipe)
+            return
+        prune = self.source.report(running.job, *figures)
+        with contextlib.suppress(OSError):
+            pipe.send(prune)
+
+    def _follow(self, running: _Running, pipe: Connection) -> None:
+        """Record the end of a job whose process is free, and give it another job of its batch, if any."""
+        self._judge(running.job, exit_code=0)
+        following = self._next()
+        if following is None or self.batch_of(following) != running.batch:
+            self._drawn.extend([following] if following else [])
+            with contextlib.suppress(OSError):
+                pipe.send(None)
+            self._remove(running)
+            return
+        self._prepare(following)
+        running.job = following
+        with contextlib.suppress(OSError):  # where the process was killed meanwhile, its end is recorded
+            pipe.send(following)
+        self.watcher.started(following)
 
     def _end(self, running: _Running) -> None:
-        job = running.job
+        self._remove(running)
+        self._judge(running.job, exit_code=running.process.exitcode)
+
+    def _remove(self, running: _Running) -> None:
         running.process.join()
-        job.state, job.reason = read_outcome(job) or (FAILED, describe_failure(running.process.exitcode))
         if running.pipe:
             running.pipe.close()
         self._running.remove(running)
         self._free.append(running.environment)
+
+    def _judge(self, job: Job, *, exit_code: int | None) -> None:
+        """Record how a job ended."""
+        job.state, job.reason = read_outcome(job) or (FAILED, describe_failure(exit_code))
         if job.state == FAILED:
             with contextlib.suppress(OSError):  # a full disk may be the cause; the journal records it, too
                 write_outcome(job.folder, FAILED, job.reason)
@@ -217,6 +240,8 @@ class Scheduler:
             running.process.join(max(0.0, deadline - time.monotonic()))
             running.process.kill()
             running.process.join()
+            if running.job.state != RUNNING:  # judged, and no other has followed it yet
+                continue
             if outcome := read_outcome(running.job):
                 running.job.state, running.job.reason = outcome
                 self._ended(running.job)

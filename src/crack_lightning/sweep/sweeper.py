@@ -13,8 +13,9 @@ from crack_lightning.runtime.files.run_folder import lock_folder
 from crack_lightning.runtime.files.untrusted_files import COUNT, require_plain_folder, require_shape
 from crack_lightning.sweep.folders import job_folder, new_folder, sweep_folder
 from crack_lightning.sweep.job_configs import JobComposer, check_unchanged
+from crack_lightning.sweep.job_queue import JobQueue
 from crack_lightning.sweep.jobs.launchers import chosen_launcher
-from crack_lightning.sweep.jobs.worker import CommandRun
+from crack_lightning.sweep.jobs.worker import CommandRun, head_batch
 from crack_lightning.sweep.journal import FAILED, PLANNED, Job, Journal
 from crack_lightning.sweep.progress import SweepProgress
 from crack_lightning.sweep.resources import allocate_resources
@@ -25,7 +26,7 @@ from crack_lightning.sweep.retention import (
     format_bytes,
     weight_bytes,
 )
-from crack_lightning.sweep.scheduler import JobQueue, Scheduler
+from crack_lightning.sweep.scheduler import Scheduler
 from crack_lightning.sweep.search.space import corner_trials, require_in_space
 
 if TYPE_CHECKING:
@@ -210,6 +211,7 @@ def _run(
             max_failures=sweep.max_failures,
             weights=WeightRetention(sweep.keep, jobs),
             prunes=sweep.pruner != "none",
+            batch_of=head_batch if launcher is None else lambda _: None,
         ).work()
     progress.close()
 

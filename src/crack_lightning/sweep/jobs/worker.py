@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import multiprocessing
@@ -78,6 +79,18 @@ def job_context() -> BaseContext:
     return context
 
 
+def head_batch(job: Job) -> str | None:
+    """Return what jobs have in common that may follow one another in a process, ``None`` for other jobs.
+
+    These are linear probes, whose heads take less time than a process and its reading of the tiles; common
+    to them are data, hardware and plugins.
+    """
+    config = job.config
+    if (config.get("recipe") or {}).get("name") != "probe":
+        return None
+    return json.dumps({key: config.get(key) for key in ("data", "trainer", "plugins")}, sort_keys=True)
+
+
 def start_job(
     context: BaseContext,
     job: Job,
@@ -85,6 +98,7 @@ def start_job(
     run: Run,
     environment: Mapping[str, str],
     pipe: Connection | None = None,
+    followed: bool = False,
 ) -> BaseProcess:
     """Start the process of one job, with its output in ``console.log`` of the job's folder.
 
@@ -95,11 +109,12 @@ def start_job(
         environment: Environment variables added to those of the sweep.
         pipe: The job's end of a pipe that sends metrics and receives whether to prune; ``run`` then receives
             the argument ``report``.
+        followed: Whether other jobs follow in the process: at the end of a job without an error it sends
+            ``None``, and receives the next job or ``None``. Jobs with the same data then read it once.
     """
-    job.folder.mkdir(parents=True, exist_ok=True)
-    (job.folder / OUTCOME).unlink(missing_ok=True)
     arguments = (job, run, dict(environment), pipe)
-    process: BaseProcess = context.Process(target=_work, args=arguments, name=f"job {job.number}")  # type: ignore[attr-defined]
+    target = _work_in_turn if followed else _work
+    process: BaseProcess = context.Process(target=target, args=arguments, name=f"job {job.number}")  # type: ignore[attr-defined]
     try:
         process.start()
     except (ConnectionError, EOFError):  # the forkserver was just killed; the next start begins another
@@ -136,17 +151,40 @@ def write_outcome(folder: Path, state: str, reason: str, trace: str = "") -> Non
 
 
 def _work(job: Job, run: Run, environment: dict[str, str], pipe: Connection | None) -> None:
+    _enter_process(environment)
+    options = {"report": partial(_report, pipe)} if pipe else {}
+    sys.exit(_run(job, run, **options))
+
+
+def _work_in_turn(job: Job, run: Run, environment: dict[str, str], pipe: Connection) -> None:
+    """Run jobs until one fails, whose process might be damaged, or none follows."""
+    _enter_process(environment)
+    from crack_lightning.experiment.load_data import share_tiles
+
+    share_tiles()
+    following: Job | None = job
+    while following is not None:
+        if code := _run(following, run):
+            sys.exit(code)
+        pipe.send(None)
+        following = pipe.recv()
+        gc.collect()  # what a job leaves, before the next one's imports are excluded from collections
+
+
+def _enter_process(environment: Mapping[str, str]) -> None:
     exit_with_parent()
     if hasattr(os, "setsid"):
         os.setsid()  # a terminal's Ctrl-C is for the sweep, which stops its jobs itself
     os.environ.update(environment)
+
+
+def _run(job: Job, run: Run, **options: Any) -> int:
     redirect_output(job.folder / CONSOLE)
-    options = {"report": partial(_report, pipe)} if pipe else {}
     action = partial(run, job.config, overrides=job.overrides, folder=job.folder, **options)
     code = run_guarded(lambda: run_and_record(action, job.folder))
     sys.stdout.flush()
     sys.stderr.flush()
-    sys.exit(code)
+    return code
 
 
 def mark_failed(context: BaseContext, job: Job) -> None:
