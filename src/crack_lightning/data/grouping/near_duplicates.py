@@ -12,11 +12,16 @@ import cv2
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from crack_lightning.data.grouping.alignment import INNER, aligned_correlation
 from crack_lightning.data.grouping.candidates import exhaustive_candidates, limit_candidates
 from crack_lightning.data.grouping.copies import MAX_COMPLETE_SET, Copies
 from crack_lightning.data.grouping.descriptors import Descriptors, coarse_images
-from crack_lightning.data.grouping.fine_structure import fine_structures, has_detail, turned
+from crack_lightning.data.grouping.fine_structure import (
+    INNER,
+    aligned_correlation,
+    fine_structures,
+    has_detail,
+    turned,
+)
 from crack_lightning.data.grouping.linkage import bounded_single_linkage, components
 from crack_lightning.data.grouping.nearest_neighbours import NEIGHBOURS, neighbour_candidates
 from crack_lightning.data.grouping.spectral import spectra
