@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import resource
 import time
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -22,8 +22,6 @@ from crack_lightning.data.io.decoding import decode_image
 from crack_lightning.data.synthesis.scene import draw_photo
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from commands import Commands
     from numpy.typing import NDArray
 
@@ -72,7 +70,8 @@ def search_file(path: Path, max_exhaustive: int) -> tuple[NDArray[np.int64], flo
     began = time.perf_counter()
     pairs = near_duplicate_pairs(previews, max_exhaustive=max_exhaustive)
     seconds = time.perf_counter() - began
-    return pairs, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    status = Path("/proc/self/status").read_text(encoding="ascii")  # ru_maxrss would count the parent's too
+    return pairs, seconds, int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def file_preview(path: Path) -> Image:
