@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_CANDIDATES = 32
-"""A tile is compared with at most this many of the first and of the most similar earlier tiles."""
+"""Among all pairs, a tile is compared with so many of the first and of the most similar earlier tiles."""
 LEAST_SPECTRUM = 0.86
 LEAST_COARSE, SIMILAR_COARSE = 0.4, 0.92
 
@@ -86,8 +86,8 @@ def exhaustive_candidates(descriptors: Descriptors, pool: Executor) -> Candidate
     return Candidates.concatenate(list(pool.map(of_block, blocks)))
 
 
-def limit_candidates(candidates: Candidates) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Limit each second row to its first and most similar pairs.
+def limit_candidates(candidates: Candidates, *, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Limit each second row to its first and its most similar pairs, at most ``most`` of either.
 
     Returns:
         The pairs with orientations, int64 ``(P, 3)``, sorted by the second row; and each pair's rank among
@@ -97,7 +97,7 @@ def limit_candidates(candidates: Candidates) -> tuple[NDArray[np.int64], NDArray
     by_row = np.lexsort((orientation, first, second))
     by_similarity = np.lexsort((orientation, first, -candidates.similarity, second))
     place, rank = (_place_of(second, order) for order in (by_row, by_similarity))
-    selected = by_row[(np.minimum(place, rank) < MAX_CANDIDATES)[by_row]]
+    selected = by_row[(np.minimum(place, rank) < most)[by_row]]
     return candidates.pairs[selected], _place_of(second[selected], np.arange(len(selected)))
 
 

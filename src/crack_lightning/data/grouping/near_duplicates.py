@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from crack_lightning.data.grouping.candidates import exhaustive_candidates, limit_candidates
+from crack_lightning.data.grouping.candidates import MAX_CANDIDATES, exhaustive_candidates, limit_candidates
 from crack_lightning.data.grouping.copies import MAX_COMPLETE_SET, Copies
 from crack_lightning.data.grouping.descriptors import Descriptors, coarse_images
 from crack_lightning.data.grouping.fine_structure import (
@@ -23,7 +23,7 @@ from crack_lightning.data.grouping.fine_structure import (
     turned,
 )
 from crack_lightning.data.grouping.linkage import bounded_single_linkage, components
-from crack_lightning.data.grouping.nearest_neighbours import NEIGHBOURS, neighbour_candidates
+from crack_lightning.data.grouping.nearest_neighbours import MAX_NEIGHBOURS, neighbour_candidates
 from crack_lightning.data.grouping.spectral import spectra
 from crack_lightning.data.scan.progress import progress_bar
 
@@ -158,8 +158,11 @@ class _Search(NamedTuple):
     def near_duplicates(self) -> NDArray[np.int64]:
         """Return the near-duplicates."""
         number = len(self.descriptors.coarse)
-        find = exhaustive_candidates if number <= self.max_exhaustive else neighbour_candidates
-        pairs, place = limit_candidates(find(self.descriptors, self.pool))
+        if number <= self.max_exhaustive:
+            candidates, most = exhaustive_candidates(self.descriptors, self.pool), MAX_CANDIDATES
+        else:
+            candidates, most = neighbour_candidates(self.descriptors, self.pool), MAX_NEIGHBOURS
+        pairs, place = limit_candidates(candidates, most=most)
         title = "Comparing candidates" if self.show_progress else None
         rounds = int(place.max(initial=0)).bit_length() + 1
         duplicates = np.empty((0, 3), np.int64)
@@ -193,7 +196,7 @@ class _Search(NamedTuple):
         """Add pairs between sets of so many tiles that each may have but its own among its neighbours."""
         member_of = components(len(self.descriptors.coarse), pairs)
         _, first, size = np.unique(member_of, return_index=True, return_counts=True)
-        rows = np.sort(first[size > NEIGHBOURS])
+        rows = np.sort(first[size > MAX_NEIGHBOURS])
         if not len(rows):
             return pairs
         some = self._replace(

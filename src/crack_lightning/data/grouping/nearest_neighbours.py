@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 NEIGHBOURS = 16
 """Number of nearest neighbours of a tile in each orientation, by each descriptor."""
+MAX_NEIGHBOURS = 8
+"""Number of the first and of the most similar of those earlier tiles with which a tile is compared."""
 
 _TILES_PER_LIST, _PROBES = 256, 8
 _MAX_SCANNED = 4 * _PROBES * _TILES_PER_LIST  # bounds the time where thousands of tiles share a list
