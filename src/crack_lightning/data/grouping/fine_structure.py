@@ -60,7 +60,7 @@ def aligned_correlation(one: NDArray[np.uint8], other: NDArray[np.uint8], *, eno
     inner = np.ascontiguousarray(other[INNER, INNER])
     middle = (one.shape[0] - 1) / 2
     largest = -1.0
-    for scale, x, y in product(_SCALES, _OFFSETS_PX, _OFFSETS_PX):
+    for y, x, scale in product(_OFFSETS_PX, _OFFSETS_PX, _SCALES):  # first by whole pixels: most need no more
         matrix = np.array([[scale, 0, middle * (1 - scale) + x], [0, scale, middle * (1 - scale) + y]])
         is_unaligned = (scale, x, y) == (1, 0, 0)
         moved = one if is_unaligned else cv2.warpAffine(one, matrix, one.shape, borderMode=cv2.BORDER_REFLECT)

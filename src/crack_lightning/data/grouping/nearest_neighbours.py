@@ -29,8 +29,8 @@ NEIGHBOURS = 16
 MAX_NEIGHBOURS = 8
 """Number of the first and of the most similar of those earlier tiles with which a tile is compared."""
 
-_TILES_PER_LIST, _PROBES = 256, 8
-_MAX_SCANNED = 4 * _PROBES * _TILES_PER_LIST  # bounds the time where thousands of tiles share a list
+_TILES_PER_LIST = 256
+_MAX_SCANNED = 32 * _TILES_PER_LIST  # bounds the time where thousands of tiles share a list
 _SAMPLES_PER_LIST, _ROUNDS = 24, 6
 _BLOCK = 1024
 _INVERSE = np.array([0, 1, 2, 3, 4, 6, 5, 7])
@@ -44,17 +44,21 @@ class _Descriptor(NamedTuple):
         vectors: Returns the vectors of turned tiles.
         least: Smallest similarity of candidates.
         orientations: Those in which to search, each with those that have the same vectors.
+        probes: Number of lists to search.
     """
 
     vectors: Callable[[Descriptors, int], NDArray[np.float32]]
     least: float
     orientations: list[tuple[int, ...]]
+    probes: int
 
 
 _BY_SPECTRUM = _Descriptor(
-    Descriptors.spectral_vectors, LEAST_SPECTRUM, [(turn, turn ^ HALF_TURN) for turn in TURNS]
+    Descriptors.spectral_vectors, LEAST_SPECTRUM, [(turn, turn ^ HALF_TURN) for turn in TURNS], probes=8
 )
-_BY_COARSE_IMAGE = _Descriptor(Descriptors.coarse_vectors, SIMILAR_COARSE, [(turn,) for turn in ORIENTATIONS])
+_BY_COARSE_IMAGE = _Descriptor(
+    Descriptors.coarse_vectors, SIMILAR_COARSE, [(turn,) for turn in ORIENTATIONS], probes=4
+)
 
 
 def neighbour_candidates(descriptors: Descriptors, pool: Executor) -> Candidates:
@@ -84,7 +88,7 @@ def _search(descriptors: Descriptors, kind: _Descriptor, pool: Executor) -> Cand
     index = pool.submit(
         _inverted_file, lambda rows: kind.vectors(descriptors.select(rows), 0), number
     ).result()
-    settings = faiss.SearchParametersIVF(nprobe=_PROBES, max_codes=_MAX_SCANNED)  # type: ignore[call-arg]
+    settings = faiss.SearchParametersIVF(nprobe=kind.probes, max_codes=_MAX_SCANNED)  # type: ignore[call-arg]
 
     def of_block(start: int, orientations: tuple[int, ...]) -> Candidates:
         faiss.omp_set_num_threads(1)
