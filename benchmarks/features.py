@@ -13,6 +13,7 @@ from crack_lightning.data.io.loading import map_in_order, read_batch
 from crack_lightning.model.backbones import build_backbone, normalisation
 from crack_lightning.model.backends.inference_modules import FeatureNetwork
 from crack_lightning.model.backends.select import prepare_backend
+from crack_lightning.model.heads.pooled import Pooled
 from crack_lightning.runtime.hardware import available_cores, configure_process
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def _network() -> FeatureNetwork:
         memory_format=torch.channels_last
     )
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in normalisation(NETWORK))
-    return FeatureNetwork(cast("Any", SimpleNamespace(backbone=backbone, mean=mean, std=std)))
+    return FeatureNetwork(cast("Any", SimpleNamespace(head=Pooled(), backbone=backbone, mean=mean, std=std)))
 
 
 def _read(paths: Sequence[Path]) -> torch.Tensor:

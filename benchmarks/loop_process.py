@@ -92,8 +92,9 @@ def _table(config: TrainConfig, folder: Path, *, threads: int) -> TileTable:
 def _by_lightning(config: TrainConfig, variant: str, folder: Path) -> None:
     from crack_lightning.experiment import factory
     from crack_lightning.experiment.trainers import build_trainer
-    from crack_lightning.training.callbacks import FiniteLoss, StepSeeds, StopSignals
+    from crack_lightning.training.callbacks import FiniteLoss, StepSeeds
     from crack_lightning.training.checkpoints import RunCheckpoints
+    from crack_lightning.training.stop_signals import StopSignals
 
     plan = factory.hardware_plan(config.trainer, num_workers=config.data.num_workers)
     table = _table(config, folder, threads=plan.threads)

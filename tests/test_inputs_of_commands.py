@@ -12,8 +12,8 @@ from PIL import Image
 from crack_lightning.cli.main import main
 from crack_lightning.experiment import evaluation_run
 from crack_lightning.model.classifier import CrackClassifier
+from crack_lightning.model.weights.checkpoints import save_model
 from crack_lightning.report.explanations import explain_test_tiles
-from crack_lightning.training.checkpoints import save_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def checkpoint(build_classifier: Build, tmp_path: Path) -> Callable[..., str]:
     """A checkpoint's path; changes are the classifier's arguments."""
-    from crack_lightning.training.checkpoints import save_model
+    from crack_lightning.model.weights.checkpoints import save_model
 
     def save(**changes: Any) -> str:
         path = tmp_path / "model.ckpt"

@@ -16,7 +16,7 @@ from crack_lightning.config import (
     resumed_config,
     take_moved_data,
 )
-from crack_lightning.experiment.preflight import draw_in_background, preflight_data, require_tiles_of_run
+from crack_lightning.experiment.preflight import preflight_data, prepare_in_background, require_tiles_of_run
 from crack_lightning.runtime.hardware import import_without_gc
 from crack_lightning.runtime.plugins import import_plugins
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from omegaconf import DictConfig
 
+    from crack_lightning.experiment.shared_tiles import SharedTiles
+
 
 def run(
     composed: DictConfig,
@@ -32,6 +34,7 @@ def run(
     overrides: Sequence[str],
     folder: Path | None = None,
     report: Callable[[float, dict[str, float]], bool] | None = None,
+    shared: SharedTiles | None = None,
 ) -> int:
     """Train as configured.
 
@@ -41,6 +44,7 @@ def run(
         folder: An existing folder for the results; by default a new one under ``outputs``.
         report: Receives the share of completed epochs and the validation metrics after each epoch; returns
             whether to prune the run.
+        shared: Tiles that runs of this process share, as jobs of a sweep.
 
     Returns:
         The exit code.
@@ -61,13 +65,15 @@ def run(
 
         if join_training(config.trainer.nodes):
             return 0
-    with draw_in_background(config), import_without_gc():
+    with prepare_in_background(config), import_without_gc():
         from rich import print as show
 
         from crack_lightning.experiment.training_run import run_training
         from crack_lightning.report.render.console import closing_table
 
-    result = run_training(config, folder=folder, command=shell_line("train", overrides), report=report)
+    result = run_training(
+        config, folder=folder, command=shell_line("train", overrides), report=report, shared=shared
+    )
     show(closing_table(result.contents))
     print(f"Report: {result.report.with_suffix('.html')}")  # rich would wrap the path
     return 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from crack_lightning.training.checkpoints import save_model
+from crack_lightning.model.weights.checkpoints import save_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable

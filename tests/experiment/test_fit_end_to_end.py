@@ -16,7 +16,7 @@ from crack_lightning.config import TrainConfig, compose_config, parse
 from crack_lightning.experiment import factory, load_data
 from crack_lightning.experiment.fit_end_to_end import DDPFit, SingleProcessFit
 from crack_lightning.runtime.errors import DataError, Interrupted
-from crack_lightning.training.callbacks import StopSignals
+from crack_lightning.training.stop_signals import StopSignals
 from crack_lightning.training.warning_filters import filter_warnings
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from pytorch_lightning.callbacks import LearningRateMonitor, ModelCheckpoint
 from pytorch_lightning.callbacks.progress.progress_bar import get_standard_metrics
 
 from crack_lightning.config import TrainConfig
-from crack_lightning.experiment.trainers import build_test_trainer, build_trainer, tensorboard_loggers
+from crack_lightning.experiment.loggers import tensorboard_loggers
+from crack_lightning.experiment.trainers import build_test_trainer, build_trainer
 from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.runtime.hardware import plan_hardware
 

@@ -11,8 +11,8 @@ from PIL import Image
 from pyarrow import parquet
 
 from crack_lightning.cli.main import main
+from crack_lightning.model.weights.checkpoints import save_model
 from crack_lightning.runtime.cluster import ray_tasks, shard_cache
-from crack_lightning.training.checkpoints import save_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable

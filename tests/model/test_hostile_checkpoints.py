@@ -12,9 +12,14 @@ import torch
 
 from crack_lightning.model.ood.detector import OODDetector
 from crack_lightning.model.ood.image_statistics import NUM_STATISTICS
-from crack_lightning.model.weights.checkpoints import load_classifier, load_trained, read_checkpoint
+from crack_lightning.model.weights.checkpoints import (
+    load_classifier,
+    load_trained,
+    read_checkpoint,
+    save_model,
+)
 from crack_lightning.runtime.errors import CheckpointError, CrackLightningError
-from crack_lightning.training.checkpoints import AtomicCheckpointIO, save_model
+from crack_lightning.training.checkpoints import AtomicCheckpointIO
 
 if TYPE_CHECKING:
     from collections.abc import Callable

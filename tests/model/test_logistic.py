@@ -28,7 +28,7 @@ def test_it_is_the_optimum_that_scikit_learn_finds(
 ) -> None:
     features, labels = drawn(num_classes)
     of_class = None if weights is None else torch.tensor(weights[:num_classes])
-    scale = StandardisedFeatures.of(features)
+    scale = StandardisedFeatures.of(features.clone())
     head = fit_logistic(scale.values, labels, num_classes=num_classes, l2=l2, class_weights=of_class)
 
     total = len(labels) if of_class is None else float(of_class[labels].sum())
@@ -44,7 +44,7 @@ def test_it_is_the_optimum_that_scikit_learn_finds(
 
 def test_a_stronger_penalty_makes_smaller_weights() -> None:
     features, labels = drawn(2)
-    scale = StandardisedFeatures.of(features)
+    scale = StandardisedFeatures.of(features.clone())
     lengths = [
         float(fit_logistic(scale.values, labels, num_classes=2, l2=l2).weight.norm()) for l2 in (1, 0.1, 0.01)
     ]
@@ -53,7 +53,7 @@ def test_a_stronger_penalty_makes_smaller_weights() -> None:
 
 def test_where_it_begins_does_not_matter() -> None:
     features, labels = drawn(3)
-    scale = StandardisedFeatures.of(features)
+    scale = StandardisedFeatures.of(features.clone())
     far = fit_logistic(scale.values, labels, num_classes=3, l2=1.0)
     cold = fit_logistic(scale.values, labels, num_classes=3, l2=0.01)
     warm = fit_logistic(scale.values, labels, num_classes=3, l2=0.01, start=far)
@@ -62,7 +62,7 @@ def test_where_it_begins_does_not_matter() -> None:
 
 def test_a_layer_with_the_head_takes_features_as_they_are() -> None:
     features, _ = drawn(3)
-    scale = StandardisedFeatures.of(features)
+    scale = StandardisedFeatures.of(features.clone())
     head = LogisticHead(weight=torch.randn(3, 12), bias=torch.randn(3))
     layer = torch.nn.Linear(12, 3)
     head.put_into(layer, scale)

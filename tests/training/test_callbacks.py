@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from crack_lightning.runtime.errors import CrackLightningError, Interrupted, Pruned
-from crack_lightning.training.callbacks import FiniteLoss, Pruning, StopSignals
+from crack_lightning.training.callbacks import FiniteLoss, Pruning
+from crack_lightning.training.stop_signals import StopSignals
 
 if TYPE_CHECKING:
     from collections.abc import Callable

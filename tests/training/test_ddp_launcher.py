@@ -12,8 +12,8 @@ import torch
 from torch import distributed
 
 from crack_lightning.runtime.errors import CrackLightningError
-from crack_lightning.training.callbacks import StopSignals
 from crack_lightning.training.ddp_launcher import launch_ddp
+from crack_lightning.training.stop_signals import StopSignals
 
 if TYPE_CHECKING:
     from collections.abc import Callable

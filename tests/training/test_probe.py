@@ -21,7 +21,7 @@ def bare_probe(device: str, **attributes: Any) -> Any:
     """A probe that has fitted and cached nothing, with a data set of blank tiles."""
     made = cast("Any", LinearProbe.__new__(LinearProbe))
     made.settings = SimpleNamespace(device=device, show_progress=False, cluster=None)
-    made.datamodule = SimpleNamespace(
+    made.tiles = SimpleNamespace(
         batch_size=32,
         dataset=SimpleNamespace(
             read=lambda rows, **_: {

@@ -10,9 +10,9 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch.nn import functional
 
-from crack_lightning.data.dataset import TileDataset
 from crack_lightning.data.loader_workers import TileLoader, worker_init
 from crack_lightning.data.sampling import TrainBatches
+from crack_lightning.data.split_tiles import SplitTiles
 from crack_lightning.data.transforms.mixup import mix_batch
 from crack_lightning.data.transforms.paint import paint_batch
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _START_METHOD = "fork" if sys.platform == "linux" else None
 
 
-class CrackDataModule(LightningDataModule):
+class CrackDataModule(SplitTiles, LightningDataModule):
     """Data loaders of the splits of a tile table.
 
     Args:
@@ -80,14 +80,20 @@ class CrackDataModule(LightningDataModule):
         rank: int = 0,
         num_ranks: int = 1,
     ) -> None:
-        super().__init__()
-        self.table = table
-        threads = 1 if num_workers else torch.get_num_threads()
-        self.dataset = TileDataset(table, image_size=image_size, threads=threads, masks=masks)
-        self.batch_size, self.num_workers, self.timeout_s = batch_size, num_workers, timeout_s
-        self.seed, self.sampler, self.mix = seed, sampler, mix
-        self.augmentation, self.mixing, self.paint = augmentation, mixing, paint
-        self.max_train_batches, self.max_val_batches = max_train_batches, max_val_batches
+        super().__init__(
+            table,
+            image_size=image_size,
+            batch_size=batch_size,
+            seed=seed,
+            augmentation=augmentation,
+            threads=1 if num_workers else torch.get_num_threads(),
+            masks=masks,
+            max_train_batches=max_train_batches,
+            max_val_batches=max_val_batches,
+        )
+        LightningDataModule.__init__(self)
+        self.num_workers, self.timeout_s = num_workers, timeout_s
+        self.sampler, self.mix, self.mixing, self.paint = sampler, mix, mixing, paint
         self.sizes, self.pin_memory = tuple(sizes), pin_memory
         self.rank, self.num_ranks = rank, num_ranks
 
@@ -126,15 +132,6 @@ class CrackDataModule(LightningDataModule):
     def single_pass(self, rows: NDArray[np.int64]) -> DataLoader[Any]:
         """Return the tiles of the given rows, int64 ``(M,)``, for a single pass without workers."""
         return self._loader(self._batched(rows), num_workers=0)
-
-    def split_rows(self, split: str) -> NDArray[np.int64]:
-        """Return the rows of a split, int64 ``(M,)``, ascending; at most the largest number of batches."""
-        limit = {"train": self.max_train_batches, "val": self.max_val_batches}.get(split)
-        rows = self.table.rows(split)
-        if limit is None or len(rows) <= limit * self.batch_size:
-            return rows
-        rng = np.random.default_rng(self.seed)
-        return np.sort(rng.permutation(rows)[: limit * self.batch_size])
 
     def _val_batches(self) -> list[NDArray[np.int64]]:
         batches = self._batched(self.table.rows("val"))[: self.max_val_batches]
@@ -215,29 +212,6 @@ class CrackDataModule(LightningDataModule):
         if size == images.shape[-1]:
             return images
         return functional.interpolate(images, size=(size, size), mode="bilinear", antialias=True)
-
-    def example_rows(self, number: int) -> NDArray[np.int64]:
-        """Return example rows of training tiles, alternating classes; int64 ``(number,)`` or fewer."""
-        rows = self.table.rows("train")
-        rng = np.random.default_rng([self.seed, number])
-        by_class = [
-            rng.permutation(rows[self.table.label[rows] == label])
-            for label in range(len(self.table.class_names))
-        ]
-        depth = -(-number // len(by_class))
-        turns = [chosen[turn] for turn in range(depth) for chosen in by_class if turn < len(chosen)]
-        return np.array(turns[:number], dtype=np.int64)
-
-    def augmented(self, row: int, number: int) -> Tensor:
-        """Return one tile as augmented in the first ``number`` epochs, uint8 ``(number, 3, S, S)``."""
-        batch = self.dataset.__getitems__([row])
-        views = [self.view(batch["image"], batch["index"], epoch=epoch) for epoch in range(number)]
-        return torch.cat(views)
-
-    def view(self, images: Tensor, index: Tensor, *, epoch: int) -> Tensor:
-        """Return tiles, uint8 ``(N, 3, S, S)``, as augmented in an epoch, rounded to uint8 again."""
-        view = self.augmentation(images, index, seed=self.seed, epoch=epoch)
-        return (view * 255).round().clamp(0, 255).to(torch.uint8)
 
 
 def _unchanged(batch: Any) -> Any:

@@ -16,6 +16,7 @@ from crack_lightning.data.scan.progress import progress_bar
 from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.experiment import factory, fit, load_data
 from crack_lightning.experiment.cluster_evaluation import predictions_on_cluster
+from crack_lightning.experiment.decision import ood_facts
 from crack_lightning.experiment.result import ExperimentResult
 from crack_lightning.experiment.trainers import build_test_trainer
 from crack_lightning.experiment.training_run import reproducible
@@ -117,7 +118,7 @@ def _run(
         title=f"{classifier.hparams['label'] or classifier.hparams['name']} on {config.data.source}",
         predictions=predictions,
         table=table,
-        provenance=checkpoint_facts | fit.ood_facts(classifier) | run_facts,
+        provenance=checkpoint_facts | ood_facts(classifier) | run_facts,
         threshold=threshold,
         mm_per_px=config.data.mm_per_px,
         explanations=explanations,

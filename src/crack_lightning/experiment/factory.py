@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from crack_lightning.data.datamodule import CrackDataModule
 from crack_lightning.data.io.tile_size import median_side_px
+from crack_lightning.data.split_tiles import SplitTiles
 from crack_lightning.data.transforms.augmentation import Augmentation
 from crack_lightning.model.backbones import normalisation
-from crack_lightning.model.classifier import CrackClassifier
+from crack_lightning.model.backends.inference_model import InferenceModel
 from crack_lightning.model.heads.registry import DEFAULT_HEAD, HEADS
 from crack_lightning.model.losses import balanced_class_weights
 from crack_lightning.model.train_fingerprints import pack_digests
@@ -27,9 +27,13 @@ if TYPE_CHECKING:
     from crack_lightning.config.nodes.data import DataConfig
     from crack_lightning.config.nodes.recipe import RecipeConfig
     from crack_lightning.config.nodes.trainer import TrainerConfig
+    from crack_lightning.data.datamodule import CrackDataModule
     from crack_lightning.data.table import TileTable
+    from crack_lightning.model.backends.inference_model import InferenceParts
+    from crack_lightning.model.classifier import CrackClassifier
 
 log = logging.getLogger(__name__)
+P = TypeVar("P", bound="InferenceParts")
 _MIXING = {"mixup_alpha": "mixup_alpha", "cutmix_alpha": "cutmix_alpha", "mix_probability": "probability"}
 
 
@@ -51,6 +55,8 @@ def build_datamodule(
     config: TrainConfig, table: TileTable, *, plan: HardwarePlan, rank: int = 0, num_ranks: int = 1
 ) -> CrackDataModule:
     """Build the DataModule of a run, or of one of its DDP processes."""
+    from crack_lightning.data.datamodule import CrackDataModule
+
     settings = asdict(config.augmentation)
     mixing = {name: settings.pop(key) for key, name in _MIXING.items()}
     paint = settings.pop("paint")
@@ -85,6 +91,8 @@ def build_test_datamodule(
     data: DataConfig, classifier: CrackClassifier, table: TileTable, *, plan: HardwarePlan
 ) -> CrackDataModule:
     """Build the DataModule of an evaluation."""
+    from crack_lightning.data.datamodule import CrackDataModule
+
     return CrackDataModule(
         table,
         image_size=int(classifier.hparams["image_size"]),
@@ -113,39 +121,71 @@ def suitable_head(config: TrainConfig, table: TileTable) -> str:
     return DEFAULT_HEAD
 
 
+def build_split_tiles(config: TrainConfig, table: TileTable, *, plan: HardwarePlan) -> SplitTiles:
+    """Build the tiles of a linear probe, which reads them without Lightning's loaders."""
+    settings = asdict(config.augmentation)
+    for key in (*_MIXING, "paint"):
+        del settings[key]
+    return SplitTiles(
+        table,
+        image_size=config.model.image_size,
+        batch_size=config.data.batch_size,
+        seed=config.seed,
+        augmentation=Augmentation(**settings),
+        threads=plan.threads,
+        max_train_batches=config.trainer.max_train_batches,
+        max_val_batches=config.trainer.max_val_batches,
+    )
+
+
 def build_classifier(config: TrainConfig, table: TileTable) -> CrackClassifier:
-    """Build the classifier with its initial weights."""
+    """Build the classifier of a run with its initial weights."""
+    from crack_lightning.model.classifier import CrackClassifier
+
+    return _with_weights(CrackClassifier(**_hyper_parameters(config, table)), config, table)
+
+
+def build_inference_model(config: TrainConfig, table: TileTable) -> InferenceModel:
+    """Build the same without what training needs, for a linear probe."""
+    return _with_weights(InferenceModel(**_hyper_parameters(config, table)), config, table)
+
+
+def _hyper_parameters(config: TrainConfig, table: TileTable) -> dict[str, Any]:
     model, recipe = config.model, config.recipe
     mean, std = normalisation(model.name)
     loss = asdict(recipe.loss) | {"class_weights": _class_weights(recipe, table)}
     weight = loss.pop("cells")
-    classifier = CrackClassifier(
-        name=model.name,
-        class_names=list(table.class_names),
-        positive_class=table.positive_class,
-        image_size=model.image_size,
-        mean=list(mean),
-        std=list(std),
-        drop_rate=model.drop_rate,
-        drop_path_rate=model.drop_path_rate,
-        recipe=recipe.name,
-        backbone_lr_scale=recipe.backbone_lr_scale,
-        stage_lr_scale=recipe.stage_lr_scale,
-        unfreeze_by=recipe.unfreeze_by,
-        loss=loss,
-        optimizer=asdict(config.optimizer),
-        scheduler=asdict(config.scheduler),
-        label=model.label,
-        head=model.head,
-        cell_loss=weight,
-        top_k_fraction=model.top_k_fraction,
-        train_scale=train_scale(table, image_size=model.image_size),
-    )
+    return {
+        "name": model.name,
+        "class_names": list(table.class_names),
+        "positive_class": table.positive_class,
+        "image_size": model.image_size,
+        "mean": list(mean),
+        "std": list(std),
+        "drop_rate": model.drop_rate,
+        "drop_path_rate": model.drop_path_rate,
+        "recipe": recipe.name,
+        "backbone_lr_scale": recipe.backbone_lr_scale,
+        "stage_lr_scale": recipe.stage_lr_scale,
+        "unfreeze_by": recipe.unfreeze_by,
+        "loss": loss,
+        "optimizer": asdict(config.optimizer),
+        "scheduler": asdict(config.scheduler),
+        "label": model.label,
+        "head": model.head,
+        "cell_loss": weight,
+        "top_k_fraction": model.top_k_fraction,
+        "train_scale": train_scale(table, image_size=model.image_size),
+    }
+
+
+def _with_weights(classifier: P, config: TrainConfig, table: TileTable) -> P:
+    """Load the initial weights and the fingerprints of the training tiles."""
     loaded = load_weights(
         classifier.head.pretrained_module(classifier.backbone),
-        name=model.name,
-        weights=model.weights,
-        image_size=model.image_size,
+        name=config.model.name,
+        weights=config.model.weights,
+        image_size=config.model.image_size,
     )
     for note in loaded.notes:
         log.info("weights: %s", note)
@@ -180,12 +220,12 @@ def _train_digests(table: TileTable) -> list[str]:
 
 
 def build_probe(
-    config: TrainConfig, classifier: CrackClassifier, datamodule: CrackDataModule, *, plan: HardwarePlan
+    config: TrainConfig, classifier: InferenceParts, tiles: SplitTiles, *, plan: HardwarePlan
 ) -> LinearProbe:
     """Build the linear probe of a run, with features of its tiles computed or from the cache."""
     return LinearProbe(
         classifier,
-        datamodule,
+        tiles,
         settings=ProbeSettings(
             engine=config.recipe.engine,
             views=config.recipe.views,

@@ -1,24 +1,22 @@
-"""Training and test of a run: end to end, or as a linear probe on cached features."""
+"""Training end to end and test of a run."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
-from crack_lightning.evaluation.metrics.scoring_rules import log_loss
 from crack_lightning.evaluation.predictions import Predictions
-from crack_lightning.evaluation.thresholds import decide
 from crack_lightning.experiment import factory
+from crack_lightning.experiment.decision import choose_decision, weights_caution
 from crack_lightning.experiment.fit_end_to_end import DDPFit, SingleProcessFit
+from crack_lightning.experiment.fit_probe import fit_head
 from crack_lightning.model.backbones import uses_batch_statistics
 from crack_lightning.model.backends.inference_modules import collect_features
 from crack_lightning.model.ood.detector import OODDetector, sample
 from crack_lightning.model.ood.image_statistics import image_statistics
-from crack_lightning.model.weights.checkpoints import load_classifier
+from crack_lightning.model.weights.checkpoints import BEST, LAST, load_classifier, save_decision
 from crack_lightning.runtime.errors import ConfigError
-from crack_lightning.runtime.hardware import has_native_bf16
-from crack_lightning.training.checkpoints import BEST, LAST, save_decision, save_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,10 +29,9 @@ if TYPE_CHECKING:
     from crack_lightning.experiment.fit_end_to_end import Report
     from crack_lightning.model.classifier import CrackClassifier
     from crack_lightning.runtime.hardware import HardwarePlan
-    from crack_lightning.training.callbacks import StopSignals
     from crack_lightning.training.hosts import HostStore
-    from crack_lightning.training.probe import LinearProbe
     from crack_lightning.training.state import RunState
+    from crack_lightning.training.stop_signals import StopSignals
 
 
 def fit_end_to_end(
@@ -65,7 +62,7 @@ def fit_end_to_end(
     if state.phase == "fit":
         classifier = factory.build_classifier(config, datamodule.table)
         require_batch_statistics(config, classifier, num_train_tiles=len(datamodule.table.rows("train")))
-        state.fitted |= _weights_caution(classifier)
+        state.fitted |= weights_caution(classifier)
         has_checkpoint = (folder / "checkpoints" / LAST).exists()
         if not has_checkpoint and config.recipe.name == "probe_then_finetune":
             _fit_initial_head(config, classifier, datamodule, state, plan=plan)
@@ -78,7 +75,7 @@ def fit_end_to_end(
         classifier.ood_detector, validation = _fit_ood_detector(
             config, training.trainer, classifier, datamodule
         )
-        _choose_decision(config, classifier, datamodule, state, validation)
+        choose_decision(config, classifier, datamodule.table, state, validation)
         save_decision(classifier, best)
     with state.timed("test"):
         return classifier, test(training.trainer, classifier, datamodule)
@@ -106,64 +103,6 @@ def require_batch_statistics(
         f"takes statistics, got data.batch_size={config.data.batch_size} and {num_train_tiles} training "
         f"tiles; set data.batch_size={2 * devices}, or use one without BatchNorm, as in model=convnext_atto."
     )
-
-
-def fit_linear_probe(
-    config: TrainConfig, datamodule: CrackDataModule, state: RunState, *, folder: Path, plan: HardwarePlan
-) -> tuple[CrackClassifier, Predictions]:
-    """Fit the head on features of the frozen backbone, and test it on features."""
-    if plan.accelerator == "cpu" and plan.precision != "32":
-        engine = "set recipe.engine=eager_bf16, or " if has_native_bf16() else ""
-        raise ConfigError(
-            "trainer.precision: on the CPU recipe.engine sets the precision of recipe=probe, got "
-            f"{plan.precision}; {engine}leave it out."
-        )
-    best = folder / "checkpoints" / BEST
-    is_new = state.phase == "fit"
-    classifier = factory.build_classifier(config, datamodule.table) if is_new else load_classifier(best)
-    with state.timed("features"):
-        probe = factory.build_probe(config, classifier, datamodule, plan=plan)
-    if is_new:
-        _fit_head(probe, config, state)
-        save_model(classifier, best)
-        state.fitted = probe.facts() | _weights_caution(classifier)
-        state.advance("test", folder)
-    with state.timed("test"):
-        classifier.hparams["temperature"] = 1.0
-        _choose_decision(config, classifier, datamodule, state, probe.predictions("val"))
-        classifier.ood_detector = probe.fit_ood_detector()
-        save_decision(classifier, best)
-        return classifier, probe.predictions("test")
-
-
-def _weights_caution(classifier: CrackClassifier) -> dict[str, Any]:
-    """Return the warning about weights that a file lacked, for the report."""
-    warning = classifier.weights_caution
-    return {} if warning is None else {"weights_warning": warning}
-
-
-def _choose_decision(
-    config: TrainConfig,
-    classifier: CrackClassifier,
-    datamodule: CrackDataModule,
-    state: RunState,
-    validation: Predictions,
-) -> None:
-    """Set the temperature and the threshold of a classifier from its validation tiles."""
-    table = datamodule.table
-    decision = decide(
-        validation,
-        table.group[validation.index],
-        positive=table.positive_index if len(table.class_names) == 2 else None,
-        rule=config.evaluation.threshold,
-        calibrate=config.evaluation.calibrate,
-    )
-    classifier.hparams.update({"temperature": decision.temperature, "threshold": decision.threshold})
-    is_correct = validation.probability.argmax(axis=1) == validation.label
-    loss = log_loss(validation.label, validation.probability)
-    state.validation = {"val/loss": loss, "val/accuracy": float(is_correct.mean())}
-    facts = {key: getattr(decision, key) for key in ("temperature", "threshold", "notes")}
-    state.fitted = state.fitted | {"decision": facts | decision.facts}
 
 
 def _fit_ood_detector(
@@ -209,16 +148,6 @@ def _predict(
     return Predictions(index=index, label=label, probability=probability)
 
 
-def _fit_head(probe: LinearProbe, config: TrainConfig, state: RunState) -> None:
-    """Fit the classifier's head on the features of its frozen backbone."""
-    with state.timed("head"):
-        probe.fit(
-            l2=config.recipe.l2,
-            class_weights=probe.classifier.loss.class_weights,
-            max_iterations=config.head_iterations,
-        )
-
-
 def _fit_initial_head(
     config: TrainConfig,
     classifier: CrackClassifier,
@@ -230,7 +159,7 @@ def _fit_initial_head(
     """Fit the head from which training end to end continues."""
     with state.timed("features"):
         probe = factory.build_probe(config, classifier, datamodule, plan=plan)
-    _fit_head(probe, config, state)
+    fit_head(probe, config, state)
     facts = probe.facts()
     state.fitted |= {key: facts[key] for key in ("l2", "l2_tried")}
 
@@ -247,8 +176,3 @@ def test(trainer: pl.Trainer, classifier: CrackClassifier, datamodule: CrackData
         probability=probability,
         ood_score=None if classifier.ood_detector is None else torch.cat(classifier.ood_scores).numpy(),
     )
-
-
-def ood_facts(classifier: CrackClassifier) -> dict[str, Any]:
-    """Return the facts of a model's OOD detector for the report."""
-    return {} if classifier.ood_detector is None else {"ood_detector": classifier.ood_detector.facts()}

@@ -11,21 +11,22 @@ from typing import TYPE_CHECKING
 from pytorch_lightning.utilities import rank_zero_only
 
 from crack_lightning.experiment import factory
+from crack_lightning.experiment.loggers import tensorboard_loggers
 from crack_lightning.experiment.trainers import (
     build_test_trainer,
     build_trainer,
     shows_progress,
-    tensorboard_loggers,
 )
 from crack_lightning.model.backbones import synchronised
 from crack_lightning.model.weights.checkpoints import load_classifier, read_checkpoint
 from crack_lightning.runtime.errors import CheckpointError, ConfigError, CrackLightningError, DataError
 from crack_lightning.runtime.hardware import configure_process, require_compiler
 from crack_lightning.runtime.plugins import import_plugins
-from crack_lightning.training.callbacks import BroadcastBuffers, FiniteLoss, Pruning, StepSeeds, StopSignals
+from crack_lightning.training.callbacks import BroadcastBuffers, FiniteLoss, Pruning, StepSeeds
 from crack_lightning.training.checkpoints import RunCheckpoints, saved_model
 from crack_lightning.training.ddp_launcher import launch_ddp
 from crack_lightning.training.hosts import find_hosts, received_task, send_task
+from crack_lightning.training.stop_signals import StopSignals
 from crack_lightning.training.warning_filters import filter_warnings
 
 if TYPE_CHECKING:
@@ -38,9 +39,9 @@ if TYPE_CHECKING:
     from crack_lightning.data.table import TileTable
     from crack_lightning.model.classifier import CrackClassifier
     from crack_lightning.runtime.hardware import HardwarePlan
-    from crack_lightning.training.callbacks import StopRequest
     from crack_lightning.training.ddp_worker import Worker
     from crack_lightning.training.hosts import Hosts, HostStore
+    from crack_lightning.training.stop_signals import StopRequest
 
     History = list[dict[str, float]]
     Report = Callable[[float, dict[str, float]], bool]

@@ -1,19 +1,25 @@
-"""Preflight checks before torch is imported, and drawing of tiles meanwhile."""
+"""Preflight checks before torch is imported, and drawing or scanning of tiles meanwhile."""
 
 from __future__ import annotations
 
+import logging
+import multiprocessing
 import shlex
-from contextlib import nullcontext
+import signal
+import sys
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from crack_lightning.data.sources import LoadContext, find_source
 from crack_lightning.runtime.cache import cache_folder
 from crack_lightning.runtime.errors import ConfigError, DataError
 from crack_lightning.runtime.hardware import available_cores
+from crack_lightning.runtime.processes import exit_with_parent
 from crack_lightning.training.state import RunState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from crack_lightning.config import TrainConfig
@@ -54,14 +60,51 @@ def require_tiles_of_run(folder: Path, data: DataConfig) -> None:
         ) from None
 
 
-def draw_in_background(config: TrainConfig) -> AbstractContextManager[None]:
-    """Draw synthetic tiles in the background while the block runs."""
-    in_background = find_source(config.data.source).in_background
-    if in_background is None:
+def prepare_in_background(config: TrainConfig) -> AbstractContextManager[None]:
+    """Draw the tiles, or scan the files of ``data.root``, while the block runs, which imports torch.
+
+    Both fill the cache for the run. Files are not scanned where torch is imported already, as in a sweep's
+    job, nor where the run would scan them again or has to download them first.
+    """
+    threads = config.trainer.threads or available_cores()
+    source = find_source(config.data.source)
+    if source.in_background is not None:
+        context = LoadContext(
+            cache=cache_folder(),
+            num_workers=config.data.drawing_processes(threads),
+            show_progress=config.progress,
+        )
+        return source.in_background(config.data, context)
+    data = config.data
+    has_files = getattr(data, "root", None) is not None and not source.is_prepared
+    if not has_files or data.rescan or config.resume is not None or "torch" in sys.modules:
         return nullcontext()
-    context = LoadContext(
-        cache=cache_folder(),
-        num_workers=config.data.drawing_processes(config.trainer.threads or available_cores()),
-        show_progress=config.progress,
-    )
-    return in_background(config.data, context)
+    return _scan_in_background(data, threads=threads, progress=config.progress)
+
+
+@contextmanager
+def _scan_in_background(data: DataConfig, *, threads: int, progress: bool) -> Iterator[None]:
+    """Read the tiles in a process of its own, and wait for it after the block.
+
+    Errors and notes are left to the run, which reads the tiles again, from the cache.
+    """
+    context: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    process = context.Process(target=_scan, args=(data, threads, progress))
+    process.start()
+    try:
+        yield
+        process.join()
+    finally:
+        process.kill()
+        process.join()
+
+
+def _scan(data: DataConfig, threads: int, progress: bool) -> None:  # noqa: FBT001
+    from crack_lightning.experiment.load_data import read_tiles  # OpenCV, which the parent imports later
+
+    exit_with_parent()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    logging.disable()
+    with suppress(Exception), redirect_stdout(None):
+        read_tiles(data, threads=threads, progress=progress, near_duplicates=True)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, cast
 import pytorch_lightning as pl
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import DeviceStatsMonitor, LearningRateMonitor, ProgressBar
-from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.strategies import DDPStrategy
 
 from crack_lightning.runtime.errors import ConfigError
@@ -129,11 +128,6 @@ def _usable_callbacks(config: TrainConfig) -> dict[str, Any]:
 def shows_progress(config: TrainConfig) -> bool:
     """Return whether the Trainer of a run has a progress bar."""
     return config.progress and bool(nodes_of_class(config.callbacks, ProgressBar, plugins=config.plugins))
-
-
-def tensorboard_loggers(config: TrainConfig) -> dict[str, Any]:
-    """Return the configured loggers that write for TensorBoard, by name."""
-    return nodes_of_class(config.logger, TensorBoardLogger, plugins=config.plugins)
 
 
 def _strategy(config: TrainConfig, plan: HardwarePlan) -> Strategy | str:

@@ -9,17 +9,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pytorch_lightning as pl
 import torch
 
 from crack_lightning.config import names_code, write_config
 from crack_lightning.data.loader_workers import explain_worker_failures
 from crack_lightning.data.scan.prepare import describe
-from crack_lightning.experiment import factory, fit, load_data
+from crack_lightning.experiment import factory, load_data
+from crack_lightning.experiment.decision import ood_facts
+from crack_lightning.experiment.fit_probe import fit_linear_probe
+from crack_lightning.experiment.loggers import tensorboard_loggers
 from crack_lightning.experiment.result import ExperimentResult
-from crack_lightning.experiment.trainers import tensorboard_loggers
+from crack_lightning.experiment.shared_tiles import SharedTiles
 from crack_lightning.model.backbones import count_parameters
-from crack_lightning.model.weights.checkpoints import read_checkpoint
+from crack_lightning.model.weights.checkpoints import BEST, LAST, read_checkpoint
 from crack_lightning.report.explanations import explain_test_tiles
 from crack_lightning.report.inputs import ReportTiles
 from crack_lightning.report.model_card import model_card
@@ -30,19 +32,19 @@ from crack_lightning.runtime.errors import ConfigError, Interrupted
 from crack_lightning.runtime.files.atomic_write import write_text
 from crack_lightning.runtime.files.run_folder import ensure_folder, lock_folder, log_to
 from crack_lightning.runtime.memory import explain_out_of_memory
-from crack_lightning.training.callbacks import StopSignals
-from crack_lightning.training.checkpoints import BEST, LAST
 from crack_lightning.training.hosts import find_hosts, first_host
 from crack_lightning.training.state import RunState
+from crack_lightning.training.stop_signals import StopSignals
 from crack_lightning.training.warning_filters import filter_warnings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from crack_lightning.config import EvaluateConfig, TrainConfig
-    from crack_lightning.data.datamodule import CrackDataModule
+    from crack_lightning.data.split_tiles import SplitTiles
     from crack_lightning.data.table import TileTable
     from crack_lightning.experiment.fit_end_to_end import Report
+    from crack_lightning.model.backends.inference_model import InferenceParts
     from crack_lightning.runtime.hardware import HardwarePlan
     from crack_lightning.training.hosts import HostStore
 
@@ -50,7 +52,12 @@ log = logging.getLogger(__name__)
 
 
 def run_training(
-    config: TrainConfig, *, folder: Path | None = None, command: str = "", report: Report | None = None
+    config: TrainConfig,
+    *,
+    folder: Path | None = None,
+    command: str = "",
+    report: Report | None = None,
+    shared: SharedTiles | None = None,
 ) -> ExperimentResult:
     """Fit a model, test its best checkpoint on the whole test split, and write the report.
 
@@ -59,6 +66,7 @@ def run_training(
         folder: The run's folder; an unfinished run in it goes on where it stopped. A new one by default.
         command: What the user typed, for the report.
         report: Called with the validation figures after each epoch; returns whether to end the run.
+        shared: Tiles that runs of this process share; by default the run reads its own.
 
     Returns:
         The run's folder, report and figures.
@@ -91,12 +99,15 @@ def run_training(
         on_features = config.recipe.name == "probe" and plan.accelerator == "cpu"  # its engine sets precision
         log.info("machine: %s", plan.machine if on_features else plan.reason)
         with explain_out_of_memory(batch_size=config.data.batch_size, image_size=config.model.image_size):
+            state = RunState.entered(folder, command=command)
+            loaded = _load_and_split(config, state, folder=folder, plan=plan, shared=shared or SharedTiles())
             return _run(
                 config,
+                loaded,
+                state,
                 folder=folder,
                 plan=plan,
                 requests=requests,
-                command=command,
                 report=report,
                 store=store,
             )
@@ -139,22 +150,30 @@ def hold_run_folder(config: TrainConfig, folder: Path, *, command: str = "") -> 
 
 def _run(
     config: TrainConfig,
+    loaded: tuple[TileTable, list[dict[str, str]]],
+    state: RunState,
     *,
     folder: Path,
     plan: HardwarePlan,
     requests: StopSignals,
-    command: str,
     report: Report | None,
     store: HostStore | None,
 ) -> ExperimentResult:
-    state = RunState.entered(folder, command=command)
-    table, skipped = _load_and_split(config, state, folder=folder, plan=plan)
-    pl.seed_everything(config.seed, verbose=False)
-    datamodule = factory.build_datamodule(config, table, plan=plan)
+    table, skipped = loaded
+    tiles: SplitTiles
+    classifier: InferenceParts
     if config.recipe.name == "probe":
-        classifier, predictions = fit.fit_linear_probe(config, datamodule, state, folder=folder, plan=plan)
+        torch.manual_seed(config.seed)
+        tiles = factory.build_split_tiles(config, table, plan=plan)
+        classifier, predictions = fit_linear_probe(config, tiles, state, folder=folder, plan=plan)
     else:
-        classifier, predictions = fit.fit_end_to_end(
+        from pytorch_lightning import seed_everything  # its import takes longer than the fit of a probe
+
+        from crack_lightning.experiment.fit import fit_end_to_end
+
+        seed_everything(config.seed, verbose=False)
+        tiles = datamodule = factory.build_datamodule(config, table, plan=plan)
+        classifier, predictions = fit_end_to_end(
             config,
             datamodule,
             state,
@@ -184,9 +203,9 @@ def _run(
                 seconds=state.seconds,
                 resumed=state.resumed,
                 best_epoch=best["epoch"] + 1 if state.history else None,
-                fitted=state.fitted | fit.ood_facts(classifier),
+                fitted=state.fitted | ood_facts(classifier),
             ),
-            tiles=report_tiles(datamodule),
+            tiles=report_tiles(tiles),
             threshold=threshold,
             mm_per_px=config.data.mm_per_px,
             explanations=explanations,
@@ -202,13 +221,11 @@ def _run(
 
 
 def _load_and_split(
-    config: TrainConfig, state: RunState, *, folder: Path, plan: HardwarePlan
+    config: TrainConfig, state: RunState, *, folder: Path, plan: HardwarePlan, shared: SharedTiles
 ) -> tuple[TileTable, list[dict[str, str]]]:
     """Return a run's tiles with their splits, and the skipped files; update dependent settings."""
     with state.timed("data"):
-        table, skipped = load_data.read_tiles(
-            config.data, threads=plan.threads, progress=config.progress, near_duplicates=True
-        )
+        table, skipped = shared.read(config.data, threads=plan.threads, progress=config.progress)
         table = load_data.split_tiles(table, config.data, splits_path=folder / "splits.csv")
     config.evaluation.check_classes(table.class_names, table.positive_class)
     log.info("data: %s", describe(table))
@@ -218,11 +235,11 @@ def _load_and_split(
     return table, skipped
 
 
-def report_tiles(datamodule: CrackDataModule) -> ReportTiles:
+def report_tiles(tiles: SplitTiles) -> ReportTiles:
     """Return the training tiles that a report shows."""
-    rows = datamodule.example_rows(16)
-    batch = datamodule.dataset.__getitems__(rows.tolist())
-    views = torch.cat([batch["image"][:1], datamodule.augmented(int(rows[0]), 9)])
+    rows = tiles.example_rows(16)
+    batch = tiles.dataset.__getitems__(rows.tolist())
+    views = torch.cat([batch["image"][:1], tiles.augmented(int(rows[0]), 9)])
     return ReportTiles(
         example_image=batch["image"].numpy(),
         example_label=batch["target"].numpy(),

@@ -80,7 +80,6 @@ class CrackClassifier(InferenceParts, LightningModule):
             self.add_module(f"{stage}_figures", figures)
         self.predictions: list[tuple[Tensor, Tensor, Tensor]] = []
         self.ood_scores: list[Tensor] = []
-        self.weights_caution: str | None = None
         self.last_loss: Tensor | None = None
         self.last_index: Tensor | None = None
         self._num_stages, self._num_steps, self._num_unfrozen = 0, 0, 0
@@ -215,8 +214,7 @@ class CrackClassifier(InferenceParts, LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add train fingerprints, the OOD detector and the metric counts of the running epoch."""
-        checkpoint["train_fingerprints"] = self.train_fingerprints
-        checkpoint["ood_detector"] = None if self.ood_detector is None else self.ood_detector.values()
+        checkpoint |= self.extras()
         checkpoint["train_counts"] = self._figures("train").counts()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

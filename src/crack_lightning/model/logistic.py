@@ -6,15 +6,19 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
+from scipy.optimize import minimize  # torch's optimizers import its compiler, which takes over a second
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from numpy.typing import NDArray
     from torch import Tensor, nn
 
 _ROUNDING = 1e-5
+_HISTORY, _LARGEST_GRADIENT, _LEAST_CHANGE = 20, 1e-6, 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +37,11 @@ class StandardisedFeatures:
 
     @classmethod
     def of(cls, features: Tensor) -> StandardisedFeatures:
-        """Standardise training features, float32 ``(N, D)``."""
+        """Standardise training features, float32 ``(N, D)``, in place."""
         std, mean = torch.std_mean(features, dim=0, correction=0)
         constant = std <= _ROUNDING * mean.abs()
         std = torch.where(constant, torch.ones_like(std), std)
-        return cls(mean=mean, std=std, values=(features - mean) / std)
+        return cls(mean=mean, std=std, values=features.sub_(mean).div_(std))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +50,10 @@ class LogisticHead:
 
     weight: Tensor
     bias: Tensor
+
+    def values(self) -> NDArray[np.float64]:
+        """Return all values, class by class: the weights, then the bias."""
+        return torch.cat([self.weight, self.bias[:, None]], dim=1).double().numpy().ravel()
 
     def put_into(self, layer: nn.Linear, scale: StandardisedFeatures) -> None:
         """Copy the head into a linear layer that takes unstandardised features."""
@@ -79,28 +87,39 @@ def fit_logistic(
     References:
         Liu and Nocedal, "On the limited memory BFGS method for large scale optimization", 1989.
     """
-    if start is None:
-        zeros = torch.zeros((num_classes, features.shape[1] + 1))
-        start = LogisticHead(weight=zeros[:, :-1], bias=zeros[:, -1])
-    weight = start.weight.clone().requires_grad_()
-    bias = start.bias.clone().requires_grad_()
-    optimizer = torch.optim.LBFGS(
-        [weight, bias],
-        max_iter=max_iterations,
-        tolerance_grad=1e-6,
-        tolerance_change=1e-8,
-        line_search_fn="strong_wolfe",
-    )
+    width = features.shape[1]
+    weights = torch.ones(len(labels)) if class_weights is None else class_weights[labels]
+    shares = (weights / weights.sum())[:, None]
+    targets = F.one_hot(labels, num_classes).to(features.dtype)
 
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        cost = F.cross_entropy(F.linear(features, weight, bias), labels, weight=class_weights)
-        cost = cost + l2 / 2 * weight.square().sum()
-        cost.backward()  # type: ignore[no-untyped-call]
-        return cost
+    def cost_and_gradient(values: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        weight, bias = _parts(values, width)
+        log_p = torch.log_softmax(F.linear(features, weight, bias), dim=1)
+        residual = (log_p.exp() - targets) * shares
+        entropy = -(log_p * targets * shares).sum(dtype=torch.float64)
+        cost = float(entropy) + l2 / 2 * float(weight.double().square().sum())
+        # column by column, which is twice as fast as one product; a tile's residuals add up to 0
+        slopes = torch.stack([column @ features for column in residual.T[:-1].contiguous()])
+        slopes = torch.cat([slopes, -slopes.sum(0, keepdim=True)]) + l2 * weight
+        gradient = torch.cat([slopes, residual.sum(0)[:, None]], dim=1)
+        return cost, gradient.double().numpy().ravel()
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
-    return LogisticHead(weight=weight.detach(), bias=bias.detach())
+    begin = np.zeros(num_classes * (width + 1)) if start is None else start.values()
+    options = {
+        "maxiter": max_iterations,
+        "maxcor": _HISTORY,
+        "gtol": _LARGEST_GRADIENT,
+        "ftol": _LEAST_CHANGE,
+    }
+    found = minimize(cost_and_gradient, begin, jac=True, method="L-BFGS-B", options=options)
+    weight, bias = _parts(found.x, width)
+    return LogisticHead(weight=weight, bias=bias)
+
+
+def _parts(values: NDArray[np.float64], width: int) -> tuple[Tensor, Tensor]:
+    """Return weight, float32 ``(K, D)``, and bias, float32 ``(K,)``, of rows of ``D + 1`` values."""
+    rows = torch.from_numpy(values).float().view(-1, width + 1)
+    return rows[:, :-1].contiguous(), rows[:, -1].contiguous()
 
 
 def fit_layer(
@@ -117,7 +136,7 @@ def fit_layer(
 
     Args:
         layer: From D features to K classes, changed in place.
-        features: Of training tiles, float32 ``(N, D)``.
+        features: Of training tiles, float32 ``(N, D)``; standardised in place.
         labels: As for :func:`fit_logistic`.
         penalties: L2 penalties; each fit starts from the previous one.
         class_weights: As for :func:`fit_logistic`.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from crack_lightning.data.table import TileTable
     from crack_lightning.evaluation.predictions import Predictions
-    from crack_lightning.model.classifier import CrackClassifier
+    from crack_lightning.model.backends.inference_model import InferenceParts
 
     Maps = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float32]]
 
@@ -36,7 +36,7 @@ _BATCH = 32
 
 
 def explain_test_tiles(
-    classifier: CrackClassifier, table: TileTable, predictions: Predictions, *, threshold: float
+    classifier: InferenceParts, table: TileTable, predictions: Predictions, *, threshold: float
 ) -> Explanations | None:
     """Explain test tiles; return ``None`` for a network without evidence maps.
 

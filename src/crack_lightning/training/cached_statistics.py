@@ -18,23 +18,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from crack_lightning.data.datamodule import CrackDataModule
+    from crack_lightning.data.split_tiles import SplitTiles
 
 
 class CachedStatistics:
     """Image statistics of the tiles of some rows.
 
     Args:
-        datamodule: The tiles.
+        tiles: The tiles.
         rows: The rows that need statistics, ascending, int64 ``(M,)``.
         digest: Fingerprint of the pixels of these rows.
         cache: The cache folder.
     """
 
-    def __init__(
-        self, datamodule: CrackDataModule, rows: NDArray[np.int64], *, digest: str, cache: Path
-    ) -> None:
-        self.datamodule, self.rows, self.digest, self.cache = datamodule, rows, digest, cache
+    def __init__(self, tiles: SplitTiles, rows: NDArray[np.int64], *, digest: str, cache: Path) -> None:
+        self.tiles, self.rows, self.digest, self.cache = tiles, rows, digest, cache
         self._values = np.full((len(rows), NUM_STATISTICS), np.nan, np.float32)
 
     def add(self, rows: Sequence[int], images: Tensor) -> None:
@@ -59,7 +57,7 @@ class CachedStatistics:
             fingerprint={
                 "image_statistics": f"{NUM_STATISTICS} at {SIDE} px",
                 "tiles": self.digest,
-                "image_size": self.datamodule.dataset.image_size,
+                "image_size": self.tiles.dataset.image_size,
                 "torch": torch.__version__,
             },
             cache=self.cache,
@@ -68,9 +66,9 @@ class CachedStatistics:
 
     def _read_missing(self) -> Iterator[Tensor]:
         def read(rows: list[int]) -> None:
-            self.add(rows, self.datamodule.dataset.read(rows, threads=1)["image"])
+            self.add(rows, self.tiles.dataset.read(rows, threads=1)["image"])
 
-        missing, size = self.rows[np.isnan(self._values[:, 0])], self.datamodule.batch_size
+        missing, size = self.rows[np.isnan(self._values[:, 0])], self.tiles.batch_size
         for _ in map_in_order(
             read, [missing[start : start + size].tolist() for start in range(0, len(missing), size)]
         ):

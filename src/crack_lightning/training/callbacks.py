@@ -1,21 +1,17 @@
-"""Callbacks of a run: seeding, BatchNorm over processes, and its end by a bad loss, a sweep or a signal."""
+"""Callbacks of a run: seeding, BatchNorm over processes, and its end by a bad loss or a sweep."""
 
 from __future__ import annotations
 
-import signal
-import threading
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 from pytorch_lightning import Callback
 
-from crack_lightning.runtime.errors import CrackLightningError, Interrupted, Pruned
+from crack_lightning.runtime.errors import CrackLightningError, Pruned
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
-    from typing import Self
 
     from numpy.typing import NDArray
     from pytorch_lightning import LightningModule, Trainer
@@ -135,50 +131,3 @@ class FiniteLoss(Callback):
             "the usual cause: lower optimizer.lr, or set recipe.gradient_clip=1 or trainer.precision=32. "
             f"Tiles of the batch: {', '.join(tiles)}."
         )
-
-
-class StopRequest(Protocol):
-    """A request to stop a run."""
-
-    deferred: bool
-
-    @property
-    def received(self) -> int | None:
-        """The signal's number, or ``None``."""
-
-    def listen(self) -> None:
-        """Replace Lightning's signal handlers."""
-
-
-class StopSignals:
-    """Turns SIGINT and SIGTERM into :class:`Interrupted`: after the running step during training.
-
-    Attributes:
-        received: The signal's number, or ``None``.
-        deferred: Whether a first signal waits for the end of a step; a second never waits.
-    """
-
-    def __init__(self) -> None:
-        self.received: int | None = None
-        self.deferred = False
-        self._previous: dict[int, Any] = {}
-
-    def __enter__(self) -> Self:
-        self.listen()
-        return self
-
-    def listen(self) -> None:
-        """Install the handlers, also in place of Lightning's, after which SIGTERM ends with exit code 0."""
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._previous.setdefault(number, signal.getsignal(number))
-                signal.signal(number, self._receive)
-
-    def __exit__(self, *exception: object) -> None:
-        while self._previous:
-            signal.signal(*self._previous.popitem())
-
-    def _receive(self, number: int, frame: FrameType | None) -> None:
-        if not self.deferred or self.received is not None:
-            raise Interrupted(number)
-        self.received = number

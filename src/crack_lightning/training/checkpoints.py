@@ -7,17 +7,20 @@ import re
 import signal
 import time
 from contextlib import contextmanager
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from crack_lightning.model.weights.checkpoints import read_checkpoint
-from crack_lightning.runtime.errors import CheckpointError, CrackLightningError, Interrupted
-from crack_lightning.runtime.files.atomic_write import atomic_write
+from crack_lightning.model.weights.checkpoints import (
+    BEST,
+    LAST,
+    read_checkpoint,
+    save_model,
+    write_checkpoint,
+)
+from crack_lightning.runtime.errors import CheckpointError, Interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,36 +28,9 @@ if TYPE_CHECKING:
     from pytorch_lightning import LightningModule, Trainer
 
     from crack_lightning.model.classifier import CrackClassifier
-    from crack_lightning.training.callbacks import StopRequest
+    from crack_lightning.training.stop_signals import StopRequest
 
-BEST, LAST = "best.ckpt", "last.ckpt"
-_MODEL_KEYS = (
-    "state_dict",
-    "hyper_parameters",
-    "train_fingerprints",
-    "ood_detector",
-    "epoch",
-    "global_step",
-    "pytorch-lightning_version",
-)
 log = logging.getLogger(__name__)
-
-
-def save_model(classifier: CrackClassifier, path: Path) -> None:
-    """Write a model that was trained without a Trainer as ``best.ckpt``.
-
-    Raises:
-        CrackLightningError: If the file cannot be written.
-    """
-    checkpoint: dict[str, Any] = {
-        "state_dict": classifier.state_dict(),
-        "hyper_parameters": dict(classifier.hparams),
-        "epoch": 0,
-        "global_step": 0,
-        "pytorch-lightning_version": version("pytorch-lightning"),
-    }
-    classifier.on_save_checkpoint(checkpoint)
-    AtomicCheckpointIO().save_checkpoint(checkpoint, path)
 
 
 @contextmanager
@@ -67,14 +43,6 @@ def saved_model(path: Path, classifier: CrackClassifier) -> Iterator[Path]:
         path.unlink(missing_ok=True)
 
 
-def save_decision(classifier: CrackClassifier, path: Path) -> None:
-    """Write a classifier's temperature, threshold and OOD detector into its checkpoint."""
-    checkpoint = read_checkpoint(path)
-    checkpoint["ood_detector"] = None if classifier.ood_detector is None else classifier.ood_detector.values()
-    checkpoint["hyper_parameters"] |= {key: classifier.hparams[key] for key in ("temperature", "threshold")}
-    AtomicCheckpointIO().save_checkpoint(checkpoint, path)
-
-
 _PATH = re.compile(r"[~/\\]|[A-Za-z]:|.*[.][.][/\\]")
 
 
@@ -82,19 +50,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes checkpoints atomically, and reads them without executing code."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write a checkpoint atomically.
-
-        The best checkpoint holds the model alone, as no training continues from it.
-        """
-        if Path(path).name == BEST:
-            checkpoint = {name: value for name, value in checkpoint.items() if name in _MODEL_KEYS}
-        try:
-            with atomic_write(Path(path)) as temporary:
-                torch.save(checkpoint, temporary)
-        except (OSError, RuntimeError) as error:
-            raise CrackLightningError(
-                f"checkpoint: cannot write '{path}' ({error}); is the disk full?"
-            ) from error
+        """Write a checkpoint as :func:`~crack_lightning.model.weights.checkpoints.write_checkpoint` does."""
+        write_checkpoint(checkpoint, Path(path))
 
     def load_checkpoint(self, path: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """Read a checkpoint of plain values and tensors."""

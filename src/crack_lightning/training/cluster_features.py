@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import nn
 
-    from crack_lightning.data.datamodule import CrackDataModule
+    from crack_lightning.data.split_tiles import SplitTiles
     from crack_lightning.model.backends.registry import Compute
     from crack_lightning.runtime.cluster.ray_tasks import Reservation
     from crack_lightning.training.cached_statistics import CachedStatistics
@@ -40,7 +40,7 @@ class FeatureWork:
     """What the tasks of a feature pass share.
 
     Attributes:
-        datamodule: The tiles.
+        tiles: The tiles.
         network: From images, uint8 ``(N, 3, S, S)``, to features, float32 ``(N, D)``.
         network_digest: Digest of its weights.
         engine: The engine that was selected for all.
@@ -49,7 +49,7 @@ class FeatureWork:
         view: Number of the augmented view, or ``None`` for the tiles themselves.
     """
 
-    datamodule: CrackDataModule
+    tiles: SplitTiles
     network: nn.Module
     network_digest: str
     engine: str
@@ -60,17 +60,17 @@ class FeatureWork:
     def fingerprint(self, rows: NDArray[np.int64]) -> dict[str, object]:
         """Return everything that determines the features of some rows."""
         made_of: dict[str, object] = {
-            "features": sha256("\n".join(self.datamodule.table.sha256[rows].tolist()).encode()).hexdigest(),
+            "features": sha256("\n".join(self.tiles.table.sha256[rows].tolist()).encode()).hexdigest(),
             "network": self.network_digest,
-            "image_size": self.datamodule.dataset.image_size,
-            "batch_size": self.datamodule.batch_size,
+            "image_size": self.tiles.dataset.image_size,
+            "batch_size": self.tiles.batch_size,
             "engine": self.engine,
             "threads": self.threads,
             "torch": torch.__version__,
         }
         if self.view is not None:
-            augmentation = asdict(self.datamodule.augmentation)
-            made_of |= {"view": self.view, "seed": self.datamodule.seed, "augmentation": augmentation}
+            augmentation = asdict(self.tiles.augmentation)
+            made_of |= {"view": self.view, "seed": self.tiles.seed, "augmentation": augmentation}
             made_of["rows"] = sha256(rows.tobytes()).hexdigest()
         return made_of
 
@@ -133,13 +133,13 @@ def features_of_shard(work: FeatureWork, shard: FeatureShard) -> dict[str, NDArr
     Raises:
         DataError: If the node cannot read a tile.
     """
-    compute, datamodule = _backend(work), work.datamodule
+    compute, tiles = _backend(work), work.tiles
 
     def features_of(rows: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        batch = datamodule.dataset.read(rows, threads=1)
+        batch = tiles.dataset.read(rows, threads=1)
         images = batch["image"]
         if work.view is not None:
-            images = datamodule.view(images, batch["index"], epoch=work.view)
+            images = tiles.view(images, batch["index"], epoch=work.view)
         return compute(images), batch["image"]
 
     statistics = np.full((len(shard.scored), NUM_STATISTICS), np.nan, np.float32)
@@ -177,7 +177,7 @@ def _backend(work: FeatureWork) -> Compute:
         _, _BUILT[key] = prepare_backend(
             work.network,
             wanted=work.engine,
-            image_size=work.datamodule.dataset.image_size,
+            image_size=work.tiles.dataset.image_size,
             threads=work.threads,
             cache=cache_folder(),
             key="recipe.engine",

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
-    from crack_lightning.training.callbacks import StopSignals
     from crack_lightning.training.ddp_worker import Report, Worker
     from crack_lightning.training.hosts import Hosts
+    from crack_lightning.training.stop_signals import StopSignals
 
 _POLL_S = 0.2
 T = TypeVar("T")

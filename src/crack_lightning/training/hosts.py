@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from lightning_fabric.plugins.environments.slurm import SLURMEnvironment
 from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
 from crack_lightning.runtime.errors import ConfigError, CrackLightningError
@@ -114,6 +113,8 @@ def find_hosts(total: int, environment: Mapping[str, str] = os.environ) -> Hosts
             has_store=environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
         )
     if "SLURM_NODEID" in environment and "NODE_RANK" not in environment:
+        from lightning_fabric.plugins.environments.slurm import SLURMEnvironment  # which imports Lightning
+
         nodes = environment.get("SLURM_STEP_NUM_NODES", environment["SLURM_NNODES"])
         tasks = int(environment.get("SLURM_STEP_NUM_TASKS", environment.get("SLURM_NTASKS", nodes)))
         _require_one("srun --ntasks-per-node", str(-(-tasks // int(nodes))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -16,24 +17,25 @@ from crack_lightning.evaluation.metrics.scoring_rules import log_loss
 from crack_lightning.evaluation.predictions import Predictions
 from crack_lightning.model.backends.engines.eager import dtype_of, eager
 from crack_lightning.model.backends.inference_modules import FeatureNetwork, linear_head
-from crack_lightning.model.backends.select import BackendChoice, network_digest, prepare_backend
+from crack_lightning.model.backends.select import BackendChoice, choose_backend, network_digest
 from crack_lightning.model.features import cached_features
 from crack_lightning.model.logistic import fit_layer
 from crack_lightning.model.ood.detector import MAX_TILES_AT_ONCE, OODDetector, sample
 from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.training.cached_statistics import CachedStatistics
 from crack_lightning.training.cluster_features import FeatureWork, features_by_shards
+from crack_lightning.training.distinct_tiles import DistinctTiles
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from crack_lightning.data.datamodule import CrackDataModule
+    from crack_lightning.data.split_tiles import SplitTiles
+    from crack_lightning.model.backends.inference_model import InferenceParts
     from crack_lightning.model.backends.registry import Compute
-    from crack_lightning.model.classifier import CrackClassifier
     from crack_lightning.runtime.cluster.ray_tasks import Reservation
 
 L2_TRIED = (0.1, 0.03, 0.01, 0.003, 0.001, 0.0003, 0.0001, 0.00003)
@@ -77,31 +79,30 @@ class LinearProbe:
 
     Args:
         classifier: The model; its backbone is not changed.
-        datamodule: The tiles.
+        tiles: The tiles, with their splits.
         settings: How features are computed.
 
     Raises:
         ConfigError: If the network does not end in one linear layer, or the engine is not available.
     """
 
-    def __init__(
-        self, classifier: CrackClassifier, datamodule: CrackDataModule, *, settings: ProbeSettings
-    ) -> None:
-        self.classifier, self.datamodule, self.settings = classifier, datamodule, settings
+    def __init__(self, classifier: InferenceParts, tiles: SplitTiles, *, settings: ProbeSettings) -> None:
+        self.classifier, self.tiles, self.settings = classifier, tiles, settings
         self.network = FeatureNetwork(classifier)
         self._network_digest = network_digest(self.network)
-        self.engine, self._compute = self._prepare_backend()
-        val, test = datamodule.split_rows("val"), datamodule.split_rows("test")
-        self.rows = np.unique(np.concatenate([datamodule.split_rows("train"), val, test]))
-        self._sampled = sample(datamodule.split_rows("train"), seed=datamodule.seed)
+        self.engine, self._build_compute = self._choose_backend()
+        val, test = tiles.split_rows("val"), tiles.split_rows("test")
+        rows = np.unique(np.concatenate([tiles.split_rows("train"), val, test]))
+        self._distinct = DistinctTiles.of(tiles.table.sha256, rows)
+        self._sampled = sample(tiles.split_rows("train"), seed=tiles.seed)
         scored = np.unique(np.concatenate([self._sampled, val, test]))
         self.statistics = CachedStatistics(
-            datamodule, scored, digest=_digest(datamodule.table.sha256[scored]), cache=settings.cache
+            tiles, scored, digest=_digest(tiles.table.sha256[scored]), cache=settings.cache
         )
-        self.features = self._cached_features(self.rows, view=None)
+        self.features = self._cached_features(self._distinct.rows, view=None)
         self.tried: list[dict[str, float]] = []
 
-    def _prepare_backend(self) -> tuple[BackendChoice, Compute]:
+    def _choose_backend(self) -> tuple[BackendChoice, Callable[[], Compute]]:
         settings = self.settings
         if settings.device != "cpu":
             if settings.engine not in ("auto", "eager"):
@@ -110,12 +111,8 @@ class LinearProbe:
                     f"{settings.device}; leave it out, or use trainer=cpu."
                 )
             choice = BackendChoice(name="eager", precision=settings.precision, tiles_per_s={})
-            compute = eager(self.network, device=settings.device, dtype=dtype_of(settings.precision))
-            linear_head(
-                self.classifier.backbone
-            ).cpu()  # features are returned to the CPU, where the head is fitted
-            return choice, compute
-        return prepare_backend(
+            return choice, self._build_on_device
+        return choose_backend(
             self.network,
             wanted=settings.engine,
             image_size=int(self.classifier.hparams["image_size"]),
@@ -124,12 +121,22 @@ class LinearProbe:
             key="recipe.engine",
         )
 
+    def _build_on_device(self) -> Compute:
+        settings = self.settings
+        compute = eager(self.network, device=settings.device, dtype=dtype_of(settings.precision))
+        linear_head(self.classifier.backbone).cpu()  # the head is fitted there
+        return compute
+
+    @cached_property
+    def _compute(self) -> Compute:
+        return self._build_compute()
+
     def _cached_features(self, rows: NDArray[np.int64], *, view: int | None) -> NDArray[np.float32]:
-        table, augmentation = self.datamodule.table, self.datamodule.augmentation
+        table, augmentation = self.tiles.table, self.tiles.augmentation
         fingerprint: dict[str, object] = {
             "tiles": _digest(table.sha256[rows]),
             "network": self._network_digest,
-            "image_size": self.datamodule.dataset.image_size,
+            "image_size": self.tiles.dataset.image_size,
             "engine": self.engine.name,
             "precision": self.engine.precision,
             "device": self.settings.device,
@@ -138,7 +145,7 @@ class LinearProbe:
         if view is not None:
             fingerprint |= {
                 "view": view,
-                "seed": self.datamodule.seed,
+                "seed": self.tiles.seed,
                 "augmentation": asdict(augmentation),
                 "rows": _digest(rows.astype(np.str_)),
             }
@@ -147,13 +154,12 @@ class LinearProbe:
 
     def _compute_features(self, rows: NDArray[np.int64], *, view: int | None) -> Iterator[Tensor]:
         title = "Computing features" if view is None else f"Computing features, view {view + 1}"
-        size = max(self.datamodule.batch_size, 1 if self.settings.device == "cpu" else MIN_GPU_BATCH)
+        size = max(self.tiles.batch_size, 1 if self.settings.device == "cpu" else MIN_GPU_BATCH)
         batches = [rows[start : start + size].tolist() for start in range(0, len(rows), size)]
-
         shown = title if self.settings.show_progress else None
         if self.settings.cluster is not None:
             work = FeatureWork(
-                datamodule=self.datamodule,
+                tiles=self.tiles,
                 network=self.network,
                 network_digest=self._network_digest,
                 engine=self.engine.name,
@@ -161,7 +167,7 @@ class LinearProbe:
                 shard_size=self.settings.shard_size,
                 view=view,
             )
-            return features_by_shards(
+            yield from features_by_shards(
                 work,
                 batches,
                 statistics=self.statistics,
@@ -169,34 +175,37 @@ class LinearProbe:
                 reservation=self.settings.cluster,
                 title=shown,
             )
+            return
+
+        features_of = self._compute  # built here, before threads need it
 
         def compute(batch_rows: list[int]) -> Tensor:
-            batch = self.datamodule.dataset.read(batch_rows, threads=1)
+            batch = self.tiles.dataset.read(batch_rows, threads=1)
             if view is None:
                 self.statistics.add(batch_rows, batch["image"])
-                return self._compute(batch["image"])
-            return self._compute(self.datamodule.view(batch["image"], batch["index"], epoch=view))
+                return features_of(batch["image"])
+            return features_of(self.tiles.view(batch["image"], batch["index"], epoch=view))
 
         features = map_in_order(compute, batches)
-        return progress_bar(features, shown, total=len(batches))
+        yield from progress_bar(features, shown, total=len(batches))
 
     def _features_of(self, rows: NDArray[np.int64]) -> Tensor:
-        return torch.from_numpy(np.asarray(self.features[np.searchsorted(self.rows, rows)]))
+        return torch.from_numpy(np.asarray(self.features[self._distinct.places(rows)]))
 
     def _ood_inputs(self, rows: NDArray[np.int64]) -> Tensor:
         """Return image statistics, then features, float32 ``(M, NUM_STATISTICS + D)``."""
         return torch.cat([self.statistics.of(rows), self._features_of(rows)], dim=1)
 
-    def fit(self, *, l2: float | None, class_weights: Tensor | None, max_iterations: int) -> None:
+    def fit(self, *, l2: float | None, class_weights: Sequence[float] | None, max_iterations: int) -> None:
         """Fit the classifier's head.
 
         Args:
             l2: L2 penalty; ``None`` for the one of ``L2_TRIED`` with the least validation loss.
-            class_weights: Weight of each class, float ``(K,)``, or ``None`` for equal ones.
+            class_weights: Weight of each class, K of them, or ``None`` for equal ones.
             max_iterations: Largest number of L-BFGS iterations.
         """
-        table = self.datamodule.table
-        train, val = self.datamodule.split_rows("train"), self.datamodule.split_rows("val")
+        table = self.tiles.table
+        train, val = self.tiles.split_rows("train"), self.tiles.split_rows("val")
         val_labels = torch.from_numpy(table.label[val])
         views = [self._cached_features(train, view=view) for view in range(self.settings.views)]
         features = torch.from_numpy(np.concatenate([self._features_of(train).numpy(), *views]))
@@ -206,18 +215,18 @@ class LinearProbe:
             features,
             labels,
             penalties=L2_TRIED if l2 is None else (l2,),
-            class_weights=class_weights,
+            class_weights=None if class_weights is None else torch.tensor(class_weights),
             max_iterations=max_iterations,
             validate=lambda: loss_and_accuracy(self._logits(val), val_labels),
         )
 
     def predictions(self, split: str) -> Predictions:
         """Return the head's predictions for the tiles of a split."""
-        rows = self.datamodule.split_rows(split)
+        rows = self.tiles.split_rows(split)
         detector = self.classifier.ood_detector
         return Predictions(
             index=rows,
-            label=self.datamodule.table.label[rows],
+            label=self.tiles.table.label[rows],
             probability=self._probabilities(self._logits(rows)),
             ood_score=None
             if detector is None
@@ -227,7 +236,7 @@ class LinearProbe:
     def fit_ood_detector(self) -> OODDetector:
         """Return the OOD detector of the training and validation tiles."""
         detector = OODDetector.from_training(self._ood_inputs(self._sampled))
-        val = self.datamodule.split_rows("val")
+        val = self.tiles.split_rows("val")
         distances = [detector.distances(self._ood_inputs(part)) for part in _parts(val)]
         return detector.with_limit([torch.cat(column) for column in zip(*distances, strict=True)])
 
@@ -255,9 +264,9 @@ class LinearProbe:
         """Return the largest difference of a probability from eager fp32 over 64 test tiles."""
         if (self.engine.name, self.settings.device) == ("eager", "cpu"):
             return 0.0
-        rows = self.datamodule.split_rows("test")
+        rows = self.tiles.split_rows("test")
         rows = rows[:: max(1, len(rows) // _NUM_COMPARED)][:_NUM_COMPARED]
-        images = self.datamodule.dataset.__getitems__(rows.tolist())["image"]
+        images = self.tiles.dataset.__getitems__(rows.tolist())["image"]
         with torch.inference_mode():
             logits = linear_head(self.classifier.backbone)(eager(deepcopy(self.network))(images))
         difference = self._probabilities(logits) - self._probabilities(self._logits(rows))

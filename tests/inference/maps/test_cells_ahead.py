@@ -14,7 +14,7 @@ from PIL import Image
 from crack_lightning.cli.main import main
 from crack_lightning.inference.maps import cells_ahead, crack_map
 from crack_lightning.inference.maps.cells_ahead import CellsAhead, MapRecipe
-from crack_lightning.training.checkpoints import save_model
+from crack_lightning.model.weights.checkpoints import save_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,9 +10,8 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from crack_lightning.model.weights.checkpoints import load_classifier, load_trained
+from crack_lightning.model.weights.checkpoints import load_classifier, load_trained, save_model
 from crack_lightning.runtime.errors import CheckpointError
-from crack_lightning.training.checkpoints import save_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable

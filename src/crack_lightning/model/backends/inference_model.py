@@ -37,6 +37,7 @@ class InferenceParts(nn.Module):
         hparams: The hyper-parameters that rebuild the whole classifier, plain values.
         train_fingerprints: Digests of training and validation tiles, uint8 ``(M, 16)``.
         ood_detector: The OOD detector, or ``None``.
+        weights_caution: A warning if a part of the backbone began at random, or ``None``.
     """
 
     hparams: Any
@@ -72,6 +73,7 @@ class InferenceParts(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, 3, 1, 1), persistent=False)
         self.train_fingerprints = pack_digests([])
         self.ood_detector: OODDetector | None = None
+        self.weights_caution: str | None = None
 
     @property
     def cell_scorer(self) -> CellScorer | None:
@@ -86,6 +88,11 @@ class InferenceParts(nn.Module):
             {name.removeprefix(prefix): value for name, value in state if name.startswith(prefix)}
         )
         self.load_extras(checkpoint)
+
+    def extras(self) -> dict[str, Any]:
+        """Return train fingerprints and the values of the OOD detector, for a checkpoint."""
+        detector = None if self.ood_detector is None else self.ood_detector.values()
+        return {"train_fingerprints": self.train_fingerprints, "ood_detector": detector}
 
     def load_extras(self, checkpoint: dict[str, Any]) -> None:
         """Load train fingerprints and OOD detector from a checkpoint."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from crack_lightning.model.backbones import head_modules
+from crack_lightning.model.backbones import head_keys, head_modules
 from crack_lightning.model.backends.autocast import disable_autocast, features_and_head
 from crack_lightning.runtime.errors import ConfigError
 
@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 
 
 class LogitNetwork(nn.Module):
-    """A classifier in evaluation mode, with its normalisation."""
+    """A classifier in evaluation mode, with its normalisation.
+
+    Attributes:
+        unused: Names of parameters without influence on the outputs.
+    """
+
+    unused: frozenset[str] = frozenset()
 
     def __init__(self, classifier: InferenceParts) -> None:
         super().__init__()
@@ -59,6 +65,7 @@ class FeatureNetwork(LogitNetwork):
     def __init__(self, classifier: InferenceParts) -> None:
         linear_head(classifier.backbone)
         super().__init__(classifier)
+        self.unused = frozenset(f"backbone.{name}" for name in head_keys(classifier.backbone))
 
     def forward(self, images: Tensor) -> Tensor:
         """Return features, float ``(N, D)``, of images, uint8 ``(N, 3, S, S)``."""
@@ -67,6 +74,10 @@ class FeatureNetwork(LogitNetwork):
 
 class InferenceNetwork(FeatureNetwork):
     """A classifier that returns logits and features of one forward pass."""
+
+    def __init__(self, classifier: InferenceParts) -> None:
+        super().__init__(classifier)
+        self.unused = frozenset()
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits and features, float ``(N, K + D)``, of images, uint8 ``(N, 3, S, S)``."""

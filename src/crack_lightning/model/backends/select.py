@@ -27,6 +27,7 @@ from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.runtime.hardware import describe_processor, has_native_bf16
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from torch import Tensor, nn
@@ -65,6 +66,16 @@ class BackendChoice:
 def prepare_backend(
     network: nn.Module, *, wanted: str, image_size: int | None, threads: int, cache: Path, key: str
 ) -> tuple[BackendChoice, Compute]:
+    """Select and build the backend of a network on the CPU, as :func:`choose_backend` selects it."""
+    choice, build = choose_backend(
+        network, wanted=wanted, image_size=image_size, threads=threads, cache=cache, key=key
+    )
+    return choice, build()
+
+
+def choose_backend(
+    network: nn.Module, *, wanted: str, image_size: int | None, threads: int, cache: Path, key: str
+) -> tuple[BackendChoice, Callable[[], Compute]]:
     """Select the backend of a network on the CPU; the choice is cached by weights and machine.
 
     Args:
@@ -74,6 +85,9 @@ def prepare_backend(
         threads: Compute threads.
         cache: The cache folder, which stores the choice and the converted network.
         key: The configuration key, for errors.
+
+    Returns:
+        The choice, and a function that builds the backend, which may take a second.
 
     Raises:
         ConfigError: If the backend is not installed, not supported by the processor, or cannot run the
@@ -95,7 +109,7 @@ def prepare_backend(
     except UnfitError as error:
         raise ConfigError(f"{key}: '{wanted}' cannot run this network ({error}); use {key}=eager.") from error
     choice = BackendChoice(**json.loads((entry / _CHOICE).read_text(encoding="utf-8")))
-    compute = _build(choice.name, network, entry, image_size=image_size, threads=threads)
+    build = partial(_build, choice.name, network, entry, image_size=image_size, threads=threads)
     rates = ", ".join(f"{name} {rate:g}" for name, rate in choice.tiles_per_s.items())
     log.info(
         "engine: %s, precision %s%s",
@@ -103,13 +117,19 @@ def prepare_backend(
         choice.precision,
         f" (tiles/s: {rates})" * bool(rates),
     )
-    return choice, compute
+    return choice, build
 
 
 def network_digest(network: nn.Module) -> str:
-    """Return the SHA-256 digest of a network's class, structure and weights, hex."""
+    """Return the SHA-256 digest of a network's class, structure and weights, hex.
+
+    Parameters that a network names as ``unused``, such as the random head behind features, do not count.
+    """
     digest = sha256(f"{type(network).__name__}\n{network}\n".encode())
+    unused = getattr(network, "unused", ())
     for name, value in sorted({**dict(network.named_parameters()), **dict(network.named_buffers())}.items()):
+        if name in unused:
+            continue
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}\n".encode())
         digest.update(value.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()

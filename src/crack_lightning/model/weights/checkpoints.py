@@ -1,9 +1,10 @@
-"""Loading of a trained model without executing code of the file."""
+"""Checkpoints of trained models: writing, and loading without executing code of the file."""
 
 from __future__ import annotations
 
 import pickle
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
@@ -12,7 +13,8 @@ from crack_lightning.model.backends.inference_model import InferenceModel, Infer
 from crack_lightning.model.weights.builtin import BUILTIN, load_builtin
 from crack_lightning.model.weights.checkpoint_checks import require_model, require_stored, require_values
 from crack_lightning.model.weights.foreign_files import describe_file, describe_values
-from crack_lightning.runtime.errors import CheckpointError
+from crack_lightning.runtime.errors import CheckpointError, CrackLightningError
+from crack_lightning.runtime.files.atomic_write import atomic_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +23,53 @@ if TYPE_CHECKING:
     from crack_lightning.model.classifier import CrackClassifier
 
 C = TypeVar("C", bound=InferenceParts)
+BEST, LAST = "best.ckpt", "last.ckpt"
+_MODEL_KEYS = (
+    "state_dict",
+    "hyper_parameters",
+    "train_fingerprints",
+    "ood_detector",
+    "epoch",
+    "global_step",
+    "pytorch-lightning_version",
+)
+
+
+def write_checkpoint(checkpoint: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint atomically; ``best.ckpt`` holds the model alone, as no training continues from it.
+
+    Raises:
+        CrackLightningError: If the file cannot be written.
+    """
+    if path.name == BEST:
+        checkpoint = {name: value for name, value in checkpoint.items() if name in _MODEL_KEYS}
+    try:
+        with atomic_write(path) as temporary:
+            torch.save(checkpoint, temporary)
+    except (OSError, RuntimeError) as error:
+        raise CrackLightningError(
+            f"checkpoint: cannot write '{path}' ({error}); is the disk full?"
+        ) from error
+
+
+def save_model(classifier: InferenceParts, path: Path) -> None:
+    """Write a model that was fitted without Lightning's Trainer."""
+    checkpoint: dict[str, Any] = {
+        "state_dict": classifier.state_dict(),
+        "hyper_parameters": dict(classifier.hparams),
+        "epoch": 0,
+        "global_step": 0,
+        "pytorch-lightning_version": version("pytorch-lightning"),
+    }
+    write_checkpoint(checkpoint | classifier.extras(), path)
+
+
+def save_decision(classifier: InferenceParts, path: Path) -> None:
+    """Write a classifier's temperature, threshold and OOD detector into its checkpoint."""
+    checkpoint = read_checkpoint(path)
+    checkpoint |= classifier.extras()
+    checkpoint["hyper_parameters"] |= {key: classifier.hparams[key] for key in ("temperature", "threshold")}
+    write_checkpoint(checkpoint, path)
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
