@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -297,3 +298,17 @@ def test_a_verdict_about_bytes_is_remembered(pictures: list[Path], decoded: list
 def test_a_pipe_is_no_file(pictures: list[Path]) -> None:
     os.mkfifo(pictures[0].with_name("pipe.jpg"))
     assert scan([pictures[0].with_name("pipe.jpg")]).reason.tolist() == ["not a regular file"]
+
+
+def test_descriptors_of_many_files_are_on_the_disk_and_give_the_same_pairs(
+    pictures: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures[3].write_bytes(pictures[1].read_bytes())
+    first = scan(pictures, adjacent=True)
+    shutil.rmtree(pictures[0].parent / "cache")
+    monkeypatch.setattr("crack_lightning.data.scan.pairs._MOST_IN_MEMORY", 0)
+    again = scan(pictures, adjacent=True)
+    for name in ("near_duplicates", "adjacent"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(first, name))
+    assert first.near_duplicates is not None
+    assert first.near_duplicates.tolist() == [[1, 3]]

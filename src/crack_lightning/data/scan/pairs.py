@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from crack_lightning.data.grouping.near_duplicates import (
     near_duplicate_pairs,
 )
 from crack_lightning.data.scan.description import DESCRIPTION_VERSION, PREVIEW_BYTES
+from crack_lightning.data.scan.rows_file import RowsFile
 from crack_lightning.runtime.cache import cached_entry
 
 if TYPE_CHECKING:
@@ -113,14 +113,13 @@ class PairSearch:
     def _read_descriptors(
         self, table: FileTable, content_id: NDArray[np.int64], digest: NDArray[np.uint8]
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Return previews, uint8 ``(M, 64, 64)``, and edges, ``(M, 4, E)``; many are memory-mapped."""
+        """Return previews, uint8 ``(M, 64, 64)``, and edges, ``(M, 4, E)``; those of many are on the disk."""
         size, chunks = PREVIEW_BYTES + 4 * EDGE_SAMPLES, _chunks(table, content_id, digest)
-        if len(content_id) * size <= _MOST_IN_MEMORY:
-            rows = np.frombuffer(b"".join(chunks), np.uint8).reshape(-1, size)
-        else:
-            with tempfile.TemporaryFile(dir=self.cache) as file:
-                file.writelines(chunks)
-                rows = np.memmap(file, np.uint8, "r", shape=(len(content_id), size))
+        if len(content_id) * size > _MOST_IN_MEMORY:
+            file = RowsFile.write(chunks, row_bytes=size, folder=self.cache)
+            previews = file.columns(0, (PREVIEW_PX, PREVIEW_PX))
+            return previews, file.columns(PREVIEW_BYTES, (4, EDGE_SAMPLES))[: len(content_id) * self.adjacent]
+        rows = np.frombuffer(b"".join(chunks), np.uint8).reshape(-1, size)
         previews = rows[:, :PREVIEW_BYTES].reshape(-1, PREVIEW_PX, PREVIEW_PX)
         return previews, rows[:, PREVIEW_BYTES:].reshape(-1, 4, EDGE_SAMPLES)
 
