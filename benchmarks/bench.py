@@ -12,6 +12,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
+import audits
 import features
 import job
 import loop
@@ -34,6 +35,7 @@ PARTS = {
     "scale": scale.measure,
     "report": reports.measure,
     "compare": many_runs.measure,
+    "audits": audits.measure,
 }
 DATA = Path(__file__).parents[2] / "shared" / "data"
 

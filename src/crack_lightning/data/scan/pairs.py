@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -89,8 +90,8 @@ class PairSearch:
         }
 
         def make(folder: Path) -> None:
-            previews, edges = self._read_descriptors(table, content_id, digest)
-            np.savez_compressed(folder / _FILE, **self._search(previews, edges, names))
+            with self._descriptors(table, content_id, digest) as (previews, edges):
+                np.savez_compressed(folder / _FILE, **self._search(previews, edges, names))
 
         entry = cached_entry("pairs", fingerprint, make, cache=self.cache)
         with np.load(entry / _FILE, allow_pickle=False) as cached:
@@ -110,18 +111,21 @@ class PairSearch:
             pairs["adjacent"] = np.concatenate([beside, in_order])
         return pairs
 
-    def _read_descriptors(
+    @contextmanager
+    def _descriptors(
         self, table: FileTable, content_id: NDArray[np.int64], digest: NDArray[np.uint8]
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Return previews, uint8 ``(M, 64, 64)``, and edges, ``(M, 4, E)``; those of many are on the disk."""
+    ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]]]:
+        """Yield previews, uint8 ``(M, 64, 64)``, and edges, ``(M, 4, E)``; those of many are on the disk."""
         size, chunks = PREVIEW_BYTES + 4 * EDGE_SAMPLES, _chunks(table, content_id, digest)
-        if len(content_id) * size > _MOST_IN_MEMORY:
-            file = RowsFile.write(chunks, row_bytes=size, folder=self.cache)
-            previews = file.columns(0, (PREVIEW_PX, PREVIEW_PX))
-            return previews, file.columns(PREVIEW_BYTES, (4, EDGE_SAMPLES))[: len(content_id) * self.adjacent]
-        rows = np.frombuffer(b"".join(chunks), np.uint8).reshape(-1, size)
-        previews = rows[:, :PREVIEW_BYTES].reshape(-1, PREVIEW_PX, PREVIEW_PX)
-        return previews, rows[:, PREVIEW_BYTES:].reshape(-1, 4, EDGE_SAMPLES)
+        if len(content_id) * size <= _MOST_IN_MEMORY:
+            rows = np.frombuffer(b"".join(chunks), np.uint8).reshape(-1, size)
+            previews = rows[:, :PREVIEW_BYTES].reshape(-1, PREVIEW_PX, PREVIEW_PX)
+            yield previews, rows[:, PREVIEW_BYTES:].reshape(-1, 4, EDGE_SAMPLES)
+            return
+        with RowsFile.written(chunks, row_bytes=size, folder=self.cache) as file:
+            edges = file.columns(PREVIEW_BYTES, (4, EDGE_SAMPLES))
+            searched = edges[: len(content_id) * self.adjacent].copy()  # a view would keep what was read
+            yield file.columns(0, (PREVIEW_PX, PREVIEW_PX)), searched
 
 
 def _chunks(table: FileTable, content_id: NDArray[np.int64], digest: NDArray[np.uint8]) -> Iterator[bytes]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import mmap
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -19,23 +20,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RowsFile:
-    """A temporary file of N rows of ``row_bytes`` bytes; it is removed with the last reference to it."""
+    """A temporary file of N rows of ``row_bytes`` bytes."""
 
     file: IO[bytes]
     number: int
     row_bytes: int
 
     @classmethod
-    def write(cls, chunks: Iterable[bytes], *, row_bytes: int, folder: Path) -> RowsFile:
-        """Write rows into a folder's file system.
+    @contextmanager
+    def written(cls, chunks: Iterable[bytes], *, row_bytes: int, folder: Path) -> Iterator[RowsFile]:
+        """Write rows to a file of a folder's file system, which the block's end removes.
 
         Raises:
             OSError: If they cannot be written.
         """
-        file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115
-        file.writelines(chunks)
-        file.flush()
-        return cls(file, file.tell() // row_bytes, row_bytes)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.writelines(chunks)
+            file.flush()
+            yield cls(file, file.tell() // row_bytes, row_bytes)
 
     def columns(self, first: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """Return some bytes of each row, from ``first`` on, uint8 ``(N, *shape)``; may be indexed by rows."""
