@@ -66,4 +66,4 @@ class _Columns:
         shape = self.rows.number, self.rows.row_bytes
         mapped = mmap.mmap(self.rows.file.fileno(), math.prod(shape), access=mmap.ACCESS_READ)
         some = np.frombuffer(mapped, np.uint8).reshape(shape)[selected, self.part]
-        return some.reshape(*some.shape[:-1], *self.row_shape)
+        return np.asarray(some.reshape(*some.shape[:-1], *self.row_shape), np.uint8)
