@@ -27,11 +27,11 @@ _ALTERED, _COPIED = 0.1, 0.01
 _CHUNK = 4
 
 
-def measure(commands: Commands, *, turns: int, sizes: tuple[int, ...] = SIZES) -> str:  # noqa: ARG001
-    """Audit sets of each size once; ``turns`` is for the other parts, as an audit takes long."""
-    tiles = draw_tiles(commands.scratch / "drawn", max(sizes))
+def measure(commands: Commands, *, turns: int) -> str:  # noqa: ARG001  # as the other parts
+    """Audit sets of each size once, since an audit takes long."""
+    tiles = draw_tiles(commands.scratch / "drawn", max(SIZES))
     lines = ["| tiles | new | again | one file more |", "|---:|---|---|---|"]
-    for size in sizes:
+    for size in SIZES:
         commands.cache = commands.scratch / f"cache of {size}"
         root = link_tiles(tiles[:size], commands.scratch / f"{size} tiles")
         figures = []
