@@ -54,6 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args().folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
     os.chdir(tempfile.mkdtemp())
     seed, height, width = PHOTO
     photo = Image.fromarray(draw_photo(np.random.default_rng(seed), height, width).image)
