@@ -33,13 +33,10 @@ def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None =
     from crack_lightning.inference.image_files import find_images
 
     pictures, left_out = find_images(config.source)
-    from crack_lightning.inference.maps.cells_ahead import first_map_ahead
+    with import_without_gc():
+        from crack_lightning.inference.prediction import run_prediction
 
-    with first_map_ahead(config, pictures):
-        with import_without_gc():
-            from crack_lightning.inference.prediction import run_prediction
-
-        run_prediction(config, pictures, left_out=left_out, folder=folder)
+    run_prediction(config, pictures, left_out=left_out, folder=folder)
     return 0
 
 

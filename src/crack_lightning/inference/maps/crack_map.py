@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from PIL import Image
 
-from crack_lightning.inference.maps.cells_ahead import MapRecipe, cells_ahead
 from crack_lightning.inference.maps.outlines import outlined
 from crack_lightning.inference.maps.scaled_photo import ScaledPhoto
 from crack_lightning.inference.maps.tile_ood import tile_ood_scores
@@ -20,7 +19,6 @@ from crack_lightning.inference.maps.tiled_inference import (
     tiled_cell_map,
 )
 from crack_lightning.model.backends.engines.eager import BACKEND as EAGER, eager
-from crack_lightning.model.backends.engines.openvino import AnySizeCompute
 from crack_lightning.model.backends.inference_modules import CellNetwork
 from crack_lightning.model.heads.protocol import CELL_PX
 from crack_lightning.model.heads.registry import DEFAULT_HEAD
@@ -135,22 +133,14 @@ class CrackMapper:
         """
         photo = ScaledPhoto(pixels=pixels, scale=self.scale)
         photo.require_cells(CELL_PX)
-        cells = self._cells(pixels)
+        cells = tiled_cell_map(
+            self._compute, pixels, reach_px=self.reach_px, piece_px=self._piece_px, scale=self.scale
+        )
         return CrackMap(
             cells=self._probability(torch.from_numpy(cells)).numpy(),
             covered=(photo.shape[0] / CELL_PX, photo.shape[1] / CELL_PX),
             tiles=self._tiles(photo, cells),
         )
-
-    def _cells(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the logits of a photo's cells, float32 ``(h, w)``."""
-        how = {"reach_px": self.reach_px, "piece_px": self._piece_px}
-        if isinstance(self._compute, AnySizeCompute):
-            network, precision, threads = self._compute.identity
-            recipe = MapRecipe(network=network, precision=precision, threads=threads, **how, scale=self.scale)
-            if (ready := cells_ahead(recipe, pixels)) is not None:
-                return ready
-        return tiled_cell_map(self._compute, pixels, **how, scale=self.scale)
 
     def _tiles(self, photo: ScaledPhoto, cells: NDArray[np.float32]) -> list[MapTile]:
         """Score the tiles of a map, logits ``(h, w)``, as the classifier scores tiles."""

@@ -1,7 +1,4 @@
-"""The OpenVINO backend: batches of tiles of one size, or single images of any size.
-
-The module imports no torch, so that images can be computed while torch is imported.
-"""
+"""The OpenVINO backend: batches of tiles of one size, or single images of any size."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from crack_lightning.model.backends.per_process import PerProcess
 from crack_lightning.model.backends.registry import Backend, UnfitError
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from numpy.typing import NDArray
     from torch import Tensor, nn
 
     from crack_lightning.model.backends.registry import BuildInputs, Compute
@@ -42,9 +39,7 @@ def convert(network: nn.Module, folder: Path, image_size: int | None) -> None:
     Raises:
         UnfitError: If OpenVINO cannot run the network.
     """
-    import torch
-
-    openvino = import_openvino()
+    openvino = _quiet_openvino()
     shape = (_JOB, 3, image_size, image_size) if image_size else (1, 3, _EXAMPLE_PX, _EXAMPLE_PX)
     example = torch.zeros(shape, dtype=torch.uint8)
     input_shape = list(shape) if image_size else [1, 3, -1, -1]
@@ -77,8 +72,6 @@ class TileCompute:
 
     def __call__(self, images: Tensor) -> Tensor:
         """Compute as :class:`~crack_lightning.model.backends.registry.Compute`."""
-        import torch
-
         streams = self._streams.get()
         return torch.cat(list(streams.pool.map(streams.infer, torch.split(images, _JOB))))
 
@@ -97,8 +90,6 @@ class _Streams:
 
     def infer(self, job: Tensor) -> Tensor:
         """Compute up to ``_JOB`` tiles."""
-        import torch
-
         batch = np.zeros((_JOB, *job.shape[1:]), np.uint8)
         batch[: len(job)] = job.numpy()
         request = self._requests.get()
@@ -120,29 +111,19 @@ class AnySizeCompute:
         precision: ``32`` or ``bf16``.
         threads: Compute threads.
 
-    Attributes:
-        identity: The arguments, which determine the outputs.
-
     Raises:
         UnfitError: If OpenVINO cannot run the network; on the first call.
     """
 
     def __init__(self, path: Path, *, precision: str, threads: int) -> None:
-        self.identity = str(path), precision, threads
         self._compile = partial(_compiled, path, precision=precision, threads=threads)
         self._one = PerProcess(_OneAtATime)
 
     def __call__(self, images: Tensor) -> Tensor:
         """Compute as :class:`~crack_lightning.model.backends.registry.Compute`."""
-        import torch
-
-        outputs = [torch.from_numpy(self.compute(image.numpy())) for image in torch.split(images, 1)]
-        return torch.cat(outputs)
-
-    def compute(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Compute one image, uint8 ``(1, 3, H, W)``."""
         one = self._one.get()
-        return one.thread.submit(one.infer, image, self._compile).result()
+        jobs = torch.split(images, 1)
+        return torch.cat([one.thread.submit(one.infer, image, self._compile).result() for image in jobs])
 
 
 class _OneAtATime:
@@ -150,20 +131,20 @@ class _OneAtATime:
 
     def __init__(self) -> None:
         self.thread = ThreadPoolExecutor(1)
-        self._requests: dict[tuple[int, ...], Any] = {}
+        self._requests: dict[torch.Size, Any] = {}
 
-    def infer(self, image: NDArray[np.uint8], compile_for: Callable[..., Any]) -> NDArray[np.float32]:
+    def infer(self, image: Tensor, compile_for: Callable[..., Any]) -> Tensor:
         """Compute one image, uint8 ``(1, 3, H, W)``."""
         if image.shape not in self._requests:
             self._requests.clear()  # first, for its memory
             settings = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
             self._requests[image.shape] = compile_for(image.shape, settings).create_infer_request()
-        outputs = self._requests[image.shape].infer({0: image}, share_inputs=True)[0]
-        return np.array(outputs, np.float32)
+        outputs = self._requests[image.shape].infer({0: image.numpy()}, share_inputs=True)[0]
+        return torch.from_numpy(np.array(outputs, np.float32))
 
 
 def _compiled(
-    path: Path, shape: tuple[int, ...] | None, settings: dict[str, Any], *, precision: str, threads: int
+    path: Path, shape: torch.Size | None, settings: dict[str, Any], *, precision: str, threads: int
 ) -> Any:
     core = _CORE.get()
     settings = settings | {
@@ -180,7 +161,7 @@ def _compiled(
 
 
 def _build_core() -> Any:
-    return import_openvino().Core()
+    return _quiet_openvino().Core()
 
 
 _CORE = PerProcess(_build_core)
@@ -191,7 +172,7 @@ that, a signal to this thread is a segmentation fault.
 """
 
 
-def import_openvino() -> Any:
+def _quiet_openvino() -> Any:
     """Import OpenVINO without its telemetry, which would report each use over the network.
 
     Without the telemetry package, OpenVINO uses a stub of its own.
