@@ -100,4 +100,4 @@ def _altered(pixels: Any, rng: np.random.Generator) -> NDArray[np.uint8]:
     matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
     moved = cv2.warpAffine(pixels, matrix, (TILE_PX, TILE_PX), borderMode=cv2.BORDER_REFLECT)
     turned = np.rot90(moved, int(rng.integers(4)))[:, :: int(rng.choice([-1, 1]))]
-    return np.clip(turned * rng.uniform(0.92, 1.08), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(turned * rng.uniform(0.92, 1.08), 0, 255), np.uint8)
