@@ -67,7 +67,7 @@ def run_audit(config: AuditConfig, *, folder: Path | None = None, command: str =
 
 
 def write_audit_csv(audit: Audit, path: Path) -> None:
-    """Write the findings of each tile; selected rows can be a list for ``data.exclude``.
+    """Write the findings of each tile; a selection of rows can serve ``data.exclude``.
 
     Columns: ``path,label,group,sha256,near_duplicate_group,flags``.
     """

@@ -1,4 +1,4 @@
-"""Test predictions of an evaluation by shards on a Ray cluster: the same figures as on one machine."""
+"""Sharded prediction of test tiles on a Ray cluster: the same figures as on one machine."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class EvaluationWork:
         datamodule: The tiles.
         classifier: The model.
         digest: Digest of its network, temperature and OOD detector.
-        engine: The engine that was selected for all; ``auto`` for PyTorch without a trial.
+        engine: The engine selected for all; ``auto`` for PyTorch without a benchmark.
         threads: Compute threads of a task.
     """
 
@@ -77,7 +77,7 @@ def predictions_on_cluster(
     Args:
         classifier: The model.
         datamodule: The tiles.
-        engine: The engine of every task; ``auto`` for PyTorch without a trial.
+        engine: Engine of every task; ``auto`` for PyTorch without a benchmark.
         threads: Compute threads of a task.
         shard_size: Tiles that a task computes, rounded up to whole batches.
         reservation: What each task reserves.

@@ -1,4 +1,4 @@
-"""The decision of a fitted classifier, temperature and threshold, and facts of its fit for the report."""
+"""Temperature and threshold of a fitted classifier, and facts of its fit for the report."""
 
 from __future__ import annotations
 

@@ -133,10 +133,10 @@ def _test(
     folder: Path,
     plan: HardwarePlan,
 ) -> tuple[Predictions, BackendChoice | None]:
-    """Return the calibrated predictions for every test tile, and the engine; ``None`` if Lightning tested.
+    """Return calibrated predictions for every test tile, and the engine, ``None`` for Lightning's Trainer.
 
     Raises:
-        ConfigError: If the engine is not installed, not of this machine, or cannot take the network.
+        ConfigError: If the engine is not installed, not supported here, or cannot run the network.
     """
     worth_trying = len(datamodule.table) >= MANY
     untried = is_untried(config, plan, worth_trying=worth_trying)

@@ -108,7 +108,7 @@ def build_test_datamodule(
 
 
 def suitable_head(config: TrainConfig, table: TileTable) -> str:
-    """Return ``model.head``; for ``auto`` a head that needs masks where training tiles have some."""
+    """Return ``model.head``; for ``auto``, a head that needs masks if training tiles have masks."""
     if config.model.head != "auto":
         return config.model.head
     masks = table.extra.get("mask", np.full(len(table), ""))[table.split == "train"]
@@ -146,7 +146,7 @@ def build_classifier(config: TrainConfig, table: TileTable) -> CrackClassifier:
 
 
 def build_inference_model(config: TrainConfig, table: TileTable) -> InferenceModel:
-    """Build the same without what training needs, for a linear probe."""
+    """Build the classifier for inference alone, for a linear probe."""
     return _with_weights(InferenceModel(**_hyper_parameters(config, table)), config, table)
 
 
@@ -197,7 +197,7 @@ def _with_weights(classifier: P, config: TrainConfig, table: TileTable) -> P:
 
 
 def train_scale(table: TileTable, *, image_size: int) -> float | None:
-    """Return the scale of the network's input to the training tiles' files; ``None`` if unknown.
+    """Return input pixels of the network per pixel of the training files; ``None`` if unknown.
 
     With ``recipe.sizes`` it is the scale at ``model.image_size``, at which the threshold is chosen.
     """
@@ -213,7 +213,7 @@ def _class_weights(recipe: RecipeConfig, table: TileTable) -> list[float] | None
 
 
 def _train_digests(table: TileTable) -> list[str]:
-    """Return the digests of training and validation tiles, and of the tiles below painted ones."""
+    """Return the digests of training and validation tiles, and of painted tiles' originals."""
     fitted = (table.split == "train") | (table.split == "val")
     painted_on = table.extra.get("painted_on", np.full(len(table), ""))[fitted]
     return [*table.sha256[fitted].tolist(), *painted_on[painted_on != ""].tolist()]

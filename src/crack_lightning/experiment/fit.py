@@ -47,7 +47,7 @@ def fit_end_to_end(
 ) -> tuple[CrackClassifier, Predictions]:
     """Train step by step with Lightning's Trainer, and test the best checkpoint.
 
-    On however many devices it is trained, this process alone tests, on one of them, each tile once.
+    Whatever the number of devices, the test runs in this process, on one of them, each tile once.
     """
     best = folder / "checkpoints" / BEST
     training: SingleProcessFit | DDPFit
@@ -130,7 +130,7 @@ def _predict(
     *,
     on_ood_inputs: Callable[[torch.Tensor], object],
 ) -> Predictions:
-    """Return uncalibrated predictions; pass the inputs of the OOD detector of each batch to a callback.
+    """Return uncalibrated predictions; pass each batch's inputs of the OOD detector to a callback.
 
     These are image statistics, then features where there are any, float32 ``(N, NUM_STATISTICS + D)``.
     """

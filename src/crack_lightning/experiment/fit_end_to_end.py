@@ -196,10 +196,10 @@ def _launch(
 
 
 def join_training(nodes: int) -> bool:
-    """Run this host's workers for the first host; return whether this one is another.
+    """Run the workers of a host other than the first; return whether this is one.
 
     Raises:
-        CrackLightningError: If the first host ends early, or this one has not its folders.
+        CrackLightningError: If the first host ends early, or its folders are missing here.
     """
     hosts = find_hosts(nodes)
     if hosts is None or hosts.is_first:

@@ -53,14 +53,14 @@ def load_tiles(
 
 
 def share_tiles() -> None:
-    """Let runs with the same data in this process, jobs of a sweep, read and prepare their tiles once."""
+    """Let jobs of a sweep with the same data, run in this process, read and prepare tiles once."""
     _shared.setdefault("", None)
 
 
 def recovers_photos(data: DataConfig, table: TileTable) -> bool:
     """Return whether to recover photos: if the source does not name them and ``recover_photos`` is on.
 
-    Those of more than ``MAX_RECOVERED`` tiles are not, which is logged.
+    More than ``MAX_RECOVERED`` tiles log a warning and return false.
     """
     wanted = data.split.recover_photos and bool((table.group == "").any())
     if wanted and len(table) > MAX_RECOVERED:
@@ -128,7 +128,7 @@ def split_tiles(table: TileTable, data: DataConfig, *, splits_path: Path) -> Til
 
 
 def unseen_tiles(table: TileTable, *, known: NDArray[np.bool_]) -> tuple[TileTable, int]:
-    """Return the tiles without known ones, as split ``test``, and the number of known ones.
+    """Return the unknown tiles, as split ``test``, and the number of known ones.
 
     Where folders decided the splits, their test split alone counts.
 

@@ -15,7 +15,7 @@ _TENSORBOARD = "pytorch_lightning.loggers.TensorBoardLogger"
 def tensorboard_loggers(config: TrainConfig) -> dict[str, Any]:
     """Return the loggers that write for TensorBoard, by name.
 
-    Lightning, whose import takes a second, is imported only for a logger of another class than its own.
+    Lightning, whose import takes a second, is imported only if a logger is not its TensorBoardLogger.
     """
     nodes = {name: node for name, node in config.logger.items() if node is not None}
     if all(isinstance(node, dict) and node.get("_target_") == _TENSORBOARD for node in nodes.values()):

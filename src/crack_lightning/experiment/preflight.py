@@ -1,4 +1,4 @@
-"""Preflight checks before torch is imported, and drawing or scanning of tiles meanwhile."""
+"""Preflight checks before torch is imported; tiles drawn or scanned in the background."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def require_tiles_of_run(folder: Path, data: DataConfig) -> None:
 
 
 def prepare_in_background(config: TrainConfig) -> AbstractContextManager[None]:
-    """Draw the tiles, or scan the files of ``data.root``, while the block runs, which imports torch.
+    """Draw synthetic tiles, or scan ``data.root``, while the block runs, which imports torch.
 
     Both fill the cache for the run. Files are not scanned where torch is imported already, as in a sweep's
     job, nor where the run would scan them again or has to download them first.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class SharedTiles:
     """The tiles that the last run of this process read.
 
-    A run with the same ``data`` but for the splits has them at once; a file that changes meanwhile is not
+    Runs with the same ``data``, apart from the splits, reuse them; a file that changes meanwhile is not
     noticed. Features are shared through the cache, where each run maps the same file.
     """
 

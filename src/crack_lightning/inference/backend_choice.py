@@ -1,4 +1,4 @@
-"""Selection of the engine of a prediction or an evaluation, by a trial of the engines if that saves time."""
+"""Engine selection for a prediction or an evaluation, by a benchmark if that saves time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MANY_PIXELS = 10_000_000
 
 
 def is_untried(config: PredictConfig | EvaluateConfig, plan: HardwarePlan, *, worth_trying: bool) -> bool:
-    """Return whether PyTorch computes without a trial of the engines."""
+    """Return whether PyTorch is used without benchmarking engines."""
     is_plain = plan.accelerator == "gpu" or config.trainer.precision != "auto" or not worth_trying
     return config.engine == "auto" and is_plain
 
@@ -49,7 +49,7 @@ def choose(
         network: As for :func:`~crack_lightning.model.backends.select.prepare_backend`.
         plan: The hardware plan.
         image_size: Side of the tiles in pixels; ``None`` where sizes differ.
-        worth_trying: Whether a trial of the engines saves time.
+        worth_trying: Whether benchmarking engines saves time.
 
     Raises:
         ConfigError: If the engine is not available, or cannot run the network.

@@ -84,7 +84,7 @@ def rows_on_cluster(
     """Yield the rows of ``predictions/``, then those of the other photos, predicted on the cluster.
 
     Raises:
-        ConfigError: If Ray or pyarrow is not installed, no cluster answers, or a node has not the photos.
+        ConfigError: If Ray or pyarrow is not installed, no cluster answers, or a node lacks the photos.
         CrackLightningError: If a shard was lost too often, once all others are done.
     """
     require_parquet()
@@ -195,7 +195,7 @@ class _Rows:
 
 
 def _loaded(model: ShardedModel) -> tuple[PhotoWork, PredictionColumns]:
-    """Return what predicts in this process, built for its first shard."""
+    """Return work and columns of a process, built for its first shard."""
     if model.token not in _LOADED:
         _LOADED.clear()
         trainer = model.config.trainer

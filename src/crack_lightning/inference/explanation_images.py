@@ -1,4 +1,4 @@
-"""Explanation images: photos tinted by a model's evidence, at their own aspect."""
+"""Explanation images: photos tinted by a model's evidence, aspect ratio kept."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class MapExplainer:
 class AspectExplainer:
     """The explanation of a network without a crack map, at the photo's aspect ratio.
 
-    The photo is resized to about as many pixels as the model's square has.
+    The photo is resized to about as many pixels as the model's input.
 
     Args:
         explainer: The explainer of the model.
@@ -84,7 +84,7 @@ class AspectExplainer:
         return overlay(pixels, evidence)
 
     def _resized(self, pixels: NDArray[np.uint8]) -> Tensor:
-        """Return a photo of about as many pixels as the square, uint8 ``(1, 3, h, w)``, or as the square."""
+        """Resize a photo to about the square's pixel count, uint8 ``(1, 3, h, w)``, or to the square."""
         height, width = pixels.shape[:2]
         scale = self._image_size / (height * width) ** 0.5
         size = [max(_MULTIPLE, round(side * scale / _MULTIPLE) * _MULTIPLE) for side in (height, width)]

@@ -60,7 +60,7 @@ def find_images(sources: Sequence[str]) -> tuple[list[Path], list[LeftOut]]:
 
 
 def _once(images: Sequence[Path], left_out: Sequence[LeftOut]) -> tuple[list[Path], list[LeftOut]]:
-    """Remove duplicate files, and add the links to them to the files left out."""
+    """Keep each file once; add its other links to the files left out."""
     first: dict[str, Path] = {}
     again: list[tuple[str, str]] = []
     for path in images:

@@ -50,7 +50,7 @@ class PhotoWork:
         plan: The hardware plan.
 
     Attributes:
-        engine: The selected engine, once prepared; ``auto`` for PyTorch without a trial.
+        engine: Selected engine, once prepared; ``auto`` for PyTorch without a benchmark.
 
     Raises:
         ConfigError: If an explanation or a map is requested that the network cannot give; if ``abstain`` is
@@ -79,7 +79,7 @@ class PhotoWork:
         return f"{name} is predicted from a probability of {self._threshold:.3g} ({source})"
 
     def prepare(self, photos: Sequence[Path]) -> None:
-        """Select the engine, by a trial where the photos are many or large, and build what predicts.
+        """Select the engine, by a benchmark for many or large photos; build the predictor or mapper.
 
         Args:
             photos: All files of the run.

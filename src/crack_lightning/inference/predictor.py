@@ -42,7 +42,7 @@ class PicturePredictions:
         labels: Class names; empty where a picture cannot be read.
         probabilities: Class probabilities, float32 ``(N, K)``; NaN where a picture cannot be read.
         class_names: Names by column, K of them.
-        ood_score: Distance to the training tiles as a share of the limit, above 1 out-of-distribution;
+        ood_score: Distance to the training tiles divided by the limit, out-of-distribution above 1;
             float32 ``(N,)``, NaN where a picture cannot be read or the model has no OOD detector.
         problems: Why a picture cannot be read; empty where it can.
         threshold: Least probability at which the positive class is predicted; ``None`` for the class of the
@@ -161,7 +161,7 @@ class Predictor:
         return map_in_order(predict, batches)
 
     def _square(self, picture: NamedPicture) -> tuple[str, torch.Tensor | None, str]:
-        """Return a picture's name, its pixels, uint8 ``(3, S, S)``, or ``None``, and the reason."""
+        """Return a name, pixels, uint8 ``(3, S, S)``, or ``None``, and why it cannot be read."""
         try:
             return picture.name, resize(picture.pixels(), size=self.image_size), ""
         except UnreadableImageError as error:
@@ -215,7 +215,7 @@ def threshold_of(hparams: Mapping[str, Any], threshold: float | None) -> float |
         threshold: In ``(0, 1)``; ``None`` takes the checkpoint's.
 
     Raises:
-        ConfigError: If it is out of range, or set for a model without two classes; a ``ValueError``.
+        ConfigError: If out of range, or set without two classes; it is also a ``ValueError``.
     """
     names = hparams["class_names"]
     two = len(names) == 2 and hparams["positive_class"] is not None

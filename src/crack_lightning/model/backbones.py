@@ -213,7 +213,7 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
 def synchronised(model: nn.Module) -> nn.Module:
     """Return the network with synchronised BatchNorm, the same parameters and names.
 
-    By timm's conversion: torch's own, which Lightning uses, drops the activations within timm's layers.
+    Uses timm's conversion: torch's, which Lightning uses, drops the activations within timm's layers.
     """
     converted: nn.Module = convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
     return converted

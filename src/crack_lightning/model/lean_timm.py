@@ -21,7 +21,7 @@ _DYNAMO, _UTILS = "torch._dynamo", "torch._dynamo.utils"
 
 
 class _Deferred(ModuleType):
-    """Stands for a module until something is read of it."""
+    """Imports a module on its first attribute access."""
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # inspect asks every module for its file

@@ -1,4 +1,4 @@
-"""Callbacks of a run: seeding, BatchNorm over processes, and its end by a bad loss or a sweep."""
+"""Callbacks of a run: seeding, BatchNorm across processes, non-finite loss, pruning."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def saved_model(path: Path, classifier: CrackClassifier) -> Iterator[Path]:
-    """Store a classifier in a file during the block; a resumed run removes the file of a killed one."""
+    """Store a classifier in a file during the block; a resumed run removes a killed run's file."""
     save_model(classifier, path)
     try:
         yield path

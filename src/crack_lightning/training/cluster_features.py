@@ -97,7 +97,7 @@ def features_by_shards(
     Args:
         work: What the tasks share.
         batches: Rows of each batch.
-        statistics: Of the rows that need them; those of the tiles themselves are stored.
+        statistics: Of the rows that need them; stored for unaugmented tiles only.
         cache: The cache folder, in which finished shards wait for the others.
         reservation: What each task reserves.
         title: Title of a progress bar; ``None`` for no bar.
@@ -158,7 +158,7 @@ def features_of_shard(work: FeatureWork, shard: FeatureShard) -> dict[str, NDArr
 
 
 def unreadable_on_node(error: UnreadableImageError) -> DataError:
-    """Return the error for a tile that this node cannot read, and the machine of the run could."""
+    """Return the error for a tile that the run's machine could read and this node cannot."""
     import ray
 
     node = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]

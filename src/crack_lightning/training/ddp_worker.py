@@ -35,7 +35,7 @@ HANDLED_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class RelayedRequests:
     """The stop requests of the launching process, shared with a worker.
 
-    A terminal sends Ctrl-C to every process, and all must stop at the same step, so that the launcher handles
+    A terminal sends Ctrl-C to every process, and all must stop at the same step, so the launcher handles
     signals for all.
 
     Args:

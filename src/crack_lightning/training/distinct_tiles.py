@@ -1,4 +1,4 @@
-"""Distinct tiles of a set: of byte-identical copies, features are computed once."""
+"""Distinct tiles of a set: byte-identical copies share computed features."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DistinctTiles:
-    """Tiles without copies, equal in every byte, of which one has the features of all.
+    """The first tile of each set of byte-identical ones, whose features all share.
 
     Attributes:
         rows: The first row of each digest, ascending, int64 ``(M,)``.

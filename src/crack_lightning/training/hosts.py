@@ -1,4 +1,4 @@
-"""Several hosts that share a training: who is the first, and what it sends to the others."""
+"""Multi-host training: the number of each host, and what the first sends to the others."""
 
 from __future__ import annotations
 
@@ -162,9 +162,9 @@ def _checked(
 
 @contextmanager
 def first_host(hosts: Hosts | None) -> Iterator[TCPStore | None]:
-    """Keep the store of the first host open, and let the others leave at the end.
+    """Keep the first host's store open; at the end, wait for the others to leave.
 
-    A task that was not sent until then is none: the others leave without one.
+    If no task was sent by then, the others receive ``None``.
     """
     if hosts is None:
         yield None
@@ -188,7 +188,7 @@ def send_task(store: TCPStore, task: object) -> None:
 
 @contextmanager
 def received_task(hosts: Hosts) -> Iterator[Any]:
-    """Wait for the task of the first host, and tell it at the end that this host is done; ``None`` for none.
+    """Wait for the first host's task, or ``None`` for none; at the end, report that this host is done.
 
     Raises:
         CrackLightningError: If the first host does not answer, or ends before it sends a task.
@@ -211,7 +211,7 @@ def received_task(hosts: Hosts) -> Iterator[Any]:
 
 
 def use_interface_to(address: str, port: int) -> None:
-    """Let gloo use the network interface that leads to an address, as its own guess is the host's name."""
+    """Let gloo use the network interface that leads to an address, not the one of the host name."""
     if "GLOO_SOCKET_IFNAME" in os.environ or not hasattr(socket, "if_nameindex"):
         return
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
@@ -223,7 +223,7 @@ def use_interface_to(address: str, port: int) -> None:
 
 
 def _address_of(interface: str) -> str | None:
-    """Return the IPv4 address of an interface; ``None`` where it has none, or the system does not tell."""
+    """Return the IPv4 address of an interface; ``None`` where it has none or cannot be queried."""
     try:
         import fcntl
 
@@ -236,7 +236,7 @@ def _address_of(interface: str) -> str | None:
 
 
 def explain_lost_host(error: BaseException) -> BaseException:
-    """Return a sentence in place of an error of the connection between hosts; any other error unchanged."""
+    """Return a user error for a lost connection between hosts; any other error unchanged."""
     text = str(error).lower()
     if not isinstance(error, RuntimeError) or not any(part in text for part in _LOST):
         return error

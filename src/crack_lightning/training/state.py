@@ -38,7 +38,7 @@ class RunState:
         history: Figures of each epoch, once fitted.
         seconds: Seconds by phase, over all resumptions.
         fitted: Further facts about training for the report.
-        validation: ``val/loss`` (nats) and ``val/accuracy`` of the best checkpoint's own probabilities.
+        validation: ``val/loss`` (nats) and ``val/accuracy`` of the best checkpoint, uncalibrated.
         command: The command line that began the run.
         resumed: How often the run was resumed.
     """

@@ -44,7 +44,7 @@ class StopSignals:
         return self
 
     def listen(self) -> None:
-        """Install the handlers, also in place of Lightning's, after which SIGTERM ends with exit code 0."""
+        """Install the handlers, also in place of Lightning's, with which SIGTERM ends with exit code 0."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._previous.setdefault(number, signal.getsignal(number))

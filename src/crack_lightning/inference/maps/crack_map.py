@@ -187,7 +187,7 @@ def can_map(classifier: InferenceParts) -> bool:
 
 
 def architecture_reach(classifier: InferenceParts) -> int:
-    """Return the receptive radius of a model's architecture, pixels.
+    """Return a model architecture's receptive-field radius, pixels.
 
     It is measured with random weights, as trained ones may not respond to noise.
     """
@@ -214,7 +214,7 @@ def write_map(crack_map: CrackMap, pixels: NDArray[np.uint8], stem: Path, *, thr
 
 
 def crack_pixels(crack_map: CrackMap, shape: tuple[int, ...], *, threshold: float) -> NDArray[np.bool_]:
-    """Return the pixels of cracks, bool ``(H, W)``: of cells and tiles that are both predicted as crack.
+    """Return crack pixels, bool ``(H, W)``: those with both cell and tile predicted as crack.
 
     A photo that is predicted as intact has none, and one that is predicted as crack has some.
     """
@@ -233,7 +233,7 @@ def photo_probability(crack_map: CrackMap, shape: tuple[int, ...]) -> NDArray[np
 
 
 def tile_rows(name: str, crack_map: CrackMap, *, threshold: float) -> Iterator[list[object]]:
-    """Yield a row of ``tiles.csv``, by ``TILE_COLUMNS``, a tile of a photo."""
+    """Yield a ``tiles.csv`` row (``TILE_COLUMNS``) per tile of a photo."""
     for tile in crack_map.tiles:
         has_score = not np.isnan(tile.ood_score)
         ood = [f"{tile.ood_score:.4f}", "yes" if tile.ood_score > 1 else "no"] if has_score else ["", ""]

@@ -57,7 +57,7 @@ class ScaledPhoto:
     def original(self, corner: tuple[int, int], size: tuple[int, int]) -> tuple[int, int, int, int]:
         """Return top, left, height and width of a scaled window in pixels of the photo.
 
-        Sizes are rounded up, so that parts that touch at that scale leave nothing of the photo between them.
+        Sizes are rounded up, so that windows that touch at that scale leave no gap in the photo.
         """
         starts, sizes = [], []
         for start, length, step, side in zip(corner, size, self.steps, self.pixels.shape[:2], strict=True):

@@ -33,7 +33,7 @@ def tiled_cell_map(
     piece_px: int = EAGER.piece_px,
     scale: float = 1.0,
 ) -> NDArray[np.float32]:
-    """Return a logit for every 8 pixels of a picture at a scale.
+    """Return a logit per 8 x 8 pixels of the scaled picture.
 
     Pieces of one size overlap by twice the radius of a cell's receptive field, and each cell is taken from a
     piece that contains its receptive field; the map equals that of one pass over the whole picture.

@@ -27,7 +27,7 @@ class AppendedCsv:
         columns: Its header.
         keep: Whether an existing row is kept, by its first cell; the file is truncated at the first row that
             is not. All are kept by default.
-        former: Present names of columns by former ones, which an existing file may have.
+        former: Current column names by the former ones that an existing file may have.
 
     Raises:
         ConfigError: If the existing file has other columns.

@@ -1,4 +1,4 @@
-"""Tables of a prediction on a cluster: a Parquet file a shard, together one row a tile."""
+"""Tables of a prediction on a cluster: one Parquet file per shard, one row per tile."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BOOLEAN, _TEXT, _DOUBLE = ("is_ood", "called_crack"), ("path", "predicted", "pr
 
 
 def storable(name: str) -> str:
-    """Return a path as UTF-8 text; bytes that are none are escaped, as in CSV files."""
+    """Return a path as UTF-8 text, other bytes escaped as in CSV files."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 
@@ -41,7 +41,7 @@ class ParquetParts:
         return sorted(int(path.stem[5:]) for path in self._folder.glob("part-????????.parquet"))
 
     def write(self, number: int, rows: Sequence[Sequence[object]]) -> None:
-        """Write a part: cells as of the CSV file, converted to the types of their columns."""
+        """Write a part; cells, as in the CSV file, are converted to their column's type."""
         import pyarrow as pa
         from pyarrow import parquet
 
@@ -55,7 +55,7 @@ class ParquetParts:
             parquet.write_table(pa.table(arrays, names=self._columns), temporary, compression="zstd")
 
     def read(self) -> Iterator[list[dict[str, str]]]:
-        """Yield the rows of each part as texts, as a CSV file has them.
+        """Yield the rows of each part as strings, as in a CSV file.
 
         Raises:
             ConfigError: If a part has other columns.

@@ -80,7 +80,7 @@ def _in_place(activation: Any) -> nn.Module:
 def _evenly_padded(convolution: nn.Conv2d) -> nn.Conv2d:
     """Return a convolution with symmetric padding, whose kernel begins with a row and a column of zeros.
 
-    With stride 2 and even sides timm pads k - 2 pixels for a kernel of k, one pixel more behind than before.
+    With stride 2 and even sides timm pads k - 2 pixels for a kernel of k, one more at bottom and right.
     """
     size = convolution.kernel_size[0]
     even = size % 2 == 1 and convolution.kernel_size == (size, size) and convolution.dilation == (1, 1)

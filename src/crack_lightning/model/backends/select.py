@@ -49,8 +49,8 @@ class BackendChoice:
     Attributes:
         name: The engine, a value of ``ENGINES`` other than ``auto``.
         precision: ``32``, ``bf16`` or ``16``.
-        tiles_per_s: Rate of each candidate; empty for a single candidate. Of images of any size, it is that
-            of a piece of 320 px.
+        tiles_per_s: Rate of each candidate; empty for a single candidate. For images of any size, it is
+            that of 320 px pieces.
     """
 
     name: str

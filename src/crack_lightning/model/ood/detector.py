@@ -160,7 +160,7 @@ class OODDetector:
 
     @cached_property
     def _unit_features(self) -> Tensor:
-        """Features for the product, float32 ``(D, M)``: the conversion takes longer than the product."""
+        """Unit features, float32 ``(D, M)``, cached: conversion takes longer than their product."""
         return normalize(self.features.float(), dim=1).T
 
     def values(self) -> dict[str, Any]:
@@ -177,7 +177,7 @@ class OODDetector:
 
 
 def _largest_share(distances: Sequence[Tensor], scales: Sequence[float]) -> Tensor:
-    """Return the larger of the distances of each tile as shares of their scales, float32 ``(N,)``."""
+    """Return each tile's larger ratio of distance to scale, float32 ``(N,)``."""
     return torch.stack([column / scale for column, scale in zip(distances, scales, strict=True)]).amax(0)
 
 
@@ -200,7 +200,7 @@ def _kth_smallest(distances: Tensor) -> Tensor:
 
 
 def conformal_limit(distances: Tensor, *, rate: float = IN_DISTRIBUTION_RATE) -> float:
-    """Return the limit that the distance of a further exchangeable tile does not exceed at a given rate.
+    """Return the limit that a new exchangeable tile's distance does not exceed with a given probability.
 
     It is the ``ceil(rate (N + 1))``-th smallest distance, whatever their distribution; of too few tiles it is
     the largest, with the rate ``N / (N + 1)``.

@@ -77,8 +77,8 @@ def load_weights(
         What was loaded, and which tensors of the backbone stay random; empty for ``none``.
 
     Raises:
-        CheckpointError: If the weights cannot be found, read safely, or matched to the network, of whose
-            backbone at most ``MOST_RANDOM`` may stay random.
+        CheckpointError: If the weights cannot be found, read safely, or matched to the network, or more
+            than ``MOST_RANDOM`` of its backbone stays random.
     """
     if weights == "none":
         return LoadedWeights()

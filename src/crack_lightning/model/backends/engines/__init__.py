@@ -1,1 +1,1 @@
-"""One module for each inference backend, named as ``engine=`` names it."""
+"""One module for each inference backend, named as in ``engine=``."""
