@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None = None) -> int:
-    """Compare as configured; arguments and exit code as of :func:`crack_lightning.audit.run`."""
+    """Compare as configured; arguments and exit code as in :func:`crack_lightning.audit.run`."""
     config = parse(composed, CompareConfig)
     from rich import print as show
 

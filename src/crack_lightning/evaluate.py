@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None = None) -> int:
-    """Evaluate as configured; arguments and exit code as of :func:`crack_lightning.audit.run`."""
+    """Evaluate as configured; arguments and exit code as in :func:`crack_lightning.audit.run`."""
     config = parse(composed, EvaluateConfig)
     require_checkpoint(config.checkpoint)
     preflight_data(config.data)

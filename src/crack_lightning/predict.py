@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def run(composed: DictConfig, *, overrides: Sequence[str], folder: Path | None = None) -> int:
-    """Predict as configured; arguments and exit code as of :func:`crack_lightning.audit.run`."""
+    """Predict as configured; arguments and exit code as in :func:`crack_lightning.audit.run`."""
     if composed.resume is not None:
         folder = Path(expand_user(str(composed.resume)))
         config = resumed_prediction(

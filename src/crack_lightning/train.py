@@ -44,7 +44,7 @@ def run(
         folder: An existing folder for the results; by default a new one under ``outputs``.
         report: Receives the share of completed epochs and the validation metrics after each epoch; returns
             whether to prune the run.
-        shared: Tiles that runs of this process share, as jobs of a sweep.
+        shared: Tiles shared by runs of this process (jobs of a sweep).
 
     Returns:
         The exit code.

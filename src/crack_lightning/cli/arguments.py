@@ -30,7 +30,7 @@ def split_arguments(
 ) -> tuple[list[str], list[str]]:
     """Convert command-line arguments to flags and overrides in Hydra's grammar.
 
-    Positional paths become ``checkpoint=`` and ``source=``; paths are quoted, with ``-m`` each of several.
+    Positional paths become ``checkpoint=`` and ``source=``; paths are quoted; with ``-m`` one by one.
     After ``--`` every argument is a positional path.
 
     Args:
@@ -71,7 +71,7 @@ def split_arguments(
 
 
 def _allow_new_key(override: str) -> str:
-    """Make Hydra accept a new path for a source of a resumed run, a key that it has not composed yet."""
+    """Add ``++`` to keys of ``data.sources``, which Hydra has not composed when a run is resumed."""
     return f"++{override}" if override.startswith("data.sources.") else override
 
 
@@ -124,7 +124,7 @@ def _is_override(argument: str, known: Collection[str], *, takes_paths: bool) ->
 
 
 def _matches_file(path: str) -> bool:
-    """Return whether a path or pattern matches a file; of ``a=b/c`` the folder ``a=b`` suffices."""
+    """Return whether a path or pattern matches a file; ``a=b/c`` also if ``a=b`` exists."""
     below = path.find("/", max(path.find("="), 0))
     head = path if below < 1 or "=" not in path else path[:below]
     return exists(path) or bool(glob.glob(head))  # noqa: PTH207  # a pattern may begin with a folder

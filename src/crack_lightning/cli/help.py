@@ -61,7 +61,7 @@ def topic_help(name: str, topic: str, overrides: Sequence[str]) -> str:
     Args:
         name: The command.
         topic: A group, or another node of its keys.
-        overrides: As of :func:`command_help`.
+        overrides: See :func:`command_help`.
     """
     options = option_purposes(topic)
     heading = [options_help(topic)] if options else []
@@ -87,7 +87,7 @@ def help_topics(name: str) -> list[str]:
 
 
 def _keys_by_name(name: str, values: Any = None) -> dict[str, Key]:
-    """Return a command's keys by name; those of ``data`` for the source in the composed values."""
+    """Return a command's keys by name; below ``data``, those of the composed source."""
     schema = COMMANDS[name].schema
     assert schema is not None, name
     data = (values or {}).get("data")

@@ -56,7 +56,7 @@ def as_override(argument: str, *, sweeps: bool) -> str:
 
 
 def typed_values(override: str) -> list[str] | None:
-    """Return the paths or the text in an override of Hydra's grammar; ``None`` for other values."""
+    """Return the unquoted paths or text of an override; ``None`` for other overrides."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     if not is_text_key(override.partition("=")[0]):

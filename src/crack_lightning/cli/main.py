@@ -177,7 +177,7 @@ def _requested_help(name: str, arguments: list[str], *, keys: Collection[str]) -
 
 
 def _run_composed(command: Any, composed: DictConfig) -> int:
-    """Run a command once on what Hydra composed; settings that only a sweep reads are refused."""
+    """Run a command once as Hydra composed it; refuse settings that only a sweep reads."""
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 

@@ -108,11 +108,11 @@ def _metrics_of_calls(tiles: TileResults, run: RunResult) -> tuple[dict[str, Any
 
 
 def aggregate_seeds(runs: Sequence[RunResult], *, num_tested: int | None = None) -> list[dict[str, Any]]:
-    """Aggregate runs that differ in their seeds only, by mean accuracy.
+    """Average the accuracy of runs that differ in their seeds only.
 
     Args:
         runs: Runs and pooled cross-validations.
-        num_tested: Number of sets that are tested, the best on validation tiles; all by default.
+        num_tested: Number of sets to test, the best on validation tiles; all by default.
 
     Returns:
         One row per set of settings: ``settings``, ``repetitions``, mean ``accuracy`` and its standard
@@ -164,7 +164,7 @@ class _PairedSeeds:
         self._tiles: dict[str, TileResults] = {}
 
     def row(self, part: dict[str, RunResult]) -> dict[str, Any]:
-        """Return the figures of a set's test, the reason why there is none, or nothing for the reference."""
+        """Return a set's test result, or why there is none; an empty mapping for the reference."""
         reference = self._reference
         if part is reference:
             return {}
@@ -191,7 +191,7 @@ class _PairedSeeds:
 
 
 def comparable_tiles(run: RunResult, reference: RunResult, expected: TileResults) -> TileResults:
-    """Return the tiles of a run, which are those of the reference.
+    """Return a run's tiles if they are those of the reference.
 
     Raises:
         IncomparableError: If they are not the same, or cannot be read.
@@ -208,7 +208,7 @@ def comparable_tiles(run: RunResult, reference: RunResult, expected: TileResults
 
 
 def _sets(runs: Sequence[RunResult], left_out: Sequence[str]) -> list[list[RunResult]]:
-    """Group runs of equal settings, ignoring some settings and default numbers of epochs."""
+    """Group runs by equal settings; ignore ``left_out`` and default numbers of epochs."""
     keys = [key for key in differing_keys(runs) if key not in left_out]
     if all(other.settings.get(_EPOCHS) == _usual_epochs(other) for other in runs):
         keys = [key for key in keys if key != _EPOCHS]

@@ -175,7 +175,7 @@ def write_comparison(
 
 
 def comparison_title(rows: Sequence[Any]) -> str:
-    """Return the heading of a comparison of so many runs."""
+    """Return the heading, with the number of runs."""
     return f"Comparison of {len(rows):,} runs"
 
 

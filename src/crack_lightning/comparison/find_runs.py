@@ -20,14 +20,14 @@ _TOP_LEVEL_KEY = re.compile(r"^(\w+):", re.MULTILINE)
 
 
 def find_runs(paths: Sequence[Path]) -> tuple[list[Path], dict[Path, str]]:
-    """Search folders of runs, and the folders below others.
+    """Find the runs at the paths, or anywhere below.
 
     Returns:
-        The folders that have a report, in the order of ``paths`` and of their numbers; and by folder the
+        The folders that have a report, in the order of ``paths``, then by job number; and by folder the
         reason why a run, a job of a sweep or predictions have none.
 
     Raises:
-        DataError: If a path has neither.
+        DataError: If a path has no run.
     """
     finished: dict[Path, Path] = {}
     others: dict[Path, str] = {}

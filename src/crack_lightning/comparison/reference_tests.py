@@ -48,7 +48,7 @@ def choose_reference(ranked: Sequence[RunResult]) -> tuple[RunResult, TileResult
     """Return the first run whose test tiles can be read, and these.
 
     Raises:
-        DataError: If no run's can.
+        DataError: If none can.
     """
     reasons: list[str] = []
     for run in ranked:
@@ -70,7 +70,7 @@ def choose_tested(
     Args:
         ranked: All runs, best first.
         reference: The reference run.
-        names: Names of the runs to test; if empty, of more than ``MANY_RUNS`` the ``BEST_TESTED`` first.
+        names: Names of the runs to test; if empty, all, or the best of more than ``MANY_RUNS``.
 
     Raises:
         DataError: If there is no run of such a name.

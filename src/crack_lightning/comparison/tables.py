@@ -52,7 +52,7 @@ def _not_shown(rows: Sequence[Any]) -> str:
 
 
 def without_result(contents: Mapping[str, Any]) -> list[Text]:
-    """Name the folders that hold no finished run, with the reason; many of them with their number alone."""
+    """List the folders without a finished run, with the reason; if there are many, only count them."""
     rows = contents["without"]
     lines = [f"  {row['run']}: {row['status']}" for row in rows[:_MAX_REASONS]]
     if len(rows) > len(lines):

@@ -130,7 +130,7 @@ def require_options(arguments: Sequence[str], groups: Mapping[str, list[str]]) -
 
     Args:
         arguments: Those for Hydra.
-        groups: By name, their options.
+        groups: Options by group.
 
     Raises:
         ConfigError: With the group, its options and what was given.

@@ -24,7 +24,7 @@ class Key:
         name: The full key, such as ``model.image_size``.
         meaning: What it means, keys and values in backticks.
         values: The permitted values in words.
-        default: The dataclass's default; of a key that must be given ``???``.
+        default: The dataclass's default; ``???`` for a required key.
         is_node: Whether it holds other keys.
     """
 

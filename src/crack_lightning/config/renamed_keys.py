@@ -17,7 +17,7 @@ def with_new_names(settings: Any, *, key: str = "") -> Any:
 
     Args:
         settings: Plain values.
-        key: The key of ``settings`` themselves, its parts joined by dots.
+        key: The dotted key of ``settings``.
     """
     if not isinstance(settings, dict):
         return settings

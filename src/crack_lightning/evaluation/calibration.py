@@ -99,7 +99,7 @@ class Forecasts(NamedTuple):
     def of(
         cls, label: NDArray[np.int64], probability: NDArray[np.floating], positive: int | None
     ) -> Forecasts:
-        """Build from probabilities of the positive class of two, or, with ``None``, of the predicted class.
+        """Build from probabilities of the positive class, or, with ``None``, of the predicted class.
 
         References:
             On the predicted class: Gupta and Ramdas, "Top-label calibration", ICLR 2022.
@@ -132,7 +132,7 @@ def calibration_error(
     Args:
         label: True classes, int64 ``(N,)``.
         probability: Class probabilities, float ``(N, K)``.
-        positive: Index of the positive class of two; ``None`` for the predicted class.
+        positive: Index of the positive class; ``None`` for the predicted class.
 
     References:
         Naeini, Cooper and Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian Binning", AAAI
@@ -178,7 +178,7 @@ def reliability(
         label: True classes, int64 ``(N,)``.
         probability: Class probabilities, float ``(N, K)``.
         group: Group numbers from 0, int64 ``(N,)``; ``None`` where each tile is a group.
-        positive: Index of the positive class of two; ``None`` for the predicted class.
+        positive: Index of the positive class; ``None`` for the predicted class.
 
     Returns:
         ``expected_calibration_error`` with its ``interval`` (``None`` for a single group), and by bin

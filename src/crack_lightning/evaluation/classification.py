@@ -35,7 +35,7 @@ def evaluate_predictions(
         predictions: Labels and probabilities of N tiles.
         class_names: K names by class index.
         positive_class: The class whose misses and false alarms count; ``None`` when there is none.
-        threshold: With two classes the positive one is predicted from this probability on.
+        threshold: Lowest probability of a positive prediction, with two classes.
 
     Returns:
         ``metrics`` (flat: name to number), ``classes`` (by name: precision, recall, f1, support, auroc,

@@ -22,7 +22,7 @@ def figures_by_source(
     Args:
         predictions: Predictions of N test tiles.
         table: All tiles.
-        threshold: The positive class of two is predicted from this probability on.
+        threshold: Lowest probability of a positive prediction, with two classes.
 
     Returns:
         ``by_source`` (metrics of each source) and ``intervals_by_source`` (their intervals over groups); both

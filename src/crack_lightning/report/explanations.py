@@ -47,7 +47,7 @@ def explain_test_tiles(
         classifier: The tested model.
         table: All tiles.
         predictions: Predictions of the test tiles, by row of ``table``.
-        threshold: The positive class of two is predicted from this probability on.
+        threshold: Lowest probability of a positive prediction, with two classes.
     """
     try:
         explainer = build_explainer(classifier)

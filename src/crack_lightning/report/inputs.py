@@ -1,4 +1,4 @@
-"""What a report shows besides predictions; both can be sent to a worker process, and need no torch."""
+"""Contents of a report besides predictions; they can be pickled, and need no torch."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def provenance(
 
     Args:
         command: The command line.
-        settings: The resolved configuration without folders and display.
+        settings: Resolved configuration without output and display keys.
         num_parameters: Number of parameters of the model.
         plan: Devices, threads and precision.
         excluded_files: Unreadable files and those that ``data.exclude`` names, with ``path`` and ``reason``.

@@ -75,7 +75,7 @@ def write_report(
             ``settings`` (nested), ``timing`` (a mapping) and ``created`` (date and time); other keys are
             written unchanged.
         tiles: Tiles to show; without them there are no pictures of tiles.
-        threshold: The positive class of two is predicted from this probability on.
+        threshold: Lowest probability of a positive prediction, with two classes.
         mm_per_px: Millimetres per pixel of the original images, if known.
         explanations: Explanations of test tiles, if any.
 

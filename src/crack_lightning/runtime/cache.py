@@ -79,7 +79,7 @@ def entry_name(fingerprint: Mapping[str, object]) -> str:
 
 
 def published_name(name: str, note: str) -> str:
-    """Return the folder name of a published set's archive: the set's name and a digest of its note."""
+    """Return the folder name of a published archive: its name and a digest of ``note``."""
     return f"{name}-{hashlib.sha256(note.encode()).hexdigest()[:16]}"
 
 

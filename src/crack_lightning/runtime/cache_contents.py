@@ -24,7 +24,7 @@ _PUBLISHED_NAME = re.compile(r"[\w-]+-[0-9a-f]{16}")
 
 
 def entries(cache: Path) -> list[Path]:
-    """Return the entries: folders whose name matches the digest of the note in them."""
+    """Return the entries: folders whose name matches the digest of their metadata."""
     sealed = [note.parent for note in cache.glob(f"*/*/{SEAL}") if _is_sealed(note)]
     noted = [note.parent for note in cache.glob(f"{PUBLISHED}/*/entry.json") if _is_noted(note)]
     return sorted([*sealed, *noted])

@@ -2,8 +2,8 @@
 
 A child exits with its parent by two mechanisms:
 
-- *the kernel*, on Linux alone: it sends SIGKILL when the process that *forked* the child ends. For a job that
-  is the forkserver, which therefore sets the same, so that the end of a sweep ends all.
+- *the kernel*, on Linux alone: it sends SIGKILL when the process that *forked* the child ends. A job is
+  forked by the forkserver, which requests this too, so the end of a sweep ends both.
 - *the pipe* that multiprocessing keeps to the process that *started* the child, which closes with that
   process. A thread waits for it, on every system, but runs only when Python does.
 """

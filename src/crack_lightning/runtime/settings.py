@@ -22,13 +22,13 @@ class Setting:
         meaning: Sentences for ``--help`` and the configuration reference; keys and values in backticks.
         low: Smallest number; ``None`` for no range.
         high: Largest number; ``None`` for no upper limit.
-        exclusive: Whether the limits themselves are outside.
+        exclusive: Whether the limits are excluded.
         pair: Whether the value is a list ``[low, high]`` of two ascending numbers.
         choices: Permitted words; empty for any.
         values: Permitted values in words, where they are more than a range or a choice.
         text: ``path`` (``~`` is expanded) or ``plain`` for texts and lists of texts, which need no quotes on
             the command line; empty for values in Hydra's grammar.
-        unread: Keys below a node that the command does not read; the name of a node is for all of its keys.
+        unread: Keys below a node that the command does not read; a node's name means all its keys.
     """
 
     meaning: str
@@ -203,7 +203,7 @@ def unused_keys(
     Args:
         node: A dataclass.
         prefix: Its full key, such as ``trainer``.
-        keys: Those of its fields that are not read, also of nodes below, as ``split.seed``.
+        keys: Its keys that are not read, also nested ones such as ``split.seed``.
         by: The command.
         hint: The next step.
     """

@@ -46,7 +46,7 @@ _SHOWN = 8
 
 
 class JobComposer:
-    """Composes and checks the configurations of a sweep's jobs; arguments as of :func:`run_sweep`.
+    """Composes and checks the configurations of a sweep's jobs; arguments as in :func:`run_sweep`.
 
     Attributes:
         command: The command's name, such as ``train``.

@@ -21,11 +21,11 @@ class JobSource(Protocol):
         """Handle the end of a job; may set its values."""
 
     def report(self, job: Job, done: float, figures: Mapping[str, float]) -> bool:
-        """Handle validation figures after a share ``done`` of a job's epochs; return whether to prune it."""
+        """Handle validation metrics after a share ``done`` of a job's epochs; return whether to prune it."""
 
 
 class JobQueue:
-    """The jobs of a grid, of which none is pruned."""
+    """The jobs of a grid, without pruning."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._queue = deque(jobs)

@@ -1,4 +1,4 @@
-"""The journal of a sweep: one JSON line an event, from which the sweep resumes."""
+"""The journal of a sweep: one line per event, from which the sweep resumes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Job:
 
     @property
     def objective(self) -> float | None:
-        """The first objective with its sign such that higher is better."""
+        """The first objective, negated if lower is better."""
         for name, value in self.values.items():
             return value if is_maximised(name) else -value
         return None
@@ -67,7 +67,7 @@ class Job:
         return f"{self.state}: {self.reason}" if self.reason else self.state
 
     def metrics(self) -> dict[str, float]:
-        """Return its test figures from its report, read once; empty while there is no report."""
+        """Return its test metrics from its report, read once; empty while there is no report."""
         path = self.folder / "report" / "report.json"
         if not self._metrics and path.exists():
             self._metrics = read_metrics(self.folder)
@@ -75,7 +75,7 @@ class Job:
 
 
 def is_maximised(objective: str) -> bool:
-    """Return whether a higher objective is better: one that is a registered metric may be, a loss is not."""
+    """Return whether higher is better, as the metric's registry entry states; ``False`` for others."""
     metric = METRICS.get(objective.removeprefix("val/"))
     return metric is not None and metric.higher_is_better
 

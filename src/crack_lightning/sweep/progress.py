@@ -34,7 +34,7 @@ _LEAST_REST = 10
 
 
 class SweepProgress:
-    """Prints a line a job and, in a terminal, a live table; rewrites the comparison as jobs end.
+    """Prints a line per job, and in terminals a live table; rewrites the comparison as jobs end.
 
     Args:
         jobs: All jobs of the sweep; may grow.
@@ -98,7 +98,7 @@ class SweepProgress:
         self._stale = True
 
     def on_idle(self) -> None:
-        """Rewrite the comparison if runs have ended since, at most a tenth of the time."""
+        """Rewrite an outdated comparison; take at most a tenth of the time."""
         rested = time.monotonic() - self._compared_until
         if self._stale and rested > _LEAST_REST * self._compare_s:
             self.compare()
@@ -117,7 +117,7 @@ class SweepProgress:
         return "; ".join(parts)
 
     def compare(self) -> bool:
-        """Write the comparison of the runs so far, if there are two or more; return whether it was."""
+        """Write the comparison of the runs so far, if two or more; return whether it was written."""
         began, self._stale = time.monotonic(), False
         if not self.compares or sum(bool(_metrics(job)) for job in self.jobs) < 2:
             return False
@@ -140,7 +140,7 @@ class SweepProgress:
         self._by_source = by_source(contents["transfer"])
 
     def _write_or_print_error(self, name: str, write: Callable[[], None]) -> bool:
-        """Write a file about the sweep; print an error once and store its traceback, for the jobs go on."""
+        """Write a file about the sweep; print an error once, store its traceback and continue."""
         try:
             write()
         except Exception as error:  # noqa: BLE001  # the jobs and their results are whole without it

@@ -29,7 +29,7 @@ class Resources:
 
 
 def allocate_resources(num_jobs: str, configs: Sequence[Mapping[str, Any]]) -> Resources:
-    """Assign cores and GPUs: never more compute threads than cores, and ``trainer.devices`` GPUs a job.
+    """Assign cores and GPUs: at most one thread per core, and ``trainer.devices`` GPUs per job.
 
     Args:
         num_jobs: Number of jobs at once, or ``auto``.

@@ -83,7 +83,7 @@ def expected_bytes(weights: Sequence[int], *, keep: str, at_once: int) -> int:
 
 
 def check_disk_space(expected: int, folder: Path, *, keep: str) -> None:
-    """Raise if ``expected`` bytes are more than the disk of a folder, which may not exist yet, has free."""
+    """Raise if ``expected`` bytes exceed the free disk space of a folder, which need not exist."""
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(there).free
     if expected > free:

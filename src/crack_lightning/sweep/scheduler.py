@@ -70,8 +70,8 @@ class Scheduler:
         retries: Number of retries of a failed job.
         max_failures: Number of failed jobs after which no other is started.
         weights: Retention of weights; keeps all by default.
-        prunes: Whether jobs report figures while they run and may be pruned.
-        batch_of: Returns what a job has in common with jobs that may follow it in its process; ``None`` for
+        prunes: Whether jobs report metrics while they run and may be pruned.
+        batch_of: Returns a key that is equal for jobs that may run in turn in one process; ``None`` for
             a process of its own, the default.
         context: Multiprocessing context; :func:`~crack_lightning.sweep.jobs.worker.job_context` by default.
     """
@@ -164,7 +164,7 @@ class Scheduler:
         return self._again.popleft() if self._again else None
 
     def _ended_before_resume(self, job: Job) -> bool:
-        """Record the end of a job that outlived the sweep before this one; return whether it had ended."""
+        """Record the end of a job that outlived an interrupted sweep; return whether it has ended."""
         outcome = read_outcome(job)
         if outcome is None or outcome[0] == FAILED:
             return False
@@ -173,7 +173,7 @@ class Scheduler:
         return True
 
     def _receive(self, running: _Running, pipe: Connection) -> None:
-        """Receive a job's figures and reply whether to prune it, or its end; ignore a closed pipe."""
+        """Receive a job's metrics and reply whether to prune it, or its end; ignore a closed pipe."""
         try:
             figures = pipe.recv()
         except (EOFError, OSError):

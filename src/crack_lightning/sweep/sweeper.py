@@ -86,7 +86,7 @@ def run_sweep(arguments: Sequence[str], *, context: HydraContext, config: DictCo
 
 
 def _resumable_settings(composer: JobComposer) -> tuple[dict[str, Any], list[list[str]]]:
-    """Return the settings that a resumed sweep must repeat, and the jobs' overrides (a search's: corners)."""
+    """Return the settings that a resumed sweep must repeat, and overrides of its jobs or corner trials."""
     settings: dict[str, Any] = {"command": composer.command}
     if not composer.searches:
         return settings, composer.combinations()
@@ -165,7 +165,7 @@ def _planned_threads(job: Job, journal: Journal) -> int | None:
 def _check_size(
     composer: JobComposer, configs: list[dict[str, Any]], resources: Resources, folder: Path, jobs: list[Job]
 ) -> int:
-    """Return the disk space in bytes of the remaining jobs; a search's trials count the largest network."""
+    """Return the bytes of the remaining jobs, each trial of a search counted as the largest network."""
     if composer.command != "train" or not configs:
         return 0
     sweep = composer.sweep

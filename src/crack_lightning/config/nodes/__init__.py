@@ -1,1 +1,1 @@
-"""One dataclass a node of the configuration."""
+"""One dataclass for each configuration node."""

@@ -46,7 +46,7 @@ class ClusterConfig:
         return self.shard_size or TILES_A_SHARD
 
     def reservation(self, threads: int) -> Reservation:
-        """Return what a task reserves that computes with some threads."""
+        """Return the resources of a task with ``threads`` threads."""
         return Reservation(address=self.address, cpus=threads, gpus=self.gpus, retries=self.retries)
 
     def problems(self) -> list[str]:

@@ -72,7 +72,7 @@ class TrainConfig:
         return self.recipe.name == "scratch" and self.model.weights == "none"
 
     def allows_head(self, head: HeadEntry) -> bool:
-        """Return whether these settings allow a head, independent of the data."""
+        """Return whether a head is valid with these settings, for any data."""
         return not (
             (self._fits_on_features and not head.fits_on_features)
             or (self._mixes_labels and head.needs_masks)

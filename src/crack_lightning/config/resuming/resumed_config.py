@@ -78,7 +78,7 @@ def resumed_prediction(
     Args:
         folder: The prediction's folder.
         progress: Whether to show bars, which may change.
-        cluster: The node of the command line: a cluster that the folder names could run code here.
+        cluster: The command line's node: a cluster named by the folder could run code here.
         overrides: Overrides on the command line, ``key=value`` each.
 
     Raises:

@@ -56,13 +56,13 @@ def mover_interval(
 
 
 class Bounded(NamedTuple):
-    """Range of a metric, and its sample size before any prediction is known.
+    """Range of a metric, and its sample size if no error was observed.
 
     Attributes:
         low: The least possible value.
         high: The greatest possible value.
         groups: Number of groups; for a metric of one class against the rest, of the side with fewer groups.
-        size: Effective sample size before any prediction is known.
+        size: Prior effective sample size; see :func:`prior_size`.
     """
 
     low: float
@@ -88,16 +88,16 @@ def resampled_intervals(
 ) -> dict[str, ResampledInterval]:
     """Return Wilson's intervals of bounded metrics, with effective sample sizes from a bootstrap over groups.
 
-    The effective sample size is the number of tiles at which a proportion of the same value, scaled to
-    ``[0, 1]``, has the variance of the resamples: no other variable in ``[0, 1]`` with that mean varies more.
+    The effective sample size is that at which a proportion equal to the metric, scaled to ``[0, 1]``, has
+    the variance of the resamples; no variable in ``[0, 1]`` with that mean has a larger variance.
     A ranking without errors, or with errors in one photo only, tells little about its variance. The inverse
     size is therefore averaged with the inverse of the prior size, with weights of n squared and 4, where n is
     the effective number of groups that contribute to the variance. ``benchmarks/interval_kinds.py`` simulates
     the coverage.
 
     Args:
-        figures: Computes metrics by name, float ``(R,)``, NaN where undefined, from how often each of the G
-            groups is in R samples, ``(R, G)``; a metric that is undefined for the test gets no interval.
+        figures: Computes metrics by name, float ``(R,)``, NaN where undefined, from the counts of G groups
+            in R resamples, ``(R, G)``; a metric that is undefined for the test gets no interval.
         group: Group numbers from 0, two at least, int64 ``(N,)``.
         bounded: Range and sample size by name.
 

@@ -148,7 +148,7 @@ def resampled(figures: Figures, group: NDArray[np.int64]) -> dict[str, NDArray[n
     """Return metrics of 2,000 bootstrap samples of the groups.
 
     Args:
-        figures: Computes metrics by name, float ``(R,)``, from how often each of G groups is in R samples,
+        figures: Computes metrics by name, float ``(R,)``, from the counts of G groups in R resamples,
             float ``(R, G)``; a tile has the weight of its group.
         group: Group numbers from 0, int64 ``(N,)``.
 
@@ -166,7 +166,7 @@ def resampled(figures: Figures, group: NDArray[np.int64]) -> dict[str, NDArray[n
 
 
 def resampled_counts(groups: int, *, tiles: int) -> Iterator[NDArray[np.float64]]:
-    """Yield how often each of G groups is in each of 2,000 resamples, in blocks of R, ``(R, G)``.
+    """Yield the counts of G groups in 2,000 resamples, in blocks of R, ``(R, G)``.
 
     R is 100, or fewer so that the weights of the tiles, ``(R, tiles)``, stay below 80 MB.
     """

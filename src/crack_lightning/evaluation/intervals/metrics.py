@@ -33,7 +33,7 @@ def uncertainty(
         group: The photo or set of near-duplicates of each tile, str ``(N,)``; empty where unknown.
         class_names: K names by class index.
         positive_class: The class whose misses and false alarms count; ``None`` when there is none.
-        threshold: With two classes the positive one is predicted from this probability on.
+        threshold: Lowest probability of a positive prediction, with two classes.
 
     Returns:
         ``intervals`` (by metric: ``low``, ``high``, ``method``, and for bootstrap intervals

@@ -58,7 +58,7 @@ def rank_weights(
         group: Group numbers from 0, int64 ``(N,)``.
 
     Returns:
-        A function of how often each of G groups is in R resamples, float ``(R, G)``.
+        A function of the counts of G groups in R resamples, float ``(R, G)``.
     """
     order = np.argsort(-score, kind="stable")
     starts = _starts(-score[order])
@@ -76,7 +76,7 @@ def rank_weights(
 
 
 def _starts(ranked: NDArray[np.floating]) -> NDArray[np.int64]:
-    """Return the first row of each distinct value of ascending ones; of many, neighbours count as equal.
+    """Return the first row of each distinct sorted value; if there are many, neighbours are merged.
 
     Above 100,000 distinct values at most 50,000 remain. Resampling a million tiles then takes under half of
     the time; intervals move by less than a hundredth of their width.
@@ -103,7 +103,7 @@ def weighted_average_precision(ranked: RankedWeights) -> Floats:
 def area_under_risk(
     doubt: Floats, wrong: NDArray[np.bool_], group: NDArray[np.int64]
 ) -> Callable[[Floats], Floats]:
-    """Return a function that computes areas under risk-coverage curves, equal to those of repeated tiles.
+    """Return a function that computes areas under risk-coverage curves as if tiles were repeated.
 
     Args:
         doubt: Tiles with a higher value are rejected first, ``(N,)``; the risk is averaged over the orders of
@@ -112,7 +112,7 @@ def area_under_risk(
         group: Group numbers from 0, int64 ``(N,)``.
 
     Returns:
-        A function of how often each of G groups is in R resamples, float ``(R, G)``, that returns ``(R,)``.
+        A function of the counts of G groups in R resamples, float ``(R, G)``, that returns ``(R,)``.
     """
     order = np.argsort(doubt, kind="stable")
     starts = _starts(doubt[order])

@@ -133,7 +133,7 @@ class Roots(NamedTuple):
 
 
 def roots(x: Floats, hit: NDArray[np.bool_], curve: HitMissCurve, *, at: float, value: float) -> Roots:
-    """Return the signed roots for the null hypothesis of the log odds ``value`` at ``at``."""
+    """Return the signed roots for the null hypothesis ``logit_at(at) = value``."""
     distance = x - at
 
     def score(slope: float) -> float:

@@ -167,7 +167,7 @@ def bound_by_photos(
 
     Returns:
         The bound as a value of ``x``; ``None`` if too many bootstrap samples have no positive slope, or if
-        there is none without some photo.
+        leaving out a photo gives none.
 
     References:
         Efron, "Better bootstrap confidence intervals", JASA 1987; Field and Welsh, JRSS B 2007; Rao and
@@ -208,7 +208,7 @@ def bound_by_photos(
 def _without_each_photo(
     place: NDArray[np.int64], hit: NDArray[np.bool_], group: NDArray[np.int64]
 ) -> Iterator[tuple[Floats, Floats]]:
-    """Yield trials and hits at M places, ``(R, M)`` each, without each photo, up to 100 photos at once."""
+    """Yield trials and hits by x value, ``(R, M)``; each of up to 100 rows leaves out one photo."""
     places, photos = int(place.max()) + 1, int(group.max()) + 1
     tried, hits = np.bincount(place).astype(np.float64), np.bincount(place, hit)
     by_photo = np.argsort(group, kind="stable")

@@ -32,7 +32,7 @@ def _overlapping(hits: Floats, tried: Floats) -> NDArray[np.bool_]:
 
 
 def _ends(there: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the first and last true column of each row, ``(R,)`` each; last and first without any."""
+    """Return each row's first and last true column, ``(R,)`` each; if none, the last and first."""
     some, last = there.any(axis=1), there.shape[1] - 1
     return np.where(some, there.argmax(axis=1), last), np.where(some, last - there[:, ::-1].argmax(axis=1), 0)
 

@@ -63,7 +63,7 @@ def write_predictions(
         path: The file to write.
         predictions: Predictions of the test tiles.
         table: All tiles.
-        threshold: The positive class of two is predicted from this probability on.
+        threshold: Lowest probability of a positive prediction, with two classes.
     """
     ordered = predictions.in_table_order()
     with atomic_write(path) as temporary, open_text(temporary) as file:

@@ -1,4 +1,4 @@
-"""Shards of work as tasks of a Ray cluster; a lost node costs its shards alone."""
+"""Shards of work as tasks of a Ray cluster; only a lost node's shards rerun."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def run_shards(
 ) -> Iterator[tuple[S, ShardResult[R]]]:
     """Yield the shards with their results, as they are finished, in bounded memory.
 
-    Tasks run in the working folder of this process where their node has it. Ray repeats nothing: a shard
-    whose process or node was lost is submitted again here, and no other.
+    Tasks run in the working folder of this process where their node has it. Ray's own retries are off: a
+    shard whose process or node was lost is submitted again here.
 
     Args:
         work: A function of a module, called with ``shared`` and a shard.
@@ -161,7 +161,7 @@ def _connected(reservation: Reservation) -> Any:
 
 
 def _require_answer(address: str) -> None:
-    """Connect to the head and leave: Ray itself tries for minutes where nothing listens.
+    """Test whether the head listens, because Ray itself retries for minutes.
 
     Raises:
         OSError: If nothing listens there.

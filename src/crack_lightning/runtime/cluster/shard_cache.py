@@ -92,13 +92,13 @@ def read_columns(path: Path) -> Columns:
 
 
 def drop_shards(paths: Sequence[Path]) -> None:
-    """Remove results from the cache that are kept elsewhere."""
+    """Remove cached results that are stored elsewhere."""
     for path in paths:
         shutil.rmtree(path.parent, ignore_errors=True)
 
 
 class _Numbered:
-    """Calls a function of a shard with a numbered one."""
+    """Calls ``work`` with a shard, without its number."""
 
     def __init__(self, work: Callable[[Any, T], Columns]) -> None:
         self._work = work

@@ -29,7 +29,7 @@ class CsvWriter:
     Args:
         file: From :func:`crack_lightning.runtime.files.atomic_write.open_text`.
         columns: Names of the columns.
-        header: Whether they are written, at once.
+        header: Whether to write them now.
     """
 
     def __init__(self, file: TextIO, columns: Iterable[str], *, header: bool = True) -> None:

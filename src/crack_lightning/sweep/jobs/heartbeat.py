@@ -112,7 +112,7 @@ def watch_heartbeat(folder: Path, token: str, *, patience_s: float = PATIENCE_S)
 
 
 class _Liveness:
-    """Counts the checks that find a file untouched: clocks differ, and a machine may be suspended."""
+    """Counts checks of an unchanged file, not seconds: clocks differ, and machines may suspend."""
 
     def __init__(self, path: Path, *, checks: int) -> None:
         self._path, self._checks = path, checks

@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class SubmittedRun:
-    """Submits ``run`` of a command to the launcher of settings ``node``, and waits for it.
+    """Submits a command's ``run`` to the launcher that ``node`` configures, and waits.
 
     Without a heartbeat for ``patience_s`` seconds, job and sweep count one another as dead.
     """
@@ -118,7 +118,7 @@ class SubmittedJob:
         action: The job's callable with its arguments.
         folder: The job's folder.
         token: Token of the job's lease.
-        patience_s: As of :class:`SubmittedRun`.
+        patience_s: See :class:`SubmittedRun`.
         working_dir: Working folder of the sweep.
         module_paths: ``sys.path`` of the sweep.
     """
@@ -131,7 +131,7 @@ class SubmittedJob:
     module_paths: list[str]
 
     def __call__(self, _: DictConfig) -> tuple[int, str]:
-        """Run the job; return its exit code and the text of its outcome, which a shared disk may delay."""
+        """Run the job; return exit code and outcome text, because a shared disk may show the file late."""
         os.chdir(self.working_dir)
         sys.path += [path for path in self.module_paths if path not in sys.path]
         limit_omp_spin()

@@ -1,4 +1,4 @@
-"""The worker process of one job, which cannot end the sweep and ends with it."""
+"""The worker process of a job, which exits with its sweep but cannot end it."""
 
 from __future__ import annotations
 
@@ -80,10 +80,10 @@ def job_context() -> BaseContext:
 
 
 def head_batch(job: Job) -> str | None:
-    """Return what jobs have in common that may follow one another in a process, ``None`` for other jobs.
+    """Return the key of jobs that may share a process one after another; ``None`` for other jobs.
 
-    These are linear probes, whose heads take less time than a process and its reading of the tiles; common
-    to them are data, hardware and plugins.
+    These are linear probes, which are fitted faster than a process starts and reads the tiles; the key
+    consists of data, hardware and plugins.
     """
     config = job.config
     if (config.get("recipe") or {}).get("name") != "probe":
@@ -203,7 +203,7 @@ def _end_failed(log_dir: Path) -> None:
 
 
 def _report(pipe: Connection, done: float, figures: dict[str, float]) -> bool:
-    """Send a job's figures to the sweep; return whether to prune the job."""
+    """Send a job's metrics to the sweep; return whether to prune the job."""
     pipe.send((done, figures))
     return bool(pipe.recv())
 

@@ -70,8 +70,8 @@ def history_figure(
 
     Args:
         done: Score by trial number.
-        objective: What the score is.
-        maximise: Whether more is better.
+        objective: Name of the score.
+        maximise: Whether to maximise it.
         pruned: Numbers of the pruned trials, marked below.
     """
     figure, axes = panel("Search", "trial", objective)
@@ -94,7 +94,7 @@ def importance_figure(importance: Mapping[str, float], objective: str) -> Figure
 
     Args:
         importance: Share by setting, in ``[0, 1]``; the twelve largest are drawn.
-        objective: What the score is.
+        objective: Name of the score.
     """
     rows = sorted(importance.items(), key=lambda row: row[1])[-_BARS:]
     size = (6.4, max(2.4, 1.6 + 0.4 * len(rows)))
