@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def merge(tables: Mapping[str, TileTable]) -> TileTable:
-    """Concatenate the tables of several sources, with the source's name before each group.
+    """Concatenate the tables of several sources, groups prefixed with the source's name.
 
     Args:
         tables: Tables by name of the source, at least one.

@@ -43,8 +43,8 @@ class CrackDataModule(SplitTiles, LightningDataModule):
         num_workers: Worker processes; 0 reads in the main process with torch's number of threads.
         timeout_s: Seconds to wait for a worker.
         seed: Seed of order and augmentation.
-        sampler: ``shuffled``, or ``balanced`` for as many draws from every class.
-        mix: ``natural``, or ``equal`` for as many draws from every source.
+        sampler: ``shuffled``, or ``balanced`` to sample classes equally.
+        mix: ``natural``, or ``equal`` to sample sources equally.
         augmentation: Random transforms of training tiles.
         paint: Share of intact training tiles that get a painted crack, in ``[0, 0.5]``.
         masks: Whether batches have masks.
@@ -113,7 +113,7 @@ class CrackDataModule(SplitTiles, LightningDataModule):
         return self._loader(batches)
 
     def _strata(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the strata that are sampled equally (classes, sources, both or one), int64 ``(N,)``."""
+        """Return the strata to sample equally, by class, source, both or neither, int64 ``(N,)``."""
         strata = np.zeros(len(rows), np.int64)
         if self.mix == "equal":
             strata = np.unique(self.table.source[rows], return_inverse=True)[1].astype(np.int64)

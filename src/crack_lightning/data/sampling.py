@@ -24,7 +24,7 @@ class TrainBatches(Sampler[list[int]]):
         strata: Stratum of each row, int64 ``(N,)``. Several strata are sampled equally, N rows in all, with
             repetition in small ones; with a single stratum every row occurs once an epoch.
         batch_size: Rows a batch.
-        seed: Seed of the order, with the epoch.
+        seed: With the epoch, seeds the order.
         max_batches: Largest number of batches an epoch.
         steps_done: Returns the number of steps that the run has done; called at the start of an iteration.
         rank: Rank of this process, from 0.

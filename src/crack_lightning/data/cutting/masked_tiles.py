@@ -57,8 +57,8 @@ def load(
     Args:
         root: The folder that holds the folders of photos and masks.
         rules: Where masks are, and what their values mean.
-        group_pattern: Regular expression on a file's path; its first group names the photo, if several files
-            show one. By default each file is a photo.
+        group_pattern: Regular expression on a file's path; its first group names the photo that files share.
+            By default each file is a photo.
         cache: The cache folder; tiles go to ``masked/<digest>`` in it.
         show_progress: Whether to show a bar on standard error.
         one_class: Whether tiles of one class are enough.
@@ -191,7 +191,7 @@ def _is_mask(path: Path, rules: MaskRules) -> bool:
 def _check_labels(
     root: Path, rows: list[CutTile], counts: CutCounts, *, rules: MaskRules, one_class: bool
 ) -> None:
-    """Refuse tiles of one class; where one is enough, refuse none cracked beside undeclared mask values."""
+    """Refuse one class alone; with ``one_class``, only all-intact tiles with undeclared mask values."""
     cracked = sum(row["cracked"] for row in rows)
     unexplained = any(rules.undeclared(value) for value in counts.values)
     if 0 < cracked < len(rows) or (one_class and rows and (cracked or not unexplained)):

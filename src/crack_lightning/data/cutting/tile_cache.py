@@ -21,7 +21,7 @@ _TABLE = "tiles.csv"
 class CutTile(TypedDict):
     """A written tile: paths relative to the cache entry, ``crack_width_px`` NaN where unknown.
 
-    Drawn tiles alone have ``crack_lines``.
+    ``crack_lines`` is for rendered tiles.
     """
 
     path: str

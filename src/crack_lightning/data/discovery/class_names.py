@@ -58,8 +58,8 @@ def name_classes(
     """Map class folders to classes.
 
     If all names stand for classes of a given model, these are the classes. A common pair of names becomes
-    ``crack`` and ``intact``. Otherwise classes are named like the folders; of two, one must be the positive
-    class.
+    ``crack`` and ``intact``. Otherwise classes are named like the folders; if there are two, one must be
+    positive.
 
     Args:
         folders: Names of the folders that hold images.
@@ -129,7 +129,7 @@ def _quote_folder(folder: str) -> str:
 
 
 def order_classes(classes: Sequence[str], positive_class: str) -> tuple[tuple[str, ...], str | None]:
-    """Return the classes by index, of two the positive last, and the positive one if it is among them."""
+    """Return sorted classes (of a pair the positive one last), and the positive class or ``None``."""
     names = sorted(set(classes))
     if len(names) == 2:
         names.sort(key=lambda name: name == positive_class)

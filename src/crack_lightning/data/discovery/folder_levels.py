@@ -72,7 +72,7 @@ class FolderLevels:
         return None
 
     def _below(self, depth: int) -> dict[str, list[Parts]]:
-        """Return the paths below each folder of a depth, by folder name."""
+        """Map folder names at a depth to the paths below them."""
         below = defaultdict(list)
         for parts in self.folders:
             if len(parts) > depth:
@@ -108,7 +108,7 @@ class FolderLevels:
         return len(splits) > 1
 
     def _is_of_sites(self, below: Mapping[str, Iterable[Parts]]) -> bool:
-        """Return whether classes lie in each of several folders; refuse if in some of them only."""
+        """Return whether each of several folders holds classes; refuse if only some of them do."""
         classes = [
             {name_key(name) for parts in tails for name in parts if self.names_class(name)}
             for tails in below.values()
@@ -128,7 +128,7 @@ class FolderLevels:
                 raise self._beside((name,), "class folders")
 
     def _check_unknown(self, below: Mapping[str, Iterable[Parts]]) -> None:
-        """Refuse folders of unknown names that rather are splits or sites than classes."""
+        """Refuse unknown folders that are likelier splits or sites than classes."""
         inner = [{parts[0] for parts in tails if parts} for tails in below.values()]
         repeated = [name for name in set.intersection(*inner) if not split_of(name)]
         inside_splits = [p for tails in below.values() for p in tails if any(map(split_of, p[:-1]))]

@@ -71,7 +71,7 @@ def place_pictures(
 
 
 def _mask_folders(folders: Collection[Parts], names_class: Callable[[str], bool]) -> set[Parts]:
-    """Return the folders that are named as masks, unless all named folders are."""
+    """Return the folders named like masks; none if all subfolders are."""
     masks = {
         parts for parts in folders if any(is_mask_folder(name) and not names_class(name) for name in parts)
     }

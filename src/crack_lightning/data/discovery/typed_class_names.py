@@ -1,4 +1,4 @@
-"""Parsing of ``data.class_names``, whose folder names may be no strings for YAML or Hydra."""
+"""Parsing of ``data.class_names``, whose folder names YAML or Hydra may not read as text."""
 
 from __future__ import annotations
 

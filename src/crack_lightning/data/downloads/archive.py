@@ -38,7 +38,7 @@ _WRAPPER_MAX_FILES = 20  # an archive around an archive holds it and a readme or
 
 
 def unpack(archive: Path, destination: Path, *, show_progress: bool) -> Path:
-    """Unpack a zip, a tar (plain, gz, xz, bz2), a rar, or one of them that holds one of them.
+    """Unpack a zip, a tar (plain, gz, xz, bz2), a rar, or one of them inside another.
 
     Everything is written to a sibling folder, which is renamed when it is complete. Links and special files
     are refused; permissions in the archive are ignored.

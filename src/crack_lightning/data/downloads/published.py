@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def unpack_archive(archive: Path, published: PublishedSet, cache: Path, *, show_progress: bool) -> Path:
-    """Unpack a published archive into the cache, once for its name, size and time.
+    """Unpack a published archive into the cache, once per name, size and mtime.
 
     Raises:
         DataError: If the file is missing or cannot be unpacked.

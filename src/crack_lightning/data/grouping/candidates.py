@@ -59,7 +59,7 @@ def exhaustive_candidates(descriptors: Descriptors, pool: Executor) -> Candidate
     coarse = {orientation: descriptors.coarse_vectors(orientation) for orientation in ORIENTATIONS}
 
     def of_block(block: tuple[int, int]) -> Candidates:
-        """Return the candidates among ``_OTHERS`` first rows and ``_BLOCK`` second ones."""
+        """Return the candidate pairs of ``_OTHERS`` rows with ``_BLOCK`` rows."""
         start, begin = block
         first, second = slice(start, start + _OTHERS), slice(begin, begin + _BLOCK)
         parts = []
@@ -87,7 +87,7 @@ def exhaustive_candidates(descriptors: Descriptors, pool: Executor) -> Candidate
 
 
 def limit_candidates(candidates: Candidates, *, most: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Limit each second row to its first and its most similar pairs, at most ``most`` of either.
+    """Keep the first ``most`` and the most similar ``most`` pairs of each second row.
 
     Returns:
         The pairs with orientations, int64 ``(P, 3)``, sorted by the second row; and each pair's rank among

@@ -46,7 +46,7 @@ class Descriptors(NamedTuple):
         return Descriptors(self.spectrum[rows], self.coarse[rows])
 
     def spectral_vectors(self, turn: int) -> NDArray[np.float32]:
-        """Return what is unusual in the spectra of turned tiles; dot products compare it, ``(N, 66)``."""
+        """Return spectral deviations of turned tiles, to compare by dot product, ``(N, 66)``."""
         return spectral_deviations(turned(self.spectrum, turn), _usual_spectrum())
 
     def coarse_vectors(self, orientation: int) -> NDArray[np.float32]:

@@ -44,8 +44,8 @@ def adjacent_pairs(edges: NDArray[np.uint8], *, num_workers: int = 2) -> NDArray
     """Return pairs of tiles that were adjacent in their photo.
 
     Each tile's best match on each side is found by correlation of high-pass filtered edges. A match counts
-    only as a side of a square of four tiles: two paths lead from a tile to the opposite corner of its square,
-    and on each one of the two matches must be mutual. A wrong square needs several coincidences.
+    only as a side of a square of four tiles: two paths of two matches lead from a tile to the opposite
+    corner, and each path must have a mutual match. A wrong square needs several coincidences.
 
     Args:
         edges: Of N tiles, uint8 ``(N, 4, EDGE_SAMPLES)``.

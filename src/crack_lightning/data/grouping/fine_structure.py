@@ -55,7 +55,7 @@ def aligned_correlation(one: NDArray[np.uint8], other: NDArray[np.uint8], *, eno
     Args:
         one: Fine structure, uint8 ``(S, S)``.
         other: Likewise, in the orientation of ``one``.
-        enough: Correlation that needs no better one.
+        enough: Correlation that ends the search.
     """
     inner = np.ascontiguousarray(other[INNER, INNER])
     middle = (one.shape[0] - 1) / 2

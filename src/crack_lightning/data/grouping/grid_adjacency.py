@@ -85,7 +85,7 @@ def _correlate(one: NDArray[np.float32], other: NDArray[np.float32], step: int) 
 
 
 def _chance_level(one: NDArray[np.float32], other: NDArray[np.float32], step: int, *, number: int) -> float:
-    """Return the largest mean of ``number`` correlations that chance explains, from those one step off."""
+    """Return the significance threshold of a mean of ``number`` correlations, from pairs one step off."""
     return float(_LEAST_Z * _correlate(one, other, step + 1).std() / np.sqrt(number))
 
 
@@ -94,7 +94,7 @@ def _rows_of_tiles(beside: NDArray[np.float32], width: int, *, least: float) -> 
 
     Args:
         beside: Correlation of each of M positions with the next, float32 ``(M - 1,)``. It is averaged over
-            positions one row apart, since the rows of a photo end below one another.
+            positions one row apart, as all rows of a photo are equally long.
         width: Tiles a row.
         least: Smallest mean correlation inside a row.
     """

@@ -64,8 +64,8 @@ def merge_groups(
     Adjacency is strong evidence: tiles that have it, and tiles whose names lie between those of such a photo
     (:func:`~crack_lightning.data.grouping.filename_order.enclosed_name_pairs`), are not linked by consecutive
     names. Those links may chain: no group that they form may exceed ``LARGEST_SHARE`` of the tiles
-    (:func:`~crack_lightning.data.grouping.linkage.bounded_single_linkage`). Of more than ``MAX_EXHAUSTIVE``
-    tiles, with more near-duplicates by chance, this holds for the links by near-duplicates too.
+    (:func:`~crack_lightning.data.grouping.linkage.bounded_single_linkage`). Above ``MAX_EXHAUSTIVE`` tiles,
+    where more pairs are similar by chance, near-duplicate links are bounded likewise.
 
     Args:
         table: N tiles, ``sha256`` filled in.
@@ -73,9 +73,9 @@ def merge_groups(
         clues: Evidence of photos that the source does not name; ``None`` to recover none.
 
     Returns:
-        The table with merged ``group`` (named after its first photo by name, else after its first tile) and
-        two columns in ``extra``: ``near_duplicates``, the first name in each tile's set of near-duplicates,
-        and ``group_from``, the origin of the group: ``source``, ``recovery`` (from pixels and names) or
+        The table with merged ``group`` (its first photo name in sorted order, else first tile name) and two
+        columns in ``extra``: ``near_duplicates``, the first name in each tile's set of near-duplicates, and
+        ``group_from``, the origin of the group: ``source``, ``recovery`` (from pixels and names) or
         ``near_duplicates``; each str ``(N,)``, empty for a tile without a group.
     """
     number, equal = len(table), _equal_name_pairs(table.sha256)
@@ -102,7 +102,7 @@ def merge_groups(
 def _recovered(
     table: TileTable, certain: NDArray[np.int64], clues: PhotoClues, of_source: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
-    """Return photo numbers of N tiles from what is certain and the evidence, int64 ``(N,)``."""
+    """Return photo numbers of N tiles from certain links and clues, int64 ``(N,)``."""
     adjacent = clues.adjacent[~of_source[clues.adjacent].all(axis=1)]
     known = np.concatenate([_equal_pairs(certain), adjacent])
     photo = components(len(table), known)

@@ -72,15 +72,15 @@ def near_duplicate_pairs(
     their fine structure are similar and their coarse images not dissimilar, or if the coarse images are very
     similar. They are near-duplicates if the normalised cross-correlation of their fine structure reaches
     ``MIN_CORRELATION`` at the best of seven scales within 4.5 % and of all shifts within 5 of 64 pixels, in
-    steps of a half. Brightness and contrast have no influence; cracks of the same course differ in the
-    concrete beside them.
+    steps of a half. Brightness and contrast have no influence; equally shaped cracks differ in the concrete
+    beside them.
 
     Tiles with too little detail have no near-duplicates; equal previews are compared once. Neither copies of
     a tile nor frames of a fixed camera make time and memory quadratic: a tile that is connected to a set of
-    over ``MAX_COMPLETE_SET`` is not compared with the rest of it. Of more than ``max_exhaustive`` different
-    tiles, the candidates are among approximate nearest neighbours, in nearly linear time; and since more
-    pairs are similar by chance then, a set grows over ``MAX_WEAK_SET`` only by pairs that correlate by
-    ``STRONG_CORRELATION``, the others joining the strongest first.
+    over ``MAX_COMPLETE_SET`` is not compared with the rest of it. Above ``max_exhaustive`` different tiles,
+    candidates are approximate nearest neighbours, in nearly linear time. As more pairs are then similar by
+    chance, only pairs of at least ``STRONG_CORRELATION`` make a set exceed ``MAX_WEAK_SET``; weaker ones fill
+    sets up to that size, the strongest first.
 
     Args:
         previews: Of N tiles, uint8 ``(N, 64, 64)``; may be memory-mapped, as they are read in parts.
@@ -105,11 +105,11 @@ def near_duplicate_pairs(
 
 
 class _Search(NamedTuple):
-    """Search among M different tiles, whose pairs have an orientation of the second, int64 ``(P, 3)``.
+    """Search among M different tiles; a pair is two rows and the second's orientation, ``(P, 3)``.
 
     Attributes:
         descriptors: Of the tiles.
-        structures: Returns the fine structures of some, uint8 ``(R, 64, 64)``.
+        structures: Returns fine structures by row, uint8 ``(R, 64, 64)``.
         pool: Threads.
         max_exhaustive: Largest number of tiles of which all pairs are compared.
         show_progress: Whether to draw progress bars.
@@ -131,7 +131,7 @@ class _Search(NamedTuple):
         *,
         show_progress: bool,
     ) -> _Search:
-        """Describe some of the previews; fine structures of many are computed anew where they are needed."""
+        """Describe given rows; over ``max_exhaustive``, fine structures are recomputed when needed."""
         descriptors = Descriptors.empty(len(rows))
         kept = np.empty((len(rows), *previews.shape[1:]), np.uint8) if len(rows) <= max_exhaustive else None
 
@@ -193,7 +193,7 @@ class _Search(NamedTuple):
         return np.array([value for part in parts for value in part], np.float32)
 
     def connected(self, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Add pairs between sets of so many tiles that each may have but its own among its neighbours."""
+        """Add pairs between sets of over ``MAX_NEIGHBOURS`` tiles, whose neighbours may all be inside."""
         member_of = components(len(self.descriptors.coarse), pairs)
         _, first, size = np.unique(member_of, return_index=True, return_counts=True)
         rows = np.sort(first[size > MAX_NEIGHBOURS])
@@ -207,7 +207,7 @@ class _Search(NamedTuple):
         return np.concatenate([pairs, found])
 
     def bounded(self, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Drop weak pairs that would join sets to one of over ``MAX_WEAK_SET`` tiles, the weakest first."""
+        """Drop weak pairs, the weakest first, whose merged set would exceed ``MAX_WEAK_SET`` tiles."""
         number = len(self.descriptors.coarse)
         member_of = components(number, pairs)
         in_large = (np.bincount(member_of) > MAX_WEAK_SET)[member_of[pairs[:, 0]]]

@@ -43,7 +43,7 @@ class _Descriptor(NamedTuple):
     Attributes:
         vectors: Returns the vectors of turned tiles.
         least: Smallest similarity of candidates.
-        orientations: Those in which to search, each with those that have the same vectors.
+        orientations: Orientations to search, grouped by equal vectors.
         probes: Number of lists to search.
     """
 

@@ -21,7 +21,7 @@ def spectra(structures: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the amplitude of each direction and period.
 
     Args:
-        structures: Grey values about 128 of N pictures, uint8 ``(N, S, S)``, ``S`` at least 32.
+        structures: N pictures in grey, centred on 128, uint8 ``(N, S, S)``, ``S`` at least 32.
 
     Returns:
         Square roots of the amplitudes at every second frequency up to ten periods a picture, slightly

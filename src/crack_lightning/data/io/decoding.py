@@ -204,7 +204,7 @@ def as_content_error(data: bytes) -> Iterator[None]:
 
 
 def _decode_jpeg(data: bytes) -> NDArray[np.uint8] | None:
-    """Decode JPEG bytes to the pixels of Pillow in half its time; ``None`` where Pillow has to decode."""
+    """Decode JPEG bytes to Pillow's pixels in half the time; ``None`` where Pillow has to decode."""
     header = read_header(data)
     if header is None or not 0 < header.height * header.width <= MAX_PIXELS:
         return None

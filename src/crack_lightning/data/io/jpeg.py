@@ -92,7 +92,7 @@ def decode_jpeg(data: bytes, header: JpegHeader) -> NDArray[np.uint8] | None:
 
 
 def _is_damage(message: str, data: bytes) -> bool:
-    """Return whether a message of libjpeg reports damage; Pillow reports what is fatal."""
+    """Return whether a libjpeg message reports damage; fatal errors are left to Pillow."""
     surplus = _SURPLUS.fullmatch(message)
     if surplus is None:
         return message.startswith(_DAMAGE)

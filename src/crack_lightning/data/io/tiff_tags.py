@@ -10,7 +10,7 @@ _UNIT_BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 
 
 
 class _Layout(NamedTuple):
-    """Formats of the first directory's offset, its number of tags and one tag; ``place`` of the offset."""
+    """``struct`` formats of an offset, tag count and tag; ``place`` of the first directory's offset."""
 
     offset: str
     number: str

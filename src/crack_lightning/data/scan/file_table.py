@@ -1,8 +1,8 @@
 """Table in the cache of what is known of files (SQLite), shared by all runs.
 
 ``files`` has the digest of each path with the stamp of its last change, ``contents`` a description of each
-digest, and ``descriptors`` its pixels for the searches. Of 10^6 rows a file more costs a row: with Parquet,
-written five times as fast, it is a file of its own or the whole table (``docs/scale.md``).
+digest, and ``descriptors`` its pixels for the searches. Adding a file to 10^6 rows writes one row; Parquet,
+five times as fast to write, needs a new file or a full rewrite (``docs/scale.md``).
 """
 
 from __future__ import annotations
@@ -169,7 +169,7 @@ class FileTable:
         ]
 
     def contents(self, digests: Sequence[bytes]) -> dict[bytes, KnownFile]:
-        """Return the known ones of some contents, by digest."""
+        """Return the known contents by digest."""
         rows = self._select(_READ_CONTENTS, digests, DESCRIPTION_VERSION)
         return {row[0]: known for row in rows if (known := self._intact(row)) is not None}
 
@@ -204,7 +204,7 @@ class FileTable:
             connection.executemany("DELETE FROM contents WHERE digest = ?", ((digest,) for digest in digests))
 
     def _select(self, query: str, values: Sequence[object], *before: object) -> list[tuple[Any, ...]]:
-        """Return the rows of a query for a list of values, which ``before`` precede."""
+        """Return a query's rows; its parameters are ``before``, then ``values``."""
         with self._lock:
             places = ",".join("?" * len(values))
             return self._connection.execute(query.format(places), (*before, *values)).fetchall()
@@ -230,7 +230,7 @@ class FileTable:
 
 
 def is_damage(error: sqlite3.DatabaseError) -> bool:
-    """Return whether a new table mends an error, rather than more space or other permissions."""
+    """Return whether an error means a damaged table, not lack of space or permissions."""
     return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF not in _NOT_DAMAGE
 
 
@@ -260,7 +260,7 @@ def _create(home: Path) -> Path:
 
 
 def _is_on_network(folder: Path) -> bool:
-    """Return whether a folder is on a network file system, where Linux lists its mounts."""
+    """Return whether a folder is on a network file system; always false outside Linux."""
     with suppress(OSError):
         mounts = [line.split() for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
         above = {str(parent) for parent in (folder.resolve(), *folder.resolve().parents)}

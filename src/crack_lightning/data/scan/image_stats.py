@@ -56,8 +56,7 @@ def background(appearance: NDArray[np.float32]) -> NDArray[np.float32]:
         appearance: Results of :func:`appearance`, float32 ``(N, NUM_FEATURES)``.
 
     Returns:
-        L*, a* and b* twice and the sharpness, in steps of about a just noticeable difference, float32
-        ``(N, 7)``.
+        Two quantiles of L*, a*, b*, then sharpness, in about just noticeable differences, float32 ``(N, 7)``.
     """
     colours = appearance[:, -_COLOURS:] * np.array([100, 255, 255] * 2, np.float32)
     sharpness = 6 * np.log(255 * appearance[:, MEASURES.index("sharpness")] + 1)

@@ -74,7 +74,7 @@ class PairSearch:
             names: Paths of the files, str ``(M,)``.
 
         Returns:
-            Row numbers, int64 ``(P, 2)``, by the names of the searches.
+            Row numbers, int64 ``(P, 2)``, by name of the search.
 
         Raises:
             LostContentError: If the table lacks descriptors.

@@ -29,7 +29,7 @@ class RowsFile:
     @classmethod
     @contextmanager
     def written(cls, chunks: Iterable[bytes], *, row_bytes: int, folder: Path) -> Iterator[RowsFile]:
-        """Write rows to a file of a folder's file system, which the block's end removes.
+        """Write rows to a temporary file in a folder, removed at the end of the block.
 
         Raises:
             OSError: If they cannot be written.
@@ -46,9 +46,9 @@ class RowsFile:
 
 @dataclass(frozen=True)
 class _Columns:
-    """What an array has of which rows alone are selected, and each time mapped anew.
+    """Array-like view that selects rows only, through a new memory map each time.
 
-    A mapping that stays would hold in memory whatever was read of it.
+    A lasting map would keep in memory all that was read of it.
     """
 
     rows: RowsFile

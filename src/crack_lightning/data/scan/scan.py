@@ -110,7 +110,7 @@ def scan_files(
 
 
 def _until_whole(table: FileTable, scan: Callable[[], ScanResult]) -> ScanResult:
-    """Scan, and once more with a new table or without the lost contents where the table was damaged."""
+    """Scan; if the table is damaged, scan again with a new table or without the lost contents."""
     for _ in range(_ATTEMPTS - 1):
         try:
             return scan()
@@ -125,7 +125,7 @@ def _until_whole(table: FileTable, scan: Callable[[], ScanResult]) -> ScanResult
 
 @dataclass(frozen=True)
 class _Columns:
-    """Columns of a result under way, ``content_id`` -1 where a file does not decode, and reasons by row."""
+    """Columns of an unfinished scan, ``content_id`` -1 where a file does not decode, and reasons by row."""
 
     digest: NDArray[np.uint8]
     size: NDArray[np.int32]
@@ -159,7 +159,7 @@ class _Columns:
 
 
 class _Read(NamedTuple):
-    """A file that was read: its row, its path, its stamp before; ``None`` where that cannot be trusted."""
+    """A file that was read: row, path, and its stamp before reading, ``None`` if that is unreliable."""
 
     row: int
     path: str

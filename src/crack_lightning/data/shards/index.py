@@ -73,7 +73,7 @@ class ShardIndex:
 
     @classmethod
     def read(cls, path: Path, *, with_columns: bool = True) -> Self:
-        """Read the index of the tar beside it, which is not trusted.
+        """Read and validate the index of the tar beside it.
 
         Args:
             path: The index, ``00000.index`` of ``00000.tar``.

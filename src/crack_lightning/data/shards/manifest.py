@@ -52,7 +52,7 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read the list of complete shards, which is not trusted.
+        """Read and validate the list of complete shards.
 
         Raises:
             DataError: If it is missing, damaged or of another version, names another place, or the shards

@@ -34,8 +34,8 @@ class PlannedShard(NamedTuple):
 def plan_shards(table: TileTable, *, tiles_per_shard: int) -> list[PlannedShard]:
     """Assign every tile to a shard, in order of the rows.
 
-    The tiles of one photo are in one shard: it is closed before a photo that would not fit, and holds more
-    than ``tiles_per_shard`` only where a photo alone has more.
+    A photo's tiles are in one shard; a shard is closed before a photo that would not fit, and holds more than
+    ``tiles_per_shard`` only where a photo alone has more.
 
     Args:
         table: Tiles with their groups and splits.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def read_shards(folder: Path) -> TileTable:
     """Return the tiles of all shards, in the order of the table that they were written from.
 
-    Nothing in the folder is trusted but that the tiles are those of the recorded digests.
+    Everything in the folder is validated, except the tiles against their digests.
 
     Args:
         folder: The folder of ``shards.json``.

@@ -61,7 +61,7 @@ def load(
     """Return the images of class folders, and log the class of each folder.
 
     Args:
-        root: Holds a folder a class, or ``train``, ``val`` (``valid``, ``validation``) and ``test`` folders
+        root: Has a folder per class, or ``train``, ``val`` (``valid``, ``validation``) and ``test`` folders
             that do; images may lie in folders below. For a given model it may also be one class folder.
         class_names: Class by folder; ``None`` to derive it from the folders' names.
         positive_class: The class that means "crack".

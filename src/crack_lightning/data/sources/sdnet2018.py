@@ -55,7 +55,7 @@ _PHOTO_AND_TILE = re.compile(r"(\d+)-\d+")
 
 
 def load(root: Path, *, one_class: bool = False) -> TileTable:
-    """Read the published layout ``D/CD``, ``D/UD``, ``W/CW``, … with names ``7001-115.jpg``, photo and tile.
+    """Read the published layout ``D/CD``, ``D/UD``, ``W/CW``, … with names ``<photo>-<tile>.jpg``.
 
     Whole words (``Decks/Cracked``) are read too, and some of the three places are enough.
 

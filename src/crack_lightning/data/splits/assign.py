@@ -173,7 +173,7 @@ def _check_shares(table: TileTable, requested: Mapping[str, float], *, tolerance
 
 
 def _attainable(requested: Mapping[str, float], total: int) -> NDArray[np.float64]:
-    """Return the attainable shares of ``total`` tiles: as requested, or one tile per split of a few."""
+    """Return the attainable shares of ``total`` tiles: as requested, or at least a tile per split."""
     shares = np.array([requested[split] for split in SPLITS])
     few = total >= len(SPLITS) and not (amounts := round_shares(shares * total, total)).all()
     return one_each(amounts, already=np.zeros(len(SPLITS))) / total if few else shares

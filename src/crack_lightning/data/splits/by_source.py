@@ -30,8 +30,8 @@ def split_by_source(
     """Assign splits where some sources only train or only test.
 
     A source in both lists is split as usual. One that only trains is split into train and val, one that only
-    tests is test, and one in neither list is left out. Unless the strategy is ``random``, so is a tile of a
-    source that only tests if its group has tiles in another split (by a near-duplicate, for example).
+    tests is test, and one in neither list is left out. Unless the strategy is ``random``, so are test-only
+    tiles whose group is also in another split (by a near-duplicate, for example).
 
     Args:
         table: N tiles; ``split`` is empty where the two lists decide.
@@ -76,7 +76,7 @@ def split_by_source(
 
 
 def _exclude_split_groups(table: TileTable, *, last: set[str]) -> TileTable:
-    """Exclude tiles whose group is also in another split, those of the sources ``last`` first."""
+    """Exclude tiles whose group is in another split too, preferably of the sources ``last``."""
     split = table.split.copy()
     sides: dict[str, str] = {}
     for row in np.argsort(np.isin(table.source, sorted(last)), kind="stable"):

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 def split_painted(
     table: TileTable, *, train_sources: Sequence[str] = (), test_sources: Sequence[str] = (), **how: Any
 ) -> TileTable:
-    """Assign splits such that a painted tile is in the split of the tile below it.
+    """Assign splits such that a painted tile is in the split of its base tile.
 
     A source takes part if it or a source painted on it is selected; tiles whose own source is not selected
     for their split are then left out. ``train_sources=[painted] test_sources=[metu]`` thus trains on tiles
     painted on METU's training tiles and tests on METU's test tiles.
 
     Args:
-        table: N tiles; ``extra["painted_on"]`` has the digest of the tile below, where that is here too.
+        table: N tiles; ``extra["painted_on"]`` has the digest of the base tile, if the table has it.
         train_sources: Sources that train and validate; empty for all.
         test_sources: Sources that test; empty for all.
         how: The other arguments of :func:`crack_lightning.data.splits.by_source.split_by_source`.
@@ -67,7 +67,7 @@ def split_painted(
 
 
 def _rows_below(table: TileTable) -> NDArray[np.int64]:
-    """Return the row of the tile below each painted tile, int64 ``(N,)``, -1 where it is not in the table."""
+    """Return the row of each painted tile's base tile, int64 ``(N,)``, -1 where it is not in the table."""
     digest = table.extra.get("painted_on", np.full(len(table), ""))
     place = {str(own): row for row, own in enumerate(table.sha256) if own}
     return np.array([place.get(str(own), -1) if own else -1 for own in digest], np.int64)

@@ -61,8 +61,8 @@ def apply_splits(
 ) -> TileTable:
     """Apply the splits of an earlier run.
 
-    A tile is the one of the same name and bytes, else of the same bytes, else of the same name; so the data
-    may have moved, been renamed or been made anew on another machine.
+    Tiles are matched by name and bytes, else by bytes, else by name; so the data may have moved, been renamed
+    or been made anew on another machine.
 
     Args:
         table: N tiles with their digests.

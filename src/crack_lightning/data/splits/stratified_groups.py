@@ -145,7 +145,7 @@ class _Groups:
         return self
 
     def _fill_empty(self, singles: NDArray[np.int64]) -> None:
-        """Move a group into each split without a class that single tiles ``(K,)`` will not fill."""
+        """Move a group into each split that lacks a class, unless single tiles ``(K,)`` suffice."""
         for index in range(self.counts.shape[1]):
             empty = np.flatnonzero(self.filled[:, index] == 0)
             for split in empty[: max(0, len(empty) - int(singles[index]))]:

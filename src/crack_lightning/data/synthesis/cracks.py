@@ -174,7 +174,7 @@ def _opening(rng: np.random.Generator, points: NDArray[np.float64]) -> NDArray[n
 
 
 def _edge(rng: np.random.Generator, num_points: int, chips: float) -> NDArray[np.float64]:
-    """Return the distance of a rough, chipped edge from the centre line over its mean, ``(num_points,)``."""
+    """Return a rough, chipped edge's relative distance from the centre line, ``(num_points,)``."""
     rough = rng.uniform(0.15, 0.4) * wander(rng, num_points, coarsest=10, roughness=0.9)
     broken = np.maximum(wander(rng, num_points, coarsest=12, roughness=0.5) - 1.4, 0)
     edge = 1 + rough + rng.uniform(0, 1.5) * broken

@@ -42,9 +42,9 @@ class Distractor:
     Attributes:
         paint: Returns a painted copy of an image, float ``(H, W, 3)``, and what it covers, float ``(H, W)``,
             from a generator, the image and the direction of the light in radians.
-        photo_share: Share of drawn photos that have it, before they are cluttered; ``None`` for never.
+        photo_share: Share of drawn photos with it, before the clutter factor; ``None`` for never.
         tile_share: Share of painted tiles that have it, likewise.
-        on_every_wall: Whether its share of photos is the same on cluttered and on tidy walls.
+        on_every_wall: Whether its share of photos is independent of the clutter factor.
         over_cracks: Where it is painted over the cracks and not below them: ``photo``, ``tile``.
     """
 

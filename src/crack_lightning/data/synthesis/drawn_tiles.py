@@ -76,7 +76,7 @@ def load(
 def draw_in_background(*, cache: Path, num_workers: int, show_progress: bool, **drawn: int) -> Iterator[None]:
     """Draw the tiles of a later ``load`` in a process of its own while the block runs.
 
-    The block is an import that takes as long. Errors are ignored here; ``load`` draws again and raises them.
+    The block is a similarly slow import. Errors are ignored here; ``load`` draws again and raises them.
 
     Args:
         cache: The cache folder.

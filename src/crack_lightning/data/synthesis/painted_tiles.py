@@ -39,12 +39,11 @@ def load(
     """Return painted tiles, half of them cracked; paint them where the cache has none.
 
     Each intact tile is painted on twice, once with a crack and once without, so that the concrete itself is
-    no clue; where there are more than are needed, ``seed`` chooses, where there are fewer, they are painted
-    on again.
+    no clue. Of too many tiles, ``seed`` selects some; too few are reused.
 
     Args:
-        base: Readable tiles of any source, with their digests, :func:`ensure_groups`; only the intact ones
-            are painted on.
+        base: Readable tiles of any source, with digests and groups (:func:`ensure_groups`); intact ones are
+            painted on.
         seed: Seed of the choice of tiles and of the painting.
         num_tiles: Number of tiles, ``>= 2``.
         num_workers: Threads that paint; the pixels do not depend on it.
@@ -52,9 +51,9 @@ def load(
         show_progress: Whether to show a bar on standard error.
 
     Returns:
-        The tiles, with the classes of ``base`` and the groups of the tiles below. Extra columns:
+        The tiles, with the classes of ``base`` and the groups of the base tiles. Extra columns:
         ``crack_width_px``, ``distractors``, ``mask`` as for drawn tiles, and ``painted_on``, the digest of
-        the tile below.
+        the base tile.
 
     Raises:
         DataError: If ``base`` has no class for cracks, more than two classes, or no intact tile.
@@ -85,7 +84,7 @@ def load(
 
 
 def ensure_groups(table: TileTable, below: NDArray[np.bool_]) -> TileTable:
-    """Assign a group to each tile below, bool ``(N,)``, that has none, for its painted tiles to join."""
+    """Assign a group to base tiles ``below``, bool ``(N,)``, without one, for their painted tiles."""
     alone = below & (table.group == "")
     origin = table.extra.get("group_from", np.full(len(table), "source")).astype(np.str_)
     return replace(
@@ -96,7 +95,7 @@ def ensure_groups(table: TileTable, below: NDArray[np.bool_]) -> TileTable:
 
 
 def _select_base_rows(base: TileTable, *, seed: int, num_tiles: int) -> NDArray[np.int64]:
-    """Choose the row of the tile below each painted one, in an order that file names do not decide."""
+    """Choose the row of each painted tile's base tile, independently of file names."""
     if base.positive_index is None or len(base.class_names) != 2:
         raise DataError(
             f"data.base: painting needs the classes intact and crack, got {', '.join(base.class_names)}; "
@@ -135,7 +134,7 @@ def _paint(folder: Path, number: int, path: Path, *, seed: int) -> CutTile:
 
 
 def _as_base(table: TileTable, base: TileTable, chosen: NDArray[np.int64]) -> TileTable:
-    """Set the classes, groups and digests of painted tiles by the tiles below."""
+    """Set classes, groups and digests of painted tiles from their base tiles."""
     assert base.positive_index is not None, "checked before"
     return replace(
         table,

@@ -217,7 +217,7 @@ def _around(draw: Tensor, middle: float, reach: float) -> Tensor:
 
 
 def _apply_where(tiles: Tensor, chosen: Tensor, change: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-    """Apply ``change`` in place to the tiles selected by ``chosen``, bool ``(N,)``, and their rows."""
+    """Replace the tiles selected by ``chosen``, bool ``(N,)``, by ``change(tiles, rows)`` in place."""
     rows = chosen.nonzero().flatten()
     if not len(rows):
         return tiles
