@@ -52,7 +52,7 @@ def _not_shown(rows: Sequence[Any]) -> str:
 
 
 def without_result(contents: Mapping[str, Any]) -> list[Text]:
-    """List the folders without a finished run, with the reason; if there are many, only count them."""
+    """List folders without a finished run and the reasons; count those beyond ``_MAX_REASONS``."""
     rows = contents["without"]
     lines = [f"  {row['run']}: {row['status']}" for row in rows[:_MAX_REASONS]]
     if len(rows) > len(lines):

@@ -1,4 +1,4 @@
-"""The journal of a sweep: one line per event, from which the sweep resumes."""
+"""The journal of a sweep, one JSON line per event, to resume it from."""
 
 from __future__ import annotations
 

@@ -160,7 +160,7 @@ def data_config(source: str = "synthetic", **settings: Any) -> Any:
 def split_unread(
     settings: Mapping[str, Any], node: type[SourceSettings], prefix: str = "data"
 ) -> tuple[dict[str, Any], list[str]]:
-    """Remove from a source's settings the keys that it does not read.
+    """Remove from ``settings`` the keys that only other sources read.
 
     Args:
         settings: Plain values by key.
