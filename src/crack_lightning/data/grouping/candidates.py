@@ -48,8 +48,8 @@ def may_be_near_duplicates(spectral: NDArray[np.float32], coarse: NDArray[np.flo
 def exhaustive_candidates(descriptors: Descriptors, pool: Executor) -> Candidates:
     """Return the candidates among all pairs of tiles.
 
-    If thousands of tiles are similar (a fixed camera, a plain wall), a tile is compared with the first of
-    them, which connect them all, and with the most similar ones.
+    If thousands of tiles are similar (a fixed camera, a plain wall), each is compared with the first ones,
+    to connect them all, and with the most similar ones.
 
     Args:
         descriptors: Of N tiles.

@@ -23,8 +23,8 @@ def split_painted(
 ) -> TileTable:
     """Assign splits such that a painted tile is in the split of its base tile.
 
-    A source takes part if it or a source painted on it is selected; tiles whose own source is not selected
-    for their split are then left out. ``train_sources=[painted] test_sources=[metu]`` thus trains on tiles
+    A source is split if it or one painted on it is selected; tiles whose own source is not selected for
+    their split are left out. ``train_sources=[painted] test_sources=[metu]`` thus trains on tiles
     painted on METU's training tiles and tests on METU's test tiles.
 
     Args:
