@@ -30,7 +30,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a process a core
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 REAL_DATA = Path(__file__).parents[2] / "shared" / "data"
 collect_ignore_glob = [
-    "end_to_end/[!t]*.py"
+    "end_to_end/[!t]*.py",
+    "end_to_end/two_*.py",
 ]  # scripts without doctests, whose packages are not all installed
 
 

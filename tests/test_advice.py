@@ -103,7 +103,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "crack_lightning"
 KEY = r"(?:[a-z][a-z_0-9]*[./])*[a-z][a-z_0-9]*"
 ADVICE = re.compile(rf"'({KEY})=([^']*)'|(?<![\w./{{<\-%])({KEY})=(?![=>])([^\s,;)'\"|`]*)")
 NO_ADVICE = {
-    "data/downloads/published.py": {"filename"},  # an address
+    "data/sources/sdnet2018.py": {"filename"},  # an address
+    "data/scan/file_table.py": {"journal_mode", "synchronous"},  # SQLite's
     "runtime/files/csv_files.py": {"sep"},
     "comparison/figures.py": {"pad"},
     "training/warning_filters.py": {"sync_dist"},  # Lightning's own words
