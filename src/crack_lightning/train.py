@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from omegaconf import DictConfig
 
-    from crack_lightning.experiment.shared_tiles import SharedTiles
-
 
 def run(
     composed: DictConfig,
@@ -34,7 +32,6 @@ def run(
     overrides: Sequence[str],
     folder: Path | None = None,
     report: Callable[[float, dict[str, float]], bool] | None = None,
-    shared: SharedTiles | None = None,
 ) -> int:
     """Train as configured.
 
@@ -44,7 +41,6 @@ def run(
         folder: An existing folder for the results; by default a new one under ``outputs``.
         report: Receives the share of completed epochs and the validation metrics after each epoch; returns
             whether to prune the run.
-        shared: Tiles shared by runs of this process (jobs of a sweep).
 
     Returns:
         The exit code.
@@ -71,9 +67,7 @@ def run(
         from crack_lightning.experiment.training_run import run_training
         from crack_lightning.report.render.console import closing_table
 
-    result = run_training(
-        config, folder=folder, command=shell_line("train", overrides), report=report, shared=shared
-    )
+    result = run_training(config, folder=folder, command=shell_line("train", overrides), report=report)
     show(closing_table(result.contents))
     print(f"Report: {result.report.with_suffix('.html')}")  # rich would wrap the path
     return 0

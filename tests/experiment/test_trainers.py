@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,3 +84,15 @@ def test_another_checkpoint_has_a_folder_of_its_own(tmp_path: Path) -> None:
     trainer = trainer_of(tmp_path, callbacks={"mine": KEPT})
     [kept] = [item for item in trainer.callbacks if isinstance(item, ModelCheckpoint)]  # type: ignore[attr-defined]
     assert kept.dirpath == str(tmp_path / "callbacks")
+
+
+def test_lightning_is_silenced_though_its_import_sets_the_level_of_its_logger(tmp_path: Path) -> None:
+    lightning = logging.getLogger("pytorch_lightning")
+    plan = plan_hardware(accelerator="cpu", precision="auto", threads=1, num_workers=0)
+    for build in (
+        lambda: trainer_of(tmp_path),
+        lambda: build_test_trainer(tmp_path, plan=plan, progress=False),
+    ):
+        lightning.setLevel(logging.INFO)
+        build()
+        assert lightning.level == logging.WARNING

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -225,7 +224,6 @@ def _fit_in_worker(task: _WorkerTask, rank: Worker) -> History:
     import_plugins(config.plugins)
     # until it trains Lightning takes every process for rank 0
     rank_zero_only.rank = rank.number  # type: ignore[attr-defined]
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     with filter_warnings():
         datamodule = factory.build_datamodule(
             config, task.table, plan=plan, rank=rank.number, num_ranks=rank.total

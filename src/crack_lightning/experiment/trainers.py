@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, cast
 
 import pytorch_lightning as pl
@@ -48,6 +49,7 @@ def build_trainer(
     Raises:
         ConfigError: If a callback or a logger cannot be built.
     """
+    _silence_lightning()
     defaults = {
         "dirpath": folder / "callbacks",  # of a checkpoint beside the run's own
         "monitor": config.trainer.monitor,
@@ -91,6 +93,7 @@ def build_test_trainer(
     plugins: Sequence[str] = (),
 ) -> pl.Trainer:
     """Build Lightning's Trainer for an evaluation, or for the test of a run trained by DDP."""
+    _silence_lightning()
     loggers = build_targets("logger", logger or {}, defaults=_logger_arguments(folder), plugins=plugins)
     return pl.Trainer(
         accelerator=plan.accelerator,
@@ -105,6 +108,11 @@ def build_test_trainer(
         default_root_dir=folder,
         use_distributed_sampler=False,
     )
+
+
+def _silence_lightning() -> None:
+    """Let Lightning log warnings alone; its import sets the level, so that a level set before is lost."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
 
 
 def _usable_callbacks(config: TrainConfig) -> dict[str, Any]:

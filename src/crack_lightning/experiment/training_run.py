@@ -19,7 +19,6 @@ from crack_lightning.experiment.decision import ood_facts
 from crack_lightning.experiment.fit_probe import fit_linear_probe
 from crack_lightning.experiment.loggers import tensorboard_loggers
 from crack_lightning.experiment.result import ExperimentResult
-from crack_lightning.experiment.shared_tiles import SharedTiles
 from crack_lightning.model.backbones import count_parameters
 from crack_lightning.model.weights.checkpoints import BEST, LAST, read_checkpoint
 from crack_lightning.report.explanations import explain_test_tiles
@@ -57,7 +56,6 @@ def run_training(
     folder: Path | None = None,
     command: str = "",
     report: Report | None = None,
-    shared: SharedTiles | None = None,
 ) -> ExperimentResult:
     """Fit a model, test its best checkpoint on the whole test split, and write the report.
 
@@ -66,7 +64,6 @@ def run_training(
         folder: The run's folder; an unfinished run in it goes on where it stopped. A new one by default.
         command: What the user typed, for the report.
         report: Called with the validation figures after each epoch; returns whether to end the run.
-        shared: Tiles that runs of this process share; by default the run reads its own.
 
     Returns:
         The run's folder, report and figures.
@@ -100,7 +97,7 @@ def run_training(
         log.info("machine: %s", plan.machine if on_features else plan.reason)
         with explain_out_of_memory(batch_size=config.data.batch_size, image_size=config.model.image_size):
             state = RunState.entered(folder, command=command)
-            loaded = _load_and_split(config, state, folder=folder, plan=plan, shared=shared or SharedTiles())
+            loaded = _load_and_split(config, state, folder=folder, plan=plan)
             return _run(
                 config,
                 loaded,
@@ -221,11 +218,13 @@ def _run(
 
 
 def _load_and_split(
-    config: TrainConfig, state: RunState, *, folder: Path, plan: HardwarePlan, shared: SharedTiles
+    config: TrainConfig, state: RunState, *, folder: Path, plan: HardwarePlan
 ) -> tuple[TileTable, list[dict[str, str]]]:
     """Return a run's tiles with their splits, and the skipped files; update dependent settings."""
     with state.timed("data"):
-        table, skipped = shared.read(config.data, threads=plan.threads, progress=config.progress)
+        table, skipped = load_data.read_tiles(
+            config.data, threads=plan.threads, progress=config.progress, near_duplicates=True
+        )
         table = load_data.split_tiles(table, config.data, splits_path=folder / "splits.csv")
     config.evaluation.check_classes(table.class_names, table.positive_class)
     log.info("data: %s", describe(table))

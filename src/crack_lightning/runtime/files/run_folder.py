@@ -148,7 +148,6 @@ def log_to(path: Path) -> Iterator[None]:
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     package.setLevel(logging.INFO)
     package.propagate = False
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     for handler in (file, console):
         package.addHandler(handler)
     try:
