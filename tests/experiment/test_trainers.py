@@ -17,6 +17,8 @@ from crack_lightning.runtime.errors import ConfigError
 from crack_lightning.runtime.hardware import plan_hardware
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytorch_lightning import Trainer
 
 BAR = {"_target_": "pytorch_lightning.callbacks.RichProgressBar"}
@@ -31,6 +33,11 @@ def trainer_of(folder: Path, **settings: Any) -> Trainer:
     plan = plan_hardware(accelerator="cpu", precision="auto", threads=1, num_workers=0)
     config = TrainConfig(**{"callbacks": {}, "logger": {}} | settings)
     return build_trainer(config, folder=folder, plan=plan, callbacks=[], purge_step=None)
+
+
+def evaluation_trainer_of(folder: Path) -> Trainer:
+    plan = plan_hardware(accelerator="cpu", precision="auto", threads=1, num_workers=0)
+    return build_test_trainer(folder, plan=plan, progress=False)
 
 
 def test_a_progress_bar_shows_figures_alone_and_tensorboard_has_its_folder(tmp_path: Path) -> None:
@@ -86,13 +93,11 @@ def test_another_checkpoint_has_a_folder_of_its_own(tmp_path: Path) -> None:
     assert kept.dirpath == str(tmp_path / "callbacks")
 
 
-def test_lightning_is_silenced_though_its_import_sets_the_level_of_its_logger(tmp_path: Path) -> None:
+@pytest.mark.parametrize("build", [trainer_of, evaluation_trainer_of])
+def test_lightning_is_silenced_though_its_import_sets_the_level_of_its_logger(
+    build: Callable[[Path], Trainer], tmp_path: Path
+) -> None:
     lightning = logging.getLogger("pytorch_lightning")
-    plan = plan_hardware(accelerator="cpu", precision="auto", threads=1, num_workers=0)
-    for build in (
-        lambda: trainer_of(tmp_path),
-        lambda: build_test_trainer(tmp_path, plan=plan, progress=False),
-    ):
-        lightning.setLevel(logging.INFO)
-        build()
-        assert lightning.level == logging.WARNING
+    lightning.setLevel(logging.INFO)
+    build(tmp_path)
+    assert lightning.level == logging.WARNING
